@@ -1,0 +1,363 @@
+"""One second of a run: what every engine reports, the runner spools, storage keeps and the collector adds up.
+
+The wire format is one JSON object a second (histograms as base64 of HdrHistogram's V2 encoding), the same from the
+native engine, over the runner's pipe and in the spool file. All times are nanoseconds since the start of the run, which
+is the intended start of the first request, warm-up included. Everything but `started` and the missed arrivals is binned
+by the second in which the request finished.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from atm.metrics.histogram import Histogram
+from atm.models.outcome import FAILED, FULL_RESPONSES, Outcome
+
+HISTOGRAMS = (
+    "response_ok",
+    "response_failed",
+    "response_timeout",
+    "service",
+    "first_byte",
+    "error_time",
+    "waits",
+    "waits_at_end",
+)
+"""The histograms of an `EndpointInterval`, by field name."""
+
+COUNTS = (
+    "started",
+    "dropped",
+    "skipped",
+    "queued_at_end",
+    "waited",
+    "drained_ok",
+    "drained_failed",
+    "redirect_hops",
+    "redialled",
+    "bytes_received",
+    "bytes_sent",
+    "clamped",
+)
+"""The plain counters of an `EndpointInterval`, by field name."""
+
+
+@dataclass(slots=True)
+class EndpointInterval:
+    """One second of one endpoint, warm-up and measured load apart (by the intended start of each request)."""
+
+    endpoint: int
+    """Index into the plan's `endpoints`."""
+    warm_up: bool = False
+
+    started: int = 0
+    """Requests whose actual start lies in this second; generator errors are among them."""
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    """Requests that ended in this second, by outcome; no zeros."""
+    statuses: dict[int, int] = field(default_factory=dict)
+    """Full responses (ok, unexpected_status, check_failed) by status code; no zeros."""
+
+    dropped: int = 0
+    """Missed arrivals: no free user, and `on_saturation` is `drop`."""
+    skipped: int = 0
+    """Missed arrivals: skipped by the catch-up policy after a stall of the generator."""
+    queued_at_end: int = 0
+    """Missed arrivals: still waiting for a user when sending ended."""
+    waited: int = 0
+    """Arrivals that found no free user, waited, and were started in this second."""
+    drained_ok: int = 0
+    """Of `outcomes`, the ok ones that finished after the end of sending (outside the window)."""
+    drained_failed: int = 0
+    """Of `outcomes`, the failed ones that finished after the end of sending."""
+    redirect_hops: int = 0
+    redialled: int = 0
+    """Keep-alive connections that the server had closed between requests and that were dialled again."""
+    bytes_received: int = 0
+    """Bytes of responses as read from the connection (head and body, after TLS, before decompression)."""
+    bytes_sent: int = 0
+    clamped: int = 0
+    """Samples over one hour, recorded as one hour."""
+
+    response_ok: Histogram = field(default_factory=Histogram)
+    """Response time (from the intended start) of ok requests."""
+    response_failed: Histogram = field(default_factory=Histogram)
+    """Response time of full responses that failed (unexpected_status, check_failed)."""
+    response_timeout: Histogram = field(default_factory=Histogram)
+    """Response time of timeouts, at the moment of giving up."""
+    service: Histogram = field(default_factory=Histogram)
+    """Service time (from the actual start) of full responses and timeouts."""
+    first_byte: Histogram = field(default_factory=Histogram)
+    """From the actual start to the first byte of the (last) response, of full responses."""
+    error_time: Histogram = field(default_factory=Histogram)
+    """Response time of every other failure (refused, reset, protocol and TLS errors, …)."""
+    waits: Histogram = field(default_factory=Histogram)
+    """How long the `waited` arrivals waited for a user."""
+    waits_at_end: Histogram = field(default_factory=Histogram)
+    """How long the `queued_at_end` arrivals had waited so far."""
+
+    @property
+    def missed(self) -> int:
+        return self.dropped + self.skipped + self.queued_at_end
+
+    @property
+    def due(self) -> int:
+        return self.started + self.missed
+
+    @property
+    def ok(self) -> int:
+        return self.outcomes.get(Outcome.OK, 0)
+
+    @property
+    def failed(self) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if outcome in FAILED)
+
+    @property
+    def completed(self) -> int:
+        return self.ok + self.failed
+
+    @property
+    def full_responses(self) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if outcome in FULL_RESPONSES)
+
+    def response(self) -> Histogram:
+        """What the API calls latency: ok, failed and timed-out response times merged."""
+        return Histogram.merged(self.response_ok, self.response_failed, self.response_timeout)
+
+    def merge(self, other: EndpointInterval) -> None:
+        """Add the figures of `other` (the same endpoint, or another one for totals) to this one."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in HISTOGRAMS:
+            getattr(self, name).merge(getattr(other, name))
+        for outcome, count in other.outcomes.items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + count
+        for status, count in other.statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + count
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; zeros and empty histograms are left out."""
+        document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
+        document.update({name: value for name in COUNTS if (value := getattr(self, name))})
+        if self.outcomes:
+            document["outcomes"] = {outcome.value: count for outcome, count in self.outcomes.items()}
+        if self.statuses:
+            document["statuses"] = {str(status): count for status, count in self.statuses.items()}
+        document.update({name: _encoded(value) for name in HISTOGRAMS if (value := getattr(self, name))})
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EndpointInterval:
+        """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError on anything else."""
+        interval = cls(
+            endpoint=int(document["endpoint"]),
+            warm_up=bool(document["warm_up"]),
+            outcomes={Outcome(name): int(count) for name, count in document.get("outcomes", {}).items()},
+            statuses={int(status): int(count) for status, count in document.get("statuses", {}).items()},
+        )
+        for name in COUNTS:
+            setattr(interval, name, int(document.get(name, 0)))
+        for name in HISTOGRAMS:
+            if name in document:
+                setattr(interval, name, _decoded(document[name]))
+        return interval
+
+
+@dataclass(slots=True)
+class GeneratorInterval:
+    """What the load generator itself did in this second: the raw material of the measurement verdict."""
+
+    schedule_lag: Histogram = field(default_factory=Histogram)
+    """Actual minus intended start of each request that had a free user (ns); 0 for the closed model without a rate."""
+    stalls: int = 0
+    """How often the engine's event loop came back more than 10 ms later than it had asked for."""
+    stalled_ns: int = 0
+    """Time lost in those stalls together."""
+    longest_stall_ns: int = 0
+    cpu_seconds: float = 0.0
+    """CPU time of the whole process in this second."""
+    busiest_thread_share: float = 0.0
+    """CPU share of the busiest engine thread, 0..1 of one core."""
+    steal_share: float = 0.0
+    """Share of the machine's CPU time stolen by the hypervisor, 0..1."""
+    memory_bytes: int = 0
+    """Resident memory of the process at the end of the second."""
+    users: int = 0
+    """Virtual users that exist (closed model), or the limit in flight (open model; 0 = unlimited)."""
+    in_flight: int = 0
+    """Requests in flight at the end of the second."""
+    waiting: int = 0
+    """Arrivals waiting for a free user at the end of the second."""
+    open_connections: int = 0
+    dials: int = 0
+    """Connections that were begun in this second."""
+    connections_lost: int = 0
+    """Connections that the target closed or reset."""
+    connect: Histogram = field(default_factory=Histogram)
+    """TCP connect times of the connections that were opened."""
+    tls: Histogram = field(default_factory=Histogram)
+    """TLS handshake times."""
+    dns: Histogram = field(default_factory=Histogram)
+    """Name resolution times (before the start, or at a re-resolution)."""
+    saturated: bool = False
+    """A free user was missing at some moment of this second (open model)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; zeros and empty histograms are left out."""
+        document: dict[str, Any] = {}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value:
+                document[name] = _encoded(value) if isinstance(value, Histogram) else value
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> GeneratorInterval:
+        """Read what `to_json` wrote. Raises ValueError or TypeError on anything else."""
+        known = {name: value for name, value in document.items() if name in cls.__slots__}
+        for name in ("schedule_lag", "connect", "tls", "dns"):
+            if name in known:
+                known[name] = _decoded(known[name])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures of one kind with one message at one endpoint, within one second."""
+
+    endpoint: int
+    warm_up: bool
+    outcome: Outcome
+    message: str
+    """What happened, at most 200 characters, without values that differ per request: `503, expected 201`."""
+    count: int
+    first_ns: int
+    last_ns: int
+    """Finish of the first and the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """One side of a sampled request: headers in order, and the body cut at 10 KiB; secrets are already masked."""
+
+    head: str
+    """`GET /users?page=1 HTTP/1.1` or `HTTP/1.1 503 Service Unavailable`."""
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    """Decoded as UTF-8, undecodable bytes replaced."""
+    body_bytes: int
+    """The size of the whole body, also where `body` is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request kept whole: the first ones of an endpoint, the first few of each failure, the slowest."""
+
+    request_number: int
+    endpoint: int
+    warm_up: bool
+    reason: str
+    """`first`, `failure` or `slowest`."""
+    outcome: Outcome
+    message: str
+    intended_ns: int
+    actual_ns: int
+    finish_ns: int
+    first_byte_ns: int | None
+    status: int | None
+    url: str
+    """The full URL with secrets masked."""
+    request: Exchanged
+    response: Exchanged | None
+
+
+@dataclass(slots=True)
+class Interval:
+    """One second of a run over all endpoints."""
+
+    second: int
+    """Seconds since the start of the run: this interval covers [second, second + 1)."""
+    phase: str
+    """`warm_up`, `load`, `drain`, or in stages `ramp_up`, `hold`, `ramp_down`: where the second ended."""
+    duration_ns: int = 1_000_000_000
+    """Shorter for the last interval of a run."""
+    offered: float = 0.0
+    """Arrivals (open) that the plan asked for in this second; 0 in the closed model."""
+    endpoints: list[EndpointInterval] = field(default_factory=list)
+    generator: GeneratorInterval = field(default_factory=GeneratorInterval)
+    failures: list[FailureGroup] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+
+    def to_bytes(self) -> bytes:
+        """One JSON object in UTF-8, without a line feed."""
+        document: dict[str, Any] = {
+            "second": self.second,
+            "phase": self.phase,
+            "duration_ns": self.duration_ns,
+            "offered": self.offered,
+            "endpoints": [endpoint.to_json() for endpoint in self.endpoints],
+            "generator": self.generator.to_json(),
+        }
+        if self.failures:
+            document["failures"] = [_fields(failure) for failure in self.failures]
+        if self.samples:
+            document["samples"] = [_sample_to_json(sample) for sample in self.samples]
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Interval:
+        """Read what `to_bytes` (or the native engine) wrote. Raises ValueError on anything else."""
+        try:
+            document = json.loads(data)
+            return cls(
+                second=int(document["second"]),
+                phase=str(document["phase"]),
+                duration_ns=int(document["duration_ns"]),
+                offered=float(document["offered"]),
+                endpoints=[EndpointInterval.from_json(part) for part in document["endpoints"]],
+                generator=GeneratorInterval.from_json(document["generator"]),
+                failures=[
+                    FailureGroup(**{**part, "outcome": Outcome(part["outcome"])})
+                    for part in document.get("failures", ())
+                ],
+                samples=[_sample_from_json(part) for part in document.get("samples", ())],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an interval: {error!r}") from error
+
+
+def _encoded(histogram: Histogram) -> str:
+    return base64.b64encode(histogram.encode()).decode()
+
+
+def _decoded(text: str) -> Histogram:
+    return Histogram.decode(base64.b64decode(text))
+
+
+def _fields(item: FailureGroup | Sample | Exchanged) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__slots__}
+
+
+def _sample_to_json(sample: Sample) -> dict[str, Any]:
+    document = _fields(sample)
+    document["request"] = _fields(sample.request)
+    document["response"] = _fields(sample.response) if sample.response else None
+    return document
+
+
+def _sample_from_json(document: Mapping[str, Any]) -> Sample:
+    return Sample(
+        **{
+            **document,
+            "outcome": Outcome(document["outcome"]),
+            "request": _exchanged(document["request"]),
+            "response": _exchanged(document["response"]) if document["response"] else None,
+        }
+    )
+
+
+def _exchanged(document: Mapping[str, Any]) -> Exchanged:
+    return Exchanged(**{**document, "headers": tuple((name, value) for name, value in document["headers"])})

@@ -1,0 +1,298 @@
+"""What a run leaves behind: the result, in the order and with the names of `atm run --json`.
+
+Figures carry their unit in the name (`_ms`, `_seconds`, `_bytes`); null means no samples, and the string "Infinity" is
++∞ (a percentile that reaches into the failures). Definitions: docs/concepts/what-every-number-means.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atm.models.outcome import Outcome, RunStatus, StopReason
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Measurement(StrEnum):
+    """Can the figures be believed: was the load generator itself the limit?"""
+
+    VALID = "valid"
+    SUSPECT = "suspect"
+    INVALID = "invalid"
+
+
+class MeasurementReason(_Model):
+    """One row of the measurement verdict's table that spoke up."""
+
+    code: str
+    """Stable name of the row: `schedule_lag`, `rate_missed`, `loop_stall`, `generator_errors`, …"""
+    severity: Measurement
+    what: str
+    """What was measured against which limit, in words and figures."""
+    actual: float
+    limit: float
+    hint: str
+    """What to do about it."""
+
+
+class Verdict(_Model):
+    """What follows from the thresholds, and from the measurement of the measurement."""
+
+    passed: bool | None
+    """True when no threshold failed; null for runs that failed or were cancelled."""
+    measurement: Measurement
+    reasons: list[MeasurementReason]
+    exit_code: int
+
+
+class ThresholdResult(_Model):
+    """One threshold after the run."""
+
+    expression: str
+    endpoint: str | None
+    actual: float | None
+    """In the unit of `unit`; null when there was no data."""
+    limit: float
+    unit: str
+    """`ms`, `share` (0..1) or `per_second`."""
+    passed: bool
+    margin: float | None
+    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data."""
+    message: str
+    """`no data`, where it was worst, or empty."""
+
+
+class RunInfo(_Model):
+    """Identity and course of a run."""
+
+    id: str
+    name: str
+    status: RunStatus
+    stop_reason: StopReason | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    engine: str
+    engine_version: str
+    engine_reason: str
+    """Why this engine: `native, as it is installed`, `asyncio: the native engine is not installed`."""
+    seed: int
+    model: str
+    """`closed` or `open`."""
+    error: str | None = None
+    """Why a failed run failed."""
+
+
+Figure = float | None
+"""A number in the unit of its name, null without samples, +∞ as the string "Infinity" in JSON."""
+
+
+class EndpointMetrics(_Model):
+    """The figures of the measured load (warm-up left out), of one endpoint or, as `Metrics`, of all together."""
+
+    total_requests: int
+    """Requests started."""
+    successful_requests: int
+    failed_requests: int
+    generator_errors: int
+    unfinished: int
+    due: int
+    missed: int
+    dropped: int
+    skipped: int
+    queued_at_end: int
+    arrivals_waited: int
+    latency_min_ms: Figure
+    latency_max_ms: Figure
+    latency_mean_ms: Figure
+    latency_p50_ms: Figure
+    latency_p90_ms: Figure
+    latency_p95_ms: Figure
+    latency_p99_ms: Figure
+    latency_p99_9_ms: Figure
+    service_min_ms: Figure
+    service_max_ms: Figure
+    service_mean_ms: Figure
+    service_p50_ms: Figure
+    service_p90_ms: Figure
+    service_p95_ms: Figure
+    service_p99_ms: Figure
+    service_p99_9_ms: Figure
+    first_byte_min_ms: Figure
+    first_byte_max_ms: Figure
+    first_byte_mean_ms: Figure
+    first_byte_p50_ms: Figure
+    first_byte_p90_ms: Figure
+    first_byte_p95_ms: Figure
+    first_byte_p99_ms: Figure
+    first_byte_p99_9_ms: Figure
+    ok_latency_min_ms: Figure
+    ok_latency_max_ms: Figure
+    ok_latency_mean_ms: Figure
+    ok_latency_p50_ms: Figure
+    ok_latency_p90_ms: Figure
+    ok_latency_p95_ms: Figure
+    ok_latency_p99_ms: Figure
+    ok_latency_p99_9_ms: Figure
+    adjusted_latency_min_ms: Figure
+    adjusted_latency_max_ms: Figure
+    adjusted_latency_mean_ms: Figure
+    adjusted_latency_p50_ms: Figure
+    adjusted_latency_p90_ms: Figure
+    adjusted_latency_p95_ms: Figure
+    adjusted_latency_p99_ms: Figure
+    adjusted_latency_p99_9_ms: Figure
+    wait_p50_ms: Figure
+    wait_p99_ms: Figure
+    wait_max_ms: Figure
+    requests_per_second: float
+    """Completed inside the window, per second of it."""
+    throughput: float
+    """Ok inside the window, per second of it."""
+    offered_rate: Figure
+    """Arrivals per second that the plan asked for; null in the closed model."""
+    achieved_rate: float
+    """Started per second of the window."""
+    error_rate: float
+    """Failed / completed, 0..1; 0 when nothing completed."""
+    errors_by_type: dict[Outcome, int]
+    status_code_counts: dict[int, int]
+    total_bytes_received: int
+    total_bytes_sent: int
+    redirect_hops: int
+    redialled: int
+    clamped: int
+
+
+class Metrics(EndpointMetrics):
+    """The figures of the whole measured load."""
+
+    duration_seconds: float
+    """The window."""
+    drain_seconds: float
+    barrier_seconds: float
+    warm_up_seconds: float
+    warm_up_requests: int
+    """Requests started during warm-up; none of them is in any figure here."""
+
+
+class NamedEndpointMetrics(EndpointMetrics):
+    """The figures of one endpoint."""
+
+    name: str
+    method: str
+    url: str
+    """As written in the spec, templates and all, secrets masked."""
+
+
+class FailureSummary(_Model):
+    """Failures of one kind with one message at one endpoint, over the whole measured load."""
+
+    outcome: Outcome
+    endpoint: str
+    message: str
+    count: int
+    first_seconds: float
+    last_seconds: float
+    """Since the start of the run."""
+    sample: int | None
+    """The request number of a kept sample of it."""
+    example: str
+    """The start of that sample's response body or error, one line, at most 200 characters."""
+
+
+class GeneratorSummary(_Model):
+    """What the load generator itself used and how late it was."""
+
+    schedule_lag_p50_ms: Figure
+    schedule_lag_p99_ms: Figure
+    schedule_lag_max_ms: Figure
+    stalls: int
+    stalled_seconds: float
+    longest_stall_ms: float
+    cpu_seconds: float
+    cpu_share: float
+    """CPU seconds per second, of one core: 1.3 = a core and a third."""
+    cores: int
+    busiest_thread_share: float
+    """The median over the intervals, 0..1 of one core."""
+    steal_share: float
+    memory_peak_bytes: int
+    connections_opened: int
+    connections_lost: int
+    connect_mean_ms: Figure
+    tls_mean_ms: Figure
+    dns_mean_ms: Figure
+    max_in_flight: int
+
+
+class TimelinePoint(_Model):
+    """One second, for plots: percentiles of that second alone, null where nothing finished."""
+
+    second: int
+    phase: str
+    warm_up: bool
+    duration_seconds: float
+    offered_rate: float
+    started: int
+    completed: int
+    failed: int
+    latency_p50_ms: Figure
+    latency_p95_ms: Figure
+    latency_p99_ms: Figure
+    latency_max_ms: Figure
+    in_flight: int
+    schedule_lag_p99_ms: Figure
+    cpu_share: float
+    errors: dict[Outcome, int] = Field(default_factory=dict)
+
+
+class SampledExchange(_Model):
+    """One request kept whole, secrets masked; times since its intended start."""
+
+    request_number: int
+    endpoint: str
+    warm_up: bool
+    reason: str
+    outcome: Outcome
+    message: str
+    at_seconds: float
+    """Intended start, since the start of the run."""
+    response_ms: float
+    service_ms: float
+    first_byte_ms: Figure
+    status: int | None
+    url: str
+    request_head: str
+    request_headers: list[tuple[str, str]]
+    request_body: str
+    request_body_bytes: int
+    response_head: str | None
+    response_headers: list[tuple[str, str]]
+    response_body: str
+    response_body_bytes: int
+
+
+class RunResult(_Model):
+    """A run, judged: what `atm run --json` prints and storage keeps."""
+
+    run: RunInfo
+    verdict: Verdict
+    thresholds: list[ThresholdResult]
+    metrics: Metrics
+    endpoint_metrics: list[NamedEndpointMetrics]
+    failures: list[FailureSummary]
+    generator: GeneratorSummary
+    environment: dict[str, Any]
+    spec: dict[str, Any]
+    """The spec as it ran, secrets masked."""
+    timeline: list[TimelinePoint]
+    samples: list[SampledExchange]
+    histograms: dict[str, str]
+    """`response`, `response_ok`, `service`, `first_byte` of the measured load: base64 of HdrHistogram's V2 encoding."""

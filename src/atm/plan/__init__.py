@@ -1,0 +1,4 @@
+"""From what a person wrote to what an engine runs: templates, selection, pacing, and the inert `LoadPlan`.
+
+Pure: no I/O, no clock; may import `models` and `errors` only. Start with `load_plan.py`, then `compile.py`.
+"""

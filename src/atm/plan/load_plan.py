@@ -1,0 +1,267 @@
+"""The load plan: everything that can be decided before the first request, frozen, and as bytes for any engine.
+
+The bytes are one JSON object (`format` 1), read by the native engine, the runner process and workers elsewhere alike.
+A plan holds no secret: credentials are named slots (`SecretPart`), and their values travel apart. All durations are
+integer nanoseconds, rates are per second, indices are 0-based, request numbers 1-based.
+
+Random decisions are functions of (seed, request number), see `randomness.py`, so that every engine sends the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from atm.models.threshold import Threshold
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+PLAN_FORMAT = 1
+"""Raised with every change that an older engine would misread."""
+
+
+class Encoding(StrEnum):
+    """How a value is written into its place."""
+
+    RAW = "raw"
+    PERCENT = "percent"
+    """RFC 3986: everything but unreserved characters (A-Z a-z 0-9 - . _ ~) as %XX of its UTF-8 bytes."""
+    JSON = "json"
+    """The inside of a JSON string, without the quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralPart:
+    """Text that is sent as it is."""
+
+    text: str
+    part: Literal["literal"] = "literal"
+
+
+@dataclass(frozen=True, slots=True)
+class VariablePart:
+    """A value that differs per request.
+
+    `uuid` (version 4, lower case) and `random_int` (0 to 999,999) are functions of (seed, request number): the same
+    wherever they stand in one request. `timestamp` is the wall time as `2026-01-31T12:34:56.789012+00:00`,
+    `timestamp_unix` whole seconds; both are read when the request is rendered.
+    """
+
+    name: Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
+    encoding: Encoding = Encoding.RAW
+    part: Literal["variable"] = "variable"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretPart:
+    """The value of a secret slot, which may change while the run goes on (a renewed token)."""
+
+    slot: str
+    encoding: Encoding = Encoding.RAW
+    part: Literal["secret"] = "secret"
+
+
+Part = LiteralPart | VariablePart | SecretPart
+Template = tuple[Part, ...]
+"""Parts in order; the empty tuple is the empty string. Adjacent literals are merged by the compiler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections go. `addresses` is filled by name resolution just before the start."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    """A name (IDNA, lower case) or an address, IPv6 without brackets."""
+    port: int
+    connect_host: str = ""
+    """Dial this host instead (connect-to override); empty for `host`."""
+    connect_port: int = 0
+    addresses: tuple[str, ...] = ()
+    """Checked IP addresses, used in turn by new connections; engines dial only those."""
+    resolve_error: str = ""
+    """Why there are no addresses; every request to this origin then ends as dns_error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One header line; engines write it as `name: value`."""
+
+    name: str
+    value: Template
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCheck:
+    """A condition on the response body (decoded, when it came compressed)."""
+
+    kind: Literal["contains", "regex"]
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request of a flow.
+
+    Engines send `METHOD SP target SP HTTP/1.1`, then `headers` in order (Host is the first of them), then
+    `Content-Length` as the last line where there is a body or the method is POST, PUT or PATCH, then the body.
+    """
+
+    endpoint: int
+    """Index into `LoadPlan.endpoints`: where this request's figures are counted."""
+    origin: int
+    method: str
+    target: Template
+    """Path and query as on the request line; never empty."""
+    headers: tuple[Header, ...]
+    body: Template | None
+    expected_statuses: tuple[tuple[int, int], ...]
+    """Inclusive ranges of status codes that are ok."""
+    checks: tuple[BodyCheck, ...]
+    timeout_ns: int
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All template parts of the request."""
+        return (*self.target, *(part for header in self.headers for part in header.value), *(self.body or ()))
+
+    @property
+    def is_constant(self) -> bool:
+        """True when every request is the same but for secrets, so that it can be rendered once."""
+        return not any(isinstance(part, VariablePart) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """An ordered journey of one user; a plain endpoint is a flow with one step."""
+
+    name: str
+    weight: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A linear piece of a load profile, from `start` to `end` (users, or arrivals per second)."""
+
+    start: float
+    end: float
+    duration_ns: int | None
+    """None for the last segment of a profile without an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much load, in which model."""
+
+    model: Literal["closed", "open"]
+    segments: tuple[Segment, ...]
+    """At least one. Warm-up is not among them."""
+    warm_up_ns: int = 0
+    """Runs before the segments, at `warm_up_level`."""
+    warm_up_level: float = 0.0
+    """Users, or arrivals per second, during warm-up."""
+    arrival: Literal["even", "poisson"] = "even"
+    on_saturation: Literal["queue", "drop"] = "queue"
+    catch_up: Literal["full", "none"] = "full"
+    catch_up_max_ns: int = 5_000_000_000
+    max_in_flight: int | None = None
+    """Open model: the limit of requests in flight; None = the engine's ceiling."""
+    max_rate: float | None = None
+    """Closed model: the users together start at most so many iterations per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS settings for every https origin. File contents, not paths: PEM text."""
+
+    insecure: bool = False
+    ca_pem: str = ""
+    """Trusted in addition to the system's roots."""
+    certificate_pem: str = ""
+    key_slot: str = ""
+    """The secret slot that holds the client key's PEM."""
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy: absolute-form for http, CONNECT for https."""
+
+    origin: Origin
+    authorization_slot: str = ""
+    """The secret slot that holds the value of Proxy-Authorization; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How connections are made and read."""
+
+    tls: Tls = field(default_factory=Tls)
+    proxy: Proxy | None = None
+    redirects: int = 0
+    """Follow at most so many redirects per request; 0 = a 3xx is an answer like any other."""
+    max_response_bytes: int | None = None
+    keep_alive: bool = True
+    http_version: Literal["1.1", "2", "auto"] = "1.1"
+    streams_per_connection: int = 1
+    """HTTP/2: how many users share one connection."""
+    resolve_every_ns: int | None = None
+    source_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How many requests are kept whole."""
+
+    first_per_endpoint: int = 2
+    failures_per_kind: int = 3
+    slowest: int = 10
+    body_bytes: int = 10_240
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """What an engine runs."""
+
+    name: str
+    seed: int
+    """0 to 2^64 - 1."""
+    endpoints: tuple[str, ...]
+    """Display names, in the order of the spec; unique."""
+    origins: tuple[Origin, ...]
+    flows: tuple[Flow, ...]
+    selection: Literal["round_robin", "weighted", "sequential"]
+    load: Load
+    total_requests: int | None
+    """Measured arrivals (open) or starts (closed) after which sending ends."""
+    duration_ns: int | None
+    """The length of the measured window; None = until the total or the end of the stages."""
+    graceful_stop_ns: int
+    connections: Connections = field(default_factory=Connections)
+    thresholds: tuple[Threshold, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    engine: Literal["auto", "native", "asyncio"] = "auto"
+    needs: tuple[str, ...] = ()
+    """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
+    format: int = PLAN_FORMAT
+
+    def to_bytes(self) -> bytes:
+        """The plan as one JSON object."""
+        return _adapter().dump_json(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> LoadPlan:
+        """Read what `to_bytes` wrote. Raises pydantic.ValidationError (a ValueError) on anything else."""
+        return _adapter().validate_json(data)
+
+
+@cache
+def _adapter() -> TypeAdapter[LoadPlan]:
+    # Built on first use: a run in this process never needs the bytes, and pydantic takes a while to compile them.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(LoadPlan)
