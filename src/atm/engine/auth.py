@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
 from atm.errors import CredentialError, Problem
-from atm.models.auth import FetchedAuth, JwtAuth, OAuth2ClientCredentialsAuth, OAuth2PasswordGrantAuth
+from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
 from atm.plan.load_plan import Connections
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TOKEN_TIMEOUT_SECONDS = 15.0
 RENEW_AHEAD_SECONDS = 30.0
 """Renew so long before expiry, or at four fifths of a lifetime too short for that."""
+OAuth2Grant = OAuth2ClientCredentials | OAuth2PasswordGrant
 RETRY_SECONDS = 1.0
 MAX_TOKEN_BYTES = 1_000_000
 
@@ -38,12 +39,22 @@ class Credential:
     """From the moment it was asked for; None = it does not say, so it is not renewed."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """One distinct credential, the slots that it fills, and its dates (monotonic ns)."""
+
+    auth: FetchedCredential
+    slots: list[str]
+    renew_ns: int | None = None
+    expires_ns: int = 0
+
+
 class CredentialKeeper:
     """Fetches the credentials of one run and keeps them fresh. Secrets never appear in its messages."""
 
     def __init__(
         self,
-        credentials: Mapping[str, FetchedAuth],
+        credentials: Mapping[str, FetchedCredential],
         connections: Connections,
         secrets: Mapping[str, str],
         clock: Clock | None = None,
@@ -51,24 +62,23 @@ class CredentialKeeper:
         self._clock = clock or SystemClock()
         self._connections = connections
         self._secrets = secrets
-        self._slots: dict[FetchedAuth, list[str]] = {}
+        kept: dict[str, _Kept] = {}
         for slot, auth in credentials.items():
-            self._slots.setdefault(auth, []).append(slot)
-        self._due_ns: dict[FetchedAuth, tuple[int, int]] = {}
-        """When to renew, and when the value expires."""
+            kept.setdefault(auth.model_dump_json(), _Kept(auth, [])).slots.append(slot)
+        self._kept = list(kept.values())
 
     async def fetch(self) -> dict[str, str]:
         """The value of every slot. Raises CredentialError naming each token server that did not give one."""
-        results = await asyncio.gather(*(self._obtain(auth) for auth in self._slots), return_exceptions=True)
+        results = await asyncio.gather(*(self._obtain(kept) for kept in self._kept), return_exceptions=True)
         problems: list[Problem] = []
         values: dict[str, str] = {}
-        for auth, result in zip(self._slots, results, strict=True):
+        for kept, result in zip(self._kept, results, strict=True):
             if isinstance(result, CredentialError):
                 problems.extend(result.problems)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                values.update(dict.fromkeys(self._slots[auth], result))
+                values.update(dict.fromkeys(kept.slots, result))
         if problems:
             raise CredentialError(problems)
         return values
@@ -79,30 +89,35 @@ class CredentialKeeper:
         A renewal that fails is tried again each second; once the old value has expired, CredentialError ends it.
         Returns when nothing needs renewal.
         """
-        while self._due_ns:
-            auth, (due_ns, expires_ns) = min(self._due_ns.items(), key=lambda item: item[1])
-            await asyncio.sleep(max(0.0, (due_ns - self._clock.monotonic_ns()) / 1e9))
+        while due := [(kept.renew_ns, index) for index, kept in enumerate(self._kept) if kept.renew_ns is not None]:
+            renew_ns, index = min(due)
+            kept = self._kept[index]
+            await asyncio.sleep(max(0.0, (renew_ns - self._clock.monotonic_ns()) / 1e9))
             try:
-                value = await self._obtain(auth)
+                value = await self._obtain(kept)
             except CredentialError:
                 now_ns = self._clock.monotonic_ns()
-                if now_ns >= expires_ns:
+                if now_ns >= kept.expires_ns:
                     raise
-                self._due_ns[auth] = (min(now_ns + int(RETRY_SECONDS * 1e9), expires_ns), expires_ns)
+                kept.renew_ns = min(now_ns + int(RETRY_SECONDS * 1e9), kept.expires_ns)
                 continue
-            for slot in self._slots[auth]:
+            for slot in kept.slots:
                 set_secret(slot, value)
 
-    async def _obtain(self, auth: FetchedAuth) -> str:
+    async def _obtain(self, kept: _Kept) -> str:
         asked_ns = self._clock.monotonic_ns()
-        credential = sign(auth, int(self._clock.now().timestamp())) if isinstance(auth, JwtAuth) else await self._token(auth)
-        self._due_ns.pop(auth, None)
+        if isinstance(kept.auth, Jwt):
+            credential = sign(kept.auth, int(self._clock.now().timestamp()))
+        else:
+            credential = await self._token(kept.auth)
+        kept.renew_ns = None
         if (lifetime := credential.lifetime_seconds) is not None:
             ahead = min(RENEW_AHEAD_SECONDS, lifetime / 5)
-            self._due_ns[auth] = (asked_ns + int((lifetime - ahead) * 1e9), asked_ns + int(lifetime * 1e9))
+            kept.renew_ns = asked_ns + int((lifetime - ahead) * 1e9)
+            kept.expires_ns = asked_ns + int(lifetime * 1e9)
         return credential.value
 
-    async def _token(self, auth: OAuth2ClientCredentialsAuth | OAuth2PasswordGrantAuth) -> Credential:
+    async def _token(self, auth: OAuth2Grant) -> Credential:
         import httpx
 
         async with httpx.AsyncClient(
@@ -132,11 +147,11 @@ class CredentialKeeper:
         return _read_token(auth, response)
 
 
-def sign(auth: JwtAuth, now: int) -> Credential:
+def sign(auth: Jwt, now: int) -> Credential:
     """A JWT signed now (`now` in Unix seconds). Raises CredentialError when the key does not fit the algorithm."""
     import jwt
 
-    claims: dict[str, Any] = {**auth.claims, "iat": now, "exp": now + int(auth.expires_in_seconds)}
+    claims: dict[str, Any] = {**auth.claims, "iat": now, "exp": now + int(auth.expires_in)}
     for name, value in (("iss", auth.issuer), ("sub", auth.subject), ("aud", auth.audience)):
         if value is not None:
             claims[name] = value
@@ -151,37 +166,23 @@ def sign(auth: JwtAuth, now: int) -> Credential:
                 hint="HS256 takes a text secret, RS256 the PEM text of a private RSA key",
             )
         ) from error
-    return Credential(token, float(auth.expires_in_seconds))
+    return Credential(token, float(auth.expires_in))
 
 
-def _form(
-    auth: OAuth2ClientCredentialsAuth | OAuth2PasswordGrantAuth,
-) -> tuple[dict[str, str], tuple[str, str] | None]:
-    form: dict[str, str]
-    match auth:
-        case OAuth2ClientCredentialsAuth():
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": auth.client_id,
-                "client_secret": auth.client_secret,
-            }
-            basic = (auth.client_id, auth.client_secret)
-        case OAuth2PasswordGrantAuth():
-            form = {
-                "grant_type": "password",
-                "username": auth.username,
-                "password": auth.password,
-                "client_id": auth.client_id,
-            }
-            basic = None
-        case _:
-            assert_never(auth)
+def _form(auth: OAuth2Grant) -> tuple[dict[str, str], tuple[str, str] | None]:
+    if isinstance(auth, OAuth2PasswordGrant):
+        form = {"grant_type": "password", "username": auth.username, "password": auth.password}
+    else:
+        form = {"grant_type": "client_credentials"}
+    form["client_id"] = auth.client_id
+    if auth.client_secret:
+        form["client_secret"] = auth.client_secret
     if auth.scope:
         form["scope"] = auth.scope
-    return form, basic
+    return form, (auth.client_id, auth.client_secret) if auth.client_secret else None
 
 
-def _read_token(auth: OAuth2ClientCredentialsAuth | OAuth2PasswordGrantAuth, response: httpx.Response) -> Credential:
+def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
     document: object = None
     if len(response.content) <= MAX_TOKEN_BYTES:
         try:
@@ -208,9 +209,9 @@ def _read_token(auth: OAuth2ClientCredentialsAuth | OAuth2PasswordGrantAuth, res
     )
 
 
-def _hint(auth: OAuth2ClientCredentialsAuth | OAuth2PasswordGrantAuth, status: int) -> str:
+def _hint(auth: OAuth2Grant, status: int) -> str:
     if status in {400, 401, 403}:
-        names = "client_id, client_secret" if isinstance(auth, OAuth2ClientCredentialsAuth) else "username, password, client_id"
+        names = "username, password, client_id" if isinstance(auth, OAuth2PasswordGrant) else "client_id, client_secret"
         return f"Check {names} and scope"
     if status in {301, 302, 307, 308, 404, 405}:
         return "Check token_url: it is the URL that answers POST with a token"
@@ -222,7 +223,7 @@ def _lifetime(expires_in: object) -> float | None:
         seconds = float(expires_in)  # type: ignore[arg-type]  # whatever the server sent
     except (TypeError, ValueError):
         return None
-    return seconds if 0 < seconds < 1e9 else None
+    return max(seconds, 1.0) if 0 < seconds < 1e9 else None
 
 
 def _shown(url: str) -> str:
