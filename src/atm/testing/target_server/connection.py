@@ -238,6 +238,8 @@ class Connection(asyncio.Protocol):
         if transport is None or (self._closing and not reset):
             return
         self._closing = True
+        for exchange in self._queue:
+            exchange.dropped()
         if reset:
             with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as double:
                 double.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)

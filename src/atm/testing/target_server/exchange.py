@@ -151,6 +151,11 @@ class Exchange:
         self._settle(Outcome.BROKEN)
         self.connection.close(reset=reset)
 
+    def dropped(self) -> None:
+        """The server closes before its turn has come: called by the connection."""
+        if not self.settled:
+            self._settle(Outcome.BROKEN)
+
     def broken_off(self) -> None:
         """The connection is gone: called by the connection."""
         if not self.settled:

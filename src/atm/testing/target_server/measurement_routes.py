@@ -6,7 +6,8 @@ import base64
 import json
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import Route
+from atm.testing.target_server.routing import BadParameter, Route
+from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"
 PAGE_ROWS = 20_000
@@ -41,6 +42,18 @@ def stalls(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(exchange.connection.server.stall.spans_ns).encode(), JSON)
 
 
+def tokens(exchange: Exchange) -> None:
+    if not _posted(exchange):
+        return
+    store, call = exchange.connection.server.tokens, exchange.call
+    mode = call.text("mode", TokenMode.OK)
+    if mode not in tuple(TokenMode):
+        raise BadParameter(f"mode={mode} is none of {', '.join(TokenMode)}")
+    store.set_mode(TokenMode(mode), call.integer("times", 0))
+    store.expires_in = call.number("expires_in", store.expires_in)
+    exchange.answer(204)
+
+
 def captured(exchange: Exchange) -> None:
     rows = [
         [one.call.counter.name, one.number, None if raw is None else base64.b64encode(raw).decode()]
@@ -62,5 +75,6 @@ ROUTES = (
     Route("/__reset__", "POST: forget the record, count from one again", reset),
     Route("/__stall__", "POST `?seconds=&after=0`: answer nothing for that long", stall),
     Route("/__stalls__", "Start and end of the stalls that are over, monotonic ns", stalls),
+    Route("/__tokens__", "POST `?mode=ok&times=0&expires_in=`: how the token endpoint behaves from now on", tokens),
     Route("/__captured__", "Raw bytes of the first requests (base64), if `capture` was set", captured),
 )

@@ -107,8 +107,6 @@ class Stats:
     connections_accepted: int
     """Connections that carried at least one counted request, or none at all; not those of `stats()` itself."""
     connections_open: int
-    tls_failures: int
-    """TLS handshakes that did not finish."""
     tokens_issued: int
     stalls: int
     rows: int

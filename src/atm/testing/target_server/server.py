@@ -18,6 +18,7 @@ from atm.testing.target_server.recorder import Recorder
 from atm.testing.target_server.route_table import ROUTES
 from atm.testing.target_server.routing import Routing
 from atm.testing.target_server.stall import Stall
+from atm.testing.target_server.tokens import TokenStore
 
 
 class Server:
@@ -29,9 +30,9 @@ class Server:
         self.recorder = Recorder(options.max_rows)
         self.routing = Routing(ROUTES, self.recorder)
         self.stall = Stall(loop)
+        self.tokens = TokenStore(options.token_expires_in)
         self.captures_left = options.capture
         self.captured: list[tuple[Exchange, bytes | None]] = []
-        self.tls_failures = 0
         self._connections: set[Connection] = set()
         self._accepted = 0
         self._numbered = 0
@@ -71,8 +72,8 @@ class Server:
         self.routing.restart(self.recorder)
         self.captures_left = self.options.capture
         self.captured = []
-        self.tls_failures = 0
         self._accepted = 0
+        self.tokens.issued = 0
         self.stall.count = 0
         self.stall.spans_ns.clear()
         self._stall_pending = self.options.stall_after is not None
@@ -108,8 +109,7 @@ class Server:
         document = self.recorder.counts()
         document["connections_accepted"] = self._accepted
         document["connections_open"] = sum(1 for connection in self._connections if connection.counted)
-        document["tls_failures"] = self.tls_failures
-        document["tokens_issued"] = 0
+        document["tokens_issued"] = self.tokens.issued
         document["stalls"] = self.stall.count
         return document
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import http.client
 import json
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from atm.errors import Problem, TargetServerError
 from atm.testing.server_process import ServerProcess
 from atm.testing.target_server.addresses import Addresses
 from atm.testing.target_server.options import ServerOptions
 from atm.testing.target_server.record import RequestRow, Stats
+from atm.testing.target_server.tokens import TokenMode
+
+if TYPE_CHECKING:
+    from atm.testing.certificates import Authority, CertificateFiles
 
 _MODULE = "atm.testing.target_server"
 
@@ -71,8 +78,8 @@ class TargetServer:
             assert target.stats().completed == 100
 
     Keyword arguments are the fields of `ServerOptions`. `tls=True` adds a TLS listener with a certificate made for the
-    occasion (`ca_file` is what clients must trust); `client_certificate=True` makes it demand the one in
-    `client_certificate_file` and `client_key_file`. Raises TargetServerError where the server cannot start.
+    occasion (`ca_file` is what clients must trust); `client_certificate=True` makes it demand the one of
+    `client_files`. Raises TargetServerError where the server cannot start.
     """
 
     def __init__(
@@ -85,13 +92,22 @@ class TargetServer:
         self._process: ServerProcess | None = None
         self._addresses: Addresses | None = None
         self._freezes: list[Freeze] = []
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._authority: Authority | None = None
+        self._client_files: CertificateFiles | None = None
 
     def start(self) -> Self:
         """Start the process and wait until it listens."""
         if self._process is not None:
             raise TargetServerError(Problem("this target server is started already", "already_started"))
+        if self._wants_tls:
+            self.options = self._with_certificates()
         process = ServerProcess(_MODULE, self.options.to_json())
-        ready = process.start(self._ready_seconds)
+        try:
+            ready = process.start(self._ready_seconds)
+        except BaseException:
+            self._drop_certificates()
+            raise
         self._process = process
         self._addresses = Addresses(**ready)
         return self
@@ -104,6 +120,7 @@ class TargetServer:
         process, self._process, self._addresses = self._process, None, None
         if process is not None:
             process.stop()
+        self._drop_certificates()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -156,6 +173,29 @@ class TargetServer:
     def pid(self) -> int:
         """The process that serves."""
         return self._started().pid
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that signed the certificate that was made for `tls=True`."""
+        return self.authority.ca_file
+
+    @property
+    def authority(self) -> Authority:
+        """That authority itself, to have more signed."""
+        if self._authority is None:
+            raise TargetServerError(
+                Problem("no certificate was made for this server", "no_tls", hint="ask for tls=True")
+            )
+        return self._authority
+
+    @property
+    def client_files(self) -> CertificateFiles:
+        """The certificate and key that `client_certificate=True` demands."""
+        if self._client_files is None:
+            raise TargetServerError(
+                Problem("this server demands no client certificate", "no_tls", hint="ask for client_certificate=True")
+            )
+        return self._client_files
 
     # What it saw
 
@@ -210,6 +250,11 @@ class TargetServer:
         """Start and end of each stall that is over, CLOCK_MONOTONIC ns."""
         return [(began, ended) for began, ended in self._ask("GET", "/__stalls__")]
 
+    def set_token_mode(self, mode: TokenMode, times: int = 0, expires_in: float | None = None) -> None:
+        """How the token endpoint behaves for the next `times` requests (0: for all), and how long tokens live."""
+        lifetime = "" if expires_in is None else f"&expires_in={expires_in!r}"
+        self._ask("POST", f"/__tokens__?mode={mode.value}&times={times}{lifetime}")
+
     def pause(self, seconds: float, after: float = 0.0) -> Freeze:
         """Freeze the process (SIGSTOP, SIGCONT) for `seconds` from `after` seconds on; gives back at once.
 
@@ -220,6 +265,25 @@ class TargetServer:
         return freeze
 
     # Inside
+
+    def _with_certificates(self) -> ServerOptions:
+        from atm.testing.certificates import Authority
+
+        self._directory = tempfile.TemporaryDirectory(prefix="atm-target-")
+        self._authority = Authority(Path(self._directory.name))
+        made: dict[str, Any] = {"tls_port": self.options.tls_port or 0}
+        if self.options.certificate_file is None:
+            server = self._authority.server("localhost", "127.0.0.1", "::1")
+            made |= {"certificate_file": str(server.certificate), "key_file": str(server.key)}
+        if self._wants_client_certificate:
+            self._client_files = self._authority.client("atm test client")
+            made["client_ca_file"] = str(self._authority.ca_file)
+        return dataclasses.replace(self.options, **made)
+
+    def _drop_certificates(self) -> None:
+        directory, self._directory = self._directory, None
+        if directory is not None:
+            directory.cleanup()
 
     def _ask(self, method: str, target: str) -> Any:
         addresses = self._listening()
