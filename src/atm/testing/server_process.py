@@ -97,7 +97,8 @@ class ServerProcess:
         return self._process
 
     def _handshake(self, process: subprocess.Popen[bytes], ready_seconds: float) -> dict[str, Any]:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(self._configuration.encode() + b"\n")
             process.stdin.flush()

@@ -8,14 +8,14 @@ import json
 from urllib.parse import parse_qs, unquote_plus
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import BadParameter, Route
+from atm.testing.target_server.routing import BadParameterError, Route
 from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"
 _NO_STORE = ("Cache-Control", "no-store")
 
 
-def bearer(exchange: Exchange) -> None:
+def _bearer(exchange: Exchange) -> None:
     server = exchange.connection.server
     token = _credentials(exchange, b"bearer")
     expected = exchange.call.text("token", server.options.bearer_token)
@@ -23,20 +23,20 @@ def bearer(exchange: Exchange) -> None:
     _decide(exchange, token == expected or issued, "Bearer", "wrong token" if token else "no bearer token")
 
 
-def oauth(exchange: Exchange) -> None:
+def _oauth(exchange: Exchange) -> None:
     token = _credentials(exchange, b"bearer")
     refusal = "no bearer token" if token is None else exchange.connection.server.tokens.refusal(token)
     _decide(exchange, refusal is None, 'Bearer error="invalid_token"', refusal or "")
 
 
-def basic(exchange: Exchange) -> None:
+def _basic_auth(exchange: Exchange) -> None:
     options, call = exchange.connection.server.options, exchange.call
     expected = (call.text("username", options.username), call.text("password", options.password))
     given = _basic(exchange)
     _decide(exchange, given == expected, 'Basic realm="atm"', "wrong name or password" if given else "no Basic header")
 
 
-def key(exchange: Exchange) -> None:
+def _api_key(exchange: Exchange) -> None:
     call = exchange.call
     expected = call.text("key", exchange.connection.server.options.api_key)
     name = call.text("header", "X-API-Key")
@@ -45,7 +45,7 @@ def key(exchange: Exchange) -> None:
     _decide(exchange, allowed, f'ApiKey header="{name}"', "wrong key" if given is not None else f"no {name} header")
 
 
-def jwt(exchange: Exchange) -> None:
+def _jwt_auth(exchange: Exchange) -> None:
     import jwt as pyjwt  # Here, because it brings in cryptography, which most servers never need.
 
     options, call = exchange.connection.server.options, exchange.call
@@ -55,10 +55,10 @@ def jwt(exchange: Exchange) -> None:
         return
     algorithm = call.text("algorithm", "HS256")
     if algorithm not in ("HS256", "RS256"):
-        raise BadParameter(f"algorithm={algorithm} is neither HS256 nor RS256")
+        raise BadParameterError(f"algorithm={algorithm} is neither HS256 nor RS256")
     secret = call.text("secret", options.jwt_secret) if algorithm == "HS256" else options.jwt_public_key
     if secret is None:
-        raise BadParameter("algorithm=RS256 needs a server with jwt_public_key")
+        raise BadParameterError("algorithm=RS256 needs a server with jwt_public_key")
     audience, issuer = call.parameters.get("audience"), call.parameters.get("issuer")
     try:
         claims = pyjwt.decode(
@@ -70,7 +70,7 @@ def jwt(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(claims).encode(), JSON)
 
 
-def token_endpoint(exchange: Exchange) -> None:
+def _token_endpoint(exchange: Exchange) -> None:
     server = exchange.connection.server
     if exchange.method != "POST":
         exchange.answer(405, b"POST this\n", headers=[("Allow", "POST")])
@@ -153,15 +153,19 @@ def _basic(exchange: Exchange) -> tuple[str, str] | None:
 
 
 ROUTES = (
-    Route("/auth/bearer", "`?token=`: a bearer token, the fixed one, the given one, or a live one issued here", bearer),
-    Route("/auth/oauth", "A bearer token that was issued here and has not expired", oauth),
-    Route("/auth/basic", "`?username=&password=`: HTTP Basic", basic),
-    Route("/auth/key", "`?header=X-API-Key&key=`: a key in a header", key),
-    Route("/auth/jwt", "`?algorithm=HS256&secret=&audience=&issuer=`: a JWT (HS256, RS256); answers its claims", jwt),
+    Route(
+        "/auth/bearer", "`?token=`: a bearer token, the fixed one, the given one, or a live one issued here", _bearer
+    ),
+    Route("/auth/oauth", "A bearer token that was issued here and has not expired", _oauth),
+    Route("/auth/basic", "`?username=&password=`: HTTP Basic", _basic_auth),
+    Route("/auth/key", "`?header=X-API-Key&key=`: a key in a header", _api_key),
+    Route(
+        "/auth/jwt", "`?algorithm=HS256&secret=&audience=&issuer=`: a JWT (HS256, RS256); answers its claims", _jwt_auth
+    ),
     Route(
         "/oauth/token",
         "POST, form-encoded: the grants client_credentials and password, the client in the body or as Basic",
-        token_endpoint,
+        _token_endpoint,
         wants_body=True,
     ),
 )

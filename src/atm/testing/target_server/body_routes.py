@@ -15,7 +15,7 @@ _TEXT_LINE = b"the quick brown fox jumps over the lazy dog\n"
 _PIECES_PER_SECOND = 200
 
 
-def chunked(exchange: Exchange) -> None:
+def _chunked(exchange: Exchange) -> None:
     call = exchange.call
     count, size = call.integer("chunks", 4, 0, 1_000_000), call.integer("size", 16, 1, len(_BLOCK))
     trailers = [(f"X-Trailer-{index + 1}", str(index + 1)) for index in range(call.integer("trailers", 0, 0, 100))]
@@ -34,15 +34,15 @@ def chunked(exchange: Exchange) -> None:
         _pump(exchange, chunk, count * len(chunk), last)
 
 
-def gzip(exchange: Exchange) -> None:
+def _gzip(exchange: Exchange) -> None:
     _compressed(exchange, "gzip", gzip_format.compress(_text(exchange), mtime=0))
 
 
-def deflate(exchange: Exchange) -> None:
+def _deflate(exchange: Exchange) -> None:
     _compressed(exchange, "deflate", zlib.compress(_text(exchange)))
 
 
-def large(exchange: Exchange) -> None:
+def _large(exchange: Exchange) -> None:
     size = exchange.call.integer("n", None, 0, 1 << 40)
     exchange.write(exchange.head(200, [_BINARY, ("Content-Length", str(size))]))
     if exchange.method == "HEAD":
@@ -51,7 +51,7 @@ def large(exchange: Exchange) -> None:
         _pump(exchange, _BLOCK, size)
 
 
-def slow(exchange: Exchange) -> None:
+def _slow(exchange: Exchange) -> None:
     call = exchange.call
     size, seconds = call.integer("bytes", 100, 1, len(_BLOCK)), call.number("seconds", 1.0, most=3600)
     pieces = max(1, min(size, round(seconds * _PIECES_PER_SECOND)))
@@ -64,7 +64,7 @@ def slow(exchange: Exchange) -> None:
         _paced(exchange, parts, seconds / len(parts))
 
 
-def until_close(exchange: Exchange) -> None:
+def _until_close(exchange: Exchange) -> None:
     size = exchange.call.integer("bytes", 20, 0, 1 << 40)
     exchange.keep_alive = False
     exchange.write(exchange.head(200, [_BINARY]))
@@ -74,14 +74,14 @@ def until_close(exchange: Exchange) -> None:
         _pump(exchange, _BLOCK, size)
 
 
-def early_hints(exchange: Exchange) -> None:
+def _early_hints(exchange: Exchange) -> None:
     status = exchange.call.integer("status", 103, 100, 199)
     interim = f"HTTP/1.1 {status} Interim\r\nLink: </style.css>; rel=preload\r\n\r\n".encode()
     exchange.write(interim * exchange.call.integer("count", 1, 0, 1000))
     exchange.answer(200, b"after the hints\n")
 
 
-def keep_alive(exchange: Exchange) -> None:
+def _keep_alive(exchange: Exchange) -> None:
     last = exchange.connection.requests >= exchange.call.integer("n", None, 1)
     if last and exchange.call.flag("silent"):
         exchange.answer(200, b"the last one, unannounced\n")
@@ -137,12 +137,12 @@ def _paced(exchange: Exchange, parts: list[bytes], every: float) -> None:
 
 
 ROUTES = (
-    Route("/chunked", "`?chunks=4&size=16&trailers=0&every_ms=0`: a chunked body, with trailers if asked", chunked),
-    Route("/gzip", "`?bytes=1000`: that much text, gzip-encoded whatever was accepted", gzip),
-    Route("/deflate", "`?bytes=1000`: that much text, deflate-encoded (zlib)", deflate),
-    Route("/bytes/{n}", "A body of n bytes (up to 1 TiB), as fast as they are taken", large),
-    Route("/slow", "`?bytes=100&seconds=1`: the head at once, the body evenly over that time", slow),
-    Route("/until-close", "`?bytes=20`: a body that ends with the connection", until_close),
-    Route("/early-hints", "`?count=1&status=103`: interim answers, then a 200", early_hints),
-    Route("/keep-alive/{n}", "`?silent=0`: the connection's n-th request is its last, announced or not", keep_alive),
+    Route("/chunked", "`?chunks=4&size=16&trailers=0&every_ms=0`: a chunked body, with trailers if asked", _chunked),
+    Route("/gzip", "`?bytes=1000`: that much text, gzip-encoded whatever was accepted", _gzip),
+    Route("/deflate", "`?bytes=1000`: that much text, deflate-encoded (zlib)", _deflate),
+    Route("/bytes/{n}", "A body of n bytes (up to 1 TiB), as fast as they are taken", _large),
+    Route("/slow", "`?bytes=100&seconds=1`: the head at once, the body evenly over that time", _slow),
+    Route("/until-close", "`?bytes=20`: a body that ends with the connection", _until_close),
+    Route("/early-hints", "`?count=1&status=103`: interim answers, then a 200", _early_hints),
+    Route("/keep-alive/{n}", "`?silent=0`: the connection's n-th request is its last, announced or not", _keep_alive),
 )

@@ -15,7 +15,7 @@ import httptools
 
 from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.raw_request import RAW_LIMIT, message_length
-from atm.testing.target_server.routing import BadParameter
+from atm.testing.target_server.routing import BadParameterError
 
 if TYPE_CHECKING:
     from atm.testing.target_server.server import Server
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self.counted = True
         self._congested = False
         self._on_drained: Callable[[], None] | None = None
-        self._raw: bytearray | None = bytearray()
+        self._raw: bytes | None = b""
         self._passed = 0
         self._between = True
 
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
             self._descriptor = transport.get_extra_info("socket").fileno()
         self.number = self.server.connection_opened(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio says so)
         """The connection is gone; whatever was not answered was aborted by the client."""
         self._transport = None
         self._closing = True
@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             exchange.call.route.handler(exchange)
-        except BadParameter as problem:
+        except BadParameterError as problem:
             exchange.answer(400, f"{problem}\n".encode())
 
     def _bad_request(self, error: httptools.HttpParserError) -> None:
@@ -284,22 +284,18 @@ class Connection(asyncio.Protocol):
 
     def _keep_raw(self, data: bytes) -> None:
         if self._between:
-            self._raw = bytearray(data)
+            self._raw = data
             self._passed = 0
         elif self._raw is not None:
-            incoming = self._incoming
-            wanted = incoming is None or incoming.call.route.wants_raw or self.server.captures_left > 0
-            if wanted and len(self._raw) + len(data) <= RAW_LIMIT:
-                self._raw += data
-            else:
-                self._raw = None
+            # Whether a pipelined successor wants its bytes is not known yet, so every request is kept up to the limit.
+            self._raw = self._raw + data if len(self._raw) + len(data) <= RAW_LIMIT else None
 
     def _take_raw(self, exchange: Exchange) -> None:
         captures = self.server.captures_left > 0 and exchange.call.counted
         if not captures and not exchange.call.route.wants_raw:
             self._passed += 1
             return
-        data = None if self._raw is None else bytes(self._raw)
+        data = self._raw
         for _ in range(self._passed):
             length = None if data is None else message_length(data)
             data = None if data is None or length is None else data[length:]

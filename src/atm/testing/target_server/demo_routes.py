@@ -21,18 +21,18 @@ _USERS = json.dumps(
 ).encode()
 
 
-def users(exchange: Exchange) -> None:
+def _users(exchange: Exchange) -> None:
     if _takes(exchange, "GET", "HEAD"):
         _answer_later(exchange, 6.0, 0.55, 200, _USERS)
 
 
-def order(exchange: Exchange) -> None:
+def _order(exchange: Exchange) -> None:
     if _takes(exchange, "GET", "HEAD"):
         document = {"id": exchange.call.text("id"), "status": "shipped", "total": "42.00", "items": 3}
         _answer_later(exchange, 9.0, 0.6, 200, json.dumps(document).encode())
 
 
-def new_order(exchange: Exchange) -> None:
+def _new_order(exchange: Exchange) -> None:
     if not _takes(exchange, "POST"):
         return
     if uniform(_SEED, exchange.number, 2) < FAILING_SHARE:
@@ -55,7 +55,7 @@ def _takes(exchange: Exchange, *methods: str) -> bool:
 
 
 ROUTES = (
-    Route("/users", "GET: four users; median 6 ms, p99 about 22 ms", users),
-    Route("/orders/{id}", "GET: an order; median 9 ms, p99 about 36 ms", order, named_by_pattern=True),
-    Route("/orders", "POST: 201; median 18 ms, p99 about 92 ms; 0.3 % are 503 `pool exhausted`", new_order),
+    Route("/users", "GET: four users; median 6 ms, p99 about 22 ms", _users),
+    Route("/orders/{id}", "GET: an order; median 9 ms, p99 about 36 ms", _order, named_by_pattern=True),
+    Route("/orders", "POST: 201; median 18 ms, p99 about 92 ms; 0.3 % are 503 `pool exhausted`", _new_order),
 )

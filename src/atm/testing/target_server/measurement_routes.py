@@ -6,18 +6,18 @@ import base64
 import json
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import BadParameter, Route
+from atm.testing.target_server.routing import BadParameterError, Route
 from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"
 PAGE_ROWS = 20_000
 
 
-def stats(exchange: Exchange) -> None:
+def _stats(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(exchange.connection.server.stats()).encode(), JSON)
 
 
-def record(exchange: Exchange) -> None:
+def _record(exchange: Exchange) -> None:
     recorder = exchange.connection.server.recorder
     since = exchange.call.integer("since", 0)
     rows = list(recorder.rows(since, exchange.call.integer("limit", PAGE_ROWS, 1, PAGE_ROWS)))
@@ -25,36 +25,36 @@ def record(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(document, separators=(",", ":")).encode(), JSON)
 
 
-def reset(exchange: Exchange) -> None:
+def _reset(exchange: Exchange) -> None:
     if _posted(exchange):
         exchange.connection.server.reset()
         exchange.answer(204)
 
 
-def stall(exchange: Exchange) -> None:
+def _stall(exchange: Exchange) -> None:
     if _posted(exchange):
         seconds = exchange.call.number("seconds", most=3600)
         exchange.connection.server.stall.schedule(exchange.call.number("after", 0.0, most=3600), seconds)
         exchange.answer(204)
 
 
-def stalls(exchange: Exchange) -> None:
+def _stalls(exchange: Exchange) -> None:
     exchange.answer(200, json.dumps(exchange.connection.server.stall.spans_ns).encode(), JSON)
 
 
-def tokens(exchange: Exchange) -> None:
+def _tokens(exchange: Exchange) -> None:
     if not _posted(exchange):
         return
     store, call = exchange.connection.server.tokens, exchange.call
     mode = call.text("mode", TokenMode.OK)
     if mode not in tuple(TokenMode):
-        raise BadParameter(f"mode={mode} is none of {', '.join(TokenMode)}")
+        raise BadParameterError(f"mode={mode} is none of {', '.join(TokenMode)}")
     store.set_mode(TokenMode(mode), call.integer("times", 0))
     store.expires_in = call.number("expires_in", store.expires_in)
     exchange.answer(204)
 
 
-def captured(exchange: Exchange) -> None:
+def _captured(exchange: Exchange) -> None:
     rows = [
         [one.call.counter.name, one.number, None if raw is None else base64.b64encode(raw).decode()]
         for one, raw in exchange.connection.server.captured
@@ -70,11 +70,11 @@ def _posted(exchange: Exchange) -> bool:
 
 
 ROUTES = (
-    Route("/__stats__", "The counts as JSON", stats),
-    Route("/__record__", "`?since=0&limit=`: rows of the record as JSON arrays, by pages", record),
-    Route("/__reset__", "POST: forget the record, count from one again", reset),
-    Route("/__stall__", "POST `?seconds=&after=0`: answer nothing for that long", stall),
-    Route("/__stalls__", "Start and end of the stalls that are over, monotonic ns", stalls),
-    Route("/__tokens__", "POST `?mode=ok&times=0&expires_in=`: how the token endpoint behaves from now on", tokens),
-    Route("/__captured__", "Raw bytes of the first requests (base64), if `capture` was set", captured),
+    Route("/__stats__", "The counts as JSON", _stats),
+    Route("/__record__", "`?since=0&limit=`: rows of the record as JSON arrays, by pages", _record),
+    Route("/__reset__", "POST: forget the record, count from one again", _reset),
+    Route("/__stall__", "POST `?seconds=&after=0`: answer nothing for that long", _stall),
+    Route("/__stalls__", "Start and end of the stalls that are over, monotonic ns", _stalls),
+    Route("/__tokens__", "POST `?mode=ok&times=0&expires_in=`: how the token endpoint behaves from now on", _tokens),
+    Route("/__captured__", "Raw bytes of the first requests (base64), if `capture` was set", _captured),
 )

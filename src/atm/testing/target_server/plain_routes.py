@@ -13,19 +13,19 @@ from atm.testing.target_server.routing import Route
 JSON = "application/json"
 
 
-def root(exchange: Exchange) -> None:
+def _root(exchange: Exchange) -> None:
     exchange.answer(200, b"hello from the target server\n")
 
 
-def fixed(exchange: Exchange) -> None:
+def _fixed(exchange: Exchange) -> None:
     exchange.answer(200, b"x" * exchange.call.integer("bytes", 20, most=1 << 20))
 
 
-def delay(exchange: Exchange) -> None:
+def _delay(exchange: Exchange) -> None:
     _after(exchange, exchange.call.number("ms"))
 
 
-def lognormal(exchange: Exchange) -> None:
+def _lognormal(exchange: Exchange) -> None:
     call = exchange.call
     _after(
         exchange,
@@ -35,7 +35,7 @@ def lognormal(exchange: Exchange) -> None:
     )
 
 
-def bimodal(exchange: Exchange) -> None:
+def _bimodal(exchange: Exchange) -> None:
     call = exchange.call
     _after(
         exchange,
@@ -49,7 +49,7 @@ def bimodal(exchange: Exchange) -> None:
     )
 
 
-def status_share(exchange: Exchange) -> None:
+def _status_share(exchange: Exchange) -> None:
     call = exchange.call
     status = status_of(
         call.integer("ok", 200, 200, 599),
@@ -61,11 +61,11 @@ def status_share(exchange: Exchange) -> None:
     _with_status(exchange, status)
 
 
-def status_fixed(exchange: Exchange) -> None:
+def _status_fixed(exchange: Exchange) -> None:
     _with_status(exchange, exchange.call.integer("code", None, 200, 599))
 
 
-def echo(exchange: Exchange) -> None:
+def _echo(exchange: Exchange) -> None:
     if exchange.body_bytes > BODY_LIMIT:
         exchange.answer(413, b"echo takes bodies up to 64 MiB\n")
         return
@@ -79,19 +79,19 @@ def echo(exchange: Exchange) -> None:
     _answer_json(exchange, document)
 
 
-def echo_raw(exchange: Exchange) -> None:
+def _echo_raw(exchange: Exchange) -> None:
     if exchange.raw is None:
         exchange.answer(413, f"the bytes of this request were not kept (limit {RAW_LIMIT})\n".encode())
     else:
         exchange.answer(200, exchange.raw, "application/octet-stream")
 
 
-def headers(exchange: Exchange) -> None:
+def _headers(exchange: Exchange) -> None:
     fields = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in exchange.headers]
     _answer_json(exchange, {"headers": fields})
 
 
-def redirect(exchange: Exchange) -> None:
+def _redirect(exchange: Exchange) -> None:
     call = exchange.call
     left = call.integer("n", None, 0, 1000)
     if left == 0:
@@ -103,7 +103,7 @@ def redirect(exchange: Exchange) -> None:
     exchange.answer(status, headers=[("Location", f"{origin}/redirect/{left - 1}{suffix}")])
 
 
-def redirect_loop(exchange: Exchange) -> None:
+def _redirect_loop(exchange: Exchange) -> None:
     exchange.answer(302, headers=[("Location", "/redirect/loop")])
 
 
@@ -123,20 +123,20 @@ def _answer_json(exchange: Exchange, document: object) -> None:
 
 
 ROUTES = (
-    Route("/", "A short fixed text, at once", root),
-    Route("/fixed", "`?bytes=20`: that many bytes (up to 1 MiB), at once", fixed),
-    Route("/delay/{ms}", "A short text after that many milliseconds, never earlier", delay),
-    Route("/lognormal", "`?median_ms=&sigma=0.5&seed=1`: after a delay drawn for the request's number", lognormal),
-    Route("/bimodal", "`?fast_ms=&slow_ms=&share=&seed=1`: `slow_ms` for that share of requests", bimodal),
-    Route("/status", "`?ok=200&other=503&share=&seed=1`: `other` for that share of requests", status_share),
-    Route("/status/{code}", "That status", status_fixed),
-    Route("/echo", "Method, target, headers in order and body (latin-1) as JSON", echo, wants_body=True),
-    Route("/echo/raw", "The exact bytes of the request (up to 1 MiB)", echo_raw, wants_raw=True),
-    Route("/headers", "The request's headers in order as JSON", headers),
-    Route("/redirect/loop", "302 to itself", redirect_loop),
+    Route("/", "A short fixed text, at once", _root),
+    Route("/fixed", "`?bytes=20`: that many bytes (up to 1 MiB), at once", _fixed),
+    Route("/delay/{ms}", "A short text after that many milliseconds, never earlier", _delay),
+    Route("/lognormal", "`?median_ms=&sigma=0.5&seed=1`: after a delay drawn for the request's number", _lognormal),
+    Route("/bimodal", "`?fast_ms=&slow_ms=&share=&seed=1`: `slow_ms` for that share of requests", _bimodal),
+    Route("/status", "`?ok=200&other=503&share=&seed=1`: `other` for that share of requests", _status_share),
+    Route("/status/{code}", "That status", _status_fixed),
+    Route("/echo", "Method, target, headers in order and body (latin-1) as JSON", _echo, wants_body=True),
+    Route("/echo/raw", "The exact bytes of the request (up to 1 MiB)", _echo_raw, wants_raw=True),
+    Route("/headers", "The request's headers in order as JSON", _headers),
+    Route("/redirect/loop", "302 to itself", _redirect_loop),
     Route(
         "/redirect/{n}",
         "`?status=302&to=ORIGIN`: a chain of n redirects; `to` makes the next hop cross-origin",
-        redirect,
+        _redirect,
     ),
 )

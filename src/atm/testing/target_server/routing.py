@@ -15,7 +15,7 @@ _CACHE_LIMIT = 4096
 Handler = Callable[[Exchange], None]
 
 
-class BadParameter(ValueError):
+class BadParameterError(ValueError):
     """A route's parameter does not read; its message goes out with a 400."""
 
 
@@ -55,7 +55,7 @@ class Call:
         """A parameter as it was sent, percent-decoded."""
         value = self.parameters.get(name, default)
         if value is None:
-            raise BadParameter(f"{self.route.pattern} needs {name}=")
+            raise BadParameterError(f"{self.route.pattern} needs {name}=")
         return value
 
     def integer(self, name: str, default: int | None = None, least: int = 0, most: int = 1 << 62) -> int:
@@ -66,11 +66,11 @@ class Call:
         try:
             number = int(self.text(name))
         except ValueError as cause:
-            if isinstance(cause, BadParameter):
+            if isinstance(cause, BadParameterError):
                 raise
-            raise BadParameter(f"{name}={value} is no whole number") from cause
+            raise BadParameterError(f"{name}={value} is no whole number") from cause
         if not least <= number <= most:
-            raise BadParameter(f"{name}={number} is not between {least} and {most}")
+            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
         return number
 
     def number(self, name: str, default: float | None = None, least: float = 0.0, most: float = 1e9) -> float:
@@ -81,11 +81,11 @@ class Call:
         try:
             number = float(self.text(name))
         except ValueError as cause:
-            if isinstance(cause, BadParameter):
+            if isinstance(cause, BadParameterError):
                 raise
-            raise BadParameter(f"{name}={value} is no number") from cause
+            raise BadParameterError(f"{name}={value} is no number") from cause
         if not least <= number <= most:
-            raise BadParameter(f"{name}={number} is not between {least} and {most}")
+            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
         return number
 
     def flag(self, name: str) -> bool:
