@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
-from atm.testing import TargetServer
-from atm.testing.target_server.tokens import TokenMode
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from atm.testing import TargetServer
+from atm.testing.target_server.tokens import TokenMode
 from tests.testing.wire import Answer, Wire
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -64,7 +65,11 @@ def test_a_token_of_either_grant_opens_until_it_expires(target: TargetServer, wi
     ("form", "status", "error"),
     [
         ({"grant_type": "client_credentials", "client_id": "atm-client"}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials", "client_id": "who", "client_secret": "atm-secret"}, 401, "invalid_client"),
+        (
+            {"grant_type": "client_credentials", "client_id": "who", "client_secret": "atm-secret"},
+            401,
+            "invalid_client",
+        ),
         ({"grant_type": "implicit", **CLIENT}, 400, "unsupported_grant_type"),
         (CLIENT, 400, "invalid_request"),
         ({"grant_type": "password", "username": "x", "password": "y", **CLIENT}, 400, "invalid_grant"),
@@ -107,9 +112,7 @@ def test_an_hs256_token_is_verified_with_its_claims(wire: Wire) -> None:
 
 def test_an_rs256_token_is_verified_with_the_public_key() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     token = jwt.encode({"sub": "me"}, key, "RS256")
     with TargetServer(jwt_public_key=public.decode()) as target, Wire(target.port) as wire:
         assert wire.get("/auth/jwt?algorithm=RS256", f"Authorization: Bearer {token}").status == 200

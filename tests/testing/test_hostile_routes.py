@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+
 from atm.testing import TargetServer
 from atm.testing.target_server import Outcome
 from tests.testing.wire import Wire, request
@@ -44,7 +45,6 @@ def test_half_of_an_answer_is_cut_in_body_or_head(target: TargetServer) -> None:
         assert wire.head().headers["content-length"] == "10"
         with pytest.raises(ConnectionResetError):
             wire.everything()
-            wire.everything()
     assert outcomes(target) == [Outcome.BROKEN] * 3
 
 
@@ -73,7 +73,7 @@ def test_a_wrong_length_lies_both_ways(target: TargetServer) -> None:
         assert wire.everything().endswith(b"Content-Length: 10000000000\r\n\r\n012")
     with Wire(target.port) as wire:
         assert wire.get("/wrong-length?declared=3&sent=5").body == b"012"
-        assert wire._exactly(2) == b"34"
+        assert wire.exactly(2) == b"34"
     assert outcomes(target) == [Outcome.BROKEN, Outcome.COMPLETED]
 
 

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from atm.testing import TargetServer
 from atm.testing.target_server.distributions import bimodal_ms, lognormal_ms, status_of
 from tests.testing.wire import Wire, request

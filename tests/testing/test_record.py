@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 
@@ -139,6 +140,6 @@ def test_the_seeded_numbers_are_uniform_and_do_not_depend_on_their_neighbours() 
     assert abs(sum(values) / len(values) - 0.5) < 0.01
     deciles = Counter(int(value * 10) for value in values)
     assert all(1800 < deciles[decile] < 2200 for decile in range(10))
-    pairs = sum((a - 0.5) * (b - 0.5) for a, b in zip(values, values[1:], strict=False)) / len(values)
+    pairs = sum((a - 0.5) * (b - 0.5) for a, b in itertools.pairwise(values)) / len(values)
     assert abs(pairs) < 0.002
     assert uniform(7, 5) != uniform(8, 5) != uniform(8, 5, 1)

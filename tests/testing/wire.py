@@ -57,7 +57,7 @@ class Wire:
         if head_only or answer.status in (204, 304) or answer.status < 200:
             body = b""
         elif "content-length" in answer.headers:
-            body = self._exactly(int(answer.headers["content-length"]))
+            body = self.exactly(int(answer.headers["content-length"]))
         elif answer.headers.get("transfer-encoding") == "chunked":
             body = self._chunks()
         else:
@@ -67,8 +67,8 @@ class Wire:
     def _chunks(self) -> bytes:
         body = b""
         while size := int(self._until(b"\r\n").strip(), 16):
-            body += self._exactly(size)
-            assert self._exactly(2) == b"\r\n"
+            body += self.exactly(size)
+            assert self.exactly(2) == b"\r\n"
         while self._until(b"\r\n") != b"\r\n":
             pass
         return body
@@ -79,11 +79,17 @@ class Wire:
         part, _, self._buffer = self._buffer.partition(mark)
         return part + mark
 
-    def _exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
+    def exactly(self, size: int) -> bytes:
+        pieces = [self._buffer]
+        missing = size - len(self._buffer)
+        while missing > 0:
+            self._buffer = b""
             self._read()
-        part, self._buffer = self._buffer[:size], self._buffer[size:]
-        return part
+            pieces.append(self._buffer)
+            missing -= len(self._buffer)
+        together = b"".join(pieces)
+        self._buffer = together[size:]
+        return together[:size]
 
     def _read(self) -> None:
         piece = self.socket.recv(65536)

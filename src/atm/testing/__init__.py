@@ -1,6 +1,6 @@
 """Public fakes for tests of this package and of yours: honest ones, with real bytes and real processes.
 
-May import anything below the front doors; nothing but tests, the CLI's `demo` and `target` import it. Start reading
+May import anything below the front doors; nothing but tests, `atm demo` and `atm target` imports it. Start reading
 with `target_server/__init__.py`.
 """
 
@@ -9,11 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atm.testing.target_server import TargetServer
+    from atm.testing.manual_clock import ManualClock
+    from atm.testing.proxy_server.proxy import ProxyServer
+    from atm.testing.target_server.target import TargetServer
 
-__all__ = ["TargetServer"]
+__all__ = ["ManualClock", "ProxyServer", "TargetServer"]
 
-_HOMES = {"TargetServer": "target_server.target"}
+_HOMES = {
+    "ManualClock": "manual_clock",
+    "ProxyServer": "proxy_server.proxy",
+    "TargetServer": "target_server.target",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ parent however that one dies; a frozen child is woken by the kernel when its gro
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import selectors
@@ -149,6 +150,17 @@ def run_child(serve: Callable[[str, Callable[[dict[str, Any]], None]], object]) 
         _report({"problems": [{name: getattr(problem, name) for name in names} for problem in error.problems]})
         return 1
     return 0
+
+
+def watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: the parent is gone, or has closed it."""
+
+    def readable() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            stop.set()
+
+    loop.add_reader(0, readable)
 
 
 def _report(document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""All routes in the order of the documentation."""
+"""All routes in the order of the documentation, and that documentation's table."""
 
 from atm.testing.target_server import (
     auth_routes,
@@ -9,11 +9,22 @@ from atm.testing.target_server import (
     plain_routes,
 )
 
-ROUTES = (
-    *demo_routes.ROUTES,
-    *plain_routes.ROUTES,
-    *body_routes.ROUTES,
-    *auth_routes.ROUTES,
-    *hostile_routes.ROUTES,
-    *measurement_routes.ROUTES,
+GROUPS = (
+    ("A small shop", demo_routes.ROUTES),
+    ("Delays, statuses, echo, redirects", plain_routes.ROUTES),
+    ("Bodies and framing", body_routes.ROUTES),
+    ("Credentials", auth_routes.ROUTES),
+    ("Misbehaviour", hostile_routes.ROUTES),
+    ("Measurement", measurement_routes.ROUTES),
 )
+
+ROUTES = tuple(route for _, routes in GROUPS for route in routes)
+
+
+def markdown() -> str:
+    """The tables of `docs/reference/target-server.md`, one for each group."""
+    parts = []
+    for title, routes in GROUPS:
+        rows = [f"| `{route.pattern}` | {route.summary} |" for route in routes]
+        parts.append("\n".join([f"### {title}", "", "| route | what it does |", "|---|---|", *rows]))
+    return "\n\n".join(parts)

@@ -54,7 +54,11 @@ class Server:
         for listener in encrypted:
             self._listeners.append(
                 await self.loop.create_server(
-                    lambda: Connection(self, True), sock=listener, backlog=options.backlog, ssl=context
+                    lambda: Connection(self, True),
+                    sock=listener,
+                    backlog=options.backlog,
+                    ssl=context,
+                    ssl_shutdown_timeout=0.5,
                 )
             )
         return Addresses(options.host, plain_port, tls_port)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+from atm.testing.server_process import watch_input
 from atm.testing.target_server.addresses import Addresses
 from atm.testing.target_server.options import ServerOptions
 from atm.testing.target_server.record import Stats
@@ -45,6 +46,7 @@ async def _serve(options: ServerOptions, on_ready: Callable[[Addresses], None] |
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    _raise_file_limit()
     server = Server(options, loop)
     addresses = await server.listen()
     if stop_with_input:
@@ -57,13 +59,14 @@ async def _serve(options: ServerOptions, on_ready: Callable[[Addresses], None] |
     return stats
 
 
-def watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Set `stop` when standard input ends."""
-    import os
-
-    def readable() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-            stop.set()
-
-    loop.add_reader(0, readable)
+def _raise_file_limit() -> None:
+    """As many open connections as the system allows: the usual soft limit of 1,024 is less than a test may open."""
+    try:
+        import resource
+    except ImportError:  # Not a POSIX system.
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # macOS calls its limit infinite and then refuses it.
+        return
