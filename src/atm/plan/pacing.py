@@ -182,7 +182,7 @@ class Schedule:
         return number
 
     def gap_ns(self, elapsed_ns: int) -> int:
-        """1/rate at a time, which the window adds after the last of a fixed number of arrivals; 0 where the rate is 0."""
+        """1/rate at a time (the window adds it after the last of a fixed number of arrivals); 0 where the rate is 0."""
         rate = self.rate_at(elapsed_ns)
         return int(SECOND / rate + 0.5) if rate > 0 else 0
 
