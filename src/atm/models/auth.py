@@ -13,20 +13,20 @@ JWT_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256",
 class NoAuth(SpecModel):
     """This endpoint sends no credentials, although the spec has some."""
 
-    type: str = declared(Choice("none"))
+    type: str = declared(Choice("none"), default="none")
 
 
 class BearerToken(SpecModel):
     """`Authorization: Bearer <token>`."""
 
-    type: str = declared(Choice("bearer_token"))
+    type: str = declared(Choice("bearer_token"), default="bearer_token")
     token: str = declared(Text(1), examples=["{{env:TOKEN}}"])
 
 
 class ApiKey(SpecModel):
     """A key in a header."""
 
-    type: str = declared(Choice("api_key"))
+    type: str = declared(Choice("api_key"), default="api_key")
     key: str = declared(Text(1), examples=["{{env:API_KEY}}"])
     header_name: str = declared(Text(1), "The header that carries the key.", default="X-API-Key")
 
@@ -34,7 +34,7 @@ class ApiKey(SpecModel):
 class BasicAuth(SpecModel):
     """`Authorization: Basic <base64 of username:password>` (RFC 7617, UTF-8)."""
 
-    type: str = declared(Choice("basic"))
+    type: str = declared(Choice("basic"), default="basic")
     username: str = declared(Text())
     password: str = declared(Text(), examples=["{{env:PASSWORD}}"])
 
@@ -42,7 +42,7 @@ class BasicAuth(SpecModel):
 class OAuth2ClientCredentials(SpecModel):
     """A token from an OAuth 2 token endpoint by client id and secret (RFC 6749, 4.4), renewed before it expires."""
 
-    type: str = declared(Choice("oauth2_client_credentials"))
+    type: str = declared(Choice("oauth2_client_credentials"), default="oauth2_client_credentials")
     token_url: str = declared(Text(1), examples=["https://login.example.com/oauth/token"])
     client_id: str = declared(Text(1))
     client_secret: str = declared(Text(1), examples=["{{env:CLIENT_SECRET}}"])
@@ -52,7 +52,7 @@ class OAuth2ClientCredentials(SpecModel):
 class OAuth2PasswordGrant(SpecModel):
     """A token from an OAuth 2 token endpoint by user name and password (RFC 6749, 4.3), renewed before it expires."""
 
-    type: str = declared(Choice("oauth2_password_grant"))
+    type: str = declared(Choice("oauth2_password_grant"), default="oauth2_password_grant")
     token_url: str = declared(Text(1), examples=["https://login.example.com/oauth/token"])
     client_id: str = declared(Text(1))
     client_secret: str | None = declared(Text(1), "For clients that have one.", default=None)
@@ -64,7 +64,7 @@ class OAuth2PasswordGrant(SpecModel):
 class Jwt(SpecModel):
     """A JSON Web Token that is signed here (RFC 7519), and signed anew before it expires."""
 
-    type: str = declared(Choice("jwt"))
+    type: str = declared(Choice("jwt"), default="jwt")
     secret: str = declared(
         Text(1), "The shared secret (HS…), or the private key as PEM text.", examples=["{{env:KEY}}"]
     )

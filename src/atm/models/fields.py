@@ -29,7 +29,7 @@ _homes: dict[str, str] = {}
 
 
 def homes(fields: Mapping[str, str]) -> None:
-    """Tell where fields belong (`in \`load\``), for the hint when one is written at another place."""
+    """Tell where fields belong ("in `load`"), for the hint when one is written at another place."""
     _homes.update(fields)
 
 
@@ -62,10 +62,10 @@ class Findings:
         """Whether something is wrong at `path` or in it, so that nothing more needs to be said about it."""
         return any(found[: len(path)] == path for found, _ in self._found)
 
-    def problems(self, place: Callable[[Path], str] = lambda path: "") -> list[Problem]:
+    def problems(self, place: Callable[[Path], str] | None = None) -> list[Problem]:
         """Every problem, in the order in which they were found, each one once, with its place."""
         placed = (
-            Problem(problem.what, problem.code, problem.path, place(path), problem.hint)
+            Problem(problem.what, problem.code, problem.path, place(path) if place else "", problem.hint)
             for path, problem in self._found
         )
         return list(dict.fromkeys(placed))
@@ -122,7 +122,7 @@ class SpecModel:
 
     def to_data(self) -> dict[str, Any]:
         """What was written, as plain data that reads to an equal model."""
-        return {name: _plain(value) for name, value in vars(self).items() if name in self.written}
+        return {name: _plain(value) for name, value in vars(self).items() if name in self.written or name == "type"}
 
     def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
         values = vars(self)
@@ -146,8 +146,9 @@ class SpecModel:
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        same_type = type(self) is type(other)
-        return same_type and {**vars(self), "written": 0} == {**vars(other), "written": 0}
+        if type(self) is not type(other):
+            return NotImplemented
+        return {**vars(self), "written": 0} == {**vars(other), "written": 0}
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -191,8 +192,8 @@ def _known(
     known: dict[str, tuple[str, Any]] = {}
     for spelling, value in data.items():
         name = spelling
-        if name not in model.declarations and isinstance(name, str) and name.endswith("_seconds"):
-            short = name.removesuffix("_seconds")
+        if name not in model.declarations:
+            short = str(spelling).removesuffix("_seconds")
             field = model.declarations.get(short)
             name = short if field is not None and field.kind.is_duration else name
         if name not in model.declarations:

@@ -64,6 +64,11 @@ def plain_float(value: float) -> str:
     return plain_number(value) if 1e-6 <= abs(value) < 1e15 or value == 0 else repr(value)
 
 
+def encodable(text: str) -> bool:
+    """Whether a text can be sent at all: JSON's escapes can spell code points that no character has."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def label(path: Path) -> str:
     """The last name of a path with its index: `expected_status_codes[1]`."""
     indices = ""
@@ -109,6 +114,9 @@ class Text(Kind):
             value = getattr(value, "text", None) or (plain_float(value) if isinstance(value, float) else str(value))
         if not isinstance(value, str):
             findings.add(path, f"{label(path)} must be text, not {describe(value)}", "wrong_type")
+            return INVALID
+        if not encodable(value):
+            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
             return INVALID
         if len(value) < self._minimum or (self._maximum is not None and len(value) > self._maximum):
             limits = f"{self._minimum} to {self._maximum}" if self._maximum else f"at least {self._minimum}"
@@ -330,6 +338,8 @@ class Json(Kind):
         elif value is not None and not isinstance(value, str | int | float):
             what = f"{label(path)} is a {type(value).__name__}, which JSON cannot hold"
             findings.add(path, what, "wrong_type")
+        elif isinstance(value, str) and not encodable(value):
+            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
 
     def _plain_schema(self) -> Schema:
         return {"type": list(self._types)} if self._types else {}
