@@ -1,0 +1,55 @@
+# One word each, and each sets up what it needs: a bare machine has python3 (3.11 or newer), make and a package registry.
+# Bare `make` lists the targets; the text after `##` is the line that it shows.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+
+# What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
+# stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
+READY := .venv/.stamp
+
+.PHONY: help setup demo test prove lint format bench build lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make the environment in .venv (every target below does this by itself)
+
+demo: $(READY) ## Run the quickstart test against the bundled target server
+	@$(BIN)/atm demo
+
+test: $(READY) ## Run all tests
+	@$(BIN)/python -m tools.suites
+
+prove: $(READY) ## Run all tests at full counts; writes docs/proof/
+	@$(BIN)/python -m tools.suites --prove
+
+lint: $(READY) ## Check style, types, import arrows, generated files and locks
+	@$(BIN)/python -m tools.lint
+
+format: $(READY) ## Format the code, mend what can be mended, and write the generated files anew
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/python -m tools.generate
+
+bench: $(READY) ## Run all benchmarks; writes benches/results/ (one of them: make bench-startup)
+	@$(BIN)/python -m benches
+
+bench-%: $(READY)
+	@$(BIN)/python -m benches $*
+
+build: $(READY) ## Build the wheel and the source archive into dist/
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+
+lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
+	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove everything that was built, .venv included
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find src tests tools benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.stamp: tools/setup.sh requirements/bootstrap.txt requirements/dev.txt pyproject.toml src/atm/version.py
+	@sh tools/setup.sh "$(PYTHON)"

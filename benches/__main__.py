@@ -1,0 +1,22 @@
+"""Runs all benchmarks, or those that are named: python -m benches [NAME ...]"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHES = ("startup",)
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(BENCHES)
+    if unknown:
+        print(f"error: no benchmark named {', '.join(sorted(unknown))}", file=sys.stderr)
+        print(f"  hint: known are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    statuses: list[int] = [importlib.import_module(f"benches.{name}").main() for name in names or BENCHES]
+    return max(statuses)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

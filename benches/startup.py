@@ -1,0 +1,82 @@
+"""What it costs to start: CPU time of the command line against that of an interpreter that does nothing.
+
+Nobody waits gladly for `--help`, and a test of one second should not spend another one on imports.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+from benches.measure import (
+    BIN,
+    ROOT,
+    MeasurementError,
+    against,
+    cpu_seconds,
+    cpu_seconds_so_far,
+    interleaved,
+    keep,
+    table,
+)
+
+ATM = BIN / "atm"
+ROUNDS = 15
+BASELINE = "python -c pass"
+BARS = {"atm --version": 2.0, "atm --help": 12.0, "atm run URL, to its first request": 18.0}
+
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+_PATIENCE_SECONDS = 20.0
+
+
+def until_first_request() -> float:
+    """CPU time of `atm run URL` at the moment the first bytes of its first request have come to the server."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(_PATIENCE_SECONDS)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        command = [str(ATM), "run", url, "--requests", "1", "--concurrency", "1", "--quiet"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        with process:
+            try:
+                connection, _ = server.accept()
+                with connection:
+                    connection.settimeout(_PATIENCE_SECONDS)
+                    request = connection.recv(65536)
+                    seconds = cpu_seconds_so_far(process.pid)
+                    connection.sendall(_ANSWER)
+                    _, said = process.communicate(timeout=_PATIENCE_SECONDS)
+            except (TimeoutError, subprocess.TimeoutExpired) as error:
+                process.kill()
+                raise MeasurementError(f"atm run {url} neither sent a request nor ended in time") from error
+    if not request.startswith(b"GET / HTTP/1.1\r\n") or process.returncode != 0:
+        raise MeasurementError(f"atm run ended with {process.returncode}, sent {request[:60]!r}: {said.strip()[-400:]}")
+    return seconds
+
+
+def main() -> int:
+    if sys.platform != "linux":
+        print("error: this benchmark reads the CPU clock of another process, which only Linux has", file=sys.stderr)
+        return 2
+    subjects = {
+        BASELINE: lambda: cpu_seconds([BIN / "python", "-c", "pass"]),
+        "atm --version": lambda: cpu_seconds([ATM, "--version"]),
+        "atm --help": lambda: cpu_seconds([ATM, "--help"]),
+        "atm run URL, to its first request": until_first_request,
+    }
+    print(f"startup: {ROUNDS} rounds, median of the ratios within each")
+    try:
+        samples = interleaved(subjects, ROUNDS)
+    except (MeasurementError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    rows = against(samples, BASELINE, BARS)
+    print(table(rows, BASELINE))
+    print(f"samples: {keep('startup', samples, rows).relative_to(ROOT)}")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

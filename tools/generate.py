@@ -1,0 +1,74 @@
+"""Writes the files that are derived from the code; with `--check`, says which are out of date and writes nothing.
+
+To add one, write a function that returns its whole text and append a `Generated` to `GENERATED`. It is then committed,
+written by `make format` and checked by `make lint`.
+
+Usage: python -m tools.generate [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tools.repository import ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A committed file (`path`, relative to the checkout) and the function that renders its whole text."""
+
+    path: str
+    render: Callable[[], str]
+
+
+def make_targets() -> list[tuple[str, str]]:
+    """The targets of the Makefile with the line that describes each, in order."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return re.findall(r"^([a-z][a-z-]*):.*?## (.+)$", makefile, flags=re.MULTILINE)
+
+
+def contributing() -> str:
+    """CONTRIBUTING.md as it stands, with its table of targets taken from the Makefile."""
+    rows = "".join(f"| `make {name}` | {line} |\n" for name, line in make_targets())
+    return between_marks("CONTRIBUTING.md", "make targets", f"| command | what it does |\n|---|---|\n{rows}")
+
+
+def between_marks(path: str, mark: str, block: str) -> str:
+    """The text of `path` with what stands between `<!-- mark -->` and `<!-- end of mark -->` replaced by `block`.
+
+    Raises `ValueError` where the marks are missing.
+    """
+    start, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    before, found_start, rest = (ROOT / path).read_text(encoding="utf-8").partition(start)
+    _, found_end, after = rest.partition(end)
+    if not (found_start and found_end):
+        raise ValueError(f"{path} has no marks {start.strip()} and {end}")
+    return before + start + block + end + after
+
+
+GENERATED: tuple[Generated, ...] = (Generated("CONTRIBUTING.md", contributing),)
+
+
+def main(arguments: list[str]) -> int:
+    check = arguments == ["--check"]
+    stale = False
+    for generated in GENERATED:
+        path = ROOT / generated.path
+        text = generated.render()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale = True
+        if check:
+            print(f"{generated.path} is out of date: run `make format` and commit it")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {generated.path}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,136 @@
+"""Runs the test suites one after another, all of them even when one fails, each with its time.
+
+A suite is a command. To add one, append a `Suite` to `SUITES`, core last: CI reads the closing line of pytest, so the
+last line of all is one in that form. With `--prove` property tests run at full counts, and what each suite prints is
+kept in docs/proof/.
+
+Usage: python -m tools.suites [--prove] [NAME ...]
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TextIO
+
+from tools.repository import ROOT
+
+PROOF = ROOT / "docs" / "proof"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A name and the commands that run it; `prove` where proving takes another one."""
+
+    name: str
+    command: tuple[str, ...]
+    prove: tuple[str, ...] = ()
+
+
+SUITES: tuple[Suite, ...] = (
+    Suite(
+        "core",
+        command=(sys.executable, "-u", "-m", "pytest"),
+        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800"),
+    ),
+)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a suite went: `counts` are those of pytest's closing line, where the suite printed one."""
+
+    name: str
+    status: int
+    seconds: float
+    counts: Counter[str] = field(default_factory=Counter)
+    skips: list[str] = field(default_factory=list)
+
+
+def run(suite: Suite, prove: bool) -> Outcome:
+    """Run one suite, showing what it prints as it comes."""
+    print(f"suite: {suite.name}", flush=True)
+    command = suite.prove or suite.command if prove else suite.command
+    environment = {**os.environ, "ATM_TEST_PROFILE": "prove" if prove else "test"}
+    start = time.monotonic()
+    outcome = Outcome(suite.name, status=0, seconds=0)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    record = open_record(suite.name) if prove else None
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if record is not None:
+                record.write(line.replace(str(ROOT), "."))
+            read_line(line.rstrip(), outcome)
+    if record is not None:
+        record.close()
+    outcome.status = process.returncode
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def open_record(name: str) -> TextIO:
+    """The file in docs/proof/ for a suite, its head written: when, what and on which kind of machine."""
+    PROOF.mkdir(parents=True, exist_ok=True)
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True)
+    record = (PROOF / f"{name}.txt").open("w", encoding="utf-8")
+    record.write(f"make prove, suite {name}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.stdout.strip()}\n")
+    machine = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    record.write(f"{machine}\n\n")
+    return record
+
+
+def read_line(line: str, outcome: Outcome) -> None:
+    """Note what a line of output tells: a skipped test with its reason, or the closing line of pytest."""
+    if line.startswith("SKIPPED ["):
+        outcome.skips.append(line)
+    elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
+        found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
+        outcome.counts = Counter({word: int(number) for number, word in found})
+
+
+def closing_lines(outcomes: list[Outcome]) -> list[str]:
+    """What ends the output of several suites: a line for each, all skips again, and one closing line for all."""
+    lines = [f"suite: {each.name:14} {'FAILED' if each.status else 'ok'}  {each.seconds:.1f} s" for each in outcomes]
+    lines += [f"{skip}  ({each.name})" for each in outcomes for skip in each.skips]
+    total = sum((each.counts for each in outcomes), start=Counter[str]())
+    # A suite that is not pytest's has no counts; its failure must still show in the line that CI reads.
+    silent = [each for each in outcomes if each.status != 0 and not each.counts["failed"] + each.counts["error"]]
+    total["failed"] += len(silent)
+    summary = ", ".join(f"{number} {word}" for word, number in sorted(total.items()) if number)
+    seconds = sum(each.seconds for each in outcomes)
+    return [*lines, f" {summary or 'no tests'} in {seconds:.2f}s ".center(80, "=")]
+
+
+def main(arguments: list[str]) -> int:
+    names = [argument for argument in arguments if argument != "--prove"]
+    unknown = set(names) - {suite.name for suite in SUITES}
+    if unknown:
+        print(f"error: no suite named {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    outcomes = [run(suite, "--prove" in arguments) for suite in SUITES if not names or suite.name in names]
+    if len(outcomes) > 1:
+        print(*closing_lines(outcomes), sep="\n", flush=True)
+    return 0 if all(outcome.status == 0 for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
