@@ -1,4 +1,4 @@
-"""A sparse HdrHistogram: the same buckets and the same bytes as the HdrHistogram libraries, in memory that follows the data.
+"""A sparse HdrHistogram: the same buckets and the same bytes as the HdrHistogram libraries, in little memory.
 
 Layout and V2 encoding after HdrHistogram (hdrhistogram.org): lowest discernible value 1, three significant digits, so
 2,048 sub-buckets; any value that is read back is within 0.1 % of the sample that it stands for. The libraries allocate
