@@ -71,7 +71,7 @@ def addresses_of(host: str, port: int) -> tuple[tuple[str, ...], str]:
     except socket.gaierror as error:
         if error.errno in _UNKNOWN:
             return (), f'the name "{host}" does not exist'
-        return (), f'the name "{host}" could not be resolved: {error.strerror.lower()}'
+        return (), f'the name "{host}" could not be resolved: {(error.strerror or str(error)).lower()}'
     except UnicodeError:
         return (), f'the name "{host}" does not exist'
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found)), ""

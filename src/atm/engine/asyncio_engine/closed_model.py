@@ -54,9 +54,11 @@ class ClosedModel(LoadModel):
         if not self.is_sending:
             return NEVER
         if self._leg_over_at is None and now >= self._leg_end:
-            self._time_is_over()
-            if not self.is_sending:
+            if self._is_last_leg or self._leg.count is not None:
+                self._time_is_over()
                 return NEVER
+            self._leg_over_at = self._leg_end
+            self._give_tokens_back()
         if self._leg_over_at is not None and self._is_at_barrier:
             self._next_leg(now)
             self._starting.extend(self._parked)
@@ -171,14 +173,13 @@ class ClosedModel(LoadModel):
             self._run.ring_soon()
 
     def _time_is_over(self) -> None:
-        end = self._leg_end
-        for _, user in self._with_token:
-            self._parked.append(user)
+        self._give_tokens_back()
+        self._end(self._leg_end, self._leg.time_reason)
+
+    def _give_tokens_back(self) -> None:
+        """The users that waited for a token will start nothing in this leg."""
+        self._parked.extend(user for _, user in self._with_token)
         self._with_token.clear()
-        if self._is_last_leg or self._leg.count is not None:
-            self._end(end, self._leg.time_reason)
-        else:
-            self._leg_over_at = end
 
     @property
     def _is_at_barrier(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import platform
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from atm.metrics.recorder import Counts, as_histogram, bucketed
 STALL_NS = 10_000_000
 """A loop that comes back later than this has stalled."""
 
+_IS_LINUX = platform.system() == "Linux"
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -91,7 +92,7 @@ class Health:
 
 def _steal() -> tuple[int, int]:
     """Ticks that the hypervisor has taken from all cores, and all ticks (proc(5)); zeros where that is not told."""
-    if sys.platform != "linux":
+    if not _IS_LINUX:
         return 0, 0
     try:
         with Path("/proc/stat").open("rb") as file:
@@ -103,7 +104,7 @@ def _steal() -> tuple[int, int]:
 
 
 def _resident_bytes() -> int:
-    if sys.platform == "linux":
+    if _IS_LINUX:
         try:
             return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE
         except OSError:

@@ -61,13 +61,13 @@ class _Format:
             else:
                 self.variable(_source(part, self._seed))
 
-    @property
-    def bytes(self) -> bytes:
+    def written(self) -> bytes:
+        """The format string."""
         return b"".join(self._pieces)
 
     def rendered(self, number: int) -> bytes:
         """For a format without variables, or a slow path."""
-        return self.bytes % tuple([source(number) for source in self.sources])
+        return self.written() % tuple([source(number) for source in self.sources])
 
 
 def renderer(
@@ -115,7 +115,7 @@ def _with_fixed_body(head: _Format, body: bytes) -> Render | bytes:
     sources = tuple(head.sources)
     if not sources:
         return head.rendered(0) + body
-    template = head.bytes + body.replace(b"%", b"%%")
+    template = head.written() + body.replace(b"%", b"%%")
     if len(sources) == 1:
         only = sources[0]
         return lambda number: template % only(number)
@@ -124,7 +124,7 @@ def _with_fixed_body(head: _Format, body: bytes) -> Render | bytes:
 
 def _with_body(head: _Format, body: _Format, length_at: int) -> Render:
     before, after = tuple(head.sources[:length_at]), tuple(head.sources[length_at + 1 :])
-    head_template, body_template, body_sources = head.bytes, body.bytes, tuple(body.sources)
+    head_template, body_template, body_sources = head.written(), body.written(), tuple(body.sources)
 
     def render(number: int) -> bytes:
         content = body_template % tuple([source(number) for source in body_sources])
