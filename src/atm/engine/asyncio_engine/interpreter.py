@@ -29,7 +29,6 @@ def tuned_interpreter() -> Iterator[None]:
         if _runs == 1:
             _before = (sys.getswitchinterval(), gc.get_threshold())
             sys.setswitchinterval(SWITCH_INTERVAL)
-            gc.collect()
             gc.freeze()
             gc.set_threshold(_YOUNG_OBJECTS, 50, 1_000)
     try:
