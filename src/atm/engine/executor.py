@@ -76,8 +76,8 @@ class Execution:
         """Send the load and judge it; `on_interval` sees each second after the collector has it.
 
         Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
-        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all that was
-        measured. `strict` makes a suspect measurement exit with 4.
+        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all that
+        was measured. `strict` makes a suspect measurement exit with 4.
         """
         secrets = dict(self.test.secrets)
         keeper = None
@@ -196,7 +196,7 @@ def _require_an_address(plan: LoadPlan) -> None:
                 what=origin.resolve_error,
                 code="dns_not_found",
                 path="proxy" if proxy else "url",
-                hint=f"Check the spelling, or send it elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
+                hint=f"Check the spelling, or dial elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
             )
             for origin in origins
         ]
@@ -206,7 +206,7 @@ def _require_an_address(plan: LoadPlan) -> None:
 async def _first_failure(
     load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None, control: Control
 ) -> tuple[EngineReport | None, AtmError | None]:
-    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal from then on."""
+    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal then."""
     failure: AtmError | None = None
     if renewal:
         await asyncio.wait({load, renewal}, return_when=asyncio.FIRST_COMPLETED)
