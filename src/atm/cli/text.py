@@ -17,6 +17,7 @@ _ESCAPE = "\x1b["
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+_BREAK = re.compile(r" +(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _ASCII = str.maketrans(
     {
         "·": "-",
@@ -123,6 +124,11 @@ class Line:
             self.spans.append((self.paper.text(text), style))
         return self
 
+    def extend(self, line: Line) -> Line:
+        """Append the spans of another line."""
+        self.spans += line.spans
+        return self
+
     def to(self, column: int) -> Line:
         """Pad with blanks up to `column` (0-based); at least one blank when the line is already that long."""
         self.spans.append((" " * max(1 if self.spans else 0, column - self.width), Style.PLAIN))
@@ -194,9 +200,12 @@ class Paper:
         return shortened(self.text(text), width, self.ellipsis)
 
     def wrapped(self, text: str, indent: int, style: Style = Style.PLAIN) -> Iterator[Line]:
-        """Break `text` at blanks into lines of the paper's width, each indented; a long word is left whole."""
+        """Break `text` at blanks into lines of the paper's width, each indented.
+
+        A long word is left whole, and so is what stands in backticks: it is there to be copied.
+        """
         line = self.line(" " * indent)
-        for word in self.text(text).split(" "):
+        for word in _BREAK.split(self.text(text)):
             if line.width > indent and line.width + 1 + cells(word) > self.width:
                 yield line
                 line = self.line(" " * indent)
