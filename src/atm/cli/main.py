@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from atm.cli.exit_codes import ExitCode
 from atm.cli.output import Color, Output
 from atm.cli.values import PlainCommand, PlainGroup
 from atm.errors import AtmError, Problem, SpecError
+from atm.models.exit_code import ExitCode
 
 EPILOG = (
     "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 99 thresholds failed, "
@@ -113,13 +113,13 @@ def main(arguments: Sequence[str]) -> int:
         if debug:
             raise
         _output(flags).problems(error.problems)
-        return ExitCode.USAGE if isinstance(error, SpecError) else ExitCode.ERROR
+        return ExitCode.USAGE if isinstance(error, SpecError) else ExitCode.UNEXPECTED_ERROR
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the last border: whatever else happened is told, not thrown
         if debug:
             raise
-        problem, code = _unexpected(error), ExitCode.ERROR
+        problem, code = _unexpected(error), ExitCode.UNEXPECTED_ERROR
     _output(flags).problems([problem])
     return code
 

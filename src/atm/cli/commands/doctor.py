@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from atm.cli.exit_codes import ExitCode
 from atm.cli.machine import Check, Health, examine
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
 from atm.cli.text import Line, Paper, Style
+from atm.models.exit_code import ExitCode
 
 _STYLES = {Health.GOOD: Style.PASS, Health.WARN: Style.WARN, Health.BAD: Style.FAIL}
 
@@ -24,7 +24,7 @@ def command(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: De
         output.document({"checks": [dataclasses.asdict(check) for check in checks]})
     else:
         output.out.lines(line for check in checks for line in _lines(check, output.out.paper))
-    return ExitCode.ERROR if any(check.health == Health.BAD for check in checks) else ExitCode.PASSED
+    return ExitCode.UNEXPECTED_ERROR if any(check.health == Health.BAD for check in checks) else ExitCode.PASSED
 
 
 def _lines(check: Check, paper: Paper) -> list[Line]:

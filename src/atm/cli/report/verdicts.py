@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from urllib.parse import urlsplit
 
-from atm.cli.exit_codes import ExitCode
 from atm.cli.output import problem_lines
 from atm.cli.report.sheet import Sheet, verdict_style
 from atm.cli.text import Line, Style
 from atm.errors import Problem
 from atm.models import figures
+from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome, StopReason
 from atm.models.run import FailureSummary, Measurement, ThresholdResult
 
@@ -58,7 +58,7 @@ def thresholds(sheet: Sheet) -> list[Line]:
     count = len(results)
     if failed:
         text = f"{len(failed)} of {count} failed"
-        lines = _headline(sheet, signs.failed, Style.FAIL, "THRESHOLDS", text, ExitCode.THRESHOLDS)
+        lines = _headline(sheet, signs.failed, Style.FAIL, "THRESHOLDS", text, ExitCode.THRESHOLDS_FAILED)
     else:
         text = "1 of 1 holds" if count == 1 else f"all {count} hold"
         lines = _headline(sheet, signs.passed, Style.PASS, "THRESHOLDS", text, None)
@@ -124,7 +124,8 @@ def measurement(sheet: Sheet) -> list[Line]:
         Measurement.SUSPECT: (signs.warning, Style.WARN),
         Measurement.INVALID: (signs.failed, Style.FAIL),
     }[verdict.measurement]
-    lines = _headline(sheet, sign, style, "MEASUREMENT", _MEASUREMENT[verdict.measurement], ExitCode.INVALID)
+    text = _MEASUREMENT[verdict.measurement]
+    lines = _headline(sheet, sign, style, "MEASUREMENT", text, ExitCode.MEASUREMENT_INVALID)
     if not sheet.unanswered:
         lines += sheet.facts(generator_facts(sheet), start=3 + signs.width - 1)
     indent = 4 + signs.width
@@ -167,7 +168,7 @@ def stopped(sheet: Sheet) -> list[Line]:
     at = figures.clock(metrics.warm_up_seconds + metrics.duration_seconds)
     if run.stop_reason == StopReason.FAILED:
         text = f"at {at}: {run.error or 'the engine failed'}"
-        return _headline(sheet, signs.failed, Style.FAIL, "FAILED", text, ExitCode.ERROR)
+        return _headline(sheet, signs.failed, Style.FAIL, "FAILED", text, ExitCode.UNEXPECTED_ERROR)
     if run.stop_reason == StopReason.THRESHOLD:
         by = "by a threshold"
     else:
