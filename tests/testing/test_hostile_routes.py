@@ -131,6 +131,21 @@ def test_what_is_no_request_is_answered_400_and_counted(target: TargetServer) ->
     assert (target.stats().bad_requests, target.stats().received) == (1, 0)
 
 
+def test_a_wish_to_upgrade_is_answered_in_http_1_1(target: TargetServer) -> None:
+    with Wire(target.port) as wire:
+        answer = wire.get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert wire.everything() == b""
+
+
+def test_requests_behind_a_closing_one_are_broken_not_aborted(target: TargetServer) -> None:
+    with Wire(target.port) as wire:
+        wire.send(request("/keep-alive/1") + request("/") + request("/"))
+        assert wire.answer().headers["connection"] == "close"
+        assert wire.everything() == b""
+    assert outcomes(target) == [Outcome.COMPLETED, Outcome.BROKEN, Outcome.BROKEN]
+
+
 def test_a_client_that_does_not_read_holds_the_answer_back(target: TargetServer) -> None:
     client = socket.create_connection(("127.0.0.1", target.port))
     client.sendall(request("/bytes/500000000"))

@@ -20,6 +20,7 @@ from atm.testing.target_server import Stats, serve
 from atm.testing.target_server.addresses import Addresses
 from atm.testing.target_server.options import ServerOptions
 from atm.testing.target_server.server import Server
+from atm.testing.target_server.tokens import TokenMode
 from tests.testing.wire import Wire, request
 
 SOURCE = str(Path(__file__).parents[2] / "src")
@@ -67,6 +68,17 @@ def test_a_stall_can_be_scheduled_from_the_first_request() -> None:
         assert 0.09e9 <= began - first < 0.2e9
         assert 0.2e9 <= ended - began < 0.3e9
         assert max(row.service_ns or 0 for row in target.record()) > 0.15e9
+
+
+def test_a_reset_drops_what_was_planned(target: TargetServer) -> None:
+    target.stall(5, after=0.05)
+    target.set_token_mode(TokenMode.NEVER, expires_in=7)
+    target.reset()
+    with Wire(target.port) as wire:
+        assert wire.get("/delay/100").status == 200
+        assert wire.get("/oauth/token", method="POST", body=b"x").status == 400
+        assert wire.get("/").status == 200
+    assert target.stats().stalls == 0
 
 
 def test_a_pause_freezes_the_whole_process(target: TargetServer) -> None:
@@ -181,6 +193,23 @@ def test_a_server_that_died_is_said_and_leaves_no_zombie() -> None:
         with pytest.raises(TargetServerError, match="the target server does not answer"):
             target.stats()
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_error_of_the_servers_own_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "faulty_target.py").write_text(
+        "import runpy\n"
+        "from atm.testing.target_server.exchange import Exchange\n"
+        "Exchange.later = None\n"
+        "runpy.run_module('atm.testing.target_server', run_name='__main__')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("atm.testing.target_server.target._MODULE", "faulty_target")
+    target = TargetServer().start()
+    with Wire(target.port) as wire:
+        wire.send(request("/delay/1"))
+        assert wire.everything() == b""
+    with pytest.raises(TargetServerError, match=r"had an error of its own: (.|\n)*'NoneType' object is not callable"):
+        target.stop()
 
 
 @pytest.mark.parametrize("frozen", [False, True])

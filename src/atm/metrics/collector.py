@@ -154,12 +154,10 @@ class Collector:
         """Add one second. Raises ValueError when it is not later than the one before, or names an unknown endpoint."""
         if self.last is not None and interval.second <= self.last.second:
             raise ValueError(f"second {interval.second} after second {self.last.second}: intervals come in order")
-        together = EndpointInterval(endpoint=-1)
         measured_started = 0
         for part in interval.endpoints:
             if not 0 <= part.endpoint < len(self.measured):
                 raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
-            together.merge(part)
             if part.warm_up:
                 self.warm_up.merge(part)
             else:
@@ -171,7 +169,7 @@ class Collector:
         self.samples.add_all(interval.samples)
         sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
         self.generator.add(interval, sending=sending)
-        self._recent.append(self.timeline.add(interval, together))
+        self._recent.append(self.timeline.add(interval))
         self._advance(interval)
 
     def _advance(self, interval: Interval) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from atm.metrics.histogram import Histogram
-from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.interval import Interval
 from atm.models.outcome import FAILED, Outcome
 from atm.models.run import TimelinePoint
 
@@ -159,18 +159,24 @@ class Timeline:
         self._most_points = most_points
         self._levels = [_Level(resolution) for resolution in RESOLUTIONS]
 
-    def add(self, interval: Interval, together: EndpointInterval) -> Point:
-        """Add one second, whose figures over all endpoints are `together`; returns its point."""
+    def add(self, interval: Interval) -> Point:
+        """Add one second; returns its point."""
         generator = interval.generator
+        outcomes: Counter[Outcome] = Counter()
+        response = Histogram()
+        for part in interval.endpoints:
+            outcomes.update(part.outcomes)
+            for histogram in (part.response_ok, part.response_failed, part.response_timeout):
+                response.merge(histogram)
         span = _Span(
             second=interval.second,
             warm_up=interval.phase == "warm_up",
             phase=interval.phase,
             duration_ns=interval.duration_ns,
             offered=interval.offered,
-            started=together.started,
-            outcomes=Counter(together.outcomes),
-            response=together.response(),
+            started=sum(part.started for part in interval.endpoints),
+            outcomes=outcomes,
+            response=response,
             lag=generator.schedule_lag,
             in_flight=generator.in_flight,
             cpu_seconds=generator.cpu_seconds,

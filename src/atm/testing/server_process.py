@@ -60,11 +60,11 @@ class ServerProcess:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """End the child: kindly at first, then with SIGKILL. Does nothing if it is not running."""
+    def stop(self) -> str:
+        """End the child: kindly at first, then with SIGKILL. Gives back what it `said`; "" if it was not running."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return ""
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -76,7 +76,9 @@ class ServerProcess:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+        said = self.said()
         self._errors.close()
+        return said
 
     def freeze(self) -> None:
         """SIGSTOP: the kernel still accepts and acknowledges, nobody reads or answers."""

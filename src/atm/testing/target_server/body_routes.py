@@ -82,7 +82,7 @@ def _early_hints(exchange: Exchange) -> None:
 
 
 def _keep_alive(exchange: Exchange) -> None:
-    last = exchange.connection.requests >= exchange.call.integer("n", None, 1)
+    last = exchange.connection.served + 1 >= exchange.call.integer("n", None, 1)
     if last and exchange.call.flag("silent"):
         exchange.answer(200, b"the last one, unannounced\n")
         exchange.connection.close()

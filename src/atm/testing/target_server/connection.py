@@ -31,7 +31,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server, tls: bool) -> None:
         self.server = server
         self.number = 0
-        self.requests = 0
+        self.served = 0
+        """Requests that were answered in full on this connection."""
         self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
@@ -150,10 +151,9 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = parser.should_keep_alive()
         exchange.http_10 = parser.get_http_version() == "1.0"
         self._incoming = exchange
-        self.requests += 1
         if call.counted:
             self.server.request_counted()
-        elif self.requests == 1:
+        elif self.counted and not self.served:
             self.counted = False
             self.server.connection_measures()
         if call.route.before_body:
@@ -223,6 +223,7 @@ class Connection(asyncio.Protocol):
         if exchange is not self._current:
             return
         self._current = None
+        self.served += 1
         if exchange.keep_alive:
             if self._queue:
                 self.server.loop.call_soon(self._next)

@@ -71,15 +71,14 @@ class Server:
             connection.close()
 
     def reset(self) -> None:
-        """Forget the record and count from one again; requests in flight belong to the old record."""
+        """Begin anew: empty record, nothing planned, tokens as set up. Requests in flight belong to the old record."""
         self.recorder = Recorder(self.options.max_rows)
         self.routing.restart(self.recorder)
         self.captures_left = self.options.capture
         self.captured = []
         self._accepted = 0
-        self.tokens.issued = 0
-        self.stall.count = 0
-        self.stall.spans_ns.clear()
+        self.tokens.restart()
+        self.stall.forget()
         self._stall_pending = self.options.stall_after is not None
 
     def connection_opened(self, connection: Connection) -> int:

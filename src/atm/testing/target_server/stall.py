@@ -19,13 +19,22 @@ class Stall:
         self.spans_ns: list[tuple[int, int]] = []
         """Start and end of every stall that is over, CLOCK_MONOTONIC."""
         self._began_ns = 0
+        self._planned: list[asyncio.TimerHandle] = []
 
     def schedule(self, after: float, seconds: float) -> None:
         """Stall for `seconds`, starting in `after` seconds. Stalls that overlap are one, up to the later end."""
         if after > 0:
-            self._loop.call_later(after, self._begin, seconds)
+            self._planned.append(self._loop.call_later(after, self._begin, seconds))
         else:
             self._begin(seconds)
+
+    def forget(self) -> None:
+        """Drop what is planned and what is over; a stall that is on goes on to its end."""
+        for timer in self._planned:
+            timer.cancel()
+        self._planned.clear()
+        self.spans_ns.clear()
+        self.count = 0
 
     def when_open(self, callback: Callable[[], None]) -> None:
         """Go on at once, or when the stall is over."""

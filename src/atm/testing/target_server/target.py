@@ -113,14 +113,20 @@ class TargetServer:
         return self
 
     def stop(self) -> None:
-        """End the process; does nothing if it is not running."""
+        """End the process; does nothing if it is not running.
+
+        Raises TargetServerError if the server had an error of its own, so that no test stands on a faulty server.
+        """
         for freeze in self._freezes:
             freeze.give_up()
         self._freezes.clear()
         process, self._process, self._addresses = self._process, None, None
-        if process is not None:
-            process.stop()
+        said = "" if process is None else process.stop()
         self._drop_certificates()
+        if "Traceback" in said:
+            raise TargetServerError(
+                Problem(f"the target server had an error of its own: {said}", "target_server_fault")
+            )
 
     def __enter__(self) -> Self:
         return self.start()
@@ -237,7 +243,7 @@ class TargetServer:
         ]
 
     def reset(self) -> None:
-        """Forget the record and count from one again."""
+        """Forget the record and what was planned (stalls, token modes), and count from one again."""
         self._ask("POST", "/__reset__")
 
     # What it is made to do

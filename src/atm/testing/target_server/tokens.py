@@ -29,11 +29,18 @@ class TokenStore:
     """Bearer tokens with a real expiry on the monotonic clock."""
 
     def __init__(self, expires_in: float) -> None:
+        self._first_expires_in = expires_in
         self.expires_in = expires_in
         self.issued = 0
         self._mode = TokenMode.OK
         self._times = 0
         self._expiry_ns: dict[str, int] = {}
+
+    def restart(self) -> None:
+        """Behave as at the start and count from nought; tokens that were issued stay valid."""
+        self.set_mode(TokenMode.OK, 0)
+        self.expires_in = self._first_expires_in
+        self.issued = 0
 
     def set_mode(self, mode: TokenMode, times: int) -> None:
         """Behave so for the next `times` token requests; 0 for all from now on."""
