@@ -19,7 +19,6 @@ _SHARE_END = 49
 _ASIDE_START = 57
 MOST_STATUSES = 8
 _EIGHTHS = "▏▎▍▌▋▊▉"
-_MARKS = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 
 
 def bar(length: float, paper: Paper) -> str:
@@ -63,26 +62,13 @@ def _histogram(sheet: Sheet) -> list[Line]:
     samples = "1 sample" if histogram.total == 1 else f"{figures.count(histogram.total)} samples"
     lines = [paper.line(" RESPONSE TIME", Style.BOLD).add(f"  {samples}", Style.DIM)]
     steps = rungs(histogram)
-    marks = _marks(histogram, steps)
+    marks = ["".join(f" p{percent:g}" for percent in step.percentiles) for step in steps]
     # Where percentiles share a rung, their marks need room, and the bars give it.
     longest = BAR - max(max(map(len, marks)) - len(" p50"), 0)
     most = max(step.count for step in steps)
-    lines += [
-        _rung(sheet, step, step.count / most * longest, BAR - longest, mark)
-        for step, mark in zip(steps, marks, strict=True)
-    ]
+    for step, mark in zip(steps, marks, strict=True):
+        lines.append(_rung(sheet, step, step.count / most * longest, BAR - longest, mark))
     return lines
-
-
-def _marks(histogram: Histogram, steps: list[Rung]) -> list[str]:
-    """Beside each rung, the names of the percentiles that lie in it, a blank before each."""
-    values = [(name, histogram.percentile(percent) or 0) for name, percent in _MARKS]
-    lows = [-1, *(step.limit_ns for step in steps[:-1])]
-    last = steps[-1].limit_ns
-    return [
-        "".join(f" {name}" for name, value in values if low < value <= step.limit_ns or step.limit_ns == last < value)
-        for low, step in zip(lows, steps, strict=True)
-    ]
 
 
 def _rung(sheet: Sheet, step: Rung, length: float, shift: int, mark: str) -> Line:
