@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from atm.models.printable import printable
+
 _ESCAPE = "\x1b["
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
 _BREAK = re.compile(r" +(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _ASCII = str.maketrans(
     {
@@ -69,16 +68,6 @@ class Signs:
 
 UNICODE_SIGNS = Signs("✓", "✗", "!", "■")
 ASCII_SIGNS = Signs("ok  ", "FAIL", "WARN", "STOP")
-
-
-def printable(text: str) -> str:
-    """`text` with control characters, bidirectional overrides and lone surrogates made visible.
-
-    What a target answers, or a name in a spec, must not move the cursor or write to the clipboard of whoever reads it.
-    """
-    if text.isprintable():
-        return text
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def cells(text: str) -> int:
