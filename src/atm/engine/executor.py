@@ -10,19 +10,23 @@ import asyncio
 import secrets as random_source
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from atm.clock import Clock, SystemClock
 from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.choose import choose_engine
-from atm.engine.environment import describe_environment
-from atm.engine.resolve import resolve_origins
-from atm.errors import AtmError, CredentialError, EngineError, Problem, UnreachableError
+from atm.engine.resolve import resolve
+from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
+from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
-from atm.models.run import RunResult
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
+
+if TYPE_CHECKING:
+    from atm.models.run import RunInfo, RunResult
 
 IntervalCallback = Callable[[Interval], None]
 
@@ -43,25 +47,170 @@ class Execution:
         control: Control | None = None,
         engine: Engine | None = None,
         clock: Clock | None = None,
+        other_run: str = "",
     ) -> None:
-        """Chooses the engine. Raises CapabilityError when none can run the plan."""
+        """Chooses the engine. Raises CapabilityError when none can run the plan.
+
+        `other_run` names another run on this host, which makes the measurement suspect.
+        """
+        plan = test.plan
         self.test = test
         self.run_id = run_id or new_run_id()
         self.control = control or Control()
-        self.clock = clock or SystemClock()
-        self.created_at = self.clock.now()
-        if engine is None:
-            engine, self.engine_reason = choose_engine(test.plan)
-        else:
-            self.engine_reason = f"{engine.name}, as the caller asked"
-        self.engine = engine
-        self.collector = Collector(test.plan.endpoints, sampling=test.plan.sampling)
+        self._clock = clock or SystemClock()
+        self._other_run = other_run
+        self._created_at = self._clock.now()
+        self.engine, self.engine_reason = (engine, "as the caller asked") if engine else choose_engine(plan)
+        sampling = plan.sampling
+        self.collector = Collector(
+            plan.endpoints,
+            warm_up_ns=plan.load.warm_up_ns,
+            first_per_endpoint=sampling.first_per_endpoint,
+            failures_per_kind=sampling.failures_per_kind,
+            slowest=sampling.slowest,
+        )
         """What is known so far; its snapshots feed live views."""
+        self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
+        """How the thresholds stand so far."""
 
-    async def run(self, on_interval: IntervalCallback | None = None) -> RunResult:
-        """Send the load and judge it. `on_interval` sees each second after the collector has it.
+    async def run(self, on_interval: IntervalCallback | None = None, *, strict: bool = False) -> RunResult:
+        """Send the load and judge it; `on_interval` sees each second after the collector has it.
 
         Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
-        address. A run that breaks in the middle is a result with the status `failed`, what was measured included.
+        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all that was
+        measured. `strict` makes a suspect measurement exit with 4.
         """
-        raise NotImplementedError
+        secrets = dict(self.test.secrets)
+        keeper = None
+        if self.test.credentials:
+            from atm.engine.auth import CredentialKeeper
+
+            keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
+            secrets.update(await keeper.fetch())
+        resolved = await resolve(self.test.plan)
+        _require_an_address(resolved.plan)
+
+        def take(interval: Interval) -> None:
+            self._take(interval)
+            if on_interval:
+                on_interval(interval)
+
+        load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.noting(take), self.control))
+        renewal = asyncio.create_task(keeper.keep(self.control.set_secret)) if keeper else None
+        failure: AtmError | None = None
+        report: EngineReport | None = None
+        try:
+            report, failure = await _first_failure(load, renewal, self.control)
+        except asyncio.CancelledError:
+            # Whoever awaits us went away: the load must not go on without anybody to see it.
+            self.control.cancel()
+            with suppress(AtmError):
+                await load
+            raise
+        finally:
+            if renewal:
+                renewal.cancel()
+        return self._result(report, failure, strict=strict)
+
+    def _take(self, interval: Interval) -> None:
+        self.collector.add(interval)
+        self.thresholds.add(interval)
+        if self.control.stop_reason is None and self.thresholds.to_abort(self.collector):
+            self.control.stop(StopReason.THRESHOLD)
+
+    def _result(self, report: EngineReport | None, failure: AtmError | None, *, strict: bool) -> RunResult:
+        # Models of results take a while to import, and nobody needs them before the first request.
+        from atm.engine.environment import describe_environment, usable_cores
+        from atm.metrics.evidence import Circumstances
+        from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+
+        plan = self.test.plan
+        worker_lost = report.worker_lost if report else ""
+        if report:
+            times = RunTimes(report.window_start_ns, report.window_end_ns, report.last_finish_ns, report.barrier_ns)
+        else:
+            end_ns = self.collector.end_ns
+            times = RunTimes(min(plan.load.warm_up_ns, end_ns), end_ns, end_ns)
+        return summarize(
+            self.collector,
+            times,
+            self._run_info(report, failure),
+            [EndpointDescription(*described) for described in self.test.endpoints],
+            self.thresholds.results(self.collector, times.window_ns),
+            circumstances=Circumstances(
+                engine=self.engine.name,
+                cores=usable_cores(),
+                poisson=plan.load.arrival == "poisson",
+                worker_lost=worker_lost,
+                other_run=self._other_run,
+            ),
+            environment=describe_environment(),
+            spec=self.test.spec,
+            strict=strict,
+        )
+
+    def _run_info(self, report: EngineReport | None, failure: AtmError | None) -> RunInfo:
+        from atm.models.run import RunInfo
+
+        plan = self.test.plan
+        error: str | None = None
+        if failure:
+            error = failure.problems[0].what
+        elif report and report.worker_lost:
+            error = f"a load thread died: {report.worker_lost}"
+        reason = StopReason.FAILED if error or not report else report.stop_reason
+        status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
+        now: datetime = self._clock.now()
+        return RunInfo(
+            id=self.run_id,
+            name=plan.name,
+            status=status.get(reason, RunStatus.COMPLETED),
+            stop_reason=reason,
+            created_at=self._created_at,
+            started_at=report.started_at if report else None,
+            completed_at=now,
+            engine=self.engine.name,
+            engine_version=self.engine.version,
+            engine_reason=self.engine_reason,
+            seed=plan.seed,
+            model=plan.load.model,
+            error=error,
+        )
+
+
+def _require_an_address(plan: LoadPlan) -> None:
+    proxy = plan.connections.proxy
+    origins = (proxy.origin,) if proxy else plan.origins
+    if any(origin.addresses for origin in origins):
+        return
+    raise UnreachableError(
+        [
+            Problem(
+                what=origin.resolve_error,
+                code="dns_not_found",
+                path="proxy" if proxy else "url",
+                hint=f"Check the spelling, or send it elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
+            )
+            for origin in origins
+        ]
+    )
+
+
+async def _first_failure(
+    load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None, control: Control
+) -> tuple[EngineReport | None, AtmError | None]:
+    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal from then on."""
+    failure: AtmError | None = None
+    if renewal:
+        await asyncio.wait({load, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        if renewal.done() and not load.done():
+            try:
+                renewal.result()
+            except CredentialError as error:
+                failure = error
+                control.stop(StopReason.FAILED)
+    try:
+        report = await asyncio.shield(load)
+    except AtmError as error:
+        return None, failure or error
+    return report, failure

@@ -181,8 +181,7 @@ class Histogram:
         following = 0
         for index in sorted(self.counts):
             if index > following:
-                # A single empty bucket is a count of zero, as the libraries write it; longer gaps are negative.
-                _append_zigzag(payload, following - index if index - following > 1 else 0)
+                _append_zigzag(payload, following - index)
             _append_zigzag(payload, self.counts[index])
             following = index + 1
         header = _HEADER.pack(_COOKIE, len(payload), 0, 3, 1, HIGHEST_NS, 1.0)

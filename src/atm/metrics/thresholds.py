@@ -1,12 +1,12 @@
-"""Judging thresholds: over the whole run, over windows of complete measured seconds, and as a reason to end a run early.
+"""Judging thresholds: over the whole run, over windows of complete measured seconds, as reasons to end a run.
 
 Rules that the words of a threshold leave open, all of them decided here:
 
 - Bounds are inclusive. A time and a limit in the same bucket of the histogram (0.1 % wide) are equal, and equal holds.
 - A threshold over zero samples has failed with `no data`; the samples of rates and of `error_rate` are the completed
   requests, those of times what was recorded, for the adjusted latency those at +∞ too.
-- A window is `window_seconds` complete seconds in a row that lie within the measured window: not warm-up, not the second
-  in which warm-up ends halfway, not draining, not the last, shorter one. One violating window fails the threshold.
+- A window is `window_seconds` complete seconds in a row that lie within the measured window: not warm-up, nor the
+  second in which it ends halfway, not draining, not the last, shorter one. One violating window fails the threshold.
 - Windows with fewer than `min_samples` samples are skipped, and with none left there is `no data`. Rates are judged in
   every window, and may abort without `min_samples`: a rate is low because there are few samples, and a target that
   answers nothing at all is what a lower bound is there to find.
