@@ -1,7 +1,7 @@
 """The library's front door: run a spec from Python, without a terminal.
 
-    result = atm.run_sync({"name": "shop", "url": "http://127.0.0.1:8080/", "requests_per_second": 50, "duration": "10s"})
-    print(result.verdict.passed, result.metrics.latency_p99_ms)
+result = atm.run_sync({"name": "shop", "url": "http://127.0.0.1:8080/", "requests_per_second": 50, "duration": "10s"})
+print(result.verdict.passed, result.metrics.latency_p99_ms)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from atm.cli.output import Color, Output
 from atm.cli.values import PlainCommand, PlainGroup
-from atm.errors import AtmError, Problem, SpecError
+from atm.errors import AtmError, CapabilityError, Problem, SpecError, UnreachableError
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         if debug:
             raise
         _output(flags).problems(error.problems)
-        return ExitCode.USAGE if isinstance(error, SpecError) else ExitCode.UNEXPECTED_ERROR
+        return _code_of(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the last border: whatever else happened is told, not thrown
@@ -122,6 +122,12 @@ def main(arguments: Sequence[str]) -> int:
         problem, code = _unexpected(error), ExitCode.UNEXPECTED_ERROR
     _output(flags).problems([problem])
     return code
+
+
+def _code_of(error: AtmError) -> ExitCode:
+    if isinstance(error, SpecError | CapabilityError):
+        return ExitCode.USAGE
+    return ExitCode.UNREACHABLE if isinstance(error, UnreachableError) else ExitCode.UNEXPECTED_ERROR
 
 
 def _flags(arguments: Sequence[str]) -> list[str]:

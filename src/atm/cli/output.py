@@ -135,9 +135,9 @@ class Output:
         """Print one JSON document on stdout."""
         self.out.write(json.dumps(document, indent=2, ensure_ascii=not self.out.paper.unicode) + "\n")
 
-    def note(self, text: str) -> None:
-        """One line on stderr about something worth knowing that is no error."""
-        self.err.lines([self.err.paper.line("note: ", Style.WARN).add(text)])
+    def note(self, problem: Problem) -> None:
+        """On stderr: something worth knowing that is no error."""
+        self.err.lines(problem_lines(problem, self.err.paper, "note", Style.WARN))
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Errors: on stderr for people, and with `--json` as the one document on stdout."""
@@ -157,9 +157,9 @@ def error_document(problems: Iterable[Problem]) -> dict[str, Any]:
     return {"error": {**entries[0], "problems": entries}}
 
 
-def problem_lines(problem: Problem, paper: Paper) -> list[Line]:
+def problem_lines(problem: Problem, paper: Paper, word: str = "error", style: Style = Style.FAIL) -> list[Line]:
     """`error: what [code]`, then `at:`, then `hint:`."""
-    lines = [paper.line("error: ", Style.FAIL).add(problem.what).add(f" [{problem.code}]", Style.DIM)]
+    lines = [paper.line(f"{word}: ", style).add(problem.what).add(f" [{problem.code}]", Style.DIM)]
     if problem.where:
         lines.append(paper.line("  at: ", Style.DIM).add(problem.where))
     if problem.hint:

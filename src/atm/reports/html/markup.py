@@ -29,7 +29,7 @@ def _rendered(child: Child) -> str:
     return escape(printable(str(child), layout=True), quote=True)
 
 
-def tag(name: str, *children: Child, **attributes: Child) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: Child) -> Markup:
     """An element. Attribute names lose a trailing underscore, and inner ones become hyphens; None leaves one out."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_rendered(value)}"'

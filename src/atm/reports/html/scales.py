@@ -46,6 +46,7 @@ def linear_ticks(high: float, count: int = 5) -> list[float]:
 def logarithmic_ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 of each decade around [low, high]; powers of ten only where that would be more than nine."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks: list[float] = []
     for factors in ((1.0, 2.0, 5.0), (1.0,)):
         ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
         below = [tick for tick in ticks if tick <= low * 1.000001]
