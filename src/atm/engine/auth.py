@@ -62,10 +62,13 @@ class CredentialKeeper:
         self._clock = clock or SystemClock()
         self._connections = connections
         self._secrets = secrets
-        kept: dict[str, _Kept] = {}
+        self._kept: list[_Kept] = []
         for slot, auth in credentials.items():
-            kept.setdefault(auth.model_dump_json(), _Kept(auth, [])).slots.append(slot)
-        self._kept = list(kept.values())
+            same = next((kept for kept in self._kept if kept.auth == auth), None)
+            if same:
+                same.slots.append(slot)
+            else:
+                self._kept.append(_Kept(auth, [slot]))
 
     async def fetch(self) -> dict[str, str]:
         """The value of every slot. Raises CredentialError naming each token server that did not give one."""

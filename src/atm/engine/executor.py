@@ -10,13 +10,12 @@ import asyncio
 import secrets as random_source
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from atm.clock import Clock, SystemClock
 from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.choose import choose_engine
-from atm.engine.resolve import resolve
+from atm.engine.resolve import resolve_origins
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
@@ -87,7 +86,7 @@ class Execution:
 
             keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
             secrets.update(await keeper.fetch())
-        resolved = await resolve(self.test.plan)
+        resolved = await resolve_origins(self.test.plan)
         _require_an_address(resolved.plan)
 
         def take(interval: Interval) -> None:
@@ -135,7 +134,7 @@ class Execution:
             self.collector,
             times,
             self._run_info(report, failure),
-            [EndpointDescription(*described) for described in self.test.endpoints],
+            [EndpointDescription(*described) for described in _described(self.test)],
             self.thresholds.results(self.collector, times.window_ns),
             circumstances=Circumstances(
                 engine=self.engine.name,
@@ -145,7 +144,7 @@ class Execution:
                 other_run=self._other_run,
             ),
             environment=describe_environment(),
-            spec=self.test.spec,
+            spec=self.test.data,
             strict=strict,
         )
 
@@ -160,7 +159,6 @@ class Execution:
             error = f"a load thread died: {report.worker_lost}"
         reason = StopReason.FAILED if error or not report else report.stop_reason
         status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
-        now: datetime = self._clock.now()
         return RunInfo(
             id=self.run_id,
             name=plan.name,
@@ -168,7 +166,7 @@ class Execution:
             stop_reason=reason,
             created_at=self._created_at,
             started_at=report.started_at if report else None,
-            completed_at=now,
+            completed_at=self._clock.now(),
             engine=self.engine.name,
             engine_version=self.engine.version,
             engine_reason=self.engine_reason,
@@ -176,6 +174,15 @@ class Execution:
             model=plan.load.model,
             error=error,
         )
+
+
+def _described(test: CompiledTest) -> list[tuple[str, str, str]]:
+    """Name, method and URL of each endpoint, as written, secrets masked."""
+    written = test.data.get("endpoints") or [test.data]
+    return [
+        (name, endpoint.get("method", "GET"), endpoint["url"])
+        for name, endpoint in zip(test.plan.endpoints, written, strict=True)
+    ]
 
 
 def _require_an_address(plan: LoadPlan) -> None:
