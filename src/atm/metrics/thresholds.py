@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atm.metrics.collector import Collector
 from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, lowest_of
@@ -25,8 +26,10 @@ from atm.metrics.interval import EndpointInterval, Interval
 from atm.metrics.windows import RollingWindow
 from atm.models import figures
 from atm.models.outcome import Outcome
-from atm.models.run import ThresholdResult
 from atm.models.threshold import Threshold
+
+if TYPE_CHECKING:
+    from atm.models.run import ThresholdResult
 
 TIMES = ("latency", "ok_latency", "adjusted_latency", "service", "first_byte")
 RATES = ("rps", "throughput")
@@ -202,6 +205,9 @@ class ThresholdJudge:
         return amounts_of(threshold.metric, part, window_ns / 1e9)
 
     def _finished(self, threshold: Threshold, actual: float | None, message: str) -> ThresholdResult:
+        # Results are pydantic models, which take long to import and are wanted only once there are figures.
+        from atm.models.run import ThresholdResult
+
         scale, unit = (1e-6, "ms") if threshold.metric in TIMES else (1.0, "share")
         if threshold.metric in RATES:
             unit = "per_second"

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.models.outcome import FAILED, Outcome
-from atm.models.run import TimelinePoint
+
+if TYPE_CHECKING:
+    from atm.models.run import TimelinePoint
 
 MOST_POINTS = 3600
 RESOLUTIONS = (1, 10, 60, 600, 3600)
@@ -52,6 +55,9 @@ class Point:
     def to_model(self) -> TimelinePoint:
         """The point as results carry it."""
         seconds = self.seconds
+        # Results are pydantic models, which take long to import and are wanted only at the end.
+        from atm.models.run import TimelinePoint
+
         return TimelinePoint(
             second=self.second,
             phase=self.phase,

@@ -15,7 +15,7 @@ from atm.models.exit_code import ExitCode
 
 def command(
     host: Annotated[str, typer.Option("--host", help="127.0.0.1, ::1, or localhost for both.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", "-p", help="0 takes a free one.")] = 8765,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
