@@ -17,7 +17,7 @@ def test_even_arrivals_leave_at_their_moments(engine: Engine, target: TargetServ
     assert [row.client_number for row in rows] == list(range(1, 201))
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - index * 2 * MILLISECOND for index, row in enumerate(rows))
-    assert abs(late[100]) < MILLISECOND
+    assert late[150] - late[50] < MILLISECOND
     assert ran.lag.total == 200
     assert (ran.lag.percentile(50) or 0) < MILLISECOND
     assert ran.report.stop_reason is StopReason.DURATION
@@ -43,7 +43,7 @@ def test_poisson_arrivals_are_those_of_the_seed(engine: Engine, target: TargetSe
     rows = target.record()
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - starts[(row.client_number or 0) - 1][1] for row in rows)
-    assert abs(late[55]) < MILLISECOND
+    assert late[80] - late[20] < MILLISECOND
     assert sum(interval.offered for interval in ran.intervals) == 110
 
 
@@ -64,7 +64,7 @@ def test_an_arrival_without_a_free_user_waits_and_its_waiting_counts(engine: Eng
     assert total.started + total.queued_at_end == 10
     assert total.queued_at_end in (4, 5, 6)
     assert total.waited == total.started - 1
-    assert total.response_ok.maximum or 50 * MILLISECOND < 0
+    assert (total.response_ok.maximum or 0) > 50 * MILLISECOND
     assert (total.service.maximum or 0) < 40 * MILLISECOND
     assert ran.lag.total == 1
     assert any(interval.generator.saturated for interval in ran.intervals)

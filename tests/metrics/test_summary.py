@@ -297,3 +297,47 @@ def test_a_target_that_answered_in_warm_up_is_not_unreachable() -> None:
     result = summary_of(collector, RunTimes(SECOND, 2 * SECOND, 2 * SECOND), run_info(model="closed"))
     assert result.verdict.exit_code == 0
     assert result.metrics.offered_rate is None
+
+
+def test_the_generators_summary_says_what_it_used_and_how_late_it_was() -> None:
+    collector = Collector(["GET /users"])
+    interval = second(
+        0,
+        endpoint(0, [10.0] * 10),
+        cpu_seconds=0.34,
+        busiest_thread_share=0.3,
+        stalls=2,
+        stalled_ns=30 * MS,
+        longest_stall_ns=20 * MS,
+        memory_bytes=50_000_000,
+        in_flight=7,
+        connections_lost=1,
+    )
+    interval.generator.schedule_lag.record(MS // 5, 10)
+    interval.generator.connect.record(2 * MS, 64)
+    interval.generator.dns.record(4 * MS)
+    collector.add(interval)
+    generator = summary_of(collector, RunTimes(0, SECOND, SECOND)).generator
+    assert generator.schedule_lag_p99_ms == pytest.approx(0.2, rel=1e-3)
+    assert (generator.stalls, generator.stalled_seconds, generator.longest_stall_ms) == (2, 0.03, 20.0)
+    assert (generator.cpu_share, generator.cores, generator.busiest_thread_share) == (0.34, 2, 0.3)
+    assert (generator.memory_peak_bytes, generator.max_in_flight) == (50_000_000, 7)
+    assert (generator.connections_opened, generator.connections_lost) == (64, 1)
+    assert generator.connect_mean_ms == pytest.approx(2, rel=1e-3)
+    assert generator.dns_mean_ms == pytest.approx(4, rel=1e-3)
+    assert generator.tls_mean_ms is None
+
+
+def test_our_own_errors_are_not_among_the_targets_failures() -> None:
+    collector = Collector(["GET /users"])
+    groups = [failure_group(Outcome.GENERATOR_ERROR, "no free local port", 3), failure_group(count=2)]
+    failures = {Outcome.GENERATOR_ERROR: 3, Outcome.UNEXPECTED_STATUS: 2}
+    collector.add(second(0, endpoint(0, [10.0] * 95, failures=failures), failures=groups))
+    result = summary_of(collector, RunTimes(0, SECOND, SECOND))
+    assert [failure.count for failure in result.failures] == [2]
+    assert result.metrics.generator_errors == 3
+    assert result.metrics.errors_by_type == {Outcome.UNEXPECTED_STATUS: 2}
+    assert result.verdict.measurement is Measurement.INVALID
+    assert result.verdict.exit_code == ExitCode.MEASUREMENT_INVALID
+    (reason,) = result.verdict.reasons
+    assert reason.what == "3.0 % of requests never left: 3 × no free local port"

@@ -175,8 +175,10 @@ def test_a_busy_thread_speaks_up_from_a_twentieth_of_the_intervals() -> None:
     ],
 )
 def test_a_share_at_its_limit_is_quiet(row: Any, name: str, quiet: float, suspect: float) -> None:
-    assert severity_of(row(replace(QUIET, **{name: quiet}))) is VALID
-    assert severity_of(row(replace(QUIET, **{name: suspect}))) is SUSPECT
+    at_limit: dict[str, Any] = {name: quiet}
+    beyond: dict[str, Any] = {name: suspect}
+    assert severity_of(row(replace(QUIET, **at_limit))) is VALID
+    assert severity_of(row(replace(QUIET, **beyond))) is SUSPECT
 
 
 def test_missed_arrivals_are_a_share_of_what_was_due() -> None:

@@ -27,6 +27,8 @@ RENEW_AHEAD_SECONDS = 30.0
 """Renew so long before expiry, or at four fifths of a lifetime too short for that."""
 OAuth2Grant = OAuth2ClientCredentials | OAuth2PasswordGrant
 RETRY_SECONDS = 1.0
+LEAST_RENEWAL_SECONDS = 0.1
+"""However short-lived its tokens, a token server is not asked more often than this."""
 MAX_TOKEN_BYTES = 1_000_000
 
 
@@ -116,7 +118,7 @@ class CredentialKeeper:
         kept.renew_ns = None
         if (lifetime := credential.lifetime_seconds) is not None:
             ahead = min(RENEW_AHEAD_SECONDS, lifetime / 5)
-            kept.renew_ns = asked_ns + int((lifetime - ahead) * 1e9)
+            kept.renew_ns = asked_ns + int(max(lifetime - ahead, LEAST_RENEWAL_SECONDS) * 1e9)
             kept.expires_ns = asked_ns + int(lifetime * 1e9)
         return credential.value
 
@@ -226,7 +228,7 @@ def _lifetime(expires_in: object) -> float | None:
         seconds = float(expires_in)  # type: ignore[arg-type]  # whatever the server sent
     except (TypeError, ValueError):
         return None
-    return max(seconds, 1.0) if 0 < seconds < 1e9 else None
+    return seconds if 0 < seconds < 1e9 else None
 
 
 def _shown(url: str) -> str:

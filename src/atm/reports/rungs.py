@@ -27,14 +27,14 @@ class Rung:
 def rungs(histogram: Histogram, percentiles: Sequence[float] = (50, 95, 99), most: int = MOST_RUNGS) -> list[Rung]:
     """The rungs from the smallest sample to the largest, at most `most` (at least 1), empty ones in between included.
 
-    Where there are more, outer ones are merged: at the end where fewer samples lose their place. Samples in the same
-    bucket as a limit (0.1 % wide) count as equal to it. No samples, no rungs.
+    Where there are more, outer ones are merged: at the end where fewer samples lose the limit they were at. Samples in
+    the same bucket as a limit (0.1 % wide) count as equal to it. No samples, no rungs.
     """
     if not histogram:
         return []
     limits, counts = _fine(histogram)
     while len(counts) > most:
-        if counts[0] + counts[1] < counts[-1] + counts[-2]:
+        if counts[0] < counts[-2]:
             counts[:2] = [counts[0] + counts[1]]
             del limits[0]
         else:

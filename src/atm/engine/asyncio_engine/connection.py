@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._complete:
             self._surplus = True
-        elif 100 <= self.status < 200 and self.status != 101:
+        elif self.status < 200 and self.status != 101:
             self._head_complete = False
             self.first_byte = 0
         else:
@@ -210,6 +210,9 @@ class Connection(asyncio.Protocol):
         first_chunk = self.first_chunk
         if not first_chunk.startswith(b"HTTP/1.") and not self.raw.startswith(b"HTTP/1."):
             self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
+            return
+        if self.status == 101:
+            self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: another protocol, which nobody asked for", now)
             return
         if self.received > LONGEST_HEAD and self._longest_head() > LONGEST_HEAD:
             self._fail(user, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
