@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,10 +17,10 @@ from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
 from atm.models.threshold import Threshold, parse_threshold
+from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
-from atm.plan.reading import SpecDocument
 from atm.plan.requests import Requests
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import compile_origin, parse_connect_to
@@ -193,6 +192,8 @@ class _Compilation:
     def _connections(self) -> Connections:
         spec = self.spec
         for index, address in enumerate(spec.source_addresses):
+            import ipaddress
+
             try:
                 ipaddress.ip_address(address)
             except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -14,6 +13,8 @@ from atm.plan.templating import Names, Piece, merged
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # What may stand in a path or query as it is: RFC 3986's unreserved, gen-delims without #, sub-delims, and % itself.
 _SAFE = "-._~:/?@!$&'()*+,;=%[]|"
@@ -128,16 +129,17 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
 def checked_host(host: str) -> str:
     """A host as it is looked up: lower case, IDNA, IPv6 without brackets."""
     if host.startswith("["):
+        import ipaddress
+
         try:
             return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
             raise _BadUrlError(f'"{host}" is no IPv6 address') from None
     name = host.lower()
     if re.fullmatch(r"[0-9.]+", name):
-        try:
-            return str(ipaddress.IPv4Address(name))
-        except ValueError:
-            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1") from None
+        if not _IPV4.fullmatch(name):
+            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1")
+        return name
     if not name.isascii():
         name = _idna(name, host)
     labels = name.removesuffix(".").split(".")
