@@ -25,9 +25,11 @@ class Pause:
     duration: float
     seconds: float
     begins: float
+    slack: float = 0.0
+    """Seconds that the machine may add; nothing of the long pause's 3 %, and more than 3 % of a short one's times."""
 
 
-SHORT = Pause(rate=400, duration=3.0, seconds=0.6, begins=1.0)
+SHORT = Pause(rate=400, duration=3.0, seconds=0.6, begins=1.0, slack=0.015)
 FULL = Pause(rate=400, duration=10.0, seconds=2.0, begins=4.0)
 SIZES = [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.prove)]
 
@@ -67,7 +69,9 @@ def test_a_pause_shows_in_full_with_ten_users(engine: Engine, target: TargetServ
     total = ran.total()
     for percent in (85, 90, 95, 99):
         expected = expected_seconds(percent, pause, seconds, capacity=10 / busy, service=service)
-        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(expected, rel=0.03), percent
+        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(
+            expected, rel=0.03, abs=pause.slack
+        ), percent
     slow = total.service.total - total.service.count_at_or_below(int(seconds * SECOND / 4))
     assert 1 <= slow <= 10
     assert total.waited > pause.rate * pause.seconds * 0.9
@@ -86,7 +90,9 @@ def test_a_pause_shows_in_both_times_without_a_limit(engine: Engine, target: Tar
     seconds = (answered[thawed] - began) / SECOND
     for percent in (85, 90, 95, 99):
         expected = expected_seconds(percent, pause, seconds, capacity, service=0)
-        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(expected, rel=0.03), percent
+        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(
+            expected, rel=0.03, abs=pause.slack
+        ), percent
         both = (total.response_ok.percentile(percent) or 0, total.service.percentile(percent) or 0)
         assert both[0] == pytest.approx(both[1], rel=0.01)
     assert total.waited == 0
