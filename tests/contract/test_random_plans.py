@@ -15,7 +15,7 @@ from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import Connections, Load, LoadPlan, Segment, Step
 from atm.testing import TargetServer
 from tests.contract.plans import NUMBERED, SECOND, http, plan, step
-from tests.contract.running import Ran, run
+from tests.contract.running import Ran, open_connections, run
 from tests.examples import examples
 
 STEPS: tuple[Step, ...] = tuple(
@@ -74,7 +74,7 @@ def loads(draw: st.DrawFn) -> Load:
     common = {"warm_up_ns": warm_up, "warm_up_level": draw(level) if warm_up else 0}
     if model == "closed":
         max_rate = draw(st.sampled_from([None, None, 300.0, 40.0]))
-        return Load("closed", tuple(segments), **common, max_rate=max_rate)  # type: ignore[arg-type]
+        return Load("closed", tuple(segments), **common, max_rate=max_rate)
     return Load(
         "open",
         tuple(segments),
@@ -170,7 +170,7 @@ def check_against_record(ran: Ran, target: TargetServer) -> None:
     numbers = Counter(row.client_number for row in target.record())
     assert all(number is not None and number >= 1 for number in numbers)
     assert numbers.total() - len(numbers) <= hops + redialled
-    assert stats.connections_open == 0
+    assert open_connections(target) == 0
 
 
 def check_against_plan(ran: Ran, made: LoadPlan, case: Case) -> None:
