@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -71,14 +72,14 @@ def loads(draw: st.DrawFn) -> Load:
         segments = [
             Segment(draw(level), draw(level), int(draw(seconds) * SECOND)) for _ in range(draw(st.integers(1, 3)))
         ]
-    common = {"warm_up_ns": warm_up, "warm_up_level": draw(level) if warm_up else 0}
+    common: dict[str, Any] = {"warm_up_ns": warm_up, "warm_up_level": draw(level) if warm_up else 0}
     if model == "closed":
         max_rate = draw(st.sampled_from([None, None, 300.0, 40.0]))
         return Load("closed", tuple(segments), **common, max_rate=max_rate)
     return Load(
         "open",
         tuple(segments),
-        **common,  # type: ignore[arg-type]
+        **common,
         arrival=draw(st.sampled_from(["even", "poisson"])),
         on_saturation=draw(st.sampled_from(["queue", "drop"])),
         catch_up=draw(st.sampled_from(["full", "none"])),
