@@ -1,8 +1,8 @@
 """The endpoints' figures as CSV: a row for each endpoint in the order of the spec, then `total`.
 
-Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, nothing rounded. An empty cell is no
-data, `Infinity` a percentile that reaches into the failures. Outcomes and statuses are columns that always exist, or
-are there when at least one response had them.
+Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, nothing rounded. An empty cell is
+no data, `Infinity` a percentile that reaches into the failures. There is a column for each kind of failure, and one for
+each status that at least one response had.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from atm.models.run import Measurement, RunResult
 from atm.reports.junit import measured
 
 
-def annotations(result: RunResult) -> str:
+def workflow_commands(result: RunResult) -> str:
     """Workflow commands, one a line; empty when there is nothing to say."""
     lines = []
     title = _property(f"atm: {result.run.name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from atm.metrics.histogram import Histogram
@@ -295,7 +295,7 @@ def _percentiles(result: RunResult) -> Markup | None:
     return _card("Percentiles", legend, chart, note="as far as ten samples lie beyond")
 
 
-def _in_ms(histogram: Histogram, beyond: int):  # type: ignore[no-untyped-def]
+def _in_ms(histogram: Histogram, beyond: int) -> Callable[[float], float | None]:
     def percentile(percent: float) -> float | None:
         value = histogram.percentile(percent, beyond)
         return None if value is None else value / 1e6
@@ -470,6 +470,7 @@ def _spec(result: RunResult) -> Markup:
 
 def _footer(result: RunResult) -> Markup:
     run = result.run
-    text = f"API Test Machine {result.environment.get('atm_version', run.engine_version)} · {run.engine_reason} · seed {run.seed}"
+    version = result.environment.get("atm_version", run.engine_version)
+    text = f"API Test Machine {version} · {run.engine_reason} · seed {run.seed}"
     note = "Response time runs from the moment a request was due, service time from the moment it was sent."
     return tag("footer", tag("p", note, class_="muted"), tag("p", text, class_="muted"))

@@ -72,8 +72,23 @@ svg text.strong{fill:var(--text)}
 details:not([open]){display:none}pre{max-height:none}}
 """
 
-_NAMES = ("p50", "p90", "p95", "p99", "p999", "s2", "s3", "s4", "s5", "s0", "text", "muted", "info", "fail") + tuple(
-    f"e{number}" for number in range(1, 9)
+_ENDPOINTS = tuple(f"e{number}" for number in range(1, 9))
+_NAMES = (
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p999",
+    "s2",
+    "s3",
+    "s4",
+    "s5",
+    "s0",
+    "text",
+    "muted",
+    "info",
+    "fail",
+    *_ENDPOINTS,
 )
 _PAINT = "".join(f".k-{n}{{stroke:var(--{n})}}.f-{n}{{fill:var(--{n})}}.b-{n}{{background:var(--{n})}}" for n in _NAMES)
 
