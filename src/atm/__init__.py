@@ -6,10 +6,10 @@ This package holds everything but the native engine. The public names are those 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from atm.version import VERSION as __version__
 
+# typing's own constant of this name would cost `atm --version` half of what the interpreter does.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from atm.engine.base import Control
     from atm.errors import AtmError, SpecError
@@ -42,7 +42,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for: `import atm` alone costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,8 +31,8 @@ def compile_spec(
 ) -> CompiledTest:
     """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (a GET of it).
 
-    `environment` is what `{{env:NAME}}` reads, by default that of the process. Raises SpecError with every problem of the
-    spec, and OSError when a file cannot be read.
+    `environment` is what `{{env:NAME}}` reads, by default that of the process. Raises SpecError with every problem of
+    the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
     from atm.plan.document import SpecDocument
@@ -62,10 +62,10 @@ async def run(
 ) -> RunResult:
     """Run a load test and return its result.
 
-    `spec` is an object, a `TestSpec`, the path of a YAML or JSON file, or a URL. `on_interval` is called after every second
-    with what happened in it. `control` stops or cancels the run from anywhere. When the awaiting task is cancelled, the
-    run is. Raises SpecError with every problem of the spec, CapabilityError, CredentialError and UnreachableError before
-    anything is sent; failed requests and missed thresholds are no exceptions but part of the result.
+    `spec` is an object, a `TestSpec`, the path of a YAML or JSON file, or a URL. `on_interval` is called after every
+    second with what happened in it. `control` stops or cancels the run from anywhere. When the awaiting task is
+    cancelled, the run is. Raises SpecError with every problem of the spec, CapabilityError, CredentialError and
+    UnreachableError before anything is sent; failed requests and missed thresholds are part of the result.
     """
     from atm.engine.executor import Execution
 

@@ -105,7 +105,8 @@ def test_a_token_that_cannot_be_renewed_ends_the_run_as_failed_with_the_reason(t
 
 def test_a_refused_client_is_told_with_the_servers_reason(target: TargetServer) -> None:
     assert message_of(target, client_credentials(target, client_secret="wrong")) == (
-        f"error: the token server {target.url}/oauth/token gave no token: 401 Unauthorized, invalid_client [token_refused]\n"
+        f"error: the token server {target.url}/oauth/token gave no token: 401 Unauthorized, invalid_client "
+        "[token_refused]\n"
         "  at: auth\n"
         "  hint: Check client_id, client_secret and scope"
     )
@@ -172,7 +173,7 @@ def test_signed_tokens_open_the_target(target: TargetServer) -> None:
 def test_a_token_without_a_lifetime_is_never_renewed() -> None:
     test = compile_spec({"name": "plain", "url": "http://127.0.0.1:1/"})
     keeper = CredentialKeeper({}, test.plan.connections, {}, SystemClock())
-    asyncio.run(asyncio.wait_for(keeper.keep(lambda slot, value: None), 1))
+    asyncio.run(asyncio.wait_for(keeper.keep(lambda *_: None), 1))
 
 
 def test_renewals_follow_the_clock_that_is_given() -> None:
@@ -181,17 +182,16 @@ def test_renewals_follow_the_clock_that_is_given() -> None:
     keeper = CredentialKeeper(
         {"auth": Jwt(secret="s" * 32, expires_in=100)}, test.plan.connections, test.secrets, clock
     )
-    renewed: list[tuple[str, str]] = []
+    renewed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 
-    async def scenario() -> str:
+    async def scenario() -> tuple[str, tuple[str, str]]:
         first = (await keeper.fetch())["auth"]
         clock.advance(seconds=80.1)
-        task = asyncio.create_task(keeper.keep(lambda slot, value: renewed.append((slot, value))))
-        while not renewed:
-            await asyncio.sleep(0)
+        task = asyncio.create_task(keeper.keep(lambda slot, value: renewed.put_nowait((slot, value))))
+        second = await asyncio.wait_for(renewed.get(), 5)
         task.cancel()
-        return first
+        return first, second
 
-    first = asyncio.run(scenario())
-    assert renewed[0][0] == "auth"
-    assert renewed[0][1] != first
+    first, (slot, second) = asyncio.run(scenario())
+    assert slot == "auth"
+    assert second != first

@@ -76,7 +76,7 @@ def test_a_name_that_does_not_exist_is_told_before_anything_is_sent() -> None:
     assert str(caught.value) == (
         'error: the name "nowhere.invalid" does not exist [dns_not_found]\n'
         "  at: url\n"
-        "  hint: Check the spelling, or send it elsewhere: `connect_to: nowhere.invalid:8080:ADDRESS:PORT`"
+        "  hint: Check the spelling, or dial elsewhere: `connect_to: nowhere.invalid:8080:ADDRESS:PORT`"
     )
 
 

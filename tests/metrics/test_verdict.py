@@ -196,12 +196,12 @@ def test_the_worst_reason_decides_and_comes_first() -> None:
 
 def test_too_few_users_are_named_with_a_number_to_type() -> None:
     evidence = replace(
-        QUIET, started=4310, offered=5000.0, waited=2000, saturated_seconds=21.0, service_mean_ns=200 * MS
+        QUIET, started=4310, offered=5000.0, waited=2000, saturated_seconds=7.0, service_mean_ns=200 * MS
     )
     reason = arrivals_waited(evidence)
     assert reason is not None
     assert reason.what == (
-        "sent 431 of 500 /s (86.2 %), 46.4 % of them waited, no free user for 21 s: 64 users are too few"
+        "sent 431 of 500 /s (86.2 %), 46.4 % of them waited, users ran out in 7 s of 10 s: 64 are too few"
     )
     assert reason.hint == "`--users 200`; until then the times hold for 431 /s only"
 
@@ -214,6 +214,7 @@ def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
         offered=600_000.0,
         intervals=60,
         busy_intervals=41,
+        busy_seconds=41.0,
         busiest_share=0.99,
     )
     reason = generator_saturated(evidence)
@@ -336,3 +337,10 @@ def test_evidence_of_a_stretch_of_trouble_is_complete() -> None:
     assert evidence.lag_p99_ns == pytest.approx(3 * MS, rel=1e-3)
     assert evidence.service_p50_ns == pytest.approx(10 * MS, rel=1e-3)
     assert (evidence.achieved_rate, evidence.offered_rate) == pytest.approx((80 / 1.5, 80 / 1.5))
+
+
+def test_the_last_instant_of_a_run_is_too_short_to_be_busy() -> None:
+    sliver = second(1, duration_ns=MS, busiest_thread_share=0.99)
+    evidence = evidence_of(collected(second(0, endpoint(0, [10.0])), sliver), SECOND, Circumstances())
+    assert evidence.intervals == 1
+    assert generator_saturated(evidence) is None

@@ -72,12 +72,14 @@ class Execution:
         self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
         """How the thresholds stand so far."""
 
-    async def run(self, on_interval: IntervalCallback | None = None, *, strict: bool = False) -> RunResult:
+    async def run(
+        self, on_interval: IntervalCallback | None = None, *, strict: bool = False, no_fail: bool = False
+    ) -> RunResult:
         """Send the load and judge it; `on_interval` sees each second after the collector has it.
 
         Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
-        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all that was
-        measured. `strict` makes a suspect measurement exit with 4.
+        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all
+        that was measured. `strict` makes a suspect measurement exit with 4; `no_fail` lets judgements exit with 0.
         """
         secrets = dict(self.test.secrets)
         keeper = None
@@ -109,7 +111,7 @@ class Execution:
         finally:
             if renewal:
                 renewal.cancel()
-        return self._result(report, failure, strict=strict)
+        return self._result(report, failure, strict=strict, no_fail=no_fail)
 
     def _take(self, interval: Interval) -> None:
         self.collector.add(interval)
@@ -117,7 +119,9 @@ class Execution:
         if self.control.stop_reason is None and self.thresholds.to_abort(self.collector):
             self.control.stop(StopReason.THRESHOLD)
 
-    def _result(self, report: EngineReport | None, failure: AtmError | None, *, strict: bool) -> RunResult:
+    def _result(
+        self, report: EngineReport | None, failure: AtmError | None, *, strict: bool, no_fail: bool
+    ) -> RunResult:
         # Models of results take a while to import, and nobody needs them before the first request.
         from atm.engine.environment import describe_environment, usable_cores
         from atm.metrics.evidence import Circumstances
@@ -146,6 +150,7 @@ class Execution:
             environment=describe_environment(),
             spec=self.test.data,
             strict=strict,
+            no_fail=no_fail,
         )
 
     def _run_info(self, report: EngineReport | None, failure: AtmError | None) -> RunInfo:
@@ -196,7 +201,7 @@ def _require_an_address(plan: LoadPlan) -> None:
                 what=origin.resolve_error,
                 code="dns_not_found",
                 path="proxy" if proxy else "url",
-                hint=f"Check the spelling, or send it elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
+                hint=f"Check the spelling, or dial elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
             )
             for origin in origins
         ]
@@ -206,7 +211,7 @@ def _require_an_address(plan: LoadPlan) -> None:
 async def _first_failure(
     load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None, control: Control
 ) -> tuple[EngineReport | None, AtmError | None]:
-    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal from then on."""
+    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal then."""
     failure: AtmError | None = None
     if renewal:
         await asyncio.wait({load, renewal}, return_when=asyncio.FIRST_COMPLETED)

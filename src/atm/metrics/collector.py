@@ -20,6 +20,8 @@ from atm.models.outcome import FULL_RESPONSES, Outcome
 SPARKLINE_SECONDS = 60
 BUSY_THREAD_SHARE = 0.85
 """Above this share of its core, a thread of the engine is taken for a possible limit."""
+SHORTEST_JUDGED_NS = 100_000_000
+"""CPU shares of shorter intervals, at the end of a run, say nothing: the clock of CPU time is too coarse for them."""
 _SHARE_STEPS = 1000
 
 
@@ -37,18 +39,20 @@ class GeneratorTotals:
     steal_seconds: float = 0.0
     """Seconds times the share of the machine that was stolen in them."""
     intervals: int = 0
-    """Intervals in which measured load was sent."""
+    """Intervals in which measured load was sent, of `SHORTEST_JUDGED_NS` at least."""
     busy_intervals: int = 0
     """Of these, the ones whose busiest thread was above `BUSY_THREAD_SHARE`."""
+    busy_seconds: float = 0.0
+    """Length of these."""
     busiest_highest: float = 0.0
     busiest_shares: dict[int, int] = field(default_factory=dict)
     """`intervals` by the share of their busiest thread, in thousandths."""
     offered: float = 0.0
     """Arrivals that the plan asked for, over the whole run."""
     offered_while_free: float = 0.0
-    """Arrivals that the plan asked for in those of `intervals` in which no user was ever missing."""
+    """Arrivals that the plan asked for while measured load was sent, in seconds in which no user was ever missing."""
     saturated_seconds: float = 0.0
-    """Length of those of `intervals` in which a user was missing at some moment."""
+    """Length of the other seconds: those in which a user was missing at some moment."""
     users: int = 0
     """The most virtual users, or the limit in flight (open model); 0 = unlimited or unknown."""
     max_in_flight: int = 0
@@ -83,16 +87,21 @@ class GeneratorTotals:
         self.steal_seconds += generator.steal_share * seconds
 
     def _add_sending(self, interval: Interval) -> None:
-        share = interval.generator.busiest_thread_share
-        step = round(min(max(share, 0.0), 1.0) * _SHARE_STEPS)
-        self.intervals += 1
-        self.busy_intervals += share > BUSY_THREAD_SHARE
-        self.busiest_highest = max(self.busiest_highest, share)
-        self.busiest_shares[step] = self.busiest_shares.get(step, 0) + 1
+        if interval.duration_ns >= SHORTEST_JUDGED_NS:
+            self._add_busiest_thread(interval.generator.busiest_thread_share, interval.duration_ns / 1e9)
         if interval.generator.saturated:
             self.saturated_seconds += interval.duration_ns / 1e9
         else:
             self.offered_while_free += interval.offered
+
+    def _add_busiest_thread(self, share: float, seconds: float) -> None:
+        step = round(min(max(share, 0.0), 1.0) * _SHARE_STEPS)
+        self.intervals += 1
+        self.busiest_highest = max(self.busiest_highest, share)
+        self.busiest_shares[step] = self.busiest_shares.get(step, 0) + 1
+        if share > BUSY_THREAD_SHARE:
+            self.busy_intervals += 1
+            self.busy_seconds += seconds
 
     @property
     def busiest_thread_share(self) -> float:

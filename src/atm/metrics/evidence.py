@@ -54,6 +54,7 @@ class Evidence:
     longest_stall_ns: int = 0
     intervals: int = 0
     busy_intervals: int = 0
+    busy_seconds: float = 0.0
     busiest_share: float = 0.0
     """The highest CPU share of the busiest thread in any interval, 0..1 of one core."""
     steal_share: float = 0.0
@@ -104,6 +105,7 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
         longest_stall_ns=generator.longest_stall_ns,
         intervals=generator.intervals,
         busy_intervals=generator.busy_intervals,
+        busy_seconds=generator.busy_seconds,
         busiest_share=generator.busiest_highest,
         steal_share=generator.steal_share,
         users=generator.users,

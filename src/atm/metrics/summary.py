@@ -13,7 +13,7 @@ from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, Sample
 from atm.metrics.kept import Failures
-from atm.metrics.timeline import milliseconds
+from atm.metrics.timeline import Point, milliseconds
 from atm.metrics.verdict import judge
 from atm.models.exit_code import ExitCode, first_of
 from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason
@@ -27,6 +27,7 @@ from atm.models.run import (
     RunResult,
     SampledExchange,
     ThresholdResult,
+    TimelinePoint,
     Verdict,
 )
 
@@ -98,7 +99,7 @@ def summarize(
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
         spec=dict(spec),
-        timeline=[point.to_model() for point in collector.timeline.points()],
+        timeline=[timeline_point(point) for point in collector.timeline.points()],
         samples=[_exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
         histograms={
             "response": _encoded(total.response()),
@@ -161,6 +162,29 @@ def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
         tls_mean_ms=milliseconds(generator.tls.mean),
         dns_mean_ms=milliseconds(generator.dns.mean),
         max_in_flight=generator.max_in_flight,
+    )
+
+
+def timeline_point(point: Point) -> TimelinePoint:
+    """A point of the timeline as results carry it."""
+    seconds = point.seconds
+    return TimelinePoint(
+        second=point.second,
+        phase=point.phase,
+        warm_up=point.warm_up,
+        duration_seconds=seconds,
+        offered_rate=point.offered / seconds if seconds else 0.0,
+        started=point.started,
+        completed=point.completed,
+        failed=point.failed,
+        latency_p50_ms=milliseconds(point.p50_ns),
+        latency_p95_ms=milliseconds(point.p95_ns),
+        latency_p99_ms=milliseconds(point.p99_ns),
+        latency_max_ms=milliseconds(point.maximum_ns),
+        in_flight=point.in_flight,
+        schedule_lag_p99_ms=milliseconds(point.lag_p99_ns),
+        cpu_share=point.cpu_seconds / seconds if seconds else 0.0,
+        errors=dict(point.errors),
     )
 
 

@@ -205,7 +205,7 @@ class ThresholdJudge:
         return amounts_of(threshold.metric, part, window_ns / 1e9)
 
     def _finished(self, threshold: Threshold, actual: float | None, message: str) -> ThresholdResult:
-        # Results are pydantic models, which take long to import and are wanted only once there are figures.
+        # Models of results take a while to import, and nobody needs them before the first request.
         from atm.models.run import ThresholdResult
 
         scale, unit = (1e-6, "ms") if threshold.metric in TIMES else (1.0, "share")

@@ -12,14 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.models.outcome import FAILED, Outcome
-
-if TYPE_CHECKING:
-    from atm.models.run import TimelinePoint
 
 MOST_POINTS = 3600
 RESOLUTIONS = (1, 10, 60, 600, 3600)
@@ -29,7 +25,7 @@ _PERCENTS = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One span of the timeline; fewer than a thousand bytes, which `TimelinePoint` is not. Times in ns."""
+    """One span of the timeline; fewer than a thousand bytes, unlike the `TimelinePoint` of results. Times in ns."""
 
     second: int
     phase: str
@@ -51,31 +47,6 @@ class Point:
     @property
     def seconds(self) -> float:
         return self.duration_ns / 1e9
-
-    def to_model(self) -> TimelinePoint:
-        """The point as results carry it."""
-        seconds = self.seconds
-        # Results are pydantic models, which take long to import and are wanted only at the end.
-        from atm.models.run import TimelinePoint
-
-        return TimelinePoint(
-            second=self.second,
-            phase=self.phase,
-            warm_up=self.warm_up,
-            duration_seconds=seconds,
-            offered_rate=self.offered / seconds if seconds else 0.0,
-            started=self.started,
-            completed=self.completed,
-            failed=self.failed,
-            latency_p50_ms=milliseconds(self.p50_ns),
-            latency_p95_ms=milliseconds(self.p95_ns),
-            latency_p99_ms=milliseconds(self.p99_ns),
-            latency_max_ms=milliseconds(self.maximum_ns),
-            in_flight=self.in_flight,
-            schedule_lag_p99_ms=milliseconds(self.lag_p99_ns),
-            cpu_share=self.cpu_seconds / seconds if seconds else 0.0,
-            errors=dict(self.errors),
-        )
 
 
 def milliseconds(nanoseconds: float | None) -> float | None:

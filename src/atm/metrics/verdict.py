@@ -128,7 +128,7 @@ def generator_saturated(evidence: Evidence) -> MeasurementReason | None:
     if not evidence.busy_intervals or share < BUSY_INTERVALS_SHARE:
         return None
     sent = f"sent {_sent(evidence)} with " if evidence.offered else ""
-    busy = figures.planned(evidence.busy_intervals)
+    busy = figures.planned(evidence.busy_seconds)
     return MeasurementReason(
         code="generator_saturated",
         severity=Measurement.SUSPECT,
@@ -197,9 +197,10 @@ def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
     share = evidence.waited / evidence.due if evidence.due else 0.0
     if share <= WAITED_SHARE:
         return None
-    users = f"{figures.count(evidence.users)} users are too few" if evidence.users else "the users are too few"
-    seconds = figures.planned(evidence.saturated_seconds)
-    during = f", no free user for {seconds}" if evidence.saturated_seconds else ""
+    users = f"{figures.count(evidence.users)} are too few" if evidence.users > 1 else "too few users"
+    window = figures.planned(evidence.window_ns / 1e9)
+    seconds = evidence.saturated_seconds
+    during = f", users ran out in {figures.planned(seconds)} of {window}" if seconds else ""
     return MeasurementReason(
         code="arrivals_waited",
         severity=Measurement.SUSPECT,

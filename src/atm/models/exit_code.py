@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command; docs/reference/exit-codes.md."""
+    """The exit codes of every command."""
 
     PASSED = 0
     UNEXPECTED_ERROR = 1
