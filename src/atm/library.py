@@ -35,7 +35,8 @@ def compile_spec(
     the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
-    from atm.plan.reading import SpecDocument, read_spec_text
+    from atm.plan.document import SpecDocument
+    from atm.plan.reading import read_spec_text
 
     source: SpecDocument | TestSpec | Mapping[str, Any]
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):

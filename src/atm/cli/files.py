@@ -18,7 +18,7 @@ def _json(result: RunResult) -> str:
 
 
 def _csv(result: RunResult) -> str:
-    from atm.reports.csv_table import render_csv
+    from atm.reports.csv import render_csv
 
     return render_csv(result)
 

@@ -43,10 +43,10 @@ def _document(result: RunResult, unicode: bool) -> str:
 
 
 def _tell_github(result: RunResult, output: Output) -> None:
-    from atm.reports.github import annotations, step_summary
+    from atm.reports.github import step_summary, workflow_commands
 
     # With --json stdout is the document's; the runner reads workflow commands from stderr as well.
-    (output.err if output.json else output.out).write(annotations(result))
+    (output.err if output.json else output.out).write(workflow_commands(result))
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path:
         with Path(path).open("a", encoding="utf-8") as summary:

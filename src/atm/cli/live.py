@@ -283,7 +283,9 @@ class LiveView:
 
     def close(self) -> None:
         """Wipe the frame and give the cursor back."""
-        self._surface.write(f"\r{self._up()}\x1b[J\x1b[?25h")
+        # Line by line: clearing a whole screen at once puts a copy of it into the scrollback of some terminals.
+        wiped = "\x1b[2K\r\n" * self._drawn
+        self._surface.write(f"\r{self._up()}{wiped}{self._up()}\x1b[2K\x1b[?25h")
         self._drawn = 0
 
     def _up(self) -> str:

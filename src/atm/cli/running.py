@@ -73,6 +73,9 @@ class ForegroundRun:
         finally:
             ticks.cancel()
             self._view.close()
+            if self.stopped_by == "Ctrl-C" and self._output.err.interactive:
+                # What the terminal itself wrote: ^C.
+                self._output.err.write("\r\x1b[2K")
 
     async def _tick(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from atm.models.run import RunResult, TimelinePoint
 from atm.reports.html.markup import Markup, markup, tag
 from atm.reports.html.scales import Scale, clock_step, linear_ticks, time_scale
 
-WIDE, NARROW = 1016, 360
+WIDE, HALF, NARROW = 1016, 484, 360
 HOVERS = 400
 """Above so many seconds, single ones are too thin to point at."""
 FAILURE_COLOURS = ("s5", "s4", "s0", "p95", "p90", "s3", "p50", "e2", "e4")
@@ -45,14 +45,14 @@ class Area:
         return self.height - self.bottom
 
     def svg(self, label: str, *children: Markup) -> Markup:
-        kind = "wide" if self.width == WIDE else "narrow"
+        kind = {WIDE: "wide", HALF: "wide half", NARROW: "narrow"}[self.width]
         view = f"0 0 {self.width} {self.height}"
         return tag("svg", *children, class_=kind, viewBox=view, role="img", aria_label=label)
 
 
-def both(draw: Callable[[int], Markup]) -> Markup:
+def both(draw: Callable[[int], Markup], wide: int = WIDE) -> Markup:
     """The plot for a desktop and for a phone; the style sheet shows one of them."""
-    return markup(draw(WIDE), draw(NARROW))
+    return markup(draw(wide), draw(NARROW))
 
 
 def _n(value: float) -> str:
@@ -79,6 +79,13 @@ def _grid(area: Area, scale: Scale, ticks: Sequence[float], label: Callable[[flo
         y = scale(tick)
         lines += [_line(area.x0, y, area.x1, y, "grid"), _text(area.x0 - 8, y + 4, label(tick), "end")]
     return markup(*lines)
+
+
+def _time_label(ticks: Sequence[float]) -> Callable[[float], str]:
+    """One unit for all ticks of a time axis, written at the highest one."""
+    unit = figures.time_unit(ticks[len(ticks) // 2])
+    length = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+    return lambda tick: f"{tick / length:,.10g}" + (f" {unit}" if tick == ticks[-1] else "")
 
 
 def _clock_axis(area: Area, x: Scale) -> Markup:
@@ -197,9 +204,7 @@ def time_chart(result: RunResult, width: int, limit_ms: float | None) -> Markup:
     if not values:
         return Markup("")
     y, ticks = time_scale(values, result.metrics.latency_p50_ms, area.y0, area.top)
-    unit = figures.time_unit(ticks[len(ticks) // 2])
-    parts = [_warm_up(area, x, points), _grid(area, y, ticks, lambda tick: f"{figures.time_in(tick, unit)}")]
-    parts.append(_text(area.x0 - 8, area.height - 6, unit, "end"))
+    parts = [_warm_up(area, x, points), _grid(area, y, ticks, _time_label(ticks))]
     if limit_ms is not None and y.low <= limit_ms <= y.high:
         edge = y(limit_ms)
         parts.append(_rect(area.x0, area.top, area.x1 - area.x0, edge - area.top, "over"))
@@ -271,7 +276,7 @@ Curve = tuple[str, str, Callable[[float], float | None]]
 
 def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Markup:
     """Time by percentile on 1 / (1 - p), as far as ten samples lie beyond; what leaves at the top is ∞."""
-    area = Area(width, 250, right=84 if width == WIDE else 72)
+    area = Area(width, 250, right=80)
     last = max(samples / 10, 2.0)
     steps = 60
     tails = [last ** (number / steps) for number in range(steps + 1)]
@@ -279,14 +284,10 @@ def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Marku
     finite = [value for line in lines.values() for _, value in line if value is not None and math.isfinite(value)]
     if not finite:
         return Markup("")
-    middle = next((value for _, value in next(iter(lines.values()))[steps // 3 :] if value), None)
+    middle = curves[0][2](50)
     y, ticks = time_scale(finite, middle, area.y0, area.top)
     x = Scale(1.0, last, area.x0, area.x1, logarithmic=True)
-    unit = figures.time_unit(ticks[len(ticks) // 2])
-    parts = [
-        _grid(area, y, ticks, lambda tick: figures.time_in(tick, unit)),
-        _text(area.x0 - 8, area.height - 6, unit, "end"),
-    ]
+    parts = [_grid(area, y, ticks, _time_label(ticks))]
     marks = [(2, "p50"), (10, "p90"), (100, "p99"), (1_000, "p99.9"), (10_000, "p99.99"), (100_000, "p99.999")]
     for tail, name in marks:
         if tail <= last:

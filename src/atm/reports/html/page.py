@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from atm.metrics.histogram import Histogram
 from atm.models import figures
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, SampledExchange, ThresholdResult
 from atm.reports.html.charts import (
+    HALF,
     Curve,
     both,
     failure_chart,
@@ -151,12 +152,29 @@ def _verdicts(result: RunResult) -> Markup:
         Measurement.SUSPECT: ("warn", "suspect: the load generator may have been the limit"),
         Measurement.INVALID: ("fail", 'invalid: do not quote these times; each ends in "?"'),
     }[result.verdict.measurement]
-    parts.append(_verdict(kind, "Measurement", text))
+    parts += [_verdict(kind, "Measurement", text), tag("p", " · ".join(_generator_facts(result)), class_="muted facts")]
     for reason in result.verdict.reasons:
         severity = "fail" if reason.severity == Measurement.INVALID else "warn"
         parts.append(_verdict(severity, "", reason.what))
         parts.append(tag("p", f"hint: {reason.hint}", class_="muted"))
     return tag("section", *parts, class_="card", aria_label="Verdicts")
+
+
+def _generator_facts(result: RunResult) -> list[str]:
+    metrics, generator = result.metrics, result.generator
+    facts = []
+    if metrics.offered_rate is not None:
+        facts.append(f"sent {figures.rate(metrics.achieved_rate)} of {figures.rate(metrics.offered_rate)} /s")
+    if generator.schedule_lag_p99_ms is not None:
+        facts.append(f"lag p99 {figures.time(generator.schedule_lag_p99_ms)}")
+    facts.append(f"CPU {figures.percent(generator.cpu_share / max(generator.cores, 1))} of {_cores(generator.cores)}")
+    if metrics.offered_rate is not None:
+        facts.append(f"missed {figures.count(metrics.missed)}")
+    return facts
+
+
+def _cores(count: int) -> str:
+    return f"{count} {'core' if count == 1 else 'cores'}"
 
 
 def _threshold(result: RunResult, threshold: ThresholdResult) -> tuple[Child, ...]:
@@ -290,12 +308,12 @@ def _percentiles(result: RunResult) -> Markup | None:
     response = _decoded(result, "response")
     if not curves or response.total < 20:
         return None
-    chart = both(lambda width: percentile_chart(curves, response.total, width))
+    chart = both(lambda width: percentile_chart(curves, response.total, width), HALF)
     legend = _legend(*((name, colour) for name, colour, _ in curves))
     return _card("Percentiles", legend, chart, note="as far as ten samples lie beyond")
 
 
-def _in_ms(histogram: Histogram, beyond: int):  # type: ignore[no-untyped-def]
+def _in_ms(histogram: Histogram, beyond: int) -> Callable[[float], float | None]:
     def percentile(percent: float) -> float | None:
         value = histogram.percentile(percent, beyond)
         return None if value is None else value / 1e6
@@ -383,7 +401,7 @@ def _statuses_and_generator(result: RunResult) -> Markup:
     facts = (
         ("schedule lag p99", figures.time(generator.schedule_lag_p99_ms)),
         ("stalls", f"{figures.count(generator.stalls)}, the longest {figures.time(generator.longest_stall_ms)}"),
-        ("CPU", f"{figures.percent(generator.cpu_share / max(generator.cores, 1))} of {generator.cores} cores"),
+        ("CPU", f"{figures.percent(generator.cpu_share / max(generator.cores, 1))} of {_cores(generator.cores)}"),
         ("memory, at most", figures.size(generator.memory_peak_bytes)),
         (
             "connections",
@@ -470,6 +488,7 @@ def _spec(result: RunResult) -> Markup:
 
 def _footer(result: RunResult) -> Markup:
     run = result.run
-    text = f"API Test Machine {result.environment.get('atm_version', run.engine_version)} · {run.engine_reason} · seed {run.seed}"
+    version = result.environment.get("atm_version", run.engine_version)
+    text = f"API Test Machine {version} · {run.engine_reason} · seed {run.seed}"
     note = "Response time runs from the moment a request was due, service time from the moment it was sent."
     return tag("footer", tag("p", note, class_="muted"), tag("p", text, class_="muted"))

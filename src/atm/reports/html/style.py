@@ -64,6 +64,8 @@ svg text.strong{fill:var(--text)}
 .dash{stroke-dasharray:5 4}
 .limit{stroke:var(--fail);stroke-width:1;stroke-dasharray:2 3}.over{fill:var(--fail);opacity:.07}
 .warmup{fill:url(#hatch)}.hover{fill:transparent}.hover:hover{fill:var(--muted);opacity:.18}
+.half{max-width:560px}.facts{margin-left:24px}.verdict+.scroll{margin:4px 0 12px}
+.barcell{min-width:80px;width:40%}.bar{height:20px}.caption{font-weight:400}
 .narrow{display:none}
 @media (max-width:639px){.wide{display:none}.narrow{display:block}main{padding:16px 12px 32px}}
 @media (min-width:640px){.tiles{grid-template-columns:repeat(5,minmax(0,1fr))}}
@@ -72,8 +74,23 @@ svg text.strong{fill:var(--text)}
 details:not([open]){display:none}pre{max-height:none}}
 """
 
-_NAMES = ("p50", "p90", "p95", "p99", "p999", "s2", "s3", "s4", "s5", "s0", "text", "muted", "info", "fail") + tuple(
-    f"e{number}" for number in range(1, 9)
+_ENDPOINTS = tuple(f"e{number}" for number in range(1, 9))
+_NAMES = (
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p999",
+    "s2",
+    "s3",
+    "s4",
+    "s5",
+    "s0",
+    "text",
+    "muted",
+    "info",
+    "fail",
+    *_ENDPOINTS,
 )
 _PAINT = "".join(f".k-{n}{{stroke:var(--{n})}}.f-{n}{{fill:var(--{n})}}.b-{n}{{background:var(--{n})}}" for n in _NAMES)
 
