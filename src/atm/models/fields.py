@@ -108,6 +108,15 @@ class SpecModel:
             raise SpecError(findings.problems())
 
     @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """A model from plain data as a person writes it (`"30s"`, `_seconds`). Raises SpecError with every problem."""
+        findings = Findings()
+        model = cls.read(data, (), findings)
+        if len(findings):
+            raise SpecError(findings.problems())
+        return model
+
+    @classmethod
     def read(cls, data: Any, path: Path, findings: Findings) -> Self:
         """A model from an object of plain data; problems go to `findings`, bad fields to their defaults."""
         model = object.__new__(cls)
@@ -168,11 +177,10 @@ class SpecModel:
         def read(data: Any) -> SpecModel:
             if isinstance(data, cls):
                 return data
-            findings = Findings()
-            model = cls.read(data, (), findings)
-            if len(findings):
-                raise ValueError("; ".join(problem.what for problem in findings.problems()))
-            return model
+            try:
+                return cls.from_data(data)
+            except SpecError as error:
+                raise ValueError("; ".join(problem.what for problem in error.problems)) from None
 
         return core_schema.no_info_plain_validator_function(
             read, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from atm.models.fields import SpecModel, declared
@@ -30,7 +31,7 @@ class LoadSpec(SpecModel):
     users: int | None = declared(USERS, "Closed: virtual users; default 10.", default=None)
     rate: float | None = declared(RATE, "Open: arrivals per second.", default=None, examples=[100])
     start: float | None = declared(LEVEL, "The level at which the first stage begins; default 0.", default=None)
-    stages: tuple[Stage, ...] | None = declared(
+    stages: Sequence[Stage] | None = declared(
         ListOf(Nested(Stage), least=1), "Linear ramps, one after the other, instead of a constant level.", default=None
     )
     arrival: Literal["even", "poisson"] = declared(

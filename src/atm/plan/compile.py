@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
@@ -167,7 +167,7 @@ class _Compilation:
                 self.notes.add(("endpoints", index, "weight"), what, "ignored_field", hint)
                 return
 
-    def _check_names(self, endpoints: tuple[EndpointSpec, ...]) -> None:
+    def _check_names(self, endpoints: Sequence[EndpointSpec]) -> None:
         counts = Counter(endpoint.name for endpoint in endpoints if endpoint.name)
         for index, endpoint in enumerate(endpoints):
             if counts[endpoint.name] > 1 and any(earlier.name == endpoint.name for earlier in endpoints[:index]):
@@ -211,7 +211,7 @@ class _Compilation:
             http_version=spec.http_version,
             streams_per_connection=spec.streams_per_connection,
             resolve_every_ns=None if spec.resolve_every is None else nanoseconds(spec.resolve_every),
-            source_addresses=spec.source_addresses,
+            source_addresses=tuple(spec.source_addresses),
         )
 
     def _tls(self) -> Tls:

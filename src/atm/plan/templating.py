@@ -71,6 +71,7 @@ class Names:
         if piece.variable:
             return VariablePart(cast("_Name", piece.variable), used)
         if piece.slot:
+            self.secrets[piece.slot] = piece.text
             return SecretPart(piece.slot, used)
         return LiteralPart(piece.text if piece.written and encoding != Encoding.JSON else encoded(piece.text, used))
 
@@ -125,8 +126,7 @@ class Names:
         value = self.environment[variable]
         if kind == "target" or not secrets:
             return [Piece(value, raw=raw)]
-        self.secrets[f"env:{key}"] = value
-        return [Piece(slot=f"env:{key}", raw=raw)]
+        return [Piece(value, slot=f"env:{key}", raw=raw)]
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
         if inside and name in self.variables:
