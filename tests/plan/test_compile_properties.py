@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import yaml
 from hypothesis import given
+from hypothesis import strategies as st
 
 from atm.models.fields import Findings
 from atm.models.schema import spec_json_schema
@@ -13,6 +15,7 @@ from atm.models.spec import TestSpec
 from atm.plan.compile import compile_plan
 from atm.plan.load_plan import LoadPlan
 from atm.plan.reading import read_spec_text
+from atm.plan.templating import percent_encoded
 from tests.examples import examples
 from tests.strategies import ENVIRONMENT, specs
 
@@ -67,3 +70,8 @@ def test_a_spec_written_out_compiles_to_the_same_plan(spec: dict[str, Any]) -> N
 @examples(50)
 def test_what_compiles_fits_the_schema(spec: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(spec_json_schema()).validate(spec)
+
+
+@given(st.text(), st.sampled_from(["", "/?:@"]))
+def test_percent_encoding_is_that_of_the_standard_library(text: str, safe: str) -> None:
+    assert percent_encoded(text, safe) == quote(text, safe=safe)
