@@ -36,6 +36,12 @@ CASES = {
         "  at: load.duration, shop.yaml:5\n"
         "  hint: `duration` belongs at the top level of the spec. `atm schema` lists every field",
     ),
+    "name that is another one here": (
+        URL + "load:\n  concurency: 5\n",
+        'error: unknown field "concurency" [unknown_field]\n'
+        "  at: load.concurency, shop.yaml:4\n"
+        "  hint: Did you mean `users`? `atm schema` lists every field",
+    ),
     "missing name": (
         "url: http://127.0.0.1/\n",
         "error: the spec needs a field name [missing_field]\n  at: name, shop.yaml:1\n  hint: Add `name: checkout`",

@@ -91,6 +91,8 @@ class SpecModel:
     """The base of the models: keyword arguments, checked; frozen; equal by value. Null means not written."""
 
     declarations: ClassVar[dict[str, Declared]] = {}
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that are not fields here, but are tried: each with the field that is meant."""
     written: frozenset[str]
     """The fields that were given, as opposed to left at their defaults."""
 
@@ -226,9 +228,10 @@ def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Fin
 def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
     from difflib import get_close_matches
 
-    elsewhere = model.home_of(name)
-    close = get_close_matches(name.lower(), model.declarations, n=1)
-    guess = f"`{name}` belongs {elsewhere}. " if elsewhere else f"Did you mean `{close[0]}`? " if close else ""
+    elsewhere = "" if name in model.synonyms else model.home_of(name)
+    close = get_close_matches(name.lower(), [*model.declarations, *model.synonyms], n=1)
+    guess = f"Did you mean `{model.synonyms.get(close[0], close[0])}`? " if close else ""
+    guess = f"`{name}` belongs {elsewhere}. " if elsewhere else guess
     findings.add((*path, name), f'unknown field "{name}"', "unknown_field", f"{guess}`atm schema` lists every field")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 from atm.models.fields import SpecModel, declared
 from atm.models.kinds import Choice, Duration, ListOf, Nested, Number
@@ -22,6 +22,8 @@ class Stage(SpecModel):
 
 class LoadSpec(SpecModel):
     """The load of a test: users of a closed model, or arrivals per second of an open one."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {"concurrency": "users", "requests_per_second": "rate"}
 
     model: Literal["closed", "open"] | None = declared(
         Choice("closed", "open"),
