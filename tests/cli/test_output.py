@@ -5,11 +5,12 @@ import io
 import pytest
 
 from atm.cli.output import Color, speaks_unicode, wants_color, width_of
-from atm.cli.text import Paper, Style, cells, printable, shortened
+from atm.cli.text import Paper, Style, cells, shortened
+from atm.models.printable import printable
 
 
 class Terminal(io.StringIO):
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
 
     def __init__(self, tty: bool = True) -> None:
         super().__init__()
