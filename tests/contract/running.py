@@ -12,6 +12,7 @@ from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, Sample
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan
+from atm.testing import TargetServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,14 @@ def run(
         return await running(engine, plan, secrets, control)
 
     return asyncio.run(main())
+
+
+def open_connections(target: TargetServer, seconds: float = 2.0) -> int:
+    """How many connections the target has left, once it has had time to notice those that were closed."""
+    deadline = time.monotonic() + seconds
+    while (left := target.stats().connections_open) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
 
 
 def check_books(ran: Ran, plan: LoadPlan) -> None:

@@ -34,7 +34,8 @@ def parse_duration(value: str | float) -> float:
         raise ValueError('a duration is a number of seconds or text such as "30s", "5m", "250ms"')
     seconds = _seconds_of_text(value) if isinstance(value, str) else float(value)
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"a duration is between 0 and 366 days, not {value if isinstance(value, str) else seconds:}")
+        shown = value if isinstance(value, str) else f"{seconds:g}"
+        raise ValueError(f"a duration is between 0 and 366 days, not {shown}")
     return seconds
 
 

@@ -41,7 +41,8 @@ def command(
         shown.err.lines([paper.line(f" atm target on {target.url}, {spec.name} against it", Style.DIM), paper.line()])
         run = ForegroundRun(compile_source(str(spec), Overrides(variables=(f"base={target.url}",))), shown)
         result = run.run()
-    code = finish(result, shown, outputs, stopped_by=run.stopped_by)
+    # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.
+    code = finish(result, shown, outputs, no_fail=True, stopped_by=run.stopped_by)
     if code == ExitCode.PASSED and not json:
         next_steps = "`atm init` writes a spec of your own, `atm run URL --rate 50 --duration 10s` needs none"
         shown.err.lines([paper.line(), paper.line(" next: ", Style.DIM).hint(next_steps)])

@@ -36,6 +36,10 @@ class AsyncioEngine:
     version = VERSION
     capabilities = CAPABILITIES
 
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        """`new_loop` makes the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
+        self._new_loop = new_loop or quickest_loop
+
     async def run(
         self,
         plan: LoadPlan,
@@ -70,6 +74,7 @@ class AsyncioEngine:
             plan,
             dict(secrets),
             control,
+            self._new_loop,
             deliver=pass_on,
             succeed=lambda report: caller.call_soon_threadsafe(succeed, report),
             fail=lambda error: caller.call_soon_threadsafe(fail, error),
@@ -96,6 +101,7 @@ class _LoadThread(threading.Thread):
         plan: LoadPlan,
         secrets: dict[str, str],
         control: Control,
+        new_loop: Callable[[], asyncio.AbstractEventLoop],
         *,
         deliver: Callable[[Interval], None],
         succeed: Callable[[EngineReport], object],
@@ -105,6 +111,7 @@ class _LoadThread(threading.Thread):
         self._plan = plan
         self._secrets = secrets
         self._control = control
+        self._new_loop = new_loop
         self._deliver = deliver
         self._succeed = succeed
         self._fail = fail
@@ -135,7 +142,7 @@ class _LoadThread(threading.Thread):
     # The thread
 
     def run(self) -> None:
-        loop = new_loop()
+        loop = self._new_loop()
         try:
             with tuned_interpreter():
                 report = loop.run_until_complete(self._main(loop))
@@ -196,7 +203,7 @@ def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         raise EngineError(problems)
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
+def quickest_loop() -> asyncio.AbstractEventLoop:
     """uvloop where it is installed, else the loop of the standard library."""
     try:
         import uvloop

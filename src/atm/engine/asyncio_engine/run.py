@@ -192,8 +192,9 @@ class Run:
             self.roll(now)
         for user in self._timeouts.expired(now):
             user.time_out(now)
-        following = self.model.on_time(now)
-        if now >= self._give_up_at:
+        # The last timeout may have ended the run.
+        following = NEVER if self._done.done() else self.model.on_time(now)
+        if now >= self._give_up_at and not self._done.done():
             self._leave_unfinished()
         self.settle()
         if not self._done.done():
