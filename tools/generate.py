@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tools.cli_reference import cli_reference
 from tools.repository import ROOT
 
 
@@ -49,7 +50,10 @@ def between_marks(path: str, mark: str, block: str) -> str:
     return before + start + block + end + after
 
 
-GENERATED: tuple[Generated, ...] = (Generated("CONTRIBUTING.md", contributing),)
+GENERATED: tuple[Generated, ...] = (
+    Generated("CONTRIBUTING.md", contributing),
+    Generated("docs/reference/cli.md", cli_reference),
+)
 
 
 def main(arguments: list[str]) -> int:
