@@ -11,8 +11,8 @@ _HEAD = """\
 
 Every command of `atm`, as `atm COMMAND --help` has it. Written by `make format` from the program itself.
 
-Wherever something goes wrong, a command says `error: what [code]`, then `at:` and `hint:`; with `--json` the same as one
-document on stdout. Colour follows `--color`, then `NO_COLOR`, then `FORCE_COLOR`, then whether a terminal is there.
+Wherever something goes wrong, a command says `error: what [code]`, then `at:` and `hint:`; with `--json` the same as
+one document on stdout. Colour follows `--color`, then `NO_COLOR`, then `FORCE_COLOR`, then whether a terminal is there.
 """
 
 
@@ -32,7 +32,8 @@ def _section(name: str) -> str:
     text = "\n\n".join(" ".join(part.split()) for part in str(command.help).split("\n\n"))
     rows = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
     table = "".join(f"| `{_cell(option)}` | {_cell(what)} |\n" for option, what in rows)
-    return f"\n## atm {name}\n\n```text\natm {name} {usage}\n```\n\n{text}\n\n| option | what it does |\n|---|---|\n{table}"
+    head = f"\n## atm {name}\n\n```text\natm {name} {usage}\n```\n"
+    return f"{head}\n{text}\n\n| option | what it does |\n|---|---|\n{table}"
 
 
 def _cell(text: str) -> str:
