@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atm.models.schema import spec_json_schema
+from tools.cli_reference import cli_reference
 from tools.repository import ROOT
 from tools.spec_tables import field_tables
 
@@ -66,6 +67,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
+    Generated("docs/reference/cli.md", cli_reference),
 )
 
 

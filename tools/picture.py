@@ -1,6 +1,6 @@
 """The README's picture: the report of a real `atm demo`, as SVG in a dark and a light form.
 
-    python -m tools.picture
+python -m tools.picture
 """
 
 from __future__ import annotations

@@ -129,7 +129,8 @@ def test_color_stands_only_where_something_was_judged() -> None:
     assert ANSI.sub("", colored) == written(results.result())
     painted = re.findall(r"\x1b\[3[123]m([^\x1b]*)\x1b", colored)
     assert set(painted) == {
-        "✗", "✓", " THRESHOLDS", " MEASUREMENT", "0.13 %", "132 ms", "499.9 /s", "132", "200", "503", "none", "26", "12", "38",
+        "✗", "✓", " THRESHOLDS", " MEASUREMENT", "0.13 %", "132 ms", "499.9 /s", "132", "200", "503", "none",
+        "26", "12", "38",
     }  # fmt: skip
 
 

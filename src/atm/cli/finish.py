@@ -13,7 +13,7 @@ from atm.cli.report import report_lines
 from atm.models.exit_code import ExitCode
 from atm.models.run import RunResult
 
-_FORGIVEN = (ExitCode.THRESHOLDS_FAILED, ExitCode.MEASUREMENT_INVALID)
+_FORGIVEN = (ExitCode.THRESHOLDS_FAILED, ExitCode.MEASUREMENT_INVALID, ExitCode.UNREACHABLE)
 
 
 def finish(

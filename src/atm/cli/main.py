@@ -152,8 +152,15 @@ def _usage_problem(error: TyperException, arguments: Sequence[str]) -> Problem:
     path = context.command_path if context else "atm"
     message = getattr(error, "format_message", lambda: str(error))().strip().rstrip(".")
     # Click names the option and then what was wrong with it, both in quotes of its own.
-    message = re.sub(r"^Invalid value for '(?:.* / )?([^']+)': ", r"\1: ", message)
+    message = re.sub(r"^Invalid value for (?:'[^']*' / )*'([^']+)': ", r"\1: ", message)
+    message = re.sub(r" \(Possible options: .*\)$", "", message)
     hint = f"`{path} --help` lists what there is"
+    possible = getattr(error, "possibilities", None)
+    if possible:
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(getattr(error, "option_name", ""), possible, n=1, cutoff=0.0)
+        hint = f"Did you mean `{nearest[0]}`? {hint}"
     if context is not None and isinstance(context.command, LazyGroup):
         from difflib import get_close_matches
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from pathlib import Path
 
@@ -58,8 +57,7 @@ def compile_source(source: str, overrides: Overrides) -> CompiledTest:
     return compile_plan(
         with_overrides(document, overrides),
         os.environ,
-        # Python's own random numbers would do; these cannot have been seeded by anybody.
-        default_seed=secrets.randbits(32),
+        default_seed=int.from_bytes(os.urandom(4), "big"),
         read_file=lambda name: Path(name).read_bytes(),
     )
 

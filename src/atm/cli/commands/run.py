@@ -67,7 +67,7 @@ def command(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 for a suspect measurement too.")] = False,
-    no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit 0 whatever the verdicts are.")] = False,
+    no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit 0 where it would be 99, 4 or 3.")] = False,
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the verdicts only, and no progress.")] = False,
     output: Annotated[

@@ -44,7 +44,7 @@ def linear_ticks(high: float, count: int = 5) -> list[float]:
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each decade around [low, high]; powers of ten only where that would be more than nine."""
+    """1, 2 and 5 of each decade around [low, high]; powers of ten only where that would be more than ten."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks: list[float] = []
     for factors in ((1.0, 2.0, 5.0), (1.0,)):
@@ -52,7 +52,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
         below = [tick for tick in ticks if tick <= low * 1.000001]
         above = [tick for tick in ticks if tick >= high * 0.999999]
         ticks = [tick for tick in ticks if (below[-1] if below else 0) <= tick <= (above[0] if above else math.inf)]
-        if len(ticks) <= 9:
+        if len(ticks) <= 10:
             break
     return ticks
 
