@@ -16,7 +16,9 @@ def test_durations_are_read_as_people_write_them(written: str | float, seconds: 
     assert parse_duration(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", ["", "fast", "5 parsecs", "1:30", "-5s", -1, "5s5", True, [], 1e300, float("nan"), "1y"])
+@pytest.mark.parametrize(
+    "written", ["", "fast", "5 parsecs", "1:30", "-5s", -1, "5s5", True, [], 1e300, float("nan"), "1y"]
+)
 def test_what_is_no_duration_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(written)  # type: ignore[arg-type]

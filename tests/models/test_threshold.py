@@ -23,7 +23,9 @@ CASES = {
     "checkout: p99 < 800ms": Threshold("checkout: p99 < 800 ms", "latency", "<", 8e8, 99.0, endpoint=1),
     "GET /a:b: p99<1s": Threshold("GET /a:b: p99 < 1 s", "latency", "<", 1e9, 99.0, endpoint=0),
     "p90 < 1s for 10s": Threshold("p90 < 1 s for 10 s", "latency", "<", 1e9, 90.0, window_seconds=10),
-    "  OK  P99  <  250 MS  FOR  1m ": Threshold("ok p99 < 250 ms for 60 s", "ok_latency", "<", 2.5e8, 99.0, window_seconds=60),
+    "  OK  P99  <  250 MS  FOR  1m ": Threshold(
+        "ok p99 < 250 ms for 60 s", "ok_latency", "<", 2.5e8, 99.0, window_seconds=60
+    ),
 }
 NAMES = ("GET /a:b", "checkout")
 
@@ -54,7 +56,7 @@ ERRORS = {
     "p99 < fast": 'the threshold "p99 < fast" needs a number of 0 or more after "<", not "fast"',
     "p99 < -5": 'the threshold "p99 < -5" needs a number of 0 or more after "<", not "-5"',
     "p99 < 300 ms please": 'the threshold "p99 < 300 ms please" goes on with "ms please" after its limit',
-    "p99 < 300 parsecs": 'the threshold "p99 < 300 parsecs" has the unit "parsecs"; times are in us, ms (the default), s or m',
+    "p99 < 3 pc": 'the threshold "p99 < 3 pc" has the unit "pc"; times are in us, ms (the default), s or m',
     "p999 < 3": 'the threshold "p999 < 3" has a percentile of 999; they go from above 0 to 100',
     "p(9.9.9) < 3": 'the threshold "p(9.9.9) < 3" has a percentile "9.9.9", which is no number',
     "eror_rate < 1%": 'the threshold "eror_rate < 1%" judges "eror_rate", which is no metric',

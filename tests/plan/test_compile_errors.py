@@ -36,6 +36,12 @@ CASES = {
         "  at: load.duration, shop.yaml:5\n"
         "  hint: `duration` belongs at the top level of the spec. `atm schema` lists every field",
     ),
+    "name that is another one here": (
+        URL + "load:\n  concurency: 5\n",
+        'error: unknown field "concurency" [unknown_field]\n'
+        "  at: load.concurency, shop.yaml:4\n"
+        "  hint: Did you mean `users`? `atm schema` lists every field",
+    ),
     "missing name": (
         "url: http://127.0.0.1/\n",
         "error: the spec needs a field name [missing_field]\n  at: name, shop.yaml:1\n  hint: Add `name: checkout`",
@@ -325,7 +331,8 @@ CASES = {
     ),
     "stages of no model": (
         URL + "load: {stages: [{duration: 5s, target: 5}]}\n",
-        "error: load has stages but no model, so that their targets may be users or arrivals per second [missing_field]\n"
+        "error: load has stages but no model, so that their targets may be users or arrivals per second "
+        "[missing_field]\n"
         "  at: load, shop.yaml:3\n"
         "  hint: Add `model: open` (arrivals per second) or `model: closed` (users)",
     ),
@@ -459,7 +466,9 @@ def test_every_problem_is_reported_at_once() -> None:
 def test_the_api_may_refuse_environment_variables() -> None:
     with pytest.raises(SpecError) as error:
         compile_plan(
-            {"name": "a", "url": "http://h/", "headers": {"X-A": "{{env:TOKEN}}"}}, ENVIRONMENT, may_read="REGION".__eq__
+            {"name": "a", "url": "http://h/", "headers": {"X-A": "{{env:TOKEN}}"}},
+            ENVIRONMENT,
+            may_read="REGION".__eq__,
         )
     assert str(error.value) == (
         "error: {{env:TOKEN}} may not be read here [env_not_allowed]\n"

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
+import jsonschema
 import yaml
 from hypothesis import given
+from hypothesis import strategies as st
 
 from atm.models.fields import Findings
 from atm.models.schema import spec_json_schema
@@ -12,6 +15,7 @@ from atm.models.spec import TestSpec
 from atm.plan.compile import compile_plan
 from atm.plan.load_plan import LoadPlan
 from atm.plan.reading import read_spec_text
+from atm.plan.templating import percent_encoded
 from tests.examples import examples
 from tests.strategies import ENVIRONMENT, specs
 
@@ -27,7 +31,9 @@ _Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:
 @examples(100)
 def test_yaml_and_json_mean_the_same(spec: dict[str, Any]) -> None:
     as_json = read_spec_text(json.dumps(spec).encode(), "spec.json").data
-    as_yaml = read_spec_text(yaml.dump(spec, Dumper=_Quoting, allow_unicode=True, sort_keys=False).encode(), "spec.yaml").data
+    as_yaml = read_spec_text(
+        yaml.dump(spec, Dumper=_Quoting, allow_unicode=True, sort_keys=False).encode(), "spec.yaml"
+    ).data
     assert as_json == as_yaml == spec
     assert compile_plan(as_json, ENVIRONMENT) == compile_plan(as_yaml, ENVIRONMENT)
 
@@ -56,13 +62,16 @@ def test_a_spec_written_out_compiles_to_the_same_plan(spec: dict[str, Any]) -> N
     findings = Findings()
     model = TestSpec.read(spec, (), findings)
     assert not len(findings)
-    assert TestSpec(**model.to_data()) == model
+    assert TestSpec.from_data(model.to_data()) == model
     assert compile_plan(model, ENVIRONMENT).plan == compile_plan(spec, ENVIRONMENT).plan
 
 
 @given(specs())
 @examples(50)
 def test_what_compiles_fits_the_schema(spec: dict[str, Any]) -> None:
-    import jsonschema
-
     jsonschema.Draft202012Validator(spec_json_schema()).validate(spec)
+
+
+@given(st.text(), st.sampled_from(["", "/?:@"]))
+def test_percent_encoding_is_that_of_the_standard_library(text: str, safe: str) -> None:
+    assert percent_encoded(text, safe) == quote(text, safe=safe)

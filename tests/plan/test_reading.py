@@ -34,7 +34,8 @@ def test_standard_input_has_lines_without_a_name() -> None:
 
 
 def test_yaml_scalars_are_what_they_look_like() -> None:
-    text = "a: on\nb: no\nc: 1:30\nd: 2026-01-31\ne: 007\nf: 1_000\ng: 0x1F\nh: ~\ni: 1e3\nj: 'true'\nk: true\nl: -5\nm: =\n"
+    text = "a: on\nb: no\nc: 1:30\nd: 2026-01-31\ne: 007\nf: 1_000\ng: 0x1F\nh: ~\n"
+    text += "i: 1e3\nj: 'true'\nk: true\nl: -5\nm: =\n"
     assert read_spec_text(text.encode()).data == {
         "a": "on",
         "b": "no",

@@ -34,13 +34,13 @@ _NOT_INSTALLED = {
 _WORDS = {
     Capability.TLS: "https",
     Capability.CLIENT_CERTIFICATE: "client certificates",
-    Capability.PROXY: "a proxy",
-    Capability.REDIRECTS: "following redirects",
-    Capability.BODY_CHECKS: "checks of the body",
+    Capability.PROXY: "proxies",
+    Capability.REDIRECTS: "redirects",
+    Capability.BODY_CHECKS: "body checks",
     Capability.HTTP2: "HTTP/2",
     Capability.MULTI_STEP: "flows of several steps",
     Capability.SOURCE_ADDRESSES: "source addresses",
-    Capability.RE_RESOLUTION: "resolving names again during the run",
+    Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.PYTHON_HOOKS: "Python hooks",
 }
 
@@ -63,7 +63,7 @@ def choose_engine(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | No
         missing = missing_capabilities(plan, engine)
         if not missing:
             return engine, f"{name}: {', '.join(said)}" if said else f"{name}, as it is installed"
-        said.append(f"the {name} engine has no {' and no '.join(missing)}")
+        said.append(f"the {name} engine cannot do {', '.join(missing)}")
         problems.append(_cannot(name, missing))
     raise CapabilityError(problems or [_NOT_INSTALLED[PREFERENCE[-1]]])
 
@@ -94,7 +94,7 @@ def _load(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> Engi
 
 def _cannot(name: str, missing: list[str]) -> Problem:
     return Problem(
-        f"the {name} engine has no {' and no '.join(missing)}",
+        f"the {name} engine cannot do {', '.join(missing)}",
         "engine_cannot",
         path="engine",
         hint="" if name == "asyncio" else "`engine: auto` takes one that can, where there is one",

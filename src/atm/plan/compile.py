@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
 from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
@@ -167,7 +165,7 @@ class _Compilation:
                 self.notes.add(("endpoints", index, "weight"), what, "ignored_field", hint)
                 return
 
-    def _check_names(self, endpoints: tuple[EndpointSpec, ...]) -> None:
+    def _check_names(self, endpoints: Sequence[EndpointSpec]) -> None:
         counts = Counter(endpoint.name for endpoint in endpoints if endpoint.name)
         for index, endpoint in enumerate(endpoints):
             if counts[endpoint.name] > 1 and any(earlier.name == endpoint.name for earlier in endpoints[:index]):
@@ -211,7 +209,7 @@ class _Compilation:
             http_version=spec.http_version,
             streams_per_connection=spec.streams_per_connection,
             resolve_every_ns=None if spec.resolve_every is None else nanoseconds(spec.resolve_every),
-            source_addresses=spec.source_addresses,
+            source_addresses=tuple(spec.source_addresses),
         )
 
     def _tls(self) -> Tls:
@@ -265,7 +263,10 @@ class _Compilation:
             what = "the proxy is spoken to by plain HTTP only, and its URL says https"
             self.findings.add(path, what, "bad_url", f"Write `proxy: http://{host}`")
         if at:
-            self.secrets["proxy"] = "Basic " + base64.b64encode(unquote(user_info).encode()).decode()
+            from base64 import b64encode
+            from urllib.parse import unquote_to_bytes
+
+            self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
         return Proxy(origin, "proxy" if at else "")
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:

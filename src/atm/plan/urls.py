@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal, cast
-from urllib.parse import quote
 
 from atm.models.fields import Findings, Path
 from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
-from atm.plan.templating import Names, Piece, merged
+from atm.plan.templating import Names, Piece, merged, percent_encoded
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-# What may stand in a path or query as it is: RFC 3986's unreserved, gen-delims without #, sub-delims, and % itself.
-_SAFE = "-._~:/?@!$&'()*+,;=%[]|"
+# What may stand in a path or query beside unreserved characters: gen-delims without #, sub-delims, and % itself.
+_SAFE = ":/?@!$&'()*+,;=%[]|"
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -92,7 +91,7 @@ def _normalised(text: str, path: Path, findings: Findings) -> str:
     if re.search(r"[\x00-\x20\x7f]", text):
         findings.add(path, "the URL holds a space or a control character", "bad_url", "Write a space as %20")
         return ""
-    return quote(_BAD_PERCENT.sub("%25", text), safe=_SAFE)
+    return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
 
 
 def split_authority(head: str, text: str) -> tuple[str, str, int]:

@@ -198,7 +198,7 @@ def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         if "\r" in secrets[slot] or "\n" in secrets[slot]
     ]
     if any(len(flow.steps) != 1 for flow in plan.flows):
-        problems.append(Problem("the asyncio engine has no flows of several steps", "engine_cannot"))
+        problems.append(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
     if problems:
         raise EngineError(problems)
 
