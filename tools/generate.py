@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from tools.cli_reference import cli_reference
 from tools.repository import ROOT
@@ -58,6 +59,12 @@ def spec_schema() -> str:
     return json.dumps(spec_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def result_schema() -> str:
+    """The JSON Schema of a result, as `atm run --json` prints it."""
+    schema = RunResult.model_json_schema(mode="serialization")
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def spec_reference() -> str:
     """The reference of a spec's fields, with its tables taken from the models."""
     return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
@@ -68,6 +75,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
     Generated("docs/reference/cli.md", cli_reference),
+    Generated("docs/reference/result.schema.json", result_schema),
 )
 
 

@@ -218,7 +218,7 @@ def test_the_demo_passes_and_stops_its_target(tmp_path: Path) -> None:
     process = atm("demo", "--json", "-o", str(tmp_path / "demo.html"))
     document: dict[str, Any] = json.loads(process.stdout)
     # On a machine that is busy with other tests the measurement may be invalid, which is not the demo's fault.
-    assert process.returncode == (4 if document["verdict"]["measurement"] == "invalid" else 0)
+    assert process.returncode == 0
     assert document["run"]["name"] == "quickstart"
     assert document["verdict"]["passed"] is True
     assert document["metrics"]["due"] == 1_500
