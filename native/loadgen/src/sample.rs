@@ -1,0 +1,172 @@
+//! Making a kept request readable, with every secret masked.
+
+use serde::Serialize;
+
+use crate::decode;
+use crate::plan::Plan;
+use crate::record::{RawSample, Reason};
+use crate::response;
+use crate::template::{Program, Secrets};
+
+const MASK: &str = "***";
+const MASKED_HEADERS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "authentication-info"];
+
+/// As `atm.metrics.interval.Sample`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sample {
+    request_number: u64,
+    endpoint: usize,
+    warm_up: bool,
+    reason: &'static str,
+    outcome: &'static str,
+    message: String,
+    intended_ns: u64,
+    actual_ns: u64,
+    finish_ns: u64,
+    first_byte_ns: Option<u64>,
+    status: Option<u16>,
+    url: String,
+    request: Exchanged,
+    response: Option<Exchanged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Exchanged {
+    head: String,
+    headers: Vec<(String, String)>,
+    body: String,
+    body_bytes: usize,
+}
+
+/// Masks every value that any secret ever had.
+#[derive(Debug)]
+pub(crate) struct Masker<'a> {
+    /// Longest first.
+    pub known: &'a [String],
+}
+
+impl Masker<'_> {
+    pub(crate) fn mask(&self, text: &str) -> String {
+        let mut masked = text.to_owned();
+        for secret in self.known {
+            if masked.contains(secret.as_str()) {
+                masked = masked.replace(secret.as_str(), MASK);
+            }
+        }
+        masked
+    }
+
+    fn header(&self, name: &str, value: &str) -> String {
+        if MASKED_HEADERS.iter().any(|masked| name.eq_ignore_ascii_case(masked)) {
+            MASK.to_owned()
+        } else {
+            self.mask(value)
+        }
+    }
+}
+
+/// Makes `raw` readable.
+pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
+    let step = &plan.flows[raw.flow as usize].steps[0];
+    let (origin, rendered) = match &raw.hop {
+        Some(hop) => (hop.0.clone(), hop.1.clone()),
+        None => {
+            let mut rendered = Vec::new();
+            Program::new(step, secrets, true, None).render(raw.values, &mut rendered);
+            let origin = &plan.origins[step.origin];
+            (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
+        }
+    };
+    let request = split_request(&rendered, plan.sampling.body_bytes, masker);
+    let target = request.head.split(' ').nth(1).unwrap_or("").to_owned();
+    let whole = response::take_apart(&raw.response, raw.expect, raw.response_bytes);
+    let status = whole.as_ref().and_then(|whole| whole.status_line.split(' ').nth(1)?.parse().ok());
+    let answer = whole.map(|whole| {
+        let head_bytes = usize::try_from(raw.response_bytes).unwrap_or(usize::MAX);
+        let kept_all = raw.response.len() >= head_bytes;
+        // One byte more than is shown tells whether there is more.
+        let most = plan.sampling.body_bytes as u64 + 1;
+        let text = decode::decoded(&whole.body, whole.coding, most);
+        let (body, _) = cut(&text, plan.sampling.body_bytes);
+        let body_bytes = if kept_all { whole.body.len() } else { whole.body.len() + (head_bytes - raw.response.len()) };
+        Exchanged {
+            head: masker.mask(&whole.status_line),
+            headers: whole
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), masker.header(name, &String::from_utf8_lossy(value))))
+                .collect(),
+            body: masker.mask(&body),
+            body_bytes,
+        }
+    });
+    Sample {
+        request_number: raw.values.number,
+        endpoint: step.endpoint,
+        warm_up: raw.warm_up,
+        reason: match raw.reason {
+            Reason::First => "first",
+            Reason::Failure => "failure",
+            Reason::Slowest => "slowest",
+        },
+        outcome: raw.outcome.name(),
+        message: masker.mask(&raw.message.text(plan)),
+        intended_ns: raw.intended_ns,
+        actual_ns: raw.actual_ns,
+        finish_ns: raw.finish_ns,
+        first_byte_ns: raw.first_byte_ns,
+        status,
+        url: format!("{origin}{target}"),
+        request,
+        response: answer,
+    }
+}
+
+/// Text from the first `most` bytes, and whether there were more. A character that is cut in two goes.
+fn cut(bytes: &[u8], most: usize) -> (String, bool) {
+    if bytes.len() <= most {
+        return (String::from_utf8_lossy(bytes).into_owned(), false);
+    }
+    let mut end = most;
+    while end > most.saturating_sub(4) && (bytes[end] & 0xC0) == 0x80 {
+        end -= 1;
+    }
+    (String::from_utf8_lossy(&bytes[..end]).into_owned(), true)
+}
+
+fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged {
+    let end = memchr::memmem::find(rendered, b"\r\n\r\n").unwrap_or(rendered.len());
+    let head = String::from_utf8_lossy(&rendered[..end]).into_owned();
+    let body = rendered.get(end + 4..).unwrap_or(&[]);
+    let mut lines = head.split("\r\n");
+    let first = masker.mask(lines.next().unwrap_or(""));
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), masker.header(name, value)))
+        .collect();
+    let declared = headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    // The masked body is shown; how long the real one was stands in its header.
+    let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len());
+    Exchanged { head: first, headers, body: masker.mask(&cut(body, most).0), body_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_wherever_it_stands() {
+        let known = vec!["abcdefgh".to_owned(), "abcd".to_owned()];
+        let masker = Masker { known: &known };
+        assert_eq!(masker.mask("x abcdefgh y abcd z"), "x *** y *** z");
+        assert_eq!(masker.header("COOKIE", "a=b"), "***");
+        assert_eq!(masker.header("X", "a=abcd"), "a=***");
+    }
+
+    #[test]
+    fn a_body_is_cut_between_characters() {
+        assert_eq!(cut("ééé".as_bytes(), 3), ("é".to_owned(), true));
+        assert_eq!(cut(b"abc", 3), ("abc".to_owned(), false));
+    }
+}
