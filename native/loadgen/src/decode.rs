@@ -10,10 +10,10 @@ use crate::response::{self, Coding, Expect};
 /// A small body may decompress into a huge one; beyond this nothing is looked at.
 const MOST_DECODED: u64 = 64 * 1024 * 1024;
 
-/// The body in a raw response, decoded; empty where there is none. `received` is how long the response was.
+/// The body in a raw response, decoded; empty where there is none.
 #[must_use]
-pub fn text(raw: &[u8], expect: Expect, received: u64) -> Cow<'_, [u8]> {
-    match response::take_apart(raw, expect, received) {
+pub fn text(raw: &[u8], expect: Expect) -> Cow<'_, [u8]> {
+    match response::take_apart(raw, expect) {
         Some(whole) => match whole.body {
             Cow::Borrowed(body) => decoded(body, whole.coding, MOST_DECODED),
             Cow::Owned(body) => Cow::Owned(decoded(&body, whole.coding, MOST_DECODED).into_owned()),
@@ -32,7 +32,11 @@ pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Cow<'_, [u8]> {
         // RFC 9110 says zlib; raw deflate is what some servers send. The first byte of zlib is 0x78 in practice.
         Coding::Deflate if body.first().is_some_and(|first| first & 0x0F == 8) => read(ZlibDecoder::new(body), most),
         Coding::Deflate => read(DeflateDecoder::new(body), most),
-        Coding::Brotli | Coding::Zstd => Cow::Borrowed(body),
+        Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, 4096), most),
+        Coding::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
+            Ok(decoder) => read(decoder, most),
+            Err(_) => Cow::Borrowed(body),
+        },
     }
 }
 

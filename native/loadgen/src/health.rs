@@ -69,7 +69,10 @@ fn resident_bytes() -> u64 {
     pages.unwrap_or(0) * page
 }
 
-/// How many sockets this process may have open beside what it has now; the soft limit is raised to the hard one first.
+/// Descriptors for everything but connections: files that Python or the resolver open meanwhile.
+const RESERVE: u64 = 128;
+
+/// How many connections this process may have; the soft limit is raised to the hard one first.
 #[must_use]
 pub fn descriptors_for_connections() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -84,7 +87,5 @@ pub fn descriptors_for_connections() -> u64 {
             limit.rlim_cur = soft;
         }
     }
-    let open = fs::read_dir("/proc/self/fd").map_or(64, |entries| entries.count() as u64);
-    // Thirty-two in reserve for files that Python or the resolver open meanwhile.
-    limit.rlim_cur.saturating_sub(open + 32).max(1)
+    limit.rlim_cur.saturating_sub(RESERVE).max(1)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Frame {
 
 /// One JSON object in UTF-8; zeros and empty histograms are left out.
 pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: &SecretStore) -> Vec<u8> {
-    let masker = Masker { known: &secrets.known };
+    let masker = Masker::new(plan, &secrets.known);
     let endpoints: Vec<Value> =
         second.active().map(|(endpoint, warm_up, figures)| endpoint_json(endpoint, warm_up, figures)).collect();
     let mut document = json!({

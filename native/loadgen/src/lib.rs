@@ -13,11 +13,13 @@
 //! What is done with bytes, without a socket:
 //!
 //! - [`response`]: reading an HTTP/1.1 response out of whatever pieces it comes in;
-//! - [`decode`]: the text of a body, for checks and samples.
+//! - [`decode`]: the text of a body, for checks and samples;
+//! - [`redirect`]: where an answer points, and the request that follows it;
+//! - [`tls`]: TLS sessions, records in and records out.
 //!
 //! What runs:
 //!
-//! - `poller`, `clock`, `deadlines`: waiting for sockets and time;
+//! - `poller`, `clock`, `deadlines`, `resolver`: waiting for sockets, time and names;
 //! - [`worker`]: a load thread, one event loop; [`shared`]: what threads share;
 //! - [`run`]: threads, the collector of their seconds, and the report: start reading here.
 //!
@@ -38,10 +40,13 @@ pub mod plan;
 mod poller;
 pub mod random;
 pub mod record;
+pub mod redirect;
+mod resolver;
 pub mod response;
 pub mod run;
 mod sample;
 pub mod schedule;
 pub mod shared;
 pub mod template;
+pub mod tls;
 pub mod worker;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use fancy_regex::Regex;
 use serde::Deserialize;
 
 /// The plan format that this engine reads.
@@ -467,7 +468,8 @@ struct FormatOnly {
 }
 
 /// What a plan may need and this engine can do.
-pub const CAPABILITIES: &[&str] = &["body_checks"];
+pub const CAPABILITIES: &[&str] =
+    &["tls", "client_certificate", "proxy", "redirects", "body_checks", "source_addresses", "re_resolution"];
 
 impl Plan {
     /// Reads and checks a plan.
@@ -517,6 +519,8 @@ impl Plan {
         ensure(self.flows.len() <= MOST_ENDPOINTS, "flows", "there are more than 100,000")?;
         for (index, origin) in self.origins.iter().enumerate() {
             check_origin(origin, &format!("origins[{index}]"))?;
+            // Behind a proxy, the proxy looks the names up.
+            ensure(is_resolved(origin) || self.connections.proxy.is_some(), &format!("origins[{index}]"), UNRESOLVED)?;
         }
         let mut weights = 0_u64;
         for (index, flow) in self.flows.iter().enumerate() {
@@ -539,6 +543,7 @@ impl Plan {
         check_duration(self.connections.resolve_every_ns, "connections.resolve_every_ns")?;
         if let Some(proxy) = &self.connections.proxy {
             check_origin(&proxy.origin, "connections.proxy.origin")?;
+            ensure(is_resolved(&proxy.origin), "connections.proxy.origin", UNRESOLVED)?;
         }
         ensure(self.sampling.slowest <= 10_000, "sampling.slowest", "it is more than 10,000")?;
         ensure(self.sampling.first_per_endpoint <= 10_000, "sampling.first_per_endpoint", "it is more than 10,000")?;
@@ -581,7 +586,7 @@ impl Plan {
             ensure(*low <= *high && *low >= 100 && *high <= 999, path, "a range of expected statuses is not one")?;
         }
         for check in step.checks.iter().filter(|check| check.kind == CheckKind::Regex) {
-            regex::bytes::Regex::new(&check.pattern)
+            Regex::new(&check.pattern)
                 .map_err(|error| invalid(path, &format!("a check's pattern cannot be used: {error}")))?;
         }
         check_duration(Some(step.timeout_ns), path)
@@ -631,10 +636,14 @@ fn check_duration(duration_ns: Option<u64>, path: &str) -> Result<(), PlanError>
 
 fn check_origin(origin: &Origin, path: &str) -> Result<(), PlanError> {
     ensure(origin.port > 0, path, "its port is 0")?;
-    ensure(!origin.host.is_empty() && is_target_text(&origin.host), path, "its host is not one")?;
-    let resolved = !origin.addresses.is_empty() || !origin.resolve_error.is_empty();
-    ensure(resolved, path, "it has neither addresses nor a reason why there are none")
+    ensure(!origin.host.is_empty() && is_target_text(&origin.host), path, "its host is not one")
 }
+
+fn is_resolved(origin: &Origin) -> bool {
+    !origin.addresses.is_empty() || !origin.resolve_error.is_empty()
+}
+
+const UNRESOLVED: &str = "it has neither addresses nor a reason why there are none";
 
 fn literals(template: &[Part]) -> impl Iterator<Item = &str> {
     template.iter().filter_map(|part| if let Part::Literal { text } = part { Some(text.as_str()) } else { None })

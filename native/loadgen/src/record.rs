@@ -10,6 +10,7 @@ use crate::response::{Expect, Fault};
 use crate::template::Values;
 
 const MOST_MESSAGE: usize = 200;
+const MOST_PATTERN: usize = 120;
 
 /// Why a request failed, without values that differ per request, so that failures group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +42,16 @@ impl Message {
             }
             Message::Check(flow, check) => {
                 let check = &plan.flows[*flow as usize].steps[0].checks[*check as usize];
+                let mut pattern = check.pattern.clone();
+                if let Some((end, _)) = pattern.char_indices().nth(MOST_PATTERN - 1)
+                    && pattern.chars().count() > MOST_PATTERN
+                {
+                    pattern.truncate(end);
+                    pattern.push('…');
+                }
                 match check.kind {
-                    CheckKind::Contains => format!("body does not contain \"{}\"", check.pattern),
-                    CheckKind::Regex => format!("body does not match /{}/", check.pattern),
+                    CheckKind::Contains => format!("body does not contain \"{pattern}\""),
+                    CheckKind::Regex => format!("body does not match /{pattern}/"),
                 }
             }
             Message::Timeout(timeout_ns) => format!("no full answer in {}", duration(*timeout_ns)),
@@ -79,7 +87,7 @@ fn expected(ranges: &[(u16, u16)]) -> String {
 
 #[allow(clippy::cast_precision_loss)]
 fn duration(ns: u64) -> String {
-    if ns < 1_000_000_000 { format!("{} ms", ns as f64 / 1e6) } else { format!("{} s", ns as f64 / 1e9) }
+    format!("{} s", ns as f64 / 1e9)
 }
 
 /// One second of one endpoint, warm-up or measured.
@@ -223,9 +231,9 @@ pub struct RawSample {
     pub expect: Expect,
     /// The beginning of the response as it came.
     pub response: Vec<u8>,
-    /// How long the response was.
-    pub response_bytes: u64,
-    /// After redirects: the request and URL of the last hop, masked.
+    /// How long the whole body was, without its framing.
+    pub body_bytes: u64,
+    /// After redirects: the origin and the request of the last hop.
     pub hop: Option<Box<(String, Vec<u8>)>>,
 }
 
@@ -401,10 +409,10 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_named_in_their_unit() {
+    fn timeouts_are_named_in_seconds() {
         assert_eq!(duration(2_000_000_000), "2 s");
         assert_eq!(duration(1_500_000_000), "1.5 s");
-        assert_eq!(duration(250_000_000), "250 ms");
+        assert_eq!(duration(250_000_000), "0.25 s");
     }
 
     #[test]

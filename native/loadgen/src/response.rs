@@ -305,6 +305,8 @@ pub struct Reader {
     received: u64,
     /// Of a response in several pieces, the head and the first bytes of the body as they came.
     raw: Vec<u8>,
+    /// Bytes of the body so far, without framing.
+    body_bytes: u64,
     /// How many bytes are worth keeping in `raw` once the head is there.
     keep: usize,
     most_bytes: u64,
@@ -319,6 +321,7 @@ impl Default for Reader {
             begun: false,
             received: 0,
             raw: Vec::new(),
+            body_bytes: 0,
             keep: 0,
             most_bytes: u64::MAX,
         }
@@ -326,13 +329,15 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Makes ready for the next response. Of one that comes in pieces, `keep` bytes of body are kept.
+    /// Makes ready for the next response. Of one that comes in pieces, `keep` bytes of body are kept; a body of more than
+    /// `most_bytes` is a fault.
     pub fn start(&mut self, expect: Expect, keep: usize, most_bytes: u64) {
         self.body = Body::Head;
         self.expect = expect;
         self.head = None;
         self.begun = false;
         self.received = 0;
+        self.body_bytes = 0;
         self.raw.clear();
         self.keep = keep;
         self.most_bytes = most_bytes;
@@ -354,6 +359,12 @@ impl Reader {
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Bytes of the body so far, without its framing.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
     }
 
     /// The final head, once it is there.
@@ -388,7 +399,7 @@ impl Reader {
         let consumed = if self.body == Body::Head { self.feed_head(input)? } else { self.feed_body(input, 0)? };
         let taken = consumed.unwrap_or(input.len());
         self.received += taken as u64;
-        if self.received > self.most_bytes {
+        if self.body_bytes > self.most_bytes {
             return Err(Fault::TooLarge);
         }
         match consumed {
@@ -437,6 +448,7 @@ impl Reader {
         let Some((begin, head)) = head else { return Ok(None) };
         self.head = Some(head);
         self.body = match head.framing {
+            Framing::Length(length) if length > self.most_bytes => return Err(Fault::TooLarge),
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunks(Chunks::START),
             Framing::UntilClose => Body::UntilClose,
@@ -467,15 +479,22 @@ impl Reader {
         let here = &input[begin.min(input.len())..];
         match &mut self.body {
             Body::Length(left) => {
-                if here.len() as u64 >= *left {
-                    // What is left fits in memory, as it is at most `here.len()`.
-                    return Ok(Some(begin + usize::try_from(*left).unwrap_or(here.len())));
-                }
-                *left -= here.len() as u64;
+                let taken = (here.len() as u64).min(*left);
+                *left -= taken;
+                self.body_bytes += taken;
+                // What was taken is at most what is here.
+                Ok((*left == 0).then(|| begin + usize::try_from(taken).unwrap_or(here.len())))
+            }
+            Body::Chunks(chunks) => {
+                let mut bytes = 0;
+                let ended = chunks.feed(here, |data| bytes += data.len() as u64)?;
+                self.body_bytes += bytes;
+                Ok(ended.map(|consumed| begin + consumed))
+            }
+            Body::UntilClose => {
+                self.body_bytes += here.len() as u64;
                 Ok(None)
             }
-            Body::Chunks(chunks) => Ok(chunks.feed(here, |_| {})?.map(|consumed| begin + consumed)),
-            Body::UntilClose => Ok(None),
             Body::Head | Body::Done => Ok(Some(begin)),
         }
     }
@@ -507,7 +526,7 @@ pub struct Whole<'a> {
 
 /// Takes apart what [`Reader::raw`] gives (the beginning of a response is enough); None where there is no whole head.
 #[must_use]
-pub fn take_apart(raw: &[u8], expect: Expect, length: u64) -> Option<Whole<'_>> {
+pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     let mut begin = 0;
     let head = loop {
         let head = parse_head(&raw[begin..], expect).ok()??;
@@ -549,10 +568,7 @@ pub fn take_apart(raw: &[u8], expect: Expect, length: u64) -> Option<Whole<'_>> 
             let _ = chunks.feed(rest, |data| body.extend_from_slice(data));
             Cow::Owned(body)
         }
-        Framing::UntilClose => {
-            let most = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(begin + head.length);
-            Cow::Borrowed(&rest[..rest.len().min(most)])
-        }
+        Framing::UntilClose => Cow::Borrowed(rest),
     };
     Some(whole)
 }
@@ -626,7 +642,7 @@ mod tests {
                 assert_eq!(reader.received(), bytes.len() as u64);
                 let last = if cut == bytes.len() { first } else { second };
                 let raw = reader.raw(if cut == 0 || cut == bytes.len() { last } else { second });
-                let whole = take_apart(raw, EXPECT, reader.received()).unwrap();
+                let whole = take_apart(raw, EXPECT).unwrap();
                 assert_eq!(whole.body.as_ref(), *body);
             }
         }
@@ -638,7 +654,7 @@ mod tests {
             let mut reader = reader();
             assert_eq!(read(&mut reader, bytes.chunks(1)).unwrap(), Some(0));
             assert_eq!(reader.head().unwrap().status, *status);
-            assert_eq!(take_apart(reader.raw(b""), EXPECT, reader.received()).unwrap().body.as_ref(), *body);
+            assert_eq!(take_apart(reader.raw(b""), EXPECT).unwrap().body.as_ref(), *body);
         }
     }
 
@@ -659,7 +675,7 @@ mod tests {
         assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc").unwrap(), Progress::More);
         assert_eq!(reader.feed(b"def").unwrap(), Progress::More);
         assert!(reader.end_of_input());
-        assert_eq!(take_apart(reader.raw(b""), EXPECT, reader.received()).unwrap().body.as_ref(), b"abcdef");
+        assert_eq!(take_apart(reader.raw(b""), EXPECT).unwrap().body.as_ref(), b"abcdef");
     }
 
     #[test]
@@ -708,9 +724,11 @@ mod tests {
 
         let mut limited = Reader::default();
         limited.start(EXPECT, 0, 100);
-        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n";
-        assert_eq!(limited.feed(head).unwrap(), Progress::More);
-        assert_eq!(limited.feed(&[0; 100]), Err(Fault::TooLarge));
+        assert_eq!(limited.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"), Err(Fault::TooLarge));
+        limited.start(EXPECT, 0, 100);
+        assert_eq!(limited.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap(), Progress::More);
+        assert_eq!(limited.feed(&[0; 100]), Ok(Progress::More));
+        assert_eq!(limited.feed(&[0; 1]), Err(Fault::TooLarge));
     }
 
     #[test]

@@ -14,11 +14,12 @@ use crate::clock;
 use crate::health::{self, Health};
 use crate::interval::{self, Frame};
 use crate::outcome::StopReason;
-use crate::plan::{Model, Plan, PlanError, Selection};
+use crate::plan::{Model, Plan, PlanError, Scheme, Selection};
 use crate::record::Second;
 use crate::schedule::{Schedule, Shard};
 use crate::shared::{SecretStore, Shared};
 use crate::template::Secrets;
+use crate::tls::TlsSettings;
 use crate::worker::{Ending, Note, Worker};
 
 const SECOND: u64 = 1_000_000_000;
@@ -97,9 +98,14 @@ impl Run {
         let store = checked_secrets(&plan, secrets)?;
         let threads = thread_count(&plan, threads);
         let most_users = most_users(&plan, threads);
+        // A redirect may lead to https from a plan without it.
+        let uses_tls =
+            plan.connections.redirects > 0 || plan.origins.iter().any(|origin| origin.scheme == Scheme::Https);
+        let protocols: &[&[u8]] = &[b"http/1.1"];
+        let tls = uses_tls.then(|| TlsSettings::new(&plan.connections.tls, &store.current, protocols)).transpose()?;
         let zero = clock::monotonic_ns() + LEAD;
         let started_at_ns = clock::wall_ns() + LEAD;
-        let shared = Arc::new(Shared::new(plan, store, zero));
+        let shared = Arc::new(Shared::new(plan, store, tls, zero));
         let (notes, inbox) = mpsc::channel();
         let mut spares = Vec::with_capacity(threads);
         let mut workers = Vec::with_capacity(threads);
@@ -221,7 +227,7 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
     if in_head && !crate::plan::is_header_text(value) {
         return Err(PlanError::Invalid(
             format!("secrets.{slot}"),
-            "it has a line break and stands in a header".to_owned(),
+            "it has a line break, which no header may hold".to_owned(),
         ));
     }
     Ok(())
@@ -257,8 +263,9 @@ fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
 
 /// How many users one thread may have in the open model.
 fn most_users(plan: &Plan, threads: usize) -> usize {
-    let descriptors = health::descriptors_for_connections();
-    let most = plan.load.max_in_flight.unwrap_or_else(|| CEILING.min(descriptors));
+    let most = plan.load.max_in_flight.unwrap_or_else(|| {
+        if plan.load.model == Model::Open { CEILING.min(health::descriptors_for_connections()) } else { CEILING }
+    });
     usize::try_from(most).unwrap_or(usize::MAX).div_ceil(threads).max(1)
 }
 
@@ -367,9 +374,18 @@ impl Collector {
     }
 
     fn deliver_rest(&mut self) {
-        let end = self.endings.iter().flatten().map(|ending| ending.at).max().unwrap_or(0);
-        while let Some((&last, _)) = self.partial.last_key_value() {
-            let duration = if self.next == last { end.saturating_sub(last * SECOND).clamp(1, SECOND) } else { SECOND };
+        // Seconds are delivered to the end of sending, also where everything had ended before it.
+        let last =
+            self.endings.iter().flatten().map(|ending| ending.last_finish.max(ending.end_of_sending.unwrap_or(0)));
+        let end = last.max().unwrap_or(0).max(1);
+        let last_second = (end - 1) / SECOND;
+        // A thread may have looked at the clock once more in the second after; nothing happened in it.
+        let trailing: Vec<u64> = self.partial.keys().copied().filter(|number| *number > last_second).collect();
+        for number in trailing {
+            self.partial.remove(&number);
+        }
+        while self.next <= last_second {
+            let duration = if self.next == last_second { end - last_second * SECOND } else { SECOND };
             self.deliver(self.next, duration);
         }
     }
@@ -420,7 +436,7 @@ impl Collector {
         let report = Report {
             started_at_ns: self.started_at_ns,
             stop_reason: reason.name(),
-            window_start_ns: self.shared.plan.load.warm_up_ns,
+            window_start_ns: self.shared.plan.load.warm_up_ns.min(window_end),
             window_end_ns: window_end,
             last_finish_ns: last_finish,
             barrier_ns: endings.iter().map(|ending| ending.barrier_ns).max().unwrap_or(0),

@@ -3,14 +3,15 @@
 use serde::Serialize;
 
 use crate::decode;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::record::{RawSample, Reason};
 use crate::response;
 use crate::template::{Program, Secrets};
 
 const MASK: &str = "***";
-const MASKED_HEADERS: [&str; 6] =
-    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "authentication-info"];
+const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+/// So much more of a body is decoded than is shown, so that it can be masked before it is cut.
+const BEYOND_CUT: usize = 4096;
 
 /// As `atm.metrics.interval.Sample`.
 #[derive(Debug, Serialize)]
@@ -36,17 +37,28 @@ struct Exchanged {
     head: String,
     headers: Vec<(String, String)>,
     body: String,
-    body_bytes: usize,
+    body_bytes: u64,
 }
 
 /// Masks every value that any secret ever had.
 #[derive(Debug)]
 pub(crate) struct Masker<'a> {
     /// Longest first.
-    pub known: &'a [String],
+    known: &'a [String],
+    /// Names of headers that the plan makes from secrets, in lower case.
+    headers: Vec<String>,
 }
 
-impl Masker<'_> {
+impl<'a> Masker<'a> {
+    /// For a plan and every value that its secrets ever had.
+    pub(crate) fn new(plan: &Plan, known: &'a [String]) -> Masker<'a> {
+        let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
+        let secret = steps
+            .flat_map(|step| &step.headers)
+            .filter(|header| header.value.iter().any(|part| matches!(part, Part::Secret { .. })));
+        Masker { known, headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
+    }
+
     pub(crate) fn mask(&self, text: &str) -> String {
         let mut masked = text.to_owned();
         for secret in self.known {
@@ -57,12 +69,19 @@ impl Masker<'_> {
         masked
     }
 
-    fn header(&self, name: &str, value: &str) -> String {
-        if MASKED_HEADERS.iter().any(|masked| name.eq_ignore_ascii_case(masked)) {
-            MASK.to_owned()
-        } else {
-            self.mask(value)
+    /// A body as it is shown: masked before it is cut, so that no half of a secret is left at its end.
+    fn shown(&self, bytes: &[u8], most: usize) -> String {
+        let text = self.mask(&String::from_utf8_lossy(bytes));
+        match text.char_indices().nth(most) {
+            Some((end, _)) => text[..end].to_owned(),
+            None => text,
         }
+    }
+
+    fn header(&self, name: &str, value: &str) -> String {
+        let always = MASKED_HEADERS.iter().any(|masked| name.eq_ignore_ascii_case(masked));
+        let from_secret = self.headers.iter().any(|masked| name.eq_ignore_ascii_case(masked));
+        if always || from_secret { MASK.to_owned() } else { self.mask(value) }
     }
 }
 
@@ -80,16 +99,12 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
     };
     let request = split_request(&rendered, plan.sampling.body_bytes, masker);
     let target = request.head.split(' ').nth(1).unwrap_or("").to_owned();
-    let whole = response::take_apart(&raw.response, raw.expect, raw.response_bytes);
+    let whole = response::take_apart(&raw.response, raw.expect);
     let status = whole.as_ref().and_then(|whole| whole.status_line.split(' ').nth(1)?.parse().ok());
     let answer = whole.map(|whole| {
-        let head_bytes = usize::try_from(raw.response_bytes).unwrap_or(usize::MAX);
-        let kept_all = raw.response.len() >= head_bytes;
-        // One byte more than is shown tells whether there is more.
-        let most = plan.sampling.body_bytes as u64 + 1;
-        let text = decode::decoded(&whole.body, whole.coding, most);
-        let (body, _) = cut(&text, plan.sampling.body_bytes);
-        let body_bytes = if kept_all { whole.body.len() } else { whole.body.len() + (head_bytes - raw.response.len()) };
+        let most = plan.sampling.body_bytes + BEYOND_CUT;
+        let text = decode::decoded(&whole.body, whole.coding, most as u64);
+        let body = masker.shown(&text[..text.len().min(most)], plan.sampling.body_bytes);
         Exchanged {
             head: masker.mask(&whole.status_line),
             headers: whole
@@ -97,8 +112,8 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
                 .iter()
                 .map(|(name, value)| (name.clone(), masker.header(name, &String::from_utf8_lossy(value))))
                 .collect(),
-            body: masker.mask(&body),
-            body_bytes,
+            body,
+            body_bytes: raw.body_bytes,
         }
     });
     Sample {
@@ -117,22 +132,11 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
         finish_ns: raw.finish_ns,
         first_byte_ns: raw.first_byte_ns,
         status,
-        url: format!("{origin}{target}"),
+        // Through a proxy the target is in absolute form already.
+        url: if target.starts_with("http://") { target } else { format!("{origin}{target}") },
         request,
         response: answer,
     }
-}
-
-/// Text from the first `most` bytes, and whether there were more. A character that is cut in two goes.
-fn cut(bytes: &[u8], most: usize) -> (String, bool) {
-    if bytes.len() <= most {
-        return (String::from_utf8_lossy(bytes).into_owned(), false);
-    }
-    let mut end = most;
-    while end > most.saturating_sub(4) && (bytes[end] & 0xC0) == 0x80 {
-        end -= 1;
-    }
-    (String::from_utf8_lossy(&bytes[..end]).into_owned(), true)
 }
 
 fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged {
@@ -147,8 +151,8 @@ fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged
         .collect();
     let declared = headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     // The masked body is shown; how long the real one was stands in its header.
-    let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len());
-    Exchanged { head: first, headers, body: masker.mask(&cut(body, most).0), body_bytes }
+    let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len() as u64);
+    Exchanged { head: first, headers, body: masker.shown(body, most), body_bytes }
 }
 
 #[cfg(test)]
@@ -158,15 +162,17 @@ mod tests {
     #[test]
     fn a_secret_goes_wherever_it_stands() {
         let known = vec!["abcdefgh".to_owned(), "abcd".to_owned()];
-        let masker = Masker { known: &known };
+        let masker = Masker { known: &known, headers: vec!["x-token".to_owned()] };
         assert_eq!(masker.mask("x abcdefgh y abcd z"), "x *** y *** z");
         assert_eq!(masker.header("COOKIE", "a=b"), "***");
+        assert_eq!(masker.header("X-Token", "t"), "***");
         assert_eq!(masker.header("X", "a=abcd"), "a=***");
     }
 
     #[test]
-    fn a_body_is_cut_between_characters() {
-        assert_eq!(cut("ééé".as_bytes(), 3), ("é".to_owned(), true));
-        assert_eq!(cut(b"abc", 3), ("abc".to_owned(), false));
+    fn a_body_is_masked_before_it_is_cut() {
+        let known = vec!["abcd".to_owned()];
+        let masker = Masker { known: &known, headers: vec![] };
+        assert_eq!(masker.shown("éabcdé".as_bytes(), 3), "é**");
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock;
-use crate::plan::Plan;
+use crate::plan::{Encoding, Plan};
 use crate::poller::Waker;
-use crate::template::Secrets;
+use crate::template::{self, Secrets};
+use crate::tls::TlsSettings;
 
 /// A counter that shares its cache line with nothing else.
 #[derive(Debug, Default)]
@@ -52,11 +53,14 @@ impl SecretStore {
     /// Sets a slot.
     pub fn set(&mut self, slot: &str, value: &str) {
         self.current.insert(slot.to_owned(), value.to_owned());
-        if value.chars().count() >= 4 && !self.known.iter().any(|known| known == value) {
-            self.known.push(value.to_owned());
-            // A secret may contain another one: the longer is masked first.
-            self.known.sort_by_key(|known| std::cmp::Reverse(known.len()));
+        for encoding in [Encoding::Raw, Encoding::Percent, Encoding::Json] {
+            let form = template::encoded(value, encoding);
+            if form.chars().count() >= 4 && !self.known.contains(&form) {
+                self.known.push(form);
+            }
         }
+        // A secret may contain another one: the longer is masked first.
+        self.known.sort_by_key(|known| std::cmp::Reverse(known.len()));
     }
 }
 
@@ -75,6 +79,8 @@ pub struct Shared {
     pub dials: Vec<Counter>,
     /// Connections begun, for taking source addresses in turn.
     pub sources: Counter,
+    /// Where there are https origins.
+    pub tls: Option<TlsSettings>,
     /// The monotonic time of the start of the run.
     pub zero: u64,
     /// Counts what was asked for from outside; threads look here once per turn of their loop.
@@ -88,7 +94,7 @@ pub struct Shared {
 impl Shared {
     /// Shares `plan`; the run begins at monotonic time `zero`.
     #[must_use]
-    pub fn new(plan: Plan, secrets: SecretStore, zero: u64) -> Shared {
+    pub fn new(plan: Plan, secrets: SecretStore, tls: Option<TlsSettings>, zero: u64) -> Shared {
         let dials = (0..=plan.origins.len()).map(|_| Counter::default()).collect();
         Shared {
             plan,
@@ -97,6 +103,7 @@ impl Shared {
             next_token: Counter::default(),
             dials,
             sources: Counter::default(),
+            tls,
             zero,
             signal: AtomicU32::new(0),
             stop_at: AtomicU64::new(u64::MAX),

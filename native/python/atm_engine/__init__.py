@@ -4,6 +4,6 @@ Made for `atm.engine.native_engine`; the names below are all there is. The load 
 Python, and the GIL is released wherever a call waits.
 """
 
-from atm_engine._engine import PLAN_FORMAT, PlanRefused, Run, capabilities, version
+from atm_engine._engine import PLAN_FORMAT, PlanRefused, Run, capabilities, check, version
 
-__all__ = ["PLAN_FORMAT", "PlanRefused", "Run", "capabilities", "version"]
+__all__ = ["PLAN_FORMAT", "PlanRefused", "Run", "capabilities", "check", "version"]

@@ -12,6 +12,9 @@ capabilities: Final[list[str]]
 class PlanRefused(Exception):
     """The plan cannot be run by this engine; the message says why."""
 
+def check(plan: bytes) -> None:
+    """Raise PlanRefused, with the reason, for a plan that `Run` would refuse whatever the secrets are."""
+
 @final
 class Run:
     """A run that has been started. Forgetting it cancels it."""

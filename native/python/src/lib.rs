@@ -57,11 +57,18 @@ impl Run {
     }
 }
 
+/// Says whether the plan can be run here.
+#[pyfunction]
+fn check(plan: &[u8]) -> PyResult<()> {
+    Plan::from_bytes(plan).map(drop).map_err(|error| refused(&error))
+}
+
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("version", env!("CARGO_PKG_VERSION"))?;
     module.add("PLAN_FORMAT", PLAN_FORMAT)?;
     module.add("capabilities", CAPABILITIES)?;
     module.add("PlanRefused", module.py().get_type::<PlanRefused>())?;
+    module.add_function(wrap_pyfunction!(check, module)?)?;
     module.add_class::<Run>()
 }

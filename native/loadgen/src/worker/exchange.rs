@@ -2,15 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::io;
 
-use super::{State, User, Worker};
+use super::connections::Received;
+use super::{Hop, State, User, Worker};
 use crate::clock;
 use crate::deadlines::NONE;
 use crate::outcome::Outcome;
-use crate::plan::Plan;
+use crate::plan::{Header, Origin, Part, Plan, Scheme};
 use crate::record::{Message, RawSample, Reason};
-use crate::response::{self, Expect, Framing, Progress};
+use crate::redirect::{self, Place, Rewrite};
+use crate::response::{self, Expect, Framing, Head, Progress};
 use crate::template::Values;
 
 /// Checks look at so much of a body at most.
@@ -30,38 +31,31 @@ impl Worker {
         let Some(connection) = self.connections.get(index) else { return };
         state.connection = index;
         connection.busy = true;
-        connection.reader.start(
-            route.expect,
-            route.keep,
-            self.shared.plan.connections.max_response_bytes.unwrap_or(u64::MAX),
-        );
-        let sent = if let Some(bytes) = route.program.constant() {
-            connection.send(bytes)
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
+        connection.reader.start(expect, route.keep, self.most_bytes);
+        let bytes = if let Some(hop) = &state.hop {
+            hop.request.as_slice()
+        } else if let Some(bytes) = route.program.constant() {
+            bytes
         } else {
             state.wall_ns = if route.program.needs_wall_time { clock::wall_ns() } else { 0 };
             self.outgoing.clear();
             let values = Values { seed: self.shared.plan.seed, number: state.number, wall_ns: state.wall_ns };
             route.program.render(values, &mut self.outgoing);
-            connection.send(&self.outgoing)
+            &self.outgoing
         };
-        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
-        match sent {
-            Ok(sent) => self.second.figures(endpoint, warm_up).bytes_sent += sent as u64,
-            Err(_) => self.send_failed(index),
+        let sent = connection.send(bytes, &mut self.records);
+        self.second.figures(route.endpoint, state.warm_up).bytes_sent += bytes.len() as u64;
+        if sent.is_err() {
+            self.send_failed(index);
         }
     }
 
     /// There is room again for what did not fit.
     pub(super) fn send_rest(&mut self, index: u32) {
         let Some(connection) = self.connections.get(index) else { return };
-        let user = connection.user;
-        match connection.send_rest() {
-            Ok(sent) => {
-                let state = &self.users[user as usize];
-                let endpoint = self.routes[state.flow as usize].endpoint;
-                self.second.figures(endpoint, state.warm_up).bytes_sent += sent as u64;
-            }
-            Err(_) => self.send_failed(index),
+        if connection.send_rest().is_err() {
+            self.send_failed(index);
         }
     }
 
@@ -81,26 +75,41 @@ impl Worker {
     pub(super) fn receive(&mut self, index: u32, hangup: bool) {
         let token = self.connections.token(index);
         let mut buffer = std::mem::take(&mut self.buffer);
-        while let Some(index) = self.connections.find(token) {
+        while self.connections.find(token).is_some() {
             let Some(connection) = self.connections.get(index) else { break };
-            let received = connection.receive(&mut buffer);
+            let is_tls = connection.is_tls();
+            if is_tls {
+                self.plain.clear();
+            }
+            let received = connection.receive(&mut buffer, &mut self.records, &mut self.plain);
             self.touch();
             match received {
-                Ok(0) => {
-                    self.input_ended(index);
-                    break;
-                }
-                Ok(count) => {
-                    self.take_input(index, &buffer[..count]);
+                Received::Bytes(count) => {
+                    if is_tls {
+                        let plain = std::mem::take(&mut self.plain);
+                        if !plain.is_empty() {
+                            self.take_input(index, &plain);
+                        }
+                        self.plain = plain;
+                    } else {
+                        self.take_input(index, &buffer[..count]);
+                    }
                     // Less than the room: the socket is empty, and what comes later is a new event.
                     if count < buffer.len() && !hangup {
                         break;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                Received::Nothing => break,
+                Received::End => {
+                    self.input_ended(index);
+                    break;
+                }
+                Received::Reset => {
                     self.lost(index, RESET);
+                    break;
+                }
+                Received::Broken(error) => {
+                    self.tls_failed(index, &error);
                     break;
                 }
             }
@@ -108,7 +117,7 @@ impl Worker {
         self.buffer = buffer;
     }
 
-    fn take_input(&mut self, index: u32, input: &[u8]) {
+    pub(super) fn take_input(&mut self, index: u32, input: &[u8]) {
         let Some(connection) = self.connections.get(index) else { return };
         if !connection.busy {
             // Nobody asked for this.
@@ -129,8 +138,7 @@ impl Worker {
                     response::Fault::Protocol(_) => Outcome::ProtocolError,
                     response::Fault::HeadTooLarge | response::Fault::TooLarge => Outcome::ResponseTooLarge,
                 };
-                let most = self.shared.plan.connections.max_response_bytes.unwrap_or(0);
-                self.fail(user, outcome, &Message::Fault(fault, most));
+                self.fail(user, outcome, &Message::Fault(fault, self.most_bytes));
             }
         }
     }
@@ -158,9 +166,9 @@ impl Worker {
         }
         let state = &mut self.users[user as usize];
         let route = &self.routes[state.flow as usize];
-        if stale && route.idempotent && !state.redialled {
+        let idempotent = state.hop.as_ref().map_or(route.idempotent, |hop| is_idempotent(&hop.request));
+        if stale && idempotent && !state.redialled {
             state.redialled = true;
-            state.dials = 0;
             let (endpoint, warm_up) = (route.endpoint, state.warm_up);
             self.second.figures(endpoint, warm_up).redialled += 1;
             self.drop_connection(index);
@@ -176,8 +184,17 @@ impl Worker {
         let Some(connection) = self.connections.get(index) else { return };
         let Some(head) = connection.reader.head().copied() else { return };
         let user = connection.user;
+        if self.follows_redirects && head.has_location && redirect::is_redirect(head.status) {
+            let place = self.place_after(user, index, input);
+            if let Some(place) = place {
+                self.follow(user, index, place, head, ends_connection);
+                return;
+            }
+        }
+        let Some(connection) = self.connections.get(index) else { return };
         let state = &self.users[user as usize];
         let route = &self.routes[state.flow as usize];
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
         let received = connection.reader.received();
         let step = &self.shared.plan.flows[state.flow as usize].steps[0];
         let expected = step.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&head.status));
@@ -186,7 +203,7 @@ impl Worker {
         } else if route.checks.is_empty() {
             (Outcome::Ok, Message::None)
         } else {
-            let body = crate::decode::text(connection.reader.raw(input), route.expect, received);
+            let body = crate::decode::text(connection.reader.raw(input), expect);
             match route.checks.iter().position(|check| !check.holds(&body)) {
                 // Checks are as few as people write.
                 Some(failed) => (Outcome::CheckFailed, Message::Check(state.flow, u32::try_from(failed).unwrap_or(0))),
@@ -198,23 +215,141 @@ impl Worker {
             let raw = connection.reader.raw(input);
             self.sampler.keep(
                 reason,
-                sample(state, &self.shared.plan, outcome, &message, self.now, route.expect, raw, received),
+                sample(
+                    state,
+                    &self.shared.plan,
+                    &self.origins,
+                    outcome,
+                    &message,
+                    self.now,
+                    expect,
+                    raw,
+                    connection.reader.body_bytes(),
+                ),
             );
         }
         let (endpoint, warm_up) = (route.endpoint, state.warm_up);
+        self.second.figures(endpoint, warm_up).bytes_received += received;
+        self.release(index, head, ends_connection);
+        self.finish(user, outcome, &message, head.status);
+    }
+
+    /// A response has been read to its end: its connection is free for the next request, or closed.
+    #[inline]
+    fn release(&mut self, index: u32, head: Head, ends_connection: bool) {
+        let keep_alive = self.shared.plan.connections.keep_alive;
+        let Some(connection) = self.connections.get(index) else { return };
         connection.busy = false;
         connection.reused = true;
         connection.reader.finish();
-        let reusable = self.shared.plan.connections.keep_alive
+        let reusable = keep_alive
             && head.keep_alive
             && !ends_connection
             && head.framing != Framing::UntilClose
             && !connection.has_unsent();
-        self.second.figures(endpoint, warm_up).bytes_received += received;
         if !reusable {
             self.drop_connection(index);
         }
-        self.finish(user, outcome, &message, head.status);
+    }
+
+    /// Where the answer to `user` points, while it may be followed.
+    #[cold]
+    fn place_after(&mut self, user: u32, index: u32, input: &[u8]) -> Option<Place> {
+        let state = &self.users[user as usize];
+        let (hops, origin) = state.hop.as_ref().map_or((0, NONE), |hop| (hop.hops, hop.origin));
+        if hops >= self.shared.plan.connections.redirects {
+            return None;
+        }
+        let route = &self.routes[state.flow as usize];
+        let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
+        let connection = self.connections.get(index)?;
+        let whole = response::take_apart(connection.reader.raw(input), expect)?;
+        let location = std::str::from_utf8(whole.location?).ok()?.to_owned();
+        let request = self.request_of(user);
+        let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
+        let base = format!("{}://{}", origin.scheme.name(), origin.authority());
+        let target = line.split(' ').nth(1).unwrap_or("/");
+        redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
+    }
+
+    /// The request of `user` as it was sent.
+    fn request_of(&self, user: u32) -> Vec<u8> {
+        let state = &self.users[user as usize];
+        if let Some(hop) = &state.hop {
+            return hop.request.clone();
+        }
+        let mut request = Vec::new();
+        let values = Values { seed: self.shared.plan.seed, number: state.number, wall_ns: state.wall_ns };
+        self.routes[state.flow as usize].program.render(values, &mut request);
+        request
+    }
+
+    /// Sends the request of `user` on to where its answer points.
+    #[cold]
+    fn follow(&mut self, user: u32, index: u32, place: Place, head: Head, ends_connection: bool) {
+        let request = self.request_of(user);
+        let state = &self.users[user as usize];
+        let route = &self.routes[state.flow as usize];
+        let (from, hops) = state.hop.as_ref().map_or((route.origin, 0), |hop| (hop.origin, hop.hops));
+        let known = self.origins.iter().position(|origin| {
+            (origin.scheme, origin.host.as_str(), origin.port) == (place.scheme, place.host.as_str(), place.port)
+        });
+        let to = known.unwrap_or_else(|| {
+            self.origins.push(Origin {
+                scheme: place.scheme,
+                // A literal address needs no looking up.
+                addresses: place.host.parse().into_iter().collect(),
+                host: place.host.clone(),
+                port: place.port,
+                connect_host: String::new(),
+                connect_port: 0,
+                resolve_error: String::new(),
+            });
+            self.origins.len() - 1
+        });
+        let to = u32::try_from(to).unwrap_or(NONE);
+        let origin = &self.origins[to as usize];
+        let through_proxy = self.shared.plan.connections.proxy.is_some();
+        let target = if through_proxy && place.scheme == Scheme::Http {
+            format!("http://{}{}", origin.authority(), place.target)
+        } else {
+            place.target
+        };
+        let step = &self.shared.plan.flows[state.flow as usize].steps[0];
+        let is_secret = |header: &&Header| header.value.iter().any(|part| matches!(part, Part::Secret { .. }));
+        let secret_headers: Vec<String> =
+            step.headers.iter().filter(is_secret).map(|header| header.name.to_ascii_lowercase()).collect();
+        let request = redirect::rewritten(
+            &request,
+            Rewrite {
+                status: head.status,
+                target: &target,
+                host: &origin.authority(),
+                crosses: to != from,
+                secret_headers: &secret_headers,
+                keeps_proxy_authorization: through_proxy && place.scheme == Scheme::Http,
+            },
+        );
+        let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+        let expect = Expect { head_only: method == b"HEAD" };
+        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
+        let figures = self.second.figures(endpoint, warm_up);
+        figures.redirect_hops += 1;
+        if let Some(connection) = self.connections.get(index) {
+            figures.bytes_received += connection.reader.received();
+        }
+        self.release(index, head, ends_connection);
+        let state = &mut self.users[user as usize];
+        state.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect }));
+        state.connection = NONE;
+        match self.users[user as usize].owned.iter().find(|(owned, _)| *owned == to) {
+            Some((_, connection)) => {
+                let connection = *connection;
+                self.send(user, connection);
+            }
+            None => self.dial(user, to),
+        }
     }
 
     /// The request of `user` ends without a full response; its connection is closed.
@@ -232,7 +367,17 @@ impl Worker {
             let raw = reader.map_or(&[][..], |reader| reader.raw(&[]));
             self.sampler.keep(
                 reason,
-                sample(state, &self.shared.plan, outcome, message, self.now, route.expect, raw, received),
+                sample(
+                    state,
+                    &self.shared.plan,
+                    &self.origins,
+                    outcome,
+                    message,
+                    self.now,
+                    route.expect,
+                    raw,
+                    received,
+                ),
             );
         }
         if received > 0 {
@@ -301,18 +446,29 @@ impl Worker {
     }
 }
 
+/// By its method, the first word of the request.
+fn is_idempotent(request: &[u8]) -> bool {
+    let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+    matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
+}
+
 #[allow(clippy::too_many_arguments)]
 fn sample(
     user: &User,
     plan: &Plan,
+    origins: &[Origin],
     outcome: Outcome,
     message: &Message,
     now: u64,
     expect: Expect,
     raw: &[u8],
-    received: u64,
+    body_bytes: u64,
 ) -> RawSample {
     // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
+    let hop = user.hop.as_ref().map(|hop| {
+        let origin = &origins[hop.origin as usize];
+        Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), hop.request.clone()))
+    });
     let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
     RawSample {
         reason: Reason::First,
@@ -327,8 +483,8 @@ fn sample(
         first_byte_ns: (user.first_byte > 0).then_some(user.first_byte),
         expect,
         response: raw[..raw.len().min(most)].to_vec(),
-        response_bytes: received,
-        hop: None,
+        body_bytes,
+        hop,
     }
 }
 

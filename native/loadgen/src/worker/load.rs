@@ -201,7 +201,7 @@ impl Worker {
             if self.schedule.has_next_leg()
                 && self.schedule.leg_limit().is_some_and(|limit| self.shared.tickets.get() >= limit)
             {
-                self.barrier = Some(u64::MAX);
+                self.barrier = Some(self.now);
                 self.park(user);
                 return;
             }
@@ -226,7 +226,7 @@ impl Worker {
         state.flow = u32::try_from(flow).unwrap_or(NONE);
         state.warm_up = due.warm_up;
         state.redialled = false;
-        state.dials = 0;
+        state.hop = None;
         state.number = due.number;
         state.intended = due.intended;
         state.actual = self.now;
@@ -310,7 +310,6 @@ impl Worker {
     pub(super) fn open_barrier(&mut self) {
         let planned = self.barrier.take().unwrap_or(self.now);
         self.touch();
-        // Where a count ended the leg, its last finish is its end.
         self.schedule.open_leg(planned.min(self.now), self.now);
         self.set_leg_end();
         if self.shared.plan.load.model == Model::Closed {

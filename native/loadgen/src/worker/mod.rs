@@ -18,14 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
-use regex::bytes::Regex;
+use fancy_regex::Regex;
 
 use crate::clock;
 use crate::deadlines::{Deadlines, NONE};
 use crate::outcome::{Outcome, StopReason};
-use crate::plan::{CheckKind, Model, Scheme};
+use crate::plan::{CheckKind, Model, Origin, Scheme};
 use crate::poller::{self, Poller, WAKE};
 use crate::record::{Message, Second};
+use crate::resolver::Resolver;
 use crate::response::Expect;
 use crate::schedule::{Due, Schedule, Shard};
 use crate::shared::Shared;
@@ -110,8 +111,6 @@ struct User {
     warm_up: bool,
     /// The response had begun on a reused connection that then died, and the request was sent again.
     redialled: bool,
-    /// Addresses tried for the request in flight.
-    dials: u32,
     number: u64,
     intended: u64,
     actual: u64,
@@ -122,6 +121,18 @@ struct User {
     connection: u32,
     /// Open connections, by origin.
     owned: Vec<(u32, u32)>,
+    /// A redirect has been followed: the request that is sent now.
+    hop: Option<Box<Hop>>,
+}
+
+/// A request that follows a redirect.
+#[derive(Debug)]
+struct Hop {
+    origin: u32,
+    request: Vec<u8>,
+    /// How many redirects were followed.
+    hops: u32,
+    expect: Expect,
 }
 
 impl User {
@@ -131,7 +142,6 @@ impl User {
             flow: 0,
             warm_up: false,
             redialled: false,
-            dials: 0,
             number: 0,
             intended: 0,
             actual: 0,
@@ -139,6 +149,7 @@ impl User {
             wall_ns: 0,
             connection: NONE,
             owned: Vec::new(),
+            hop: None,
         }
     }
 }
@@ -189,8 +200,23 @@ pub struct Worker {
     reason: StopReason,
     last_finish: u64,
     signal_seen: u32,
+    /// The plan's origins, and those that redirects have led to.
+    origins: Vec<Origin>,
+    resolver: Option<Resolver>,
+    /// (origin, user, request number): requests that wait for a name to be looked up.
+    awaiting_names: Vec<(u32, u32, u64)>,
+    /// When names are looked up again.
+    next_names: u64,
+    follows_redirects: bool,
+    most_bytes: u64,
+    /// What is read from a socket.
     buffer: Vec<u8>,
+    /// A rendered request.
     outgoing: Vec<u8>,
+    /// What TLS writes to a socket.
+    records: Vec<u8>,
+    /// What TLS reads from a socket.
+    plain: Vec<u8>,
     second: Box<Second>,
     second_number: u64,
     second_end: u64,
@@ -199,6 +225,8 @@ pub struct Worker {
     spares: Receiver<Box<Second>>,
     sampler: exchange::Sampler,
     graceful_stop: u64,
+    /// A stop after the total was reached: how long what is in flight may still take.
+    give_up_at: u64,
 }
 
 impl Worker {
@@ -251,8 +279,16 @@ impl Worker {
             reason: StopReason::Total,
             last_finish: 0,
             signal_seen: shared.signal.load(Ordering::Acquire),
+            origins: plan.origins.clone(),
+            resolver: None,
+            awaiting_names: Vec::new(),
+            next_names: plan.connections.resolve_every_ns.unwrap_or(u64::MAX),
+            follows_redirects: plan.connections.redirects > 0,
+            most_bytes: plan.connections.max_response_bytes.unwrap_or(u64::MAX),
             buffer: vec![0; READ_BUFFER],
             outgoing: Vec::new(),
+            records: Vec::new(),
+            plain: Vec::new(),
             second: Box::new(Second::new(plan.endpoints.len())),
             second_number: 0,
             second_end: SECOND,
@@ -261,6 +297,7 @@ impl Worker {
             spares,
             sampler: exchange::Sampler::new(plan),
             graceful_stop: plan.graceful_stop_ns,
+            give_up_at: u64::MAX,
             schedule,
             shared,
         };
@@ -349,6 +386,7 @@ impl Worker {
         if event.token == WAKE {
             self.waker.drain();
             self.touch();
+            self.take_names();
             return;
         }
         let Some(connection) = self.connections.find(event.token) else {
@@ -387,6 +425,9 @@ impl Worker {
         while let Some(user) = self.deadlines.expired(self.now) {
             self.time_out(user);
         }
+        if self.now >= self.next_names {
+            self.renew_names();
+        }
         if self.now >= self.leg_end && !self.sending_over {
             self.end_leg();
         }
@@ -414,12 +455,13 @@ impl Worker {
             .min(self.next_due)
             .min(timer)
             .min(self.next_rise)
+            .min(self.next_names)
             .min(self.deadlines.next())
             .min(ending)
     }
 
     fn drain_end(&self) -> u64 {
-        if self.total_reached { u64::MAX } else { self.end_of_sending.saturating_add(self.graceful_stop) }
+        if self.total_reached { self.give_up_at } else { self.end_of_sending.saturating_add(self.graceful_stop) }
     }
 
     /// Ends sending where it is over, and says whether the whole run is.
@@ -472,11 +514,8 @@ impl Worker {
                 self.reason = StopReason::Stopped;
                 self.next_due = u64::MAX;
             } else if self.total_reached {
-                // What a total left in flight now has only the grace of a stop.
-                self.total_reached = false;
-                self.end_of_sending = stop_at;
-                self.reason = StopReason::Stopped;
-                self.sending_over = true;
+                // All was sent, and the last finish was awaited without a limit.
+                self.give_up_at = self.give_up_at.min(stop_at.saturating_add(self.graceful_stop));
             }
         }
         if self.shared.is_cancelled() {
@@ -612,7 +651,8 @@ impl Check {
     fn holds(&self, body: &[u8]) -> bool {
         match self {
             Check::Contains(finder) => finder.find(body).is_some(),
-            Check::Regex(regex) => regex.is_match(body),
+            // A pattern that takes too many steps to decide is one that was not found.
+            Check::Regex(regex) => regex.is_match(&*String::from_utf8_lossy(body)).unwrap_or(false),
         }
     }
 }
