@@ -166,9 +166,23 @@ def _died(error: Exception) -> EngineError:
 
 
 def load_native_engine() -> NativeEngine | None:
-    """The engine, or None where it is not installed or cannot read the plans of this version."""
+    """The engine, or None where it is not installed or cannot read the plans of this version (see `absence`)."""
     try:
         engine = NativeEngine()
     except ImportError:
         return None
     return engine if engine.plan_format == PLAN_FORMAT else None
+
+
+def absence() -> str:
+    """In words, why `load_native_engine` gives None; empty where it does not."""
+    try:
+        engine = NativeEngine()
+    except ImportError:
+        return "the native engine is not installed"
+    if engine.plan_format == PLAN_FORMAT:
+        return ""
+    return (
+        f"the native engine that is installed ({engine.version}) reads plan format {engine.plan_format}, "
+        f"this version writes {PLAN_FORMAT}"
+    )
