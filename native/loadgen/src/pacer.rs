@@ -152,6 +152,7 @@ pub fn users_of(level: f64) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // times of tests are short and positive
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -227,17 +228,14 @@ mod tests {
         #[test]
         fn a_rise_is_a_rise_and_the_first_one(segments in profiles(), users in 0_usize..5000, from in 0_u64..50_000_000_000) {
             let profile = Profile::new(&segments);
-            match profile.next_rise(users, from) {
-                Some(at) => {
-                    prop_assert!(at >= from);
-                    prop_assert!(profile.users(at) > users || at >= profile.end_ns().unwrap());
-                }
-                None => {
-                    let end = profile.end_ns().unwrap();
-                    for step in 0..100 {
-                        let at = from + (end.saturating_sub(from)) / 100 * step;
-                        prop_assert!(at >= end || profile.users(at) <= users);
-                    }
+            let end = profile.end_ns().unwrap();
+            if let Some(at) = profile.next_rise(users, from) {
+                prop_assert!(at >= from);
+                prop_assert!(profile.users(at) > users || at >= end);
+            } else {
+                for step in 0..100 {
+                    let at = from + (end.saturating_sub(from)) / 100 * step;
+                    prop_assert!(at >= end || profile.users(at) <= users);
                 }
             }
         }

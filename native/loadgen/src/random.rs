@@ -70,6 +70,7 @@ pub fn arrival_uniform(seed: u64, number: u64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unreadable_literal)] // as Python prints them
 mod tests {
     use super::*;
 

@@ -736,10 +736,10 @@ mod tests {
         let mut reader = reader();
         assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").unwrap(), Progress::More);
         for _ in 0..99 {
-            assert_eq!(reader.feed(&[b'x'; 100_000]).unwrap(), Progress::More);
+            assert_eq!(reader.feed(&vec![b'x'; 100_000]).unwrap(), Progress::More);
         }
         assert!(reader.raw.len() < 20_000);
-        assert_eq!(reader.feed(&[b'x'; 100_000]).unwrap(), Progress::Done(100_000));
+        assert_eq!(reader.feed(&vec![b'x'; 100_000]).unwrap(), Progress::Done(100_000));
     }
 
     proptest! {

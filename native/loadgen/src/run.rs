@@ -114,7 +114,7 @@ impl Run {
         for index in 0..threads {
             let (spare, returned) = mpsc::channel();
             spares.push(spare);
-            let shard = Shard { index: index as u64, of: threads as u64 };
+            let shard = Shard { index, of: threads };
             workers.push(Worker::new(Arc::clone(&shared), shard, most_users, notes.clone(), returned).map_err(cannot)?);
         }
         for (index, worker) in workers.into_iter().enumerate() {

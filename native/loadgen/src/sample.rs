@@ -88,14 +88,13 @@ impl<'a> Masker<'a> {
 /// Makes `raw` readable.
 pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
     let step = &plan.flows[raw.flow as usize].steps[0];
-    let (origin, rendered) = match &raw.hop {
-        Some(hop) => (hop.0.clone(), hop.1.clone()),
-        None => {
-            let mut rendered = Vec::new();
-            Program::new(step, secrets, true, None).render(raw.values, &mut rendered);
-            let origin = &plan.origins[step.origin];
-            (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
-        }
+    let (origin, rendered) = if let Some(hop) = &raw.hop {
+        (hop.0.clone(), hop.1.clone())
+    } else {
+        let mut rendered = Vec::new();
+        Program::new(step, secrets, true, None).render(raw.values, &mut rendered);
+        let origin = &plan.origins[step.origin];
+        (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
     };
     let request = split_request(&rendered, plan.sampling.body_bytes, masker);
     let target = request.head.split(' ').nth(1).unwrap_or("").to_owned();

@@ -34,9 +34,9 @@ pub enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// This thread, 0-based.
-    pub index: u64,
+    pub index: usize,
     /// All threads.
-    pub of: u64,
+    pub of: usize,
 }
 
 /// The state of the sequence.
@@ -284,7 +284,7 @@ impl Schedule {
         loop {
             let next = self.compute_one();
             match next {
-                Next::Arrival(due) if (due.number - 1) % self.shard.of != self.shard.index => self.step(),
+                Next::Arrival(due) if (due.number - 1) % self.shard.of as u64 != self.shard.index as u64 => self.step(),
                 other => return other,
             }
         }

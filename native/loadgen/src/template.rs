@@ -190,7 +190,7 @@ impl Writer<'_> {
             match part {
                 Part::Literal { text } => self.program.body_fixed += text.len(),
                 Part::Secret { slot, encoding } => {
-                    self.program.body_fixed += secret(self.secrets, slot, *encoding).len()
+                    self.program.body_fixed += secret(self.secrets, slot, *encoding).len();
                 }
                 Part::Variable { name, encoding } => match op_of(*name, *encoding) {
                     Op::Uuid => self.program.body_fixed += 36,

@@ -150,7 +150,7 @@ impl Session {
                                 return Ok(());
                             }
                             Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
-                                room = required_size
+                                room = required_size;
                             }
                             Err(EncryptError::EncryptExhausted) => return Err(Error::EncryptError),
                         }

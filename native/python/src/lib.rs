@@ -23,13 +23,13 @@ struct Run(LoadRun);
 #[pymethods]
 impl Run {
     #[new]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
     #[pyo3(signature = (plan, secrets, *, threads=None))]
     fn start(py: Python<'_>, plan: &[u8], secrets: HashMap<String, String>, threads: Option<usize>) -> PyResult<Self> {
         let plan = Plan::from_bytes(plan).map_err(|error| refused(&error))?;
         py.detach(|| LoadRun::start(plan, &secrets, threads)).map(Run).map_err(|error| refused(&error))
     }
 
-    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
     fn next_interval<'py>(&self, py: Python<'py>, timeout_seconds: f64) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let timeout =
             Duration::try_from_secs_f64(timeout_seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;

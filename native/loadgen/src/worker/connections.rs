@@ -1,5 +1,6 @@
 //! Dialling and closing. A user owns one connection per origin.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
@@ -173,6 +174,7 @@ impl Connections {
 
     #[inline]
     pub(super) fn find(&self, token: u64) -> Option<u32> {
+        #[allow(clippy::cast_possible_truncation)] // a token is two halves
         let (index, generation) = (token as u32, (token >> 32) as u32);
         let slot = self.slots.get(index as usize)?;
         (slot.generation == generation && slot.connection.is_some()).then_some(index)
@@ -408,7 +410,7 @@ impl Worker {
             let Some(connection) = self.connections.get(index) else { break };
             match connection.receive(&mut buffer, &mut self.records, &mut plain) {
                 Received::Bytes(count) if connection.stage == Stage::Tunnel => {
-                    self.read_tunnel(index, &buffer[..count])
+                    self.read_tunnel(index, &buffer[..count]);
                 }
                 Received::Bytes(_) => {}
                 Received::Nothing => break,
@@ -471,7 +473,7 @@ impl Worker {
             && !proxy.authorization_slot.is_empty()
         {
             let value = self.shared.with_secrets(|store| store.current.get(&proxy.authorization_slot).cloned());
-            request.push_str(&format!("Proxy-Authorization: {}\r\n", value.unwrap_or_default()));
+            let _ = write!(request, "Proxy-Authorization: {}\r\n", value.unwrap_or_default());
         }
         request.push_str("\r\n");
         if connection.transmit(request.as_bytes()).is_err() {

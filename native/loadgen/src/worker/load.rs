@@ -267,13 +267,12 @@ impl Worker {
     }
 
     fn global_index(&self, user: u32) -> usize {
-        (u64::from(user) * self.shard.of + self.shard.index) as usize
+        user as usize * self.shard.of + self.shard.index
     }
 
     /// How many of the first `users` users are this thread's.
     fn local(&self, users: usize) -> usize {
-        let (index, of) = (self.shard.index as usize, self.shard.of as usize);
-        users.saturating_sub(index).div_ceil(of)
+        users.saturating_sub(self.shard.index).div_ceil(self.shard.of)
     }
 
     fn next_rise_from(&self, users: usize) -> u64 {

@@ -155,9 +155,9 @@ impl User {
 }
 
 /// One load thread.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
 pub struct Worker {
     shared: Arc<Shared>,
-    index: usize,
     shard: Shard,
     poller: Poller,
     waker: poller::Waker,
@@ -250,7 +250,6 @@ impl Worker {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
         let token_gap = plan.load.max_rate.filter(|_| closed).map(|rate| (1e9 / rate).round().min(1e18) as u64);
         let mut worker = Worker {
-            index: usize::try_from(shard.index).unwrap_or(0),
             shard,
             poller,
             waker,
@@ -556,7 +555,7 @@ impl Worker {
             reason: self.reason,
         };
         // The collector outlives the threads, unless the process is going down.
-        let _ = self.notes.send(Note::End(self.index, ending));
+        let _ = self.notes.send(Note::End(self.shard.index, ending));
     }
 
     #[cold]
@@ -576,7 +575,7 @@ impl Worker {
         };
         let generator = &mut self.second.generator;
         generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
-        generator.users = if closed || self.index == 0 { users as u64 } else { 0 };
+        generator.users = if closed || self.shard.index == 0 { users as u64 } else { 0 };
         generator.in_flight = self.in_flight as u64;
         generator.waiting = self.waiting.len() as u64;
         generator.open_connections = open_connections as u64;
@@ -599,7 +598,7 @@ impl Worker {
         };
         let done = std::mem::replace(&mut self.second, next);
         // The collector outlives the threads, unless the process is going down.
-        let _ = self.notes.send(Note::Second(self.index, self.second_number, done));
+        let _ = self.notes.send(Note::Second(self.shard.index, self.second_number, done));
         self.second_number += 1;
         self.second_end += SECOND;
     }
