@@ -142,7 +142,8 @@ def test_sequential_with_a_duration_shares_the_time(engine: Engine, target: Targ
     else:
         assert counts["e0"] == pytest.approx(counts["e1"], abs=3)
     assert ran.report.window_end_ns - ran.report.barrier_ns == 0.3 * SECOND
-    assert 10_000_000 < ran.report.barrier_ns < 40_000_000
+    # Users are somewhere in their 20 ms when the first half is over.
+    assert 0 < ran.report.barrier_ns < 40_000_000
     assert (ran.total().response_ok.maximum or 0) < 35_000_000
 
 
