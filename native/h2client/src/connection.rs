@@ -17,8 +17,9 @@ pub(crate) const DEFAULT_WINDOW: i64 = 65_535;
 /// The largest window there is.
 pub(crate) const LARGEST_WINDOW: i64 = 0x7fff_ffff;
 
-/// Streams that we open at once before the peer has said how many it takes: what RFC 9113 asks of it at least.
-const STREAMS_BEFORE_SETTINGS: u32 = 100;
+/// Streams that we open before the peer has said how many it takes. More could be refused, and would be failures of our
+/// own making; its settings are there after one way to it and back at the latest.
+const STREAMS_BEFORE_SETTINGS: u32 = 1;
 
 /// Request bodies are rendered no further ahead than this many bytes: the rest waits where it is.
 const BODY_AHEAD: usize = 256 * 1024;
@@ -125,8 +126,8 @@ pub struct Connection {
     pub(crate) gave_up: bool,
     pub(crate) draining: bool,
     pub(crate) failed: Option<ConnectionError>,
-    /// How much more the peer may send on the connection.
-    pub(crate) receive_window: i64,
+    /// How many bytes of DATA frames came since the connection's window was last opened.
+    pub(crate) received: usize,
     /// How much more we may send on the connection.
     pub(crate) send_window: i64,
     /// Streams whose bodies are not sent in full.
@@ -154,8 +155,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A new connection that sends the heads of `templates`. The preface and our settings are in the outgoing bytes;
-    /// requests may follow at once.
+    /// A new connection that sends the heads of `templates`. The preface and our settings are in the outgoing bytes. One
+    /// request may follow at once, the others when the peer has said how many it takes.
     #[must_use]
     pub fn new(settings: Settings, templates: Arc<[Template]>) -> Connection {
         let settings = Settings {
@@ -180,7 +181,7 @@ impl Connection {
             gave_up: false,
             draining: false,
             failed: None,
-            receive_window: i64::from(settings.window),
+            received: 0,
             send_window: DEFAULT_WINDOW,
             waiting: Vec::new(),
             output: Vec::with_capacity(512),
@@ -213,7 +214,7 @@ impl Connection {
             self.output.extend_from_slice(&value.to_be_bytes());
         }
         if self.settings.window > 65_535 {
-            frame::append_window_update(&mut self.output, 0, self.settings.window - 65_535);
+            frame::append_window_update(&mut self.output, 0, self.settings.window as usize - 65_535);
         }
     }
 
@@ -319,7 +320,6 @@ impl Connection {
             token: request.token,
             head_request: request.head_request,
             want_headers: request.want_headers,
-            receive_window: i64::from(self.settings.window),
             send_window: self.peer.initial_window,
             ..Slot::default()
         };
@@ -451,6 +451,6 @@ impl Connection {
 }
 
 #[allow(clippy::cast_possible_wrap)] // lengths of slices fit
-pub(crate) fn signed(length: usize) -> i64 {
+fn signed(length: usize) -> i64 {
     length as i64
 }

@@ -77,8 +77,8 @@ pub(crate) fn append_reset(output: &mut Vec<u8>, stream: u32, code: ErrorCode) {
     append(output, RST_STREAM, 0, stream, &code.0.to_be_bytes());
 }
 
-pub(crate) fn append_window_update(output: &mut Vec<u8>, stream: u32, increment: u32) {
-    append(output, WINDOW_UPDATE, 0, stream, &increment.to_be_bytes());
+pub(crate) fn append_window_update(output: &mut Vec<u8>, stream: u32, increment: usize) {
+    append(output, WINDOW_UPDATE, 0, stream, &word_of(increment));
 }
 
 pub(crate) fn append_goaway(output: &mut Vec<u8>, code: ErrorCode) {
@@ -94,6 +94,12 @@ pub(crate) fn without_padding(header: Header, payload: &[u8]) -> Option<&[u8]> {
     }
     let (padding, rest) = payload.split_first()?;
     rest.get(..rest.len().checked_sub(usize::from(*padding))?)
+}
+
+/// A window's size on the wire; all of them are below 2^31.
+#[allow(clippy::cast_possible_truncation)]
+fn word_of(size: usize) -> [u8; 4] {
+    (size as u32).to_be_bytes()
 }
 
 /// The 32 bits at the front of `payload`.

@@ -1,7 +1,7 @@
 //! Taking in what the peer sends: frames from bytes, and what each of them means (RFC 9113, sections 4 to 8).
 
 use crate::answer::Events;
-use crate::connection::{Connection, HEADER_LIMIT, LARGEST_WINDOW, signed};
+use crate::connection::{Connection, HEADER_LIMIT, LARGEST_WINDOW};
 use crate::error::{ConnectionError, ErrorCode, ErrorKind, Failure};
 use crate::frame::{self, Header};
 use crate::hpack::decoder::CompressionError;
@@ -30,8 +30,9 @@ pub(crate) enum Reading {
 pub(crate) struct Data {
     stream: u32,
     ends: bool,
-    /// The next byte tells the padding's length.
-    padding_follows: bool,
+    padded: bool,
+    /// The padding's length is known, and the body's was counted.
+    counted: bool,
     /// Bytes of body to come.
     body: usize,
     /// Bytes of padding after them.
@@ -180,27 +181,20 @@ impl Connection {
     #[inline]
     fn begin_data(&mut self, header: Header) -> Result<Reading, ConnectionError> {
         self.check_known(header.stream)?;
-        let padding_follows = header.has(frame::PADDED);
-        if padding_follows && header.length == 0 {
+        let padded = header.has(frame::PADDED);
+        if padded && header.length == 0 {
             return Err(ConnectionError::size("padding that does not fit"));
         }
-        let length = signed(header.length);
-        self.receive_window -= length;
-        if self.receive_window < 0 {
-            return Err(ConnectionError::new(ErrorCode::FLOW_CONTROL_ERROR, "more data than the connection's window"));
-        }
-        if let Some(slot) = self.streams.find(header.stream) {
-            slot.receive_window -= length;
-            if slot.receive_window < 0 {
-                return Err(ConnectionError::new(ErrorCode::FLOW_CONTROL_ERROR, "more data than the stream's window"));
-            }
-        } else {
-            self.check_gone("data after the end of an answer")?;
+        self.received += header.length;
+        match self.streams.find(header.stream) {
+            Some(slot) => slot.received_frames += header.length,
+            None => self.check_gone("data after the end of an answer")?,
         }
         Ok(Reading::Data(Data {
             stream: header.stream,
             ends: header.has(frame::END_STREAM),
-            padding_follows,
+            padded,
+            counted: false,
             body: header.length,
             padding: 0,
         }))
@@ -214,25 +208,26 @@ impl Connection {
         mut bytes: &'a [u8],
         events: &mut impl Events,
     ) -> Result<Option<&'a [u8]>, ConnectionError> {
-        if data.padding_follows {
-            let Some((padding, rest)) = bytes.split_first() else { return Ok(None) };
-            bytes = rest;
-            data.padding_follows = false;
-            data.padding = usize::from(*padding);
-            data.body = (data.body - 1)
-                .checked_sub(data.padding)
-                .ok_or(ConnectionError::protocol("padding that does not fit"))?;
-            if data.body == 0 && !data.ends {
-                self.count_idle_frame()?;
+        if !data.counted {
+            if data.padded {
+                let Some((padding, rest)) = bytes.split_first() else { return Ok(None) };
+                bytes = rest;
+                data.padding = usize::from(*padding);
+                data.body = (data.body - 1)
+                    .checked_sub(data.padding)
+                    .ok_or(ConnectionError::protocol("padding that does not fit"))?;
             }
-        } else if data.body == 0 && data.padding == 0 && !data.ends {
-            self.count_idle_frame()?;
+            data.counted = true;
+            self.count_body(data, events)?;
         }
         if data.body > 0 && !bytes.is_empty() {
             let (piece, rest) = bytes.split_at(data.body.min(bytes.len()));
             bytes = rest;
             data.body -= piece.len();
-            self.piece(data.stream, piece, events);
+            // The stream is gone where the caller or the frame's beginning ended it.
+            if let Some(slot) = self.streams.find(data.stream) {
+                events.data(slot.stream(), piece);
+            }
         }
         if data.body == 0 {
             let (padding, rest) = bytes.split_at(data.padding.min(bytes.len()));
@@ -251,39 +246,43 @@ impl Connection {
         Ok(Some(bytes))
     }
 
+    /// Counts the body in a DATA frame before any of it is passed on, so that it does not matter how the frame is cut.
     #[inline]
-    fn piece(&mut self, id: u32, piece: &[u8], events: &mut impl Events) {
-        let Some(slot) = self.streams.find(id) else { return };
-        if !slot.answered {
-            self.give_up(id, ErrorCode::PROTOCOL_ERROR, Failure::Malformed("data before the answer's head"), events);
-            return;
+    fn count_body(&mut self, data: Data, events: &mut impl Events) -> Result<(), ConnectionError> {
+        if data.body == 0 {
+            return if data.ends { Ok(()) } else { self.count_idle_frame() };
         }
-        slot.received += piece.len() as u64;
-        if slot.announced.is_some_and(|announced| slot.received > announced) {
-            let failure = Failure::Malformed("a body longer than its content-length");
-            self.give_up(id, ErrorCode::PROTOCOL_ERROR, failure, events);
-            return;
-        }
-        self.idle_frames = 0;
-        events.data(slot.stream(), piece);
+        let Some(slot) = self.streams.find(data.stream) else { return Ok(()) };
+        slot.received += data.body as u64;
+        let reason = if !slot.answered {
+            "data before the answer's head"
+        } else if slot.announced.is_some_and(|announced| slot.received > announced) {
+            "a body longer than its content-length"
+        } else {
+            self.idle_frames = 0;
+            return Ok(());
+        };
+        self.give_up(data.stream, ErrorCode::PROTOCOL_ERROR, Failure::Malformed(reason), events);
+        Ok(())
     }
 
-    /// Opens the windows again when they are half used.
+    /// Opens the windows again when they are half used. Nothing of what came is kept, so there is no reason to wait; and
+    /// because half a window is more than a frame, no peer can be seen to overrun one.
     #[inline]
     fn replenish(&mut self, data: Data) {
-        let full = self.settings.window;
-        if let Some(increment) = refill(self.receive_window, full) {
-            self.receive_window = i64::from(full);
-            frame::append_window_update(&mut self.output, 0, increment);
+        let half = self.settings.window as usize / 2;
+        if self.received >= half {
+            frame::append_window_update(&mut self.output, 0, self.received);
+            self.received = 0;
         }
         if data.ends {
             return;
         }
         if let Some(slot) = self.streams.find(data.stream)
-            && let Some(increment) = refill(slot.receive_window, full)
+            && slot.received_frames >= half
         {
-            slot.receive_window = i64::from(full);
-            frame::append_window_update(&mut self.output, data.stream, increment);
+            frame::append_window_update(&mut self.output, data.stream, slot.received_frames);
+            slot.received_frames = 0;
         }
     }
 
@@ -620,11 +619,4 @@ fn priority(header: Header) -> Result<(), ConnectionError> {
         return Err(ConnectionError::size("PRIORITY with a wrong length"));
     }
     Ok(())
-}
-
-/// How much to add to a window that is half used or more.
-#[inline]
-fn refill(window: i64, full: u32) -> Option<u32> {
-    let used = i64::from(full) - window;
-    if 2 * used < i64::from(full) { None } else { u32::try_from(used).ok() }
 }

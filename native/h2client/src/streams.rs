@@ -59,8 +59,8 @@ pub(crate) struct Slot {
     pub(crate) announced: Option<u64>,
     /// How many came.
     pub(crate) received: u64,
-    /// How much more the peer may send, padding included.
-    pub(crate) receive_window: i64,
+    /// How many bytes of DATA frames came since the stream's window was last opened.
+    pub(crate) received_frames: usize,
     /// How much more we may send; below zero after the peer made its windows smaller.
     pub(crate) send_window: i64,
     pub(crate) rest: Rest,

@@ -175,6 +175,7 @@ fn long_code(bits: u64, available: u32) -> Option<(u8, u32)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
 

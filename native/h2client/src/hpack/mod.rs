@@ -10,3 +10,7 @@ pub(crate) const ENTRY_OVERHEAD: usize = 32;
 
 /// The dynamic table's size before any settings were exchanged (RFC 9113, section 6.5.2).
 pub(crate) const DEFAULT_TABLE_SIZE: usize = 4096;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
