@@ -118,6 +118,11 @@ impl Collector {
         self.places.clear();
     }
 
+    /// What [`begin`](Collector::begin) was told.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.want_all
+    }
+
     pub(crate) fn too_large(&self) -> bool {
         self.size > self.limit
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::answer::Collector;
 use crate::error::{ConnectionError, ErrorCode, Refusal};
 use crate::frame;
-use crate::hpack::decoder::Decoder;
+use crate::hpack::decoder::{Decoder, Repetition};
 use crate::hpack::encoder::Encoder;
 use crate::receive::{Continued, Reading};
 use crate::streams::{Rest, Slot, Stream, Streams};
@@ -120,6 +120,7 @@ pub struct Connection {
     pub(crate) streams: Streams,
     pub(crate) encoder: Encoder,
     pub(crate) decoder: Decoder,
+    pub(crate) repetition: Repetition,
     pub(crate) collector: Collector,
     pub(crate) next_id: u32,
     /// Streams were given up on our side, so frames for streams that are gone may still be on their way.
@@ -176,6 +177,7 @@ impl Connection {
             streams: Streams::new(settings.max_streams as usize),
             encoder: Encoder::new(),
             decoder: Decoder::new(),
+            repetition: Repetition::default(),
             collector: Collector::new(HEADER_LIMIT),
             next_id: 1,
             gave_up: false,

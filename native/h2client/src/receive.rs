@@ -349,9 +349,11 @@ impl Connection {
     #[inline]
     fn block(&mut self, id: u32, ends: bool, block: &[u8], events: &mut impl Events) -> Result<(), ConnectionError> {
         let want_all = self.streams.find(id).is_some_and(|slot| slot.want_headers);
-        self.collector.begin(want_all);
-        if let Err(CompressionError(reason)) = self.decoder.decode(block, &mut self.collector) {
-            return Err(ConnectionError::new(ErrorCode::COMPRESSION_ERROR, reason));
+        if !self.repetition.is_known(block) || self.collector.wants_all() != want_all {
+            self.collector.begin(want_all);
+            self.repetition
+                .decode(&mut self.decoder, block, &mut self.collector)
+                .map_err(|CompressionError(reason)| ConnectionError::new(ErrorCode::COMPRESSION_ERROR, reason))?;
         }
         // Only now: the table must follow the peer's even where nobody waits for the answer.
         let Some(slot) = self.streams.find(id) else {
@@ -479,6 +481,7 @@ impl Connection {
             if !self.acknowledged {
                 self.acknowledged = true;
                 self.decoder.set_limit(self.settings.header_table_size as usize);
+                self.repetition.forget();
                 events.settings_acknowledged();
             }
             return Ok(());

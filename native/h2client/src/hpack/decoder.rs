@@ -54,6 +54,12 @@ pub(crate) struct Decoder {
     choice_due: bool,
     /// The text of a literal that does not enter the table.
     passing: Vec<u8>,
+    /// The size of all entries ever inserted.
+    inserted_size: u64,
+    /// The last block used the dynamic table.
+    used: bool,
+    /// The last block changed the table otherwise than by inserting entries.
+    changed: bool,
 }
 
 impl Decoder {
@@ -68,6 +74,9 @@ impl Decoder {
             limit: DEFAULT_TABLE_SIZE,
             choice_due: false,
             passing: Vec::new(),
+            inserted_size: 0,
+            used: false,
+            changed: false,
         }
     }
 
@@ -86,6 +95,8 @@ impl Decoder {
     /// Decodes one whole block.
     #[inline]
     pub(crate) fn decode(&mut self, block: &[u8], sink: &mut impl Sink) -> Result<(), CompressionError> {
+        self.used = false;
+        self.changed = false;
         let mut input = Input(block);
         let mut choice_allowed = true;
         while let Some(first) = input.byte() {
@@ -111,7 +122,7 @@ impl Decoder {
     }
 
     #[inline]
-    fn indexed(&self, index: usize, sink: &mut impl Sink) -> Result<(), CompressionError> {
+    fn indexed(&mut self, index: usize, sink: &mut impl Sink) -> Result<(), CompressionError> {
         if let Some((name, value)) = STATIC.get(index.wrapping_sub(1)) {
             sink.field(STATIC_NAMES[index - 1], name, value);
         } else {
@@ -124,7 +135,8 @@ impl Decoder {
 
     /// The entry of the dynamic table at `index`, counted as in a block.
     #[inline]
-    fn entry(&self, index: usize) -> Result<Entry, CompressionError> {
+    fn entry(&mut self, index: usize) -> Result<Entry, CompressionError> {
+        self.used = true;
         let age = index.wrapping_sub(STATIC_LENGTH + 1);
         if age >= self.live {
             return Err(CompressionError("a header field's index is out of range"));
@@ -145,6 +157,7 @@ impl Decoder {
             return Err(CompressionError("a header table over the size allowed"));
         }
         self.choice_due = false;
+        self.changed = true;
         self.chosen = size;
         self.evict(0);
         Ok(())
@@ -178,10 +191,13 @@ impl Decoder {
         let entry = Entry { start, name, value: self.arena.len() - start - name, meaning };
         let (name, value) = self.text(&entry);
         sink.field(meaning, name, value);
-        self.evict(entry.size());
         if entry.size() <= self.chosen {
+            self.evict(entry.size());
             self.push(entry);
         } else {
+            // It empties the table and does not enter it (section 4.4).
+            self.changed |= self.live > 0;
+            self.evict(entry.size());
             self.arena.truncate(start);
         }
         Ok(())
@@ -232,6 +248,7 @@ impl Decoder {
         self.inserted += 1;
         self.live += 1;
         self.size += entry.size();
+        self.inserted_size += entry.size() as u64;
     }
 
     #[cold]
@@ -255,6 +272,57 @@ impl Decoder {
         for nth in oldest..self.inserted {
             self.entries[nth & mask].start -= begin;
         }
+    }
+}
+
+/// Knows a block that need not be decoded again, because it would tell the same as before and leave the table as it is.
+///
+/// Answers of one endpoint often have the same block for a whole second, until the date changes. Such a block leaves the
+/// table as it is when it inserts nothing. It also does when it only inserts, uses nothing of the table, and came so often
+/// in a row that the table holds nothing else: the oldest entries then leave just as the same ones enter.
+#[derive(Debug, Default)]
+pub(crate) struct Repetition {
+    block: Vec<u8>,
+    /// The size of all entries ever inserted, when the block came for the first time in a row.
+    begin: u64,
+    settled: bool,
+}
+
+impl Repetition {
+    /// Whether `block` tells just what the last one told, and need not be decoded.
+    #[inline]
+    pub(crate) fn is_known(&self, block: &[u8]) -> bool {
+        self.settled && self.block == block
+    }
+
+    /// Something beside a block has changed the decoder.
+    pub(crate) fn forget(&mut self) {
+        self.settled = false;
+    }
+
+    /// Decodes a block, and finds out whether it needs to be decoded when it comes again.
+    #[inline]
+    pub(crate) fn decode(
+        &mut self,
+        decoder: &mut Decoder,
+        block: &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<(), CompressionError> {
+        let before = decoder.inserted_size;
+        self.settled = false;
+        if self.block != block {
+            self.block.clear();
+            self.block.extend_from_slice(block);
+            self.begin = before;
+        }
+        decoder.decode(block, sink)?;
+        let inserted_nothing = decoder.inserted_size == before;
+        let fills_the_table = !decoder.used && decoder.inserted_size - self.begin >= decoder.chosen as u64;
+        self.settled = !decoder.changed && (inserted_nothing || fills_the_table);
+        if decoder.changed {
+            self.begin = decoder.inserted_size;
+        }
+        Ok(())
     }
 }
 

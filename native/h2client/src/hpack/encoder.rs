@@ -202,7 +202,7 @@ fn append_rendered(output: &mut Vec<u8>, render: impl FnOnce(&mut Vec<u8>)) {
 
 /// Appends an integer with a prefix of `bits` after `pattern` (RFC 7541, section 5.1).
 #[allow(clippy::cast_possible_truncation)] // each piece is masked to seven bits, or below the prefix's mask
-fn append_integer(output: &mut Vec<u8>, pattern: u8, bits: u32, value: usize) {
+pub(super) fn append_integer(output: &mut Vec<u8>, pattern: u8, bits: u32, value: usize) {
     let mask = (1usize << bits) - 1;
     if value < mask {
         output.push(pattern | value as u8);

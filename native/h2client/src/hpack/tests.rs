@@ -3,7 +3,7 @@
 use httlib_hpack::{Decoder as OtherDecoder, Encoder as OtherEncoder};
 use proptest::prelude::*;
 
-use super::decoder::{CompressionError, Decoder, Sink};
+use super::decoder::{CompressionError, Decoder, Repetition, Sink};
 use super::encoder::Encoder;
 use super::huffman;
 use super::tables::Name;
@@ -205,6 +205,40 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A field as it stands in a block: from either table, or a literal that enters the table or not.
+fn raw_field() -> impl Strategy<Value = Vec<u8>> {
+    let literal = |pattern: u8| {
+        ("[a-c]{1,2}", "[x-z]{0,30}").prop_map(move |(name, value)| {
+            let text = |text: String| [vec![u8::try_from(text.len()).unwrap()], text.into_bytes()].concat();
+            [vec![pattern], text(name), text(value)].concat()
+        })
+    };
+    prop_oneof![
+        1 => (0x88u8..0x8f).prop_map(|index| vec![index]),
+        1 => (0xbeu8..0xc2).prop_map(|index| vec![index]),
+        4 => literal(0x40),
+        1 => literal(0x00),
+        1 => "[x-z]{0,30}".prop_map(|value| [vec![0x7e, u8::try_from(value.len()).unwrap()], value.into_bytes()].concat()),
+    ]
+}
+
+#[test]
+fn a_block_that_fills_the_table_is_passed_over_in_the_end() {
+    let block = bytes("88400161016240016301644001650166");
+    let (mut decoder, mut repetition) = (Decoder::new(), Repetition::default());
+    let times = (0..100).filter(|_| {
+        let known = repetition.is_known(&block);
+        if !known {
+            repetition.decode(&mut decoder, &block, &mut Pairs::new()).unwrap();
+        }
+        !known
+    });
+    assert_eq!(times.count(), 4096usize.div_ceil(3 * 34));
+    assert!(!repetition.is_known(&block[1..]));
+    repetition.forget();
+    assert!(!repetition.is_known(&block));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -262,6 +296,36 @@ proptest! {
             other.decode(&mut block, &mut fields).unwrap();
             let theirs: Pairs = fields.into_iter().map(|(name, value, _)| (name, value)).collect();
             prop_assert_eq!(theirs, read);
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_passed_over_would_have_told_and_changed_nothing(
+        table in prop::sample::select(vec![0usize, 40, 100, 300, 4096]),
+        pool in prop::collection::vec(prop::collection::vec(raw_field(), 0..5), 3),
+        order in prop::collection::vec((0usize..3, prop_oneof![1usize..4, 1usize..60]), 1..12),
+    ) {
+        let pool: Vec<Vec<u8>> = pool.into_iter().map(|fields| fields.concat()).collect();
+        let (mut plain, mut quick, mut repetition) = (Decoder::new(), Decoder::new(), Repetition::default());
+        let mut size = Vec::new();
+        super::encoder::append_integer(&mut size, 0x20, 5, table);
+        decode(&mut plain, &size).unwrap();
+        decode(&mut quick, &size).unwrap();
+        let mut told = Pairs::new();
+        for (nth, times) in order {
+            for _ in 0..times {
+                let expected = decode(&mut plain, &pool[nth]);
+                let mut result = Ok(());
+                if !repetition.is_known(&pool[nth]) {
+                    told.clear();
+                    result = repetition.decode(&mut quick, &pool[nth], &mut told);
+                }
+                prop_assert_eq!(result.map(|()| told.clone()), expected.clone());
+                prop_assert_eq!(quick.size(), plain.size());
+                if expected.is_err() {
+                    return Ok(());
+                }
+            }
         }
     }
 
