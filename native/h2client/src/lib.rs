@@ -4,7 +4,7 @@
 //! an answer is read where it lies, and neither allocates. It depends on nothing but the standard library.
 //!
 //! # Layout
-//! `connection` is what the caller drives: start there. `receive` takes frames in, `answer` shows what they say, `streams`
+//! `connection` is what the caller drives: start there. `send` renders requests, `receive` takes frames in, `answer` shows what they say, `streams`
 //! keeps the requests in flight, `template` is the head of a request, `frame` is the wire format, `hpack` the compression
 //! of headers, `error` all that can go wrong.
 //!
@@ -57,6 +57,7 @@ mod error;
 mod frame;
 mod hpack;
 mod receive;
+mod send;
 mod streams;
 mod template;
 
