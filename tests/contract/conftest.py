@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from tests.contract.postgresql import PostgresqlServer
 from tools.postgresql import MISSING, binaries
 
 STORAGES = ("sqlite", "postgresql", "json")
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +25,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
-    """The server; its database `template` is migrated."""
+    """The server; its database `atm` is migrated."""
     if binaries() is None:
         pytest.skip(MISSING)
     server = PostgresqlServer()
     try:
-        server.sql("CREATE DATABASE template")
-        asyncio.run(upgrade_storage(Settings(database_url=SecretStr(server.url("template")))))
+        server.sql("CREATE DATABASE atm")
+        asyncio.run(upgrade_storage(Settings(database_url=SecretStr(server.url("atm")))))
         yield server
     finally:
         server.stop()
@@ -59,10 +57,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         yield Settings(data_dir=tmp_path, storage_type=StorageType.JSON)
     else:
         server: PostgresqlServer = request.getfixturevalue("postgresql")
-        name = f"test_{next(_numbers)}"
-        server.sql(f"CREATE DATABASE {name} TEMPLATE template")
-        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url(name)))
-        server.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        # A database for each test would cost most of a second.
+        server.sql("DELETE FROM runs; DELETE FROM test_configs; DELETE FROM api_keys", "atm")
+        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("atm")))
 
 
 @pytest.fixture
