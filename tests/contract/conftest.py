@@ -13,28 +13,8 @@ from pydantic import SecretStr
 from atm.config import Settings, StorageType
 from atm.storage import StorageInterface, open_storage, upgrade_storage
 from tests.contract.postgresql import PostgresqlServer
-from tools.postgresql import MISSING, binaries
 
 STORAGES = ("sqlite", "postgresql", "json")
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
-    """The server; its database `atm` is migrated."""
-    if binaries() is None:
-        pytest.skip(MISSING)
-    server = PostgresqlServer()
-    try:
-        server.sql("CREATE DATABASE atm")
-        asyncio.run(upgrade_storage(Settings(database_url=SecretStr(server.url("atm")))))
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,8 @@ class PostgresqlServer:
     def stop(self) -> None:
         """End it and remove its folder."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            # Nothing of it is needed again, so it need not write anything down.
+            self._process.send_signal(signal.SIGQUIT)
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:

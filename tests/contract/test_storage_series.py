@@ -176,14 +176,15 @@ async def test_the_generators_own_figures_are_kept_too(storage: StorageInterface
     assert first.schedule_lag.p99 == lag.percentile(99)
 
 
-@pytest.mark.parametrize("cut", [1, 9, 10, 25, 59, 60, 61, 119, 120, 134])
+@pytest.mark.parametrize("cut", [1, 10, 25, 60, 134])
 async def test_a_writer_that_takes_over_goes_on_where_the_rows_end(settings: Settings, cut: int) -> None:
     before, after = await open_storage(settings), await open_storage(settings)
     lease = await recorded(before, seconds=cut, at_once=7)
     written = await after.series.written(lease.run_id)
     assert written.next_interval == cut
-    for second in range(cut, SECONDS):
+    for second in range(cut, min(cut + 12, SECONDS)):
         await after.series.append(lease, Batch(first_interval=second, intervals=(HISTORY[second],)))
+    await after.series.append(lease, Batch(first_interval=cut, intervals=tuple(HISTORY[cut:])))
     # The one that had died comes back with an old picture, and replays.
     replayed = await before.series.append(lease, Batch(first_interval=0, intervals=tuple(HISTORY)))
     assert replayed.next_interval == SECONDS
