@@ -54,7 +54,7 @@ def unavailable(error: OSError) -> StorageUnavailableError:
         what, code = "there is no room left where the history is kept", "storage_full"
         hint = "free some space, or prune: atm db prune"
     elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        what, code = "the history can be read but not written", "storage_read_only"
+        what, code = "the history cannot be written", "storage_read_only"
         hint = "check who may write to the file and its folder, and how the disk is mounted"
     else:
         what, code, hint = f"the history's files cannot be used: {error.strerror or error}", "storage_unavailable", ""
