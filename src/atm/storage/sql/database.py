@@ -7,6 +7,7 @@ every commit is on the disk (synchronous=FULL) before it is acknowledged. No tra
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
