@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("startup", "storage")
+BENCHES = ("startup", "asyncio_engine", "storage")
 
 
 def main(names: list[str]) -> int:

@@ -5,6 +5,7 @@
     ├── EngineError              a plan could not be run, or an engine died in the middle
     │   └── CapabilityError      no engine here can run this plan; names the feature
     ├── CredentialError          a token could not be fetched, signed or renewed
+    ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
     ├── TargetServerError        the bundled target server did not start or stop
     ├── SettingsError            an environment variable or a setting has a value that cannot be
     └── StorageError             the history could not be read or written
@@ -80,6 +81,10 @@ class CapabilityError(EngineError):
 
 class CredentialError(AtmError):
     """A token could not be fetched, signed or renewed."""
+
+
+class UnreachableError(AtmError):
+    """Nothing could be sent: not one target has an address."""
 
 
 class TargetServerError(AtmError):

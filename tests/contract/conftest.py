@@ -1,4 +1,4 @@
-"""The storages that face the contract: each test gets an empty one of each kind."""
+"""The engines and the storages that face their contracts: a fresh one for each test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,45 @@ import pytest
 from pydantic import SecretStr
 
 from atm.config import Settings, StorageType
+from atm.engine.base import Engine
 from atm.storage import StorageInterface, open_storage, upgrade_storage
+from atm.testing import TargetServer
+from tests.contract.engines import ENGINES
 from tests.contract.postgresql import PostgresqlServer
 
 STORAGES = ("sqlite", "postgresql", "json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*capabilities): runs on the engines that have them")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with an `engine` runs once on each engine that can do what it needs."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    needs = {capability for mark in metafunc.definition.iter_markers("needs") for capability in mark.args}
+    able = [name for name, make in ENGINES.items() if needs <= make().capabilities]
+    metafunc.parametrize("engine", able, indirect=True)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param]()
+
+
+@pytest.fixture(scope="session")
+def one_target() -> Iterator[TargetServer]:
+    with TargetServer(client_certificate=False, tls=True, capture=200_000) as server:
+        yield server
+
+
+@pytest.fixture
+def target(one_target: TargetServer) -> TargetServer:
+    """One server for all tests, its record emptied for each."""
+    one_target.settled_stats()
+    one_target.reset()
+    return one_target
 
 
 @pytest.fixture(scope="session")

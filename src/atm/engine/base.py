@@ -56,7 +56,7 @@ class Control:
         """Why the run was asked to end; None while nobody asked. The engine reports it as its stop reason."""
 
     def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
-        """No new starts; what is in flight may finish within the plan's graceful stop. A second stop changes nothing."""
+        """No new starts; what is in flight may finish within the plan's graceful stop. A second changes nothing."""
         self._send(Command.STOP, reason)
 
     def cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""A sparse HdrHistogram: the same buckets and the same bytes as the HdrHistogram libraries, in memory that follows the data.
+"""A sparse HdrHistogram: the same buckets and the same bytes as the HdrHistogram libraries, in little memory.
 
 Layout and V2 encoding after HdrHistogram (hdrhistogram.org): lowest discernible value 1, three significant digits, so
 2,048 sub-buckets; any value that is read back is within 0.1 % of the sample that it stands for. The libraries allocate
@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
 
 HIGHEST_NS = 3_600_000_000_000
 """One hour in nanoseconds: longer samples are clamped to it (and counted by whoever records them)."""
@@ -21,6 +23,8 @@ _HALF = 1024
 _HEADER = struct.Struct(">iiiiqqd")
 _COOKIE = 0x1C849313
 _COMPRESSED_COOKIE = 0x1C849314
+_LONGEST_PAYLOAD = 512 * 1024
+"""More than every bucket with a count of nine bytes takes; whatever unpacks to more is not one of ours."""
 
 
 def index_of(value: int) -> int:
@@ -53,17 +57,48 @@ class Histogram:
         """How many samples there are."""
 
     def record(self, value: int, count: int = 1) -> None:
-        """Add `count` samples of `value` ns; values outside 0 to `HIGHEST_NS` are clamped."""
-        index = index_of(min(max(value, 0), HIGHEST_NS))
-        self.counts[index] = self.counts.get(index, 0) + count
+        """Add `count` (at least 1) samples of `value` ns; values outside 0 to `HIGHEST_NS` are clamped."""
+        if value < 0:
+            value = 0
+        elif value > HIGHEST_NS:
+            value = HIGHEST_NS
+        # index_of, written out: engines come here several times for each request.
+        shift = value.bit_length() - _MAGNITUDE
+        index = value if shift <= 0 else (shift << 10) + (value >> shift)
+        counts = self.counts
+        counts[index] = counts.get(index, 0) + count
         self.total += count
 
     def merge(self, other: Histogram) -> None:
         """Add the samples of `other` to this one."""
         counts = self.counts
-        for index, count in other.counts.items():
-            counts[index] = counts.get(index, 0) + count
+        if counts:
+            get = counts.get
+            for index, count in other.counts.items():
+                counts[index] = get(index, 0) + count
+        else:
+            counts.update(other.counts)
         self.total += other.total
+
+    def subtract(self, other: Histogram) -> None:
+        """Take away the samples of `other`, all of which were merged into this one before.
+
+        Raises ValueError where they were not; this histogram is of no use afterwards.
+        """
+        counts = self.counts
+        for index, count in other.counts.items():
+            left = counts.get(index, 0) - count
+            if left > 0:
+                counts[index] = left
+            elif left == 0:
+                del counts[index]
+            else:
+                raise ValueError("samples to take away that are not there")
+        self.total -= other.total
+
+    def copy(self) -> Histogram:
+        """A histogram of the same samples that shares nothing with this one."""
+        return Histogram(self.counts)
 
     @classmethod
     def merged(cls, *histograms: Histogram) -> Histogram:
@@ -108,19 +143,26 @@ class Histogram:
         """The smallest value (ns) with at least ⌈percent·N/100⌉ samples at or below it; None without samples.
 
         `beyond` further samples are taken to lie at infinity (failures, for the adjusted latency), so the answer may
-        be `math.inf`. `percent` is in 0 to 100; 0 gives the smallest sample's bucket.
+        be `math.inf`. `percent` is in 0 to 100, else ValueError; 0 gives the smallest sample's bucket.
         """
+        return self.percentiles((percent,), beyond)[0]
+
+    def percentiles(self, percents: Sequence[float], beyond: int = 0) -> list[float | None]:
+        """`percentile` of each of `percents`, in their order, in one pass."""
         total = self.total + beyond
         if not total:
-            return None
-        # The product is rounded first, so that 99.9 % of 1,000 is 999 and not 999.0000000000001.
-        rank = max(1, math.ceil(round(percent * total / 100, 9)))
-        if rank > self.total:
-            return math.inf
-        for index, cumulative in self.cumulative():
-            if cumulative >= rank:
-                return float(highest_of(index))
-        raise AssertionError("a rank within the total is always reached")
+            return [None] * len(percents)
+        answers: list[float | None] = [math.inf] * len(percents)
+        ranks = sorted((_rank(percent, total), place) for place, percent in enumerate(percents))
+        buckets = self.cumulative()
+        index = seen = 0
+        for rank, place in ranks:
+            if rank > self.total:
+                break
+            while seen < rank:
+                index, seen = next(buckets)
+            answers[place] = float(highest_of(index))
+        return answers
 
     def cumulative(self) -> Iterator[tuple[int, int]]:
         """Bucket indices in rising order, each with the number of samples in it and below."""
@@ -156,7 +198,10 @@ class Histogram:
             cookie, length = struct.unpack_from(">ii", data)
             if cookie != _COMPRESSED_COOKIE or length != len(data) - 8:
                 raise ValueError("not a V2 compressed HdrHistogram")
-            raw = zlib.decompress(data[8:])
+            unpacker = zlib.decompressobj()
+            raw = unpacker.decompress(data[8:], _LONGEST_PAYLOAD)
+            if not unpacker.eof or unpacker.unused_data:
+                raise ValueError("an HdrHistogram that is cut short, or too long to be one of ours")
             cookie, length, offset, digits, lowest, _highest, _ratio = _HEADER.unpack_from(raw)
         except (struct.error, zlib.error) as error:
             raise ValueError(f"not a V2 compressed HdrHistogram: {error}") from error
@@ -173,22 +218,40 @@ class Histogram:
             else:
                 index += 1
         if counts and max(counts) > index_of(HIGHEST_NS):
-            raise ValueError("an HdrHistogram with counts beyond its highest value")
+            raise ValueError("an HdrHistogram with counts beyond one hour")
         return cls(counts)
+
+
+@lru_cache(maxsize=256)
+def _share(percent: float) -> tuple[int, int]:
+    """`percent` / 100 as the exact fraction that people mean: 99.9 is 999/1000 and not the nearest binary number."""
+    share = Fraction(repr(float(percent))) / 100
+    if not 0 <= share <= 1:
+        raise ValueError(f"a percentile is in 0 to 100, not {percent}")
+    return share.numerator, share.denominator
+
+
+def _rank(percent: float, total: int) -> int:
+    """⌈percent·total/100⌉ in integers, at least 1."""
+    numerator, denominator = _share(percent)
+    return max(1, -(-total * numerator // denominator))
 
 
 def _append_zigzag(payload: bytearray, number: int) -> None:
     coded = (number << 1) ^ (number >> 63)
-    while coded > 0x7F:
+    septets = 0
+    # Eight septets at most: the ninth byte carries eight bits (LEB128-64b9B), so a number never takes a tenth.
+    while coded > 0x7F and septets < 8:
         payload.append((coded & 0x7F) | 0x80)
         coded >>= 7
+        septets += 1
     payload.append(coded)
 
 
 def _zigzags(raw: bytes, position: int) -> Iterator[int]:
     coded = shift = 0
     for byte in memoryview(raw)[position:]:
-        # The ninth byte carries eight bits (LEB128-64b9B), so a count never takes a tenth.
+        # The ninth byte carries eight bits, see _append_zigzag.
         if shift == 56:
             coded |= byte << shift
         else:

@@ -325,7 +325,7 @@ class Interval:
                 ],
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from atm.models.outcome import Outcome, RunStatus, StopReason
 
@@ -56,14 +56,15 @@ class ThresholdResult(_Model):
 
     expression: str
     endpoint: str | None
-    actual: float | None
-    """In the unit of `unit`; null when there was no data."""
+    actual: Figure
+    """In the unit of `unit`; null when there was no data. Of a threshold with a window, its worst window."""
     limit: float
     unit: str
     """`ms`, `share` (0..1) or `per_second`."""
     passed: bool
     margin: float | None
-    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data."""
+    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data,
+    for a limit of 0 and for +∞."""
     message: str
     """`no data`, where it was worst, or empty."""
 
@@ -89,7 +90,9 @@ class RunInfo(_Model):
     """Why a failed run failed."""
 
 
-Figure = float | None
+_FIGURE_SCHEMA = {"anyOf": [{"type": "number"}, {"const": "Infinity", "type": "string"}]}
+
+Figure = Annotated[float, WithJsonSchema(_FIGURE_SCHEMA)] | None
 """A number in the unit of its name, null without samples, +∞ as the string "Infinity" in JSON."""
 
 

@@ -1,8 +1,13 @@
-"""A rule on an aggregate: the parsed form of a threshold. The grammar's parser is `parse_threshold` below."""
+"""A rule on an aggregate: its parsed form, and the grammar in which people write it (docs/reference/thresholds.md)."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from atm.errors import Problem, SpecError
+from atm.models.duration import format_seconds, parse_duration, plain_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,171 @@ class Threshold:
     abort: bool = False
     abort_after_seconds: float = 10.0
     min_samples: int = 20
+
+
+HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
+
+_TIMES = {
+    "": "latency",
+    "latency": "latency",
+    "response": "latency",
+    "ok": "ok_latency",
+    "adjusted": "adjusted_latency",
+    "service": "service",
+    "first_byte": "first_byte",
+    "first byte": "first_byte",
+}
+_PREFIXES = {"latency": "", "ok_latency": "ok ", "adjusted_latency": "adjusted ", "service": "service "}
+_STATISTICS = {"min": "min", "max": "max", "mean": "mean", "avg": "mean", "average": "mean"}
+_TIME_UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9, "m": 6e10, "min": 6e10}
+_RATES = ("rps", "throughput")
+# Compiled on first use (re keeps them): every plan imports this module, and few processes parse a threshold.
+_SUBJECT = (
+    r"(?:(?P<prefix>ok|adjusted|service|first[ _]byte|latency|response)\s+)?"
+    r"(?:(?P<percentile>p\s*\(\s*(?P<inside>[0-9.]+)\s*\)|p(?P<plain>[0-9]+(?:\.[0-9]+)?)|med(?:ian)?)"
+    r"|(?P<statistic>min|max|mean|avg|average))"
+)
+_RULE = (
+    r"(?P<subject>[^<>=]*?)\s*(?P<comparison><=|>=|<|>)\s*"
+    r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>[a-zµμ%/]*)"
+    r"(?:\s+for\s+(?P<window>.+))?"
+)
+
+
+def parse_threshold(
+    expression: str,
+    *,
+    endpoints: Sequence[str] = (),
+    endpoint: int | None = None,
+    abort: bool = False,
+    abort_after_seconds: float = 10.0,
+    min_samples: int = 20,
+) -> Threshold:
+    """Read one rule. `endpoints` are the names that may stand before a colon; `endpoint` is the index of the one that
+    the rule belongs to anyway. Raises SpecError with a message that says what is wrong with the rule.
+    """
+    text = " ".join(expression.split())
+    rule_text = text
+    if ":" in text:
+        name, _, rule_text = (part.strip() for part in text.rpartition(":"))
+        named = _endpoint_named(name, text, endpoints)
+        if endpoint is not None and named != endpoint:
+            what = f'the threshold "{text}" of endpoint "{endpoints[endpoint]}" names another endpoint, "{name}"'
+            raise _problem(what, "Leave the name out here, or move the threshold to the top level")
+        endpoint = named
+    rule = re.fullmatch(_RULE, rule_text, re.IGNORECASE)
+    if rule is None:
+        raise _problem(*_why_unreadable(text, rule_text))
+    metric, percent, statistic = _subject(rule["subject"].strip(), text)
+    comparison = rule["comparison"]
+    limit, limit_text = _limit(metric, float(rule["number"]), rule["unit"].lower(), text)
+    window = _window(rule["window"], text)
+    what = metric if metric in (*_RATES, "error_rate") else _time_text(metric, percent, statistic)
+    scope = f"{endpoints[endpoint]}: " if endpoint is not None and endpoint < len(endpoints) else ""
+    return Threshold(
+        expression=f"{scope}{what} {comparison} {limit_text}" + (f" for {format_seconds(window)}" if window else ""),
+        metric=metric,
+        comparison=comparison,
+        limit=limit,
+        percent=percent,
+        statistic=statistic,
+        endpoint=endpoint,
+        window_seconds=window,
+        abort=abort,
+        abort_after_seconds=abort_after_seconds,
+        min_samples=min_samples,
+    )
+
+
+def _problem(what: str, hint: str = HINT, code: str = "bad_threshold") -> SpecError:
+    return SpecError(Problem(what, code, hint=hint))
+
+
+def _endpoint_named(name: str, text: str, endpoints: Sequence[str]) -> int:
+    if name in endpoints:
+        return endpoints.index(name)
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, endpoints, n=1)
+    known = ", ".join(f'"{known}"' for known in endpoints) or "none, as the spec has a single url"
+    hint = f'Did you mean "{close[0]}"?' if close else f"Endpoints here: {known}"
+    raise _problem(f'the threshold "{text}" names an endpoint "{name}", which there is not', hint, "unknown_endpoint")
+
+
+def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
+    """The sentence and the hint for a rule that does not have the form of one."""
+    operators = re.findall(r"[<>=!]+", rule)
+    if not operators:
+        return f'the threshold "{text}" has no comparison: one of <, <=, >, >=', HINT
+    if operators[0] not in ("<", "<=", ">", ">="):
+        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', HINT
+    after = rule.split(operators[0], 1)[1].strip()
+    if not re.match(r"[0-9.]", after):
+        what = f"not {after.split(' ')[0]!r}".replace("'", '"') if after else "but it ends there"
+        return f'the threshold "{text}" needs a number of 0 or more after "{operators[0]}", {what}', HINT
+    rest = re.sub(r"^[0-9.]+\s*", "", after)
+    return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
+
+
+def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
+    """Metric, percent and statistic."""
+    lowered = subject.lower()
+    if lowered in (*_RATES, "error_rate"):
+        return lowered, None, ""
+    match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)
+    if match is None:
+        from difflib import get_close_matches
+
+        known = ["p50", "p95", "p99", "min", "max", "mean", "error_rate", *_RATES, *_TIMES]
+        close = get_close_matches(lowered, known, n=1)
+        hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
+        raise _problem(f'the threshold "{text}" judges "{subject}", which is no metric', hint)
+    metric = _TIMES[(match["prefix"] or "").lower()]
+    if match["statistic"]:
+        return metric, None, _STATISTICS[match["statistic"].lower()]
+    number = match["inside"] or match["plain"] or "50"
+    try:
+        percent = float(number)
+    except ValueError:
+        raise _problem(f'the threshold "{text}" has a percentile "{number}", which is no number') from None
+    if not 0 < percent <= 100:
+        raise _problem(f'the threshold "{text}" has a percentile of {number}; they go from above 0 to 100')
+    return metric, percent, ""
+
+
+def _limit(metric: str, number: float, unit: str, text: str) -> tuple[float, str]:
+    """The limit in its base unit, and as people read it."""
+    if metric == "error_rate":
+        if unit not in ("", "%"):
+            raise _problem(f'the threshold "{text}" has the unit "{unit}"; an error rate is a share (0.01) or 1%')
+        share = number / 100 if unit == "%" else number
+        if share > 1:
+            hint = f'"error_rate < {plain_number(number)}%", or a share from 0 to 1'
+            raise _problem(f'the threshold "{text}" has an error rate above 1 (100 %)', hint)
+        return share, f"{plain_number(share * 100)} %"
+    if metric in _RATES:
+        if unit not in ("", "/s", "rps"):
+            raise _problem(f'the threshold "{text}" has the unit "{unit}"; {metric} is a number per second')
+        return number, plain_number(number)
+    factor = _TIME_UNITS.get(unit or "ms")
+    if factor is None:
+        raise _problem(f'the threshold "{text}" has the unit "{unit}"; times are in us, ms (the default), s or m')
+    shown = {"sec": "s", "us": "µs", "μs": "µs", "m": "min"}.get(unit, unit or "ms")
+    return number * factor, f"{plain_number(number)} {shown}"
+
+
+def _window(window: str | None, text: str) -> int | None:
+    if window is None:
+        return None
+    try:
+        seconds = parse_duration(window)
+    except ValueError as error:
+        raise _problem(f'the threshold "{text}" has a window that cannot be read: {error}') from None
+    if seconds < 1 or seconds != int(seconds):
+        raise _problem(f'the threshold "{text}" has a window of {format_seconds(seconds)}; windows are whole seconds')
+    return int(seconds)
+
+
+def _time_text(metric: str, percent: float | None, statistic: str) -> str:
+    prefix = _PREFIXES.get(metric, "first_byte ")
+    return prefix + (statistic if percent is None else f"p{plain_number(percent)}")

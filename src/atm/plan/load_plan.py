@@ -4,7 +4,7 @@ The bytes are one JSON object (`format` 1), read by the native engine, the runne
 A plan holds no secret: credentials are named slots (`SecretPart`), and their values travel apart. All durations are
 integer nanoseconds, rates are per second, indices are 0-based, request numbers 1-based.
 
-Random decisions are functions of (seed, request number), see `randomness.py`, so that every engine sends the same bytes.
+Random decisions are functions of (seed, request number), see `randomness.py`: every engine sends the same bytes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random decisions as functions of (seed, request number): the same in every engine, thread and worker.
 
-The generator is splitmix64 (Steele, Lea, Flood 2014, its finaliser by Stafford, variant 13) used as a hash: the state of
+The generator is splitmix64 (Steele, Lea, Flood 2014; finaliser: Stafford) used as a hash: the state of
 draw `stream` of request `n` is `seed + n * GAMMA + stream * STREAM`, all modulo 2^64.
 """
 
@@ -32,7 +32,7 @@ def draw(seed: int, number: int, stream: Stream) -> int:
 
 
 def below(bits: int, bound: int) -> int:
-    """64 random bits as an integer in 0..bound-1, by multiply and shift; the bias is below 2^-32 for bounds up to 2^32."""
+    """64 random bits as an integer in 0..bound-1, by multiply and shift (bias below 2^-32 for bounds up to 2^32)."""
     return (bits * bound) >> 64
 
 

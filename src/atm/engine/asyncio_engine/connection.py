@@ -1,0 +1,299 @@
+"""One connection: sends a request, reads its answer with llhttp, and tells the user how it went.
+
+`data_received` is the hot path of the engine. It keeps the bytes of a head and the start of the body as they came, for
+samples and for whatever only a few answers need (redirects, checks), so that no header is looked at on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+
+from atm.engine.asyncio_engine.bodies import CHECKED_BYTES
+from atm.engine.asyncio_engine.response_head import ResponseHead, response_head
+from atm.engine.asyncio_engine.words import tls_reason
+from atm.models.outcome import Outcome
+
+if TYPE_CHECKING:
+    from atm.engine.asyncio_engine.run import Run
+    from atm.engine.asyncio_engine.user import User
+
+LONGEST_HEAD = 65_536
+_LARGE_REQUEST = 65_536
+
+
+class Connection(asyncio.Protocol):
+    """A connection of one user to one origin. It is idle when it has no `user` that waits for an answer."""
+
+    __slots__ = (
+        "_body",
+        "_body_limit",
+        "_complete",
+        "_head_complete",
+        "_keep_alive",
+        "_kept_until",
+        "_later_chunks",
+        "_parser",
+        "_response_limit",
+        "_run",
+        "_surplus",
+        "_used",
+        "body_bytes",
+        "first_byte",
+        "first_chunk",
+        "origin",
+        "owner",
+        "received",
+        "reused",
+        "status",
+        "transport",
+        "user",
+    )
+
+    def __init__(self, run: Run, owner: User, origin: int) -> None:
+        self._run = run
+        self.owner = owner
+        self.origin = origin
+        self.user: User | None = None
+        self.transport: asyncio.Transport | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._used = False
+        self._response_limit = run.plan.connections.max_response_bytes
+        self._keep_alive = True
+
+    # From the user
+
+    def send(self, user: User, request: bytes) -> None:
+        """Send a request of this connection's owner."""
+        self.reused = self._used
+        self._used = True
+        self.user = user
+        self.received = 0
+        self.first_byte = 0
+        self.first_chunk = b""
+        self._later_chunks: list[bytes] | None = None
+        self._kept_until = 0
+        self.body_bytes = 0
+        self._body: bytearray | None = bytearray() if user.job.failed_check else None
+        self._head_complete = False
+        self._complete = False
+        self._surplus = False
+        user.sent += len(request)
+        assert self.transport is not None
+        self.transport.write(request)
+
+    def abandon(self) -> None:
+        """Close at once; whatever comes after this belongs to nobody."""
+        self.user = None
+        self.close()
+
+    def close(self) -> None:
+        """Close without waiting for anything."""
+        self.owner.forget(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the answer as they came: its whole head, and its body up to what samples keep of it."""
+        return self.first_chunk if self._later_chunks is None else b"".join((self.first_chunk, *self._later_chunks))
+
+    @property
+    def answered_status(self) -> int | None:
+        """The status code of the answer, None while its head is not complete."""
+        return self.status if self._head_complete else None
+
+    @property
+    def body(self) -> bytes:
+        """The body without its framing, for checks; at most `CHECKED_BYTES`."""
+        return bytes(self._body or b"")
+
+    # From the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport without being one.
+        self.transport = cast("asyncio.Transport", transport)
+        self._run.health.open_connections += 1
+
+    def data_received(self, data: bytes) -> None:
+        user = self.user
+        if user is None:
+            # Bytes after the end of an answer: nothing that follows could be told apart from them.
+            self.close()
+            return
+        now = monotonic_ns()
+        if not self.received:
+            self.first_chunk = data
+        elif not self._head_complete or self.received < self._kept_until:
+            self._keep(data)
+        if not self.first_byte:
+            self.first_byte = now
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._complete:
+                self._broken(user, error, now)
+                return
+            self._surplus = True
+        if self._complete:
+            self._answered(user, now)
+        else:
+            self._go_on(user, now)
+
+    def eof_received(self) -> None:
+        if self.user is None:
+            self._lost_while_idle()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        health = self._run.health
+        health.open_connections -= 1
+        self._parser = None  # which holds this object's methods: a cycle
+        user = self.user
+        if user is None:
+            self._lost_while_idle()
+            return
+        self.user = None
+        self.owner.forget(self)
+        now = monotonic_ns()
+        health.connections_lost += 1
+        if not self.received:
+            if self.reused and user.job.idempotent and not user.has_redialled:
+                user.redial(self.origin)
+            else:
+                user.failed(*_lost(error, "closed before any byte of the answer"), now, self)
+        elif error is None and self._head_complete and self._head().ends_with_connection:
+            health.connections_lost -= 1
+            user.received += self.received
+            user.answered(self, now)
+        else:
+            user.failed(*_lost(error, "closed in the middle of the answer"), now, self)
+
+    def pause_writing(self) -> None:
+        pass  # one request is written at a time, and its size is known
+
+    def resume_writing(self) -> None:
+        pass
+
+    # From the parser
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if not self._complete:
+            self._head_complete = True
+            self.status = parser.get_status_code()
+            self._keep_alive = parser.should_keep_alive()
+            self._kept_until = self.received + self._run.kept_body_bytes
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
+        self.body_bytes += len(body)
+        if self._body is not None and len(self._body) < CHECKED_BYTES:
+            self._body += body[: CHECKED_BYTES - len(self._body)]
+
+    def on_message_complete(self) -> None:
+        if self._complete:
+            self._surplus = True
+        elif self.status < 200 and self.status != 101:
+            self._head_complete = False
+            self.first_byte = 0
+        else:
+            self._complete = True
+
+    # The end of an answer
+
+    def _answered(self, user: User, now: int) -> None:
+        first_chunk = self.first_chunk
+        if not first_chunk.startswith(b"HTTP/1.") and not self.raw.startswith(b"HTTP/1."):
+            self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
+            return
+        if self.status == 101:
+            self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: another protocol, which nobody asked for", now)
+            return
+        if self.received > LONGEST_HEAD and self._longest_head() > LONGEST_HEAD:
+            self._fail(user, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+            return
+        limit = self._response_limit
+        if limit is not None and self.body_bytes > limit:
+            self._fail(user, Outcome.RESPONSE_TOO_LARGE, f"over {limit} bytes", now)
+            return
+        if not self.first_byte:
+            self.first_byte = now
+        self.user = None
+        user.received += self.received
+        if not self._keep_alive or self._surplus or self._run.closes_after_each or self._still_sending(user):
+            self.close()
+        user.answered(self, now)
+
+    def _go_on(self, user: User, now: int) -> None:
+        """The answer has not ended with these bytes: it may have no body, or be too large."""
+        if not self._head_complete:
+            if self.received > LONGEST_HEAD:
+                self._fail(user, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+            return
+        if user.head_only or self.status in (204, 304):
+            # llhttp does not know the method. What came after the head cannot belong to this answer.
+            self._complete = True
+            self._surplus = self.body_bytes > 0
+            self._parser = httptools.HttpResponseParser(self)
+            self.body_bytes = 0
+            self._keep_alive = self._keep_alive or self._says_keep_alive()
+            self._answered(user, now)
+            return
+        limit = self._response_limit
+        if limit is not None and self.body_bytes > limit:
+            self._fail(user, Outcome.RESPONSE_TOO_LARGE, f"over {limit} bytes", now)
+
+    def _keep(self, data: bytes) -> None:
+        if self._later_chunks is None:
+            self._later_chunks = []
+        room = self._kept_until - self.received if self._head_complete else LONGEST_HEAD
+        self._later_chunks.append(data if len(data) <= room else data[:room])
+
+    def _broken(self, user: User, error: Exception, now: int) -> None:
+        if not self._head_complete and self.received > LONGEST_HEAD:
+            self._fail(user, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+        else:
+            reason = str(error).strip() or type(error).__name__
+            self._fail(user, Outcome.PROTOCOL_ERROR, f"not HTTP: {reason}", now)
+
+    def _fail(self, user: User, outcome: Outcome, message: str, now: int) -> None:
+        self.user = None
+        self.close()
+        user.failed(outcome, message, now, self)
+
+    def _still_sending(self, user: User) -> bool:
+        return len(user.request) > _LARGE_REQUEST and bool(
+            self.transport and self.transport.get_write_buffer_size() > 0
+        )
+
+    def _longest_head(self) -> int:
+        return self._head().body_at
+
+    def _head(self) -> ResponseHead:
+        return response_head(self.raw)
+
+    def _says_keep_alive(self) -> bool:
+        """For an answer without a body, whose missing length says nothing about the connection."""
+        head = self._head()
+        said = (head.get("connection") or "").lower()
+        return "close" not in said and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in said)
+
+    def _lost_while_idle(self) -> None:
+        if self.owner.forget(self):
+            self._run.health.connections_lost += 1
+            if self.transport is not None:
+                self.transport.abort()
+
+
+def _lost(error: Exception | None, otherwise: str) -> tuple[Outcome, str]:
+    if isinstance(error, ssl.SSLError):
+        return Outcome.TLS_ERROR, tls_reason(error)
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return Outcome.CONNECTION_CLOSED, "reset by the target"
+    return Outcome.CONNECTION_CLOSED, otherwise

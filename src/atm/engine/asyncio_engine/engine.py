@@ -1,0 +1,230 @@
+"""The engine as others see it: a loop in a thread of its own, so that nothing the caller does can hold up the load."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from atm.engine.asyncio_engine.interpreter import tuned_interpreter
+from atm.engine.asyncio_engine.rendering import slots_of
+from atm.engine.asyncio_engine.run import Run
+from atm.engine.base import Capability, Command, Control, EngineReport
+from atm.errors import EngineError, Problem
+from atm.metrics.interval import Interval
+from atm.models.outcome import StopReason
+from atm.plan.load_plan import LoadPlan
+from atm.version import VERSION
+
+CAPABILITIES = frozenset(
+    {
+        Capability.TLS,
+        Capability.CLIENT_CERTIFICATE,
+        Capability.PROXY,
+        Capability.REDIRECTS,
+        Capability.BODY_CHECKS,
+    }
+)
+
+
+class AsyncioEngine:
+    """Sends a plan's load from one Python thread; see `Engine` for the contract."""
+
+    name = "asyncio"
+    version = VERSION
+    capabilities = CAPABILITIES
+
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        """`new_loop` makes the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
+        self._new_loop = new_loop or quickest_loop
+
+    async def run(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        on_interval: Callable[[Interval], None],
+        control: Control,
+    ) -> EngineReport:
+        caller = asyncio.get_running_loop()
+        outcome: asyncio.Future[EngineReport] = caller.create_future()
+        complaints: list[Exception] = []
+
+        def deliver(interval: Interval) -> None:
+            try:
+                if not complaints:
+                    on_interval(interval)
+            except Exception as error:  # noqa: BLE001  # whatever the caller's function raises is raised below
+                complaints.append(error)
+                thread.cancel()
+
+        def pass_on(interval: Interval) -> None:
+            caller.call_soon_threadsafe(deliver, interval)
+
+        def succeed(report: EngineReport) -> None:
+            if not outcome.done():
+                outcome.set_result(report)
+
+        def fail(error: BaseException) -> None:
+            if not outcome.done():
+                outcome.set_exception(error)
+
+        thread = _LoadThread(
+            plan,
+            dict(secrets),
+            control,
+            self._new_loop,
+            deliver=pass_on,
+            succeed=lambda report: caller.call_soon_threadsafe(succeed, report),
+            fail=lambda error: caller.call_soon_threadsafe(fail, error),
+        )
+        thread.start()
+        try:
+            report = await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            # Whoever awaited the run has gone: no load may outlive it.
+            thread.cancel()
+            with suppress(EngineError):
+                await outcome
+            raise
+        if complaints:
+            raise complaints[0]
+        return report
+
+
+class _LoadThread(threading.Thread):
+    """The thread, and the listener at its door: what others say is passed on to the loop."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        secrets: dict[str, str],
+        control: Control,
+        new_loop: Callable[[], asyncio.AbstractEventLoop],
+        *,
+        deliver: Callable[[Interval], None],
+        succeed: Callable[[EngineReport], object],
+        fail: Callable[[BaseException], object],
+    ) -> None:
+        super().__init__(name="atm-load", daemon=True)
+        self._plan = plan
+        self._secrets = secrets
+        self._control = control
+        self._new_loop = new_loop
+        self._deliver = deliver
+        self._succeed = succeed
+        self._fail = fail
+        self._door = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._run: Run | None = None
+
+    # From any thread
+
+    def command(self, command: Command) -> None:
+        if command is Command.CANCEL:
+            self.cancel()
+        else:
+            self._pass_on(lambda run: run.stop(self._control.stop_reason or StopReason.STOPPED))
+
+    def cancel(self) -> None:
+        self._pass_on(Run.cancel)
+
+    def set_secret(self, slot: str, value: str) -> None:
+        if _has_line_break(value):
+            raise EngineError(_line_break(slot))
+        self._pass_on(lambda run: run.set_secret(slot, value))
+
+    def _pass_on(self, action: Callable[[Run], None]) -> None:
+        with self._door:
+            run, loop = self._run, self._loop
+            if run is not None and loop is not None:
+                loop.call_soon_threadsafe(action, run)
+
+    # The thread
+
+    def run(self) -> None:
+        loop = self._new_loop()
+        try:
+            with tuned_interpreter():
+                report = loop.run_until_complete(self._main(loop))
+        except EngineError as error:
+            self._fail(error)
+        except BaseException as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
+            self._fail(_died(error))
+        else:
+            self._succeed(report)
+        finally:
+            loop.close()
+
+    async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
+        _refuse_what_is_missing(self._plan, self._secrets)
+        run = Run(loop, self._plan, self._secrets, self._deliver)
+        loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
+        with self._door:
+            self._run, self._loop = run, loop
+        try:
+            # What was said before is delivered in the first turn of the loop, so the run must be under way by then.
+            running = loop.create_task(run.until_done())
+            await asyncio.sleep(0)
+            self._control.listen(self)
+            return await running
+        finally:
+            with self._door:
+                self._run = self._loop = None
+            await _left_to_end()
+
+
+async def _left_to_end() -> None:
+    """Let cancelled dials and aborted connections close their sockets."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=1.0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
+    needed = set().union(*(slots_of(step) for flow in plan.flows for step in flow.steps))
+    connections = plan.connections
+    needed |= {connections.tls.key_slot, connections.proxy.authorization_slot if connections.proxy else ""} - {""}
+    problems = [
+        Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
+        for slot in sorted(needed - secrets.keys())
+    ]
+    written = sorted(needed & secrets.keys() - {connections.tls.key_slot})
+    problems += [_line_break(slot) for slot in written if _has_line_break(secrets[slot])]
+    if any(len(flow.steps) != 1 for flow in plan.flows):
+        problems.append(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
+    if problems:
+        raise EngineError(problems)
+
+
+def _has_line_break(value: str) -> bool:
+    return "\r" in value or "\n" in value
+
+
+def _line_break(slot: str) -> Problem:
+    return Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
+
+
+def quickest_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is installed, else the loop of the standard library."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.SelectorEventLoop()
+    return uvloop.new_event_loop()
+
+
+def _error_in(context: dict[str, Any]) -> BaseException:
+    error = context.get("exception")
+    return error if isinstance(error, BaseException) else RuntimeError(str(context.get("message")))
+
+
+def _died(error: BaseException) -> EngineError:
+    failure = EngineError(Problem(f"the asyncio engine died: {type(error).__name__}: {error}", "engine_died"))
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,150 @@
+"""From a step's templates to the bytes of one request.
+
+Literals and secrets are written into one format string when the step is prepared, and anew when a secret changes; per
+request only the variables are filled in.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from atm.plan.load_plan import Encoding, Header, LiteralPart, SecretPart, Step, Template, VariablePart
+from atm.plan.randomness import random_int, uuid4
+
+Render = Callable[[int], bytes]
+"""From a request number to the bytes of the request."""
+
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_Source = Callable[[int], bytes]
+
+
+def encoded(value: str, encoding: Encoding) -> str:
+    """`value` as it stands in its place."""
+    if encoding is Encoding.PERCENT:
+        return quote(value, safe="")
+    if encoding is Encoding.JSON:
+        return json.dumps(value, ensure_ascii=False)[1:-1]
+    return value
+
+
+def slots_of(step: Step) -> frozenset[str]:
+    """The secret slots that a step's request is rendered from."""
+    return frozenset(part.slot for part in step.parts if isinstance(part, SecretPart))
+
+
+class _Format:
+    """A bytes format (`%`) that is written piece by piece, with the sources of its variables in order."""
+
+    def __init__(self, seed: int, secrets: Mapping[str, str]) -> None:
+        self._seed = seed
+        self._secrets = secrets
+        self._pieces: list[bytes] = []
+        self.sources: list[_Source] = []
+
+    def literal(self, text: str) -> None:
+        self._pieces.append(text.encode().replace(b"%", b"%%"))
+
+    def variable(self, source: _Source) -> None:
+        self._pieces.append(b"%b")
+        self.sources.append(source)
+
+    def template(self, template: Template) -> None:
+        for part in template:
+            if isinstance(part, LiteralPart):
+                self.literal(part.text)
+            elif isinstance(part, SecretPart):
+                self.literal(encoded(self._secrets[part.slot], part.encoding))
+            else:
+                self.variable(_source(part, self._seed))
+
+    def written(self) -> bytes:
+        """The format string."""
+        return b"".join(self._pieces)
+
+    def rendered(self, number: int) -> bytes:
+        """For a format without variables, or a slow path."""
+        return self.written() % tuple([source(number) for source in self.sources])
+
+
+def renderer(
+    step: Step,
+    seed: int,
+    secrets: Mapping[str, str],
+    *,
+    prefix: str = "",
+    extra_headers: Iterable[Header] = (),
+) -> Render | bytes:
+    """Prepare a step: its bytes where every request is the same, else a function of the request number.
+
+    `prefix` stands before the target (`http://host:port`, for an http proxy), `extra_headers` after Content-Length.
+    """
+    head = _Format(seed, secrets)
+    head.literal(f"{step.method} {prefix}")
+    head.template(step.target)
+    head.literal(" HTTP/1.1\r\n")
+    for header in step.headers:
+        head.literal(f"{header.name}: ")
+        head.template(header.value)
+        head.literal("\r\n")
+    body = _Format(seed, secrets)
+    body.template(step.body or ())
+    length: Callable[[int], bytes] | None = None
+    if body.sources:
+        # Written below, when the body is known.
+        head.literal("Content-Length: ")
+        length = lambda number: b"%d" % number  # noqa: E731
+        head.variable(length)
+        head.literal("\r\n")
+    elif step.body is not None or step.method in _BODY_METHODS:
+        head.literal(f"Content-Length: {len(body.rendered(0))}\r\n")
+    for header in extra_headers:
+        head.literal(f"{header.name}: ")
+        head.template(header.value)
+        head.literal("\r\n")
+    head.literal("\r\n")
+    if length is None:
+        return _with_fixed_body(head, body.rendered(0))
+    return _with_body(head, body, head.sources.index(length))
+
+
+def _with_fixed_body(head: _Format, body: bytes) -> Render | bytes:
+    sources = tuple(head.sources)
+    if not sources:
+        return head.rendered(0) + body
+    template = head.written() + body.replace(b"%", b"%%")
+    if len(sources) == 1:
+        only = sources[0]
+        return lambda number: template % only(number)
+    return lambda number: template % tuple([source(number) for source in sources])
+
+
+def _with_body(head: _Format, body: _Format, length_at: int) -> Render:
+    before, after = tuple(head.sources[:length_at]), tuple(head.sources[length_at + 1 :])
+    head_template, body_template, body_sources = head.written(), body.written(), tuple(body.sources)
+
+    def render(number: int) -> bytes:
+        content = body_template % tuple([source(number) for source in body_sources])
+        values = [source(number) for source in before]
+        values.append(b"%d" % len(content))
+        values.extend([source(number) for source in after])
+        return head_template % tuple(values) + content
+
+    return render
+
+
+def _source(part: VariablePart, seed: int) -> _Source:
+    if part.name == "uuid":
+        return lambda number: uuid4(seed, number).encode()
+    if part.name == "random_int":
+        return lambda number: b"%d" % random_int(seed, number)
+    if part.name == "request_number":
+        return lambda number: b"%d" % number
+    if part.name == "timestamp_unix":
+        return lambda _number: b"%d" % time.time()
+    if part.encoding is Encoding.PERCENT:
+        return lambda _number: quote(datetime.now(UTC).isoformat(timespec="microseconds"), safe="").encode()
+    return lambda _number: datetime.now(UTC).isoformat(timespec="microseconds").encode()

@@ -1,0 +1,254 @@
+"""Credentials that must be fetched or signed: OAuth2 tokens through httpx, JWTs through PyJWT.
+
+A `CredentialKeeper` fetches each distinct credential once before the start, hands the values to the plan's slots, and
+renews them before they expire while the run goes on. Everything heavy is imported on first use: a run without such
+credentials imports neither library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atm.clock import Clock, SystemClock
+from atm.errors import CredentialError, Problem
+from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
+from atm.plan.load_plan import Connections
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+TOKEN_TIMEOUT_SECONDS = 15.0
+RENEW_AHEAD_SECONDS = 30.0
+"""Renew so long before expiry, or at four fifths of a lifetime too short for that."""
+OAuth2Grant = OAuth2ClientCredentials | OAuth2PasswordGrant
+RETRY_SECONDS = 1.0
+LEAST_RENEWAL_SECONDS = 0.1
+"""However short-lived its tokens, a token server is not asked more often than this."""
+MAX_TOKEN_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A value for a slot, and for how long it holds."""
+
+    value: str
+    lifetime_seconds: float | None
+    """From the moment it was asked for; None = it does not say, so it is not renewed."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One distinct credential, the slots that it fills, and its dates (monotonic ns)."""
+
+    auth: FetchedCredential
+    slots: list[str]
+    renew_ns: int | None = None
+    expires_ns: int = 0
+
+
+class CredentialKeeper:
+    """Fetches the credentials of one run and keeps them fresh. Secrets never appear in its messages."""
+
+    def __init__(
+        self,
+        credentials: Mapping[str, FetchedCredential],
+        connections: Connections,
+        secrets: Mapping[str, str],
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._connections = connections
+        self._secrets = secrets
+        self._kept: list[_Kept] = []
+        for slot, auth in credentials.items():
+            same = next((kept for kept in self._kept if kept.auth == auth), None)
+            if same:
+                same.slots.append(slot)
+            else:
+                self._kept.append(_Kept(auth, [slot]))
+
+    async def fetch(self) -> dict[str, str]:
+        """The value of every slot. Raises CredentialError naming each token server that did not give one."""
+        results = await asyncio.gather(*(self._obtain(kept) for kept in self._kept), return_exceptions=True)
+        problems: list[Problem] = []
+        values: dict[str, str] = {}
+        for kept, result in zip(self._kept, results, strict=True):
+            if isinstance(result, CredentialError):
+                problems.extend(result.problems)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                values.update(dict.fromkeys(kept.slots, result))
+        if problems:
+            raise CredentialError(problems)
+        return values
+
+    async def keep(self, set_secret: Callable[[str, str], None]) -> None:
+        """Renew each credential before it expires, until cancelled.
+
+        A renewal that fails is tried again each second; once the old value has expired, CredentialError ends it.
+        Returns when nothing needs renewal.
+        """
+        while due := [(kept.renew_ns, index) for index, kept in enumerate(self._kept) if kept.renew_ns is not None]:
+            renew_ns, index = min(due)
+            kept = self._kept[index]
+            await asyncio.sleep(max(0.0, (renew_ns - self._clock.monotonic_ns()) / 1e9))
+            try:
+                value = await self._obtain(kept)
+            except CredentialError:
+                now_ns = self._clock.monotonic_ns()
+                if now_ns >= kept.expires_ns:
+                    raise
+                kept.renew_ns = min(now_ns + int(RETRY_SECONDS * 1e9), kept.expires_ns)
+                continue
+            for slot in kept.slots:
+                set_secret(slot, value)
+
+    async def _obtain(self, kept: _Kept) -> str:
+        asked_ns = self._clock.monotonic_ns()
+        if isinstance(kept.auth, Jwt):
+            credential = sign(kept.auth, int(self._clock.now().timestamp()))
+        else:
+            credential = await self._token(kept.auth)
+        kept.renew_ns = None
+        if (lifetime := credential.lifetime_seconds) is not None:
+            ahead = min(RENEW_AHEAD_SECONDS, lifetime / 5)
+            kept.renew_ns = asked_ns + int(max(lifetime - ahead, LEAST_RENEWAL_SECONDS) * 1e9)
+            kept.expires_ns = asked_ns + int(lifetime * 1e9)
+        return credential.value
+
+    async def _token(self, auth: OAuth2Grant) -> Credential:
+        import httpx
+
+        async with httpx.AsyncClient(
+            verify=_ssl_context(self._connections, self._secrets),
+            proxy=_proxy(self._connections, self._secrets),
+            trust_env=False,
+            timeout=TOKEN_TIMEOUT_SECONDS,
+            follow_redirects=False,
+        ) as client:
+            try:
+                form, basic = _form(auth)
+                response = await client.post(auth.token_url, data=form)
+                if response.status_code == 401 and basic is not None:
+                    # RFC 6749, 2.3.1: Basic is what every server must know; the body is what most are set up for.
+                    without = {name: value for name, value in form.items() if not name.startswith("client_")}
+                    response = await client.post(auth.token_url, data=without, auth=basic)
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                reason = str(error) or type(error).__name__
+                raise CredentialError(
+                    Problem(
+                        what=f"the token server {_shown(auth.token_url)} could not be reached: {reason}",
+                        code="token_unreachable",
+                        path="auth.token_url",
+                        hint=f"Try `curl -i {_shown(auth.token_url)}`",
+                    )
+                ) from error
+        return _read_token(auth, response)
+
+
+def sign(auth: Jwt, now: int) -> Credential:
+    """A JWT signed now (`now` in Unix seconds). Raises CredentialError when the key does not fit the algorithm."""
+    import jwt
+
+    claims: dict[str, Any] = {**auth.claims, "iat": now, "exp": now + int(auth.expires_in)}
+    for name, value in (("iss", auth.issuer), ("sub", auth.subject), ("aud", auth.audience)):
+        if value is not None:
+            claims[name] = value
+    try:
+        token = jwt.encode(claims, auth.secret, algorithm=auth.algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise CredentialError(
+            Problem(
+                what=f"the JWT could not be signed with {auth.algorithm}: {type(error).__name__}",
+                code="jwt_not_signed",
+                path="auth.secret",
+                hint="HS256 takes a text secret, RS256 the PEM text of a private RSA key",
+            )
+        ) from error
+    return Credential(token, float(auth.expires_in))
+
+
+def _form(auth: OAuth2Grant) -> tuple[dict[str, str], tuple[str, str] | None]:
+    if isinstance(auth, OAuth2PasswordGrant):
+        form = {"grant_type": "password", "username": auth.username, "password": auth.password}
+    else:
+        form = {"grant_type": "client_credentials"}
+    form["client_id"] = auth.client_id
+    if auth.client_secret:
+        form["client_secret"] = auth.client_secret
+    if auth.scope:
+        form["scope"] = auth.scope
+    return form, (auth.client_id, auth.client_secret) if auth.client_secret else None
+
+
+def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
+    document: object = None
+    if len(response.content) <= MAX_TOKEN_BYTES:
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+    fields = document if isinstance(document, dict) else {}
+    token = fields.get("access_token")
+    if response.is_success and isinstance(token, str) and token and token.isascii() and token.isprintable():
+        return Credential(token, _lifetime(fields.get("expires_in")))
+    reason = f"{response.status_code} {response.reason_phrase}".strip()
+    if isinstance(error := fields.get("error"), str):
+        description = fields.get("error_description")
+        reason += f", {error[:80]}" + (f" ({description[:120]})" if isinstance(description, str) else "")
+    elif response.is_success:
+        reason += ", but no access_token in a JSON object"
+    raise CredentialError(
+        Problem(
+            what=f"the token server {_shown(auth.token_url)} gave no token: {reason}",
+            code="token_refused",
+            path="auth",
+            hint=_hint(auth, response.status_code),
+        )
+    )
+
+
+def _hint(auth: OAuth2Grant, status: int) -> str:
+    if status in {400, 401, 403}:
+        names = "username, password, client_id" if isinstance(auth, OAuth2PasswordGrant) else "client_id, client_secret"
+        return f"Check {names} and scope"
+    if status in {301, 302, 307, 308, 404, 405}:
+        return "Check token_url: it is the URL that answers POST with a token"
+    return "Look into the token server's log; the run was not started without a token"
+
+
+def _lifetime(expires_in: object) -> float | None:
+    try:
+        seconds = float(expires_in)  # type: ignore[arg-type]  # whatever the server sent
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds < 1e9 else None
+
+
+def _shown(url: str) -> str:
+    """The URL without its query, where people put keys."""
+    return url.partition("?")[0]
+
+
+def _ssl_context(connections: Connections, secrets: Mapping[str, str]) -> ssl.SSLContext:
+    from atm.engine.tls import client_context
+
+    return client_context(connections.tls, secrets)
+
+
+def _proxy(connections: Connections, secrets: Mapping[str, str]) -> httpx.Proxy | None:
+    if connections.proxy is None:
+        return None
+    import httpx
+
+    origin = connections.proxy.origin
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    slot = connections.proxy.authorization_slot
+    headers = {"Proxy-Authorization": secrets[slot]} if slot else None
+    return httpx.Proxy(f"{origin.scheme}://{host}:{origin.port}", headers=headers)

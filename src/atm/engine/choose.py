@@ -1,0 +1,142 @@
+"""Which engine runs a plan, and why: the first of a preference that is installed and can do what the plan needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+from atm.engine.base import Capability, Engine
+from atm.errors import CapabilityError, Problem
+from atm.plan.load_plan import LoadPlan
+
+
+def _asyncio() -> Engine:
+    from atm.engine.asyncio_engine import AsyncioEngine
+
+    return AsyncioEngine()
+
+
+def _native() -> Engine | None:
+    from atm.engine.native_engine import load_native_engine
+
+    return load_native_engine()
+
+
+@runtime_checkable
+class Reviewing(Protocol):
+    """An engine that may refuse a plan although it has every capability that the plan needs."""
+
+    def refusal(self, plan: LoadPlan) -> str:
+        """Why, in words; empty when it runs the plan."""
+        ...
+
+
+PREFERENCE = ("native", "asyncio")
+"""What `engine: auto` tries, in order."""
+
+LOADERS: Mapping[str, Callable[[], Engine | None]] = {"native": _native, "asyncio": _asyncio}
+"""By name, what makes an engine, or tells by None that it is not installed here."""
+
+_NOT_INSTALLED = {
+    "native": Problem(
+        "native engine not installed, and the spec asks for it",
+        "no_native_engine",
+        path="engine",
+        hint="`engine: auto` uses asyncio where the native one is missing: same figures, lower ceiling",
+    ),
+    "asyncio": Problem("asyncio engine not installed", "no_asyncio_engine", path="engine"),
+}
+
+_WORDS = {
+    Capability.TLS: "https",
+    Capability.CLIENT_CERTIFICATE: "client certificates",
+    Capability.PROXY: "proxies",
+    Capability.REDIRECTS: "redirects",
+    Capability.BODY_CHECKS: "body checks",
+    Capability.HTTP2: "HTTP/2",
+    Capability.MULTI_STEP: "flows of several steps",
+    Capability.SOURCE_ADDRESSES: "source addresses",
+    Capability.RE_RESOLUTION: "name resolution during the run",
+    Capability.PYTHON_HOOKS: "Python hooks",
+}
+
+
+def choose_engine(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]] = LOADERS) -> tuple[Engine, str]:
+    """The engine for `plan`, and the reason in words.
+
+    Raises CapabilityError, naming the feature, when the engine that the plan asks for (or, with `auto`, every one that
+    is installed) cannot do what it needs, or is not installed.
+    """
+    if plan.engine != "auto":
+        return _asked_for(plan, loaders)
+    said: list[str] = []
+    problems: list[Problem] = []
+    for name in PREFERENCE:
+        engine = _load(name, loaders)
+        if engine is None:
+            said.append(_absence(name, loaders))
+            continue
+        missing = missing_capabilities(plan, engine)
+        if not missing and (refusal := _refusal(engine, plan)):
+            said.append(f"the {name} engine refuses the plan ({refusal})")
+            problems.append(_refuses(name, refusal))
+            continue
+        if not missing:
+            return engine, f"{name}: {', '.join(said)}" if said else f"{name}, as it is installed"
+        said.append(f"the {name} engine cannot do {', '.join(missing)}")
+        problems.append(_cannot(name, missing))
+    raise CapabilityError(problems or [_NOT_INSTALLED[PREFERENCE[-1]]])
+
+
+def missing_capabilities(plan: LoadPlan, engine: Engine) -> list[str]:
+    """What `plan` needs and `engine` has not, in words; a need that this version does not know is among them."""
+    known = {capability.value for capability in engine.capabilities}
+    return [_WORDS[Capability(need)] if need in _NAMES else need for need in plan.needs if need not in known]
+
+
+_NAMES = frozenset(capability.value for capability in Capability)
+
+
+def _asked_for(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]]) -> tuple[Engine, str]:
+    engine = _load(plan.engine, loaders)
+    if engine is None:
+        reason = _absence(plan.engine, loaders)
+        absent = _NOT_INSTALLED[plan.engine]
+        raise CapabilityError(absent if reason.endswith("not installed") else replace(absent, what=reason))
+    missing = missing_capabilities(plan, engine)
+    if missing:
+        raise CapabilityError(_cannot(plan.engine, missing))
+    if refusal := _refusal(engine, plan):
+        raise CapabilityError(_refuses(plan.engine, refusal))
+    return engine, f"{plan.engine}, as the spec asks"
+
+
+def _load(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> Engine | None:
+    load = loaders.get(name)
+    return load() if load else None
+
+
+def _absence(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> str:
+    if name == "native" and loaders.get(name) is _native:
+        from atm.engine.native_engine import absence
+
+        return absence()
+    return f"the {name} engine is not installed"
+
+
+def _refusal(engine: Engine, plan: LoadPlan) -> str:
+    return engine.refusal(plan) if isinstance(engine, Reviewing) else ""
+
+
+def _refuses(name: str, refusal: str) -> Problem:
+    return Problem(f"the {name} engine refuses the plan: {refusal}", "engine_refuses", path="engine")
+
+
+def _cannot(name: str, missing: list[str]) -> Problem:
+    return Problem(
+        f"the {name} engine cannot do {', '.join(missing)}",
+        "engine_cannot",
+        path="engine",
+        hint="" if name == "asyncio" else "`engine: auto` takes one that can, where there is one",
+    )

@@ -1,0 +1,228 @@
+"""One plan to its verdict: credentials, names, the engine, the collector, thresholds that abort, and the result.
+
+An `Execution` is one run in this process. The CLI, the library and the runner process all go through it; what they add
+is where the intervals go and who may stop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from atm.clock import Clock, SystemClock
+from atm.engine.base import Control, Engine, EngineReport
+from atm.engine.choose import choose_engine
+from atm.engine.resolve import resolve_origins
+from atm.errors import AtmError, CredentialError, Problem, UnreachableError
+from atm.metrics.collector import Collector
+from atm.metrics.interval import Interval
+from atm.metrics.thresholds import ThresholdJudge
+from atm.models.outcome import RunStatus, StopReason
+from atm.plan.compile import CompiledTest
+from atm.plan.load_plan import LoadPlan
+
+if TYPE_CHECKING:
+    from atm.models.run import RunInfo, RunResult
+
+IntervalCallback = Callable[[Interval], None]
+
+
+def new_run_id() -> str:
+    """Twelve hexadecimal digits; the first six are what people see and type."""
+    return os.urandom(6).hex()
+
+
+class Execution:
+    """One run of a compiled test, used once."""
+
+    def __init__(
+        self,
+        test: CompiledTest,
+        *,
+        run_id: str = "",
+        control: Control | None = None,
+        engine: Engine | None = None,
+        clock: Clock | None = None,
+        other_run: str = "",
+    ) -> None:
+        """Chooses the engine. Raises CapabilityError when none can run the plan.
+
+        `other_run` names another run on this host, which makes the measurement suspect.
+        """
+        plan = test.plan
+        self.test = test
+        self.run_id = run_id or new_run_id()
+        self.control = control or Control()
+        self._clock = clock or SystemClock()
+        self._other_run = other_run
+        self._created_at = self._clock.now()
+        self.engine, self.engine_reason = (engine, "as the caller asked") if engine else choose_engine(plan)
+        sampling = plan.sampling
+        self.collector = Collector(
+            plan.endpoints,
+            warm_up_ns=plan.load.warm_up_ns,
+            first_per_endpoint=sampling.first_per_endpoint,
+            failures_per_kind=sampling.failures_per_kind,
+            slowest=sampling.slowest,
+        )
+        """What is known so far; its snapshots feed live views."""
+        self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
+        """How the thresholds stand so far."""
+
+    async def run(
+        self, on_interval: IntervalCallback | None = None, *, strict: bool = False, no_fail: bool = False
+    ) -> RunResult:
+        """Send the load and judge it; `on_interval` sees each second after the collector has it.
+
+        Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
+        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all
+        that was measured. `strict` makes a suspect measurement exit with 4; `no_fail` lets judgements exit with 0.
+        """
+        secrets = dict(self.test.secrets)
+        keeper = None
+        if self.test.credentials:
+            from atm.engine.auth import CredentialKeeper
+
+            keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
+            secrets.update(await keeper.fetch())
+        resolved = await resolve_origins(self.test.plan)
+        _require_an_address(resolved.plan)
+
+        def take(interval: Interval) -> None:
+            self._take(interval)
+            if on_interval:
+                on_interval(interval)
+
+        load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.noting(take), self.control))
+        renewal = asyncio.create_task(keeper.keep(self.control.set_secret)) if keeper else None
+        failure: AtmError | None = None
+        report: EngineReport | None = None
+        try:
+            report, failure = await _first_failure(load, renewal, self.control)
+        except asyncio.CancelledError:
+            # Whoever awaits us went away: the load must not go on without anybody to see it.
+            self.control.cancel()
+            with suppress(AtmError):
+                await load
+            raise
+        finally:
+            if renewal:
+                renewal.cancel()
+        return self._result(report, failure, strict=strict, no_fail=no_fail)
+
+    def _take(self, interval: Interval) -> None:
+        self.collector.add(interval)
+        self.thresholds.add(interval)
+        if self.control.stop_reason is None and self.thresholds.to_abort(self.collector):
+            self.control.stop(StopReason.THRESHOLD)
+
+    def _result(
+        self, report: EngineReport | None, failure: AtmError | None, *, strict: bool, no_fail: bool
+    ) -> RunResult:
+        # Models of results take a while to import, and nobody needs them before the first request.
+        from atm.engine.environment import describe_environment, usable_cores
+        from atm.metrics.evidence import Circumstances
+        from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+
+        plan = self.test.plan
+        worker_lost = report.worker_lost if report else ""
+        if report:
+            times = RunTimes(report.window_start_ns, report.window_end_ns, report.last_finish_ns, report.barrier_ns)
+        else:
+            end_ns = self.collector.end_ns
+            times = RunTimes(min(plan.load.warm_up_ns, end_ns), end_ns, end_ns)
+        return summarize(
+            self.collector,
+            times,
+            self._run_info(report, failure),
+            [EndpointDescription(*described) for described in _described(self.test)],
+            self.thresholds.results(self.collector, times.window_ns),
+            circumstances=Circumstances(
+                engine=self.engine.name,
+                cores=usable_cores(),
+                poisson=plan.load.arrival == "poisson",
+                worker_lost=worker_lost,
+                other_run=self._other_run,
+            ),
+            environment=describe_environment(),
+            spec=self.test.data,
+            strict=strict,
+            no_fail=no_fail,
+        )
+
+    def _run_info(self, report: EngineReport | None, failure: AtmError | None) -> RunInfo:
+        from atm.models.run import RunInfo
+
+        plan = self.test.plan
+        error: str | None = None
+        if failure:
+            error = failure.problems[0].what
+        elif report and report.worker_lost:
+            error = f"a load thread died: {report.worker_lost}"
+        reason = StopReason.FAILED if error or not report else report.stop_reason
+        status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
+        return RunInfo(
+            id=self.run_id,
+            name=plan.name,
+            status=status.get(reason, RunStatus.COMPLETED),
+            stop_reason=reason,
+            created_at=self._created_at,
+            started_at=report.started_at if report else None,
+            completed_at=self._clock.now(),
+            engine=self.engine.name,
+            engine_version=self.engine.version,
+            engine_reason=self.engine_reason,
+            seed=plan.seed,
+            model=plan.load.model,
+            error=error,
+        )
+
+
+def _described(test: CompiledTest) -> list[tuple[str, str, str]]:
+    """Name, method and URL of each endpoint, as written, secrets masked."""
+    written = test.data.get("endpoints") or [test.data]
+    return [
+        (name, endpoint.get("method", "GET"), endpoint["url"])
+        for name, endpoint in zip(test.plan.endpoints, written, strict=True)
+    ]
+
+
+def _require_an_address(plan: LoadPlan) -> None:
+    proxy = plan.connections.proxy
+    origins = (proxy.origin,) if proxy else plan.origins
+    if any(origin.addresses for origin in origins):
+        return
+    raise UnreachableError(
+        [
+            Problem(
+                what=origin.resolve_error,
+                code="dns_not_found",
+                path="proxy" if proxy else "url",
+                hint=f"Check the spelling, or dial elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
+            )
+            for origin in origins
+        ]
+    )
+
+
+async def _first_failure(
+    load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None, control: Control
+) -> tuple[EngineReport | None, AtmError | None]:
+    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal then."""
+    failure: AtmError | None = None
+    if renewal:
+        await asyncio.wait({load, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        if renewal.done() and not load.done():
+            try:
+                renewal.result()
+            except CredentialError as error:
+                failure = error
+                control.stop(StopReason.FAILED)
+    try:
+        report = await asyncio.shield(load)
+    except AtmError as error:
+        return None, failure or error
+    return report, failure

@@ -1,0 +1,88 @@
+"""Names to addresses, before the run: engines dial only what is found here.
+
+Resolving may block for seconds, so it happens in threads; literal addresses pass as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from atm.metrics.histogram import Histogram
+from atm.metrics.interval import Interval
+from atm.plan.load_plan import LoadPlan, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A plan whose origins carry addresses (or say why not), and how long each name took."""
+
+    plan: LoadPlan
+    times: Histogram
+    """ns per name; empty where all origins are addresses."""
+
+    def noting(self, on_interval: Callable[[Interval], None]) -> Callable[[Interval], None]:
+        """`on_interval`, with the times put into the first interval's `generator.dns`."""
+        times = self.times
+
+        def note(interval: Interval) -> None:
+            if interval.second == 0:
+                interval.generator.dns.merge(times)
+            on_interval(interval)
+
+        return note
+
+
+async def resolve_origins(plan: LoadPlan) -> Resolved:
+    """Find the addresses of everything that the plan dials: its proxy if it has one, else its origins.
+
+    A name that cannot be resolved is no error here: its origin gets a `resolve_error`, and its requests fail with it.
+    """
+    times = Histogram()
+    proxy = plan.connections.proxy
+    if proxy:
+        origin = await _resolved(proxy.origin, times)
+        connections = replace(plan.connections, proxy=replace(proxy, origin=origin))
+        return Resolved(replace(plan, connections=connections), times)
+    origins = await asyncio.gather(*(_resolved(origin, times) for origin in plan.origins))
+    return Resolved(replace(plan, origins=tuple(origins)), times)
+
+
+async def _resolved(origin: Origin, times: Histogram) -> Origin:
+    if origin.addresses:
+        return origin
+    host = origin.connect_host or origin.host
+    if _is_address(host):
+        return replace(origin, addresses=(host,))
+    began = time.monotonic_ns()
+    addresses, error = await asyncio.to_thread(addresses_of, host, origin.connect_port or origin.port)
+    times.record(time.monotonic_ns() - began)
+    return replace(origin, addresses=addresses, resolve_error=error)
+
+
+def addresses_of(host: str, port: int) -> tuple[tuple[str, ...], str]:
+    """The addresses of `host` in the order of the system's resolver, or none and the reason. Blocks."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in _UNKNOWN:
+            return (), f'the name "{host}" does not exist'
+        return (), f'the name "{host}" could not be resolved: {(error.strerror or str(error)).lower()}'
+    except UnicodeError:
+        return (), f'the name "{host}" does not exist'
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found)), ""
+
+
+_UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

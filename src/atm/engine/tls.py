@@ -1,0 +1,57 @@
+"""TLS settings of a plan as an `ssl.SSLContext`, for the asyncio engine and for token servers."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+
+from atm.errors import EngineError, Problem
+from atm.plan.load_plan import Tls
+
+
+def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:
+    """A client context: the system's roots, the plan's own CA beside them, its certificate, or no checks at all.
+
+    Raises EngineError when a certificate or key cannot be read.
+    """
+    context = ssl.create_default_context()
+    if tls.ca_pem:
+        try:
+            context.load_verify_locations(cadata=tls.ca_pem)
+        except (ssl.SSLError, ValueError) as error:
+            raise EngineError(
+                Problem(
+                    what=f"the CA of the spec is no PEM certificate: {error}",
+                    code="bad_ca",
+                    path="tls.ca",
+                    hint="It begins with -----BEGIN CERTIFICATE-----",
+                )
+            ) from error
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.certificate_pem:
+        _load_certificate(context, tls.certificate_pem, secrets[tls.key_slot] if tls.key_slot else "")
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, certificate_pem: str, key_pem: str) -> None:
+    # OpenSSL's wrapper reads certificates from files only; this one is the owner's alone and gone at once.
+    descriptor, path = tempfile.mkstemp(suffix=".pem")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{certificate_pem}\n{key_pem}")
+        context.load_cert_chain(path)
+    except (ssl.SSLError, ValueError) as error:
+        raise EngineError(
+            Problem(
+                what=f"the client certificate or its key cannot be used: {error}",
+                code="bad_client_certificate",
+                path="tls.cert",
+                hint="Both are PEM text, and the key belongs to the certificate and has no passphrase",
+            )
+        ) from error
+    finally:
+        os.unlink(path)

@@ -1,0 +1,82 @@
+"""The library's front door: run a spec from Python, without a terminal.
+
+result = atm.run_sync({"name": "shop", "url": "http://127.0.0.1:8080/", "requests_per_second": 50, "duration": "10s"})
+print(result.verdict.passed, result.metrics.latency_p99_ms)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atm.engine.base import Control
+    from atm.metrics.interval import Interval
+    from atm.models.run import RunResult
+    from atm.models.spec import TestSpec
+    from atm.plan.compile import CompiledTest
+
+
+def new_seed() -> int:
+    """A seed for a spec without one: 32 bits, short enough to be typed again."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def compile_spec(
+    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str], environment: Mapping[str, str] | None = None
+) -> CompiledTest:
+    """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (a GET of it).
+
+    `environment` is what `{{env:NAME}}` reads, by default that of the process. Raises SpecError with every problem of
+    the spec, and OSError when a file cannot be read.
+    """
+    from atm.plan.compile import compile_plan
+    from atm.plan.document import SpecDocument
+    from atm.plan.reading import read_spec_text
+
+    source: SpecDocument | TestSpec | Mapping[str, Any]
+    if isinstance(spec, str) and spec.startswith(("http://", "https://")):
+        source = {"name": spec, "url": spec}
+    elif isinstance(spec, str | os.PathLike):
+        source = read_spec_text(Path(spec).read_bytes(), os.fspath(spec))
+    else:
+        source = spec
+    return compile_plan(
+        source,
+        os.environ if environment is None else environment,
+        default_seed=new_seed(),
+        read_file=lambda name: Path(name).read_bytes(),
+    )
+
+
+async def run(
+    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str],
+    *,
+    on_interval: Callable[[Interval], None] | None = None,
+    control: Control | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Run a load test and return its result.
+
+    `spec` is an object, a `TestSpec`, the path of a YAML or JSON file, or a URL. `on_interval` is called after every
+    second with what happened in it. `control` stops or cancels the run from anywhere. When the awaiting task is
+    cancelled, the run is. Raises SpecError with every problem of the spec, CapabilityError, CredentialError and
+    UnreachableError before anything is sent; failed requests and missed thresholds are part of the result.
+    """
+    from atm.engine.executor import Execution
+
+    return await Execution(compile_spec(spec, environment), control=control).run(on_interval)
+
+
+def run_sync(
+    spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str],
+    *,
+    on_interval: Callable[[Interval], None] | None = None,
+    control: Control | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> RunResult:
+    """`run` for programs without an event loop."""
+    return asyncio.run(run(spec, on_interval=on_interval, control=control, environment=environment))

@@ -1,0 +1,212 @@
+"""Adds up the seconds of a run: totals, timeline, failures, samples, and what the generator itself did.
+
+Memory follows the number of endpoints and the buckets in use, never the number of requests; `timeline.py` and `kept.py`
+say what bounds the rest. Warm-up and measured load are told apart throughout.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from atm.metrics.histogram import Histogram
+from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
+from atm.metrics.kept import FailureLog, SampleShelf
+from atm.metrics.snapshot import Snapshot, take_snapshot
+from atm.metrics.timeline import Point, Timeline
+from atm.models.outcome import FULL_RESPONSES, Outcome
+
+SPARKLINE_SECONDS = 60
+BUSY_THREAD_SHARE = 0.85
+"""Above this share of its core, a thread of the engine is taken for a possible limit."""
+SHORTEST_JUDGED_NS = 100_000_000
+"""CPU shares of shorter intervals, at the end of a run, say nothing: the clock of CPU time is too coarse for them."""
+_SHARE_STEPS = 1000
+
+
+@dataclass(slots=True)
+class GeneratorTotals:
+    """What the load generator did over the measured load; its connections and its memory over the whole run."""
+
+    schedule_lag: Histogram = field(default_factory=Histogram)
+    stalls: int = 0
+    stalled_ns: int = 0
+    longest_stall_ns: int = 0
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    """Of the measured load, draining included."""
+    steal_seconds: float = 0.0
+    """Seconds times the share of the machine that was stolen in them."""
+    intervals: int = 0
+    """Intervals in which measured load was sent, of `SHORTEST_JUDGED_NS` at least."""
+    busy_intervals: int = 0
+    """Of these, the ones whose busiest thread was above `BUSY_THREAD_SHARE`."""
+    busy_seconds: float = 0.0
+    """Length of these."""
+    busiest_highest: float = 0.0
+    busiest_shares: dict[int, int] = field(default_factory=dict)
+    """`intervals` by the share of their busiest thread, in thousandths."""
+    offered: float = 0.0
+    """Arrivals that the plan asked for, over the whole run."""
+    offered_while_free: float = 0.0
+    """Arrivals that the plan asked for while measured load was sent, in seconds in which no user was ever missing."""
+    saturated_seconds: float = 0.0
+    """Length of the other seconds: those in which a user was missing at some moment."""
+    users: int = 0
+    """The most virtual users, or the limit in flight (open model); 0 = unlimited or unknown."""
+    max_in_flight: int = 0
+    memory_peak_bytes: int = 0
+    connections_lost: int = 0
+    connect: Histogram = field(default_factory=Histogram)
+    tls: Histogram = field(default_factory=Histogram)
+    dns: Histogram = field(default_factory=Histogram)
+
+    def add(self, interval: Interval, *, sending: bool) -> None:
+        """Add one second; `sending` says that measured requests were to be sent in it."""
+        generator = interval.generator
+        self.offered += interval.offered
+        self.users = max(self.users, generator.users)
+        self.max_in_flight = max(self.max_in_flight, generator.in_flight)
+        self.memory_peak_bytes = max(self.memory_peak_bytes, generator.memory_bytes)
+        self.connections_lost += generator.connections_lost
+        for name in ("connect", "tls", "dns"):
+            getattr(self, name).merge(getattr(generator, name))
+        if interval.phase != "warm_up":
+            self._add_measured(generator, interval.duration_ns / 1e9)
+        if sending:
+            self._add_sending(interval)
+
+    def _add_measured(self, generator: GeneratorInterval, seconds: float) -> None:
+        self.schedule_lag.merge(generator.schedule_lag)
+        self.stalls += generator.stalls
+        self.stalled_ns += generator.stalled_ns
+        self.longest_stall_ns = max(self.longest_stall_ns, generator.longest_stall_ns)
+        self.cpu_seconds += generator.cpu_seconds
+        self.seconds += seconds
+        self.steal_seconds += generator.steal_share * seconds
+
+    def _add_sending(self, interval: Interval) -> None:
+        if interval.duration_ns >= SHORTEST_JUDGED_NS:
+            self._add_busiest_thread(interval.generator.busiest_thread_share, interval.duration_ns / 1e9)
+        if interval.generator.saturated:
+            self.saturated_seconds += interval.duration_ns / 1e9
+        else:
+            self.offered_while_free += interval.offered
+
+    def _add_busiest_thread(self, share: float, seconds: float) -> None:
+        step = round(min(max(share, 0.0), 1.0) * _SHARE_STEPS)
+        self.intervals += 1
+        self.busiest_highest = max(self.busiest_highest, share)
+        self.busiest_shares[step] = self.busiest_shares.get(step, 0) + 1
+        if share > BUSY_THREAD_SHARE:
+            self.busy_intervals += 1
+            self.busy_seconds += seconds
+
+    @property
+    def busiest_thread_share(self) -> float:
+        """The median over `intervals`, to a thousandth; 0 without any."""
+        seen = 0
+        for step in sorted(self.busiest_shares):
+            seen += self.busiest_shares[step]
+            if 2 * seen >= self.intervals:
+                return step / _SHARE_STEPS
+        return 0.0
+
+    @property
+    def cpu_share(self) -> float:
+        """CPU seconds per second of the measured load, of one core."""
+        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def steal_share(self) -> float:
+        """The share of the machine that was stolen, over the measured load."""
+        return self.steal_seconds / self.seconds if self.seconds else 0.0
+
+
+class Collector:
+    """Takes the intervals of one run in order, from whichever engine, and knows its figures at any moment."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        warm_up_ns: int = 0,
+        first_per_endpoint: int = 2,
+        failures_per_kind: int = 3,
+        slowest: int = 10,
+    ) -> None:
+        self.endpoints = tuple(endpoints)
+        """Names, in the order of the plan."""
+        self.warm_up_ns = warm_up_ns
+        """Length of the warm-up that was planned."""
+        self.measured = [EndpointInterval(endpoint=index) for index in range(len(self.endpoints))]
+        """The measured load of each endpoint so far."""
+        self.total = EndpointInterval(endpoint=-1)
+        """The measured load of all endpoints together."""
+        self.warm_up = EndpointInterval(endpoint=-1, warm_up=True)
+        """The warm-up of all endpoints together."""
+        self.generator = GeneratorTotals()
+        self.timeline = Timeline()
+        self.failures = FailureLog()
+        """Of the measured load."""
+        self.warm_up_failures = FailureLog()
+        self.samples = SampleShelf(first_per_endpoint, failures_per_kind, slowest)
+        self.window_ns = 0
+        """The measured window so far: complete and partial seconds after warm-up that did not end in the drain."""
+        self.end_ns = 0
+        """End of the last interval, since the start of the run."""
+        self.last: Interval | None = None
+        self._recent: deque[Point] = deque(maxlen=SPARKLINE_SECONDS)
+
+    def add(self, interval: Interval) -> None:
+        """Add one second. Raises ValueError when it is not later than the one before, or names an unknown endpoint."""
+        if self.last is not None and interval.second <= self.last.second:
+            raise ValueError(f"second {interval.second} after second {self.last.second}: intervals come in order")
+        measured_started = 0
+        for part in interval.endpoints:
+            if not 0 <= part.endpoint < len(self.measured):
+                raise ValueError(f"endpoint {part.endpoint} of {len(self.measured)} in second {interval.second}")
+            if part.warm_up:
+                self.warm_up.merge(part)
+            else:
+                measured_started += part.started
+                self.measured[part.endpoint].merge(part)
+                self.total.merge(part)
+        for group in interval.failures:
+            (self.warm_up_failures if group.warm_up else self.failures).add(group)
+        self.samples.add_all(interval.samples)
+        sending = interval.phase not in ("warm_up", "drain") or measured_started > 0
+        self.generator.add(interval, sending=sending)
+        self._recent.append(self.timeline.add(interval))
+        self._advance(interval)
+
+    def _advance(self, interval: Interval) -> None:
+        start_ns = interval.second * 1_000_000_000
+        self.end_ns = start_ns + interval.duration_ns
+        if interval.phase not in ("warm_up", "drain"):
+            self.window_ns += max(self.end_ns - max(start_ns, self.warm_up_ns), 0)
+        # Its samples and histograms have been added already; what is asked of the last second later is small.
+        self.last = Interval(
+            second=interval.second,
+            phase=interval.phase,
+            duration_ns=interval.duration_ns,
+            offered=interval.offered,
+            endpoints=interval.endpoints,
+            generator=interval.generator,
+        )
+
+    @property
+    def answered(self) -> int:
+        """How many requests of the whole run, warm-up included, got an answer, be it one that cannot be read."""
+        kinds = (*FULL_RESPONSES, Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)
+        return sum(part.outcomes.get(kind, 0) for part in (self.total, self.warm_up) for kind in kinds)
+
+    @property
+    def completed(self) -> int:
+        """How many requests of the whole run, warm-up included, ended by themselves."""
+        return self.total.completed + self.warm_up.completed
+
+    def snapshot(self) -> Snapshot:
+        """The live view's figures, after the last interval that was added."""
+        return take_snapshot(self, tuple(self._recent))

@@ -1,0 +1,120 @@
+"""What the measurement verdict judges: the figures of the generator, taken from a collector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atm.metrics.collector import Collector
+from atm.models.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of a run's generator beside its intervals."""
+
+    engine: str = ""
+    """`native` or `asyncio`."""
+    cores: int = 1
+    """Cores that the engine may use."""
+    poisson: bool = False
+    """Arrivals are drawn, so that their number differs from the rate's integral by chance."""
+    worker_lost: str = ""
+    """The message of a load thread or a machine that died; empty when none did."""
+    other_run: str = ""
+    """The name or id of another run on this host at the same time; empty when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the rows judge: figures of the measured load. Times in ns."""
+
+    circumstances: Circumstances
+    window_ns: int
+    started: int = 0
+    missed: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    queued_at_end: int = 0
+    waited: int = 0
+    unfinished: int = 0
+    generator_errors: int = 0
+    generator_error: str = ""
+    """The most frequent message of a generator error."""
+    offered: float = 0.0
+    """Arrivals that the plan asked for; 0 in the closed model."""
+    offered_while_free: float = 0.0
+    """Of these, in seconds in which no user was missing."""
+    unaccounted: float = 0.0
+    """Arrivals that the plan asked for and that the engine neither started nor counted as missed."""
+    saturated_seconds: float = 0.0
+    lag_p99_ns: float | None = None
+    service_p50_ns: float | None = None
+    service_mean_ns: float | None = None
+    stalled_ns: int = 0
+    longest_stall_ns: int = 0
+    intervals: int = 0
+    busy_intervals: int = 0
+    busy_seconds: float = 0.0
+    busiest_share: float = 0.0
+    """The highest CPU share of the busiest thread in any interval, 0..1 of one core."""
+    steal_share: float = 0.0
+    users: int = 0
+    """The limit of requests in flight; 0 when it is not known."""
+
+    @property
+    def due(self) -> int:
+        return self.started + self.missed
+
+    @property
+    def achieved_rate(self) -> float:
+        """Started per second of the window."""
+        return self.started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
+
+    @property
+    def offered_rate(self) -> float:
+        """Asked for per second of the window."""
+        return self.offered * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
+
+
+def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstances) -> Evidence:
+    """The evidence after the intervals that `collector` has seen; `window_ns` without barriers."""
+    total, warm_up, generator = collector.total, collector.warm_up, collector.generator
+    # Fractions of an arrival at the end of a profile are nobody's fault, hence the one.
+    unaccounted = 0.0 if circumstances.poisson else generator.offered - total.due - warm_up.due - 1
+    messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
+    return Evidence(
+        circumstances=circumstances,
+        window_ns=window_ns,
+        started=total.started,
+        missed=total.missed,
+        dropped=total.dropped,
+        skipped=total.skipped,
+        queued_at_end=total.queued_at_end,
+        waited=total.waited,
+        unfinished=total.outcomes.get(Outcome.UNFINISHED, 0),
+        generator_errors=total.outcomes.get(Outcome.GENERATOR_ERROR, 0),
+        generator_error=messages[0].message if messages else "",
+        offered=measured_offered(collector),
+        offered_while_free=generator.offered_while_free,
+        unaccounted=max(unaccounted, 0.0),
+        saturated_seconds=generator.saturated_seconds,
+        lag_p99_ns=generator.schedule_lag.percentile(99),
+        service_p50_ns=total.service.percentile(50),
+        service_mean_ns=total.service.mean,
+        stalled_ns=generator.stalled_ns,
+        longest_stall_ns=generator.longest_stall_ns,
+        intervals=generator.intervals,
+        busy_intervals=generator.busy_intervals,
+        busy_seconds=generator.busy_seconds,
+        busiest_share=generator.busiest_highest,
+        steal_share=generator.steal_share,
+        users=generator.users,
+    )
+
+
+def measured_offered(collector: Collector) -> float:
+    """Arrivals that the plan asked for in the measured load; 0 in the closed model.
+
+    Intervals do not say which of them belong to warm-up, but all of warm-up's arrivals are accounted for.
+    """
+    return max(collector.generator.offered - collector.warm_up.due, 0.0) if collector.generator.offered else 0.0

@@ -1,0 +1,328 @@
+"""From what a collector has added up to the result of the run: figures, verdict, exit code. Pure."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
+from atm.metrics.histogram import Histogram
+from atm.metrics.interval import EndpointInterval, Sample
+from atm.metrics.kept import Failures
+from atm.metrics.timeline import Point, milliseconds
+from atm.metrics.verdict import judge
+from atm.models.exit_code import ExitCode, first_of
+from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason
+from atm.models.run import (
+    FailureSummary,
+    GeneratorSummary,
+    Measurement,
+    Metrics,
+    NamedEndpointMetrics,
+    RunInfo,
+    RunResult,
+    SampledExchange,
+    ThresholdResult,
+    TimelinePoint,
+    Verdict,
+)
+
+_PERCENTS = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
+_EXAMPLE_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """When things happened, as the engine reports it: ns since the start of the run (the first intended start)."""
+
+    window_start_ns: int
+    """The first measured intended start (the end of warm-up)."""
+    window_end_ns: int
+    """The end of sending; barrier time is not taken out of it."""
+    last_finish_ns: int
+    """When the last request finished, or the moment of cancel."""
+    barrier_ns: int = 0
+    """Time spent at the barriers of sequential selection."""
+
+    @property
+    def window_ns(self) -> int:
+        """The length of the window: 0 for a run that ended in its warm-up."""
+        return max(self.window_end_ns - self.window_start_ns - self.barrier_ns, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDescription:
+    """How an endpoint is named in results."""
+
+    name: str
+    method: str
+    url: str
+    """As written in the spec, templates and all, secrets masked."""
+
+
+def summarize(
+    collector: Collector,
+    times: RunTimes,
+    run: RunInfo,
+    endpoints: Sequence[EndpointDescription],
+    thresholds: Sequence[ThresholdResult],
+    *,
+    circumstances: Circumstances,
+    environment: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    strict: bool = False,
+    no_fail: bool = False,
+) -> RunResult:
+    """The result of a run that has ended. `spec` is the spec as it ran, secrets masked."""
+    measurement, reasons = judge(evidence_of(collector, times.window_ns, circumstances))
+    passed = all(result.passed for result in thresholds) if run.status is RunStatus.COMPLETED else None
+    code = exit_code(
+        run,
+        passed=passed,
+        measurement=measurement,
+        unreachable=collector.completed > 0 and collector.answered == 0,
+        strict=strict,
+        no_fail=no_fail,
+    )
+    total = collector.total
+    return RunResult(
+        run=run,
+        verdict=Verdict(passed=passed, measurement=measurement, reasons=reasons, exit_code=code),
+        thresholds=list(thresholds),
+        metrics=_metrics(collector, times, is_open=run.model == "open"),
+        endpoint_metrics=_endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
+        failures=_failures(collector),
+        generator=generator_summary(collector, circumstances.cores),
+        environment=dict(environment),
+        spec=dict(spec),
+        timeline=[timeline_point(point) for point in collector.timeline.points()],
+        samples=[_exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
+        histograms={
+            "response": _encoded(total.response()),
+            "response_ok": _encoded(total.response_ok),
+            "service": _encoded(total.service),
+            "first_byte": _encoded(total.first_byte),
+        },
+    )
+
+
+def exit_code(
+    run: RunInfo,
+    *,
+    passed: bool | None,
+    measurement: Measurement,
+    unreachable: bool,
+    strict: bool = False,
+    no_fail: bool = False,
+) -> ExitCode:
+    """With which code a command that shows this run ends.
+
+    `strict` takes a suspect measurement for an invalid one. `no_fail` reports judgements (3, 4, 99) without failing; a
+    run that was interrupted or that broke keeps its code.
+    """
+    codes = [ExitCode.PASSED]
+    if run.stop_reason in (StopReason.STOPPED, StopReason.CANCELLED) or run.status is RunStatus.CANCELLED:
+        codes.append(ExitCode.INTERRUPTED)
+    if run.status is RunStatus.FAILED:
+        codes.append(ExitCode.UNEXPECTED_ERROR)
+    if not no_fail:
+        if unreachable:
+            codes.append(ExitCode.UNREACHABLE)
+        if measurement is Measurement.INVALID or (strict and measurement is Measurement.SUSPECT):
+            codes.append(ExitCode.MEASUREMENT_INVALID)
+        if passed is False:
+            codes.append(ExitCode.THRESHOLDS_FAILED)
+    return first_of(codes)
+
+
+def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
+    """What the generator used; `cores` are those that it could use."""
+    generator = collector.generator
+    lag50, lag99 = generator.schedule_lag.percentiles((50, 99))
+    return GeneratorSummary(
+        schedule_lag_p50_ms=milliseconds(lag50),
+        schedule_lag_p99_ms=milliseconds(lag99),
+        schedule_lag_max_ms=milliseconds(generator.schedule_lag.maximum),
+        stalls=generator.stalls,
+        stalled_seconds=generator.stalled_ns / 1e9,
+        longest_stall_ms=generator.longest_stall_ns / 1e6,
+        cpu_seconds=generator.cpu_seconds,
+        cpu_share=generator.cpu_share,
+        cores=cores,
+        busiest_thread_share=generator.busiest_thread_share,
+        steal_share=generator.steal_share,
+        memory_peak_bytes=generator.memory_peak_bytes,
+        connections_opened=generator.connect.total,
+        connections_lost=generator.connections_lost,
+        connect_mean_ms=milliseconds(generator.connect.mean),
+        tls_mean_ms=milliseconds(generator.tls.mean),
+        dns_mean_ms=milliseconds(generator.dns.mean),
+        max_in_flight=generator.max_in_flight,
+    )
+
+
+def timeline_point(point: Point) -> TimelinePoint:
+    """A point of the timeline as results carry it."""
+    seconds = point.seconds
+    return TimelinePoint(
+        second=point.second,
+        phase=point.phase,
+        warm_up=point.warm_up,
+        duration_seconds=seconds,
+        offered_rate=point.offered / seconds if seconds else 0.0,
+        started=point.started,
+        completed=point.completed,
+        failed=point.failed,
+        latency_p50_ms=milliseconds(point.p50_ns),
+        latency_p95_ms=milliseconds(point.p95_ns),
+        latency_p99_ms=milliseconds(point.p99_ns),
+        latency_max_ms=milliseconds(point.maximum_ns),
+        in_flight=point.in_flight,
+        schedule_lag_p99_ms=milliseconds(point.lag_p99_ns),
+        cpu_share=point.cpu_seconds / seconds if seconds else 0.0,
+        errors=dict(point.errors),
+    )
+
+
+def _metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Metrics:
+    seconds = times.window_ns / 1e9
+    offered = measured_offered(collector) / seconds if is_open and seconds else None
+    return Metrics(
+        **_figures(collector.total, seconds, offered),
+        duration_seconds=seconds,
+        drain_seconds=max(times.last_finish_ns - times.window_end_ns, 0) / 1e9,
+        barrier_seconds=times.barrier_ns / 1e9,
+        warm_up_seconds=min(times.window_start_ns, max(times.window_end_ns, times.last_finish_ns)) / 1e9,
+        warm_up_requests=collector.warm_up.started,
+    )
+
+
+def _endpoint_metrics(
+    collector: Collector, times: RunTimes, endpoints: Sequence[EndpointDescription], *, is_open: bool
+) -> list[NamedEndpointMetrics]:
+    seconds = times.window_ns / 1e9
+    return [
+        NamedEndpointMetrics(
+            **_figures(totals, seconds, totals.due / seconds if is_open and seconds else None),
+            name=endpoint.name,
+            method=endpoint.method,
+            url=endpoint.url,
+        )
+        for endpoint, totals in zip(endpoints, collector.measured, strict=True)
+    ]
+
+
+def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | None) -> dict[str, Any]:
+    """The fields that an endpoint and the whole run have in common; `seconds` is the window."""
+    ok, failed, completed = totals.ok, totals.failed, totals.completed
+    left_out = totals.outcomes.get(Outcome.UNFINISHED, 0)
+    inside = completed - totals.drained_ok - totals.drained_failed
+    wait50, wait99 = totals.waits.percentiles((50, 99))
+    return {
+        "total_requests": totals.started,
+        "successful_requests": ok,
+        "failed_requests": failed,
+        "generator_errors": totals.outcomes.get(Outcome.GENERATOR_ERROR, 0),
+        "unfinished": left_out,
+        "due": totals.due,
+        "missed": totals.missed,
+        "dropped": totals.dropped,
+        "skipped": totals.skipped,
+        "queued_at_end": totals.queued_at_end,
+        "arrivals_waited": totals.waited,
+        **_times("latency", totals.response()),
+        **_times("service", totals.service),
+        **_times("first_byte", totals.first_byte),
+        **_times("ok_latency", totals.response_ok),
+        **_times("adjusted_latency", totals.response_ok, beyond=failed + left_out + totals.missed),
+        "wait_p50_ms": milliseconds(wait50),
+        "wait_p99_ms": milliseconds(wait99),
+        "wait_max_ms": milliseconds(totals.waits.maximum),
+        "requests_per_second": inside / seconds if seconds else 0.0,
+        "throughput": (ok - totals.drained_ok) / seconds if seconds else 0.0,
+        "offered_rate": offered_rate,
+        "achieved_rate": totals.started / seconds if seconds else 0.0,
+        "error_rate": failed / completed if completed else 0.0,
+        "errors_by_type": {kind: count for kind, count in totals.outcomes.items() if kind in FAILED},
+        "status_code_counts": dict(sorted(totals.statuses.items())),
+        "total_bytes_received": totals.bytes_received,
+        "total_bytes_sent": totals.bytes_sent,
+        "redirect_hops": totals.redirect_hops,
+        "redialled": totals.redialled,
+        "clamped": totals.clamped,
+    }
+
+
+def _times(name: str, histogram: Histogram, beyond: int = 0) -> dict[str, float | None]:
+    """Minimum, maximum, mean and percentiles in ms, `beyond` further samples lying at +∞."""
+    percentiles = histogram.percentiles(tuple(_PERCENTS.values()), beyond)
+    figures = {
+        "min": math.inf if beyond and not histogram else histogram.minimum,
+        "max": math.inf if beyond else histogram.maximum,
+        "mean": math.inf if beyond else histogram.mean,
+        **dict(zip(_PERCENTS, percentiles, strict=True)),
+    }
+    return {f"{name}_{figure}_ms": milliseconds(value) for figure, value in figures.items()}
+
+
+def _failures(collector: Collector) -> list[FailureSummary]:
+    samples: dict[tuple[int, Outcome, str], Sample] = {}
+    for sample in collector.samples.samples():
+        if not sample.warm_up:
+            samples.setdefault((sample.endpoint, sample.outcome, sample.message), sample)
+    return [
+        _failure(
+            group, collector.endpoints[group.endpoint], samples.get((group.endpoint, group.outcome, group.message))
+        )
+        for group in collector.failures.groups()
+        if group.outcome in FAILED
+    ]
+
+
+def _failure(group: Failures, endpoint: str, sample: Sample | None) -> FailureSummary:
+    body = sample.response.body if sample and sample.response else ""
+    return FailureSummary(
+        outcome=group.outcome,
+        endpoint=endpoint,
+        message=group.message,
+        count=group.count,
+        first_seconds=group.first_ns / 1e9,
+        last_seconds=group.last_ns / 1e9,
+        sample=sample.request_number if sample else None,
+        example=" ".join(body[: 4 * _EXAMPLE_CHARACTERS].split())[:_EXAMPLE_CHARACTERS],
+    )
+
+
+def _exchange(sample: Sample, endpoints: Sequence[str]) -> SampledExchange:
+    response = sample.response
+    first_byte = None if sample.first_byte_ns is None else (sample.first_byte_ns - sample.actual_ns) / 1e6
+    return SampledExchange(
+        request_number=sample.request_number,
+        endpoint=endpoints[sample.endpoint],
+        warm_up=sample.warm_up,
+        reason=sample.reason,
+        outcome=sample.outcome,
+        message=sample.message,
+        at_seconds=sample.intended_ns / 1e9,
+        response_ms=(sample.finish_ns - sample.intended_ns) / 1e6,
+        service_ms=(sample.finish_ns - sample.actual_ns) / 1e6,
+        first_byte_ms=first_byte,
+        status=sample.status,
+        url=sample.url,
+        request_head=sample.request.head,
+        request_headers=list(sample.request.headers),
+        request_body=sample.request.body,
+        request_body_bytes=sample.request.body_bytes,
+        response_head=response.head if response else None,
+        response_headers=list(response.headers) if response else [],
+        response_body=response.body if response else "",
+        response_body_bytes=response.body_bytes if response else 0,
+    )
+
+
+def _encoded(histogram: Histogram) -> str:
+    return base64.b64encode(histogram.encode()).decode()

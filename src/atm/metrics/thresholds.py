@@ -1,0 +1,307 @@
+"""Judging thresholds: over the whole run, over windows of complete measured seconds, as reasons to end a run.
+
+Rules that the words of a threshold leave open, all of them decided here:
+
+- Bounds are inclusive. A time and a limit in the same bucket of the histogram (0.1 % wide) are equal, and equal holds.
+- A threshold over zero samples has failed with `no data`; the samples of rates and of `error_rate` are the completed
+  requests, those of times what was recorded, for the adjusted latency those at +∞ too.
+- A window is `window_seconds` complete seconds in a row that lie within the measured window: not warm-up, nor the
+  second in which it ends halfway, not draining, not the last, shorter one. One violating window fails the threshold.
+- Windows with fewer than `min_samples` samples are skipped, and with none left there is `no data`. Rates are judged in
+  every window, and may abort without `min_samples`: a rate is low because there are few samples, and a target that
+  answers nothing at all is what a lower bound is there to find.
+- A threshold that ended the run has failed, also where what drained afterwards would have saved it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atm.metrics.collector import Collector
+from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, lowest_of
+from atm.metrics.interval import EndpointInterval, Interval
+from atm.metrics.windows import RollingWindow
+from atm.models import figures
+from atm.models.outcome import Outcome
+from atm.models.threshold import Threshold
+
+if TYPE_CHECKING:
+    from atm.models.run import ThresholdResult
+
+TIMES = ("latency", "ok_latency", "adjusted_latency", "service", "first_byte")
+RATES = ("rps", "throughput")
+NO_DATA = "no data"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a threshold judges, over some stretch of time."""
+
+    actual: float | None
+    """In the base unit of its metric; None without samples."""
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What the metrics are computed from, over some stretch of time: of one endpoint or of all."""
+
+    times: Histogram
+    beyond: int
+    """Samples at +∞: what failed, is unfinished or was missed, for the adjusted latency; else 0."""
+    ok: int
+    failed: int
+    ok_inside: int
+    """Of `ok`, what finished inside the window."""
+    failed_inside: int
+    seconds: float
+    """The part of the window that this covers."""
+
+
+def amounts_of(metric: str, part: EndpointInterval, seconds: float) -> Amounts:
+    """What `metric` needs of a stretch of `seconds` in which `part` was counted."""
+    times = Histogram()
+    beyond = 0
+    if metric == "latency":
+        times = part.response()
+    elif metric == "ok_latency":
+        times = part.response_ok
+    elif metric == "adjusted_latency":
+        times = part.response_ok
+        beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed
+    elif metric == "service":
+        times = part.service
+    elif metric == "first_byte":
+        times = part.first_byte
+    return Amounts(
+        times, beyond, part.ok, part.failed, part.ok - part.drained_ok, part.failed - part.drained_failed, seconds
+    )
+
+
+def measure(threshold: Threshold, amounts: Amounts) -> Measured:
+    """The figure that `threshold` judges. Raises ValueError for a metric or statistic that is not known."""
+    completed = amounts.ok + amounts.failed
+    if threshold.metric == "error_rate":
+        return Measured(amounts.failed / completed if completed else None, completed)
+    if threshold.metric in RATES:
+        inside = amounts.ok_inside + (amounts.failed_inside if threshold.metric == "rps" else 0)
+        return Measured(inside / amounts.seconds if amounts.seconds > 0 else None, completed)
+    if threshold.metric in TIMES:
+        return Measured(_time(threshold, amounts), amounts.times.total + amounts.beyond)
+    raise ValueError(f"unknown metric {threshold.metric!r}")
+
+
+def _time(threshold: Threshold, amounts: Amounts) -> float | None:
+    times, beyond = amounts.times, amounts.beyond
+    if threshold.percent is not None:
+        return _at_limit(times.percentile(threshold.percent, beyond), threshold.limit)
+    if threshold.statistic == "min":
+        lowest = math.inf if beyond and not times else times.minimum
+        return _at_limit(lowest, threshold.limit)
+    if threshold.statistic == "max":
+        return _at_limit(math.inf if beyond else times.maximum, threshold.limit)
+    if threshold.statistic == "mean":
+        return math.inf if beyond else times.mean
+    raise ValueError(f"unknown statistic {threshold.statistic!r}")
+
+
+def _at_limit(value: float | None, limit: float) -> float | None:
+    """`limit` itself where `value` is in the bucket of it, and cannot be told from it."""
+    if value is None or math.isinf(value) or not 0 <= limit <= HIGHEST_NS:
+        return value
+    index = index_of(int(limit))
+    return limit if lowest_of(index) <= value <= highest_of(index) else value
+
+
+def holds(threshold: Threshold, actual: float) -> bool:
+    """Whether `actual` keeps to the limit; the limit itself always does."""
+    # 7 of 1,000 and 0.7 % are the same number to people, and differ in the last bit.
+    if math.isclose(actual, threshold.limit, rel_tol=1e-9):
+        return True
+    return actual < threshold.limit if threshold.comparison in ("<", "<=") else actual > threshold.limit
+
+
+class ThresholdJudge:
+    """Follows one run: sees each second, and says at any moment how every threshold stands."""
+
+    def __init__(self, thresholds: Sequence[Threshold], endpoints: Sequence[str], warm_up_ns: int = 0) -> None:
+        self.thresholds = tuple(thresholds)
+        self._endpoints = tuple(endpoints)
+        self._warm_up_ns = warm_up_ns
+        self._aborted: dict[int, tuple[float, float]] = {}
+        """Which thresholds were a reason to end the run: the figure then, and when (seconds since the start)."""
+        self._windows = {
+            index: _WindowJudge(threshold, threshold.window_seconds)
+            for index, threshold in enumerate(self.thresholds)
+            if threshold.window_seconds is not None
+        }
+
+    def add(self, interval: Interval) -> None:
+        """Look at one second; intervals come in order."""
+        if not self._windows or not self._is_complete(interval):
+            return
+        for window in self._windows.values():
+            window.add(interval)
+
+    def _is_complete(self, interval: Interval) -> bool:
+        return (
+            interval.phase not in ("warm_up", "drain")
+            and interval.second * 1_000_000_000 >= self._warm_up_ns
+            and interval.duration_ns >= 1_000_000_000
+        )
+
+    def to_abort(self, collector: Collector) -> Threshold | None:
+        """The first aborting threshold that is a reason to end the run now; None while there is none.
+
+        To be asked after each second that both this and `collector` have seen. What it answers is remembered: that
+        threshold has failed.
+        """
+        elapsed = (collector.end_ns - self._warm_up_ns) / 1e9
+        for index, threshold in enumerate(self.thresholds):
+            if threshold.abort and elapsed >= threshold.abort_after_seconds:
+                actual = self._violation(index, threshold, collector)
+                if actual is not None:
+                    self._aborted.setdefault(index, (actual, collector.end_ns / 1e9))
+                    return threshold
+        return None
+
+    def _violation(self, index: int, threshold: Threshold, collector: Collector) -> float | None:
+        """The figure with which an aborting threshold has failed, with samples enough; None while it has not."""
+        if index in self._windows:
+            return self._windows[index].worst if self._windows[index].failed_windows else None
+        found = measure(threshold, self._amounts(threshold, collector, collector.window_ns))
+        enough = threshold.metric in RATES or found.samples >= threshold.min_samples
+        violated = found.actual is not None and not holds(threshold, found.actual)
+        return found.actual if enough and violated else None
+
+    def results(self, collector: Collector, window_ns: int | None = None) -> list[ThresholdResult]:
+        """How every threshold stands, in the order of the plan.
+
+        `window_ns` is the length of the measured window without barriers; None while the run goes on.
+        """
+        length = collector.window_ns if window_ns is None else window_ns
+        return [self._result(index, threshold, collector, length) for index, threshold in enumerate(self.thresholds)]
+
+    def _result(self, index: int, threshold: Threshold, collector: Collector, window_ns: int) -> ThresholdResult:
+        if window := self._windows.get(index):
+            actual, message = window.worst, window.message()
+        else:
+            found = measure(threshold, self._amounts(threshold, collector, window_ns))
+            actual = found.actual if found.samples else None
+            violated = actual is not None and not holds(threshold, actual)
+            message = self._where(threshold, collector) if violated else ""
+        if index in self._aborted:
+            at_abort, seconds = self._aborted[index]
+            if actual is None or holds(threshold, actual):
+                actual = at_abort
+            message = f"ended the run at {figures.clock(seconds)}" + (f"; {message}" if message else "")
+        return self._finished(threshold, actual, message)
+
+    def _amounts(self, threshold: Threshold, collector: Collector, window_ns: int) -> Amounts:
+        part = collector.total if threshold.endpoint is None else collector.measured[threshold.endpoint]
+        return amounts_of(threshold.metric, part, window_ns / 1e9)
+
+    def _finished(self, threshold: Threshold, actual: float | None, message: str) -> ThresholdResult:
+        # Models of results take a while to import, and nobody needs them before the first request.
+        from atm.models.run import ThresholdResult
+
+        scale, unit = (1e-6, "ms") if threshold.metric in TIMES else (1.0, "share")
+        if threshold.metric in RATES:
+            unit = "per_second"
+        return ThresholdResult(
+            expression=threshold.expression,
+            endpoint=None if threshold.endpoint is None else self._endpoints[threshold.endpoint],
+            actual=None if actual is None else actual * scale,
+            limit=threshold.limit * scale,
+            unit=unit,
+            passed=actual is not None and holds(threshold, actual),
+            margin=_margin(threshold, actual),
+            message=NO_DATA if actual is None else message,
+        )
+
+    def _where(self, threshold: Threshold, collector: Collector) -> str:
+        """Which endpoint a failed threshold of the whole run is about; empty where nothing can be said."""
+        if threshold.endpoint is not None or len(self._endpoints) < 2 or threshold.comparison not in ("<", "<="):
+            return ""
+        if threshold.metric == "error_rate":
+            counts = [part.failed for part in collector.measured]
+        elif threshold.metric in TIMES:
+            counts = [_above(threshold, part) for part in collector.measured]
+        else:
+            return ""
+        together = sum(counts)
+        if not together:
+            return ""
+        worst = max(range(len(counts)), key=counts.__getitem__)
+        name, share = self._endpoints[worst], counts[worst] / together
+        if threshold.metric == "error_rate":
+            of = "all" if share == 1 else f"{figures.count(counts[worst])} of"
+            return f"{of} {figures.count(together)} on {name}"
+        return f"{name} has {'all' if share == 1 else figures.share(share)} of the times above it"
+
+
+def _above(threshold: Threshold, part: EndpointInterval) -> int:
+    """How many samples of `part` lie above the limit's bucket."""
+    amounts = amounts_of(threshold.metric, part, 0.0)
+    limit = index_of(min(max(int(threshold.limit), 0), HIGHEST_NS))
+    return sum(count for index, count in amounts.times.counts.items() if index > limit) + amounts.beyond
+
+
+def _margin(threshold: Threshold, actual: float | None) -> float | None:
+    if actual is None or math.isinf(actual) or threshold.limit == 0:
+        return None
+    to_spare = threshold.limit - actual if threshold.comparison in ("<", "<=") else actual - threshold.limit
+    return to_spare / threshold.limit
+
+
+class _WindowJudge:
+    """One threshold over every full window: keeps the worst."""
+
+    def __init__(self, threshold: Threshold, seconds: int) -> None:
+        self._threshold = threshold
+        self._seconds = seconds
+        self._window = RollingWindow(seconds)
+        self.judged_windows = 0
+        self.failed_windows = 0
+        self.worst: float | None = None
+        self._worst_from = 0
+
+    def add(self, interval: Interval) -> None:
+        threshold = self._threshold
+        seconds = interval.duration_ns / 1e9
+        times = Histogram()
+        beyond = ok = failed = 0
+        for part in interval.endpoints:
+            if not part.warm_up and threshold.endpoint in (None, part.endpoint):
+                amounts = amounts_of(threshold.metric, part, seconds)
+                times.merge(amounts.times)
+                beyond += amounts.beyond
+                ok += amounts.ok
+                failed += amounts.failed
+        self._window.add(interval.second, times, (beyond, ok, failed), seconds)
+        if self._window.is_full:
+            self._judge()
+
+    def _judge(self) -> None:
+        window = self._window
+        beyond, ok, failed = window.counts
+        found = measure(self._threshold, Amounts(window.times, beyond, ok, failed, ok, failed, window.seconds))
+        too_few = self._threshold.metric not in RATES and found.samples < self._threshold.min_samples
+        if too_few or found.actual is None:
+            return
+        self.judged_windows += 1
+        self.failed_windows += not holds(self._threshold, found.actual)
+        upper = self._threshold.comparison in ("<", "<=")
+        if self.worst is None or (found.actual > self.worst if upper else found.actual < self.worst):
+            self.worst, self._worst_from = found.actual, window.first_second
+
+    def message(self) -> str:
+        """When it was worst and how often it failed; empty while it holds."""
+        if not self.failed_windows:
+            return ""
+        start, end = figures.clock(self._worst_from), figures.clock(self._worst_from + self._seconds)
+        failed, judged = figures.count(self.failed_windows), figures.count(self.judged_windows)
+        return f"worst from {start} to {end}, failed in {failed} of {judged} windows"

@@ -1,0 +1,300 @@
+"""The measurement's own verdict: was the load generator itself the limit?
+
+One small function for each row of the table in docs/concepts/can-i-trust-this-run.md: it looks at the evidence and
+answers None, or a reason with what was measured, the limit that it broke and what to do. The worst reason decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from atm.metrics.collector import BUSY_THREAD_SHARE
+from atm.metrics.evidence import Evidence
+from atm.models import figures
+from atm.models.run import Measurement, MeasurementReason
+
+LAG_SUSPECT_NS = 1e6
+LAG_SUSPECT_SHARE = 0.1
+LAG_INVALID_NS = 10e6
+RATE_SUSPECT = 0.999
+RATE_INVALID = 0.98
+STALL_SUSPECT_NS = 50_000_000
+STALLED_INVALID_SHARE = 0.01
+GENERATOR_ERRORS_INVALID_SHARE = 0.001
+BUSY_INTERVALS_SHARE = 0.05
+STEAL_SHARE = 0.05
+UNFINISHED_SHARE = 0.01
+MISSED_SHARE = 0.01
+WAITED_SHARE = 0.01
+
+
+def judge(evidence: Evidence) -> tuple[Measurement, list[MeasurementReason]]:
+    """The verdict and its reasons, the invalid ones first, else in the order of the table."""
+    reasons = [reason for row in ROWS if (reason := row(evidence))]
+    reasons.sort(key=lambda reason: reason.severity is not Measurement.INVALID)
+    return (reasons[0].severity if reasons else Measurement.VALID), reasons
+
+
+def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
+    """Requests left later than the plan says although a user was free."""
+    lag = evidence.lag_p99_ns
+    if lag is None:
+        return None
+    service = evidence.service_p50_ns or 0.0
+    suspect, invalid = max(LAG_SUSPECT_NS, LAG_SUSPECT_SHARE * service), max(LAG_INVALID_NS, service)
+    if lag <= suspect:
+        return None
+    severity, limit = (Measurement.INVALID, invalid) if lag > invalid else (Measurement.SUSPECT, suspect)
+    return MeasurementReason(
+        code="schedule_lag",
+        severity=severity,
+        what=f"requests left late: schedule lag p99 {figures.time(lag / 1e6)}, limit {figures.time(limit / 1e6)}",
+        actual=lag / 1e6,
+        limit=limit / 1e6,
+        hint=f"This machine was late, not the server. {_relief(evidence)}",
+    )
+
+
+def rate_missed(evidence: Evidence) -> MeasurementReason | None:
+    """Fewer requests left than were asked for, although users were free: only unsaturated seconds count."""
+    lost = evidence.skipped + evidence.unaccounted
+    offered = max(evidence.offered_while_free, lost)
+    if lost <= 0:
+        return None
+    kept = 1 - lost / offered
+    # Ratios of whole numbers, such as 999 of 1,000, are not to fall below a limit that they equal.
+    if kept >= RATE_SUSPECT or math.isclose(kept, RATE_SUSPECT, rel_tol=1e-12):
+        return None
+    invalid = kept < RATE_INVALID and not math.isclose(kept, RATE_INVALID, rel_tol=1e-12)
+    return MeasurementReason(
+        code="rate_missed",
+        severity=Measurement.INVALID if invalid else Measurement.SUSPECT,
+        what=f"sent {figures.rate(offered - lost)} of {figures.rate(offered)} requests that were due while users "
+        f"were free ({figures.share(kept)})",
+        actual=kept,
+        limit=RATE_INVALID if invalid else RATE_SUSPECT,
+        hint=f"This machine was the limit, not the server. {_relief(evidence)}",
+    )
+
+
+def loop_stall(evidence: Evidence) -> MeasurementReason | None:
+    """The generator's loop did not come back when it had asked to: the machine was paused or busy with other things."""
+    share = evidence.stalled_ns / evidence.window_ns if evidence.window_ns > 0 else 0.0
+    hint = "Something else used this machine, or it was paused: run again with nothing beside it (`atm doctor`)"
+    if share > STALLED_INVALID_SHARE:
+        return MeasurementReason(
+            code="loop_stall",
+            severity=Measurement.INVALID,
+            what=f"the generator stood still for {figures.time(evidence.stalled_ns / 1e6)} together, "
+            f"{figures.share(share)} of the time",
+            actual=share,
+            limit=STALLED_INVALID_SHARE,
+            hint=hint,
+        )
+    if evidence.longest_stall_ns > STALL_SUSPECT_NS:
+        return MeasurementReason(
+            code="loop_stall",
+            severity=Measurement.SUSPECT,
+            what=f"the generator stood still for {figures.time(evidence.longest_stall_ns / 1e6)} at once",
+            actual=evidence.longest_stall_ns / 1e6,
+            limit=STALL_SUSPECT_NS / 1e6,
+            hint=hint,
+        )
+    return None
+
+
+def generator_errors(evidence: Evidence) -> MeasurementReason | None:
+    """Requests that failed on this machine: no ports, no file descriptors."""
+    if not evidence.generator_errors:
+        return None
+    share = evidence.generator_errors / evidence.started if evidence.started else 1.0
+    invalid = share > GENERATOR_ERRORS_INVALID_SHARE
+    count = figures.count(evidence.generator_errors)
+    cause = evidence.generator_error or "an error of this machine"
+    return MeasurementReason(
+        code="generator_errors",
+        severity=Measurement.INVALID if invalid else Measurement.SUSPECT,
+        what=f"{figures.share(share)} of requests never left: {count} × {cause}",
+        actual=share if invalid else float(evidence.generator_errors),
+        limit=GENERATOR_ERRORS_INVALID_SHARE if invalid else 0.0,
+        hint=_machine_hint(cause),
+    )
+
+
+def generator_saturated(evidence: Evidence) -> MeasurementReason | None:
+    """The busiest thread of the engine used up its core in too many seconds."""
+    share = evidence.busy_intervals / evidence.intervals if evidence.intervals else 0.0
+    if not evidence.busy_intervals or share < BUSY_INTERVALS_SHARE:
+        return None
+    sent = f"sent {_sent(evidence)} with " if evidence.offered else ""
+    busy = figures.planned(evidence.busy_seconds)
+    return MeasurementReason(
+        code="generator_saturated",
+        severity=Measurement.SUSPECT,
+        what=f"{sent}CPU at {figures.percent(evidence.busiest_share)} of 1 core for {busy}: "
+        "the generator may be the limit",
+        actual=share,
+        limit=BUSY_INTERVALS_SHARE,
+        hint=f"This machine was the limit, not the server. {_relief(evidence)}",
+    )
+
+
+def steal(evidence: Evidence) -> MeasurementReason | None:
+    """The hypervisor gave this machine's CPU to others."""
+    if evidence.steal_share <= STEAL_SHARE:
+        return None
+    return MeasurementReason(
+        code="steal",
+        severity=Measurement.SUSPECT,
+        what=f"the hypervisor took {figures.share(evidence.steal_share)} of this machine's CPU time",
+        actual=evidence.steal_share,
+        limit=STEAL_SHARE,
+        hint="Run on a machine with cores of its own; here the times hold its pauses too",
+    )
+
+
+def unfinished(evidence: Evidence) -> MeasurementReason | None:
+    """Requests in flight when the run ended, most likely the slow ones, are in no percentile."""
+    share = evidence.unfinished / evidence.started if evidence.started else 0.0
+    if share <= UNFINISHED_SHARE:
+        return None
+    return MeasurementReason(
+        code="unfinished",
+        severity=Measurement.SUSPECT,
+        what=f"{figures.share(share)} of requests were still in flight when the run ended, and are in no percentile "
+        "but the adjusted ones",
+        actual=share,
+        limit=UNFINISHED_SHARE,
+        hint="A longer `graceful_stop: 60s` in the spec lets them finish",
+    )
+
+
+def missed(evidence: Evidence) -> MeasurementReason | None:
+    """Requests that were due and never left."""
+    share = evidence.missed / evidence.due if evidence.due else 0.0
+    if share <= MISSED_SHARE:
+        return None
+    kinds = (
+        (evidence.dropped, "found no free user"),
+        (evidence.queued_at_end, "still waited for a user at the end"),
+        (evidence.skipped, "were skipped after a stall of this machine"),
+    )
+    why = ", ".join(f"{figures.count(count)} {text}" for count, text in kinds if count)
+    for_want_of_users = evidence.dropped + evidence.queued_at_end >= evidence.skipped
+    return MeasurementReason(
+        code="missed",
+        severity=Measurement.SUSPECT,
+        what=f"{figures.share(share)} of requests never left: {why}",
+        actual=share,
+        limit=MISSED_SHARE,
+        hint=_more_users(evidence) if for_want_of_users else f"This machine was the limit. {_relief(evidence)}",
+    )
+
+
+def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
+    """Arrivals waited for a free user: the limit in flight was reached, not the target."""
+    share = evidence.waited / evidence.due if evidence.due else 0.0
+    if share <= WAITED_SHARE:
+        return None
+    users = f"{figures.count(evidence.users)} are too few" if evidence.users > 1 else "too few users"
+    window = figures.planned(evidence.window_ns / 1e9)
+    seconds = evidence.saturated_seconds
+    during = f", users ran out in {figures.planned(seconds)} of {window}" if seconds else ""
+    return MeasurementReason(
+        code="arrivals_waited",
+        severity=Measurement.SUSPECT,
+        what=f"sent {_sent(evidence)}, {figures.share(share)} of them waited{during}: {users}",
+        actual=share,
+        limit=WAITED_SHARE,
+        hint=_more_users(evidence),
+    )
+
+
+def other_run(evidence: Evidence) -> MeasurementReason | None:
+    """Two runs on one host spoil each other's figures."""
+    if not evidence.circumstances.other_run:
+        return None
+    return MeasurementReason(
+        code="other_run",
+        severity=Measurement.SUSPECT,
+        what=f"another run, {evidence.circumstances.other_run}, loaded this host at the same time",
+        actual=1.0,
+        limit=0.0,
+        hint="Run them one after the other",
+    )
+
+
+def worker_lost(evidence: Evidence) -> MeasurementReason | None:
+    """A part of the load generator died: its share of the load is missing."""
+    if not evidence.circumstances.worker_lost:
+        return None
+    return MeasurementReason(
+        code="worker_lost",
+        severity=Measurement.INVALID,
+        what=f"a part of the load generator died: {evidence.circumstances.worker_lost}",
+        actual=1.0,
+        limit=0.0,
+        hint="Run again; its share of the load is missing from every figure",
+    )
+
+
+ROWS: tuple[Callable[[Evidence], MeasurementReason | None], ...] = (
+    worker_lost,
+    schedule_lag,
+    rate_missed,
+    loop_stall,
+    generator_errors,
+    generator_saturated,
+    steal,
+    unfinished,
+    missed,
+    arrivals_waited,
+    other_run,
+)
+
+
+def _sent(evidence: Evidence) -> str:
+    """`431 of 500 /s (86.2 %)`."""
+    offered = evidence.offered_rate
+    if not offered:
+        return f"{figures.rate(evidence.achieved_rate)} /s"
+    ratio = min(evidence.achieved_rate / offered, 1.0)
+    return f"{figures.rate(evidence.achieved_rate)} of {figures.rate(offered)} /s ({figures.share(ratio)})"
+
+
+def _relief(evidence: Evidence) -> str:
+    """What takes load off a generator that is the limit."""
+    ways = ["native engine (`atm doctor`)"] if evidence.circumstances.engine == "asyncio" else []
+    ways.append("more cores")
+    if evidence.offered:
+        ways.append(f"at most {figures.rate(_at_most(evidence.achieved_rate * BUSY_THREAD_SHARE))} /s")
+    else:
+        ways.append("fewer users")
+    text = ", ".join(ways[:-1]) + f"{',' if len(ways) > 2 else ''} or {ways[-1]}"
+    return text[0].upper() + text[1:]
+
+
+def _at_most(rate: float) -> float:
+    """`rate` down to two significant digits."""
+    if rate <= 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return math.floor(rate / step) * step
+
+
+def _more_users(evidence: Evidence) -> str:
+    """The users that the offered rate needs at the measured service time (Little's law), at least twice as many."""
+    needed = evidence.offered_rate * (evidence.service_mean_ns or 0.0) / 1e9 * 1.25
+    users = max(needed, 2 * evidence.users, 1)
+    step = 10 ** math.floor(math.log10(users))
+    users = next(factor * step for factor in (1, 2, 5, 10) if factor * step >= users)
+    return f"`--users {users:.0f}`; until then the times hold for {figures.rate(evidence.achieved_rate)} /s only"
+
+
+def _machine_hint(cause: str) -> str:
+    if "descriptor" in cause:
+        return "`ulimit -n 65536`, then again; `atm doctor` shows the limit"
+    if "port" in cause:
+        return "Keep connections alive, or open fewer a second; `atm doctor` shows how many ports there are"
+    return "`atm doctor` shows this machine's limits"

@@ -1,0 +1,51 @@
+"""The last N seconds of something, added up: what leaves at one end is taken away again, exactly."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from atm.metrics.histogram import Histogram
+
+
+class RollingWindow:
+    """A histogram and a few counts over the last `length` seconds that were added in a row.
+
+    The seconds that are still to leave are kept encoded, some hundred bytes each: a window may be an hour long.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._seconds: deque[tuple[int, bytes, tuple[int, ...], float]] = deque()
+        self.times = Histogram()
+        """The samples of all seconds in the window."""
+        self.counts: tuple[int, ...] = ()
+        """The sums of the counts."""
+
+    def add(self, second: int, times: Histogram, counts: tuple[int, ...], seconds: float) -> None:
+        """Add one second; after a gap the window begins anew."""
+        if self._seconds and second != self._seconds[-1][0] + 1:
+            self._seconds.clear()
+            self.times = Histogram()
+        if not self._seconds:
+            self.counts = (0,) * len(counts)
+        if len(self._seconds) == self._length:
+            _, encoded, leaving, _ = self._seconds.popleft()
+            self.times.subtract(Histogram.decode(encoded))
+            self.counts = tuple(a - b for a, b in zip(self.counts, leaving, strict=True))
+        self._seconds.append((second, times.encode(), counts, seconds))
+        self.times.merge(times)
+        self.counts = tuple(a + b for a, b in zip(self.counts, counts, strict=True))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._seconds) == self._length
+
+    @property
+    def first_second(self) -> int:
+        """The first second in the window, since the start of the run."""
+        return self._seconds[0][0]
+
+    @property
+    def seconds(self) -> float:
+        """The length of what is in the window."""
+        return sum(length for *_, length in self._seconds)

@@ -1,0 +1,91 @@
+"""How requests prove who they are: the `auth` of a spec or of an endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atm.models.fields import SpecModel, declared
+from atm.models.kinds import Choice, Duration, Json, Tagged, Text
+
+JWT_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512")
+
+
+class NoAuth(SpecModel):
+    """This endpoint sends no credentials, although the spec has some."""
+
+    type: str = declared(Choice("none"), default="none")
+
+
+class BearerToken(SpecModel):
+    """`Authorization: Bearer <token>`."""
+
+    type: str = declared(Choice("bearer_token"), default="bearer_token")
+    token: str = declared(Text(1), examples=["{{env:TOKEN}}"])
+
+
+class ApiKey(SpecModel):
+    """A key in a header."""
+
+    type: str = declared(Choice("api_key"), default="api_key")
+    key: str = declared(Text(1), examples=["{{env:API_KEY}}"])
+    header_name: str = declared(Text(1), "The header that carries the key.", default="X-API-Key")
+
+
+class BasicAuth(SpecModel):
+    """`Authorization: Basic <base64 of username:password>` (RFC 7617, UTF-8)."""
+
+    type: str = declared(Choice("basic"), default="basic")
+    username: str = declared(Text())
+    password: str = declared(Text(), examples=["{{env:PASSWORD}}"])
+
+
+class OAuth2ClientCredentials(SpecModel):
+    """A token from an OAuth 2 token endpoint by client id and secret (RFC 6749, 4.4), renewed before it expires."""
+
+    type: str = declared(Choice("oauth2_client_credentials"), default="oauth2_client_credentials")
+    token_url: str = declared(Text(1), examples=["https://login.example.com/oauth/token"])
+    client_id: str = declared(Text(1))
+    client_secret: str = declared(Text(1), examples=["{{env:CLIENT_SECRET}}"])
+    scope: str | None = declared(Text(), "Scopes, separated by spaces.", default=None)
+
+
+class OAuth2PasswordGrant(SpecModel):
+    """A token from an OAuth 2 token endpoint by user name and password (RFC 6749, 4.3), renewed before it expires."""
+
+    type: str = declared(Choice("oauth2_password_grant"), default="oauth2_password_grant")
+    token_url: str = declared(Text(1), examples=["https://login.example.com/oauth/token"])
+    client_id: str = declared(Text(1))
+    client_secret: str | None = declared(Text(1), "For clients that have one.", default=None)
+    username: str = declared(Text(1))
+    password: str = declared(Text(1), examples=["{{env:PASSWORD}}"])
+    scope: str | None = declared(Text(), "Scopes, separated by spaces.", default=None)
+
+
+class Jwt(SpecModel):
+    """A JSON Web Token that is signed here (RFC 7519), and signed anew before it expires."""
+
+    type: str = declared(Choice("jwt"), default="jwt")
+    secret: str = declared(
+        Text(1), "The shared secret (HS…), or the private key as PEM text.", examples=["{{env:KEY}}"]
+    )
+    algorithm: str = declared(Choice(*JWT_ALGORITHMS), "How it is signed.", default="HS256")
+    issuer: str | None = declared(Text(), "Claim `iss`.", default=None)
+    subject: str | None = declared(Text(), "Claim `sub`.", default=None)
+    audience: str | None = declared(Text(), "Claim `aud`.", default=None)
+    claims: dict[str, Any] = declared(Json("object"), "More claims, as they are.", default={})
+    expires_in: float = declared(Duration(positive=True), "The token's life; it is renewed in time.", default=3600.0)
+
+
+FetchedCredential = OAuth2ClientCredentials | OAuth2PasswordGrant | Jwt
+"""Credentials whose value is made while the run goes on: fetched or signed, and renewed."""
+AuthConfig = NoAuth | BearerToken | ApiKey | BasicAuth | FetchedCredential
+
+AUTH = Tagged(
+    none=NoAuth,
+    bearer_token=BearerToken,
+    api_key=ApiKey,
+    basic=BasicAuth,
+    oauth2_client_credentials=OAuth2ClientCredentials,
+    oauth2_password_grant=OAuth2PasswordGrant,
+    jwt=Jwt,
+)

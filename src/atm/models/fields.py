@@ -1,0 +1,243 @@
+"""What the models of a spec are made of: declared fields that read what a person wrote and report all that is wrong.
+
+Not pydantic, for two reasons: importing it costs as much CPU as everything else that `atm run URL` does up to its first
+request, and its messages are for programmers. Where pydantic is at work (the API), these models take part as types.
+
+A model is a class with `declared` fields. `Model(...)` and `Model.read` check everything; a bad field is reported and
+replaced by its default, so that one pass finds every problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+
+from atm.errors import Problem, SpecError
+from atm.models.kinds import INVALID, Kind
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a spec: `("endpoints", 1, "url")`."""
+
+REQUIRED: Any = object()
+
+_homes: dict[str, str] = {}
+
+
+def homes(fields: Mapping[str, str]) -> None:
+    """Tell where fields belong ("in `load`"), for the hint when one is written at another place."""
+    _homes.update(fields)
+
+
+def path_text(path: Sequence[str | int]) -> str:
+    """A path as people read it: `endpoints[1].url`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class Findings:
+    """Collects problems while a spec is read and compiled, each with its path."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Path, Problem]] = []
+
+    def __iter__(self) -> Iterator[tuple[Path, Problem]]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, path: Path, what: str, code: str, hint: str = "", detail: str = "") -> None:
+        """Note a problem; `detail` goes behind the path: `url character 31`."""
+        where = " ".join(part for part in (path_text(path), detail) if part)
+        self._found.append((path, Problem(what, code, where, hint=hint)))
+
+    def touch(self, *path: str | int) -> bool:
+        """Whether something is wrong at `path` or in it, so that nothing more needs to be said about it."""
+        return any(found[: len(path)] == path for found, _ in self._found)
+
+    def problems(self, place: Callable[[Path], str] | None = None) -> list[Problem]:
+        """Every problem, in the order in which they were found, each one once, with its place."""
+        placed = (
+            Problem(problem.what, problem.code, problem.path, place(path) if place else "", problem.hint)
+            for path, problem in self._found
+        )
+        return list(dict.fromkeys(placed))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A field of a model."""
+
+    kind: Kind
+    help: str
+    default: Any
+    examples: tuple[Any, ...]
+
+
+def declared(kind: Kind, description: str = "", *, default: Any = REQUIRED, examples: Sequence[Any] = ()) -> Any:
+    """A field: how it is read, what it means, and its value when it is not written (required without one)."""
+    return Declared(kind, description, default, tuple(examples))
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(declared,))
+class SpecModel:
+    """The base of the models: keyword arguments, checked; frozen; equal by value. Null means not written."""
+
+    declarations: ClassVar[dict[str, Declared]] = {}
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that are not fields here, but are tried: each with the field that is meant."""
+    written: frozenset[str]
+    """The fields that were given, as opposed to left at their defaults."""
+
+    def __init_subclass__(cls) -> None:
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
+        for name in own:
+            delattr(cls, name)
+        cls.declarations = {**cls.declarations, **own}
+
+    def __init__(self, **values: Any) -> None:
+        """Raises SpecError with every problem of the values."""
+        findings = Findings()
+        self._fill(values, (), findings)
+        if len(findings):
+            raise SpecError(findings.problems())
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """A model from plain data as a person writes it (`"30s"`, `_seconds`). Raises SpecError with every problem."""
+        findings = Findings()
+        model = cls.read(data, (), findings)
+        if len(findings):
+            raise SpecError(findings.problems())
+        return model
+
+    @classmethod
+    def read(cls, data: Any, path: Path, findings: Findings) -> Self:
+        """A model from an object of plain data; problems go to `findings`, bad fields to their defaults."""
+        model = object.__new__(cls)
+        if not isinstance(data, Mapping):
+            from atm.models.kinds import describe
+
+            name = path_text(path) or "a spec"
+            findings.add(path, f"{name} must be an object, not {describe(data)}", "not_an_object")
+            data = None
+        model._fill(data, path, findings)
+        return model
+
+    def to_data(self) -> dict[str, Any]:
+        """What was written, as plain data that reads to an equal model."""
+        return {name: _plain(value) for name, value in vars(self).items() if name in self.written or name == "type"}
+
+    def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
+        values = vars(self)
+        written: set[str] = set()
+        known = {} if data is None else _known(type(self), data, path, findings)
+        for name, field in self.declarations.items():
+            value = INVALID
+            if name in known:
+                spelling, given = known[name]
+                written.add(name)
+                value = field.kind.read(given, (*path, spelling), findings)
+            elif field.default is REQUIRED and data is not None:
+                _report_missing(type(self), name, path, findings)
+            if value is INVALID:
+                value = field.kind.placeholder() if field.default is REQUIRED else field.default
+                written.discard(name)
+            values[name] = value
+        values["written"] = frozenset(written)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return {**vars(self), "written": 0} == {**vars(other), "written": 0}
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name in self.written)
+        return f"{type(self).__name__}({fields})"
+
+    @classmethod
+    def home_of(cls, name: str) -> str:
+        """Where a field that this model does not have belongs, in words; empty when nobody knows it."""
+        return _homes.get(name, "")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        def read(data: Any) -> SpecModel:
+            if isinstance(data, cls):
+                return data
+            try:
+                return cls.from_data(data)
+            except SpecError as error:
+                raise ValueError("; ".join(problem.what for problem in error.problems)) from None
+
+        return core_schema.no_info_plain_validator_function(
+            read, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_data)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from atm.models.schema import inline_schema
+
+        return inline_schema(cls)
+
+
+def _known(
+    model: type[SpecModel], data: Mapping[str, Any], path: Path, findings: Findings
+) -> dict[str, tuple[str, Any]]:
+    """The declared fields that are written, with their spelling: `timeout` may be written `timeout_seconds`."""
+    known: dict[str, tuple[str, Any]] = {}
+    for spelling, value in data.items():
+        name = spelling
+        if name not in model.declarations:
+            short = str(spelling).removesuffix("_seconds")
+            field = model.declarations.get(short)
+            name = short if field is not None and field.kind.is_duration else name
+        if name not in model.declarations:
+            _report_unknown(model, str(spelling), path, findings)
+        elif value is None:
+            continue
+        elif name in known:
+            what = f"{known[name][0]} and {spelling} are the same field"
+            findings.add((*path, spelling), what, "conflict", f"Keep `{name}`")
+        else:
+            known[name] = (spelling, value)
+    return known
+
+
+def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
+    examples = model.declarations[name].examples
+    hint = f"Add `{name}: {examples[0]}`" if examples else f"Add `{name}`"
+    owner = path_text(path) or "the spec"
+    findings.add((*path, name), f"{owner} needs a field {name}", "missing_field", hint)
+
+
+def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
+    from difflib import get_close_matches
+
+    elsewhere = "" if name in model.synonyms else model.home_of(name)
+    close = get_close_matches(name.lower(), [*model.declarations, *model.synonyms], n=1)
+    guess = f"Did you mean `{model.synonyms.get(close[0], close[0])}`? " if close else ""
+    guess = f"`{name}` belongs {elsewhere}. " if elsewhere else guess
+    findings.add((*path, name), f'unknown field "{name}"', "unknown_field", f"{guess}`atm schema` lists every field")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SpecModel):
+        return value.to_data()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,395 @@
+"""The kinds of values that a spec holds. Each reads one from plain data, reports what is wrong, knows its schema."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from atm.models.duration import MAX_SECONDS, parse_duration, plain_number
+
+if TYPE_CHECKING:
+    from atm.models.fields import Findings, Path, SpecModel
+
+INVALID: Any = object()
+"""What a kind returns for a value that it could not read (and has reported)."""
+
+Schema = dict[str, Any]
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+class WrittenFloat(float):
+    """A number that remembers how it was written, so that `X-Version: 1.10` is sent as `1.10`."""
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> WrittenFloat:
+        """The number that `text` spells."""
+        number = cls(text)
+        number.text = text
+        return number
+
+
+class WrongValueError(ValueError):
+    """Raised by the reading function of a `Parsed` kind: a sentence, a code, a hint."""
+
+    def __init__(self, what: str, code: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.code = code
+        self.hint = hint
+
+
+def describe(value: Any) -> str:
+    """A value in a message: `"abc"`, `5`, `true`, `a list`, `an object`, `nothing`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value if len(value) <= 60 else value[:59] + "…"}"'
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return getattr(value, "text", None) or (plain_float(value) if isinstance(value, float) else str(value)[:60])
+
+
+def plain_float(value: float) -> str:
+    """A float in a message or a header: without an exponent where it can be helped, NaN and infinity in words."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    return plain_number(value) if 1e-6 <= abs(value) < 1e15 or value == 0 else repr(value)
+
+
+def encodable(text: str) -> bool:
+    """Whether a text can be sent at all: JSON's escapes can spell code points that no character has."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def label(path: Path) -> str:
+    """The last name of a path with its index: `expected_status_codes[1]`."""
+    indices = ""
+    for part in reversed(path):
+        if isinstance(part, str):
+            return part + indices
+        indices = f"[{part}]" + indices
+    return indices or "the value"
+
+
+class Kind:
+    """How one kind of value is read. `read` returns INVALID after it has reported a problem."""
+
+    is_duration = False
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        raise NotImplementedError
+
+    def schema(self, definitions: Schema) -> Schema:
+        """JSON Schema of what may be written; models go to `definitions`."""
+        del definitions
+        return self._plain_schema()
+
+    def _plain_schema(self) -> Schema:
+        raise NotImplementedError
+
+    def placeholder(self) -> Any:
+        """What stands in a model for a required value that was missing or bad, until the problems are raised."""
+        return None
+
+
+class Text(Kind):
+    """Text; a number or a boolean is taken as it is written."""
+
+    def __init__(self, minimum: int = 0, maximum: int | None = None) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, int | float):
+            value = getattr(value, "text", None) or (plain_float(value) if isinstance(value, float) else str(value))
+        if not isinstance(value, str):
+            findings.add(path, f"{label(path)} must be text, not {describe(value)}", "wrong_type")
+            return INVALID
+        if not encodable(value):
+            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
+            return INVALID
+        if len(value) < self._minimum or (self._maximum is not None and len(value) > self._maximum):
+            limits = f"{self._minimum} to {self._maximum}" if self._maximum else f"at least {self._minimum}"
+            many = "characters" if self._maximum or self._minimum > 1 else "character"
+            findings.add(path, f"{label(path)} must have {limits} {many}, not {len(value)}", "wrong_length")
+            return INVALID
+        return value
+
+    def _plain_schema(self) -> Schema:
+        limits: Schema = {"minLength": self._minimum} if self._minimum else {}
+        if self._maximum:
+            limits["maxLength"] = self._maximum
+        return {"type": ["string", "number", "boolean"], **limits}
+
+    def placeholder(self) -> str:
+        return ""
+
+
+class Number(Kind):
+    """A finite number within limits."""
+
+    def __init__(
+        self, *, least: float | None = None, above: float | None = None, most: float | None = None, whole: bool = False
+    ) -> None:
+        self._least, self._above, self._most, self._whole = least, above, most, whole
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        number = self._number(value)
+        if number is None:
+            noun = "a whole number" if self._whole else "a number"
+            findings.add(path, f"{label(path)} must be {noun}, not {describe(value)}", "wrong_type")
+            return INVALID
+        broken = self._broken_limit(number)
+        if broken:
+            findings.add(path, f"{label(path)} must be {broken}, not {describe(value)}", "out_of_range")
+            return INVALID
+        return number
+
+    def _number(self, value: Any) -> int | float | None:
+        if isinstance(value, str):
+            try:
+                value = int(value) if self._whole else float(value)
+            except ValueError:
+                return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if isinstance(value, int) and abs(value) > 2**70:
+            return math.inf if value > 0 else -math.inf
+        if not self._whole or not math.isfinite(value):
+            return float(value)
+        return int(value) if value == int(value) else None
+
+    def _broken_limit(self, number: float) -> str:
+        """The limit that `number` does not keep, in words; empty when it keeps all."""
+        if math.isnan(number):
+            return "a number"
+        if self._least is not None and number < self._least:
+            return f"at least {self._least:g}"
+        if self._above is not None and number <= self._above:
+            return f"more than {self._above:g}"
+        if self._most is not None and number > self._most:
+            return f"at most {int(self._most):,}"
+        return "" if math.isfinite(number) else "finite"
+
+    def _plain_schema(self) -> Schema:
+        limits = {"minimum": self._least, "exclusiveMinimum": self._above, "maximum": self._most}
+        kind = "integer" if self._whole else "number"
+        return {"type": kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+
+
+class Boolean(Kind):
+    """true or false; YAML's yes, no, on and off are understood."""
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        answer = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower(), INVALID)
+        if answer is INVALID:
+            findings.add(path, f"{label(path)} must be true or false, not {describe(value)}", "wrong_type")
+        return answer
+
+    def _plain_schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+class Choice(Kind):
+    """One of a few words."""
+
+    def __init__(self, *options: str, spellings: Mapping[str, str] | None = None) -> None:
+        self.options = options
+        self._spellings = dict(spellings or {})
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        word = getattr(value, "text", None) or str(value)
+        word = self._spellings.get(word, word)
+        if word in self.options:
+            return word
+        from difflib import get_close_matches
+
+        close = get_close_matches(word.lower(), self.options, n=1)
+        known = ", ".join(self.options[:-1]) + f" or {self.options[-1]}" if len(self.options) > 1 else self.options[0]
+        hint = f"Did you mean `{close[0]}`?" if close else ""
+        findings.add(path, f"{label(path)} must be {known}, not {describe(value)}", "unknown_choice", hint)
+        return INVALID
+
+    def _plain_schema(self) -> Schema:
+        return {"enum": list(self.options)}
+
+    def placeholder(self) -> str:
+        return self.options[0]
+
+
+class Duration(Kind):
+    """Seconds, from a number of them or from text with units."""
+
+    is_duration = True
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self._positive = positive
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        try:
+            seconds = parse_duration(value)
+        except ValueError as error:
+            hint = 'Write seconds (`90`) or a unit: "250ms", "30s", "1m30s", "2h"'
+            findings.add(path, f"{label(path)}: {error}", "bad_duration", hint)
+            return INVALID
+        if self._positive and round(seconds * 1e9) == 0:
+            findings.add(path, f"{label(path)} must be more than 0, not {describe(value)}", "out_of_range")
+            return INVALID
+        return seconds
+
+    def _plain_schema(self) -> Schema:
+        limit = {"exclusiveMinimum": 0} if self._positive else {"minimum": 0}
+        text = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[a-zµ]*(\s*[0-9.]+\s*[a-zµ]+)*\s*$"}
+        return {"anyOf": [{"type": "number", **limit, "maximum": MAX_SECONDS}, text]}
+
+    def placeholder(self) -> float:
+        return 1.0
+
+
+class Parsed(Kind):
+    """Whatever a function makes of the value; it raises WrongValueError."""
+
+    def __init__(self, parse: Callable[[Any], Any], schema: Schema) -> None:
+        self._parse = parse
+        self._schema = schema
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        try:
+            return self._parse(value)
+        except WrongValueError as error:
+            findings.add(path, str(error), error.code, error.hint)
+            return INVALID
+
+    def _plain_schema(self) -> Schema:
+        return self._schema
+
+
+class ListOf(Kind):
+    """A list; a single item may stand for a list of one where `single` says so."""
+
+    def __init__(self, item: Kind, *, least: int = 0, single: bool = False) -> None:
+        self._item, self._least, self._single = item, least, single
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if self._single and not isinstance(value, list | tuple | Mapping):
+            value = [value]
+        if not isinstance(value, list | tuple):
+            findings.add(path, f"{label(path)} must be a list, not {describe(value)}", "wrong_type")
+            return INVALID
+        if len(value) < self._least:
+            findings.add(path, f"{label(path)} must not be empty", "wrong_length")
+            return INVALID
+        items = [self._item.read(item, (*path, index), findings) for index, item in enumerate(value)]
+        return tuple(item for item in items if item is not INVALID)
+
+    def schema(self, definitions: Schema) -> Schema:
+        item = self._item.schema(definitions)
+        many: Schema = {"type": "array", "items": item, **({"minItems": self._least} if self._least else {})}
+        return {"anyOf": [many, item]} if self._single else many
+
+
+class MapOf(Kind):
+    """An object with free names."""
+
+    def __init__(self, item: Kind) -> None:
+        self._item = item
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if not isinstance(value, Mapping):
+            findings.add(path, f"{label(path)} must be an object, not {describe(value)}", "wrong_type")
+            return INVALID
+        items = {str(name): self._item.read(item, (*path, str(name)), findings) for name, item in value.items()}
+        return {name: item for name, item in items.items() if item is not INVALID}
+
+    def schema(self, definitions: Schema) -> Schema:
+        return {"type": "object", "additionalProperties": self._item.schema(definitions)}
+
+
+class Json(Kind):
+    """Text, or any structure that JSON can hold."""
+
+    def __init__(self, *types: str) -> None:
+        self._types = types
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        before = len(findings)
+        self._check(value, path, findings)
+        return value if len(findings) == before else INVALID
+
+    def _check(self, value: Any, path: Path, findings: Findings) -> None:
+        if isinstance(value, float) and not math.isfinite(value):
+            findings.add(path, f"{label(path)} is {plain_float(value)}, which JSON cannot hold", "out_of_range")
+        elif isinstance(value, Mapping):
+            for name, item in value.items():
+                self._check(item, (*path, str(name)), findings)
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                self._check(item, (*path, index), findings)
+        elif value is not None and not isinstance(value, str | int | float):
+            what = f"{label(path)} is a {type(value).__name__}, which JSON cannot hold"
+            findings.add(path, what, "wrong_type")
+        elif isinstance(value, str) and not encodable(value):
+            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
+
+    def _plain_schema(self) -> Schema:
+        return {"type": list(self._types)} if self._types else {}
+
+
+class Nested(Kind):
+    """A model; `shorthand` turns a shorter way to write it into its fields."""
+
+    def __init__(
+        self, model: type[SpecModel], shorthand: Callable[[Any], Any] | None = None, short: Schema | None = None
+    ) -> None:
+        self.model = model
+        self._shorthand = shorthand
+        self._short = short
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if isinstance(value, self.model):
+            return value
+        if self._shorthand is not None and not isinstance(value, Mapping):
+            value = self._shorthand(value)
+        return self.model.read(value, path, findings)
+
+    def schema(self, definitions: Schema) -> Schema:
+        from atm.models.schema import reference
+
+        whole = reference(self.model, definitions)
+        return {"anyOf": [self._short, whole]} if self._short else whole
+
+
+class Tagged(Kind):
+    """One of several models, told apart by their field `type`."""
+
+    def __init__(self, **models: type[SpecModel]) -> None:
+        self.models = models
+        self._type = Choice(*models)
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if isinstance(value, tuple(self.models.values())):
+            return value
+        if not isinstance(value, Mapping):
+            findings.add(path, f"{label(path)} must be an object, not {describe(value)}", "not_an_object")
+            return INVALID
+        if value.get("type") is None:
+            known = ", ".join(self.models)
+            findings.add((*path, "type"), f"{label(path)} needs a field type", "missing_field", f"One of {known}")
+            return INVALID
+        word = self._type.read(value["type"], (*path, "type"), findings)
+        return word if word is INVALID else self.models[word].read(value, path, findings)
+
+    def schema(self, definitions: Schema) -> Schema:
+        from atm.models.schema import reference
+
+        return {"anyOf": [reference(model, definitions) for model in self.models.values()]}

@@ -1,0 +1,330 @@
+"""From a spec to a plan: everything that can be decided before the first request, and every problem at once.
+
+`compile_plan` is pure: the environment, the seed and the reading of TLS files are arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from atm.errors import Problem, SpecError
+from atm.models.auth import FetchedCredential
+from atm.models.fields import Findings, Path
+from atm.models.spec import EndpointSpec, TestSpec, Thresholds
+from atm.models.threshold import Threshold, parse_threshold
+from atm.plan.document import SpecDocument
+from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
+from atm.plan.loads import compile_load, nanoseconds, total_requests
+from atm.plan.masking import masked_spec
+from atm.plan.requests import Requests
+from atm.plan.templating import MayRead, Names
+from atm.plan.urls import compile_origin, parse_connect_to
+
+ReadFile = Callable[[str], bytes]
+
+_NAMED = (
+    ("max_latency_p50_ms", "p50 <= {} ms"),
+    ("max_latency_p95_ms", "p95 <= {} ms"),
+    ("max_latency_p99_ms", "p99 <= {} ms"),
+    ("max_error_rate", "error_rate <= {}"),
+    ("min_throughput_rps", "throughput >= {}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTest:
+    """A plan, and what it must not hold."""
+
+    plan: LoadPlan
+    secrets: Mapping[str, str]
+    """Slot to value, of the secrets that are known now."""
+    credentials: Mapping[str, FetchedCredential]
+    """Slot to credential, of the values that must be fetched or signed; their templates are filled in."""
+    spec: TestSpec
+    notes: tuple[Problem, ...] = ()
+    """What is allowed, but probably not meant."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The spec as plain data, literal credentials masked: what results show and storage keeps."""
+
+
+def compile_plan(
+    source: SpecDocument | TestSpec | Mapping[str, Any],
+    environment: Mapping[str, str],
+    *,
+    default_seed: int = 0,
+    read_file: ReadFile | None = None,
+    may_read: MayRead | None = None,
+) -> CompiledTest:
+    """Compile a spec.
+
+    `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; None =
+    files may not be read here. `may_read` says which environment variables `{{env:…}}` may read; None = all.
+    Raises SpecError with every problem of the spec.
+    """
+    document = _document(source)
+    findings = Findings()
+    spec = TestSpec.read(document.data, (), findings)
+    compilation = _Compilation(spec, findings, environment, read_file, may_read)
+    plan = compilation.plan(default_seed)
+    if len(findings):
+        raise SpecError(findings.problems(document.place))
+    return CompiledTest(
+        plan=plan,
+        secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},
+        credentials=compilation.requests.credentials,
+        spec=spec,
+        notes=tuple(compilation.notes.problems(document.place)),
+        data=masked_spec(spec.to_data()),
+    )
+
+
+def _document(source: SpecDocument | TestSpec | Mapping[str, Any]) -> SpecDocument:
+    if isinstance(source, SpecDocument):
+        return source
+    return SpecDocument(source.to_data() if isinstance(source, TestSpec) else source)
+
+
+class _Compilation:
+    """One compilation: the spec, what has been found, and what has been gathered."""
+
+    def __init__(
+        self,
+        spec: TestSpec,
+        findings: Findings,
+        environment: Mapping[str, str],
+        read_file: ReadFile | None,
+        may_read: MayRead | None,
+    ) -> None:
+        self.spec = spec
+        self.findings = findings
+        self.notes = Findings()
+        self.secrets: dict[str, str] = {}
+        self.names = Names(spec.variables, environment, findings, may_read)
+        self.requests = Requests(spec, self.names)
+        self._read_file = read_file
+
+    def plan(self, default_seed: int) -> LoadPlan:
+        """The plan; it is only worth something when there were no findings."""
+        spec = self.spec
+        flows = self._flows()
+        names = tuple(flow.name for flow in flows)
+        load = compile_load(spec, self.findings)
+        timeouts = [step.timeout_ns for flow in flows for step in flow.steps]
+        graceful = max(timeouts, default=0) if spec.graceful_stop is None else nanoseconds(spec.graceful_stop)
+        connections = self._connections()
+        origins = self._origins()
+        return LoadPlan(
+            name=spec.name,
+            seed=default_seed if spec.seed is None else spec.seed,
+            endpoints=names,
+            origins=origins,
+            flows=flows,
+            selection=spec.distribution_strategy,
+            load=load,
+            total_requests=total_requests(spec),
+            duration_ns=None if spec.duration is None else nanoseconds(spec.duration),
+            graceful_stop_ns=graceful,
+            connections=connections,
+            thresholds=self._thresholds(names),
+            engine=spec.engine,
+            needs=_needs(flows, origins, connections),
+        )
+
+    def _flows(self) -> tuple[Flow, ...]:
+        """One flow per endpoint; a single url is one flow."""
+        spec, findings = self.spec, self.findings
+        if spec.url is not None and spec.endpoints is not None:
+            what = "the spec has both url and endpoints"
+            findings.add(("endpoints",), what, "url_and_endpoints", "Make the url one of the endpoints, or remove it")
+        if spec.endpoints is None:
+            if spec.url is None and not findings.touch("url") and not findings.touch("endpoints"):
+                what = "the spec has neither url nor endpoints"
+                findings.add((), what, "no_url", "Add `url: https://api.example.com/users`")
+            step = self.requests.step(0, spec, ())
+            return (Flow(_single_name(step), 1, (step,)),) if step else ()
+        self._note_ignored()
+        self._check_names(spec.endpoints)
+        steps = [
+            (endpoint, self.requests.step(index, endpoint, ("endpoints", index)))
+            for index, endpoint in enumerate(spec.endpoints)
+        ]
+        return tuple(Flow(endpoint.name, endpoint.weight, (step,) if step else ()) for endpoint, step in steps)
+
+    def _note_ignored(self) -> None:
+        for name in ("method", "body", "expect_body"):
+            if name in self.spec.written and getattr(self.spec, name) != TestSpec.declarations[name].default:
+                what = f"{name} belongs to url and is not used with endpoints"
+                self.notes.add((name,), what, "ignored_field", "Write it into each endpoint")
+        for index, endpoint in enumerate(self.spec.endpoints or ()):
+            if endpoint.weight != 1 and self.spec.distribution_strategy != "weighted":
+                what = f"weight is not used with distribution_strategy {self.spec.distribution_strategy}"
+                hint = "Write `distribution_strategy: weighted`"
+                self.notes.add(("endpoints", index, "weight"), what, "ignored_field", hint)
+                return
+
+    def _check_names(self, endpoints: Sequence[EndpointSpec]) -> None:
+        counts = Counter(endpoint.name for endpoint in endpoints if endpoint.name)
+        for index, endpoint in enumerate(endpoints):
+            if counts[endpoint.name] > 1 and any(earlier.name == endpoint.name for earlier in endpoints[:index]):
+                what = f'two endpoints are called "{endpoint.name}"'
+                hint = "Give each a name of its own: reports and thresholds tell them apart by it"
+                self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
+
+    def _origins(self) -> tuple[Origin, ...]:
+        rules = [
+            parse_connect_to(text, ("connect_to", index), self.findings)
+            for index, text in enumerate(self.spec.connect_to)
+        ]
+        origins = []
+        for origin in self.requests.origins:
+            for rule in rules:
+                if rule and rule[0] in ("", origin.host) and rule[1] in (None, origin.port):
+                    origin = replace(origin, connect_host=rule[2], connect_port=rule[3] or 0)
+                    break
+            origins.append(origin)
+        return tuple(origins)
+
+    def _connections(self) -> Connections:
+        spec = self.spec
+        for index, address in enumerate(spec.source_addresses):
+            import ipaddress
+
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                what = f'"{address}" is no IP address'
+                self.findings.add(("source_addresses", index), what, "bad_address", "For example 10.0.0.7")
+        if "streams_per_connection" in spec.written and spec.http_version == "1.1" and spec.streams_per_connection > 1:
+            what = "streams_per_connection is a matter of HTTP/2, and http_version is 1.1"
+            self.findings.add(("streams_per_connection",), what, "conflict", 'Add `http_version: "2"`, or leave it out')
+        return Connections(
+            tls=self._tls(),
+            proxy=self._proxy(),
+            redirects=spec.redirects,
+            max_response_bytes=spec.max_response_bytes,
+            keep_alive=spec.keep_alive,
+            http_version=spec.http_version,
+            streams_per_connection=spec.streams_per_connection,
+            resolve_every_ns=None if spec.resolve_every is None else nanoseconds(spec.resolve_every),
+            source_addresses=tuple(spec.source_addresses),
+        )
+
+    def _tls(self) -> Tls:
+        tls = self.spec.tls
+        if tls is None:
+            return Tls()
+        ca = self._pem(tls.ca, "ca", "CERTIFICATE") if tls.ca else ""
+        certificate = self._pem(tls.cert, "cert", "CERTIFICATE") if tls.cert else ""
+        if tls.key and not tls.cert:
+            what = "a client key needs its certificate"
+            self.findings.add(("tls", "key"), what, "missing_field", "Add `tls: {cert: client.pem}`")
+        key_file = tls.key or tls.cert
+        if key_file:
+            self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
+        return Tls(tls.insecure, ca, certificate, "tls.key" if key_file else "", tls.server_name or "")
+
+    def _pem(self, file: str, name: str, content: str) -> str:
+        path: Path = ("tls", name)
+        file = self.names.fixed(file, path, "a file name")
+        if self._read_file is None:
+            self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
+            return ""
+        try:
+            text = self._read_file(file).decode("ascii")
+        except OSError as error:
+            what = f'the file "{file}" cannot be read: {error.strerror or error}'
+            self.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
+            return ""
+        except UnicodeDecodeError:
+            text = ""
+        if f"{content}-----" not in text:
+            what = f'the file "{file}" holds no {content.lower()} in PEM form'
+            hint = f"Convert it: `openssl x509 -inform der -in {file} -out {file}.pem`"
+            self.findings.add(path, what, "bad_pem", hint if content == "CERTIFICATE" else "")
+        return text
+
+    def _proxy(self) -> Proxy | None:
+        if self.spec.proxy is None:
+            return None
+        path: Path = ("proxy",)
+        before = len(self.findings)
+        url = self.names.fixed(self.spec.proxy, path, "a proxy")
+        if len(self.findings) > before:
+            return None
+        scheme, separator, rest = url.partition("://")
+        user_info, at, host = rest.partition("/")[0].rpartition("@")
+        origin = compile_origin(f"{scheme}{separator}{host}" if separator else url, path, self.findings)
+        if origin is None:
+            return None
+        if origin.scheme == "https":
+            what = "the proxy is spoken to by plain HTTP only, and its URL says https"
+            self.findings.add(path, what, "bad_url", f"Write `proxy: http://{host}`")
+        if at:
+            from base64 import b64encode
+            from urllib.parse import unquote_to_bytes
+
+            self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
+        return Proxy(origin, "proxy" if at else "")
+
+    def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
+        found = self._rules(self.spec.thresholds, ("thresholds",), names, None)
+        for index, endpoint in enumerate(self.spec.endpoints or ()):
+            found += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
+        return tuple(found)
+
+    def _rules(
+        self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None
+    ) -> list[Threshold]:
+        rules = [
+            parse_threshold(form.format(f"{getattr(thresholds, name):.12f}"), endpoints=names, endpoint=endpoint)
+            for name, form in _NAMED
+            if getattr(thresholds, name) is not None
+        ]
+        single = "url" if self.spec.endpoints is None else ""
+        for index, rule in enumerate(thresholds.expressions):
+            try:
+                parsed = parse_threshold(
+                    rule.expression,
+                    endpoints=() if single else names,
+                    endpoint=endpoint,
+                    abort=rule.abort,
+                    abort_after_seconds=rule.abort_after,
+                    min_samples=rule.min_samples,
+                )
+            except SpecError as error:
+                problem = error.problems[0]
+                self.findings.add((*path, "expressions", index), problem.what, problem.code, problem.hint)
+            else:
+                rules.append(parsed)
+        return rules
+
+
+def _single_name(step: Step) -> str:
+    """How reports call the endpoint of a spec with a single url: `GET /users/{{random_int}}`."""
+    texts = [
+        part.text
+        if isinstance(part, LiteralPart)
+        else "{{" + (part.name if isinstance(part, VariablePart) else part.slot) + "}}"
+        for part in step.target
+    ]
+    return f"{step.method} {''.join(texts).partition('?')[0]}"[:128]
+
+
+def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Connections) -> tuple[str, ...]:
+    """Capabilities beyond plain HTTP/1.1, by the names of `engine.base.Capability`."""
+    steps = [step for flow in flows for step in flow.steps]
+    needs = {
+        "tls": any(origin.scheme == "https" for origin in origins),
+        "client_certificate": bool(connections.tls.certificate_pem),
+        "proxy": connections.proxy is not None,
+        "redirects": connections.redirects > 0,
+        "body_checks": any(step.checks for step in steps),
+        "http2": connections.http_version == "2",
+        "multi_step": any(len(flow.steps) > 1 for flow in flows),
+        "source_addresses": bool(connections.source_addresses),
+        "re_resolution": connections.resolve_every_ns is not None,
+    }
+    return tuple(name for name, needed in needs.items() if needed)

@@ -1,0 +1,184 @@
+"""`{{…}}` in the texts of a spec, parsed once into parts that an engine only has to write out.
+
+{{uuid}} {{timestamp}} {{timestamp_unix}} {{request_number}} {{random_int}}   differ per request
+{{name}}                  from `variables`, which win over the above
+{{env:NAME}}              a secret slot; where requests are not sent (the host, credentials) its value
+{{target:NAME}}           TARGET_NAME of the environment, as text
+{{…|raw}}                 without the encoding of its place
+\\{{                       two literal braces
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from atm.models.fields import Findings, Path
+from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
+
+_Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
+BUILT_INS: tuple[str, ...] = get_args(_Name)
+_PIECE = re.compile(r"\\\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)
+_RAW = re.compile(r"\s*(.*?)\s*(?:\|\s*raw\s*)?", re.DOTALL)
+_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+MayRead = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a template before its encoding: text as written, a value, a secret or a per-request variable."""
+
+    text: str = ""
+    variable: str = ""
+    slot: str = ""
+    written: bool = False
+    """Whether the text stands in the template itself, so that it is not encoded."""
+    raw: bool = False
+
+
+@dataclass(slots=True)
+class Names:
+    """What `{{…}}` may refer to, and what was found on the way."""
+
+    variables: Mapping[str, str]
+    environment: Mapping[str, str]
+    findings: Findings
+    may_read: MayRead | None = None
+    """Which environment variables `{{env:…}}` may read; None = all."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Slot to value, of every `{{env:…}}` that became a slot."""
+
+    def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
+        """The parts of a text whose own literals need no encoding (a header, a text body, a JSON string's inside)."""
+        return merged(self.part(piece, encoding) for piece in self.pieces(text, path))
+
+    def fixed(self, text: str, path: Path, purpose: str) -> str:
+        """The value of a text that is needed before the run, so that nothing in it may differ per request."""
+        value = ""
+        for piece in self.pieces(text, path, secrets=False):
+            if piece.variable:
+                what = f"{{{{{piece.variable}}}}} differs per request, which {purpose} must not"
+                self.findings.add(path, what, "not_fixed", "Use a variable, {{env:NAME}} or plain text here")
+            value += piece.text
+        return value
+
+    def part(self, piece: Piece, encoding: Encoding) -> Part:
+        """A piece as a part of the plan, in its place's encoding."""
+        used = Encoding.RAW if piece.raw else encoding
+        if piece.variable:
+            return VariablePart(cast("_Name", piece.variable), used)
+        if piece.slot:
+            self.secrets[piece.slot] = piece.text
+            return SecretPart(piece.slot, used)
+        return LiteralPart(piece.text if piece.written and encoding != Encoding.JSON else encoded(piece.text, used))
+
+    def pieces(self, text: str, path: Path, *, secrets: bool = True) -> list[Piece]:
+        """The pieces of a text; what is not defined is reported and left out. `secrets` makes slots of `{{env:…}}`."""
+        return self._pieces(text, path, secrets=secrets, inside="")
+
+    def _pieces(self, text: str, path: Path, *, secrets: bool, inside: str) -> list[Piece]:
+        pieces: list[Piece] = []
+        position = 0
+        for match in _PIECE.finditer(text):
+            pieces.append(Piece(text[position : match.start()], written=True))
+            position = match.end()
+            if match[0].startswith("\\"):
+                pieces.append(Piece("{{", written=True))
+            elif match[1] is None:
+                hint = r"Close it with }}, or write \{{ for two literal braces"
+                self.findings.add(path, "{{ is never closed", "bad_template", hint, _character(match))
+            else:
+                pieces += self._resolve(match, path, secrets=secrets, inside=inside)
+        pieces.append(Piece(text[position:], written=True))
+        return [piece for piece in pieces if piece != Piece(written=True)]
+
+    def _resolve(self, match: re.Match[str], path: Path, *, secrets: bool, inside: str) -> list[Piece]:
+        inner = _RAW.fullmatch(match[1])
+        name = inner[1] if inner else match[1]
+        raw = bool(re.search(r"\|\s*raw\s*$", match[1]))
+        kind, colon, key = name.partition(":")
+        if colon and kind.strip() in ("env", "target"):
+            return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
+        if name in self.variables and not inside:
+            value = self._pieces(self.variables[name], ("variables", name), secrets=secrets, inside=name)
+            return [Piece(p.text, p.variable, p.slot, raw=raw or p.raw) for p in value]
+        if name in BUILT_INS:
+            return [Piece(variable=name, raw=raw)]
+        self._unknown(name, match, path, inside)
+        return []
+
+    def _environment(
+        self, kind: str, key: str, match: re.Match[str], path: Path, *, secrets: bool, raw: bool
+    ) -> list[Piece]:
+        variable = f"TARGET_{key}" if kind == "target" else key
+        if kind == "env" and self.may_read is not None and not self.may_read(key):
+            what = f"{{{{env:{key}}}}} may not be read here"
+            hint = f"Add {key} to ATM_ENV_ALLOW on the server, or put the value into the spec"
+            self.findings.add(path, what, "env_not_allowed", hint, _character(match))
+            return []
+        if variable not in self.environment:
+            what = f"the environment variable {variable} is not set"
+            self.findings.add(path, what, "env_not_set", f"Set it first: `export {variable}=…`", _character(match))
+            return []
+        value = self.environment[variable]
+        if kind == "target" or not secrets:
+            return [Piece(value, raw=raw)]
+        return [Piece(value, slot=f"env:{key}", raw=raw)]
+
+    def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
+        if inside and name in self.variables:
+            what = f"{{{{{name}}}}} cannot be used inside of another variable"
+            hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
+            self.findings.add(path, what, "nested_variable", hint, _character(match))
+            return
+        from difflib import get_close_matches
+
+        names = [*([] if inside else self.variables), *BUILT_INS]
+        if close := get_close_matches(name, names, n=1, cutoff=0.75):
+            fix = f"Did you mean {{{{{close[0]}}}}}? "
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+            fix = f'Add `variables: {{{name}: "42"}}` or `--var {name}=42`. '
+        else:
+            fix = r"Write \{{ for two literal braces. "
+        known = ", ".join(names)
+        what = f"{{{{{name}}}}} is not defined"
+        self.findings.add(path, what, "unknown_variable", f"{fix}Known here: {known}", _character(match))
+
+
+def percent_encoded(text: str, safe: str = "") -> str:
+    """The text with everything but unreserved characters (RFC 3986, 2.3) and `safe` as %XX of its UTF-8 bytes.
+
+    What `urllib.parse.quote` does, whose import costs more than all of this package's parsing.
+    """
+    if text.isascii() and text.isalnum():
+        return text
+    kept = frozenset(f"{_UNRESERVED}{safe}".encode())
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode())
+
+
+def encoded(text: str, encoding: Encoding) -> str:
+    """A value, written as its place demands."""
+    if encoding == Encoding.PERCENT:
+        return percent_encoded(text)
+    return json.dumps(text, ensure_ascii=False)[1:-1] if encoding == Encoding.JSON else text
+
+
+def merged(parts: Iterable[Part]) -> Template:
+    """The parts with adjacent literals joined and empty ones left out."""
+    result: list[Part] = []
+    for part in parts:
+        if isinstance(part, LiteralPart):
+            if result and isinstance(result[-1], LiteralPart):
+                result[-1] = LiteralPart(result[-1].text + part.text)
+                continue
+            if not part.text:
+                continue
+        result.append(part)
+    return tuple(result)
+
+
+def _character(match: re.Match[str]) -> str:
+    return f"character {match.start() + 1}"

@@ -1,0 +1,186 @@
+"""URL templates into an origin and the target of the request line (RFC 3986, RFC 9112 3.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from atm.models.fields import Findings, Path
+from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
+from atm.plan.templating import Names, Piece, merged, percent_encoded
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+# What may stand in a path or query beside unreserved characters: gen-delims without #, sub-delims, and % itself.
+_SAFE = ":/?@!$&'()*+,;=%[]|"
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledUrl:
+    """Where a request goes, and what it asks for there."""
+
+    origin: Origin
+    target: Template
+    host_header: str
+
+
+class _BadUrlError(Exception):
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
+    """The URL's origin and target; problems go to the findings, and then there is no URL."""
+    before = len(names.findings)
+    literal = names.pieces(text, path, secrets=False)
+    if len(names.findings) > before:
+        return None
+    # Up to the end of the host everything must be known now; behind it, {{env:…}} is a slot again.
+    head, rest, used = "", "", 0
+    for piece in literal:
+        used += 1
+        if piece.variable:
+            _report_varying_host(piece, head, path, names.findings)
+            return None
+        head += piece.text
+        if (match := _HEAD.fullmatch(head)) and match[2]:
+            head, rest = match[1], match[2]
+            break
+    try:
+        scheme, host, port = split_authority(head, text)
+    except _BadUrlError as error:
+        names.findings.add(path, str(error), "bad_url", error.hint)
+        return None
+    tail = names.pieces(text, path)[used:]
+    target = _target([Piece(rest, written=True), *tail], path, names)
+    shown = f"[{host}]" if ":" in host else host
+    origin = Origin(cast('Literal["http", "https"]', scheme), host, port)
+    return CompiledUrl(origin, target, shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}")
+
+
+def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:
+    where = "the host" if "://" in head else "the scheme and the host"
+    what = f"{{{{{piece.variable}}}}} differs per request, which {where} of a URL must not"
+    findings.add(path, what, "varying_host", "Use one endpoint per host, or put the variable behind the first slash")
+
+
+def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
+    parts: list[Part] = []
+    for piece in pieces:
+        if not piece.written or piece.slot or piece.variable:
+            parts.append(names.part(piece, Encoding.PERCENT))
+            continue
+        text, hash_sign, _ = piece.text.partition("#")
+        parts.append(LiteralPart(_normalised(text, path, names.findings)))
+        if hash_sign:
+            # A fragment is for the reader of the answer; it is never sent.
+            break
+    target = merged(parts)
+    first = target[0] if target else None
+    slash = not (isinstance(first, LiteralPart) and first.text.startswith("/"))
+    return merged([LiteralPart("/"), *target]) if slash else target
+
+
+def _normalised(text: str, path: Path, findings: Findings) -> str:
+    if re.search(r"[\x00-\x20\x7f]", text):
+        findings.add(path, "the URL holds a space or a control character", "bad_url", "Write a space as %20")
+        return ""
+    return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
+
+
+def split_authority(head: str, text: str) -> tuple[str, str, int]:
+    """Scheme, host and port of `scheme://host:port`. Raises an error with a sentence and a hint."""
+    scheme, separator, authority = head.partition("://")
+    if not separator:
+        raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "http://{text.lstrip("/")}"')
+    scheme = scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https')
+    if "@" in authority:
+        hint = "Use `auth: {type: basic, username: …, password: …}`"
+        raise _BadUrlError("the URL holds a user name or a password", hint)
+    host, port = split_host(authority, text)
+    return scheme, host, DEFAULT_PORTS[scheme] if port is None else port
+
+
+def split_host(authority: str, text: str) -> tuple[str, int | None]:
+    """Host and port of `host`, `host:port` or `[v6]:port`."""
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", authority, re.DOTALL)
+    if match is None:
+        raise _BadUrlError(f'the host "{authority}" cannot be read', "An IPv6 address stands in brackets: [::1]")
+    host, port = match[1], match[2]
+    if not host:
+        raise _BadUrlError(f'the URL "{text}" has no host', 'Write "http://host/path"')
+    number: int | None = None
+    if port:
+        number = int(port) if port.isascii() and port.isdigit() and len(port) < 8 else 0
+        if not 0 < number < 65536:
+            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535')
+    return checked_host(host), number
+
+
+def checked_host(host: str) -> str:
+    """A host as it is looked up: lower case, IDNA, IPv6 without brackets."""
+    if host.startswith("["):
+        import ipaddress
+
+        try:
+            return ipaddress.IPv6Address(host[1:-1]).compressed
+        except ValueError:
+            raise _BadUrlError(f'"{host}" is no IPv6 address') from None
+    name = host.lower()
+    if re.fullmatch(r"[0-9.]+", name):
+        if not _IPV4.fullmatch(name):
+            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1")
+        return name
+    if not name.isascii():
+        name = _idna(name, host)
+    labels = name.removesuffix(".").split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        hint = "A host has letters, digits and hyphens between its dots"
+        raise _BadUrlError(f'"{host}" is no host name', hint)
+    return name
+
+
+def _idna(name: str, host: str) -> str:
+    # Comes with httpx; needed for names beyond ASCII only.
+    import idna
+
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise _BadUrlError(f'"{host}" is no host name (IDNA 2008)') from None
+
+
+def compile_origin(text: str, path: Path, findings: Findings) -> Origin | None:
+    """The origin of a URL without templates, whatever stands behind it: a proxy's, a token server's."""
+    match = _HEAD.fullmatch(text)
+    try:
+        scheme, host, port = split_authority(match[1] if match else text, text)
+    except _BadUrlError as error:
+        findings.add(path, str(error), "bad_url", error.hint)
+        return None
+    return Origin(cast('Literal["http", "https"]', scheme), host, port)
+
+
+def parse_connect_to(text: str, path: Path, findings: Findings) -> tuple[str, int | None, str, int | None] | None:
+    """HOST:PORT:OTHER_HOST:OTHER_PORT, as curl reads it: an empty part stands for any, or for the same."""
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]*):(\[[^\]]*\]|[^:]*):([0-9]*)", text)
+    try:
+        if match is None:
+            raise _BadUrlError(f'"{text}" is not HOST:PORT:OTHER_HOST:OTHER_PORT')
+        hosts = [checked_host(host) if host else "" for host in (match[1], match[3])]
+        ports = [int(port) if port else None for port in (match[2], match[4])]
+        if any(port is not None and not 0 < port < 65536 for port in ports):
+            raise _BadUrlError(f'"{text}" has a port that is no number from 1 to 65535')
+    except _BadUrlError as error:
+        hint = error.hint or "For example `api.example.com:443:10.0.0.5:8443`"
+        findings.add(path, str(error), "bad_connect_to", hint)
+        return None
+    return hosts[0], ports[0], hosts[1], ports[1]

@@ -1,0 +1,169 @@
+"""A server in a fresh interpreter of its own: started, asked whether it is ready, frozen, and stopped for certain.
+
+The child is exec'd, never forked: event loops and Rust threads do not survive a fork. It lives in a process group of
+its own (a Ctrl-C in the terminal is the parent's business) and ends when its standard input does, so it dies with its
+parent however that one dies; a frozen child is woken by the kernel when its group is orphaned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from atm.errors import Problem, TargetServerError
+
+_STOP_SECONDS = 5.0
+
+
+class ServerProcess:
+    """The parent's side. `configuration` is one line of JSON that the child reads first."""
+
+    def __init__(self, module: str, configuration: str) -> None:
+        self._module = module
+        self._configuration = configuration
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: Any = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id. Raises TargetServerError while it is not running."""
+        return self._running().pid
+
+    def start(self, ready_seconds: float) -> dict[str, Any]:
+        """Start the child and give back its ready line. Raises TargetServerError with what the child said."""
+        if self._process is not None:
+            raise TargetServerError(Problem("this server is started already", "already_started"))
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
+        source = str(Path(__file__).parents[2])
+        inherited = os.environ.get("PYTHONPATH")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", self._module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{inherited}" if inherited else source},
+            process_group=0,
+        )
+        try:
+            return self._handshake(self._process, ready_seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> str:
+        """End the child: kindly at first, then with SIGKILL. Gives back what it `said`; "" if it was not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        said = self.said()
+        self._errors.close()
+        return said
+
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel still accepts and acknowledges, nobody reads or answers."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def said(self) -> str:
+        """What the child wrote to its standard error so far, at most the last 4,000 bytes."""
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - 4000))
+        return str(self._errors.read().decode(errors="replace").strip())
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise TargetServerError(Problem("this server is not running", "not_running", hint="use it in a with block"))
+        return self._process
+
+    def _handshake(self, process: subprocess.Popen[bytes], ready_seconds: float) -> dict[str, Any]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(self._configuration.encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            self._failed(process, "ended before it was ready")
+        deadline = time.monotonic() + ready_seconds
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    self._failed(process, f"was not ready within {ready_seconds:g} s")
+                piece = os.read(process.stdout.fileno(), 65536)
+                if not piece:
+                    self._failed(process, "ended before it was ready")
+                line += piece
+        ready: dict[str, Any] = json.loads(line)
+        if "problems" in ready:
+            raise TargetServerError([Problem(**problem) for problem in ready["problems"]])
+        return ready
+
+    def _failed(self, process: subprocess.Popen[bytes], what: str) -> NoReturn:
+        process.kill()
+        process.wait()
+        said = self.said()
+        raise TargetServerError(
+            Problem(f"{self._module} {what}" + (f"; it said: {said}" if said else ""), "server_not_ready")
+        )
+
+
+def run_child(serve: Callable[[str, Callable[[dict[str, Any]], None]], object]) -> int:
+    """The child's side: read the configuration, serve, report being ready or what is wrong. Gives the exit code.
+
+    `serve` takes the configuration line and a function to call with the ready document; it returns when it is told to
+    stop.
+    """
+    configuration = b""
+    while not configuration.endswith(b"\n"):
+        piece = os.read(0, 1)
+        if not piece:
+            return 0
+        configuration += piece
+    try:
+        serve(configuration.decode(), _report)
+    except TargetServerError as error:
+        names = ("what", "code", "path", "place", "hint")
+        _report({"problems": [{name: getattr(problem, name) for name in names} for problem in error.problems]})
+        return 1
+    return 0
+
+
+def watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: the parent is gone, or has closed it."""
+
+    def readable() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            stop.set()
+
+    loop.add_reader(0, readable)
+
+
+def _report(document: dict[str, Any]) -> None:
+    os.write(1, json.dumps(document).encode() + b"\n")

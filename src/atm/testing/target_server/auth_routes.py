@@ -1,0 +1,171 @@
+"""Routes that want credentials, and the OAuth2 token endpoint (RFC 6749) that issues some."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from urllib.parse import parse_qs, unquote_plus
+
+from atm.testing.target_server.exchange import Exchange
+from atm.testing.target_server.routing import BadParameterError, Route
+from atm.testing.target_server.tokens import TokenMode
+
+JSON = "application/json"
+_NO_STORE = ("Cache-Control", "no-store")
+
+
+def _bearer(exchange: Exchange) -> None:
+    server = exchange.connection.server
+    token = _credentials(exchange, b"bearer")
+    expected = exchange.call.text("token", server.options.bearer_token)
+    issued = "token" not in exchange.call.parameters and token is not None and server.tokens.refusal(token) is None
+    _decide(exchange, token == expected or issued, "Bearer", "wrong token" if token else "no bearer token")
+
+
+def _oauth(exchange: Exchange) -> None:
+    token = _credentials(exchange, b"bearer")
+    refusal = "no bearer token" if token is None else exchange.connection.server.tokens.refusal(token)
+    _decide(exchange, refusal is None, 'Bearer error="invalid_token"', refusal or "")
+
+
+def _basic_auth(exchange: Exchange) -> None:
+    options, call = exchange.connection.server.options, exchange.call
+    expected = (call.text("username", options.username), call.text("password", options.password))
+    given = _basic(exchange)
+    _decide(exchange, given == expected, 'Basic realm="atm"', "wrong name or password" if given else "no Basic header")
+
+
+def _api_key(exchange: Exchange) -> None:
+    call = exchange.call
+    expected = call.text("key", exchange.connection.server.options.api_key)
+    name = call.text("header", "X-API-Key")
+    given = exchange.header(name.lower().encode("latin-1"))
+    allowed = given is not None and given.decode("latin-1") == expected
+    _decide(exchange, allowed, f'ApiKey header="{name}"', "wrong key" if given is not None else f"no {name} header")
+
+
+def _jwt_auth(exchange: Exchange) -> None:
+    import jwt as pyjwt  # Here, because it brings in cryptography, which most servers never need.
+
+    options, call = exchange.connection.server.options, exchange.call
+    token = _credentials(exchange, b"bearer")
+    if token is None:
+        _decide(exchange, False, "Bearer", "no bearer token")
+        return
+    algorithm = call.text("algorithm", "HS256")
+    if algorithm not in ("HS256", "RS256"):
+        raise BadParameterError(f"algorithm={algorithm} is neither HS256 nor RS256")
+    secret = call.text("secret", options.jwt_secret) if algorithm == "HS256" else options.jwt_public_key
+    if secret is None:
+        raise BadParameterError("algorithm=RS256 needs a server with jwt_public_key")
+    audience, issuer = call.parameters.get("audience"), call.parameters.get("issuer")
+    try:
+        claims = pyjwt.decode(
+            token, secret, [algorithm], audience=audience, issuer=issuer, options={"verify_aud": audience is not None}
+        )
+    except pyjwt.InvalidTokenError as error:
+        _decide(exchange, False, 'Bearer error="invalid_token"', str(error))
+        return
+    exchange.answer(200, json.dumps(claims).encode(), JSON)
+
+
+def _token_endpoint(exchange: Exchange) -> None:
+    server = exchange.connection.server
+    if exchange.method != "POST":
+        exchange.answer(405, b"POST this\n", headers=[("Allow", "POST")])
+        return
+    mode = server.tokens.next_mode()
+    if mode is TokenMode.NEVER:
+        return
+    if mode is TokenMode.SERVER_ERROR:
+        exchange.answer(500, b"the token server is having a bad day\n")
+    elif mode is TokenMode.GARBAGE:
+        exchange.answer(200, b"<html>this is no token</html>", JSON)
+    elif mode is TokenMode.NO_TOKEN:
+        exchange.answer(200, b'{"token_type": "Bearer"}', JSON)
+    elif mode is TokenMode.INVALID_CLIENT:
+        _refuse(exchange, 401, "invalid_client")
+    else:
+        _grant(exchange)
+
+
+def _grant(exchange: Exchange) -> None:
+    server = exchange.connection.server
+    options = server.options
+    content_type = (exchange.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+    if content_type != b"application/x-www-form-urlencoded":
+        _refuse(exchange, 400, "invalid_request", "the body must be application/x-www-form-urlencoded")
+        return
+    fields = parse_qs(bytes(exchange.body).decode("utf-8", "replace"), keep_blank_values=True)
+    form = {name: values[0] for name, values in fields.items()}
+    grant = form.get("grant_type")
+    header = _basic(exchange)
+    client = (unquote_plus(header[0]), unquote_plus(header[1])) if header else None
+    given_id, given_secret = client or (form.get("client_id"), form.get("client_secret"))
+    secret_holds = given_secret == options.client_secret or (grant == "password" and given_secret is None)
+    if given_id != options.client_id or not secret_holds:
+        _refuse(exchange, 401, "invalid_client", headers=[("WWW-Authenticate", "Basic")] if header else [])
+    elif grant not in ("client_credentials", "password"):
+        _refuse(exchange, 400, "unsupported_grant_type" if grant else "invalid_request")
+    elif grant == "password" and (form.get("username"), form.get("password")) != (options.username, options.password):
+        _refuse(exchange, 400, "invalid_grant")
+    else:
+        expires_in = server.tokens.expires_in
+        document: dict[str, object] = {
+            "access_token": server.tokens.issue(),
+            "token_type": "Bearer",
+            "expires_in": int(expires_in) if expires_in == int(expires_in) else expires_in,
+        }
+        if "scope" in form:
+            document["scope"] = form["scope"]
+        exchange.answer(200, json.dumps(document).encode(), JSON, headers=[_NO_STORE])
+
+
+def _refuse(
+    exchange: Exchange, status: int, error: str, description: str = "", headers: list[tuple[str, str]] | None = None
+) -> None:
+    document = {"error": error} | ({"error_description": description} if description else {})
+    exchange.answer(status, json.dumps(document).encode(), JSON, headers=[_NO_STORE, *(headers or [])])
+
+
+def _decide(exchange: Exchange, allowed: bool, challenge: str, refusal: str) -> None:
+    if allowed:
+        exchange.answer(200, b"welcome\n")
+    else:
+        exchange.answer(401, f"{refusal}\n".encode(), headers=[("WWW-Authenticate", challenge)])
+
+
+def _credentials(exchange: Exchange, scheme: bytes) -> str | None:
+    kind, _, value = (exchange.header(b"authorization") or b"").partition(b" ")
+    return value.strip().decode("latin-1") if kind.lower() == scheme and value.strip() else None
+
+
+def _basic(exchange: Exchange) -> tuple[str, str] | None:
+    encoded = _credentials(exchange, b"basic")
+    if encoded is None:
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if colon else None
+
+
+ROUTES = (
+    Route(
+        "/auth/bearer", "`?token=`: a bearer token, the fixed one, the given one, or a live one issued here", _bearer
+    ),
+    Route("/auth/oauth", "A bearer token that was issued here and has not expired", _oauth),
+    Route("/auth/basic", "`?username=&password=`: HTTP Basic", _basic_auth),
+    Route("/auth/key", "`?header=X-API-Key&key=`: a key in a header", _api_key),
+    Route(
+        "/auth/jwt", "`?algorithm=HS256&secret=&audience=&issuer=`: a JWT (HS256, RS256); answers its claims", _jwt_auth
+    ),
+    Route(
+        "/oauth/token",
+        "POST, form-encoded: the grants client_credentials and password, the client in the body or as Basic",
+        _token_endpoint,
+        wants_body=True,
+    ),
+)

@@ -1,0 +1,71 @@
+"""Everything that can be set before the target server starts, as one frozen value that travels as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from atm.errors import Problem, TargetServerError
+
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a target server is set up. Durations are seconds."""
+
+    host: str = "127.0.0.1"
+    """`127.0.0.1` (or another address of 127.0.0.0/8), `::1`, or `localhost` for both on one port."""
+    port: int = 0
+    """0 takes a free one."""
+    tls_port: int | None = None
+    """A second listener with TLS: None for none, 0 for a free port."""
+    certificate_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
+    """If given, the TLS listener demands a client certificate that this authority signed."""
+    backlog: int = 4096
+    max_rows: int = 5_000_000
+    """Requests that get a row in the record (53 bytes each); those beyond are only counted."""
+    capture: int = 0
+    """How many requests' raw bytes are kept for `captured()`, the first ones; at most 1 MiB of each."""
+    stall_after: float | None = None
+    """Seconds from the first counted request to a stall of `stall_seconds`; None for no scheduled stall."""
+    stall_seconds: float = 0.0
+    client_id: str = "atm-client"
+    client_secret: str = "atm-secret"
+    username: str = "atm-user"
+    password: str = "atm-password"
+    bearer_token: str = "atm-token"
+    api_key: str = "atm-key"
+    token_expires_in: float = 3600.0
+    jwt_secret: str = "atm-jwt-secret-of-at-least-32-bytes"
+    jwt_public_key: str | None = None
+    """PEM of the public key that `/auth/jwt` verifies RS256 with."""
+
+    def __post_init__(self) -> None:
+        if self.host not in LOOPBACK_HOSTS and not self.host.startswith("127."):
+            raise TargetServerError(
+                Problem(
+                    f"the target server does not listen on {self.host}, only on this machine itself",
+                    "not_loopback",
+                    hint="use 127.0.0.1, ::1, or localhost for both",
+                )
+            )
+        for port in (self.port, self.tls_port or 0):
+            if not 0 <= port <= 65535:
+                raise TargetServerError(
+                    Problem(f"{port} is no port", "bad_port", hint="0 to 65535; 0 takes a free one")
+                )
+
+    def to_json(self) -> str:
+        """One line, for the server's standard input."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> ServerOptions:
+        """The inverse of `to_json`."""
+        fields: dict[str, Any] = json.loads(line)
+        return cls(**fields)

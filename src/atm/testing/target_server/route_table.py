@@ -1,0 +1,30 @@
+"""All routes in the order of the documentation, and that documentation's table."""
+
+from atm.testing.target_server import (
+    auth_routes,
+    body_routes,
+    demo_routes,
+    hostile_routes,
+    measurement_routes,
+    plain_routes,
+)
+
+GROUPS = (
+    ("A small shop", demo_routes.ROUTES),
+    ("Delays, statuses, echo, redirects", plain_routes.ROUTES),
+    ("Bodies and framing", body_routes.ROUTES),
+    ("Credentials", auth_routes.ROUTES),
+    ("Misbehaviour", hostile_routes.ROUTES),
+    ("Measurement", measurement_routes.ROUTES),
+)
+
+ROUTES = tuple(route for _, routes in GROUPS for route in routes)
+
+
+def markdown() -> str:
+    """The tables of `docs/reference/target-server.md`, one for each group."""
+    parts = []
+    for title, routes in GROUPS:
+        rows = [f"| `{route.pattern}` | {route.summary} |" for route in routes]
+        parts.append("\n".join([f"### {title}", "", "| route | what it does |", "|---|---|", *rows]))
+    return "\n\n".join(parts)

@@ -1,0 +1,153 @@
+"""From a request's target to the route that answers it, its parameters and its counter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from atm.testing.target_server.exchange import Exchange
+from atm.testing.target_server.recorder import Recorder, RouteCounter
+
+UNKNOWN = "(unknown)"
+_CACHE_LIMIT = 4096
+
+Handler = Callable[[Exchange], None]
+
+
+class BadParameterError(ValueError):
+    """A route's parameter does not read; its message goes out with a 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the table in the package's docstring. `pattern` may hold `{name}` segments."""
+
+    pattern: str
+    summary: str
+    handler: Handler
+    wants_body: bool = False
+    """Collect the request's body (up to 64 MiB) instead of only counting it."""
+    wants_raw: bool = False
+    """Keep the request's bytes as they came (up to 1 MiB)."""
+    before_body: bool = False
+    """Call the handler when the head is complete, without waiting for the body."""
+    named_by_pattern: bool = False
+    """Recorded under its pattern, because its paths are too many."""
+
+    @property
+    def counted(self) -> bool:
+        """Measurement routes (`/__…__`) are in no record and wait for no stall."""
+        return not self.pattern.startswith("/__")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A target, resolved: the same for every request with the same target."""
+
+    route: Route
+    counter: RouteCounter
+    counted: bool
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The path's variables and the query's fields."""
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A parameter as it was sent, percent-decoded."""
+        value = self.parameters.get(name, default)
+        if value is None:
+            raise BadParameterError(f"{self.route.pattern} needs {name}=")
+        return value
+
+    def integer(self, name: str, default: int | None = None, least: int = 0, most: int = 1 << 62) -> int:
+        """A parameter as an integer within bounds."""
+        value = self.parameters.get(name)
+        if value is None and default is not None:
+            return default
+        try:
+            number = int(self.text(name))
+        except ValueError as cause:
+            if isinstance(cause, BadParameterError):
+                raise
+            raise BadParameterError(f"{name}={value} is no whole number") from cause
+        if not least <= number <= most:
+            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
+        return number
+
+    def number(self, name: str, default: float | None = None, least: float = 0.0, most: float = 1e9) -> float:
+        """A parameter as a decimal number within bounds."""
+        value = self.parameters.get(name)
+        if value is None and default is not None:
+            return default
+        try:
+            number = float(self.text(name))
+        except ValueError as cause:
+            if isinstance(cause, BadParameterError):
+                raise
+            raise BadParameterError(f"{name}={value} is no number") from cause
+        if not least <= number <= most:
+            raise BadParameterError(f"{name}={number} is not between {least} and {most}")
+        return number
+
+    def flag(self, name: str) -> bool:
+        """True for `name=1` (or true, yes)."""
+        return self.parameters.get(name, "").lower() in ("1", "true", "yes")
+
+
+class Routing:
+    """Finds routes; remembers the targets that it has seen, up to a bound."""
+
+    def __init__(self, routes: Sequence[Route], recorder: Recorder) -> None:
+        self._plain = {route.pattern: route for route in routes if "{" not in route.pattern}
+        self._variable = [(tuple(route.pattern.split("/")), route) for route in routes if "{" in route.pattern]
+        self._unknown = Route(UNKNOWN, "", _not_found)
+        self._recorder = recorder
+        self._calls: dict[bytes, Call] = {}
+
+    def restart(self, recorder: Recorder) -> None:
+        """Count from one again, into another record."""
+        self._recorder = recorder
+        self._calls.clear()
+
+    def resolve(self, target: bytes) -> Call:
+        """The call for a target in origin form or absolute form; the unknown route (404) if none matches."""
+        known = self._calls.get(target)
+        if known is not None:
+            return known
+        call = self._resolve(target.decode("latin-1"))
+        if len(self._calls) < _CACHE_LIMIT:
+            self._calls[target] = call
+        return call
+
+    def _resolve(self, target: str) -> Call:
+        if not target.startswith("/") and "://" in target:
+            target = "/" + target.split("://", 1)[1].partition("/")[2]
+        path, _, query = target.partition("?")
+        parameters = dict(parse_qsl(query, keep_blank_values=True))
+        route = self._plain.get(path)
+        if route is None:
+            route, variables = self._match(path)
+            parameters.update(variables)
+        name = parameters.get("as") or (route.pattern if route.named_by_pattern or route is self._unknown else path)
+        return Call(route, self._recorder.counter(name) if route.counted else _UNCOUNTED, route.counted, parameters)
+
+    def _match(self, path: str) -> tuple[Route, dict[str, str]]:
+        segments = path.split("/")
+        for pattern, route in self._variable:
+            if len(pattern) != len(segments):
+                continue
+            variables: dict[str, str] = {}
+            for expected, segment in zip(pattern, segments, strict=True):
+                if expected.startswith("{"):
+                    variables[expected[1:-1]] = unquote(segment)
+                elif expected != segment:
+                    break
+            else:
+                return route, variables
+        return self._unknown, {}
+
+
+_UNCOUNTED = RouteCounter(0, "")
+
+
+def _not_found(exchange: Exchange) -> None:
+    exchange.answer(404, b"no such route here; `atm target` has its table in docs/reference/target-server.md\n")

@@ -1,0 +1,171 @@
+"""Running a plan on an engine, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from atm.engine.base import Control, Engine, EngineReport
+from atm.metrics.histogram import Histogram
+from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, Sample
+from atm.models.outcome import Outcome
+from atm.plan.load_plan import LoadPlan
+from atm.testing import TargetServer
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A finished run."""
+
+    report: EngineReport
+    intervals: list[Interval]
+    seconds: float
+    """Wall time of the whole call."""
+
+    def total(self, endpoint: int | None = None, *, warm_up: bool = False) -> EndpointInterval:
+        """The figures of the measured load (or of warm-up), of one endpoint or of all."""
+        total = EndpointInterval(endpoint or 0, warm_up)
+        for interval in self.intervals:
+            for each in interval.endpoints:
+                if each.warm_up == warm_up and endpoint in (None, each.endpoint):
+                    total.merge(each)
+        return total
+
+    @property
+    def failures(self) -> dict[tuple[Outcome, str], int]:
+        """How many failures there were of each kind and message."""
+        groups: dict[tuple[Outcome, str], int] = {}
+        for group in self.failure_groups:
+            key = (group.outcome, group.message)
+            groups[key] = groups.get(key, 0) + group.count
+        return groups
+
+    @property
+    def failure_groups(self) -> list[FailureGroup]:
+        return [group for interval in self.intervals for group in interval.failures]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for interval in self.intervals for sample in interval.samples]
+
+    @property
+    def lag(self) -> Histogram:
+        return Histogram.merged(*(interval.generator.schedule_lag for interval in self.intervals))
+
+    def generated(self, name: str) -> int:
+        """The sum of a figure of the generator."""
+        return int(sum(getattr(interval.generator, name) for interval in self.intervals))
+
+
+async def running(
+    engine: Engine,
+    plan: LoadPlan,
+    secrets: Mapping[str, str] | None = None,
+    control: Control | None = None,
+    on_interval: Callable[[Interval], None] | None = None,
+) -> Ran:
+    intervals: list[Interval] = []
+
+    def keep(interval: Interval) -> None:
+        intervals.append(interval)
+        if on_interval:
+            on_interval(interval)
+
+    began = time.monotonic()
+    report = await engine.run(plan, secrets or {}, keep, control or Control())
+    ran = Ran(report, intervals, time.monotonic() - began)
+    check_books(ran, plan)
+    return ran
+
+
+def run(
+    engine: Engine,
+    plan: LoadPlan,
+    secrets: Mapping[str, str] | None = None,
+    control: Control | None = None,
+    *,
+    at: Mapping[float, Callable[[Control], None]] | None = None,
+) -> Ran:
+    """Run `plan` to its end; `at` names what to do with its control so many seconds after the start."""
+    control = control or Control()
+
+    async def main() -> Ran:
+        loop = asyncio.get_running_loop()
+        for seconds, act in (at or {}).items():
+            loop.call_later(seconds, act, control)
+        return await running(engine, plan, secrets, control)
+
+    return asyncio.run(main())
+
+
+def in_a_process(name: str, plan: LoadPlan, *, most_files: int | None = None) -> subprocess.Popen[bytes]:
+    """Start an engine in a process of its own, with so many file descriptors at most; `told_by` reads what it says."""
+    command = [sys.executable, "-m", "tests.contract.child", name]
+    if most_files is not None:
+        command = ["sh", "-c", f'ulimit -n {most_files} && exec "$@"', "sh", *command]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin
+    child.stdin.write(plan.to_bytes())
+    child.stdin.close()
+    return child
+
+
+def told_by(child: subprocess.Popen[bytes]) -> tuple[EndpointInterval, list[Interval]]:
+    """The sum and the intervals of a run in a process of its own, once it has ended."""
+    assert child.stdout
+    with child.stdout as lines:
+        intervals = [Interval.from_bytes(line) for line in lines]
+    assert child.wait(10) == 0
+    total = EndpointInterval(0)
+    for interval in intervals:
+        for each in interval.endpoints:
+            total.merge(each)
+    return total, intervals
+
+
+def open_connections(target: TargetServer, seconds: float = 2.0) -> int:
+    """How many connections the target has left, once it has had time to notice those that were closed."""
+    deadline = time.monotonic() + seconds
+    while (left := target.stats().connections_open) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+def check_books(ran: Ran, plan: LoadPlan) -> None:
+    """What holds for every run of every engine, whatever happened in it."""
+    assert [interval.second for interval in ran.intervals] == list(range(len(ran.intervals)))
+    assert all(interval.duration_ns == 1_000_000_000 for interval in ran.intervals[:-1])
+    for warm_up in (False, True):
+        for endpoint in (None, *range(len(plan.endpoints))):
+            total = ran.total(endpoint, warm_up=warm_up)
+            outcomes = total.outcomes
+            generator_errors = outcomes.get(Outcome.GENERATOR_ERROR, 0)
+            unfinished = outcomes.get(Outcome.UNFINISHED, 0)
+            assert total.started == total.ok + total.failed + generator_errors + unfinished
+            assert sum(total.statuses.values()) == total.full_responses
+            assert total.response_ok.total == total.ok
+            assert total.response_timeout.total == outcomes.get(Outcome.TIMEOUT, 0)
+            assert total.response_failed.total == total.full_responses - total.ok
+            assert total.service.total == total.full_responses + total.response_timeout.total
+            assert total.first_byte.total == total.full_responses
+            assert total.error_time.total == total.failed - total.response_failed.total - total.response_timeout.total
+            assert total.waits.total == total.waited
+            assert total.waits_at_end.total == total.queued_at_end
+            assert total.drained_ok <= total.ok
+            assert total.drained_failed <= total.failed
+    failed = sum(
+        count
+        for warm_up in (False, True)
+        for outcome, count in ran.total(warm_up=warm_up).outcomes.items()
+        if outcome not in (Outcome.OK, Outcome.UNFINISHED)
+    )
+    assert sum(group.count for group in ran.failure_groups) == failed
+    for interval in ran.intervals:
+        assert Interval.from_bytes(interval.to_bytes()) == interval
+    report = ran.report
+    assert 0 <= report.window_start_ns <= report.window_end_ns
+    assert report.worker_lost == ""

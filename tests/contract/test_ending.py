@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from atm.engine.base import Control, Engine
+from atm.errors import EngineError
+from atm.models.outcome import Outcome, StopReason
+from atm.testing import TargetServer
+from tests.contract.plans import MILLISECOND, SECOND, closed, http, opened, plan, step
+from tests.contract.running import open_connections, run, running
+
+
+def test_a_stop_lets_what_is_in_flight_finish(engine: Engine, target: TargetServer) -> None:
+    ran = run(engine, plan(http(target), step("/delay/100"), load=closed(5), duration=9), at={0.15: Control.stop})
+    assert ran.report.stop_reason is StopReason.STOPPED
+    assert ran.total().started == ran.total().ok == 10
+    assert ran.total().drained_ok == 5
+    assert 90 * MILLISECOND < ran.report.window_end_ns < 190 * MILLISECOND
+    assert ran.report.last_finish_ns > 200 * MILLISECOND
+    assert target.settled_stats().completed == 10
+
+
+def test_a_stop_has_the_reason_it_was_given(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), load=opened(100), duration=9)
+    ran = run(engine, made, at={0.05: lambda control: control.stop(StopReason.THRESHOLD)})
+    assert ran.report.stop_reason is StopReason.THRESHOLD
+
+
+def test_what_outlasts_the_graceful_stop_is_unfinished(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/never"), load=opened(100), duration=0.1, graceful=0.1)
+    ran = run(engine, made)
+    assert ran.total().outcomes == {Outcome.UNFINISHED: 10}
+    assert ran.report.stop_reason is StopReason.DURATION
+    assert ran.report.window_end_ns == 100 * MILLISECOND
+    assert 0.2 <= ran.seconds < 0.5
+    assert target.settled_stats().aborted == 10
+
+
+@pytest.mark.parametrize("load", [closed(50), opened(500)])
+def test_a_cancel_closes_every_connection_at_once(engine: Engine, target: TargetServer, load: object) -> None:
+    made = plan(http(target), step("/never"), load=load, duration=9)  # type: ignore[arg-type]
+    told = 0.0
+
+    def cancel(control: Control) -> None:
+        nonlocal told
+        told = time.monotonic()
+        control.cancel()
+
+    async def main() -> float:
+        control = Control()
+        asyncio.get_running_loop().call_later(0.2, cancel, control)
+        ran = await running(engine, made, control=control)
+        assert ran.report.stop_reason is StopReason.CANCELLED
+        assert set(ran.total().outcomes) == {Outcome.UNFINISHED}
+        assert ran.report.last_finish_ns == pytest.approx(0.2 * SECOND, abs=0.05 * SECOND)
+        return time.monotonic() - told
+
+    assert asyncio.run(main()) < 0.1
+    assert target.settled_stats().aborted == target.stats().received
+    assert open_connections(target) == 0
+
+
+def test_a_cancel_after_a_stop_still_cancels(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/never"), load=closed(3), duration=9)
+    ran = run(engine, made, at={0.05: Control.stop, 0.15: Control.cancel})
+    assert ran.report.stop_reason is StopReason.CANCELLED
+    assert ran.total().outcomes == {Outcome.UNFINISHED: 3}
+    assert ran.seconds < 0.5
+
+
+def test_a_run_that_was_stopped_before_it_began_ends_at_once(engine: Engine, target: TargetServer) -> None:
+    control = Control()
+    control.stop()
+    ran = run(engine, plan(http(target), load=closed(3), duration=9), control=control)
+    assert ran.seconds < 1
+    assert ran.report.stop_reason is StopReason.STOPPED
+
+
+def test_arrivals_that_wait_at_the_end_are_missed(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/delay/100"), load=opened(100, max_in_flight=2), duration=9)
+    ran = run(engine, made, at={0.25: Control.stop})
+    total = ran.total()
+    assert total.queued_at_end > 10
+    assert total.waits_at_end.total == total.queued_at_end
+    assert total.due == total.started + total.queued_at_end
+    assert total.due == pytest.approx(25, abs=3)
+
+
+def test_a_load_does_not_outlive_whoever_awaits_it(engine: Engine, target: TargetServer) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(running(engine, plan(http(target), load=opened(200), duration=30)))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    received = target.settled_stats().received
+    assert received > 10
+    assert target.stats().received == received
+    assert open_connections(target) == 0
+
+
+def test_an_error_of_the_listener_ends_the_run_and_comes_out(engine: Engine, target: TargetServer) -> None:
+    def refuse(_interval: object) -> None:
+        raise LookupError("no room")
+
+    with pytest.raises(LookupError, match="no room"):
+        asyncio.run(running(engine, plan(http(target), load=closed(2), duration=2.5), on_interval=refuse))
+
+
+def test_a_renewed_secret_is_used_from_then_on(engine: Engine, target: TargetServer) -> None:
+    made = plan(
+        http(target),
+        step("/auth/bearer?token=new", headers=(("Authorization", "Bearer {{secret:token}}"),)),
+        load=opened(200),
+        duration=0.3,
+    )
+    ran = run(engine, made, {"token": "old"}, at={0.15: lambda control: control.set_secret("token", "new")})
+    assert ran.total().statuses[401] == pytest.approx(30, abs=8)
+    assert ran.total().statuses[200] == pytest.approx(30, abs=8)
+    assert ran.total().statuses == target.settled_stats().statuses
+
+
+def test_a_plan_that_needs_a_secret_that_is_not_there_does_not_begin(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/", headers=(("X-Key", "{{secret:key}}"),)))
+    with pytest.raises(EngineError, match='the plan needs the secret "key"'):
+        run(engine, made)
+    with pytest.raises(EngineError, match='the secret "key" has a line break'):
+        run(engine, made, {"key": "a\r\nX-Injected: yes"})
+    assert target.settled_stats().received == 0

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atm.engine.base import Capability, Engine
+from atm.models.outcome import Outcome
+from atm.plan.load_plan import Connections, Origin, Tls
+from atm.testing import TargetServer
+from tests.contract.plans import closed, http, https, opened, plan, step
+from tests.contract.running import open_connections, run
+
+pytestmark = pytest.mark.needs(Capability.TLS)
+
+
+def trusting(target: TargetServer, **fields: object) -> Connections:
+    return Connections(tls=Tls(ca_pem=target.ca_file.read_text(), **fields))  # type: ignore[arg-type]
+
+
+def test_an_own_authority_is_trusted_in_addition(engine: Engine, target: TargetServer) -> None:
+    made = plan(https(target), step("/fixed"), load=closed(4), total=200, connections=trusting(target))
+    ran = run(engine, made)
+    assert ran.total().ok == 200
+    assert target.settled_stats().completed == 200
+    assert len({row.connection for row in target.record()}) == 4
+    assert sum(interval.generator.tls.total for interval in ran.intervals) == 4
+    assert sum(interval.generator.connect.total for interval in ran.intervals) == 4
+
+
+def test_an_unknown_authority_is_a_tls_error(engine: Engine, target: TargetServer) -> None:
+    ran = run(engine, plan(https(target), load=closed(2), total=6))
+    assert ran.total().outcomes == {Outcome.TLS_ERROR: 6}
+    ((_, message),) = ran.failures
+    assert message.startswith("certificate not trusted: ")
+    assert target.settled_stats().received == 0
+
+
+def test_a_certificate_for_another_name_is_a_tls_error_unless_named(engine: Engine, target: TargetServer) -> None:
+    ran = run(engine, plan(https(target, "other.test"), load=closed(1), total=2, connections=trusting(target)))
+    assert ran.total().outcomes == {Outcome.TLS_ERROR: 2}
+    named = trusting(target, server_name="localhost")
+    assert run(engine, plan(https(target, "other.test"), total=2, connections=named)).total().ok == 2
+
+
+def test_insecure_takes_any_certificate(engine: Engine, target: TargetServer) -> None:
+    made = plan(https(target, "other.test"), load=closed(2), total=20, connections=Connections(tls=Tls(insecure=True)))
+    assert run(engine, made).total().ok == 20
+
+
+def test_tls_with_a_server_that_speaks_none_is_a_tls_error(engine: Engine, target: TargetServer) -> None:
+    origin = replace(http(target), scheme="https")
+    ran = run(engine, plan(origin, step(timeout=2), total=2))
+    assert ran.failures.keys() <= {
+        (Outcome.TLS_ERROR, "wrong version number"),
+        (Outcome.TLS_ERROR, "record layer failure"),
+    }
+    assert ran.total().outcomes == {Outcome.TLS_ERROR: 2}
+
+
+def test_large_bodies_and_open_ends_work_over_tls(engine: Engine, target: TargetServer) -> None:
+    steps = (step("/bytes/1000000"), step("/until-close?bytes=5000"), step("/chunked?chunks=10&size=5000"))
+    ran = run(engine, plan(https(target), *steps, load=closed(3), total=12, connections=trusting(target)))
+    assert ran.total().ok == 12
+    assert ran.total().bytes_received == sum(row.sent_bytes for row in target.record())
+
+
+def test_a_cancel_during_handshakes_leaves_nothing_behind(engine: Engine, target: TargetServer) -> None:
+    freeze = target.pause(0.6)
+    made = plan(https(target), load=opened(300), duration=5, connections=trusting(target))
+    ran = run(engine, made, at={0.2: lambda control: control.cancel()})
+    freeze.wait()
+    assert ran.total().outcomes.keys() <= {Outcome.UNFINISHED, Outcome.OK}
+    assert ran.total().outcomes[Outcome.UNFINISHED] > 10
+    assert ran.seconds < 0.5
+    assert open_connections(target) == 0
+
+
+def test_a_timeout_covers_the_handshake(engine: Engine, target: TargetServer) -> None:
+    freeze = target.pause(0.5)
+    made = plan(https(target), step(timeout=0.1), load=opened(100), duration=0.2, connections=trusting(target))
+    ran = run(engine, made)
+    freeze.wait()
+    assert ran.total().outcomes[Outcome.TIMEOUT] > 10
+    assert ran.total().outcomes.keys() <= {Outcome.TIMEOUT, Outcome.OK}
+
+
+@pytest.fixture(scope="module")
+def strict_target() -> Iterator[TargetServer]:
+    with TargetServer(client_certificate=True) as server:
+        yield server
+
+
+@pytest.mark.needs(Capability.CLIENT_CERTIFICATE)
+def test_a_client_certificate_is_shown_where_one_is_demanded(engine: Engine, strict_target: TargetServer) -> None:
+    files = strict_target.client_files
+    shown = trusting(strict_target, certificate_pem=files.certificate.read_text(), key_slot="key")
+    made = plan(https(strict_target), load=closed(2), total=20, connections=shown)
+    assert run(engine, made, {"key": files.key.read_text()}).total().ok == 20
+    bare = run(engine, plan(https(strict_target), total=2, connections=trusting(strict_target)))
+    assert bare.total().ok == 0
+    assert bare.total().failed == 2
+    assert bare.total().outcomes.keys() <= {Outcome.TLS_ERROR, Outcome.CONNECTION_CLOSED}
+
+
+def test_ipv6_and_names_are_dialled(engine: Engine, tmp_path: Path) -> None:
+    with TargetServer(host="::1", tls=True) as target:
+        plain = Origin("http", "::1", target.port, addresses=("::1",))
+        assert run(engine, plan(plain, load=closed(2), total=10)).total().ok == 10
+        secure = Origin("https", "::1", target.tls_port, addresses=("::1",))
+        made = plan(secure, load=closed(2), total=10, connections=trusting(target))
+        assert run(engine, made).total().ok == 10

@@ -1,0 +1,346 @@
+"""Every row of the measurement verdict's table: once provoked, once quiet, and at its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances, Evidence, evidence_of
+from atm.metrics.verdict import (
+    ROWS,
+    arrivals_waited,
+    generator_errors,
+    generator_saturated,
+    judge,
+    loop_stall,
+    missed,
+    other_run,
+    rate_missed,
+    schedule_lag,
+    steal,
+    unfinished,
+    worker_lost,
+)
+from atm.models.outcome import Outcome
+from atm.models.run import Measurement, MeasurementReason
+from tests.metrics.seconds import MS, SECOND, endpoint, failure_group, second
+
+VALID, SUSPECT, INVALID = Measurement.VALID, Measurement.SUSPECT, Measurement.INVALID
+
+QUIET = Evidence(
+    circumstances=Circumstances(engine="asyncio", cores=2),
+    window_ns=10 * SECOND,
+    started=5000,
+    offered=5000.0,
+    offered_while_free=5000.0,
+    lag_p99_ns=0.2 * MS,
+    service_p50_ns=12.0 * MS,
+    service_mean_ns=15.0 * MS,
+    intervals=10,
+    busiest_share=0.5,
+    users=64,
+)
+
+
+def severity_of(reason: MeasurementReason | None) -> Measurement:
+    return reason.severity if reason else VALID
+
+
+def with_circumstances(**changes: Any) -> Evidence:
+    return replace(QUIET, circumstances=replace(QUIET.circumstances, **changes))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+def test_every_row_is_quiet_when_the_generator_was_not_the_limit(row: Any) -> None:
+    assert row(QUIET) is None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+def test_every_row_is_quiet_when_nothing_was_sent(row: Any) -> None:
+    assert row(Evidence(circumstances=Circumstances(), window_ns=0)) is None
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+def test_every_row_is_quiet_in_a_plain_closed_run(row: Any) -> None:
+    closed = replace(QUIET, offered=0.0, offered_while_free=0.0, lag_p99_ns=None)
+    assert row(closed) is None
+
+
+PROVOKED: list[tuple[str, dict[str, Any], Measurement]] = [
+    ("schedule_lag", {"lag_p99_ns": 1.3 * MS}, SUSPECT),
+    ("schedule_lag", {"lag_p99_ns": 13.0 * MS}, INVALID),
+    ("rate_missed", {"skipped": 50}, SUSPECT),
+    ("rate_missed", {"skipped": 500}, INVALID),
+    ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 84 * MS}, SUSPECT),
+    ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 200 * MS}, INVALID),
+    ("generator_errors", {"generator_errors": 1}, SUSPECT),
+    ("generator_errors", {"generator_errors": 905}, INVALID),
+    ("generator_saturated", {"busy_intervals": 4, "busiest_share": 0.99}, SUSPECT),
+    ("steal", {"steal_share": 0.071}, SUSPECT),
+    ("unfinished", {"unfinished": 160}, SUSPECT),
+    ("missed", {"missed": 160, "dropped": 160}, SUSPECT),
+    ("arrivals_waited", {"waited": 600}, SUSPECT),
+]
+
+
+@pytest.mark.parametrize(("code", "changes", "severity"), PROVOKED)
+def test_every_row_can_be_provoked(code: str, changes: dict[str, Any], severity: Measurement) -> None:
+    verdict, reasons = judge(replace(QUIET, **changes))
+    assert severity is verdict
+    (reason,) = [reason for reason in reasons if reason.code == code]
+    assert reason.severity is severity
+    assert reason.hint
+    if severity is INVALID or code != "generator_saturated":
+        assert reason.actual != reason.limit
+
+
+def test_a_lost_worker_makes_the_measurement_invalid() -> None:
+    reason = worker_lost(with_circumstances(worker_lost="thread 2 panicked"))
+    assert reason is not None
+    assert reason.severity is INVALID
+    assert reason.what == "a part of the load generator died: thread 2 panicked"
+
+
+def test_another_run_on_this_host_makes_it_suspect() -> None:
+    reason = other_run(with_circumstances(other_run="7f3a2c"))
+    assert reason is not None
+    assert reason.severity is SUSPECT
+    assert "7f3a2c" in reason.what
+
+
+def test_schedule_lag_is_measured_against_the_service_time() -> None:
+    def severity(lag_ms: float, service_ms: float | None) -> Measurement:
+        service = None if service_ms is None else service_ms * MS
+        return severity_of(schedule_lag(replace(QUIET, lag_p99_ns=lag_ms * MS, service_p50_ns=service)))
+
+    assert severity(1.0, 5.0) is VALID
+    assert severity(1.01, 5.0) is SUSPECT
+    assert severity(2.0, 20.0) is VALID
+    assert severity(2.1, 20.0) is SUSPECT
+    assert severity(10.0, 5.0) is SUSPECT
+    assert severity(10.1, 5.0) is INVALID
+    assert severity(20.0, 20.0) is SUSPECT
+    assert severity(20.1, 20.0) is INVALID
+    assert severity(1.1, None) is SUSPECT
+
+
+def test_the_rate_may_fall_short_by_a_thousandth() -> None:
+    def severity(skipped: int, offered: float) -> Measurement:
+        return severity_of(rate_missed(replace(QUIET, skipped=skipped, offered_while_free=offered)))
+
+    assert severity(1, 1000.0) is VALID
+    assert severity(2, 1000.0) is SUSPECT
+    assert severity(20, 1000.0) is SUSPECT
+    assert severity(21, 1000.0) is INVALID
+    assert severity(5, 0.0) is INVALID
+
+
+def test_a_stall_of_50_ms_or_of_1_percent_together_is_still_quiet() -> None:
+    def severity(longest_ms: int, together_ms: int) -> Measurement:
+        evidence = replace(QUIET, longest_stall_ns=longest_ms * MS, stalled_ns=together_ms * MS)
+        return severity_of(loop_stall(evidence))
+
+    assert severity(50, 100) is VALID
+    assert severity(51, 100) is SUSPECT
+    assert severity(20, 101) is INVALID
+
+
+def test_one_generator_error_is_suspect_and_more_than_a_thousandth_invalid() -> None:
+    def severity(errors: int, started: int) -> Measurement:
+        return severity_of(generator_errors(replace(QUIET, generator_errors=errors, started=started)))
+
+    assert severity(0, 1000) is VALID
+    assert severity(1, 1000) is SUSPECT
+    assert severity(2, 1000) is INVALID
+
+
+def test_a_busy_thread_speaks_up_from_a_twentieth_of_the_intervals() -> None:
+    def severity(busy: int, intervals: int) -> Measurement:
+        return severity_of(generator_saturated(replace(QUIET, busy_intervals=busy, intervals=intervals)))
+
+    assert severity(4, 100) is VALID
+    assert severity(5, 100) is SUSPECT
+    assert severity(1, 1) is SUSPECT
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "quiet", "suspect"),
+    [
+        (steal, "steal_share", 0.05, 0.0501),
+        (unfinished, "unfinished", 50, 51),
+        (arrivals_waited, "waited", 50, 51),
+    ],
+)
+def test_a_share_at_its_limit_is_quiet(row: Any, name: str, quiet: float, suspect: float) -> None:
+    at_limit: dict[str, Any] = {name: quiet}
+    beyond: dict[str, Any] = {name: suspect}
+    assert severity_of(row(replace(QUIET, **at_limit))) is VALID
+    assert severity_of(row(replace(QUIET, **beyond))) is SUSPECT
+
+
+def test_missed_arrivals_are_a_share_of_what_was_due() -> None:
+    assert missed(replace(QUIET, started=4950, missed=50, dropped=50)) is None
+    assert severity_of(missed(replace(QUIET, started=4949, missed=51, dropped=51))) is SUSPECT
+
+
+def test_the_worst_reason_decides_and_comes_first() -> None:
+    evidence = replace(QUIET, steal_share=0.2, generator_errors=900)
+    verdict, reasons = judge(evidence)
+    assert verdict is INVALID
+    assert [reason.code for reason in reasons] == ["generator_errors", "steal"]
+    assert judge(QUIET) == (VALID, [])
+
+
+def test_too_few_users_are_named_with_a_number_to_type() -> None:
+    evidence = replace(
+        QUIET, started=4310, offered=5000.0, waited=2000, saturated_seconds=7.0, service_mean_ns=200 * MS
+    )
+    reason = arrivals_waited(evidence)
+    assert reason is not None
+    assert reason.what == (
+        "sent 431 of 500 /s (86.2 %), 46.4 % of them waited, users ran out in 7 s of 10 s: 64 are too few"
+    )
+    assert reason.hint == "`--users 200`; until then the times hold for 431 /s only"
+
+
+def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
+    evidence = replace(
+        QUIET,
+        window_ns=60 * SECOND,
+        started=8120 * 60,
+        offered=600_000.0,
+        intervals=60,
+        busy_intervals=41,
+        busy_seconds=41.0,
+        busiest_share=0.99,
+    )
+    reason = generator_saturated(evidence)
+    assert reason is not None
+    assert reason.what == (
+        "sent 8,120 of 10,000 /s (81.2 %) with CPU at 99 % of 1 core for 41 s: the generator may be the limit"
+    )
+    assert reason.hint == (
+        "This machine was the limit, not the server. Native engine (`atm doctor`), more cores, or at most 6,900 /s"
+    )
+    native = replace(evidence, circumstances=Circumstances(engine="native"), offered=0.0)
+    closed = generator_saturated(native)
+    assert closed is not None
+    assert closed.hint == "This machine was the limit, not the server. More cores or fewer users"
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [("no free local port", "ports"), ("no free file descriptor", "`ulimit -n 65536`"), ("", "`atm doctor`")],
+)
+def test_generator_errors_name_what_ran_out(message: str, hint: str) -> None:
+    reason = generator_errors(replace(QUIET, generator_errors=905, generator_error=message))
+    assert reason is not None
+    assert reason.what.startswith("18.1 % of requests never left: 905 × ")
+    assert message in reason.what
+    assert hint in reason.hint
+
+
+def collected(*intervals: Any, warm_up_ns: int = 0) -> Collector:
+    collector = Collector(["GET /users"], warm_up_ns=warm_up_ns)
+    for interval in intervals:
+        collector.add(interval)
+    return collector
+
+
+def test_seconds_without_a_free_user_are_not_held_against_the_rate() -> None:
+    collector = collected(
+        second(0, endpoint(started=500), offered=500.0),
+        second(1, endpoint(started=300, dropped=200), offered=500.0, saturated=True),
+        second(2, endpoint(started=320, queued_at_end=180), offered=500.0, saturated=True),
+    )
+    evidence = evidence_of(collector, 3 * SECOND, Circumstances())
+    assert rate_missed(evidence) is None
+    assert evidence.offered_while_free == 500.0
+    assert evidence.saturated_seconds == 2.0
+    assert missed(evidence) is not None
+
+
+def test_arrivals_that_the_engine_lost_sight_of_are_held_against_the_rate() -> None:
+    lost = collected(second(0, endpoint(started=400), offered=500.0), second(1, endpoint(started=500), offered=500.0))
+    reason = rate_missed(evidence_of(lost, 2 * SECOND, Circumstances()))
+    assert reason is not None
+    assert reason.severity is INVALID
+    assert "(90.10 %)" in reason.what or "(90.1 %)" in reason.what
+
+
+def test_a_late_start_in_the_next_second_is_no_missed_rate() -> None:
+    late = collected(
+        second(0, endpoint(started=480), offered=500.0),
+        second(1, endpoint(started=520), offered=500.0),
+        second(2, endpoint(started=0), offered=0.4, phase="drain", duration_ns=100 * MS),
+    )
+    assert rate_missed(evidence_of(late, 2 * SECOND, Circumstances())) is None
+
+
+def test_the_chance_of_drawn_arrivals_is_no_missed_rate() -> None:
+    drawn = collected(second(0, endpoint(started=460), offered=500.0))
+    assert rate_missed(evidence_of(drawn, SECOND, Circumstances(poisson=True))) is None
+    assert rate_missed(evidence_of(drawn, SECOND, Circumstances())) is not None
+
+
+def test_warm_up_is_held_against_nothing() -> None:
+    trouble = endpoint(
+        0,
+        [10.0] * 50,
+        warm_up=True,
+        failures={Outcome.GENERATOR_ERROR: 10},
+        waited=40,
+        dropped=40,
+    )
+    bad = second(
+        0,
+        trouble,
+        phase="warm_up",
+        offered=100.0,
+        stalls=1,
+        stalled_ns=900 * MS,
+        longest_stall_ns=900 * MS,
+        busiest_thread_share=1.0,
+        steal_share=0.9,
+        failures=[failure_group(Outcome.GENERATOR_ERROR, "no free local port", 10, warm_up=True)],
+    )
+    bad.generator.schedule_lag.record(SECOND, 50)
+    collector = collected(bad, second(1, endpoint(0, [10.0] * 100), offered=100.0), warm_up_ns=SECOND)
+    evidence = evidence_of(collector, SECOND, Circumstances())
+    assert judge(evidence) == (VALID, [])
+    assert evidence.offered == 100.0
+
+
+def test_evidence_of_a_stretch_of_trouble_is_complete() -> None:
+    part = endpoint(0, [10.0] * 50, failures={Outcome.GENERATOR_ERROR: 3, Outcome.UNFINISHED: 2}, waited=4)
+    trouble = second(
+        0,
+        part,
+        offered=55.0,
+        busiest_thread_share=0.86,
+        steal_share=0.5,
+        stalled_ns=20 * MS,
+        longest_stall_ns=20 * MS,
+        users=8,
+        failures=[failure_group(Outcome.GENERATOR_ERROR, "no free local port", 3)],
+    )
+    trouble.generator.schedule_lag.record(3 * MS, 55)
+    half = second(1, endpoint(0, [10.0] * 25), duration_ns=SECOND // 2, offered=25.0, busiest_thread_share=0.85)
+    evidence = evidence_of(collected(trouble, half), 1_500 * MS, Circumstances())
+    assert (evidence.generator_errors, evidence.generator_error) == (3, "no free local port")
+    assert (evidence.unfinished, evidence.waited, evidence.users) == (2, 4, 8)
+    assert (evidence.intervals, evidence.busy_intervals, evidence.busiest_share) == (2, 1, 0.86)
+    assert evidence.steal_share == pytest.approx(0.5 / 1.5)
+    assert evidence.lag_p99_ns == pytest.approx(3 * MS, rel=1e-3)
+    assert evidence.service_p50_ns == pytest.approx(10 * MS, rel=1e-3)
+    assert (evidence.achieved_rate, evidence.offered_rate) == pytest.approx((80 / 1.5, 80 / 1.5))
+
+
+def test_the_last_instant_of_a_run_is_too_short_to_be_busy() -> None:
+    sliver = second(1, duration_ns=MS, busiest_thread_share=0.99)
+    evidence = evidence_of(collected(second(0, endpoint(0, [10.0])), sliver), SECOND, Circumstances())
+    assert evidence.intervals == 1
+    assert generator_saturated(evidence) is None
