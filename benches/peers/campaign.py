@@ -40,7 +40,7 @@ class Settings:
     open_repeats: int = 1
     long_window_seconds: float = 5.0
     """Of the first scenario, which most is read from."""
-    window_seconds: float = 2.5
+    window_seconds: float = 2.0
     instructions_seconds: float = 2.0
     paced_seconds: int = pacing.SECONDS
     quota_share: float = 0.4

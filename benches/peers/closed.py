@@ -77,6 +77,17 @@ class ClosedSample:
         return self.requests / self.seconds
 
 
+CONSTANT, TEMPLATES = "atm native, the same without templates", "atm native, templates"
+_TEMPLATED = Scenario(
+    "templates",
+    "HTTP/1.1, a POST with templates in URL, header and body, 64 connections",
+    Protocol.HTTP1,
+    "/",
+    64,
+    1,
+    (CONSTANT, TEMPLATES),
+    CONSTANT,
+)
 _OURS = ("atm native", "atm asyncio")
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -97,8 +108,6 @@ SCENARIOS: tuple[Scenario, ...] = (
             "autocannon",
             "Locust FastHttpUser",
             *_OURS,
-            "atm native, templates",
-            "atm native, the same without templates",
         ),
         "wrk",
         long_window=True,
@@ -110,7 +119,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "/",
         64,
         1,
-        ("wrk", "h2load", "hey", "oha", "k6", *_OURS),
+        ("wrk", "h2load", "hey", "oha", *_OURS),
         "wrk",
     ),
     Scenario(
@@ -140,9 +149,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         "/big",
         64,
         1,
-        ("wrk", "h2load", "hey", "oha", "k6", *_OURS),
+        ("wrk", "h2load", "hey", "oha", *_OURS),
         "wrk",
     ),
+    _TEMPLATED,
 )
 QUOTA = Scenario(
     "quota",
@@ -151,7 +161,7 @@ QUOTA = Scenario(
     "/",
     64,
     1,
-    ("wrk", "h2load", "oha", "k6", "Locust FastHttpUser", *_OURS),
+    ("wrk", "oha", "k6", "Locust FastHttpUser", *_OURS),
     "wrk",
 )
 
@@ -168,7 +178,7 @@ class Window:
 def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) -> ClosedSample:
     """One window of one client. Raises MeasurementError when it sends nothing, stops early or cannot do that."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
-        command = client.closed(closed_load(scenario, nginx, window), Path(folder))
+        command = client.closed(_load(scenario, nginx, window, Path(folder)))
         if command is None:
             raise MeasurementError("does not speak this")
         with ClientProcess(command, CLIENT_CPU, Path(folder), window.group) as process:
@@ -188,10 +198,9 @@ def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) ->
     return ClosedSample(command.shown(), requests, seconds, used.user, used.system, cpu, memory, user, kernel)
 
 
-def closed_load(scenario: Scenario, nginx: Nginx, window: Window) -> Closed:
-    """What is asked of a client in a scenario."""
+def _load(scenario: Scenario, nginx: Nginx, window: Window, scratch: Path) -> Closed:
     seconds = int(window.seconds + window.instructions_seconds + _SPARE_SECONDS)
-    return Closed(scenario.url(nginx), scenario.protocol, scenario.connections, scenario.streams, seconds)
+    return Closed(scenario.url(nginx), scenario.protocol, scenario.connections, scenario.streams, seconds, scratch)
 
 
 def _wait_until_steady(process: ClientProcess, nginx: Nginx) -> None:

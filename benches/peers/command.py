@@ -28,6 +28,8 @@ class Closed:
     connections: int
     streams: int
     seconds: int
+    scratch: Path
+    """A folder for files that the tool needs; it runs in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class Paced:
     rate: int
     connections: int
     seconds: int
+    scratch: Path
+    """As with `Closed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a tool left behind at its end: what it printed, and the folder that it ran in."""
+
+    stdout: str
+    scratch: Path
 
 
 @dataclass(frozen=True, slots=True)

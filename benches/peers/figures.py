@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benches.peers.closed import CONSTANT, TEMPLATES
+
 Document = Mapping[str, Any]
 Figure = Callable[[Mapping[str, Any]], float]
 
@@ -100,11 +102,11 @@ def bars(document: Document) -> list[Bar]:
         judge.ratio("h2", "h2load", 1.1, "HTTP/2 over TLS: CPU per request"),
         judge.ratio("big", "wrk", 1.0, "10 KiB answers: CPU per request"),
         judge.ratio(
-            "h1",
-            "atm native, the same without templates",
+            "templates",
+            CONSTANT,
             1.25,
             "templates in URL, header and body: CPU per request",
-            "atm native, templates",
+            TEMPLATES,
         ),
         judge.figure("h1", lambda s: s["memory_bytes"] / 1e6, 90, "peak memory of the whole process", "MB"),
     ]
@@ -156,15 +158,16 @@ class _Judge:
         if not missing and problem(document, section, baseline):
             missing = f"{baseline}: {problem(document, section, baseline)}"
         value = statistics.median(found) if found else None
-        return Bar(what, limit, at_most, value, missing, f"× {_short(baseline)}")
+        return Bar(what, limit, at_most, value, missing, f"× {short(baseline)}")
 
 
-def _short(baseline: str) -> str:
-    return "the constant request" if baseline.startswith("atm") else baseline
+def short(baseline: str) -> str:
+    """What a ratio calls its baseline."""
+    return "the constant request" if baseline == CONSTANT else baseline
 
 
 def _off_rate(sample: Mapping[str, Any]) -> float:
-    return abs(sample["rate"] / sample["asked_rate"] - 1) * 100
+    return abs(float(sample["rate"]) / float(sample["asked_rate"]) - 1) * 100
 
 
 def _difference(name: str) -> Figure:

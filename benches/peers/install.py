@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,19 +26,33 @@ class NotInstalledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that is measured, at a pinned version where we install it ourselves."""
+    """A program that is measured, at a pinned version where we install it ourselves.
+
+    In `steps` and `environment`, `{folder}` stands for the folder that it is installed into, `{version}` for its
+    version and `{python}` for the interpreter that runs this.
+    """
 
     name: str
     program: str
     """Its file within its folder, or its name on the PATH when it is a package of the system."""
-    version: str | None = None
+    version: str = ""
     package: str | None = None
     """The Debian package that it is in."""
-    steps: Callable[[Path], list[list[str]]] | None = None
-    """The commands that install it into a folder."""
-    environment: Callable[[Path], dict[str, str]] = lambda folder: {}
+    steps: tuple[str, ...] = ()
+    """The commands that install it, words separated by blanks."""
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, or is to be, installed."""
+        return peers_folder() / f"{self.name}-{self.version}"
+
+    def filled(self, text: str) -> str:
+        """A word of `steps` or `environment` with its names replaced."""
+        return text.format(folder=self.folder, version=self.version, python=sys.executable)
 
 
+_GO = (("GOBIN", "{folder}"),)
 TOOLS: dict[str, Tool] = {
     tool.name: tool
     for tool in (
@@ -48,46 +61,32 @@ TOOLS: dict[str, Tool] = {
         Tool("h2load", "h2load", package="nghttp2-client"),
         Tool("hey", "hey", package="hey"),
         Tool("ab", "ab", package="apache2-utils"),
-        Tool(
-            "k6",
-            "k6",
-            "1.8.1",
-            steps=lambda folder: [["go", "install", "go.k6.io/k6@v1.8.1"]],
-            environment=lambda folder: {"GOBIN": str(folder)},
-        ),
+        Tool("k6", "k6", "1.8.1", steps=("go install go.k6.io/k6@v{version}",), environment=_GO),
         Tool(
             "vegeta",
             "vegeta",
             "12.13.0",
-            steps=lambda folder: [["go", "install", "github.com/tsenart/vegeta/v12@v12.13.0"]],
-            environment=lambda folder: {"GOBIN": str(folder)},
+            steps=("go install github.com/tsenart/vegeta/v12@v{version}",),
+            environment=_GO,
         ),
         Tool(
             "oha",
             "bin/oha",
             "1.16.0",
-            steps=lambda folder: [
-                ["cargo", "install", "oha", "--locked", "--version", "1.16.0", "--root", str(folder)],
-                ["rm", "-rf", str(folder / "target")],
-            ],
-            environment=lambda folder: {"CARGO_TARGET_DIR": str(folder / "target")},
+            steps=("cargo install oha --locked --version {version} --root {folder}", "rm -rf {folder}/target"),
+            environment=(("CARGO_TARGET_DIR", "{folder}/target"),),
         ),
         Tool(
             "locust",
             "bin/locust",
             "2.47.0",
-            steps=lambda folder: [
-                [sys.executable, "-m", "venv", str(folder)],
-                [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "locust==2.47.0"],
-            ],
+            steps=("{python} -m venv {folder}", "{folder}/bin/python -m pip install --quiet locust=={version}"),
         ),
         Tool(
             "autocannon",
             "node_modules/.bin/autocannon",
             "9.0.0",
-            steps=lambda folder: [
-                ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "autocannon@9.0.0"]
-            ],
+            steps=("npm install --prefix {folder} --no-audit --no-fund autocannon@{version}",),
         ),
     )
 }
@@ -108,7 +107,7 @@ def path_of(name: str) -> Path:
         if found is None:
             raise NotInstalledError(f"not in the PATH (Debian package {tool.package})")
         return Path(found)
-    program = _folder(tool) / tool.program
+    program = tool.folder / tool.program
     if not program.exists():
         raise NotInstalledError(f"no {tool.name} {tool.version} in the folder of peers")
     return program
@@ -162,16 +161,15 @@ def _install_package(package: str, missing: NotInstalledError) -> None:
 
 
 def _install_into_folder(tool: Tool) -> None:
-    assert tool.steps is not None
-    folder = _folder(tool)
+    environment = {name: tool.filled(value) for name, value in tool.environment}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for step in tool.steps(folder):
-            _run(step, tool.environment(folder))
+        tool.folder.mkdir(parents=True, exist_ok=True)
+        for step in tool.steps:
+            _run([tool.filled(word) for word in step.split()], environment)
     except OSError as error:
         raise NotInstalledError(f"the folder of peers cannot be written: {error}") from error
     except NotInstalledError:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(tool.folder, ignore_errors=True)
         raise
 
 
@@ -195,10 +193,6 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
         raise NotInstalledError(f"{Path(command[0]).name} ended with {result.returncode}: {' '.join(said[-2:])[-160:]}")
 
 
-def _folder(tool: Tool) -> Path:
-    return peers_folder() / f"{tool.name}-{tool.version}"
-
-
 def _our_own(*, native: bool) -> Path:
     program = BIN / "atm"
     if not program.exists():
@@ -206,7 +200,7 @@ def _our_own(*, native: bool) -> Path:
     if subprocess.run([program, "run", "--help"], capture_output=True, check=False).returncode != 0:
         raise NotInstalledError("this atm has no command `run`")
     if native:
-        asked = [BIN / "python", "-c", "import atm_engine"]
+        asked = [str(BIN / "python"), "-c", "import atm_engine"]
         if subprocess.run(asked, capture_output=True, check=False).returncode != 0:
             raise NotInstalledError("the native engine is not built in this environment")
     return program

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from atm.testing import TargetServer
 from benches.measure import MeasurementError
-from benches.peers.clients import Client
+from benches.peers.clients import Client, PacedClient
 from benches.peers.closed import CLIENT_CPU, SERVER_CPU
 from benches.peers.command import Paced
 from benches.peers.processes import ClientProcess, Usage
@@ -28,8 +28,9 @@ CLIENTS: dict[int, tuple[str, ...]] = {
     5_000: ("h2load", "vegeta", "oha", "k6", "atm native", "atm asyncio"),
     20_000: ("h2load", "vegeta", "oha", "atm native", "atm asyncio"),
 }
-"""wrk and ab have no rate. Left out to save time: rates that a tool needs more than one core for, Locust, autocannon."""
-_BIN_NS = 10_000_000
+"""wrk and ab have no rate. Left out to save time: Locust, autocannon, and rates that a tool cannot hold on one core."""
+BIN_NS = 10_000_000
+FINE_BIN_NS = 1_000_000
 _EDGE_SECONDS = 1.5
 _FIRST_REQUEST_SECONDS = 20.0
 _GRACE_SECONDS = 30.0
@@ -44,12 +45,13 @@ class PacedSample:
     seconds: int
     received: int
     rate: float
-    """Between the first and the last arrival, requests per second."""
+    """The slope of the straight line through all arrivals, requests per second. First to last would call a tool that
+    sends in bursts faster than it is."""
     spread: float
     """Standard deviation of the arrivals per 10 ms, divided by their mean; 0 is even, a Poisson process has
     1/sqrt(mean)."""
-    fullest: int
-    """The most arrivals in one 10 ms."""
+    fine_spread: float
+    """The same per 1 ms, where bursts show that come every 10 ms."""
     cpu_per_100k: float
     """CPU seconds of the client per 100,000 requests, between two moments of steady traffic."""
     cpu_share: float
@@ -63,12 +65,12 @@ def target_on_its_core(target: TargetServer) -> None:
 
 
 def measure(client: Client, rate: int, seconds: int = SECONDS) -> PacedSample:
-    """One paced run. Raises MeasurementError when the client fails or sends hardly anything."""
+    """One paced run. Raises MeasurementError when the client has no rate, fails, or sends hardly anything."""
+    if not isinstance(client, PacedClient):
+        raise MeasurementError("has no fixed rate")
     with TargetServer(max_rows=2 * rate * seconds) as target, tempfile.TemporaryDirectory(prefix="atm-peers-") as name:
         target_on_its_core(target)
-        command = client.paced(Paced(f"{target.url}/", rate, CONNECTIONS, seconds), Path(name))
-        if command is None:
-            raise MeasurementError("has no fixed rate")
+        command = client.paced(Paced(f"{target.url}/", rate, CONNECTIONS, seconds, Path(name)))
         with ClientProcess(command, CLIENT_CPU, Path(name)) as process:
             wait_for_first(process, target)
             time.sleep(_EDGE_SECONDS)
@@ -88,26 +90,35 @@ def sample(
     while_watched = sum(1 for at in arrivals if began_ns <= at < ended_ns)
     if len(arrivals) < 3 or while_watched == 0:
         raise MeasurementError(f"sent only {len(arrivals)} requests")
-    bins = per_bin(arrivals)
+    bins, fine_bins = per_bin(arrivals, BIN_NS), per_bin(arrivals, FINE_BIN_NS)
     return PacedSample(
         command=command,
         asked_rate=rate,
         seconds=seconds,
         received=len(arrivals),
-        rate=(len(arrivals) - 1) / ((arrivals[-1] - arrivals[0]) / 1e9),
+        rate=slope(arrivals),
         spread=statistics.pstdev(bins) / statistics.fmean(bins),
-        fullest=max(bins),
+        fine_spread=statistics.pstdev(fine_bins) / statistics.fmean(fine_bins),
         cpu_per_100k=used.total / while_watched * 100_000,
         cpu_share=used.total / ((ended_ns - began_ns) / 1e9),
     )
 
 
-def per_bin(arrivals: Sequence[int]) -> list[int]:
-    """Arrivals in each full 10 ms from the first one on; the last, which may be cut short, is left out."""
+def slope(arrivals: Sequence[int]) -> float:
+    """Requests per second: how many more have arrived for each second that has passed, by least squares."""
     first = arrivals[0]
-    bins = [0] * max((arrivals[-1] - first) // _BIN_NS, 1)
+    if first == arrivals[-1]:
+        raise MeasurementError(f"sent its {len(arrivals)} requests at one moment")
+    # Time against number, and turned round: the number has no error, the arrival has.
+    return 1 / statistics.linear_regression(range(len(arrivals)), [(at - first) / 1e9 for at in arrivals]).slope
+
+
+def per_bin(arrivals: Sequence[int], width_ns: int) -> list[int]:
+    """Arrivals in each full bin from the first arrival on; the last, which may be cut short, is left out."""
+    first = arrivals[0]
+    bins = [0] * max((arrivals[-1] - first) // width_ns, 1)
     for at in arrivals:
-        place = (at - first) // _BIN_NS
+        place = (at - first) // width_ns
         if place < len(bins):
             bins[place] += 1
     return bins

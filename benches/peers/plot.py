@@ -40,12 +40,12 @@ def svg(document: Document) -> str:
         ours = ' class="ours"' if name.startswith("atm") else ""
         ratios = figures.ratios(document, scenario.key, name, scenario.baseline, figures.cpu_per_100k)
         times = f"   {sorted(ratios)[len(ratios) // 2]:.2f} × {scenario.baseline}" if ratios else ""
-        end = _LABEL + (user + system) * unit
+        middle, end = _LABEL + user * unit, _LABEL + (user + system) * unit
         lines += [
             f"<g{ours}>",
             f'<text x="{_LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="user" x="{_LABEL}" y="{y}" width="{user * unit:.1f}" height="{_BAR}"/>',
-            f'<rect class="system" x="{_LABEL + user * unit:.1f}" y="{y}" width="{system * unit:.1f}" height="{_BAR}"/>',
+            f'<rect class="system" x="{middle:.1f}" y="{y}" width="{system * unit:.1f}" height="{_BAR}"/>',
             f'<text x="{end + 8:.1f}" y="{y + 15}">{user + system:.2f}{times}</text>',
             "</g>",
         ]

@@ -20,9 +20,11 @@ _UNITS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 def wrk(output: str) -> Printed:
     """`wrk --latency`: a table of percentiles, and the maximum in the thread statistics."""
-    shares = {share: _wrk_time(text) for share, text in re.findall(r"^\s+(\d+)%\s+(\S+)$", output, flags=re.MULTILINE)}
+    shares = {
+        share: _wrk_time(text) for share, text in re.findall(r"^\s+(\d+)%\s+(\S+)\s*$", output, flags=re.MULTILINE)
+    }
     statistics = re.search(r"^\s+Latency\s+\S+\s+\S+\s+(\S+)\s", output, flags=re.MULTILINE)
-    if "50" not in shares or statistics is None:
+    if not {"50", "90", "99"} <= shares.keys() or statistics is None:
         raise _unreadable("wrk", output)
     return Printed(shares["50"], shares["90"], shares["99"], maximum=_wrk_time(statistics.group(1)))
 
@@ -30,9 +32,10 @@ def wrk(output: str) -> Printed:
 def ab(output: str) -> Printed:
     """`ab`: percentages of the requests served within a certain time, in whole milliseconds."""
     shares = dict(re.findall(r"^\s+(\d+)%\s+(\d+)", output, flags=re.MULTILINE))
-    if "50" not in shares:
+    if not {"50", "90", "99", "100"} <= shares.keys():
         raise _unreadable("ab", output)
-    return Printed(*(float(shares[share]) for share in ("50", "90", "99")), maximum=float(shares["100"]))
+    p50, p90, p99, most = (float(shares[share]) for share in ("50", "90", "99", "100"))
+    return Printed(p50, p90, p99, maximum=most)
 
 
 def hey(output: str) -> Printed:
@@ -50,22 +53,23 @@ def h2load_log(rows: Sequence[str]) -> Printed:
     times = sorted(int(row.split("\t")[2]) / 1000 for row in rows if row.strip() and row.split("\t")[1] != "-1")
     if not times:
         raise _unreadable("h2load", "\n".join(rows))
-    return Printed(*(percentile(times, share) for share in (50, 90, 99, 99.9)), maximum=times[-1])
+    p50, p90, p99, p99_9 = (percentile(times, share) for share in (50, 90, 99, 99.9))
+    return Printed(p50, p90, p99, p99_9, times[-1])
 
 
 def vegeta(output: str) -> Printed:
     """`vegeta report -type=json`: nanoseconds."""
     latencies = _json("vegeta", output)["latencies"]
-    times = (latencies[name] / 1e6 for name in ("50th", "90th", "99th"))
-    return Printed(*times, maximum=latencies["max"] / 1e6)
+    p50, p90, p99, most = (latencies[name] / 1e6 for name in ("50th", "90th", "99th", "max"))
+    return Printed(p50, p90, p99, maximum=most)
 
 
 def oha(output: str) -> Printed:
     """`oha --output-format json`: seconds."""
     document = _json("oha", output)
     shares = document["latencyPercentiles"]
-    times = (_milliseconds(shares[name]) for name in ("p50", "p90", "p99", "p99.9"))
-    return Printed(*times, maximum=_milliseconds(document["summary"]["slowest"]))
+    p50, p90, p99, p99_9 = (_milliseconds(shares[name]) for name in ("p50", "p90", "p99", "p99.9"))
+    return Printed(p50, p90, p99, p99_9, _milliseconds(document["summary"]["slowest"]))
 
 
 def k6(output: str) -> Printed:
@@ -84,8 +88,8 @@ def locust(table: str) -> Printed:
     """`locust --csv`: the row of all requests in the statistics, in (rounded) milliseconds."""
     for row in csv.DictReader(table.splitlines()):
         if row["Name"] == "Aggregated":
-            times = (float(row[share]) for share in ("50%", "90%", "99%", "99.9%"))
-            return Printed(*times, maximum=float(row["Max Response Time"]))
+            columns = ("50%", "90%", "99%", "99.9%", "Max Response Time")
+            return Printed(*(float(row[column]) for column in columns))
     raise _unreadable("locust", table)
 
 

@@ -1,4 +1,4 @@
-"""A client under measurement: started in a session of its own on one core, asked what it used, and ended for certain."""
+"""A client under measurement: started in a session of its own on one core, asked what it used, and surely ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from benches.measure import MeasurementError, cpu_seconds_so_far
 from benches.peers.command import Command
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-_SESSION, _UTIME, _STIME, _CUTIME, _CSTIME = 3, 11, 12, 13, 14
+_STATE, _SESSION, _UTIME, _STIME, _CUTIME, _CSTIME = 0, 3, 11, 12, 13, 14
 """Places of the fields of /proc/PID/stat after the name of the command: see proc_pid_stat(5)."""
+_DEATH_SECONDS = 5.0
 _ENTER_GROUP = 'echo $$ > "$0" && exec "$@"'
 
 
@@ -72,6 +74,10 @@ class ClientProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+        # Its children are not ours to wait for; what is measured next must not find them still dying.
+        deadline = time.monotonic() + _DEATH_SECONDS
+        while members(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     @property
     def running(self) -> bool:
@@ -125,8 +131,8 @@ class ClientProcess:
 
 
 def members(session: int) -> list[int]:
-    """The processes of a session."""
-    return [pid for pid in _all_pids() if _session(pid) == session]
+    """The processes of a session that are alive."""
+    return [pid for pid in _all_pids() if _lives_in(pid, session)]
 
 
 def peak_memory_bytes(pid: int) -> int:
@@ -142,11 +148,12 @@ def _all_pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _session(pid: int) -> int | None:
+def _lives_in(pid: int, session: int) -> bool:
     try:
-        return int(_stat(pid)[_SESSION])
+        fields = _stat(pid)
     except OSError:
-        return None
+        return False
+    return int(fields[_SESSION]) == session and fields[_STATE] not in "ZX"
 
 
 def _stat(pid: int) -> list[str]:

@@ -17,7 +17,9 @@ from benches.peers.table import markdown
 PAGE = "docs/benchmarks.md"
 PICTURE = "docs/benchmarks-peers.svg"
 MARK = "figures of the peers"
-_NOTHING_YET = "Nothing has been measured yet: `make bench-peers`, then `.venv/bin/python -m benches.peers --publish`.\n"
+_NOTHING_YET = (
+    "Nothing has been measured yet: `make bench-peers`, then `.venv/bin/python -m benches.peers --publish`.\n"
+)
 
 
 def newest() -> Path | None:

@@ -12,12 +12,12 @@ from benches.peers.figures import Bar, Document
 _TRUTHS = {
     "delays": (
         "Known delays",
-        "500 requests/s for 10 s; 98 % of the answers after 1 ms, 2 % after 50 ms. In brackets: the server's own record.",
+        "500 requests/s for 10 s; 98 % of the answers after 1 ms, 2 % after 50 ms. In brackets: the server's record.",
     ),
     "pause": (
         "A pause of 2 s",
-        "500 requests/s for 10 s; the server is frozen for 2 s after 4 s. In brackets: what visitors waited who come at "
-        "that rate.",
+        "500 requests/s for 10 s; the server is frozen for 2 s after 4 s. In brackets: what visitors waited who come "
+        "at that rate.",
     ),
 }
 
@@ -64,7 +64,7 @@ def closed_table(document: Document, scenario: Scenario) -> str:
     head = [
         "client",
         "CPU s per 100,000 (user + system)",
-        f"× {baseline} (range)",
+        f"× {figures.short(baseline)} (range)",
         "requests/s",
         "nginx CPU",
         "peak memory MB",
@@ -96,7 +96,7 @@ def instructions_table(document: Document) -> str:
     if len(reasons) == 1 and None not in reasons:
         return f"### {title}\n\nNot measured: {reasons.pop()}."
     rows = []
-    for name in section:
+    for name in _measured_first(document, "instructions"):
         user = figures.median(document, "instructions", name, lambda s: s["user_instructions"])
         kernel = figures.median(document, "instructions", name, lambda s: s["kernel_instructions"])
         missing = _no_figures(document, "instructions", name, len(head))
@@ -107,9 +107,9 @@ def instructions_table(document: Document) -> str:
 def rate_table(document: Document, section: str) -> str:
     """A paced rate as the server saw it."""
     asked = int(section.split()[1])
-    head = ["client", "arrived", "requests/s", "sd/mean per 10 ms", "fullest 10 ms", "CPU s per 100,000", "CPU"]
+    head = ["client", "arrived", "requests/s", "sd/mean per 10 ms", "per 1 ms", "CPU s per 100,000", "CPU"]
     rows = []
-    for name in document["sections"][section]:
+    for name in _measured_first(document, section):
         found = figures.samples(document, section, name)
         if not found:
             rows.append([name, *_no_figures(document, section, name, len(head))])
@@ -121,13 +121,14 @@ def rate_table(document: Document, section: str) -> str:
                 _count(of["received"]),
                 f"{of['rate']:,.1f}",
                 f"{of['spread']:.2f}",
-                _count(of["fullest"]),
+                f"{of['fine_spread']:.2f}",
                 _text(of["cpu_per_100k"], 3),
                 f"{(of['cpu_share'] or 0) * 100:.0f} %",
             ]
         )
     seconds = document["settings"]["paced_seconds"]
-    note = f"Due: {asked * seconds:,} requests in {seconds} s. A Poisson process has sd/mean {(asked / 100) ** -0.5:.2f}."
+    poisson = f"{(asked / 100) ** -0.5:.2f} per 10 ms and {(asked / 1000) ** -0.5:.2f} per 1 ms"
+    note = f"Due: {asked * seconds:,} requests in {seconds} s. A Poisson process has sd/mean {poisson}."
     return _table(f"{asked:,} requests/s", note, head, rows)
 
 
@@ -136,7 +137,7 @@ def truth_table(document: Document, section: str) -> str:
     title, note = _TRUTHS[section]
     head = ["client", "sent", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]
     rows = []
-    for name in document["sections"][section]:
+    for name in _measured_first(document, section):
         found = figures.samples(document, section, name)
         if not found:
             rows.append([name, *_no_figures(document, section, name, len(head))])
@@ -158,6 +159,10 @@ def _by_cost(document: Document, section: str, names: Sequence[str]) -> list[str
     present = [name for name in names if name in document["sections"][section]]
     costs = {name: figures.median(document, section, name, figures.cpu_per_100k) for name in present}
     return sorted(present, key=lambda name: (costs[name] is None, costs[name] or 0.0))
+
+
+def _measured_first(document: Document, section: str) -> list[str]:
+    return sorted(document["sections"][section], key=lambda name: not figures.samples(document, section, name))
 
 
 def _no_figures(document: Document, section: str, name: str, columns: int) -> list[str]:
