@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 from abc import ABC, abstractmethod
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -285,8 +286,9 @@ class Atm(PacedClient):
 
     def _run(self, subject: str, *options: str) -> Command:
         # 4: the measurement was judged invalid, as it should be where the client is held up; the figures still count.
-        fixed = ("--engine", self.engine, "--json", "--quiet", "--no-history")
-        return Command((self.program(), "run", subject, *options, *fixed), good_statuses=(0, 4))
+        program = self.program()
+        fixed = ("--engine", self.engine, "--json", "--quiet", *_without_history(program))
+        return Command((program, "run", subject, *options, *fixed), good_statuses=(0, 4))
 
 
 class AtmTemplated(Atm):
@@ -294,7 +296,7 @@ class AtmTemplated(Atm):
 
     def __init__(self) -> None:
         super().__init__("native")
-        self.name = "atm native, templates"
+        self.name = "atm native with templates"
 
     def closed(self, load: Closed) -> Command | None:
         if load.protocol is not Protocol.HTTP1:
@@ -310,7 +312,7 @@ class AtmConstantPost(Atm):
 
     def __init__(self) -> None:
         super().__init__("native")
-        self.name = "atm native, the same without templates"
+        self.name = "atm native without templates"
 
     def closed(self, load: Closed) -> Command | None:
         if load.protocol is not Protocol.HTTP1:
@@ -319,6 +321,13 @@ class AtmConstantPost(Atm):
         body = ("--data", '{"order": "123456", "who": "anna"}')
         shape = ("--concurrency", str(load.connections), "--duration", f"{load.seconds}s")
         return self._run(f"{load.url}?n=123456", *constant, *body, *shape)
+
+
+@cache
+def _without_history(program: str) -> tuple[str, ...]:
+    """The flag that keeps a run out of the history, where this version keeps one."""
+    said = subprocess.run([program, "run", "--help"], capture_output=True, text=True, check=False, timeout=60).stdout
+    return ("--no-history",) if "--no-history" in said else ()
 
 
 CLIENTS: dict[str, Client] = {

@@ -77,7 +77,7 @@ class ClosedSample:
         return self.requests / self.seconds
 
 
-CONSTANT, TEMPLATES = "atm native, the same without templates", "atm native, templates"
+CONSTANT, TEMPLATES = "atm native without templates", "atm native with templates"
 _TEMPLATED = Scenario(
     "templates",
     "HTTP/1.1, a POST with templates in URL, header and body, 64 connections",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _STATE, _SESSION, _UTIME, _STIME, _CUTIME, _CSTIME = 0, 3, 11, 12, 13, 14
 """Places of the fields of /proc/PID/stat after the name of the command: see proc_pid_stat(5)."""
 _DEATH_SECONDS = 5.0
+_WORDS = 160
+"""Characters of a message that a table can bear."""
 _ENTER_GROUP = 'echo $$ > "$0" && exec "$@"'
 
 
@@ -102,7 +105,7 @@ class ClientProcess:
     def said(self) -> str:
         """The end of what it wrote to standard error, or else to standard output; for messages."""
         stderr = (self._scratch / "stderr").read_text(encoding="utf-8", errors="replace").strip()
-        return " ".join((stderr or self.stdout()).split())[-300:] or "it said nothing"
+        return last_words(stderr or self.stdout())
 
     def pids(self) -> list[int]:
         """Every process of the session that is alive."""
@@ -128,6 +131,15 @@ class ClientProcess:
         if self._process is None:
             raise MeasurementError("the client was not started")
         return self._process
+
+
+def last_words(text: str) -> str:
+    """The end of what a program said, in one line; of an error that it wrote as JSON, the message."""
+    try:
+        message = json.loads(text)["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        message = text
+    return " ".join(str(message).split())[-_WORDS:] or "it said nothing"
 
 
 def members(session: int) -> list[int]:

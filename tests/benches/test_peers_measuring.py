@@ -17,7 +17,7 @@ from benches.peers.clients import CLIENTS
 from benches.peers.command import Closed, Command, Protocol
 from benches.peers.install import NotInstalledError
 from benches.peers.nginx import ANSWER, BIG_BYTES, Nginx
-from benches.peers.processes import ClientProcess, Usage
+from benches.peers.processes import ClientProcess, Usage, last_words
 from benches.peers.quota import Quota
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -129,6 +129,23 @@ def test_a_client_that_fails_says_why(tmp_path: Path) -> None:
     refused = pytest.raises(MeasurementError, match="ended with 1: no such flag")
     with ClientProcess(command, cpu, tmp_path) as process, refused:
         process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Usage:\n  k6 run\n\nunknown flag: --fast\n", "Usage: k6 run unknown flag: --fast"),
+        (
+            '{"error": {"message": "the native engine cannot do HTTP/2", "hint": null}}',
+            "the native engine cannot do HTTP/2",
+        ),
+        ("{not json", "{not json"),
+        ("", "it said nothing"),
+        ("x" * 500, "x" * 160),
+    ],
+)
+def test_the_last_words_of_a_program_fit_into_a_table(text: str, words: str) -> None:
+    assert last_words(text) == words
 
 
 def test_user_and_system_time_are_split_as_the_ticks_are() -> None:
