@@ -229,6 +229,14 @@ pub struct Step {
     pub timeout_ns: u64,
 }
 
+impl Step {
+    /// Content-Length is sent where there is a body, or where the method means that there could be one.
+    #[must_use]
+    pub fn sends_length(&self) -> bool {
+        self.body.is_some() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH")
+    }
+}
+
 /// A journey of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Flow {
