@@ -81,7 +81,8 @@ def suspect() -> RunResult:
 
 def stopped() -> RunResult:
     run = results.info(stop_reason=StopReason.STOPPED)
-    return results.result(run=run, verdict=results.verdict(True, exit_code=130), thresholds=[])
+    metrics = results.metrics(duration_seconds=29.0)
+    return results.result(run=run, metrics=metrics, verdict=results.verdict(True, exit_code=130), thresholds=[])
 
 
 CASES = {
@@ -164,7 +165,7 @@ def test_a_long_name_is_cut_in_the_middle() -> None:
 def test_a_failed_run_says_why() -> None:
     run = results.info(stop_reason=StopReason.FAILED, status=RunStatus.FAILED, error="the token server answered 500")
     text = written(results.result(run=run, verdict=results.verdict(None, exit_code=1)))
-    assert " ✗ FAILED       at 01:05: the token server answered 500" in text
+    assert " ✗ FAILED       at 01:05 of 01:05: the token server answered 500" in text
 
 
 def test_a_report_names_no_command_that_this_build_does_not_have() -> None:

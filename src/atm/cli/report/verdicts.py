@@ -166,6 +166,9 @@ def stopped(sheet: Sheet) -> list[Line]:
     if run.stop_reason not in (StopReason.STOPPED, StopReason.CANCELLED, StopReason.THRESHOLD, StopReason.FAILED):
         return []
     at = figures.clock(metrics.warm_up_seconds + metrics.duration_seconds)
+    planned = sheet.result.spec.get("duration")
+    if isinstance(planned, int | float):
+        at += f" of {figures.clock(metrics.warm_up_seconds + planned)}"
     if run.stop_reason == StopReason.FAILED:
         text = f"at {at}: {run.error or 'the engine failed'}"
         return _headline(sheet, signs.failed, Style.FAIL, "FAILED", text, ExitCode.UNEXPECTED_ERROR)
