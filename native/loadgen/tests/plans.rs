@@ -50,7 +50,7 @@ proptest! {
         for (place, value) in changes {
             let mut places = Vec::new();
             pointers(&document, "", &mut places);
-            if let Some(target) = document.pointer_mut(place.get(&places)) {
+            if let Some(target) = document.pointer_mut(place.get::<String>(&places)) {
                 *target = value;
             }
         }
