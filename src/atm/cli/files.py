@@ -81,7 +81,7 @@ def _beside(path: Path) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the whole new one. Raises OutputError when it cannot be written."""
+    """Write a file so that readers see the old one or the whole new one. Raises OutputError when that cannot be."""
     part = _beside(path)
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
