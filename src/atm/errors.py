@@ -6,6 +6,7 @@
     │   └── CapabilityError      no engine here can run this plan; names the feature
     ├── CredentialError          a token could not be fetched, signed or renewed
     ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
+    ├── OutputError              a result could not be written, to a file or to standard output
     ├── TargetServerError        the bundled target server did not start or stop
     ├── SettingsError            an environment variable or a setting has a value that cannot be
     └── StorageError             the history could not be read or written
@@ -85,6 +86,10 @@ class CredentialError(AtmError):
 
 class UnreachableError(AtmError):
     """Nothing could be sent: not one target has an address."""
+
+
+class OutputError(AtmError):
+    """A result could not be written, to a file or to standard output."""
 
 
 class TargetServerError(AtmError):
