@@ -116,9 +116,9 @@ def read_line(line: str, outcome: Outcome) -> None:
     elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
         found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
         outcome.counts = Counter({word: int(number) for number, word in found})
-    elif found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
+    elif crate := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
         # Cargo says this once for each crate.
-        for word, number in zip(("passed", "failed", "skipped"), found.groups(), strict=True):
+        for word, number in zip(("passed", "failed", "skipped"), crate.groups(), strict=True):
             outcome.counts[word] += int(number)
 
 

@@ -217,7 +217,7 @@ def test_github_gets_annotations_and_a_summary(target: TargetServer, tmp_path: P
 def test_the_demo_passes_and_stops_its_target(tmp_path: Path) -> None:
     process = atm("demo", "--json", "-o", str(tmp_path / "demo.html"))
     document: dict[str, Any] = json.loads(process.stdout)
-    # On a machine that is busy with other tests the measurement may be invalid, which is not the demo's fault.
+    # Also where the machine is busy and the measurement invalid: the report says so, and the demo did its work.
     assert process.returncode == 0
     assert document["run"]["name"] == "quickstart"
     assert document["verdict"]["passed"] is True

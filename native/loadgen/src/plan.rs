@@ -469,7 +469,7 @@ struct FormatOnly {
 
 /// What a plan may need and this engine can do.
 pub const CAPABILITIES: &[&str] =
-    &["tls", "client_certificate", "proxy", "redirects", "body_checks", "source_addresses", "re_resolution"];
+    &["tls", "client_certificate", "proxy", "redirects", "body_checks", "source_addresses", "re_resolution", "http2"];
 
 impl Plan {
     /// Reads and checks a plan.
@@ -540,6 +540,11 @@ impl Plan {
         ensure(self.total_requests != Some(0), "total_requests", "it is 0")?;
         check_duration(self.duration_ns, "duration_ns")?;
         check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
+        ensure(
+            (1..=1000).contains(&self.connections.streams_per_connection),
+            "connections.streams_per_connection",
+            "it is not within 1 to 1,000",
+        )?;
         check_duration(self.connections.resolve_every_ns, "connections.resolve_every_ns")?;
         if let Some(proxy) = &self.connections.proxy {
             check_origin(&proxy.origin, "connections.proxy.origin")?;

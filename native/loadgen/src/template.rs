@@ -59,7 +59,7 @@ pub struct Program {
     body_fixed: usize,
     /// The body's values of varying length.
     body_varying: Vec<Op>,
-    /// Where the body begins in a constant request.
+    /// Every rendering is the same.
     constant: bool,
 }
 
@@ -67,23 +67,13 @@ struct Writer<'a> {
     program: Program,
     secrets: &'a Secrets,
     masked: bool,
-    in_body: bool,
 }
 
 impl Program {
     /// Compiles `step`; `masked` writes `***` in the place of every secret (and keeps the real Content-Length).
     #[must_use]
     pub fn new(step: &Step, secrets: &Secrets, masked: bool, proxy: Option<AbsoluteForm<'_>>) -> Program {
-        let program = Program {
-            blob: Vec::new(),
-            ops: Vec::new(),
-            needs_wall_time: false,
-            needs_uuid: false,
-            body_fixed: 0,
-            body_varying: Vec::new(),
-            constant: false,
-        };
-        let mut writer = Writer { program, secrets, masked, in_body: false };
+        let mut writer = Writer { program: Program::empty(), secrets, masked };
         writer.measure_body(step);
         writer.literal(step.method.as_bytes());
         writer.literal(b" ");
@@ -120,6 +110,28 @@ impl Program {
         let mut program = writer.program;
         program.constant = matches!(program.ops.as_slice(), [Op::Literal(_)]);
         program
+    }
+
+    /// Only a value: a header's, a target, a body.
+    #[must_use]
+    pub fn of_value(parts: &[Part], secrets: &Secrets) -> Program {
+        let mut writer = Writer { program: Program::empty(), secrets, masked: false };
+        writer.template(parts);
+        let mut program = writer.program;
+        program.constant = matches!(program.ops.as_slice(), [] | [Op::Literal(_)]);
+        program
+    }
+
+    fn empty() -> Program {
+        Program {
+            blob: Vec::new(),
+            ops: Vec::new(),
+            needs_wall_time: false,
+            needs_uuid: false,
+            body_fixed: 0,
+            body_varying: Vec::new(),
+            constant: false,
+        }
     }
 
     /// The whole request, where every one is the same.
@@ -201,7 +213,6 @@ impl Writer<'_> {
                 },
             }
         }
-        self.in_body = false;
     }
 }
 
