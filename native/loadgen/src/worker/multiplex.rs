@@ -409,19 +409,16 @@ impl Worker {
         };
         let sent_bytes = protocol.outgoing().len().saturating_sub(before);
         let (endpoint, warm_up) = (route.endpoint, state.warm_up);
-        match sent {
-            Ok(stream) => {
-                state.connection = index;
-                state.answer.get_or_insert_default().start(stream.id);
-                self.second.figures(endpoint, warm_up).bytes_sent += sent_bytes as u64;
-            }
+        if let Ok(stream) = sent {
+            state.connection = index;
+            state.answer.get_or_insert_default().start(stream.id);
+            self.second.figures(endpoint, warm_up).bytes_sent += sent_bytes as u64;
+        } else {
             // The connection says goodbye just now: another one takes the request.
-            Err(_) => {
-                self.unlink(index);
-                let origin = self.origin_of(user);
-                self.users[user as usize].connection = NONE;
-                self.share(user, origin);
-            }
+            self.unlink(index);
+            let origin = self.origin_of(user);
+            self.users[user as usize].connection = NONE;
+            self.share(user, origin);
         }
     }
 
