@@ -40,7 +40,7 @@ format: $(READY) ## Format the code, mend what can be mended, and write the gene
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/python -m tools.generate
 
-bench: $(READY) ## Run all benchmarks; writes benches/results/ (one of them: make bench-startup)
+bench: $(READY) ## Run the benchmarks into benches/results/ (by name: bench-startup, bench-peers)
 	@$(BIN)/python -m benches
 
 bench-%: $(READY)

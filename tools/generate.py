@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
+from benches.peers import publish
 from tools.cli_reference import cli_reference
 from tools.repository import ROOT
 from tools.spec_tables import field_tables
@@ -70,12 +71,20 @@ def spec_reference() -> str:
     return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
 
 
+def benchmarks() -> str:
+    """docs/benchmarks.md as it stands, with the tables of the newest results of `make bench-peers`."""
+    return between_marks(publish.PAGE, publish.MARK, publish.figures_block())
+
+
 GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/result.schema.json", result_schema),
+    Generated(publish.PAGE, benchmarks),
+    # There is no picture of nothing.
+    *([Generated(publish.PICTURE, publish.picture)] if publish.newest() else []),
 )
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
 
+from tools import postgresql
 from tools.repository import ROOT
 
 PROOF = ROOT / "docs" / "proof"
@@ -115,9 +116,9 @@ def read_line(line: str, outcome: Outcome) -> None:
     elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
         found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
         outcome.counts = Counter({word: int(number) for number, word in found})
-    elif found := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
+    elif crate := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
         # Cargo says this once for each crate.
-        for word, number in zip(("passed", "failed", "skipped"), found.groups(), strict=True):
+        for word, number in zip(("passed", "failed", "skipped"), crate.groups(), strict=True):
             outcome.counts[word] += int(number)
 
 
@@ -140,6 +141,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"error: no suite named {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    postgresql.main()
     outcomes = [run(suite, "--prove" in arguments) for suite in SUITES if not names or suite.name in names]
     if len(outcomes) > 1:
         print(*closing_lines(outcomes), sep="\n", flush=True)

@@ -275,7 +275,7 @@ def result(**changes: Any) -> RunResult:
         "failures": failures(),
         "generator": generator(),
         "environment": {"python": "3.11", "system": "Linux"},
-        "spec": {"name": "quickstart", "requests_per_second": 500, "concurrency": 64, "duration": "60s", "seed": 7},
+        "spec": {"name": "quickstart", "requests_per_second": 500, "concurrency": 64, "duration": 60.0, "seed": 7},
         "timeline": timeline(),
         "samples": [sample()],
         "histograms": {"response": base64.b64encode(response_times().encode()).decode()},

@@ -210,7 +210,8 @@ def test_on_a_terminal_the_run_is_drawn_and_wiped_and_reported(target: TargetSer
     terminal.expect("MEASUREMENT")
     terminal.expect(pexpect.EOF)
     terminal.close()
-    assert terminal.exitstatus == 0
+    # 4: a machine that is busy with other tests makes the measurement invalid.
+    assert terminal.exitstatus in (0, 4)
 
 
 def test_ctrl_c_on_a_terminal_stops_and_says_what_it_waits_for(target: TargetServer) -> None:
@@ -230,7 +231,7 @@ def test_ctrl_c_twice_on_a_terminal_quits(target: TargetServer) -> None:
     terminal.sendintr()
     terminal.expect("stopping")
     terminal.sendintr()
-    terminal.expect("3 in flight were")
+    terminal.expect(r"3\s+in\s+flight\s+were\s+cut")
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 130

@@ -81,7 +81,8 @@ def suspect() -> RunResult:
 
 def stopped() -> RunResult:
     run = results.info(stop_reason=StopReason.STOPPED)
-    return results.result(run=run, verdict=results.verdict(True, exit_code=130), thresholds=[])
+    metrics = results.metrics(duration_seconds=29.0)
+    return results.result(run=run, metrics=metrics, verdict=results.verdict(True, exit_code=130), thresholds=[])
 
 
 CASES = {
@@ -109,6 +110,12 @@ def test_the_report_in_ascii_is_as_it_was() -> None:
 
 def test_quiet_prints_the_verdicts_only() -> None:
     assert_snapshot("report-quiet.txt", written(results.result(), quiet=True))
+
+
+def test_quiet_speaks_of_no_times_that_it_does_not_print() -> None:
+    text = written(invalid(), quiet=True)
+    assert "invalid: do not quote the times of this run" in text
+    assert '"?" below' not in text
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -164,7 +171,7 @@ def test_a_long_name_is_cut_in_the_middle() -> None:
 def test_a_failed_run_says_why() -> None:
     run = results.info(stop_reason=StopReason.FAILED, status=RunStatus.FAILED, error="the token server answered 500")
     text = written(results.result(run=run, verdict=results.verdict(None, exit_code=1)))
-    assert " ✗ FAILED       at 01:05: the token server answered 500" in text
+    assert " ✗ FAILED       at 01:05 of 01:05: the token server answered 500" in text
 
 
 def test_a_report_names_no_command_that_this_build_does_not_have() -> None:

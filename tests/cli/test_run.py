@@ -41,6 +41,16 @@ def atm(
     )
 
 
+def measured(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """`atm` until its measurement is not invalid: other tests keep this machine busy, which these do not judge."""
+    process = atm(*arguments, given=given)
+    for _ in range(4):
+        if process.returncode != 4:
+            break
+        process = atm(*arguments, given=given)
+    return process
+
+
 def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "atm", *arguments],
@@ -52,7 +62,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_passed_run_prints_its_report_and_exits_with_0(target: TargetServer) -> None:
-    process = atm("run", f"{target.url}/users", "-n", "50", "--threshold", "p99 < 5s")
+    process = measured("run", f"{target.url}/users", "-n", "50", "--threshold", "p99 < 5s")
     assert process.returncode == 0
     assert " ✓ THRESHOLDS   1 of 1 holds" in process.stdout
     assert " REQUESTS  50 started = 50 ok + 0 failed + 0 unfinished" in process.stdout
@@ -60,13 +70,13 @@ def test_a_passed_run_prints_its_report_and_exits_with_0(target: TargetServer) -
 
 
 def test_a_missed_threshold_exits_with_99(target: TargetServer) -> None:
-    process = atm("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us")
+    process = measured("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us")
     assert process.returncode == 99
     assert "exit 99" in process.stdout
 
 
 def test_no_fail_reports_and_exits_with_0(target: TargetServer) -> None:
-    process = atm("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us", "--no-fail", "--json")
+    process = measured("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us", "--no-fail", "--json")
     assert process.returncode == 0
     verdict = json.loads(process.stdout)["verdict"]
     assert (verdict["passed"], verdict["exit_code"]) == (False, 0)
@@ -88,7 +98,7 @@ def test_a_name_that_does_not_exist_exits_with_3() -> None:
 
 
 def test_json_is_the_only_thing_on_stdout(target: TargetServer) -> None:
-    process = atm("run", f"{target.url}/users", "-n", "20", "--json")
+    process = measured("run", f"{target.url}/users", "-n", "20", "--json")
     document = json.loads(process.stdout)
     assert list(document)[:8] == [
         "run", "verdict", "thresholds", "metrics", "endpoint_metrics", "failures", "generator", "environment",
@@ -109,7 +119,7 @@ def test_the_flags_override_the_spec(target: TargetServer, tmp_path: Path) -> No
 
 def test_a_spec_comes_from_standard_input(target: TargetServer) -> None:
     given = json.dumps({"name": "piped", "url": f"{target.url}/users", "total_requests": 5})
-    process = atm("run", "-", "--quiet", given=given)
+    process = measured("run", "-", "--quiet", given=given)
     assert process.returncode == 0
     assert process.stderr == ""
     assert process.stdout.startswith(" ✓ MEASUREMENT") or process.stdout.startswith(" ! MEASUREMENT")
@@ -118,7 +128,7 @@ def test_a_spec_comes_from_standard_input(target: TargetServer) -> None:
 def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) -> None:
     names = ("out.json", "out.csv", "out.html")
     outputs = [word for name in names for word in ("-o", str(tmp_path / name))]
-    process = atm("run", f"{target.url}/users", "-n", "20", *outputs, "--junit", str(tmp_path / "out.xml"))
+    process = measured("run", f"{target.url}/users", "-n", "20", *outputs, "--junit", str(tmp_path / "out.xml"))
     assert process.returncode == 0
     assert json.loads((tmp_path / "out.json").read_text())["metrics"]["total_requests"] == 20
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
@@ -190,10 +200,40 @@ def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
 
 
 def test_a_reader_that_has_gone_is_no_error(target: TargetServer) -> None:
-    command = f"'{sys.executable}' -m atm run {target.url}/users -n 10 -q | true; echo ${{PIPESTATUS[0]}}"
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 10 -q --no-fail | true; echo ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
     assert process.stdout.strip() == "0"
     assert process.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("flags", ["-q", "--json"])
+def test_an_output_that_is_full_is_told_on_the_other_one(target: TargetServer, flags: str) -> None:
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {flags} >/dev/full"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.returncode == 1
+    assert "error: cannot write to standard output: No space left on device [unwritable]" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_is_no_error(target: TargetServer, closed: str) -> None:
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {closed}"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.returncode == 0
+    assert "Traceback" not in process.stdout + process.stderr
+
+
+def test_a_file_that_cannot_be_written_leaves_json_one_document(target: TargetServer, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    process = started("run", f"{target.url}/users", "-z", "1s", "--json", "-o", str(folder / "out.json"))
+    wait_for_line(process, "atm ")
+    folder.rmdir()
+    output, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert json.loads(output)["run"]["status"] == "completed"
+    assert "error: cannot write" in said
 
 
 def test_github_gets_annotations_and_a_summary(target: TargetServer, tmp_path: Path) -> None:
@@ -207,7 +247,7 @@ def test_github_gets_annotations_and_a_summary(target: TargetServer, tmp_path: P
 def test_the_demo_passes_and_stops_its_target(tmp_path: Path) -> None:
     process = atm("demo", "--json", "-o", str(tmp_path / "demo.html"))
     document: dict[str, Any] = json.loads(process.stdout)
-    # On a machine that is busy with other tests the measurement may be invalid, which is not the demo's fault.
+    # Also where the machine is busy and the measurement invalid: the report says so, and the demo did its work.
     assert process.returncode == 0
     assert document["run"]["name"] == "quickstart"
     assert document["verdict"]["passed"] is True

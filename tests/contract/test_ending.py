@@ -6,6 +6,7 @@ import time
 import pytest
 
 from atm.engine.base import Control, Engine
+from atm.errors import EngineError
 from atm.models.outcome import Outcome, StopReason
 from atm.testing import TargetServer
 from tests.contract.plans import MILLISECOND, SECOND, closed, http, opened, plan, step
@@ -122,3 +123,12 @@ def test_a_renewed_secret_is_used_from_then_on(engine: Engine, target: TargetSer
     assert ran.total().statuses[401] == pytest.approx(30, abs=8)
     assert ran.total().statuses[200] == pytest.approx(30, abs=8)
     assert ran.total().statuses == target.settled_stats().statuses
+
+
+def test_a_plan_that_needs_a_secret_that_is_not_there_does_not_begin(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/", headers=(("X-Key", "{{secret:key}}"),)))
+    with pytest.raises(EngineError, match='the plan needs the secret "key"'):
+        run(engine, made)
+    with pytest.raises(EngineError, match='the secret "key" has a line break'):
+        run(engine, made, {"key": "a\r\nX-Injected: yes"})
+    assert target.settled_stats().received == 0

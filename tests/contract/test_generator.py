@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,32 +16,20 @@ from atm.plan.load_plan import Load, LoadPlan
 from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
-from tests.contract.running import run, running
+from tests.contract.running import in_a_process, run, running, told_by
 
 FREEZE = 0.3
 
 
 def frozen(name: str, made: LoadPlan, target: TargetServer) -> tuple[EndpointInterval, list[Interval]]:
     """Run `made` in a process that is stopped for `FREEZE` seconds, some time after its first requests."""
-    command = [sys.executable, "-m", "tests.contract.child", name]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.stdin
-    assert child.stdout
-    child.stdin.write(made.to_bytes())
-    child.stdin.close()
+    child = in_a_process(name, made)
     while target.stats().received < 20:
         time.sleep(0.005)
     os.kill(child.pid, signal.SIGSTOP)
     time.sleep(FREEZE)
     os.kill(child.pid, signal.SIGCONT)
-    intervals = [Interval.from_bytes(line) for line in child.stdout]
-    child.stdout.close()
-    assert child.wait(10) == 0
-    total = EndpointInterval(0)
-    for interval in intervals:
-        for each in interval.endpoints:
-            total.merge(each)
-    return total, intervals
+    return told_by(child)
 
 
 def lag_of(intervals: list[Interval]) -> Histogram:
@@ -110,7 +96,9 @@ def test_a_quiet_run_has_no_stalls_and_little_lag(engine: Engine, target: Target
 
 
 @pytest.mark.prove
-def test_memory_does_not_grow_with_the_number_of_requests(engine: Engine, target: TargetServer) -> None:
-    ran = run(engine, plan(http(target), load=closed(16), total=600_000))
-    memory = [interval.generator.memory_bytes for interval in ran.intervals]
+@pytest.mark.parametrize("name", ENGINES)
+def test_memory_does_not_grow_with_the_number_of_requests(name: str, target: TargetServer) -> None:
+    total, intervals = told_by(in_a_process(name, plan(http(target), load=closed(16), total=300_000)))
+    assert total.ok == 300_000
+    memory = [interval.generator.memory_bytes for interval in intervals]
     assert memory[-1] - memory[1] < 5_000_000

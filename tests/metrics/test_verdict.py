@@ -76,6 +76,7 @@ PROVOKED: list[tuple[str, dict[str, Any], Measurement]] = [
     ("rate_missed", {"skipped": 500}, INVALID),
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 84 * MS}, SUSPECT),
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 200 * MS}, INVALID),
+    ("loop_stall", {"longest_stall_ns": 11 * MS, "stalled_ns": 11 * MS, "window_ns": 40 * MS}, SUSPECT),
     ("generator_errors", {"generator_errors": 1}, SUSPECT),
     ("generator_errors", {"generator_errors": 905}, INVALID),
     ("generator_saturated", {"busy_intervals": 4, "busiest_share": 0.99}, SUSPECT),
@@ -344,3 +345,10 @@ def test_the_last_instant_of_a_run_is_too_short_to_be_busy() -> None:
     evidence = evidence_of(collected(second(0, endpoint(0, [10.0])), sliver), SECOND, Circumstances())
     assert evidence.intervals == 1
     assert generator_saturated(evidence) is None
+
+
+def test_what_a_cancel_cut_off_is_not_blamed_on_the_graceful_stop() -> None:
+    evidence = Evidence(Circumstances(cancelled=True), window_ns=10**9, started=10, unfinished=5)
+    reason = unfinished(evidence)
+    assert reason is not None
+    assert reason.hint == "The run was cancelled; a stop (Ctrl-C once) lets them finish"

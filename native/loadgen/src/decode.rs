@@ -8,7 +8,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use crate::response::{self, Coding, Expect};
 
 /// A small body may decompress into a huge one; beyond this nothing is looked at.
-const MOST_DECODED: u64 = 64 * 1024 * 1024;
+pub(crate) const MOST_DECODED: u64 = 64 * 1024 * 1024;
 
 /// The body in a raw response, decoded; empty where there is none.
 #[must_use]

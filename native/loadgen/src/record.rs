@@ -235,6 +235,8 @@ pub struct RawSample {
     pub body_bytes: u64,
     /// After redirects: the origin and the request of the last hop.
     pub hop: Option<Box<(String, Vec<u8>)>>,
+    /// It went over HTTP/2.
+    pub http2: bool,
 }
 
 /// What the generator itself did.

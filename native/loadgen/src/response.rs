@@ -200,6 +200,29 @@ fn content_length_of(value: &[u8]) -> Result<u64, Fault> {
     found.ok_or(bad)
 }
 
+/// The head that was read last, and what it said. Answers of one endpoint mostly have the same head for as long as the
+/// second in their Date lasts, and comparing bytes is far cheaper than reading them.
+#[derive(Debug, Default)]
+pub struct HeadCache {
+    bytes: Vec<u8>,
+    /// None while nothing was read; what was expected is part of what a head says.
+    known: Option<(Head, Expect)>,
+}
+
+impl HeadCache {
+    #[inline]
+    fn find(&self, input: &[u8], expect: Expect) -> Option<Head> {
+        let (head, expected) = self.known?;
+        (expected == expect && input.get(..head.length) == Some(self.bytes.as_slice())).then_some(head)
+    }
+
+    fn learn(&mut self, input: &[u8], head: Head, expect: Expect) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&input[..head.length]);
+        self.known = Some((head, expect));
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Head,
@@ -395,8 +418,8 @@ impl Reader {
     /// # Errors
     /// [`Fault`] where this is not a valid response, or too large a one.
     #[inline]
-    pub fn feed(&mut self, input: &[u8]) -> Result<Progress, Fault> {
-        let consumed = if self.body == Body::Head { self.feed_head(input)? } else { self.feed_body(input, 0)? };
+    pub fn feed(&mut self, input: &[u8], cache: &mut HeadCache) -> Result<Progress, Fault> {
+        let consumed = if self.body == Body::Head { self.feed_head(input, cache)? } else { self.feed_body(input, 0)? };
         let taken = consumed.unwrap_or(input.len());
         self.received += taken as u64;
         if self.body_bytes > self.most_bytes {
@@ -428,10 +451,19 @@ impl Reader {
         ended
     }
 
-    fn feed_head(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+    fn feed_head(&mut self, input: &[u8], cache: &mut HeadCache) -> Result<Option<usize>, Fault> {
         let before = self.raw.len();
         let head = if before == 0 {
-            self.skip_interim(input)?
+            if let Some(head) = cache.find(input, self.expect) {
+                self.begun = true;
+                Some((0, head))
+            } else {
+                let found = self.skip_interim(input)?;
+                if let Some((0, head)) = found {
+                    cache.learn(input, head, self.expect);
+                }
+                found
+            }
         } else if before + input.len() <= MOST_HEAD_BYTES && memchr::memchr(b'\n', input).is_none() {
             // A head ends with a line feed: without one there is no need to read it all again.
             self.begun = true;
@@ -573,7 +605,9 @@ pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     Some(whole)
 }
 
-fn coding_of(value: &[u8]) -> Coding {
+/// The coding that a Content-Encoding names.
+#[must_use]
+pub fn coding_of(value: &[u8]) -> Coding {
     let mut coding = Coding::Identity;
     for token in tokens(value) {
         coding = match (coding, token.to_ascii_lowercase().as_slice()) {
@@ -603,8 +637,9 @@ mod tests {
 
     /// Feeds `pieces` until the response ends; gives what is left over of the input.
     fn read<'a>(reader: &mut Reader, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<usize>, Fault> {
+        let mut cache = HeadCache::default();
         for piece in pieces {
-            if let Progress::Done(consumed) = reader.feed(piece)? {
+            if let Progress::Done(consumed) = reader.feed(piece, &mut cache)? {
                 return Ok(Some(piece.len() - consumed));
             }
         }
@@ -672,8 +707,8 @@ mod tests {
     #[test]
     fn without_a_length_the_connection_ends_the_body() {
         let mut reader = reader();
-        assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc").unwrap(), Progress::More);
-        assert_eq!(reader.feed(b"def").unwrap(), Progress::More);
+        assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc", &mut HeadCache::default()).unwrap(), Progress::More);
+        assert_eq!(reader.feed(b"def", &mut HeadCache::default()).unwrap(), Progress::More);
         assert!(reader.end_of_input());
         assert_eq!(take_apart(reader.raw(b""), EXPECT).unwrap().body.as_ref(), b"abcdef");
     }
@@ -683,12 +718,12 @@ mod tests {
         let mut reader = Reader::default();
         reader.start(Expect { head_only: true }, 0, u64::MAX);
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n";
-        assert_eq!(reader.feed(bytes).unwrap(), Progress::Done(bytes.len()));
+        assert_eq!(reader.feed(bytes, &mut HeadCache::default()).unwrap(), Progress::Done(bytes.len()));
     }
 
     #[test]
     fn what_is_not_http_is_named() {
-        let fault = |bytes: &[u8]| reader().feed(bytes).unwrap_err();
+        let fault = |bytes: &[u8]| reader().feed(bytes, &mut HeadCache::default()).unwrap_err();
         assert_eq!(fault(b"SSH-2.0-OpenSSH\r\n"), Fault::Protocol("no HTTP version"));
         assert_eq!(fault(b"HTTP/1.1 2x0 OK\r\n\r\n"), Fault::Protocol("bad status line"));
         let framed = |headers: &str| fault(format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\nzz\r\n").as_bytes());
@@ -707,9 +742,9 @@ mod tests {
     fn sizes_are_bounded() {
         let mut endless = reader();
         let mut outcome = Ok(Progress::More);
-        assert_eq!(endless.feed(b"HTTP/1.1 200 OK\r\n"), Ok(Progress::More));
+        assert_eq!(endless.feed(b"HTTP/1.1 200 OK\r\n", &mut HeadCache::default()), Ok(Progress::More));
         for _ in 0..10_000 {
-            outcome = endless.feed(b"X-Header: aaaaaaaaaaaa\r\n");
+            outcome = endless.feed(b"X-Header: aaaaaaaaaaaa\r\n", &mut HeadCache::default());
             if outcome.is_err() {
                 break;
             }
@@ -720,26 +755,47 @@ mod tests {
         let mut many = b"HTTP/1.1 200 OK\r\n".to_vec();
         (0..5000).for_each(|_| many.extend_from_slice(b"a:b\r\n"));
         many.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        assert_eq!(reader().feed(&many).unwrap(), Progress::Done(many.len()));
+        assert_eq!(reader().feed(&many, &mut HeadCache::default()).unwrap(), Progress::Done(many.len()));
 
         let mut limited = Reader::default();
         limited.start(EXPECT, 0, 100);
-        assert_eq!(limited.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"), Err(Fault::TooLarge));
+        assert_eq!(
+            limited.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n", &mut HeadCache::default()),
+            Err(Fault::TooLarge)
+        );
         limited.start(EXPECT, 0, 100);
-        assert_eq!(limited.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap(), Progress::More);
-        assert_eq!(limited.feed(&[0; 100]), Ok(Progress::More));
-        assert_eq!(limited.feed(&[0; 1]), Err(Fault::TooLarge));
+        assert_eq!(limited.feed(b"HTTP/1.1 200 OK\r\n\r\n", &mut HeadCache::default()).unwrap(), Progress::More);
+        assert_eq!(limited.feed(&[0; 100], &mut HeadCache::default()), Ok(Progress::More));
+        assert_eq!(limited.feed(&[0; 1], &mut HeadCache::default()), Err(Fault::TooLarge));
     }
 
     #[test]
     fn a_large_body_is_not_kept_whole() {
         let mut reader = reader();
-        assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n").unwrap(), Progress::More);
+        assert_eq!(
+            reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", &mut HeadCache::default()).unwrap(),
+            Progress::More
+        );
         for _ in 0..99 {
-            assert_eq!(reader.feed(&vec![b'x'; 100_000]).unwrap(), Progress::More);
+            assert_eq!(reader.feed(&vec![b'x'; 100_000], &mut HeadCache::default()).unwrap(), Progress::More);
         }
         assert!(reader.raw.len() < 20_000);
-        assert_eq!(reader.feed(&vec![b'x'; 100_000]).unwrap(), Progress::Done(100_000));
+        assert_eq!(reader.feed(&vec![b'x'; 100_000], &mut HeadCache::default()).unwrap(), Progress::Done(100_000));
+    }
+
+    #[test]
+    fn a_head_that_was_read_before_says_the_same_again() {
+        let mut cache = HeadCache::default();
+        for (bytes, status, ..) in WHOLE.iter().flat_map(|row| [row, row, row]) {
+            for head_only in [false, true] {
+                let mut fresh = Reader::default();
+                fresh.start(Expect { head_only }, 0, u64::MAX);
+                let mut cached = Reader::default();
+                cached.start(Expect { head_only }, 0, u64::MAX);
+                assert_eq!(fresh.feed(bytes, &mut HeadCache::default()), cached.feed(bytes, &mut cache));
+                assert_eq!((fresh.head(), cached.head().unwrap().status), (cached.head(), *status));
+            }
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::health::{self, Health};
 use crate::interval::{self, Frame};
 use crate::outcome::StopReason;
-use crate::plan::{Model, Plan, PlanError, Scheme, Selection};
+use crate::plan::{HttpVersion, Model, Plan, PlanError, Scheme, Selection};
 use crate::record::Second;
 use crate::schedule::{Schedule, Shard};
 use crate::shared::{SecretStore, Shared};
@@ -101,7 +101,11 @@ impl Run {
         // A redirect may lead to https from a plan without it.
         let uses_tls =
             plan.connections.redirects > 0 || plan.origins.iter().any(|origin| origin.scheme == Scheme::Https);
-        let protocols: &[&[u8]] = &[b"http/1.1"];
+        let protocols: &[&[u8]] = match plan.connections.http_version {
+            HttpVersion::One => &[b"http/1.1"],
+            HttpVersion::Two => &[b"h2"],
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
+        };
         let tls = uses_tls.then(|| TlsSettings::new(&plan.connections.tls, &store.current, protocols)).transpose()?;
         let zero = clock::monotonic_ns() + LEAD;
         let started_at_ns = clock::wall_ns() + LEAD;

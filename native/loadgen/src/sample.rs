@@ -115,6 +115,9 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
             body_bytes: raw.body_bytes,
         }
     });
+    let in_two = |head: String| if raw.http2 { head.replace("HTTP/1.1", "HTTP/2").trim_end().to_owned() } else { head };
+    let request = Exchanged { head: in_two(request.head), ..request };
+    let answer = answer.map(|answer| Exchanged { head: in_two(answer.head), ..answer });
     Sample {
         request_number: raw.values.number,
         endpoint: step.endpoint,

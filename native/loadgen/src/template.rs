@@ -59,7 +59,7 @@ pub struct Program {
     body_fixed: usize,
     /// The body's values of varying length.
     body_varying: Vec<Op>,
-    /// Where the body begins in a constant request.
+    /// Every rendering is the same.
     constant: bool,
 }
 
@@ -67,23 +67,13 @@ struct Writer<'a> {
     program: Program,
     secrets: &'a Secrets,
     masked: bool,
-    in_body: bool,
 }
 
 impl Program {
     /// Compiles `step`; `masked` writes `***` in the place of every secret (and keeps the real Content-Length).
     #[must_use]
     pub fn new(step: &Step, secrets: &Secrets, masked: bool, proxy: Option<AbsoluteForm<'_>>) -> Program {
-        let program = Program {
-            blob: Vec::new(),
-            ops: Vec::new(),
-            needs_wall_time: false,
-            needs_uuid: false,
-            body_fixed: 0,
-            body_varying: Vec::new(),
-            constant: false,
-        };
-        let mut writer = Writer { program, secrets, masked, in_body: false };
+        let mut writer = Writer { program: Program::empty(), secrets, masked };
         writer.measure_body(step);
         writer.literal(step.method.as_bytes());
         writer.literal(b" ");
@@ -98,13 +88,9 @@ impl Program {
             writer.template(&header.value);
             writer.literal(b"\r\n");
         }
-        if step.body.is_some() || matches!(step.method.as_str(), "POST" | "PUT" | "PATCH") {
+        if step.sends_length() {
             writer.literal(b"Content-Length: ");
-            if writer.program.body_varying.is_empty() {
-                writer.literal(writer.program.body_fixed.to_string().as_bytes());
-            } else {
-                writer.program.ops.push(Op::ContentLength);
-            }
+            writer.length();
             writer.literal(b"\r\n");
         }
         if let Some(AbsoluteForm { authorization, .. }) = proxy
@@ -120,6 +106,37 @@ impl Program {
         let mut program = writer.program;
         program.constant = matches!(program.ops.as_slice(), [Op::Literal(_)]);
         program
+    }
+
+    /// Only a value: a header's, a target, a body.
+    #[must_use]
+    pub fn of_value(parts: &[Part], secrets: &Secrets) -> Program {
+        let mut writer = Writer { program: Program::empty(), secrets, masked: false };
+        writer.template(parts);
+        let mut program = writer.program;
+        program.constant = matches!(program.ops.as_slice(), [] | [Op::Literal(_)]);
+        program
+    }
+
+    /// Only the length of a step's body.
+    #[must_use]
+    pub fn of_length(step: &Step, secrets: &Secrets) -> Program {
+        let mut writer = Writer { program: Program::empty(), secrets, masked: false };
+        writer.measure_body(step);
+        writer.length();
+        writer.program
+    }
+
+    fn empty() -> Program {
+        Program {
+            blob: Vec::new(),
+            ops: Vec::new(),
+            needs_wall_time: false,
+            needs_uuid: false,
+            body_fixed: 0,
+            body_varying: Vec::new(),
+            constant: false,
+        }
     }
 
     /// The whole request, where every one is the same.
@@ -155,6 +172,14 @@ impl Program {
 }
 
 impl Writer<'_> {
+    fn length(&mut self) {
+        if self.program.body_varying.is_empty() {
+            self.literal(self.program.body_fixed.to_string().as_bytes());
+        } else {
+            self.program.ops.push(Op::ContentLength);
+        }
+    }
+
     fn literal(&mut self, bytes: &[u8]) {
         let begin = self.program.blob.len();
         self.program.blob.extend_from_slice(bytes);
@@ -201,7 +226,6 @@ impl Writer<'_> {
                 },
             }
         }
-        self.in_body = false;
     }
 }
 

@@ -1,5 +1,7 @@
 from typing import Final, final
 
+__all__ = ["PLAN_FORMAT", "PlanRefused", "Run", "capabilities", "check", "version"]
+
 version: Final[str]
 """Of this engine."""
 
@@ -9,7 +11,7 @@ PLAN_FORMAT: Final[int]
 capabilities: Final[list[str]]
 """The names of `atm.engine.base.Capability` that a plan for this engine may need."""
 
-class PlanRefused(Exception):
+class PlanRefused(Exception):  # noqa: N818  # a verdict on the plan, which the caller turns into an error
     """The plan cannot be run by this engine; the message says why."""
 
 def check(plan: bytes) -> None:
@@ -39,7 +41,7 @@ class Run:
         """No new starts, and every connection closed within 100 ms."""
 
     def set_secret(self, slot: str, value: str) -> None:
-        """Requests rendered from now on use `value`. Raises PlanRefused for a value that cannot stand where it should."""
+        """Requests rendered from now on use `value`. Raises PlanRefused for one that cannot stand there."""
 
     def report(self) -> bytes | None:
         """How the run ended, as a JSON object; None while it runs or while intervals wait for delivery."""

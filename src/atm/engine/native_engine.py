@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from atm.engine.base import Capability, Command, Control, EngineReport
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
-from atm.plan.load_plan import PLAN_FORMAT, LoadPlan
+from atm.plan.load_plan import PLAN_FORMAT, LoadPlan, Origin
 
 if TYPE_CHECKING:
     import atm_engine
@@ -54,9 +55,12 @@ class NativeEngine:
         return self._module.PLAN_FORMAT
 
     def refusal(self, plan: LoadPlan) -> str:
-        """Why this engine cannot run `plan` although it has what the plan needs; empty when it can."""
+        """Why this engine cannot run `plan` although it has what the plan needs; empty when it can.
+
+        The names of the plan may still be unresolved: an engine is chosen before that.
+        """
         try:
-            self._module.check(plan.to_bytes())
+            self._module.check(_as_if_resolved(plan).to_bytes())
         except self._module.PlanRefused as refused:
             return str(refused)
         return ""
@@ -114,6 +118,16 @@ class NativeEngine:
         if complaints:
             raise complaints[0]
         return report
+
+
+def _as_if_resolved(plan: LoadPlan) -> LoadPlan:
+    def told(origin: Origin) -> Origin:
+        return origin if origin.addresses else replace(origin, resolve_error="not resolved yet")
+
+    connections = plan.connections
+    if connections.proxy:
+        connections = replace(connections, proxy=replace(connections.proxy, origin=told(connections.proxy.origin)))
+    return replace(plan, origins=tuple(told(origin) for origin in plan.origins), connections=connections)
 
 
 class _Listener:

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::multiplex::Multiplex;
 use super::{State, Worker};
 use crate::deadlines::NONE;
 use crate::outcome::Outcome;
@@ -15,7 +16,7 @@ use crate::plan::{Origin, Scheme};
 use crate::poller::Event;
 use crate::record::Message;
 use crate::resolver::Resolver;
-use crate::response::{Expect, Progress, Reader};
+use crate::response::{Expect, HeadCache, Progress, Reader};
 use crate::tls::{self, Session};
 
 /// How far a connection has come.
@@ -53,7 +54,12 @@ pub(super) struct Connection {
     began: u64,
     /// Over TLS.
     tls: Option<Box<Session>>,
+    /// Users share it, or will where it turns out to speak HTTP/2.
+    pub(super) multiplex: Option<Box<Multiplex>>,
 }
+
+/// (origin, group of users): who shares a connection.
+pub(super) type ConnectionKey = (u32, u32);
 
 /// What was read from a connection.
 pub(super) enum Received {
@@ -113,6 +119,17 @@ impl Connection {
 
     pub(super) fn has_unsent(&self) -> bool {
         self.unsent_at < self.unsent.len()
+    }
+
+    /// The protocol that TLS agreed upon.
+    pub(super) fn protocol(&self) -> Option<&[u8]> {
+        self.tls.as_ref().and_then(|session| session.protocol())
+    }
+
+    /// True where streams are multiplexed on it.
+    #[inline]
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.multiplex.as_ref().is_some_and(|multiplex| multiplex.is_open())
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -233,6 +250,19 @@ impl Worker {
         self.shared.plan.connections.proxy.as_ref().map_or(&self.origins[origin as usize], |proxy| &proxy.origin)
     }
 
+    /// Sends the request of `user` on a connection that there is, or on a new one.
+    #[inline]
+    pub(super) fn connect(&mut self, user: u32, origin: u32) {
+        match self.users[user as usize].owned.iter().find(|(owned, _)| *owned == origin) {
+            Some((_, connection)) => {
+                let connection = *connection;
+                self.send(user, connection);
+            }
+            None if self.may_share(origin) => self.share(user, origin),
+            None => self.dial(user, origin),
+        }
+    }
+
     /// Begins a connection for the request of `user`.
     pub(super) fn dial(&mut self, user: u32, origin: u32) {
         let place = self.place(origin);
@@ -310,7 +340,7 @@ impl Worker {
             for (origin, user, number) in ready {
                 let state = &self.users[user as usize];
                 if state.state == State::Busy && state.number == number && state.connection == NONE {
-                    self.dial(user, origin);
+                    self.connect(user, origin);
                 }
             }
         }
@@ -337,8 +367,7 @@ impl Worker {
         address: SocketAddr,
         source: Option<SocketAddr>,
     ) -> io::Result<u32> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        let socket = new_socket(Domain::for_address(address))?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
             socket.bind(&source.into())?;
@@ -361,6 +390,7 @@ impl Worker {
             unsent_at: 0,
             began: self.now,
             tls: None,
+            multiplex: None,
         };
         let (index, token) = self.connections.insert(connection);
         if let Err(error) = self.poller.add(handle, token) {
@@ -371,25 +401,17 @@ impl Worker {
     }
 
     fn dial_failed(&mut self, user: u32, error: &io::Error) {
-        let own_fault = match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => Some("no free file descriptor"),
-            Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Some("no free local port"),
-            Some(libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => Some("no memory for a socket"),
-            _ => None,
-        };
-        match own_fault {
-            Some(why) => self.fail(user, Outcome::GeneratorError, &Message::Text(why)),
-            None => self.fail(user, Outcome::ConnectError, &connect_message(error)),
-        }
+        let (outcome, message) = dial_error(error);
+        self.fail(user, outcome, &message);
     }
 
     /// Something happened on a connection that is not open yet.
     pub(super) fn advance_dial(&mut self, index: u32, event: Event) {
         let Some(connection) = self.connections.get(index) else { return };
-        let user = connection.user;
         if connection.stage == Stage::Connecting {
             if let Ok(Some(error)) | Err(error) = connection.socket.take_error() {
-                self.dial_failed(user, &error);
+                let (outcome, message) = dial_error(&error);
+                self.refuse(index, outcome, &message);
             } else if event.writable {
                 self.connected(index);
             }
@@ -457,8 +479,16 @@ impl Worker {
             let took = self.now.saturating_sub(session.began);
             self.second.generator.tls.record(took);
         }
-        self.users[user as usize].owned.push((origin, index));
-        self.send(user, index);
+        let is_shared = connection.multiplex.is_some();
+        if is_shared && self.opened_shared(index) {
+            return;
+        }
+        let state = &mut self.users[user as usize];
+        state.owned.push((origin, index));
+        // Where others waited for it too, the one that dialled may have given up meanwhile.
+        if state.state == State::Busy && state.connection == index {
+            self.send(user, index);
+        }
     }
 
     /// CONNECT (RFC 9110, section 9.3.6).
@@ -483,8 +513,7 @@ impl Worker {
 
     fn read_tunnel(&mut self, index: u32, input: &[u8]) {
         let Some(connection) = self.connections.get(index) else { return };
-        let user = connection.user;
-        let outcome = connection.reader.feed(input);
+        let outcome = connection.reader.feed(input, &mut HeadCache::default());
         let status = connection.reader.head().map_or(0, |head| head.status);
         match outcome {
             Ok(Progress::More) => {}
@@ -495,16 +524,16 @@ impl Worker {
             }
             Ok(Progress::Done(_)) => {
                 let why = Message::Reason(Arc::from(format!("proxy answered {status} to CONNECT")));
-                self.refuse(user, Outcome::ConnectError, &why);
+                self.refuse(index, Outcome::ConnectError, &why);
             }
-            Err(_) => self.refuse(user, Outcome::ConnectError, &Message::Text("proxy did not answer in HTTP")),
+            Err(_) => self.refuse(index, Outcome::ConnectError, &Message::Text("proxy did not answer in HTTP")),
         }
     }
 
     fn begin_handshake(&mut self, index: u32) {
         let now = self.now;
         let Some(connection) = self.connections.get(index) else { return };
-        let (user, origin) = (connection.user, connection.origin);
+        let origin = connection.origin;
         let Some(settings) = &self.shared.tls else { return };
         self.records.clear();
         self.plain.clear();
@@ -520,40 +549,43 @@ impl Worker {
                     self.broken_dial(index);
                 }
             }
-            Err(error) => self.refuse(user, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(&error)))),
+            Err(error) => self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(&error)))),
         }
     }
 
     /// The other side went away before requests could be sent.
     fn broken_dial(&mut self, index: u32) {
         let Some(connection) = self.connections.get(index) else { return };
-        let (user, stage) = (connection.user, connection.stage);
+        let stage = connection.stage;
         self.second.generator.connections_lost += 1;
         if stage == Stage::Tunnel {
-            self.refuse(user, Outcome::ConnectError, &Message::Text("proxy closed the connection"));
+            self.refuse(index, Outcome::ConnectError, &Message::Text("proxy closed the connection"));
         } else {
-            self.refuse(user, Outcome::TlsError, &Message::Text("closed during the handshake"));
+            self.refuse(index, Outcome::TlsError, &Message::Text("closed during the handshake"));
         }
     }
 
     /// TLS went wrong, during the handshake or later.
     pub(super) fn tls_failed(&mut self, index: u32, error: &rustls::Error) {
         let Some(connection) = self.connections.get(index) else { return };
-        let (user, is_idle) = (connection.user, connection.stage == Stage::Open && !connection.busy);
-        if is_idle {
+        let is_idle = connection.stage == Stage::Open && !connection.busy;
+        if is_idle && connection.multiplex.is_none() {
             self.second.generator.connections_lost += 1;
             self.drop_connection(index);
         } else {
-            self.refuse(user, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(error))));
+            self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(error))));
         }
     }
 
-    /// A request ends because there is no connection for it: what was read so far is no answer of the target.
-    fn refuse(&mut self, user: u32, outcome: Outcome, message: &Message) {
-        let index = self.users[user as usize].connection;
-        if let Some(connection) = self.connections.get(index) {
-            connection.reader.finish();
+    /// There is no connection: so end the requests that it was dialled for. What was read so far is no answer.
+    fn refuse(&mut self, index: u32, outcome: Outcome, message: &Message) {
+        let Some(connection) = self.connections.get(index) else { return };
+        if connection.multiplex.is_some() {
+            self.fail_shared(index, outcome, message);
+            return;
         }
+        let user = connection.user;
+        connection.reader.finish();
         self.fail(user, outcome, message);
     }
 
@@ -566,6 +598,31 @@ impl Worker {
         if self.users[user].connection == index {
             self.users[user].connection = NONE;
         }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn new_socket(domain: Domain) -> io::Result<Socket> {
+    // One system call instead of three.
+    Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn new_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// How a request ends whose connection could not be made.
+fn dial_error(error: &io::Error) -> (Outcome, Message) {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => (Outcome::GeneratorError, Message::Text("no free file descriptor")),
+        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => (Outcome::GeneratorError, Message::Text("no free local port")),
+        Some(libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => {
+            (Outcome::GeneratorError, Message::Text("no memory for a socket"))
+        }
+        _ => (Outcome::ConnectError, connect_message(error)),
     }
 }
 

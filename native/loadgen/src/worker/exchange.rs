@@ -15,11 +15,11 @@ use crate::response::{self, Expect, Framing, Head, Progress};
 use crate::template::Values;
 
 /// Checks look at so much of a body at most.
-pub(super) const MOST_CHECKED_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
 
-const CLOSED_BEFORE: &str = "closed before any byte of the answer";
-const CLOSED_WITHIN: &str = "closed in the middle of the answer";
-const RESET: &str = "reset by the target";
+pub(super) const CLOSED_BEFORE: &str = "closed before any byte of the answer";
+pub(super) const CLOSED_WITHIN: &str = "closed in the middle of the answer";
+pub(super) const RESET: &str = "reset by the target";
 
 impl Worker {
     /// Sends the request of `user` on an open connection.
@@ -54,8 +54,11 @@ impl Worker {
     /// There is room again for what did not fit.
     pub(super) fn send_rest(&mut self, index: u32) {
         let Some(connection) = self.connections.get(index) else { return };
+        let is_multiplexed = connection.is_multiplexed();
         if connection.send_rest().is_err() {
             self.send_failed(index);
+        } else if is_multiplexed {
+            self.mark_dirty(index);
         }
     }
 
@@ -119,6 +122,10 @@ impl Worker {
 
     pub(super) fn take_input(&mut self, index: u32, input: &[u8]) {
         let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.take_frames(index, input);
+            return;
+        }
         if !connection.busy {
             // Nobody asked for this.
             self.drop_connection(index);
@@ -126,7 +133,8 @@ impl Worker {
         }
         let user = connection.user;
         let begun = connection.reader.has_begun();
-        let progress = connection.reader.feed(input);
+        let cache = &mut self.head_caches[self.users[user as usize].flow as usize];
+        let progress = connection.reader.feed(input, cache);
         if !begun && connection.reader.has_begun() {
             self.users[user as usize].first_byte = self.now;
         }
@@ -146,6 +154,10 @@ impl Worker {
     /// The target has closed its side.
     fn input_ended(&mut self, index: u32) {
         let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.lose_shared(index, CLOSED_BEFORE);
+            return;
+        }
         if connection.busy && connection.reader.end_of_input() {
             self.complete(index, &[], true);
             return;
@@ -157,6 +169,10 @@ impl Worker {
     /// The connection is gone without our doing.
     fn lost(&mut self, index: u32, why: &'static str) {
         let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.lose_shared(index, why);
+            return;
+        }
         let (user, origin) = (connection.user, connection.origin);
         let (busy, stale) = (connection.busy, connection.reused && connection.reader.is_untouched());
         self.second.generator.connections_lost += 1;
@@ -185,8 +201,8 @@ impl Worker {
         let Some(head) = connection.reader.head().copied() else { return };
         let user = connection.user;
         if self.follows_redirects && head.has_location && redirect::is_redirect(head.status) {
-            let place = self.place_after(user, index, input);
-            if let Some(place) = place {
+            let raw = connection.reader.raw(input).to_vec();
+            if let Some(place) = self.place_after(user, &raw) {
                 self.follow(user, index, place, head, ends_connection);
                 return;
             }
@@ -254,7 +270,7 @@ impl Worker {
 
     /// Where the answer to `user` points, while it may be followed.
     #[cold]
-    fn place_after(&mut self, user: u32, index: u32, input: &[u8]) -> Option<Place> {
+    pub(super) fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
         let state = &self.users[user as usize];
         let (hops, origin) = state.hop.as_ref().map_or((0, NONE), |hop| (hop.hops, hop.origin));
         if hops >= self.shared.plan.connections.redirects {
@@ -263,8 +279,7 @@ impl Worker {
         let route = &self.routes[state.flow as usize];
         let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
         let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
-        let connection = self.connections.get(index)?;
-        let whole = response::take_apart(connection.reader.raw(input), expect)?;
+        let whole = response::take_apart(raw, expect)?;
         let location = std::str::from_utf8(whole.location?).ok()?.to_owned();
         let request = self.request_of(user);
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
@@ -287,7 +302,7 @@ impl Worker {
 
     /// Sends the request of `user` on to where its answer points.
     #[cold]
-    fn follow(&mut self, user: u32, index: u32, place: Place, head: Head, ends_connection: bool) {
+    pub(super) fn follow(&mut self, user: u32, index: u32, place: Place, head: Head, ends_connection: bool) {
         let request = self.request_of(user);
         let state = &self.users[user as usize];
         let route = &self.routes[state.flow as usize];
@@ -343,13 +358,7 @@ impl Worker {
         let state = &mut self.users[user as usize];
         state.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect }));
         state.connection = NONE;
-        match self.users[user as usize].owned.iter().find(|(owned, _)| *owned == to) {
-            Some((_, connection)) => {
-                let connection = *connection;
-                self.send(user, connection);
-            }
-            None => self.dial(user, to),
-        }
+        self.connect(user, to);
     }
 
     /// The request of `user` ends without a full response; its connection is closed.
@@ -360,6 +369,12 @@ impl Worker {
         let (index, warm_up) = (state.connection, state.warm_up);
         let route = &self.routes[state.flow as usize];
         let endpoint = route.endpoint;
+        let is_shared = self.connections.get(index).is_some_and(|connection| connection.multiplex.is_some());
+        if is_shared && state.answer.as_ref().is_some_and(|answer| answer.has_stream()) {
+            self.leave_stream(user, index, outcome, message);
+            self.finish(user, outcome, message, 0);
+            return;
+        }
         let reader = self.connections.get(index).map(|connection| &connection.reader);
         let received = reader.as_ref().map_or(0, |reader| reader.received());
         let response = self.now.saturating_sub(state.intended);
@@ -383,7 +398,8 @@ impl Worker {
         if received > 0 {
             self.second.figures(endpoint, warm_up).bytes_received += received;
         }
-        if index != NONE {
+        // Others wait for a connection that is shared; this one no longer does.
+        if index != NONE && !is_shared {
             self.drop_connection(index);
         }
         self.finish(user, outcome, message, 0);
@@ -447,13 +463,13 @@ impl Worker {
 }
 
 /// By its method, the first word of the request.
-fn is_idempotent(request: &[u8]) -> bool {
+pub(super) fn is_idempotent(request: &[u8]) -> bool {
     let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
     matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
 }
 
 #[allow(clippy::too_many_arguments)]
-fn sample(
+pub(super) fn sample(
     user: &User,
     plan: &Plan,
     origins: &[Origin],
@@ -485,6 +501,7 @@ fn sample(
         response: raw[..raw.len().min(most)].to_vec(),
         body_bytes,
         hop,
+        http2: false,
     }
 }
 
@@ -492,6 +509,8 @@ fn sample(
 #[derive(Debug)]
 pub(super) struct Sampler {
     first_left: Vec<u64>,
+    /// Failures were seen of which more are to be kept.
+    curious: Vec<bool>,
     failures_per_kind: u64,
     failures: HashMap<(usize, Outcome), u64>,
     slowest: usize,
@@ -507,6 +526,7 @@ impl Sampler {
     pub(super) fn new(plan: &Plan) -> Sampler {
         Sampler {
             first_left: vec![plan.sampling.first_per_endpoint; plan.endpoints.len()],
+            curious: vec![false; plan.endpoints.len()],
             failures_per_kind: plan.sampling.failures_per_kind,
             failures: HashMap::new(),
             slowest: plan.sampling.slowest,
@@ -517,9 +537,14 @@ impl Sampler {
         }
     }
 
+    /// Whether the headers of the next answer are worth reading in full.
+    pub(super) fn is_curious(&self, endpoint: usize) -> bool {
+        self.first_left[endpoint] > 0 || self.curious[endpoint]
+    }
+
     /// Whether a request that ends is to be kept, and why.
     #[inline]
-    fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
+    pub(super) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
         if outcome == Outcome::Ok && self.first_left[endpoint] == 0 && (response <= self.slow_over || warm_up) {
             return None;
         }
@@ -549,13 +574,14 @@ impl Sampler {
             let seen = self.failures.entry((endpoint, outcome)).or_default();
             if *seen < self.failures_per_kind {
                 *seen += 1;
+                self.curious[endpoint] = *seen < self.failures_per_kind;
                 return Some(Reason::Failure);
             }
         }
         slow.then_some(Reason::Slowest)
     }
 
-    fn keep(&mut self, reason: Reason, mut sample: RawSample) {
+    pub(super) fn keep(&mut self, reason: Reason, mut sample: RawSample) {
         sample.reason = reason;
         if reason != Reason::Slowest {
             self.kept.push(sample);

@@ -234,13 +234,7 @@ impl Worker {
         self.in_flight += 1;
         self.deadlines.add(user, list, self.now);
         self.second.figures(endpoint, due.warm_up).started += 1;
-        match self.users[user as usize].owned.iter().find(|(owned, _)| *owned == origin) {
-            Some((_, connection)) => {
-                let connection = *connection;
-                self.send(user, connection);
-            }
-            None => self.dial(user, origin),
-        }
+        self.connect(user, origin);
     }
 
     /// Closed model: the total is sent, and sending ends with the last finish.

@@ -5,14 +5,16 @@
 //! - `mod.rs`: the loop, time, seconds, the end of it all;
 //! - `load.rs`: which user starts what when, in both load models;
 //! - `connections.rs`: dialling and closing;
-//! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends.
+//! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends;
+//! - `multiplex.rs`: the same over HTTP/2, where users share connections.
 
 mod connections;
 mod exchange;
 mod load;
+mod multiplex;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,16 +25,17 @@ use fancy_regex::Regex;
 use crate::clock;
 use crate::deadlines::{Deadlines, NONE};
 use crate::outcome::{Outcome, StopReason};
-use crate::plan::{CheckKind, Model, Origin, Scheme};
+use crate::plan::{CheckKind, HttpVersion, Model, Origin, Scheme};
 use crate::poller::{self, Poller, WAKE};
 use crate::record::{Message, Second};
 use crate::resolver::Resolver;
-use crate::response::Expect;
+use crate::response::{Expect, HeadCache};
 use crate::schedule::{Due, Schedule, Shard};
 use crate::shared::Shared;
 use crate::template::{AbsoluteForm, Program};
 
-use connections::Connections;
+use connections::{ConnectionKey, Connections};
+use multiplex::{Answer, StreamRoute};
 
 const SECOND: u64 = 1_000_000_000;
 /// Coming back this much later than asked is a stall.
@@ -83,6 +86,8 @@ struct Route {
     /// Bytes of a body in pieces that are worth keeping.
     keep: usize,
     checks: Vec<Check>,
+    /// Where the plan may speak HTTP/2.
+    stream: Option<StreamRoute>,
 }
 
 #[derive(Debug)]
@@ -123,6 +128,8 @@ struct User {
     owned: Vec<(u32, u32)>,
     /// A redirect has been followed: the request that is sent now.
     hop: Option<Box<Hop>>,
+    /// HTTP/2: the answer that is coming in, or room for the next one.
+    answer: Option<Box<Answer>>,
 }
 
 /// A request that follows a redirect.
@@ -150,6 +157,7 @@ impl User {
             connection: NONE,
             owned: Vec::new(),
             hop: None,
+            answer: None,
         }
     }
 }
@@ -207,7 +215,18 @@ pub struct Worker {
     awaiting_names: Vec<(u32, u32, u64)>,
     /// When names are looked up again.
     next_names: u64,
+    /// By flow: the head that was read last.
+    head_caches: Vec<HeadCache>,
     follows_redirects: bool,
+    /// HTTP/2: the connection of each group of users.
+    links: HashMap<ConnectionKey, u32>,
+    /// Origins that agreed upon HTTP/1.1 where both were offered.
+    speaks_one: Vec<u32>,
+    templates: Arc<[h2client::Template]>,
+    /// Shared connections that have something to send.
+    dirty: Vec<u32>,
+    /// Streams that ended in the piece of input that is being read.
+    ended_streams: Vec<multiplex::Ended>,
     most_bytes: u64,
     /// What is read from a socket.
     buffer: Vec<u8>,
@@ -247,6 +266,7 @@ impl Worker {
         let plan = &shared.plan;
         let schedule = Schedule::new(plan, shard);
         let closed = plan.load.model == Model::Closed;
+        let multiplexes = plan.connections.http_version != HttpVersion::One;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
         let token_gap = plan.load.max_rate.filter(|_| closed).map(|rate| (1e9 / rate).round().min(1e18) as u64);
         let mut worker = Worker {
@@ -282,6 +302,12 @@ impl Worker {
             resolver: None,
             awaiting_names: Vec::new(),
             next_names: plan.connections.resolve_every_ns.unwrap_or(u64::MAX),
+            links: HashMap::new(),
+            speaks_one: Vec::new(),
+            templates: if multiplexes { multiplex::templates(plan) } else { Arc::from([]) },
+            dirty: Vec::new(),
+            ended_streams: Vec::new(),
+            head_caches: plan.flows.iter().map(|_| HeadCache::default()).collect(),
             follows_redirects: plan.connections.redirects > 0,
             most_bytes: plan.connections.max_response_bytes.unwrap_or(u64::MAX),
             buffer: vec![0; READ_BUFFER],
@@ -355,6 +381,9 @@ impl Worker {
             }
             if self.now >= self.next_due {
                 self.take_arrivals();
+            }
+            if !self.dirty.is_empty() {
+                self.flush_streams();
             }
         }
         self.notice_stall(first + PER_EVENT * count as u64);
@@ -440,6 +469,9 @@ impl Worker {
                 // Other threads have sent it all.
                 self.reach_total();
             }
+        }
+        if !self.dirty.is_empty() {
+            self.flush_streams();
         }
     }
 
@@ -618,6 +650,7 @@ impl Worker {
                     authorization: secrets.get(&proxy.authorization_slot).map_or("", String::as_str),
                 });
             let program = Program::new(step, &secrets, false, proxy);
+            let multiplexes = plan.connections.http_version != HttpVersion::One;
             let checks = match old.next() {
                 Some(route) => route.checks,
                 None => step.checks.iter().map(Check::new).collect(),
@@ -632,6 +665,7 @@ impl Worker {
                 deadline_list: self.deadlines.list(step.timeout_ns),
                 keep,
                 checks,
+                stream: multiplexes.then(|| StreamRoute::new(step, plan, &secrets)),
             });
         }
     }

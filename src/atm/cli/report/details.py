@@ -14,6 +14,9 @@ from atm.models.run import FailureSummary, NamedEndpointMetrics
 MOST_FAILURES = 8
 MOST_ENDPOINTS = 12
 WORST_ENDPOINTS = 10
+BURST_RUN_SECONDS = 10.0
+BURST_SHARE = 0.2
+"""Failures within so small a part of a run that is not too short have one cause, and it has a time."""
 
 
 def failures(sheet: Sheet) -> list[Line]:
@@ -80,7 +83,8 @@ def _burst(sheet: Sheet, groups: Sequence[FailureSummary]) -> str:
     first = min(group.first_seconds for group in groups)
     last = max(group.last_seconds for group in groups)
     total = sum(group.count for group in groups)
-    if run.started_at is None or total < 5 or last - first > 0.2 * metrics.duration_seconds:
+    short = metrics.duration_seconds < BURST_RUN_SECONDS
+    if run.started_at is None or short or total < 5 or last - first > BURST_SHARE * metrics.duration_seconds:
         return ""
     moment = run.started_at.astimezone(UTC).timestamp() + first
     clock = run.started_at.fromtimestamp(moment, UTC).strftime("%H:%M:%S")

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from atm.cli.text import Line, Paper, Style
 from atm.models import figures
+from atm.models.outcome import Outcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
 LABEL_END = 11
@@ -29,6 +30,7 @@ class Sheet:
     result: RunResult
     paper: Paper
     stopped_by: str = ""
+    verdicts_only: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -36,9 +38,11 @@ class Sheet:
 
     @property
     def unanswered(self) -> bool:
-        """Requests were sent, and not one got a response of any status."""
+        """Requests were sent, and not one got an answer, be it one that cannot be read."""
         metrics = self.result.metrics
-        return metrics.total_requests > 0 and not metrics.status_code_counts
+        unreadable = (Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)
+        read = metrics.status_code_counts or any(metrics.errors_by_type.get(outcome) for outcome in unreadable)
+        return metrics.total_requests > 0 and not read
 
     @property
     def doubtful(self) -> bool:

@@ -114,6 +114,7 @@ _MEASUREMENT = {
     Measurement.SUSPECT: "suspect: the load generator may have been the limit",
     Measurement.INVALID: 'invalid: do not quote these times; each ends in "?" below',
 }
+_INVALID_ALONE = "invalid: do not quote the times of this run"
 
 
 def measurement(sheet: Sheet) -> list[Line]:
@@ -125,6 +126,8 @@ def measurement(sheet: Sheet) -> list[Line]:
         Measurement.INVALID: (signs.failed, Style.FAIL),
     }[verdict.measurement]
     text = _MEASUREMENT[verdict.measurement]
+    if verdict.measurement == Measurement.INVALID and (sheet.verdicts_only or sheet.unanswered):
+        text = _INVALID_ALONE
     lines = _headline(sheet, sign, style, "MEASUREMENT", text, ExitCode.MEASUREMENT_INVALID)
     if not sheet.unanswered:
         lines += sheet.facts(generator_facts(sheet), start=3 + signs.width - 1)
@@ -166,6 +169,9 @@ def stopped(sheet: Sheet) -> list[Line]:
     if run.stop_reason not in (StopReason.STOPPED, StopReason.CANCELLED, StopReason.THRESHOLD, StopReason.FAILED):
         return []
     at = figures.clock(metrics.warm_up_seconds + metrics.duration_seconds)
+    planned = sheet.result.spec.get("duration")
+    if isinstance(planned, int | float):
+        at += f" of {figures.clock(metrics.warm_up_seconds + planned)}"
     if run.stop_reason == StopReason.FAILED:
         text = f"at {at}: {run.error or 'the engine failed'}"
         return _headline(sheet, signs.failed, Style.FAIL, "FAILED", text, ExitCode.UNEXPECTED_ERROR)

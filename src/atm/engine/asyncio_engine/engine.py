@@ -131,6 +131,8 @@ class _LoadThread(threading.Thread):
         self._pass_on(Run.cancel)
 
     def set_secret(self, slot: str, value: str) -> None:
+        if _has_line_break(value):
+            raise EngineError(_line_break(slot))
         self._pass_on(lambda run: run.set_secret(slot, value))
 
     def _pass_on(self, action: Callable[[Run], None]) -> None:
@@ -192,15 +194,20 @@ def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
         for slot in sorted(needed - secrets.keys())
     ]
-    problems += [
-        Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
-        for slot in sorted(needed & secrets.keys() - {connections.tls.key_slot})
-        if "\r" in secrets[slot] or "\n" in secrets[slot]
-    ]
+    written = sorted(needed & secrets.keys() - {connections.tls.key_slot})
+    problems += [_line_break(slot) for slot in written if _has_line_break(secrets[slot])]
     if any(len(flow.steps) != 1 for flow in plan.flows):
         problems.append(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
     if problems:
         raise EngineError(problems)
+
+
+def _has_line_break(value: str) -> bool:
+    return "\r" in value or "\n" in value
+
+
+def _line_break(slot: str) -> Problem:
+    return Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
 
 
 def quickest_loop() -> asyncio.AbstractEventLoop:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from atm.engine.asyncio_engine.alarm import open_alarm
 from atm.engine.asyncio_engine.bodies import CHECKED_BYTES, decoded
 from atm.engine.asyncio_engine.closed_model import ClosedModel
-from atm.engine.asyncio_engine.descriptors import user_ceiling
+from atm.engine.asyncio_engine.descriptors import connection_ceiling
 from atm.engine.asyncio_engine.dialing import Dialer
 from atm.engine.asyncio_engine.health import Health
 from atm.engine.asyncio_engine.job import Job
@@ -63,7 +63,8 @@ class Run:
         self.sampler = Sampler(self, self._masker)
         self._timeouts = Timeouts()
         self._phases = Phases(plan)
-        self.model: LoadModel = ClosedModel(self) if plan.load.model == "closed" else OpenModel(self, user_ceiling())
+        ceiling = connection_ceiling()
+        self.model: LoadModel = ClosedModel(self) if plan.load.model == "closed" else OpenModel(self, ceiling)
         self._alarm = open_alarm(loop, self._ring)
         self._alarm_at = NEVER
         self.in_flight = 0

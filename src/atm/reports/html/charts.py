@@ -27,7 +27,7 @@ class Area:
 
     width: int
     height: int
-    left: int = 56
+    left: int = 64
     right: int = 48
     top: int = 10
     bottom: int = 24

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from atm.metrics.histogram import Histogram
 from atm.models import figures
-from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, SampledExchange, ThresholdResult
+from atm.models.run import Measurement, RunResult, ThresholdResult
 from atm.reports.html.charts import (
     HALF,
     Curve,
@@ -22,17 +21,25 @@ from atm.reports.html.charts import (
     time_chart,
 )
 from atm.reports.html.markup import Child, Markup, markup, tag
+from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapping
 from atm.reports.html.style import STYLE, STYLE_HASH
+from atm.reports.html.tables import (
+    PERCENTILES,
+    endpoints,
+    failures,
+    how_it_was_run,
+    samples,
+    statuses_and_generator,
+    timeline_table,
+)
 from atm.reports.rungs import rungs
 
-PERCENTILES = (("p50", "p50"), ("p90", "p90"), ("p95", "p95"), ("p99", "p99"), ("p99.9", "p99_9"), ("max", "max"))
 KINDS = (
     ("response", "latency"),
     ("service", "service"),
     ("first byte", "first_byte"),
     ("failed = ∞", "adjusted_latency"),
 )
-MOST_SAMPLES = 20
 
 
 def render_html(result: RunResult) -> str:
@@ -55,12 +62,12 @@ def render_html(result: RunResult) -> str:
         _times_over_time(result),
         _failures_over_time(result),
         tag("div", _percentiles(result), _histogram(result), class_="row two"),
-        _endpoints(result),
-        _failures(result),
-        _statuses_and_generator(result),
-        _samples(result),
-        _timeline_table(result),
-        _spec(result),
+        endpoints(result),
+        failures(result),
+        statuses_and_generator(result),
+        samples(result),
+        timeline_table(result),
+        how_it_was_run(result),
         _footer(result),
     )
     body = tag("body", _hatch(), tag("main", *sections))
@@ -71,36 +78,6 @@ def _hatch() -> Markup:
     line = tag("path", d="M0 8L8 0", class_="grid")
     pattern = tag("pattern", line, id="hatch", width="8", height="8", patternUnits="userSpaceOnUse")
     return tag("svg", tag("defs", pattern), width="0", height="0", aria_hidden="true")
-
-
-def _card(title: str, *children: Child, note: str = "") -> Markup:
-    heading = tag("h2", title, tag("span", f"  {note}", class_="muted caption") if note else None)
-    return tag("section", heading, *children, class_="card")
-
-
-def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Child]]) -> Markup:
-    """A table; each column is its title and whether it holds numbers."""
-    titles = (tag("th", title, class_="n" if number else None, scope="col") for title, number in head)
-    lines = []
-    for row in rows:
-        cells = (
-            cell
-            if isinstance(cell, Markup) and cell.startswith("<td")
-            else tag("td", cell, class_="n" if number else None)
-            for cell, (_, number) in zip(row, head, strict=True)
-        )
-        lines.append(tag("tr", *cells))
-    table = tag("table", tag("thead", tag("tr", *titles)), tag("tbody", *lines))
-    return tag("div", table, class_="scroll")
-
-
-def _doubted(result: RunResult, text: str) -> str:
-    doubtful = result.verdict.measurement == Measurement.INVALID
-    return f"{text}?" if doubtful and text != figures.NO_DATA else text
-
-
-def _time(result: RunResult, milliseconds: float | None) -> str:
-    return _doubted(result, figures.time(milliseconds))
 
 
 def _headline(result: RunResult) -> str:
@@ -144,7 +121,7 @@ def _verdicts(result: RunResult) -> Markup:
     if result.thresholds:
         parts.append(_verdict("fail" if failed else "pass", "Thresholds", _headline(result)))
         head = (("", False), ("threshold", False), ("measured", True), ("", False))
-        parts.append(_table(head, [_threshold(result, threshold) for threshold in result.thresholds]))
+        parts.append(table(head, [_threshold(result, threshold) for threshold in result.thresholds]))
     else:
         parts.append(_verdict("warn", "Thresholds", "this run was not judged"))
     kind, text = {
@@ -167,14 +144,10 @@ def _generator_facts(result: RunResult) -> list[str]:
         facts.append(f"sent {figures.rate(metrics.achieved_rate)} of {figures.rate(metrics.offered_rate)} /s")
     if generator.schedule_lag_p99_ms is not None:
         facts.append(f"lag p99 {figures.time(generator.schedule_lag_p99_ms)}")
-    facts.append(f"CPU {figures.percent(generator.cpu_share / max(generator.cores, 1))} of {_cores(generator.cores)}")
+    facts.append(f"CPU {figures.percent(generator.cpu_share / max(generator.cores, 1))} of {cores(generator.cores)}")
     if metrics.offered_rate is not None:
         facts.append(f"missed {figures.count(metrics.missed)}")
     return facts
-
-
-def _cores(count: int) -> str:
-    return f"{count} {'core' if count == 1 else 'cores'}"
 
 
 def _threshold(result: RunResult, threshold: ThresholdResult) -> tuple[Child, ...]:
@@ -184,7 +157,7 @@ def _threshold(result: RunResult, threshold: ThresholdResult) -> tuple[Child, ..
     if threshold.actual is None:
         actual = figures.NO_DATA
     elif threshold.unit == "ms":
-        actual = _time(result, threshold.actual)
+        actual = time_text(result, threshold.actual)
     else:
         actual = (
             figures.share(threshold.actual) if threshold.unit == "share" else f"{figures.rate(threshold.actual)} /s"
@@ -199,12 +172,8 @@ def _threshold(result: RunResult, threshold: ThresholdResult) -> tuple[Child, ..
         sign,
         threshold.expression,
         tag("td", tag("b", actual, class_=kind), class_="n"),
-        _wrap(" · ".join(filter(None, remarks))),
+        wrapping(" · ".join(filter(None, remarks))),
     )
-
-
-def _wrap(*children: Child) -> Markup:
-    return tag("td", *children, class_="wrap")
 
 
 def _tiles(result: RunResult) -> Markup:
@@ -213,7 +182,7 @@ def _tiles(result: RunResult) -> Markup:
     share = figures.share(metrics.failed_requests / completed) if completed else figures.NO_DATA
     tiles = [_tile("rate", f"{figures.rate(metrics.requests_per_second)} /s")]
     tiles += [
-        _tile(name, _time(result, value))
+        _tile(name, time_text(result, value))
         for name, value in (
             ("p50", metrics.latency_p50_ms),
             ("p95", metrics.latency_p95_ms),
@@ -241,7 +210,7 @@ def _times(result: RunResult) -> Markup | None:
         if prefix == "adjusted_latency" and not (metrics.failed_requests or metrics.unfinished or metrics.missed):
             continue
         values = [getattr(metrics, f"{prefix}_{column}_ms") for _, column in (*PERCENTILES, ("mean", "mean"))]
-        rows.append([name, *(_doubted(result, figures.time_in(value, unit)) for value in values)])
+        rows.append([name, *(doubted(result, figures.time_in(value, unit)) for value in values)])
     count = figures.count
     sums = f"{count(metrics.total_requests)} started = {count(metrics.successful_requests)} ok + "
     sums += f"{count(metrics.failed_requests)} failed + {count(metrics.unfinished)} unfinished"
@@ -249,7 +218,7 @@ def _times(result: RunResult) -> Markup | None:
         sums += f" + {count(metrics.generator_errors)} generator errors"
     if metrics.missed:
         sums += f"; {count(metrics.missed)} more were due and never left"
-    return _card("Times", _table(head, rows), tag("p", sums, class_="muted"))
+    return card("Times", table(head, rows), tag("p", sums, class_="muted"))
 
 
 def _legend(*entries: tuple[str, str]) -> Markup:
@@ -261,7 +230,7 @@ def _rate(result: RunResult) -> Markup | None:
         return None
     entries = [("completed", "info")] + ([("offered", "muted")] if result.metrics.offered_rate is not None else [])
     entries += [("failed", "fail")] if result.metrics.failed_requests else []
-    return _card("Rate", _legend(*entries), both(lambda width: rate_chart(result, width)), note="/s")
+    return card("Rate", _legend(*entries), both(lambda width: rate_chart(result, width)), note="/s")
 
 
 def _times_over_time(result: RunResult) -> Markup | None:
@@ -273,16 +242,16 @@ def _times_over_time(result: RunResult) -> Markup | None:
     limit = min(judged, default=None)
     legend = _legend(("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("max", "muted"))
     chart = both(lambda width: time_chart(result, width, limit))
-    return _card("Response time", legend, chart, note="percentiles of each second alone")
+    return card("Response time", legend, chart, note="percentiles of each second alone")
 
 
 def _failures_over_time(result: RunResult) -> Markup | None:
     kinds = failure_kinds(result)
     if not kinds:
         none = f"None in {figures.count(result.metrics.total_requests)} requests"
-        return _card("Failures", tag("p", none, class_="muted")) if result.metrics.total_requests else None
+        return card("Failures", tag("p", none, class_="muted")) if result.metrics.total_requests else None
     legend = _legend(*((outcome.value, colour) for outcome, colour in kinds))
-    return _card("Failures", legend, both(lambda width: failure_chart(result, width)), note="/s")
+    return card("Failures", legend, both(lambda width: failure_chart(result, width)), note="/s")
 
 
 def _decoded(result: RunResult, name: str) -> Histogram:
@@ -310,7 +279,7 @@ def _percentiles(result: RunResult) -> Markup | None:
         return None
     chart = both(lambda width: percentile_chart(curves, response.total, width), HALF)
     legend = _legend(*((name, colour) for name, colour, _ in curves))
-    return _card("Percentiles", legend, chart, note="as far as ten samples lie beyond")
+    return card("Percentiles", legend, chart, note="as far as ten samples lie beyond")
 
 
 def _in_ms(histogram: Histogram, beyond: int) -> Callable[[float], float | None]:
@@ -339,151 +308,13 @@ def _histogram(result: RunResult) -> Markup | None:
         cells = tag("td", drawn, class_="barcell")
         rows.append([limit, cells, figures.count(step.count), figures.share(step.cumulative_share), marks])
     head = (("time", True), ("", False), ("requests", True), ("up to here", True), ("", False))
-    return _card("Distribution", _table(head, rows), note=f"{figures.count(histogram.total)} samples")
+    return card("Distribution", table(head, rows), note=f"{figures.count(histogram.total)} samples")
 
 
 def _limit(nanoseconds: int) -> str:
     unit = figures.time_unit(nanoseconds / 1e6)
     scale = {"ns": 1, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}[unit]
     return f"{nanoseconds // scale:,} {unit}"
-
-
-def _endpoints(result: RunResult) -> Markup | None:
-    if not result.endpoint_metrics:
-        return None
-    unit = figures.time_unit(result.metrics.latency_p50_ms)
-    names = (("endpoint", False), ("requests", True), ("failed", True), ("rate /s", True))
-    head = (*names, *((f"{name} {unit}", True) for name, _ in PERCENTILES))
-    rows = [_endpoint(result, entry, number, unit) for number, entry in enumerate(result.endpoint_metrics)]
-    return _card("Endpoints", _table(head, rows))
-
-
-def _endpoint(result: RunResult, entry: NamedEndpointMetrics, number: int, unit: str) -> Sequence[Child]:
-    colour = f"e{number + 1}" if number < 8 else "muted"
-    name = _wrap(tag("i", class_=f"chip b-{colour}"), entry.name)
-    failed = tag("td", figures.count(entry.failed_requests), class_="n fail" if entry.failed_requests else "n")
-    times = [figures.time_in(getattr(entry, f"latency_{column}_ms"), unit) for _, column in PERCENTILES]
-    rate = figures.rate(entry.requests_per_second)
-    return [name, figures.count(entry.total_requests), failed, rate, *(_doubted(result, time) for time in times)]
-
-
-def _failures(result: RunResult) -> Markup | None:
-    if not result.failures:
-        return None
-    head = (("count", True), ("kind", False), ("endpoint", False), ("what", False), ("when", False))
-    rows: list[Sequence[Child]] = []
-    for failure in sorted(result.failures, key=lambda failure: -failure.count):
-        example = tag("pre", failure.example) if failure.example and failure.example != failure.message else None
-        first, last = figures.clock(failure.first_seconds), figures.clock(failure.last_seconds)
-        when = f"at {first}" if first == last else f"{first} to {last}"
-        count = tag("td", figures.count(failure.count), class_="n fail")
-        rows.append([count, failure.outcome.value, _wrap(failure.endpoint), _wrap(failure.message, example), when])
-    return _card("Failures by kind", _table(head, rows))
-
-
-def _statuses_and_generator(result: RunResult) -> Markup:
-    metrics, generator = result.metrics, result.generator
-    completed = metrics.successful_requests + metrics.failed_requests
-    rows: list[Sequence[Child]] = []
-    for status, count in sorted(metrics.status_code_counts.items()):
-        chip = tag("i", class_=f"chip b-s{status // 100 if status // 100 in (2, 3, 4, 5) else 3}")
-        rows.append(
-            [markup(chip, str(status)), figures.count(count), figures.share(count / completed if completed else None)]
-        )
-    none = completed - sum(metrics.status_code_counts.values())
-    if none:
-        rows.append(
-            [markup(tag("i", class_="chip b-s0"), "no answer"), figures.count(none), figures.share(none / completed)]
-        )
-    statuses = (
-        _card("Statuses", _table((("status", False), ("responses", True), ("share", True)), rows)) if rows else None
-    )
-    facts = (
-        ("schedule lag p99", figures.time(generator.schedule_lag_p99_ms)),
-        ("stalls", f"{figures.count(generator.stalls)}, the longest {figures.time(generator.longest_stall_ms)}"),
-        ("CPU", f"{figures.percent(generator.cpu_share / max(generator.cores, 1))} of {_cores(generator.cores)}"),
-        ("memory, at most", figures.size(generator.memory_peak_bytes)),
-        (
-            "connections",
-            f"{figures.count(generator.connections_opened)} opened, {figures.count(generator.connections_lost)} lost",
-        ),
-        ("in flight, at most", figures.count(generator.max_in_flight)),
-        (
-            "TCP connect, TLS, DNS",
-            " · ".join(
-                figures.time(value)
-                for value in (generator.connect_mean_ms, generator.tls_mean_ms, generator.dns_mean_ms)
-            ),
-        ),
-        ("bytes in, out", f"{figures.size(metrics.total_bytes_received)}, {figures.size(metrics.total_bytes_sent)}"),
-    )
-    used = _card("Load generator", _table((("", False), ("", True)), facts))
-    return tag("div", statuses, used, class_="row two")
-
-
-def _samples(result: RunResult) -> Markup | None:
-    samples = result.samples[:MOST_SAMPLES]
-    return _card("Requests kept whole", *(_sample(result, sample) for sample in samples)) if samples else None
-
-
-def _sample(result: RunResult, sample: SampledExchange) -> Markup:
-    title = f"#{sample.request_number} {sample.endpoint}: {sample.outcome.value}"
-    title += f", {sample.message}" if sample.message else ""
-    title += f", {_time(result, sample.response_ms)} at {figures.clock(sample.at_seconds)} ({sample.reason})"
-    request = _message(sample.request_head, sample.request_headers, sample.request_body)
-    parts = [tag("pre", request)]
-    if sample.response_head is not None:
-        parts.append(tag("pre", _message(sample.response_head, sample.response_headers, sample.response_body)))
-    return tag("details", tag("summary", title), *parts)
-
-
-def _message(head: str, headers: Sequence[tuple[str, str]], body: str) -> str:
-    return "\n".join([head, *(f"{name}: {value}" for name, value in headers), *(["", body] if body else [])])
-
-
-def _timeline_table(result: RunResult) -> Markup | None:
-    if not result.timeline:
-        return None
-    head = tuple(
-        (name, name != "phase")
-        for name in (
-            "time",
-            "phase",
-            "offered",
-            "started",
-            "completed",
-            "failed",
-            "p50",
-            "p95",
-            "p99",
-            "max",
-            "in flight",
-        )
-    )
-    rows: list[Sequence[Child]] = [
-        [
-            figures.clock(point.second),
-            point.phase.replace("_", "-"),
-            figures.rate(point.offered_rate),
-            figures.count(point.started),
-            figures.count(point.completed),
-            figures.count(point.failed),
-            *(figures.time(getattr(point, f"latency_{key}_ms")) for key in ("p50", "p95", "p99", "max")),
-            figures.count(point.in_flight),
-        ]
-        for point in result.timeline
-    ]
-    return _card("Second by second", tag("details", tag("summary", "Show the plots as a table"), _table(head, rows)))
-
-
-def _spec(result: RunResult) -> Markup:
-    spec = json.dumps(result.spec, indent=2, ensure_ascii=False, default=str)
-    environment = json.dumps(result.environment, indent=2, ensure_ascii=False, default=str)
-    return _card(
-        "How it was run",
-        tag("details", tag("summary", "Spec, secrets masked"), tag("pre", spec)),
-        tag("details", tag("summary", "Environment"), tag("pre", environment)),
-    )
 
 
 def _footer(result: RunResult) -> Markup:
