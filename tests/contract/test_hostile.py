@@ -253,7 +253,9 @@ def test_what_follows_an_answer_fails_neither_it_nor_the_next(
 
 def test_an_answer_that_drips_in_is_bounded_by_the_timeout(engine: Engine, target: TargetServer) -> None:
     answer = raw(OK + b"Content-Length: 500\r\n\r\n" + b"x" * 500, then="hang")
-    ran = run(engine, plan(http(target), step(f"{answer}&at_a_time=1&every_ms=20", timeout=0.2), load=closed(3), total=6))
+    ran = run(
+        engine, plan(http(target), step(f"{answer}&at_a_time=1&every_ms=20", timeout=0.2), load=closed(3), total=6)
+    )
     assert ran.failures == {(Outcome.TIMEOUT, "no full answer in 0.2 s"): 6}
     assert ran.seconds < 1.5
 
@@ -336,7 +338,14 @@ def test_an_endless_body_is_counted_and_dropped(engine: Engine, target: TargetSe
 
 
 def test_a_cancel_ends_connections_in_every_state_of_an_answer(engine: Engine, target: TargetServer) -> None:
-    halves = [b"", b"HTTP/1.1 2", OK + b"X-", OK + b"Content-Length: 50\r\n\r\nhalf", CHUNKED + b"5\r\nhe", OK + b"\r\n"]
+    halves = [
+        b"",
+        b"HTTP/1.1 2",
+        OK + b"X-",
+        OK + b"Content-Length: 50\r\n\r\nhalf",
+        CHUNKED + b"5\r\nhe",
+        OK + b"\r\n",
+    ]
     steps = [step(raw(half, then="hang"), timeout=30) for half in halves]
     ran = run(engine, plan(http(target), *steps, load=opened(200), duration=20), at={0.3: lambda it: it.cancel()})
     assert set(ran.total().outcomes) == {Outcome.UNFINISHED}
