@@ -43,7 +43,8 @@ SUITES: tuple[Suite, ...] = (
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     Suite(
         "core",
-        command=(sys.executable, "-u", "-m", "pytest"),
+        # Two processes, with their own idea of who runs what: tests/scheduling.py.
+        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=2"),
         prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800"),
     ),
 )

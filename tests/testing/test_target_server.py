@@ -102,8 +102,8 @@ def test_it_stops_while_it_is_frozen() -> None:
     assert pause.ended_ns - pause.began_ns < 5e9
 
 
-def test_tls_with_an_authority_of_its_own(running: TargetServer, target: TargetServer) -> None:
-    context = ssl.create_default_context(cafile=str(running.ca_file))
+def test_tls_with_an_authority_of_its_own(target: TargetServer) -> None:
+    context = ssl.create_default_context(cafile=str(target.ca_file))
     for name in ("localhost", "127.0.0.1"):
         plain = socket.create_connection(("127.0.0.1", target.tls_port))
         with context.wrap_socket(plain, server_hostname=name) as stream:
