@@ -13,7 +13,8 @@ from tests.contract.running import run
 
 def test_even_arrivals_leave_at_their_moments(engine: Engine, target: TargetServer) -> None:
     ran = run(engine, plan(http(target), step("/", headers=(NUMBERED,)), load=opened(500), duration=0.4))
-    rows = target.record()
+    # Two that leave together, held up by a busy machine, may arrive in either order: they travel on two connections.
+    rows = sorted(target.record(), key=lambda row: row.client_number or 0)
     assert [row.client_number for row in rows] == list(range(1, 201))
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - index * 2 * MILLISECOND for index, row in enumerate(rows))
@@ -85,8 +86,8 @@ def test_an_arrival_without_a_free_user_may_be_dropped(engine: Engine, target: T
 
 
 def test_a_late_start_counts_as_response_time(engine: Engine, target: TargetServer) -> None:
-    target.stall(0.15, after=0.1)
-    ran = run(engine, plan(http(target), load=opened(200, max_in_flight=1), duration=0.4))
+    made = plan(http(target), load=opened(200, max_in_flight=1), duration=0.4)
+    ran = run(engine, made, at={0.1: lambda _: target.stall(0.15)})
     total = ran.total()
     assert total.started == 80
     # One user: one slow service time, but every arrival of the stall waited for it.
