@@ -173,7 +173,8 @@ def test_the_second_interrupt_quits_at_once(target: TargetServer) -> None:
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
-    assert time.monotonic() - begun < 3
+    # The first interrupt alone would wait for 30 s; a busy machine takes some for the report.
+    assert time.monotonic() - begun < 10
     assert process.returncode == 130
     assert " REQUESTS  4 started = 0 ok + 0 failed + 4 unfinished" in output
 

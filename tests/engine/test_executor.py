@@ -36,7 +36,7 @@ def test_an_aborting_threshold_ends_the_run_as_completed_but_not_passed(target: 
     )
     assert (result.run.status, result.run.stop_reason) == (RunStatus.COMPLETED, StopReason.THRESHOLD)
     assert result.verdict.passed is False
-    # 4 where a busy machine made the measurement invalid, which says more than a missed threshold.
+    # On a busy machine the measurement may be invalid, whose code goes before that of the thresholds.
     assert result.verdict.exit_code == (4 if result.verdict.measurement is Measurement.INVALID else 99)
     assert result.metrics.duration_seconds < 1 + allowed(2)
     assert result.thresholds[0].message.startswith("ended the run at 00:0")
