@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,7 +65,8 @@ def pytest_testnodedown(node: Any) -> None:
     config: pytest.Config = node.config
     if FULL_SIZE not in config.stash and (left_out := getattr(node, "workeroutput", {}).get("full_size")):
         config.stash[FULL_SIZE] = left_out
-        config.hook.pytest_deselected(items=[None] * left_out)
+        # Only their number is known here.
+        config.hook.pytest_deselected(items=[SimpleNamespace() for _ in range(left_out)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -31,7 +31,7 @@ class Pause:
     """Whether the closed form is asked for too: it knows of one pause only, and a busy machine makes more of them."""
 
 
-SHORT = Pause(rate=400, duration=3.0, seconds=0.6, begins=1.0, slack=0.04, is_ideal=False)
+SHORT = Pause(rate=400, duration=2.0, seconds=0.5, begins=0.6, slack=0.04, is_ideal=False)
 FULL = Pause(rate=400, duration=10.0, seconds=2.0, begins=4.0)
 SIZES = [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.prove)]
 
