@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-_LOOK_AT_THE_CLOCK = ("tests/contract/", "tests/engine/", "tests/testing/")
-_DO_NOT = ("tests/contract/test_storage", "tests/contract/test_bundles")
+_LOOK_AT_THE_CLOCK = (
+    *(f"tests/contract/test_{name}" for name in ("counts", "ending", "generator", "open_model", "outcomes", "truth")),
+    "tests/contract/test_random_plans",
+    "tests/engine/",
+    "tests/testing/",
+)
 
 
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
     """Keeps together what has the same scope, the largest first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(_LOOK_AT_THE_CLOCK) and not nodeid.startswith(_DO_NOT):
-            return "clock"
-        return nodeid
+        return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid
