@@ -134,12 +134,16 @@ def test_sequential_with_a_total_is_a_barrier(engine: Engine, target: TargetServ
     steps = [step(f"/delay/3?as=e{number}", headers=(NUMBERED,)) for number in range(3)]
     ran = run(engine, plan(http(target), *steps, selection="sequential", load=load, total=50))
     rows = target.record()
-    assert [row.route for row in rows] == ["e0"] * 17 + ["e1"] * 17 + ["e2"] * 16
+    total = ran.total()
+    assert total.due == total.started + total.queued_at_end == 50
+    # With a rate sending ends with the schedule, and what a busy machine has kept waiting until then is not sent.
+    assert total.queued_at_end == 0 or load.model == "open"
+    assert [row.route for row in rows] == ["e0"] * 17 + ["e1"] * 17 + ["e2"] * (16 - total.queued_at_end)
     for before, after in (("e0", "e1"), ("e1", "e2")):
         answered = max(row.answered_ns or 0 for row in rows if row.route == before)
         assert answered <= min(row.arrived_ns for row in rows if row.route == after)
     assert ran.report.barrier_ns > 0
-    assert sorted(numbers(target)) == list(range(1, 51))
+    assert sorted(numbers(target)) == list(range(1, total.started + 1))
 
 
 @pytest.mark.parametrize("load", [closed(3), opened(300)])

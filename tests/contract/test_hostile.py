@@ -37,7 +37,7 @@ OVER_HEAD = 70_000
 def answering(answer: bytes, *, then: str = "close", at_a_time: int = 0, **fields: Any) -> Step:
     """A request that is answered with exactly these bytes, in pieces of `at_a_time`."""
     pieces = f"&at_a_time={at_a_time}" if at_a_time else ""
-    fields = {"expected": ANY_STATUS, "timeout": 5, **fields}
+    fields = {"expected": ANY_STATUS, "timeout": 20, **fields}
     if len(answer) < 5_000:
         return step(raw(answer, then=then) + pieces, **fields)
     return step(f"/raw?then={then}{pieces}", method="PUT", body=answer.decode("latin-1"), **fields)
