@@ -492,7 +492,15 @@ impl Worker {
                     .is_some_and(|protocol| protocol.is_draining() && protocol.in_flight() == 0)
         });
         if is_spent {
-            self.flush_streams();
+            self.flush_and_close(index);
+        }
+    }
+
+    fn flush_and_close(&mut self, index: u32) {
+        let token = self.connections.token(index);
+        self.flush_streams();
+        // Where the last words could not be sent, the connection is gone, and another may have its place.
+        if self.connections.find(token).is_some() {
             self.close_shared(index);
         }
     }
@@ -660,8 +668,7 @@ impl Worker {
     pub(super) fn fail_shared(&mut self, index: u32, outcome: Outcome, message: &Message) {
         let users = self.users_of(index);
         // What it still has to say (why it ends) is worth a try.
-        self.flush_streams();
-        self.close_shared(index);
+        self.flush_and_close(index);
         for (user, _) in users {
             self.fail(user, outcome, message);
         }
