@@ -53,7 +53,8 @@ impl SecretStore {
     /// Sets a slot.
     pub fn set(&mut self, slot: &str, value: &str) {
         self.current.insert(slot.to_owned(), value.to_owned());
-        let mut forms = [Encoding::Raw, Encoding::Percent, Encoding::Json].map(|each| template::encoded(value, each)).to_vec();
+        let mut forms =
+            [Encoding::Raw, Encoding::Percent, Encoding::Json].map(|each| template::encoded(value, each)).to_vec();
         // A body that is echoed inside of JSON is escaped twice.
         forms.push(template::encoded(&forms[2], Encoding::Json));
         for form in forms {
