@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from atm.engine.base import Control, Engine, EngineReport
 from atm.metrics.histogram import Histogram
@@ -165,6 +170,16 @@ def open_connections(target: TargetServer, seconds: float = 2.0) -> int:
     while (left := target.stats().connections_open) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left
+
+
+def resident_bytes() -> int:
+    """The memory of this process now; a test that asks is skipped where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        pytest.skip("memory is read from /proc/self/statm, which only Linux has")
+    gc.collect()
+    return int(pages) * int(os.sysconf("SC_PAGE_SIZE"))
 
 
 def check_books(ran: Ran, plan: LoadPlan) -> None:

@@ -5,12 +5,9 @@ What is right follows from RFC 9112 and docs/reference/engines.md, never from wh
 
 from __future__ import annotations
 
-import gc
-import os
 import random
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +19,7 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Origin, Sampling, Step
 from atm.testing import TargetServer
 from tests.contract.plans import ANY_STATUS, closed, http, opened, plan, step
-from tests.contract.running import run
+from tests.contract.running import resident_bytes, run
 from tests.contract.test_answers import raw
 from tests.examples import PROFILE, examples
 from tests.steadiness import allowed
@@ -317,12 +314,6 @@ def test_bodies_that_do_not_decode_fail_their_check_and_nothing_else(
     assert ran.total().outcomes == {Outcome.CHECK_FAILED: len(steps) * 2}, ran.failures
 
 
-def resident_bytes() -> int:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc/self/statm, which only Linux has")
 def test_thousands_of_hostile_answers_leave_no_memory_behind(engine: Engine, target: TargetServer) -> None:
     dice = random.Random(11)
     answers = [
