@@ -5,11 +5,9 @@ What is right follows from RFC 9112 and docs/reference/engines.md, never from wh
 
 from __future__ import annotations
 
-import gc
-import os
 import random
+import socket
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +16,13 @@ from hypothesis import strategies as st
 
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Sampling, Step
+from atm.plan.load_plan import BodyCheck, Connections, Origin, Sampling, Step
 from atm.testing import TargetServer
 from tests.contract.plans import ANY_STATUS, closed, http, opened, plan, step
-from tests.contract.running import run
+from tests.contract.running import resident_bytes, run
 from tests.contract.test_answers import raw
 from tests.examples import PROFILE, examples
+from tests.steadiness import allowed
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -35,10 +34,10 @@ OVER_HEAD = 70_000
 def answering(answer: bytes, *, then: str = "close", at_a_time: int = 0, **fields: Any) -> Step:
     """A request that is answered with exactly these bytes, in pieces of `at_a_time`."""
     pieces = f"&at_a_time={at_a_time}" if at_a_time else ""
-    fields = {"expected": ANY_STATUS, "timeout": 5, **fields}
+    fields = {"expected": ANY_STATUS, "timeout": 20, **fields}
     if len(answer) < 5_000:
         return step(raw(answer, then=then) + pieces, **fields)
-    return step(f"/raw?then={then}{pieces}", method="POST", body=answer.decode("latin-1"), **fields)
+    return step(f"/raw?then={then}{pieces}", method="PUT", body=answer.decode("latin-1"), **fields)
 
 
 def ends(engine: Engine, target: TargetServer, cases: Mapping[str, Step], **fields: Any) -> dict[str, Any]:
@@ -65,7 +64,6 @@ BAD_HEADS = {
     "no digits": b"HTTP/1.1 OK\r\n\r\n",
     "status below 100": b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
     "negative status": b"HTTP/1.1 -20 OK\r\n\r\n",
-    "NUL in the reason": b"HTTP/1.1 200 O\0K\r\n\r\n",
     "NUL in a name": OK + b"X-\0A: b\r\n\r\n",
     "NUL in a value": OK + b"X-A: b\0c\r\n\r\n",
     "no name": OK + b": b\r\n\r\n",
@@ -101,6 +99,7 @@ BAD_CHUNKS = {
     "NUL for a size": b"\0\r\nhello\r\n",
     "bare LF after the data": b"5\r\nhello\n" + END,
     "no line end after the data": b"5\r\nhello" + END,
+    "bare LF after the size": b"5\nhello\r\n" + END,
     "bare CR after the size": b"5\rhello\r\n" + END,
 }
 
@@ -131,7 +130,7 @@ UNUSUAL = {
     "chunk extensions": (CHUNKED + b'5;a;b=c;d="e f"\r\nhello\r\n0;last\r\n\r\n', 5),
     "space after a size": (CHUNKED + b"5 \r\nhello\r\n0  \r\n\r\n", 5),
     "upper case and zeros": (CHUNKED + b"000A\r\n0123456789\r\n000\r\n\r\n", 10),
-    "trailers": (CHUNKED + b"5\r\nhello\r\n0\r\nX-A: b\r\nContent-Length: 99\r\n\r\n", 5),
+    "trailers": (CHUNKED + b"5\r\nhello\r\n0\r\nX-A: b\r\nX-B:\r\n\r\n", 5),
     "no chunk at all": (CHUNKED + END, 0),
     "chunks last of several": (OK + b"Transfer-Encoding: gzip, Chunked\r\n\r\n5\r\nhello\r\n" + END, 5),
     "chunks in 1.0": (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + END, 5),
@@ -234,35 +233,52 @@ def test_a_whole_answer_followed_by_a_reset_is_a_whole_answer(engine: Engine, ta
     assert ends(engine, target, cases) == {"whole": Outcome.OK}
 
 
-@pytest.mark.parametrize("garbage", [b"x", b"\0" * 100, b"\r\n", OK + b"Content-Length: 0\r\n\r\n", b"z" * 100_000])
-@pytest.mark.parametrize("framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n" + END])
+GARBAGE = {
+    "a byte": b"x",
+    "NULs": b"\0" * 100,
+    "a line end": b"\r\n",
+    "another answer": OK + b"Content-Length: 0\r\n\r\n",
+    "more than is read at once": b"z" * 100_000,
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_what_follows_an_answer_fails_neither_it_nor_the_next(
-    engine: Engine, target: TargetServer, garbage: bytes, framing: bytes
+    engine: Engine, target: TargetServer, garbage: bytes
 ) -> None:
-    answer = (OK + framing + garbage).decode("latin-1")
-    one = step("/raw?then=keep&complete=200", method="POST", body=answer)
-    ran = run(engine, plan(http(target), one, step("/fixed"), load=closed(2), total=12))
+    framings = (OK + b"Content-Length: 5\r\n\r\nhello", CHUNKED + END)
+    steps = [
+        step("/raw?then=keep&complete=200", method="POST", body=(answer + garbage).decode("latin-1"))
+        for answer in framings
+    ]
+    ran = run(engine, plan(http(target), *steps, step("/fixed"), load=closed(2), total=18))
     outcomes = ran.total().outcomes
-    # What comes in a later piece may meet the next request, which then has an answer that nobody can read.
     if len(garbage) < 1000:
-        assert outcomes == {Outcome.OK: 12}, ran.failures
+        assert outcomes == {Outcome.OK: 18}, ran.failures
     else:
-        assert outcomes[Outcome.OK] >= 6
+        # What comes in a later piece may meet the next request, which then has an answer that nobody can read.
+        assert outcomes[Outcome.OK] >= 9
         assert set(outcomes) <= {Outcome.OK, Outcome.PROTOCOL_ERROR, Outcome.CONNECTION_CLOSED}
 
 
 def test_an_answer_that_drips_in_is_bounded_by_the_timeout(engine: Engine, target: TargetServer) -> None:
     answer = raw(OK + b"Content-Length: 500\r\n\r\n" + b"x" * 500, then="hang")
-    ran = run(engine, plan(http(target), step(f"{answer}&at_a_time=1&every_ms=20", timeout=0.2), load=closed(3), total=6))
+    ran = run(
+        engine, plan(http(target), step(f"{answer}&at_a_time=1&every_ms=20", timeout=0.2), load=closed(3), total=6)
+    )
     assert ran.failures == {(Outcome.TIMEOUT, "no full answer in 0.2 s"): 6}
-    assert ran.seconds < 1.5
+    assert ran.seconds < 0.4 + allowed(1.1)
 
 
-def test_a_target_that_reads_nothing_is_bounded_by_the_timeout(engine: Engine, target: TargetServer) -> None:
-    one = step("/never", method="POST", body="x" * 3_000_000, timeout=0.3)
-    ran = run(engine, plan(http(target), one, load=closed(2), total=4))
+def test_a_target_that_reads_nothing_is_bounded_by_the_timeout(engine: Engine) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()  # the kernel accepts, nobody reads
+        origin = Origin("http", "127.0.0.1", deaf.getsockname()[1], addresses=("127.0.0.1",))
+        one = step("/", method="POST", body="x" * 8_000_000, timeout=0.3)
+        ran = run(engine, plan(origin, one, load=closed(2), total=4))
     assert ran.failures == {(Outcome.TIMEOUT, "no full answer in 0.3 s"): 4}
-    assert ran.seconds < 2
+    assert ran.seconds < 0.6 + allowed(1.4)
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 7), st.sampled_from(["close", "reset"]))
@@ -278,7 +294,7 @@ def test_random_bytes_anywhere_end_in_an_outcome_of_the_target(
         Outcome.OK, Outcome.PROTOCOL_ERROR, Outcome.CONNECTION_CLOSED, Outcome.RESPONSE_TOO_LARGE,
     }  # fmt: skip
     assert Outcome.TIMEOUT not in ran.total().outcomes
-    assert ran.seconds < 2
+    assert ran.seconds < allowed(2)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -298,12 +314,6 @@ def test_bodies_that_do_not_decode_fail_their_check_and_nothing_else(
     assert ran.total().outcomes == {Outcome.CHECK_FAILED: len(steps) * 2}, ran.failures
 
 
-def resident_bytes() -> int:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc/self/statm, which only Linux has")
 def test_thousands_of_hostile_answers_leave_no_memory_behind(engine: Engine, target: TargetServer) -> None:
     dice = random.Random(11)
     answers = [
@@ -336,8 +346,15 @@ def test_an_endless_body_is_counted_and_dropped(engine: Engine, target: TargetSe
 
 
 def test_a_cancel_ends_connections_in_every_state_of_an_answer(engine: Engine, target: TargetServer) -> None:
-    halves = [b"", b"HTTP/1.1 2", OK + b"X-", OK + b"Content-Length: 50\r\n\r\nhalf", CHUNKED + b"5\r\nhe", OK + b"\r\n"]
+    halves = [
+        b"",
+        b"HTTP/1.1 2",
+        OK + b"X-",
+        OK + b"Content-Length: 50\r\n\r\nhalf",
+        CHUNKED + b"5\r\nhe",
+        OK + b"\r\n",
+    ]
     steps = [step(raw(half, then="hang"), timeout=30) for half in halves]
     ran = run(engine, plan(http(target), *steps, load=opened(200), duration=20), at={0.3: lambda it: it.cancel()})
     assert set(ran.total().outcomes) == {Outcome.UNFINISHED}
-    assert ran.seconds < 1
+    assert ran.seconds < 0.3 + allowed(0.7)
