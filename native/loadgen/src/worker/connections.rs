@@ -370,7 +370,7 @@ impl Worker {
         let socket = new_socket(Domain::for_address(address))?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
-            socket.bind(&source.into())?;
+            bind(&socket, source)?;
         }
         match socket.connect(&address.into()) {
             Ok(()) => {}
@@ -627,6 +627,26 @@ fn new_socket(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Dials from `source`. Which port is decided when the other end is known, so that every target has all ports.
+fn bind(socket: &Socket, source: SocketAddr) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let on: libc::c_int = 1;
+        // SAFETY: the option is an int that lives through the call. Where it is not known, ports are only used up sooner.
+        unsafe {
+            let (option, length) = (libc::IP_BIND_ADDRESS_NO_PORT, size_of::<libc::c_int>() as libc::socklen_t);
+            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), length);
+        }
+    }
+    socket.bind(&source.into()).map_err(|error| {
+        if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) {
+            let why = format!("not an address of this machine: {}", source.ip());
+            return io::Error::new(io::ErrorKind::AddrNotAvailable, why);
+        }
+        error
+    })
+}
+
 /// How a request ends whose connection could not be made.
 fn dial_error(error: &io::Error) -> (Outcome, Message) {
     match error.raw_os_error() {
@@ -634,6 +654,9 @@ fn dial_error(error: &io::Error) -> (Outcome, Message) {
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => (Outcome::GeneratorError, Message::Text("no free local port")),
         Some(libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => {
             (Outcome::GeneratorError, Message::Text("no memory for a socket"))
+        }
+        None if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            (Outcome::GeneratorError, Message::Reason(Arc::from(error.to_string())))
         }
         _ => (Outcome::ConnectError, connect_message(error)),
     }
