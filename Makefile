@@ -5,6 +5,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+DIST ?= dist
 
 # What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
 # stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
@@ -47,9 +48,9 @@ bench-%: $(READY)
 	@$(BIN)/python -m benches $*
 
 build: $(READY) ## Build both wheels and the source archive into dist/
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build -d dist
-	@cp .venv/wheels/*.whl dist/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build -d $(DIST)
+	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
 
 lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)
