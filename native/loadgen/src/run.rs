@@ -262,11 +262,11 @@ fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
     useful.clamp(1, (cores / 2).max(1))
 }
 
-/// How many users one thread may have in the open model.
+/// How many users one thread may have in the open model. As many descriptors as the system allows are asked for, whatever
+/// the model: users of the closed one need them too.
 fn most_users(plan: &Plan, threads: usize) -> usize {
-    let most = plan.load.max_in_flight.unwrap_or_else(|| {
-        if plan.load.model == Model::Open { CEILING.min(health::descriptors_for_connections()) } else { CEILING }
-    });
+    let descriptors = health::descriptors_for_connections();
+    let most = plan.load.max_in_flight.unwrap_or(CEILING.min(descriptors));
     usize::try_from(most).unwrap_or(usize::MAX).div_ceil(threads).max(1)
 }
 
