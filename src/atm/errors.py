@@ -6,7 +6,16 @@
     │   └── CapabilityError      no engine here can run this plan; names the feature
     ├── CredentialError          a token could not be fetched, signed or renewed
     ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
-    └── TargetServerError        the bundled target server did not start or stop
+    ├── TargetServerError        the bundled target server did not start or stop
+    ├── SettingsError            an environment variable or a setting has a value that cannot be
+    └── StorageError             the history could not be read or written
+        ├── StorageUnavailableError  no room, no permission, no connection, locked for too long; nothing was written
+        ├── SchemaError          the database is older, newer or something else than this version reads
+        ├── CorruptDataError     what was read is not what was written; names the place
+        ├── BundleError          a file that should hold a run holds something else
+        ├── NotFoundError        nothing there by this id or name
+        ├── ConflictError        it is there already, or in a state that does not allow this
+        └── StaleLeaseError      a write by someone who no longer owns the run; nothing was written
 
 A failed request is a sample and a missed threshold is a verdict: neither is an exception.
 """
@@ -80,3 +89,39 @@ class UnreachableError(AtmError):
 
 class TargetServerError(AtmError):
     """The bundled target server did not start or stop."""
+
+
+class SettingsError(AtmError):
+    """An environment variable or a setting has a value that cannot be; `problems` names every one."""
+
+
+class StorageError(AtmError):
+    """The history could not be read or written."""
+
+
+class StorageUnavailableError(StorageError):
+    """No room, no permission, no connection, or locked for too long. Nothing of this write was kept; try it again."""
+
+
+class SchemaError(StorageError):
+    """The database is older, newer or something else than this version reads."""
+
+
+class CorruptDataError(StorageError):
+    """What was read is not what was written; `place` names the file or the row."""
+
+
+class BundleError(StorageError):
+    """A file that should hold a run holds something else, or only a part of it."""
+
+
+class NotFoundError(StorageError):
+    """Nothing is there by this id or name."""
+
+
+class ConflictError(StorageError):
+    """It is there already, or it is in a state that does not allow this."""
+
+
+class StaleLeaseError(StorageError):
+    """A write by someone who no longer owns the run. Nothing was written, and nothing of it may be tried again."""

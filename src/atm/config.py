@@ -1,0 +1,138 @@
+"""Settings: the only place that reads the environment for the program itself.
+
+(A spec may read the environment too, by `{{env:NAME}}`; that is the spec's business and has rules of its own.)
+Lists are written with commas; durations as 30, 30s, 15m, 12h or 90d; an empty value is the same as none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from atm.errors import Problem, SettingsError
+
+_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip())
+    if not found:
+        raise ValueError("should be a number of seconds, or one with s, m, h or d after it")
+    return timedelta(**{_UNITS[found.group(2)]: float(found.group(1))})
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Span = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class StorageType(StrEnum):
+    """Where the history is kept, as ATM_STORAGE_TYPE names it. ATM_DATABASE_URL, when set, wins over `sqlite`."""
+
+    SQLITE = "sqlite"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; the environment variable is ATM_ and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="ATM_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=lambda: default_data_dir())
+    """Database or JSON files, keys, spool files: `./data` where it exists, else the user's data directory."""
+    storage_type: StorageType = StorageType.SQLITE
+    database_url: SecretStr | None = None
+    """A PostgreSQL server, or another SQLite file than `atm.db` in the data directory."""
+    db_echo: bool = False
+    """Log every statement."""
+
+    server_api_key: SecretStr | None = Field(default=None, validation_alias="API_TEST_MACHINE_API_KEY")
+    """The key that the server asks for, beside those made with `atm keys create`."""
+    api_url: str | None = None
+    api_key: SecretStr | None = None
+    """Server and key that clients use: the command line, the MCP server, the agent."""
+
+    max_concurrent_runs: int = Field(default=1, ge=1)
+    """Runs at the same time on this installation: two runs on one host spoil each other's figures."""
+    max_rate: float | None = Field(default=None, gt=0)
+    max_users: int | None = Field(default=None, ge=1)
+    max_duration: Span | None = None
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    """Caps on what a run through the API may ask for, and on the body of a request to the API; null: no cap."""
+
+    allowed_hosts: Names = ()
+    trusted_proxies: Names = ()
+    root_path: str = ""
+    cors_origins: Names = ()
+    """For a server behind a proxy, or a dashboard of another origin."""
+    env_allow: Names = ()
+    """The variables that specs coming through the API may read, beside TARGET_*."""
+    allowed_targets: Names = ()
+    """The hosts that runs through the API may load; empty: all but link-local and metadata addresses."""
+    secret_key: SecretStr | None = None
+    """What stored credentials are sealed with; without it, a key file in the data directory."""
+
+    retention_runs: Span | None = None
+    """Runs that ended longer ago are pruned."""
+    retention_count: int | None = Field(default=None, ge=1)
+    """Of more runs than this the oldest are pruned."""
+    retention_seconds: Span | None = None
+    """Intervals of 1 s of runs that ended longer ago are pruned; those of 10 s and more stay with the run."""
+    retention_samples: Span | None = None
+    """Kept requests and responses of runs that ended longer ago are pruned."""
+
+    @property
+    def database_file(self) -> Path:
+        """The embedded database."""
+        return self.data_dir / "atm.db"
+
+    @property
+    def json_dir(self) -> Path:
+        """Where JSON files are kept."""
+        return self.data_dir / "json"
+
+    @property
+    def key_file(self) -> Path:
+        """What stored credentials are sealed with, where ATM_SECRET_KEY is not set."""
+        return self.data_dir / "secret.key"
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError, which names every variable with a value that cannot be."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError([_problem(each["loc"], each["msg"]) for each in error.errors()]) from error
+
+
+def default_data_dir() -> Path:
+    """`./data` where it exists, else `api-test-machine` in the user's data directory (XDG, or as macOS has it)."""
+    here = Path("data")
+    if here.is_dir():
+        return here.resolve()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "api-test-machine"
+    base = os.environ.get("XDG_DATA_HOME", "")
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
+    return root / "api-test-machine"
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> Problem:
+    name = str(location[0]) if location else "?"
+    variable = name if name.isupper() else f"ATM_{name.upper()}"
+    what = message.removeprefix("Value error, ").removeprefix("Input ")
+    # The value itself stays out of the message: it may be a secret.
+    return Problem(f"{variable} {what}", "invalid_setting", path=variable)

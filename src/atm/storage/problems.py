@@ -1,0 +1,67 @@
+"""What storages refuse, in the same words whichever it is."""
+
+from __future__ import annotations
+
+from atm.errors import ConflictError, CorruptDataError, NotFoundError, Problem, StaleLeaseError
+
+
+def corrupt(where: str, error: Exception) -> CorruptDataError:
+    """The error for data that is not what was written."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    hint = "restore it from a backup, or delete the run"
+    return CorruptDataError(Problem(f"{where} cannot be read: {first}", "corrupt_data", place=where, hint=hint))
+
+
+def run_not_found(run_id: str) -> NotFoundError:
+    """No run has this id."""
+    return NotFoundError(Problem(f"there is no run {run_id[:64]}", "run_not_found"))
+
+
+def run_exists(run_id: str) -> ConflictError:
+    """A run has this id already."""
+    return ConflictError(Problem(f"there is a run {run_id} already", "run_exists"))
+
+
+def run_is_running(run_id: str) -> ConflictError:
+    """What was asked cannot be done to a running run."""
+    what = f"run {run_id} is running and cannot be deleted"
+    return ConflictError(Problem(what, "run_is_running", hint=f"cancel it first: atm cancel {run_id}"))
+
+
+def run_not_finished(run_id: str) -> ConflictError:
+    """What was asked needs a run that has ended."""
+    what = f"run {run_id} has not ended"
+    return ConflictError(Problem(what, "run_not_finished", hint="wait for its end, or cancel it"))
+
+
+def idempotency_conflict(run_id: str) -> ConflictError:
+    """The key came with another request before."""
+    what = f"this Idempotency-Key was used before for another request, which made run {run_id}"
+    return ConflictError(Problem(what, "idempotency_conflict", hint="use a new key for a new request"))
+
+
+def stale_lease(run_id: str) -> StaleLeaseError:
+    """The token of a write is not the run's."""
+    what = f"run {run_id} is no longer yours to write to: it has ended, or someone else has taken it over"
+    return StaleLeaseError(Problem(what, "stale_lease"))
+
+
+def sequence_gap(run_id: str, what: str, expected: int, got: int) -> ConflictError:
+    """Something between what is stored and what was sent is missing."""
+    said = f"{what} {got} of run {run_id} came, but {what} {expected} is the next"
+    return ConflictError(Problem(said, "sequence_gap", hint="send everything again from there"))
+
+
+def test_not_found(config_id: str) -> NotFoundError:
+    """No test configuration has this id."""
+    return NotFoundError(Problem(f"there is no test {config_id[:64]}", "test_not_found"))
+
+
+def key_not_found(key_id: str) -> NotFoundError:
+    """No API key has this id."""
+    return NotFoundError(Problem(f"there is no API key {key_id[:64]}", "key_not_found"))
+
+
+def name_taken(what: str, name: str) -> ConflictError:
+    """Names of this kind are unique."""
+    return ConflictError(Problem(f"there is {what} named {name!r} already", "name_taken", hint="choose another name"))

@@ -1,0 +1,286 @@
+"""A row: one endpoint over one stretch of time, with its figures worked out beside its histograms.
+
+A plot of two hours reads figures only; a percentile over any window is merged from the histograms. Rows of resolution 1
+hold everything that an `Interval` holds but its samples, so intervals can be read back exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atm.metrics.histogram import Histogram, highest_of
+from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.models.outcome import Outcome
+from atm.storage.series import codec
+
+WHOLE = 0
+"""The resolution of rows over a whole run."""
+RESOLUTIONS = (1, 10, 60)
+"""The others, in seconds, finest first; each divides the next."""
+ALL = -1
+"""The endpoint of rows that add up all endpoints."""
+GENERATOR = -2
+"""The endpoint of rows about the load generator itself; there is one for every stretch."""
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+_GENERATOR_SUMS = ("stalls", "stalled_ns", "cpu_seconds", "dials", "connections_lost")
+_GENERATOR_HIGHEST = ("longest_stall_ns", "memory_bytes", "users", "in_flight", "waiting", "open_connections")
+_GENERATOR_SHARES = ("busiest_thread_share", "steal_share")
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRow:
+    """What storage keeps; `counts` and `figures` are JSON, `histograms` as in `codec.py`."""
+
+    resolution: int
+    """Seconds, or `WHOLE`."""
+    start: int
+    """Seconds since the start of the run; a multiple of the resolution."""
+    endpoint: int
+    """Index into the plan's endpoints, `ALL` or `GENERATOR`."""
+    warm_up: bool
+    counts: str
+    figures: str
+    histograms: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a time was distributed, in ns: null without samples, +∞ where a percentile reaches into the failures."""
+
+    minimum: float | None
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    p99_9: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalPoint:
+    """The figures of one endpoint (null: of all together) from `start` on, warm-up and measured load apart."""
+
+    start: int
+    resolution: int
+    """Seconds, or `WHOLE`."""
+    endpoint: int | None
+    warm_up: bool
+    outcomes: Mapping[Outcome, int]
+    statuses: Mapping[int, int]
+    counts: Mapping[str, int]
+    """By the names of `atm.metrics.interval.COUNTS`, zeros left out."""
+    latency: Spread
+    ok_latency: Spread
+    adjusted_latency: Spread
+    service: Spread
+    first_byte: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorPoint:
+    """What the load generator did from `start` on: sums and maxima, shares as means over time."""
+
+    start: int
+    resolution: int
+    phase: str
+    """Where the stretch ended."""
+    duration_ns: int
+    arrivals_offered: float
+    """What the plan asked for in this stretch; 0 in the closed model."""
+    generator: GeneratorInterval
+    schedule_lag: Spread
+
+
+@dataclass(slots=True)
+class Generated:
+    """A stretch of the generator's own figures that can grow: what `GENERATOR` rows are made from."""
+
+    phase: str
+    duration_ns: int
+    offered: float
+    generator: GeneratorInterval
+    failures: Sequence[FailureGroup] = ()
+
+    def merge(self, later: Generated) -> None:
+        """Add a later stretch: sums, maxima, shares weighted by time; the failures stay with the seconds."""
+        mine, other = self.generator, later.generator
+        both = self.duration_ns + later.duration_ns
+        for name in _GENERATOR_SUMS:
+            setattr(mine, name, getattr(mine, name) + getattr(other, name))
+        for name in _GENERATOR_HIGHEST:
+            setattr(mine, name, max(getattr(mine, name), getattr(other, name)))
+        for name in _GENERATOR_SHARES:
+            weighted = getattr(mine, name) * self.duration_ns + getattr(other, name) * later.duration_ns
+            setattr(mine, name, weighted / both if both else 0.0)
+        for name in codec.GENERATOR_HISTOGRAMS:
+            getattr(mine, name).merge(getattr(other, name))
+        mine.saturated = mine.saturated or other.saturated
+        self.offered += later.offered
+        self.duration_ns = both
+        self.phase = later.phase
+        self.failures = ()
+
+
+def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoint: int) -> IntervalRow:
+    """The row of `interval`, filed under `endpoint` (its own index, or `ALL`)."""
+    document: dict[str, Any] = {name: value for name in COUNTS if (value := getattr(interval, name))}
+    document["outcomes"] = {outcome.value: count for outcome, count in interval.outcomes.items()}
+    document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
+    beyond = interval.failed + interval.outcomes.get(Outcome.UNFINISHED, 0) + interval.missed
+    response = interval.response()
+    spreads = (
+        spread(response),
+        spread(interval.response_ok),
+        spread(interval.response_ok, beyond),
+        spread(interval.service),
+        spread(interval.first_byte),
+    )
+    return IntervalRow(
+        resolution,
+        start,
+        endpoint,
+        interval.warm_up,
+        _dumps(document),
+        _dumps(spreads),
+        codec.encode({name: getattr(interval, name) for name in HISTOGRAMS}),
+    )
+
+
+def generator_row(resolution: int, start: int, generated: Generated) -> IntervalRow:
+    """The `GENERATOR` row of a stretch."""
+    generator = generated.generator
+    document: dict[str, Any] = {
+        "phase": generated.phase,
+        "duration_ns": generated.duration_ns,
+        "offered": generated.offered,
+        "generator": {
+            name: value
+            for name in generator.__slots__
+            if name not in codec.GENERATOR_HISTOGRAMS and (value := getattr(generator, name))
+        },
+    }
+    if generated.failures:
+        document["failures"] = [_failure_document(failure) for failure in generated.failures]
+    histograms = {name: getattr(generator, name) for name in codec.GENERATOR_HISTOGRAMS}
+    figures = _dumps([spread(generator.schedule_lag)])
+    return IntervalRow(resolution, start, GENERATOR, False, _dumps(document), figures, codec.encode(histograms))
+
+
+def endpoint_of(row: IntervalRow, wanted: Container[str] = HISTOGRAMS) -> EndpointInterval:
+    """What `endpoint_row` was made from, with those histograms that are wanted. Raises ValueError on anything else."""
+    try:
+        document = json.loads(row.counts)
+        interval = EndpointInterval(
+            endpoint=row.endpoint,
+            warm_up=row.warm_up,
+            outcomes={Outcome(name): count for name, count in document.pop("outcomes").items()},
+            statuses={int(status): count for status, count in document.pop("statuses").items()},
+        )
+        for name, value in (document | codec.decode(row.histograms, wanted)).items():
+            setattr(interval, name, value)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a row of an interval: {error!r}") from error
+    return interval
+
+
+def generated_of(row: IntervalRow) -> Generated:
+    """What `generator_row` was made from. Raises ValueError on anything else."""
+    try:
+        document = json.loads(row.counts)
+        generator = GeneratorInterval(**(document["generator"] | codec.decode(row.histograms)))
+        failures = [_failure(part) for part in document.get("failures", ())]
+        return Generated(document["phase"], document["duration_ns"], document["offered"], generator, failures)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a row of a generator: {error!r}") from error
+
+
+def point_of(row: IntervalRow) -> IntervalPoint:
+    """The figures of a row of an endpoint or of all; its histograms are not read."""
+    document = json.loads(row.counts)
+    spreads = [Spread(*each) for each in json.loads(row.figures)]
+    return IntervalPoint(
+        row.start,
+        row.resolution,
+        None if row.endpoint == ALL else row.endpoint,
+        row.warm_up,
+        {Outcome(name): count for name, count in document.pop("outcomes").items()},
+        {int(status): count for status, count in document.pop("statuses").items()},
+        document,
+        *spreads,
+    )
+
+
+def generator_point_of(row: IntervalRow) -> GeneratorPoint:
+    """The figures of a `GENERATOR` row."""
+    generated = generated_of(row)
+    return GeneratorPoint(
+        row.start,
+        row.resolution,
+        generated.phase,
+        generated.duration_ns,
+        generated.offered,
+        generated.generator,
+        Spread(*json.loads(row.figures)[0]),
+    )
+
+
+def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
+    """The intervals, without samples, that rows of resolution 1 were made from; rows in any order."""
+    intervals: dict[int, Interval] = {}
+    endpoints: dict[int, list[EndpointInterval]] = {}
+    for row in rows:
+        if row.endpoint >= 0:
+            endpoints.setdefault(row.start, []).append(endpoint_of(row))
+        elif row.endpoint == GENERATOR:
+            part = generated_of(row)
+            intervals[row.start] = Interval(
+                row.start, part.phase, part.duration_ns, part.offered, [], part.generator, list(part.failures)
+            )
+    for start, interval in intervals.items():
+        interval.endpoints = sorted(endpoints.get(start, ()), key=lambda each: (each.endpoint, not each.warm_up))
+    return [intervals[start] for start in sorted(intervals)]
+
+
+def spread(histogram: Histogram, beyond: int = 0) -> Spread:
+    """Minimum, mean, percentiles and maximum in one pass; `beyond` further samples lie at +∞ (see `Histogram`)."""
+    total = histogram.total + beyond
+    if not total:
+        return Spread(None, None, None, None, None, None, None, None)
+    ranks = [max(1, math.ceil(round(percent * total / 100, 9))) for percent in PERCENTILES]
+    found: list[float] = []
+    for index, seen in histogram.cumulative():
+        while len(found) < len(ranks) and seen >= ranks[len(found)]:
+            found.append(float(highest_of(index)))
+    found += [math.inf] * (len(ranks) - len(found))
+    infinite = math.inf if beyond else None
+    minimum = infinite if histogram.minimum is None else float(histogram.minimum)
+    mean = infinite if beyond else histogram.mean
+    maximum = infinite if beyond or histogram.maximum is None else float(histogram.maximum)
+    p50, p90, p95, p99, p99_9 = found
+    return Spread(minimum, mean, p50, p90, p95, p99, p99_9, maximum)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_spread_document)
+
+
+def _spread_document(value: Spread) -> list[float | None]:
+    return [_rounded(getattr(value, name)) for name in value.__slots__]
+
+
+def _rounded(value: float | None) -> float | None:
+    return round(value) if value is not None and math.isfinite(value) else value
+
+
+def _failure_document(failure: FailureGroup) -> dict[str, Any]:
+    return {name: getattr(failure, name) for name in failure.__slots__}
+
+
+def _failure(document: Mapping[str, Any]) -> FailureGroup:
+    return FailureGroup(**{**document, "outcome": Outcome(document["outcome"])})

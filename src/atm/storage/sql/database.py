@@ -1,0 +1,214 @@
+"""A connection pool that begins transactions the right way and speaks of failures in our own words.
+
+SQLite: WAL, so that readers and the writer do not wait for each other; writes take the write lock when they begin
+(BEGIN IMMEDIATE), because a transaction that reads first and writes later fails at once when another one was faster;
+every commit is on the disk (synchronous=FULL) before it is acknowledged. No transaction stays open between two calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from atm.errors import Problem, SchemaError, SettingsError, StorageUnavailableError
+
+BUSY_SECONDS = 10.0
+"""How long a write waits for another process's, on SQLite."""
+_CONNECT_SECONDS = 5.0
+_CLAIMS_LOCK = 0x61746D01
+"""The number of the advisory lock under which runs are claimed on PostgreSQL."""
+
+
+class Database:
+    """An engine with its dialect's ways of locking, and `read` and `write` transactions."""
+
+    def __init__(self, url: URL, *, echo: bool = False, migrating: bool = False) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.engine: AsyncEngine = _sqlite(url, echo, migrating) if self.is_sqlite else _postgresql(url, echo)
+
+    @property
+    def kind(self) -> str:
+        return "sqlite" if self.is_sqlite else "postgresql"
+
+    @property
+    def location(self) -> str:
+        """A path, or host and database; never a password."""
+        if self.is_sqlite:
+            return self.url.database or ":memory:"
+        return f"{self.url.host or 'localhost'}:{self.url.port or 5432}/{self.url.database or ''}"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database and changes none."""
+        with self.translated():
+            async with self.engine.connect() as connection:
+                if not self.is_sqlite:
+                    # Several statements, one state; SQLite has no other way.
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is committed when the block ends, and undone when it raises."""
+        with self.translated():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(atm_write=True)
+                async with connection.begin():
+                    yield connection
+
+    async def lock_claims(self, connection: AsyncConnection) -> None:
+        """From here to the end of the transaction nobody else claims. SQLite: only one transaction writes anyway."""
+        if not self.is_sqlite:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIMS_LOCK})"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turns what a driver raises into StorageUnavailableError or SchemaError; lets IntegrityError through."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (DBAPIError, InterfaceError) as error:
+            raise self._translation(str(error.orig or error), error) from error
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            raise self._translation(str(error), error) from error
+
+    def _translation(self, message: str, error: BaseException) -> StorageUnavailableError | SchemaError:
+        lower = message.lower()
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        for words, states, what, code, hint in _FAILURES:
+            if (state and state in states) or any(word in lower for word in words):
+                problem = Problem(what, code, place=self.location, hint=hint)
+                return SchemaError(problem) if code == "schema_missing" else StorageUnavailableError(problem)
+        first = message.splitlines()[0][:200] if message else type(error).__name__
+        hint = "is the server running, and is ATM_DATABASE_URL right?" if not self.is_sqlite else ""
+        return StorageUnavailableError(
+            Problem(f"the database does not answer: {first}", "storage_unavailable", place=self.location, hint=hint)
+        )
+
+
+_FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = (
+    (
+        ("disk is full", "no space left"),
+        ("53100",),
+        "there is no room left where the history is kept",
+        "storage_full",
+        "free some space, or prune: atm db prune",
+    ),
+    (
+        ("readonly database", "read-only", "attempt to write a readonly"),
+        ("25006",),
+        "the history can be read but not written",
+        "storage_read_only",
+        "check who may write to the file and its folder, and how the disk is mounted",
+    ),
+    (
+        ("database is locked", "database table is locked"),
+        ("55P03",),
+        f"another program has been writing to the history for {BUSY_SECONDS:.0f} s",
+        "storage_busy",
+        "try again; a backup program may hold the file",
+    ),
+    (
+        ("unable to open database file",),
+        (),
+        "the history cannot be opened",
+        "storage_unavailable",
+        "check that the folder exists and who may write to it",
+    ),
+    (
+        ("file is not a database", "malformed", "disk i/o error", "disk image"),
+        ("XX001", "XX002"),
+        "the history's file is damaged",
+        "storage_damaged",
+        "restore a copy (there is one beside it for each upgrade), or move it away and begin anew",
+    ),
+    (
+        ("no such table", "no such column", "undefined table"),
+        ("42P01", "42703"),
+        "the database lacks a table or a column of this version",
+        "schema_missing",
+        "atm db upgrade",
+    ),
+    (
+        ("password authentication failed", "no pg_hba.conf entry"),
+        ("28P01", "28000"),
+        "the database server refuses this user",
+        "storage_refused",
+        "check user and password in ATM_DATABASE_URL",
+    ),
+    (
+        (),
+        ("3D000",),
+        "the database server has no database of this name",
+        "storage_unavailable",
+        "createdb makes one",
+    ),
+)
+
+
+def sqlite_url(path: Path) -> URL:
+    """The URL of a file."""
+    return URL.create("sqlite+aiosqlite", database=str(path))
+
+
+def database_url(value: str) -> URL:
+    """ATM_DATABASE_URL with the driver that we bring. Raises SettingsError."""
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise _unusable("is not a URL") from error
+    backend = url.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+asyncpg")
+    if backend == "sqlite" and url.database:
+        return url.set(drivername="sqlite+aiosqlite")
+    raise _unusable(f"names {backend}, which is neither postgresql nor an sqlite file")
+
+
+def _unusable(what: str) -> SettingsError:
+    hint = "postgresql://user:password@host/database, or sqlite:///path/to/file"
+    return SettingsError(Problem(f"ATM_DATABASE_URL {what}", "invalid_database_url", hint=hint))
+
+
+def _sqlite(url: URL, echo: bool, migrating: bool) -> AsyncEngine:
+    engine = create_async_engine(url, echo=echo, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # The driver must not begin transactions by itself: `begin` below does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # A migration replaces tables by changed copies: dropping the old `runs` must not take all that refers to it.
+        cursor.execute(f"PRAGMA foreign_keys={'OFF' if migrating else 'ON'}")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA cache_size=-16384")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("atm_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL, echo: bool) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        echo=echo,
+        # A server that was restarted has left dead connections in the pool.
+        pool_pre_ping=True,
+        connect_args={"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "atm", "timezone": "UTC"}},
+    )

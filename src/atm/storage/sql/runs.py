@@ -1,0 +1,377 @@
+"""Runs on a database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from atm.models.outcome import RunStatus, StopReason
+from atm.models.run import Measurement, RunResult
+from atm.storage.base import MAXIMUM_PAGE, RunSeries
+from atm.storage.problems import (
+    corrupt,
+    idempotency_conflict,
+    run_exists,
+    run_is_running,
+    run_not_finished,
+    run_not_found,
+)
+from atm.storage.records import (
+    FINAL,
+    CancelRequest,
+    Created,
+    Finish,
+    NewRun,
+    Order,
+    Run,
+    RunCursor,
+    RunPage,
+    RunQuery,
+    RunSource,
+    RunSummary,
+    checked_id,
+    checked_tags,
+    search_text,
+)
+from atm.storage.result import ResultDocuments, dumps, join, split
+from atm.storage.sql import series
+from atm.storage.sql.database import Database
+from atm.storage.sql.tables import run_tags, runs
+
+SUMMARY = (
+    runs.c.id,
+    runs.c.name,
+    runs.c.url,
+    runs.c.method,
+    runs.c.total_requests,
+    runs.c.concurrency,
+    runs.c.status,
+    runs.c.stop_reason,
+    runs.c.created_at,
+    runs.c.started_at,
+    runs.c.completed_at,
+    runs.c.passed,
+    runs.c.measurement,
+    runs.c.requests_completed,
+    runs.c.error_message,
+    runs.c.engine,
+    runs.c.source,
+    runs.c.tags_json,
+    runs.c.latency_p95_ms,
+    runs.c.requests_per_second,
+    runs.c.error_rate,
+)
+"""The columns of a `RunSummary`, in its order."""
+
+_WHOLE = (
+    *SUMMARY,
+    runs.c.notes,
+    runs.c.spec_json,
+    runs.c.failure_reasons_json,
+    runs.c.metrics_json,
+    runs.c.endpoint_metrics_json,
+    runs.c.cancel_requested,
+    runs.c.sealed,
+)
+
+
+class SqlRuns:
+    """`RunStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, run: NewRun) -> Created:
+        checked_id(run.id)
+        try:
+            async with self._database.write() as connection:
+                await insert_run(connection, new_run_values(run), run.tags)
+                return Created(await fetch(connection, run.id), is_new=True)
+        except IntegrityError:
+            # Either the key or the id was there before, perhaps from another process a moment ago.
+            return await self._created_before(run)
+
+    async def _created_before(self, run: NewRun) -> Created:
+        if run.idempotency_key is not None:
+            async with self._database.read() as connection:
+                statement = select(runs.c.id, runs.c.request_digest).where(
+                    runs.c.idempotency_key == run.idempotency_key
+                )
+                found = (await connection.execute(statement)).one_or_none()
+                if found is not None and found.request_digest == run.request_digest:
+                    return Created(await fetch(connection, found.id), is_new=False)
+            if found is not None:
+                raise idempotency_conflict(found.id)
+        raise run_exists(run.id)
+
+    async def get(self, run_id: str) -> Run:
+        async with self._database.read() as connection:
+            return await fetch(connection, run_id)
+
+    async def result(self, run_id: str) -> RunResult | None:
+        columns = (
+            runs.c.metrics_json,
+            runs.c.endpoint_metrics_json,
+            runs.c.sampled_requests_json,
+            runs.c.result_json,
+            runs.c.spec_json,
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(*columns).where(runs.c.id == run_id))).one_or_none()
+        if row is None:
+            raise run_not_found(run_id)
+        if row.result_json is None:
+            return None
+        samples = row.sampled_requests_json or "[]"
+        documents = ResultDocuments(row.metrics_json, row.endpoint_metrics_json, samples, row.result_json)
+        return join(documents, _document(row.spec_json, run_id), run_id)
+
+    async def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
+        checked_id(prefix)
+        # `~` sorts behind everything that an id may hold.
+        between = runs.c.id.between(prefix, f"{prefix}~")
+        statement = select(runs.c.id).where(between).order_by(runs.c.id).limit(limit)
+        if not self._database.is_sqlite:
+            statement = select(runs.c.id).where(runs.c.id.startswith(prefix, autoescape=True)).limit(limit)
+            statement = statement.order_by(runs.c.id)
+        async with self._database.read() as connection:
+            return tuple((await connection.execute(statement)).scalars())
+
+    async def page(self, query: RunQuery) -> RunPage:
+        limit = max(1, min(query.limit, MAXIMUM_PAGE))
+        tagged = run_tags if query.tag is not None else None
+        # A list by tag comes out of the tags in order, not out of all runs.
+        created_at, run_id = (run_tags.c.created_at, run_tags.c.run_id) if tagged is not None else _IN_RUNS
+        conditions = self._conditions(query, created_at)
+        page: Select[*tuple[Any, ...]] = select(*SUMMARY)
+        count: Select[Any] = select(func.count())
+        if tagged is not None:
+            page = page.select_from(run_tags.join(runs, runs.c.id == run_tags.c.run_id))
+            only_tags = len(conditions) == 1
+            count = count.select_from(run_tags if only_tags else run_tags.join(runs, runs.c.id == run_tags.c.run_id))
+        else:
+            count = count.select_from(runs)
+        page = page.where(*conditions)
+        newest = query.order is Order.NEWEST
+        if query.after is not None:
+            page = page.where(_beyond(created_at, run_id, query.after, newest=newest))
+        order = (created_at.desc(), run_id.desc()) if newest else (created_at, run_id)
+        page = page.order_by(*order).limit(limit + 1).offset(max(0, query.offset))
+        async with self._database.read() as connection:
+            found = [summary_of(row) for row in await connection.execute(page)]
+            total = (await connection.execute(count.where(*conditions))).scalar_one() if query.with_total else None
+        more = len(found) > limit
+        shown = tuple(found[:limit])
+        return RunPage(shown, total, RunCursor(shown[-1].created_at, shown[-1].id) if more else None)
+
+    def _conditions(self, query: RunQuery, created_at: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if query.tag is not None:
+            conditions.append(run_tags.c.tag == query.tag)
+        if query.name is not None:
+            conditions.append(runs.c.name == query.name)
+        if query.status is not None:
+            conditions.append(runs.c.status == query.status.value)
+        if query.passed is not None:
+            conditions.append(runs.c.passed == query.passed)
+        if query.since is not None:
+            conditions.append(created_at >= query.since)
+        if query.until is not None:
+            conditions.append(created_at < query.until)
+        if query.text:
+            position = func.instr if self._database.is_sqlite else func.strpos
+            conditions.append(position(runs.c.search_text, query.text.lower().replace("\0", "")) > 0)
+        return conditions
+
+    async def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
+        async with self._database.write() as connection:
+            before = await fetch(connection, run_id)
+            values: dict[str, Any] = {}
+            if notes is not None:
+                values["notes"] = notes.replace("\0", "")
+            if tags is not None:
+                cleaned = checked_tags(tags)
+                values["tags_json"] = dumps(cleaned)
+                await connection.execute(delete(run_tags).where(run_tags.c.run_id == run_id))
+                await insert_tags(connection, run_id, cleaned, before.summary.created_at)
+            if values:
+                await connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+            return await fetch(connection, run_id)
+
+    async def delete(self, run_id: str) -> None:
+        async with self._database.write() as connection:
+            statement = delete(runs).where(runs.c.id == run_id, runs.c.status != RunStatus.RUNNING.value)
+            if (await connection.execute(statement)).rowcount == 0:
+                await fetch(connection, run_id)
+                raise run_is_running(run_id)
+
+    async def counts(self) -> dict[RunStatus, int]:
+        statement = select(runs.c.status, func.count().label("number")).group_by(runs.c.status)
+        async with self._database.read() as connection:
+            found = {row.status: row.number for row in await connection.execute(statement)}
+        return {status: found.get(status.value, 0) for status in RunStatus}
+
+    async def restore(self, run: Run, result: RunResult | None, series_of_run: RunSeries) -> None:
+        summary = run.summary
+        checked_id(run.id)
+        if summary.status not in FINAL:
+            raise run_not_finished(run.id)
+        values = {
+            **restored_values(run),
+            **result_values(result),
+            "failure_reasons_json": dumps(run.failure_reasons),
+        }
+        prepared = await series.prepare_whole(run.id, series_of_run)
+        try:
+            async with self._database.write() as connection:
+                await insert_run(connection, {**values, **prepared.positions}, summary.tags)
+                await series.insert_prepared(connection, prepared, with_samples=result is None)
+        except IntegrityError as error:
+            raise run_exists(run.id) from error
+
+
+_IN_RUNS = (runs.c.created_at, runs.c.id)
+
+
+def _beyond(
+    created_at: ColumnElement[Any], run_id: ColumnElement[Any], cursor: RunCursor, *, newest: bool
+) -> ColumnElement[bool]:
+    at = cursor.created_at
+    if newest:
+        return and_(created_at <= at, or_(created_at < at, run_id < cursor.id))
+    return and_(created_at >= at, or_(created_at > at, run_id > cursor.id))
+
+
+async def insert_run(connection: AsyncConnection, values: Mapping[str, Any], tags: Sequence[str]) -> None:
+    """A run and its tags. Raises IntegrityError where id or idempotency key are taken."""
+    cleaned = checked_tags(tags)
+    await connection.execute(insert(runs).values({**values, "tags_json": dumps(cleaned)}))
+    await insert_tags(connection, values["id"], cleaned, values["created_at"])
+
+
+async def insert_tags(connection: AsyncConnection, run_id: str, tags: Sequence[str], created_at: Any) -> None:
+    """The tags of a run, where they can be searched."""
+    if tags:
+        rows = [{"tag": tag, "run_id": run_id, "created_at": created_at} for tag in tags]
+        await connection.execute(insert(run_tags), rows)
+
+
+async def fetch(connection: AsyncConnection, run_id: str) -> Run:
+    """The run. Raises NotFoundError."""
+    row = (await connection.execute(select(*_WHOLE).where(runs.c.id == run_id))).one_or_none()
+    if row is None:
+        raise run_not_found(run_id)
+    return run_of(row)
+
+
+def summary_of(row: Row[*tuple[Any, ...]]) -> RunSummary:
+    """The summary in a row that begins with `SUMMARY`."""
+    values = list(row[: len(SUMMARY)])
+    values[6] = RunStatus(values[6])
+    values[7] = StopReason(values[7]) if values[7] else None
+    values[12] = Measurement(values[12]) if values[12] else None
+    values[16] = RunSource(values[16])
+    values[17] = tuple(json.loads(values[17]))
+    return RunSummary(*values)
+
+
+def run_of(row: Row[*tuple[Any, ...]]) -> Run:
+    """The run in a row of all its columns. Raises CorruptDataError."""
+    try:
+        return Run(
+            summary_of(row),
+            row.notes,
+            json.loads(row.spec_json),
+            tuple(json.loads(row.failure_reasons_json or "[]")),
+            json.loads(row.metrics_json) if row.metrics_json else None,
+            tuple(json.loads(row.endpoint_metrics_json)) if row.endpoint_metrics_json else None,
+            CancelRequest(row.cancel_requested) if row.cancel_requested else None,
+            row.sealed,
+        )
+    except (ValueError, TypeError) as error:
+        raise corrupt(f"run {row.id}", error) from error
+
+
+def new_run_values(run: NewRun) -> dict[str, Any]:
+    """The columns of a pending run."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "url": run.url,
+        "method": run.method,
+        "total_requests": run.total_requests,
+        "concurrency": run.concurrency,
+        "status": RunStatus.PENDING.value,
+        "created_at": run.created_at,
+        "engine": run.engine,
+        "source": run.source.value,
+        "search_text": search_text(run.name, run.url),
+        "idempotency_key": run.idempotency_key,
+        "request_digest": run.request_digest,
+        "notes": run.notes.replace("\0", ""),
+        "sealed": run.sealed,
+        "spec_json": dumps(dict(run.spec)),
+    }
+
+
+def restored_values(run: Run) -> dict[str, Any]:
+    """The columns of a run that has ended elsewhere, but its documents."""
+    summary = run.summary
+    plain = ("id", "name", "url", "method", "total_requests", "concurrency", "created_at", "started_at")
+    figures = ("completed_at", "passed", "requests_completed", "error_message", "engine", "latency_p95_ms")
+    return {
+        **{name: getattr(summary, name) for name in (*plain, *figures, "requests_per_second", "error_rate")},
+        "status": summary.status.value,
+        "stop_reason": summary.stop_reason,
+        "measurement": summary.measurement,
+        "source": summary.source.value,
+        "search_text": search_text(summary.name, summary.url),
+        "notes": run.notes.replace("\0", ""),
+        "spec_json": dumps(dict(run.spec)),
+    }
+
+
+def result_values(result: RunResult | None) -> dict[str, Any]:
+    """The columns of a result: its documents, and the figures that lists show."""
+    if result is None:
+        return {}
+    documents = split(result)
+    return {
+        "passed": result.verdict.passed,
+        "measurement": result.verdict.measurement.value,
+        "latency_p95_ms": result.metrics.latency_p95_ms,
+        "requests_per_second": result.metrics.requests_per_second,
+        "error_rate": result.metrics.error_rate,
+        "requests_completed": result.metrics.successful_requests + result.metrics.failed_requests,
+        "metrics_json": documents.metrics,
+        "endpoint_metrics_json": documents.endpoint_metrics,
+        "sampled_requests_json": documents.samples,
+        "result_json": documents.rest,
+    }
+
+
+def finish_values(finish: Finish) -> dict[str, Any]:
+    """The columns of a run that ends; the lease is among them."""
+    stop_reason = finish.stop_reason or (finish.result.run.stop_reason if finish.result else None)
+    return {
+        **result_values(finish.result),
+        "status": finish.status.value,
+        "completed_at": finish.completed_at,
+        "error_message": finish.error_message.replace("\0", "") if finish.error_message else None,
+        "stop_reason": stop_reason.value if stop_reason else None,
+        "failure_reasons_json": dumps(finish.failure_reasons),
+        "lease_token": None,
+    }
+
+
+def _document(text: str, run_id: str) -> Mapping[str, Any]:
+    try:
+        document: Mapping[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise corrupt(f"the spec of run {run_id}", error) from error
+    return document

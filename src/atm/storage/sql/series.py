@@ -1,0 +1,357 @@
+"""The second-by-second history of runs on a database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from atm.errors import NotFoundError
+from atm.metrics.interval import HISTOGRAMS, Interval
+from atm.models.outcome import RunStatus
+from atm.models.run import SampledExchange
+from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
+from atm.storage.problems import corrupt, run_not_found, stale_lease
+from atm.storage.records import Lease, RunEvent, SampleQuery
+from atm.storage.result import dumps, samples_from_text, samples_to_text
+from atm.storage.series import reading
+from atm.storage.series.reading import Selection, fresh
+from atm.storage.series.rollup import Rollup, needed_to_resume
+from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
+from atm.storage.series.windows import Window
+from atm.storage.sql.database import Database
+from atm.storage.sql.tables import run_events, run_intervals, run_samples, runs
+
+_ROW = (
+    run_intervals.c.resolution,
+    run_intervals.c.start,
+    run_intervals.c.endpoint,
+    run_intervals.c.warm_up,
+    run_intervals.c.counts_json,
+    run_intervals.c.figures_json,
+    run_intervals.c.histograms,
+)
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Writing:
+    """The rollup of a run that this process writes, and the interval that it waits for."""
+
+    token: str
+    next_interval: int
+    rollup: Rollup
+
+
+class SqlSeries:
+    """`SeriesStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writing: dict[str, _Writing] = {}
+
+    async def append(self, lease: Lease, batch: Batch) -> Written:
+        run_id = lease.run_id
+        try:
+            before = await self.written(run_id)
+        except NotFoundError as error:
+            raise stale_lease(run_id) from error
+        new = fresh(run_id, before, batch)
+        rollup = await self._rollup(lease, before)
+        rows = await _added(rollup, new.intervals)
+        self._writing.pop(run_id, None)
+        values: dict[str, Any] = {
+            "next_interval": new.after.next_interval,
+            "last_event": new.after.last_event,
+            "next_sample": new.after.next_sample,
+        }
+        if batch.requests_completed is not None:
+            values["requests_completed"] = batch.requests_completed
+        async with self._database.write() as connection:
+            mine = (
+                update(runs)
+                .where(
+                    runs.c.id == run_id,
+                    runs.c.lease_token == lease.token,
+                    runs.c.status == RunStatus.RUNNING.value,
+                    # One token, one writer: anything else is a replay that crossed with its original.
+                    runs.c.next_interval == before.next_interval,
+                    runs.c.last_event == before.last_event,
+                    runs.c.next_sample == before.next_sample,
+                )
+                .values(values)
+            )
+            if (await connection.execute(mine)).rowcount == 0:
+                raise stale_lease(run_id)
+            await self.insert_rows(connection, run_id, rows)
+            await _insert_events(connection, run_id, new.events)
+            await _insert_samples(connection, run_id, before.next_sample, new.samples)
+        self._writing[run_id] = _Writing(lease.token, new.after.next_interval, rollup)
+        return new.after
+
+    async def _rollup(self, lease: Lease, written: Written) -> Rollup:
+        """The rollup that goes on where the stored rows end; kept from the last write, or resumed."""
+        mine = self._writing.get(lease.run_id)
+        if mine is not None and (mine.token, mine.next_interval) == (lease.token, written.next_interval):
+            return mine.rollup
+        return await self._resumed(lease.run_id)
+
+    async def _resumed(self, run_id: str) -> Rollup:
+        async with self._database.read() as connection:
+            needed = needed_to_resume(await self._covered(connection, run_id))
+            rows = [row for each in needed for row in await self._rows(connection, run_id, *each)]
+        return await asyncio.to_thread(Rollup.resumed, rows)
+
+    async def closing_rows(self, run_id: str) -> list[IntervalRow]:
+        """The rows of the stretches that are still open, and of the whole run."""
+        mine = self._writing.pop(run_id, None)
+        rollup = mine.rollup if mine is not None else await self._resumed(run_id)
+        return await asyncio.to_thread(rollup.close)
+
+    def forget(self, run_id: str) -> None:
+        """The run has ended, nothing more is written to it."""
+        self._writing.pop(run_id, None)
+
+    async def insert_rows(self, connection: AsyncConnection, run_id: str, rows: Sequence[IntervalRow]) -> None:
+        """Rows of intervals, in a transaction of the caller's."""
+        if rows:
+            await connection.execute(insert(run_intervals), [_row_values(run_id, row) for row in rows])
+
+    async def written(self, run_id: str) -> Written:
+        statement = select(runs.c.next_interval, runs.c.last_event, runs.c.next_sample).where(runs.c.id == run_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise run_not_found(run_id)
+        return Written(*row)
+
+    async def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
+        async with self._database.read() as connection:
+            rows = await self._rows(connection, run_id, 1, start, end)
+        return await _decoded(run_id, reading.intervals, rows)
+
+    async def points(
+        self,
+        run_id: str,
+        resolution: int,
+        start: int = 0,
+        end: int | None = None,
+        endpoints: Sequence[int] | None = None,
+    ) -> list[IntervalPoint]:
+        selection = Selection(resolution, start, end, (ALL,) if endpoints is None else tuple(endpoints))
+        rows = await self._selected(run_id, selection)
+        return await _decoded(run_id, reading.points, rows)
+
+    async def generator(
+        self, run_id: str, resolution: int, start: int = 0, end: int | None = None
+    ) -> list[GeneratorPoint]:
+        rows = await self._selected(run_id, Selection(resolution, start, end, (GENERATOR,)))
+        return await _decoded(run_id, reading.generator_points, rows)
+
+    async def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
+        """Stored rows, and the last stretch added up from finer ones where its own row is not stored yet."""
+        async with self._database.read() as connection:
+            resolution, start, end = selection.resolution, selection.start, selection.end
+            stored = await self._rows(connection, run_id, resolution, start, end, selection.endpoints)
+            if resolution == 1 or (resolution == WHOLE and stored):
+                return stored
+            covered = await self._covered(connection, run_id)
+            if not reading.has_open_stretch(selection, covered):
+                return stored
+            tail = [row for each in needed_to_resume(covered) for row in await self._rows(connection, run_id, *each)]
+        return stored + await asyncio.to_thread(reading.open_stretch, selection, covered, tail)
+
+    async def window(
+        self,
+        run_id: str,
+        start: int = 0,
+        end: int | None = None,
+        endpoints: Sequence[int] | None = None,
+        histograms: Sequence[str] = HISTOGRAMS,
+    ) -> Window:
+        wanted = (ALL,) if endpoints is None else tuple(endpoints)
+        async with self._database.read() as connection:
+            covered = await self._covered(connection, run_id)
+            cut = reading.cut(start, end, covered)
+            whole = await self._rows(connection, run_id, WHOLE, 0, None, wanted) if cut.is_whole else []
+            rows = whole or [
+                row
+                for part in cut.parts
+                for row in await self._rows(connection, run_id, part.resolution, part.start, part.end, wanted)
+            ]
+        return await _decoded(run_id, lambda each: reading.window(cut, each, histograms), rows)
+
+    async def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
+        columns = (run_events.c.sequence, run_events.c.kind, run_events.c.at, run_events.c.data_json)
+        statement = (
+            select(*columns)
+            .where(run_events.c.run_id == run_id, run_events.c.sequence > after)
+            .order_by(run_events.c.sequence)
+            .limit(max(1, min(limit, MAXIMUM_PAGE)))
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        try:
+            return [RunEvent(sequence, kind, at, json.loads(data)) for sequence, kind, at, data in rows]
+        except ValueError as error:
+            raise corrupt(f"the events of run {run_id}", error) from error
+
+    async def samples(self, run_id: str, query: SampleQuery | None = None) -> list[SampledExchange]:
+        final = select(runs.c.sampled_requests_json).where(runs.c.id == run_id)
+        live = select(run_samples.c.sample_json).where(run_samples.c.run_id == run_id).order_by(run_samples.c.number)
+        async with self._database.read() as connection:
+            text = (await connection.execute(final)).scalar_one_or_none()
+            if text is None:
+                text = f"[{','.join((await connection.execute(live)).scalars())}]"
+        samples = samples_from_text(text, run_id)
+        return [sample for sample in samples if query is None or reading.sample_matches(sample, query)]
+
+    async def _covered(self, connection: AsyncConnection, run_id: str) -> dict[int, int]:
+        """Where the last stored row of each resolution ends; one look into the index for each."""
+        covered: dict[int, int] = {}
+        for resolution in RESOLUTIONS:
+            last = select(func.max(run_intervals.c.start)).where(
+                run_intervals.c.run_id == run_id,
+                run_intervals.c.resolution == resolution,
+                run_intervals.c.endpoint == GENERATOR,
+            )
+            start = (await connection.execute(last)).scalar_one_or_none()
+            if start is not None:
+                covered[resolution] = start + resolution
+        return covered
+
+    async def _rows(
+        self,
+        connection: AsyncConnection,
+        run_id: str,
+        resolution: int,
+        start: int = 0,
+        end: int | None = None,
+        endpoints: Sequence[int] | None = None,
+    ) -> list[IntervalRow]:
+        statement = select(*_ROW).where(
+            run_intervals.c.run_id == run_id,
+            run_intervals.c.resolution == resolution,
+            run_intervals.c.start >= start,
+        )
+        if end is not None:
+            statement = statement.where(run_intervals.c.start < end)
+        if endpoints is not None:
+            statement = statement.where(run_intervals.c.endpoint.in_(endpoints))
+        statement = statement.order_by(run_intervals.c.start, run_intervals.c.endpoint, run_intervals.c.warm_up.desc())
+        return [IntervalRow(*row) for row in await connection.execute(statement)]
+
+    async def seal(self, run_id: str) -> None:
+        """Store the open stretches and the whole of a run that ended without saying so: its seconds are to go."""
+        async with self._database.read() as connection:
+            if await self._rows(connection, run_id, WHOLE):
+                return
+        rows = await self.closing_rows(run_id)
+        async with self._database.write() as connection:
+            # Another process may have been here in the meantime.
+            if not await self._rows(connection, run_id, WHOLE):
+                await self.insert_rows(connection, run_id, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A whole history, ready to be inserted: the slow part is done before the transaction begins."""
+
+    run_id: str
+    rows: list[dict[str, Any]]
+    series: RunSeries
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The columns of `runs` that say how far it is written."""
+        return {
+            "next_interval": len(self.series.intervals),
+            "last_event": self.series.events[-1].sequence if self.series.events else 0,
+            "next_sample": len(self.series.samples),
+        }
+
+
+async def prepare_whole(run_id: str, series: RunSeries) -> Prepared:
+    """Work out all rows of a history."""
+
+    def rows() -> list[dict[str, Any]]:
+        return [_row_values(run_id, row) for row in reading.all_rows(series.intervals)]
+
+    return Prepared(run_id, await asyncio.to_thread(rows), series)
+
+
+async def insert_prepared(connection: AsyncConnection, prepared: Prepared, *, with_samples: bool) -> None:
+    """Insert what `prepare_whole` made."""
+    if prepared.rows:
+        await connection.execute(insert(run_intervals), prepared.rows)
+    await _insert_events(connection, prepared.run_id, prepared.series.events)
+    if with_samples:
+        await _insert_samples(connection, prepared.run_id, 0, prepared.series.samples)
+
+
+async def _insert_events(connection: AsyncConnection, run_id: str, events: Sequence[RunEvent]) -> None:
+    if events:
+        rows = [
+            {
+                "run_id": run_id,
+                "sequence": event.sequence,
+                "kind": event.kind,
+                "at": event.at,
+                "data_json": dumps(dict(event.data)),
+            }
+            for event in events
+        ]
+        await connection.execute(insert(run_events), rows)
+
+
+async def _insert_samples(
+    connection: AsyncConnection, run_id: str, first: int, samples: Sequence[SampledExchange]
+) -> None:
+    if samples:
+        texts = enumerate(samples_to_text(samples), first)
+        rows = [{"run_id": run_id, "number": number, "sample_json": text} for number, text in texts]
+        await connection.execute(insert(run_samples), rows)
+
+
+async def delete_seconds(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
+    """Remove the intervals of 1 s of these runs."""
+    for run_id in run_ids:
+        gone = delete(run_intervals).where(run_intervals.c.run_id == run_id, run_intervals.c.resolution == 1)
+        await connection.execute(gone)
+
+
+def _row_values(run_id: str, row: IntervalRow) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "resolution": row.resolution,
+        "start": row.start,
+        "endpoint": row.endpoint,
+        "warm_up": row.warm_up,
+        "counts_json": row.counts,
+        "figures_json": row.figures,
+        "histograms": row.histograms,
+    }
+
+
+async def _added(rollup: Rollup, intervals: Sequence[Interval]) -> list[IntervalRow]:
+    """One second is added at once; a replayed spool may be long, and the event loop has others to serve."""
+
+    def rows() -> list[IntervalRow]:
+        return [row for interval in intervals for row in rollup.add(interval)]
+
+    return await asyncio.to_thread(rows) if len(intervals) > 1 else rows()
+
+
+async def _decoded(run_id: str, work: Callable[[list[IntervalRow]], Result], rows: list[IntervalRow]) -> Result:
+    """`work(rows)` beside the event loop, where that pays; what cannot be read is CorruptDataError."""
+    try:
+        return await asyncio.to_thread(work, rows) if len(rows) > 64 else work(rows)
+    except ValueError as error:
+        raise corrupt(f"the intervals of run {run_id}", error) from error

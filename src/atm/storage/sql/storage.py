@@ -1,0 +1,40 @@
+"""`StorageInterface` on a database, put together."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL
+
+from atm.storage.sql.database import Database
+from atm.storage.sql.kept import SqlApiKeys, SqlTestConfigs
+from atm.storage.sql.leases import SqlLeases
+from atm.storage.sql.runs import SqlRuns
+from atm.storage.sql.schema import check
+from atm.storage.sql.series import SqlSeries
+from atm.storage.sql.upkeep import SqlUpkeep
+
+
+class SqlStorage:
+    """SQLite or PostgreSQL. Made by `open`, which looks at the schema first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.runs = SqlRuns(database)
+        self.series = SqlSeries(database)
+        self.leases = SqlLeases(database, self.series)
+        self.tests = SqlTestConfigs(database)
+        self.keys = SqlApiKeys(database)
+        self.upkeep = SqlUpkeep(database, self.runs, self.series)
+
+    @classmethod
+    async def open(cls, url: URL, *, echo: bool = False) -> SqlStorage:
+        """Raises SchemaError unless the database is at this version's revision, StorageUnavailableError."""
+        database = Database(url, echo=echo)
+        try:
+            await check(database)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database)
+
+    async def close(self) -> None:
+        await self._database.close()

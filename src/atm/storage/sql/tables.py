@@ -1,0 +1,193 @@
+"""The tables. Columns of the first design keep their names; what is read for a list comes before what is large.
+
+Documents are JSON in text columns, the same bytes on both databases. `migrations/` makes these tables, and a test holds
+the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time of day in UTC: with its zone on PostgreSQL, as text of fixed width on SQLite, aware in Python."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times of day need their zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
+
+
+def _run_id(**options: Any) -> Column[str]:
+    return Column("run_id", String(64), ForeignKey("runs.id", ondelete="CASCADE"), **options)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("method", String(32), nullable=False),
+    Column("total_requests", BigInteger),
+    Column("concurrency", Integer),
+    Column("status", String(16), nullable=False),
+    Column("started_at", Moment),
+    Column("completed_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("passed", Boolean),
+    Column("requests_completed", BigInteger, nullable=False, server_default=text("0")),
+    Column("error_message", Text),
+    Column("stop_reason", String(16)),
+    Column("measurement", String(16)),
+    Column("engine", String(32), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("tags_json", Text, nullable=False),
+    Column("latency_p95_ms", Float),
+    Column("requests_per_second", Float),
+    Column("error_rate", Float),
+    # Name and URL in lower case and cut: what the `text` filter looks into, short enough for an index.
+    Column("search_text", Text, nullable=False),
+    Column("cancel_requested", String(16)),
+    Column("cancel_requested_at", Moment),
+    Column("lease_owner", Text),
+    Column("lease_token", String(64)),
+    Column("lease_beat", Integer, nullable=False, server_default=text("0")),
+    Column("next_interval", Integer, nullable=False, server_default=text("0")),
+    Column("last_event", Integer, nullable=False, server_default=text("0")),
+    Column("next_sample", Integer, nullable=False, server_default=text("0")),
+    Column("idempotency_key", String(255)),
+    Column("request_digest", String(128)),
+    Column("seconds_pruned", Boolean, nullable=False, server_default=text("false")),
+    Column("samples_pruned", Boolean, nullable=False, server_default=text("false")),
+    Column("notes", Text, nullable=False),
+    Column("failure_reasons_json", Text),
+    Column("sealed", LargeBinary),
+    Column("spec_json", Text, nullable=False),
+    Column("metrics_json", Text),
+    Column("endpoint_metrics_json", Text),
+    Column("sampled_requests_json", Text),
+    Column("result_json", Text),
+    # Each holds all columns that a filtered list needs to count, so that counting 100,000 runs reads no row.
+    Index("ix_runs_created", "created_at", "id", "status", "passed", "name"),
+    Index("ix_runs_status", "status", "created_at", "id", "passed", "name"),
+    Index("ix_runs_name", "name", "created_at", "id", "status", "passed"),
+    Index("ix_runs_passed", "passed", "created_at", "id", "status", "name"),
+    Index("ix_runs_search", "created_at", "id", "search_text"),
+    Index("ix_runs_completed", "completed_at", "id"),
+    Index("ix_runs_idempotency_key", "idempotency_key", unique=True),
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("tag", String(128), primary_key=True),
+    _run_id(primary_key=True, index=True),
+    # As in `runs`: a list by tag comes out of this table in order.
+    Column("created_at", Moment, nullable=False),
+    Index("ix_run_tags_created", "tag", "created_at", "run_id"),
+)
+
+run_intervals = Table(
+    "run_intervals",
+    metadata,
+    _run_id(primary_key=True),
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    # The endpoint stands before the start: a plot reads one endpoint from one stretch of the index.
+    Column("endpoint", Integer, primary_key=True, autoincrement=False),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("warm_up", Boolean, primary_key=True),
+    Column("counts_json", Text, nullable=False),
+    Column("figures_json", Text, nullable=False),
+    Column("histograms", LargeBinary, nullable=False),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    _run_id(primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("data_json", Text, nullable=False),
+)
+
+run_samples = Table(
+    "run_samples",
+    metadata,
+    # Of runs that have no result yet, or never had one; a result brings its own (`sampled_requests_json`).
+    _run_id(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sample_json", Text, nullable=False),
+)
+
+test_configs = Table(
+    "test_configs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("tags_json", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("spec_json", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("last_used_at", Moment),
+    Column("revoked_at", Moment),
+    Index(
+        "ix_api_keys_name_in_use",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)

@@ -1,0 +1,86 @@
+"""Finds a PostgreSQL server to test with, and installs Debian's when there is none and we are root.
+
+No server is configured or started: the tests run one of their own (tests/contract/postgresql.py). Without one they are
+skipped, and say how to get it.
+
+Usage: python -m tools.postgresql
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MISSING = "no PostgreSQL server here to test with: apt-get install postgresql (as root, `make test` does it by itself)"
+_NEEDED = ("initdb", "postgres", "pg_isready", "psql")
+_INSTALL_SECONDS = 300
+_CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
+
+
+def binaries() -> Path | None:
+    """The folder with the server's programs, the newest version first; null where there is none."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        folders.append(Path(on_path).resolve().parent)
+    folders += [Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
+    return next((each for each in folders if all((each / name).exists() for name in _NEEDED)), None)
+
+
+def _version(folder: Path) -> float:
+    try:
+        return float(folder.parent.name)
+    except ValueError:
+        return 0.0
+
+
+def install() -> str | None:
+    """Install Debian's package; gives what went wrong, if anything did."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return MISSING
+    if not _CREATE_CLUSTER.exists():
+        # The package would make and start a server for the whole machine.
+        _CREATE_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+        _CREATE_CLUSTER.write_text("create_main_cluster = false\n", encoding="utf-8")
+    apt = ["apt-get", "--quiet", "--yes", "--option", "DPkg::Lock::Timeout=120"]
+    packages = ["install", "--no-install-recommends", "postgresql"]
+    for command in ([*apt, *packages], [*apt, "update"], [*apt, *packages]):
+        error = _run(command)
+        if error is None and command[-1] == "postgresql":
+            return None
+    return f"{MISSING} (tried: {error})"
+
+
+def _run(command: list[str]) -> str | None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=_INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} took more than {_INSTALL_SECONDS} s"
+    lines = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+
+
+def main() -> int:
+    if binaries() is not None:
+        return 0
+    print("set-up: PostgreSQL, to test with", flush=True)
+    error = install()
+    if error is not None:
+        print(f"set-up: {error}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
