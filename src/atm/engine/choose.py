@@ -42,6 +42,7 @@ _WORDS = {
     Capability.SOURCE_ADDRESSES: "source addresses",
     Capability.RE_RESOLUTION: "resolving names again during the run",
     Capability.PYTHON_HOOKS: "Python hooks",
+    Capability.TARGET_RULES: "rules for what redirects may lead to",
 }
 
 

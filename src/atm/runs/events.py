@@ -1,0 +1,119 @@
+"""From what an execution knows to the events that the world sees (`atm.models.events`), and back from storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from atm.models.events import (
+    EVENTS,
+    AnyRunEvent,
+    EndpointSoFar,
+    ErrorSoFar,
+    FinishedEvent,
+    IntervalEvent,
+    SampleEvent,
+    SoFar,
+    StartedEvent,
+)
+
+if TYPE_CHECKING:
+    from atm.metrics.interval import Interval
+    from atm.metrics.snapshot import Snapshot
+    from atm.models.run import SampledExchange
+    from atm.storage.records import Run, RunEvent
+
+MOST_ERRORS = 10
+
+
+def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
+    """The load begins; `line` is the runner's. Raises ValueError on anything else."""
+    return StartedEvent.model_validate({**line, "sequence": sequence})
+
+
+def interval(second: Interval, snapshot: Snapshot, sequence: int, at: datetime) -> IntervalEvent:
+    """One second has passed; `snapshot` was taken after it."""
+    return IntervalEvent(
+        sequence=sequence,
+        at=at,
+        second=second.second,
+        phase=second.phase,
+        warm_up=snapshot.warm_up,
+        duration_seconds=second.duration_ns / 1e9,
+        offered_rate=snapshot.offered_rate,
+        requests_per_second=snapshot.requests_per_second,
+        started=sum(part.started for part in second.endpoints),
+        completed=sum(part.completed for part in second.endpoints),
+        failed=sum(part.failed for part in second.endpoints),
+        latency_p50_ms=snapshot.last_p50_ms,
+        latency_p95_ms=snapshot.last_p95_ms,
+        latency_p99_ms=snapshot.last_p99_ms,
+        users=snapshot.users,
+        in_flight=snapshot.in_flight,
+        waiting=snapshot.waiting,
+        cpu_share=snapshot.cpu_share,
+        busiest_thread_share=snapshot.busiest_thread_share,
+        so_far=_so_far(snapshot),
+    )
+
+
+def _so_far(snapshot: Snapshot) -> SoFar:
+    return SoFar(
+        due=snapshot.due,
+        started=snapshot.started,
+        ok=snapshot.ok,
+        failed=snapshot.failed,
+        completed=snapshot.completed,
+        generator_errors=snapshot.generator_errors,
+        missed=snapshot.missed,
+        waited=snapshot.waited,
+        error_rate=snapshot.error_rate,
+        latency_p50_ms=snapshot.latency_p50_ms,
+        latency_p90_ms=snapshot.latency_p90_ms,
+        latency_p95_ms=snapshot.latency_p95_ms,
+        latency_p99_ms=snapshot.latency_p99_ms,
+        latency_max_ms=snapshot.latency_max_ms,
+        schedule_lag_p99_ms=snapshot.schedule_lag_p99_ms,
+        endpoints=[
+            EndpointSoFar(**{name: getattr(each, name) for name in EndpointSoFar.model_fields})
+            for each in snapshot.endpoints
+        ],
+        errors=[
+            ErrorSoFar(**{name: getattr(each, name) for name in ErrorSoFar.model_fields})
+            for each in snapshot.errors[:MOST_ERRORS]
+        ],
+    )
+
+
+def sample(kept: SampledExchange, sequence: int, at: datetime) -> SampleEvent:
+    """A request has been kept whole."""
+    names = set(SampleEvent.model_fields) - {"kind", "sequence", "at"}
+    return SampleEvent(sequence=sequence, at=at, **{name: getattr(kept, name) for name in names})
+
+
+def finished(run: Run, sequence: int) -> FinishedEvent:
+    """The end of a run as its row tells it, so that there is one truth about it however it came to its end."""
+    summary = run.summary
+    return FinishedEvent(
+        sequence=sequence,
+        at=summary.completed_at or summary.created_at,
+        status=summary.status,
+        stop_reason=summary.stop_reason,
+        passed=summary.passed,
+        measurement=summary.measurement,
+        error=summary.error_message,
+        failure_reasons=list(run.failure_reasons),
+    )
+
+
+def to_data(event: AnyRunEvent) -> dict[str, Any]:
+    """The JSON object of an event without what storage keeps in columns."""
+    return event.model_dump(mode="json", exclude={"kind", "sequence", "at"})
+
+
+def from_stored(stored: RunEvent) -> AnyRunEvent:
+    """An event as it was before it was stored. Raises ValueError on anything else."""
+    return EVENTS.validate_python(
+        {**stored.data, "kind": stored.kind, "sequence": stored.sequence, "at": stored.at},
+    )
