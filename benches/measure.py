@@ -81,6 +81,39 @@ class Row:
         return self.ratio <= self.bar
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How long something took (wall time, milliseconds) against its bar; it holds when the 95th percentile does."""
+
+    name: str
+    p50_ms: float
+    p95_ms: float
+    highest_ms: float
+    bar_ms: float
+
+    @property
+    def holds(self) -> bool:
+        return self.p95_ms <= self.bar_ms
+
+    @classmethod
+    def of(cls, name: str, seconds: Sequence[float], bar_ms: float) -> Answer:
+        """From samples in seconds."""
+        ranked = sorted(seconds)
+        p95 = ranked[max(0, -(-95 * len(ranked) // 100) - 1)]
+        return cls(name, statistics.median(ranked) * 1000, p95 * 1000, ranked[-1] * 1000, bar_ms)
+
+
+def answers(rows: Sequence[Answer]) -> str:
+    """The rows as people read them."""
+    width = max(len(row.name) for row in rows)
+    lines = [f"{'':{width}}   p50 ms   p95 ms   max ms   bar"]
+    for row in rows:
+        verdict = "ok" if row.holds else "MISSED"
+        figures = f"{row.p50_ms:8.2f} {row.p95_ms:8.2f} {row.highest_ms:8.2f}"
+        lines.append(f"{row.name:{width}} {figures} {row.bar_ms:5g}  {verdict}")
+    return "\n".join(lines)
+
+
 def against(samples: Mapping[str, Sequence[float]], baseline: str, bars: Mapping[str, float]) -> list[Row]:
     """A row for each subject that has a bar: its figure divided by that of `baseline` in the same round."""
     rows = []
@@ -102,7 +135,7 @@ def table(rows: Sequence[Row], baseline: str) -> str:
     return "\n".join(lines)
 
 
-def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row]) -> Path:
+def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row | Answer]) -> Path:
     """Write every sample, the rows and what they were measured on to results/`bench`.json; returns its path."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     document = {

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
 
+from atm.config import Settings
+from atm.storage import upgrade_storage
+from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE
+from tools.postgresql import MISSING, binaries
 
 settings.register_profile(
     PROFILE,
@@ -44,3 +51,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     full_size = sum(1 for item in deselected if item.get_closest_marker("prove"))
     if full_size:
         terminalreporter.write_line(f"{full_size} tests at full size run in `make prove` only")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """The server; its database `atm` is migrated."""
+    if binaries() is None:
+        pytest.skip(MISSING)
+    server = PostgresqlServer()
+    try:
+        server.sql("CREATE DATABASE atm")
+        asyncio.run(upgrade_storage(Settings(database_url=SecretStr(server.url("atm")))))
+        yield server
+    finally:
+        server.stop()

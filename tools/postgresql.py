@@ -47,11 +47,11 @@ def install() -> str | None:
         _CREATE_CLUSTER.write_text("create_main_cluster = false\n", encoding="utf-8")
     apt = ["apt-get", "--quiet", "--yes", "--option", "DPkg::Lock::Timeout=120"]
     packages = ["install", "--no-install-recommends", "postgresql"]
-    for command in ([*apt, *packages], [*apt, "update"], [*apt, *packages]):
-        error = _run(command)
-        if error is None and command[-1] == "postgresql":
-            return None
-    return f"{MISSING} (tried: {error})"
+    if _run([*apt, *packages]) is None:
+        return None
+    # The lists of packages may be old, or there are none at all.
+    error = _run([*apt, "update"]) or _run([*apt, *packages])
+    return f"{MISSING} (tried: {error})" if error is not None else None
 
 
 def _run(command: list[str]) -> str | None:

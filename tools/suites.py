@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
 
+from tools import postgresql
 from tools.repository import ROOT
 
 PROOF = ROOT / "docs" / "proof"
@@ -126,6 +127,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"error: no suite named {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    postgresql.main()
     outcomes = [run(suite, "--prove" in arguments) for suite in SUITES if not names or suite.name in names]
     if len(outcomes) > 1:
         print(*closing_lines(outcomes), sep="\n", flush=True)

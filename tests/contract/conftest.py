@@ -1,10 +1,8 @@
-"""The engines and the storages that face their contracts: each test gets an engine of each kind that can, or an empty
-storage of each kind."""
+"""The engines and the storages that face their contracts: an engine of each kind that can, or an empty storage of each."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,10 +16,40 @@ from atm.storage import StorageInterface, open_storage, upgrade_storage
 from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
 from tests.contract.postgresql import PostgresqlServer
-from tools.postgresql import MISSING, binaries
 
 STORAGES = ("sqlite", "postgresql", "json")
-_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database that is up to date."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("sqlite"))
+    asyncio.run(upgrade_storage(settings))
+    return settings.database_file
+
+
+@pytest.fixture(params=STORAGES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that name an empty storage, ready to be opened any number of times."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        made = Settings(data_dir=tmp_path)
+        shutil.copy(template, made.database_file)
+        yield made
+    elif request.param == "json":
+        yield Settings(data_dir=tmp_path, storage_type=StorageType.JSON)
+    else:
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        # A database for each test would cost most of a second.
+        server.sql("DELETE FROM runs; DELETE FROM test_configs; DELETE FROM api_keys", "atm")
+        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("atm")))
+
+
+@pytest.fixture
+async def storage(settings: Settings) -> AsyncIterator[StorageInterface]:
+    opened = await open_storage(settings)
+    yield opened
+    await opened.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,55 +82,3 @@ def target(one_target: TargetServer) -> TargetServer:
     one_target.settled_stats()
     one_target.reset()
     return one_target
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
-    """The server; its database `template` is migrated."""
-    if binaries() is None:
-        pytest.skip(MISSING)
-    server = PostgresqlServer()
-    try:
-        server.sql("CREATE DATABASE template")
-        asyncio.run(upgrade_storage(Settings(database_url=SecretStr(server.url("template")))))
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database that is up to date."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("sqlite"))
-    asyncio.run(upgrade_storage(settings))
-    return settings.database_file
-
-
-@pytest.fixture(params=STORAGES)
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings that name an empty storage, ready to be opened any number of times."""
-    if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        made = Settings(data_dir=tmp_path)
-        shutil.copy(template, made.database_file)
-        yield made
-    elif request.param == "json":
-        yield Settings(data_dir=tmp_path, storage_type=StorageType.JSON)
-    else:
-        server: PostgresqlServer = request.getfixturevalue("postgresql")
-        name = f"test_{next(_numbers)}"
-        server.sql(f"CREATE DATABASE {name} TEMPLATE template")
-        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url(name)))
-        server.sql(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-async def storage(settings: Settings) -> AsyncIterator[StorageInterface]:
-    opened = await open_storage(settings)
-    yield opened
-    await opened.close()

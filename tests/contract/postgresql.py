@@ -1,6 +1,6 @@
-"""A real PostgreSQL server of our own: on loopback, in a temporary folder, as an unprivileged user, gone when the tests are.
+"""A real PostgreSQL server of our own: on loopback, in a temporary folder, as an unprivileged user, gone at the end.
 
-`python -m tools.postgresql` (part of `make test`) installs one where that can be done; where there is none, tests say so.
+`python -m tools.postgresql` (part of `make test`) installs one where that can be done; where not, tests say so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tools.postgresql import MISSING, binaries
 
@@ -35,7 +36,18 @@ class PostgresqlServer:
         self._data = self.folder / "data"
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        command = ["initdb", "-U", "atm", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D", str(self._data)]
+        command = [
+            "initdb",
+            "-U",
+            "atm",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+            str(self._data),
+        ]
         self._run(command)
         self.start()
 
@@ -82,7 +94,8 @@ class PostgresqlServer:
     def stop(self) -> None:
         """End it and remove its folder."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            # Nothing of it is needed again, so it need not write anything down.
+            self._process.send_signal(signal.SIGQUIT)
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:
@@ -91,11 +104,24 @@ class PostgresqlServer:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement with psql and give what it prints."""
-        command = ["psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "atm", "-d", database, "-qAt", "-c", statement]
+        command = [
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "atm",
+            "-d",
+            database,
+            "-qAt",
+            "-c",
+            statement,
+        ]
         return self._run(command)
 
     def _run(self, command: list[str]) -> str:
-        result = subprocess.run(
+        result: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self._binaries / command[0]), *command[1:]],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -108,7 +134,7 @@ class PostgresqlServer:
             raise RuntimeError(f"{command[0]}: {result.stderr}")
         return result.stdout
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if self._user is None:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}

@@ -365,7 +365,13 @@ async def test_test_configurations_are_kept_by_unique_name(storage: StorageInter
     await storage.tests.add(config)
     await storage.tests.add(TestConfig("t2", "Basket", {}, at(0), at(0)))
     kept = await storage.tests.get("t1")
-    assert (kept.name, kept.spec, kept.tags, kept.sealed, kept.enabled) == ("Shop", {"url": "x"}, ("a", "b"), b"s", True)
+    assert (kept.name, kept.spec, kept.tags, kept.sealed, kept.enabled) == (
+        "Shop",
+        {"url": "x"},
+        ("a", "b"),
+        b"s",
+        True,
+    )
     assert await storage.tests.named("Shop") == kept
     assert await storage.tests.named("shop") is None
     assert [each.name for each in await storage.tests.all()] == ["Basket", "Shop"]

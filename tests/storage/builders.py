@@ -63,7 +63,9 @@ def interval(second: int, endpoints: int = 2, *, warm_up: bool = False, requests
         parts.append(part)
     generator = GeneratorInterval(cpu_seconds=0.25, in_flight=second % 7, busiest_thread_share=0.5, dials=1)
     generator.schedule_lag.record(20_000 + second)
-    failure = FailureGroup(0, warm_up, Outcome.UNEXPECTED_STATUS, "503, expected 200", 1, second * 10**9, second * 10**9)
+    failure = FailureGroup(
+        0, warm_up, Outcome.UNEXPECTED_STATUS, "503, expected 200", 1, second * 10**9, second * 10**9
+    )
     return Interval(second, "load", 1_000_000_000, float(requests + 1), parts, generator, [failure])
 
 

@@ -205,7 +205,7 @@ class SeriesStore(Protocol):
         ...
 
     async def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
-        """The seconds of [start, end) as they were appended, without samples; none where they have been pruned."""
+        """The seconds of [start, end) without samples, endpoints in order, warm-up first; none where pruned."""
         ...
 
     async def points(

@@ -7,6 +7,7 @@ every commit is on the disk (synchronous=FULL) before it is acknowledged. No tra
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -86,6 +87,9 @@ class Database:
 
     def _translation(self, message: str, error: BaseException) -> StorageUnavailableError | SchemaError:
         lower = message.lower()
+        if self.is_sqlite and "unable to open" in lower and _is_read_only(Path(self.location)):
+            # It cannot be read either: readers need a file beside it that they write to.
+            lower = "readonly database"
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         for words, states, what, code, hint in _FAILURES:
             if (state and state in states) or any(word in lower for word in words):
@@ -109,7 +113,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
     (
         ("readonly database", "read-only", "attempt to write a readonly"),
         ("25006",),
-        "the history can be read but not written",
+        "the history cannot be written",
         "storage_read_only",
         "check who may write to the file and its folder, and how the disk is mounted",
     ),
@@ -156,6 +160,10 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         "createdb makes one",
     ),
 )
+
+
+def _is_read_only(path: Path) -> bool:
+    return path.exists() and not os.access(path.parent, os.W_OK)
 
 
 def sqlite_url(path: Path) -> URL:

@@ -1,0 +1,229 @@
+"""A run as one file: spec, environment, result, seconds, events, samples, for another installation or another year.
+
+Gzip of JSON Lines, so that `zcat` shows it and a large run needs no large memory to write:
+
+    {"format": "atm-run", "version": 1}
+    {"run": …}                     the summary, notes, spec (secrets masked) and failure reasons
+    {"result": …}                  null where the run could not measure; environment and samples are in it
+    {"interval": …}                one for each second, as engines report it
+    {"event": …}                   one for each stored event
+    {"sample": …}                  of a run without result
+    {"end": {"intervals": 60, "events": 61, "samples": 0}}
+
+The last line is how a reader knows that nothing was cut off. No credentials are in it: a spec is stored masked, and
+what is sealed beside it stays behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import IO, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from atm.errors import BundleError, ConflictError, Problem
+from atm.metrics.interval import Interval
+from atm.models.run import RunResult, SampledExchange
+from atm.storage.base import RunSeries, StorageInterface
+from atm.storage.problems import run_not_finished
+from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id
+from atm.storage.result import dumps
+
+FORMAT = "atm-run"
+VERSION = 1
+MAXIMUM_BYTES = 4 * 1024**3
+"""What a bundle may unpack to: a small file may pretend to hold a mountain."""
+_MAXIMUM_LINE = 256 * 1024**2
+_EVENTS_AT_ONCE = 500
+_MINUTES_AT_ONCE = 5
+
+_SUMMARY = TypeAdapter(RunSummary)
+_EVENT = TypeAdapter(RunEvent)
+_STRINGS = TypeAdapter(tuple[str, ...])
+_Made = TypeVar("_Made")
+
+
+async def export_run(storage: StorageInterface, run_id: str, file: IO[bytes]) -> None:
+    """Write a run that has ended. Raises NotFoundError, ConflictError `run_not_finished`."""
+    run = await storage.runs.get(run_id)
+    if run.status not in FINAL:
+        raise run_not_finished(run_id)
+    result = await storage.runs.result(run_id)
+    samples = await storage.series.samples(run_id) if result is None else []
+    minutes = await storage.series.generator(run_id, 60)
+    intervals = events = 0
+    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+
+        def write(lines: Iterable[bytes]) -> None:
+            packed.writelines(line + b"\n" for line in lines)
+
+        head = {"format": FORMAT, "version": VERSION}
+        write([_bytes(head), _bytes({"run": _run_document(run)}), _line("result", _result_bytes(result))])
+        # A few minutes at a time, and beside the event loop: two hours of twenty endpoints are a lot of histograms.
+        for first in range(0, len(minutes), _MINUTES_AT_ONCE):
+            some_minutes = minutes[first : first + _MINUTES_AT_ONCE]
+            start, end = some_minutes[0].start, some_minutes[-1].start + 60
+            seconds = await storage.series.intervals(run_id, start, end)
+            await asyncio.to_thread(write, (_line("interval", each.to_bytes()) for each in seconds))
+            intervals += len(seconds)
+        while some := await storage.series.events(run_id, events, _EVENTS_AT_ONCE):
+            write(_bytes({"event": _EVENT.dump_python(event, mode="json")}) for event in some)
+            events += len(some)
+        write(_line("sample", sample.model_dump_json().encode()) for sample in samples)
+        write([_bytes({"end": {"intervals": intervals, "events": events, "samples": len(samples)}})])
+
+
+def _bytes(document: Mapping[str, Any]) -> bytes:
+    return dumps(document).encode()
+
+
+def _line(kind: str, document: bytes) -> bytes:
+    return b'{"' + kind.encode() + b'":' + document + b"}"
+
+
+def _result_bytes(result: RunResult | None) -> bytes:
+    return result.model_dump_json().encode() if result is not None else b"null"
+
+
+async def import_run(storage: StorageInterface, file: IO[bytes], *, new_id: str | None = None, place: str = "") -> Run:
+    """Store the run of a bundle, whole or not at all, under its own id or a new one.
+
+    `place` names the file in messages. Raises BundleError (with the line), ConflictError `run_exists`, `invalid_id`.
+    """
+    run, result, series = await asyncio.to_thread(read_bundle, file, place)
+    if new_id is not None:
+        run = replace(run, summary=replace(run.summary, id=new_id))
+        result = result and result.model_copy(update={"run": result.run.model_copy(update={"id": new_id})})
+    await storage.runs.restore(run, result, series)
+    return await storage.runs.get(run.id)
+
+
+def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None, RunSeries]:
+    """Read a bundle and check everything in it. Raises BundleError."""
+    lines = _lines(file, place)
+    head = _part(next(lines, None), None, place)
+    if head.get("format") != FORMAT:
+        raise _broken("this is no bundle of a run", place, "a bundle is what `atm export` writes")
+    if head.get("version") != VERSION:
+        what = f"the bundle has version {head.get('version')}, this one reads {VERSION}"
+        raise _broken(what, place, "import it with the version that wrote it, or a newer one")
+    run = _made(_run, _part(next(lines, None), "run", place), f"{place}:2")
+    result_document = _part(next(lines, None), "result", place)["result"]
+    result = None if result_document is None else _made(RunResult.model_validate, result_document, f"{place}:3")
+    if result is not None and result.run.id != run.id:
+        raise _broken("the result belongs to another run", f"{place}:3")
+    if run.status not in FINAL:
+        raise _broken(f"the run in it is {run.status}: it had not ended", f"{place}:2")
+    return run, result, _series(lines, place)
+
+
+def _series(lines: Iterator[tuple[int, Any]], place: str) -> RunSeries:
+    intervals: list[Interval] = []
+    events: list[RunEvent] = []
+    samples: list[SampledExchange] = []
+    end: Mapping[str, Any] | None = None
+    for number, document in lines:
+        where = f"{place}:{number}"
+        if end is not None or not isinstance(document, dict) or len(document) != 1:
+            raise _broken("a line that does not belong here", where)
+        [(kind, content)] = document.items()
+        if kind == "interval":
+            intervals.append(_made(_interval, content, where))
+            if len(intervals) > 1 and intervals[-1].second <= intervals[-2].second:
+                raise _broken("the seconds are not in order", where)
+        elif kind == "event":
+            events.append(_made(_EVENT.validate_python, content, where))
+            if events[-1].sequence != len(events):
+                raise _broken("the events are not numbered from 1", where)
+        elif kind == "sample":
+            samples.append(_made(SampledExchange.model_validate, content, where))
+        elif kind == "end" and isinstance(content, dict):
+            end = content
+        else:
+            raise _broken(f"a line of an unknown kind, {kind!r}", where)
+    counted = {"intervals": len(intervals), "events": len(events), "samples": len(samples)}
+    if end != counted:
+        raise _broken("the bundle is not whole: its end is missing or does not agree", place, "export the run again")
+    return RunSeries(tuple(intervals), tuple(events), tuple(samples))
+
+
+def _run_document(run: Run) -> dict[str, Any]:
+    return {
+        "summary": _SUMMARY.dump_python(run.summary, mode="json"),
+        "notes": run.notes,
+        "spec": run.spec,
+        "failure_reasons": run.failure_reasons,
+    }
+
+
+def _run(document: Any) -> Run:
+    content = document["run"]
+    summary = replace(_SUMMARY.validate_python(content["summary"]), source=RunSource.IMPORT)
+    checked_id(summary.id)
+    if not 1 <= len(summary.name) <= 256:
+        raise ValueError("a name has 1 to 256 characters")
+    spec, notes = content["spec"], content["notes"]
+    if not isinstance(spec, dict) or not isinstance(notes, str):
+        raise TypeError("spec or notes")
+    reasons = _STRINGS.validate_python(content["failure_reasons"])
+    return Run(summary, notes, spec, reasons, None, None, None)
+
+
+def _interval(document: Any) -> Interval:
+    return Interval.from_bytes(json.dumps(document).encode())
+
+
+def _lines(file: IO[bytes], place: str) -> Iterator[tuple[int, Any]]:
+    """The documents with their line numbers, unpacked within bounds."""
+    left = MAXIMUM_BYTES
+    try:
+        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked, io.BufferedReader(unpacked) as reader:
+            number = 0
+            while line := reader.readline(_MAXIMUM_LINE):
+                number += 1
+                left -= len(line)
+                if left < 0 or len(line) == _MAXIMUM_LINE:
+                    raise _broken(f"the bundle unpacks to more than {MAXIMUM_BYTES >> 30} GiB", place)
+                yield number, json.loads(line)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _broken("this is no bundle of a run, or only a part of one", place, "export the run again") from error
+    except ValueError as error:
+        raise _broken("a line that is not JSON", place) from error
+
+
+def _part(line: tuple[int, Any] | None, key: str | None, place: str) -> dict[str, Any]:
+    if line is None or not isinstance(line[1], dict) or (key is not None and key not in line[1]):
+        raise _broken(
+            "this is no bundle of a run, or only a part of one", place, "a bundle is what `atm export` writes"
+        )
+    return line[1]
+
+
+def _made(make: Callable[[Any], _Made], content: Any, where: str) -> _Made:
+    try:
+        return make(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise _broken(f"{path}: {first['msg']}", where) from error
+    except ConflictError as error:
+        raise _broken(error.problems[0].what, where) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(f"not what a bundle holds: {error}", where) from error
+
+
+def _broken(what: str, place: str, hint: str = "") -> BundleError:
+    return BundleError(Problem(what, "invalid_bundle", place=place.removeprefix(":"), hint=hint))
+
+
+def bundle_name(run: Run) -> str:
+    """What to call its file: `<name>-<first eight of the id>.atm.gz`."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", run.summary.name).strip("-").lower()[:60]
+    return f"{plain or 'run'}-{run.id[:8]}.atm.gz"

@@ -1,0 +1,182 @@
+"""Files that survive a crash at any moment: documents by atomic replace, lines by appending, torn ones ignored."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import json
+import os
+import uuid
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from atm.errors import CorruptDataError, Problem, StorageUnavailableError
+from atm.storage.result import dumps
+
+_Self = TypeVar("_Self")
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_CHUNK = 65_536
+
+
+def in_thread(
+    method: Callable[Concatenate[_Self, _Parameters], _Result],
+) -> Callable[Concatenate[_Self, _Parameters], Coroutine[Any, Any, _Result]]:
+    """Makes a method that reads and writes files one that is awaited; errors of the system become ours."""
+
+    @functools.wraps(method)
+    async def awaited(self: _Self, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        def work() -> _Result:
+            with translated():
+                return method(self, *args, **kwargs)
+
+        return await asyncio.to_thread(work)
+
+    return awaited
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns OSError into StorageUnavailableError."""
+    try:
+        yield
+    except OSError as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: OSError) -> StorageUnavailableError:
+    """What a failure of the file system means to a person."""
+    place = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what, code = "there is no room left where the history is kept", "storage_full"
+        hint = "free some space, or prune: atm db prune"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        what, code = "the history cannot be written", "storage_read_only"
+        hint = "check who may write to the file and its folder, and how the disk is mounted"
+    else:
+        what, code, hint = f"the history's files cannot be used: {error.strerror or error}", "storage_unavailable", ""
+    return StorageUnavailableError(Problem(what, code, place=place, hint=hint))
+
+
+def write_document(path: Path, document: Any) -> None:
+    """Replace the file by this document, or leave it as it is. Readers see the one or the other."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(dumps(document).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def read_document(path: Path) -> Any:
+    """The document; null where there is no file. Raises CorruptDataError."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise corrupt_file(str(path), str(error)) from error
+
+
+def append_lines(path: Path, lines: Sequence[str]) -> None:
+    """Append all these lines, or none: in one write, on the disk before it returns. The caller holds the lock."""
+    if not lines:
+        return
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        end = _end_of_last_line(descriptor)
+        data = "".join(f"{line}\n" for line in lines).encode()
+        try:
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, end)
+            error.filename = str(path)
+            raise
+    finally:
+        os.close(descriptor)
+    if is_new:
+        sync_folder(path.parent)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The complete lines with their numbers from 1; a last one without its line feed was never acknowledged."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n"):
+                yield number, line[:-1]
+
+
+def last_line(path: Path) -> bytes | None:
+    """The last complete line, without reading the others."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        end = _end_of_last_line(descriptor) - 1
+        if end < 0:
+            return None
+        start, data = end, b""
+        while start > 0 and b"\n" not in data:
+            begin = max(0, start - _CHUNK)
+            data = os.pread(descriptor, start - begin, begin) + data
+            start = begin
+        return data[data.rfind(b"\n") + 1 :]
+    finally:
+        os.close(descriptor)
+
+
+def parsed(path: Path, number: int, line: bytes) -> Any:
+    """The JSON of a line. Raises CorruptDataError, which names file and line."""
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise corrupt_file(f"{path}:{number}", str(error)) from error
+
+
+def corrupt_file(place: str, what: str) -> CorruptDataError:
+    """A file that is not what was written."""
+    hint = "mend it, restore it from a backup, or move its folder away"
+    first = what.splitlines()[0]
+    return CorruptDataError(Problem(f"a file of the history cannot be read: {first}", "corrupt_data", "", place, hint))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a new or replaced file is found again after a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _end_of_last_line(descriptor: int) -> int:
+    """Where the last complete line ends; 0 when there is none."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        begin = max(0, end - _CHUNK)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0

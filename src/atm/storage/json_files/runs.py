@@ -1,0 +1,344 @@
+"""Runs and leases in JSON files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from atm.errors import NotFoundError
+from atm.models.outcome import RunStatus, StopReason
+from atm.models.run import RunResult
+from atm.storage.base import MAXIMUM_PAGE, RunSeries
+from atm.storage.json_files.files import in_thread, read_document, write_document
+from atm.storage.json_files.series import JsonSeries
+from atm.storage.json_files.state import RESULT, Folder, RunState, SpecFile, sealed
+from atm.storage.problems import (
+    idempotency_conflict,
+    run_exists,
+    run_is_running,
+    run_not_finished,
+)
+from atm.storage.records import (
+    FINAL,
+    CancelRequest,
+    Created,
+    Finish,
+    Lease,
+    LeaseState,
+    NewRun,
+    Order,
+    Run,
+    RunControl,
+    RunCursor,
+    RunPage,
+    RunQuery,
+    RunSummary,
+    checked_id,
+    checked_tags,
+    search_text,
+)
+from atm.storage.result import ResultDocuments, dumps, join, split
+
+
+class JsonRuns:
+    """`RunStore` in JSON files."""
+
+    def __init__(self, folder: Folder, series: JsonSeries) -> None:
+        self._folder = folder
+        self._series = series
+
+    @in_thread
+    def create(self, run: NewRun) -> Created:
+        with self._folder.changing():
+            before = before_with_key(self._folder, run)
+            if before is not None and before.request_digest == run.request_digest:
+                return Created(self._folder.whole(before), is_new=False)
+            if before is not None:
+                raise idempotency_conflict(before.summary.id)
+            state = add_new(self._folder, run, RunStatus.PENDING)
+            return Created(self._folder.whole(state), is_new=True)
+
+    @in_thread
+    def get(self, run_id: str) -> Run:
+        return self._folder.whole(self._folder.state(run_id))
+
+    @in_thread
+    def result(self, run_id: str) -> RunResult | None:
+        self._folder.state(run_id)
+        document = self._folder.result(run_id)
+        if document is None:
+            return None
+        texts = (dumps(document[name]) for name in ("metrics", "endpoint_metrics", "samples", "rest"))
+        return join(ResultDocuments(*texts), self._folder.spec(run_id).spec, run_id)
+
+    @in_thread
+    def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
+        checked_id(prefix)
+        ids = sorted(state.summary.id for state in self._folder.states())
+        return tuple(run_id for run_id in ids if run_id.startswith(prefix))[:limit]
+
+    @in_thread
+    def page(self, query: RunQuery) -> RunPage:
+        limit = max(1, min(query.limit, MAXIMUM_PAGE))
+        newest = query.order is Order.NEWEST
+        matching = [state.summary for state in self._folder.states() if _matches(state.summary, query)]
+        matching.sort(key=_position, reverse=newest)
+        rest = matching
+        if query.after is not None:
+            after = (query.after.created_at, query.after.id)
+            rest = [run for run in rest if (_position(run) < after if newest else _position(run) > after)]
+        rest = rest[max(0, query.offset) :]
+        shown = tuple(rest[:limit])
+        more = RunCursor(shown[-1].created_at, shown[-1].id) if len(rest) > limit else None
+        return RunPage(shown, len(matching) if query.with_total else None, more)
+
+    @in_thread
+    def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
+        with self._folder.changing():
+            state = self._folder.state(run_id)
+            if notes is not None:
+                state = replace(state, notes=notes.replace("\0", ""))
+            if tags is not None:
+                state = replace(state, summary=replace(state.summary, tags=checked_tags(tags)))
+            self._folder.write(state)
+            return self._folder.whole(state)
+
+    @in_thread
+    def delete(self, run_id: str) -> None:
+        with self._folder.changing():
+            if self._folder.state(run_id).summary.status is RunStatus.RUNNING:
+                raise run_is_running(run_id)
+            self._folder.remove(run_id)
+
+    @in_thread
+    def counts(self) -> dict[RunStatus, int]:
+        counts = dict.fromkeys(RunStatus, 0)
+        for state in self._folder.states():
+            counts[state.summary.status] += 1
+        return counts
+
+    @in_thread
+    def restore(self, run: Run, result: RunResult | None, series: RunSeries) -> None:
+        checked_id(run.id)
+        if run.status not in FINAL:
+            raise run_not_finished(run.id)
+        state = RunState(run.summary, run.notes, run.failure_reasons)
+        spec = SpecFile(run.spec)
+        with self._folder.changing():
+            # It is there when its `run.json` is, which comes last.
+            if exists(self._folder, run.id):
+                raise run_exists(run.id)
+            folder = self._folder.run(run.id)
+            folder.mkdir(exist_ok=True)
+            for leftover in folder.iterdir():
+                leftover.unlink()
+            self._series.write_whole(run.id, series, with_samples=result is None)
+            if result is not None:
+                write_result(self._folder, run.id, result)
+            self._folder.add(state, spec)
+
+
+class JsonLeases:
+    """`LeaseStore` in JSON files."""
+
+    def __init__(self, folder: Folder, series: JsonSeries) -> None:
+        self._folder = folder
+        self._series = series
+
+    @in_thread
+    def claim(self, owner: str, token: str, maximum: int) -> Run | None:
+        with self._folder.changing():
+            states = self._folder.states()
+            pending = [state for state in states if state.summary.status is RunStatus.PENDING]
+            running = sum(state.summary.status is RunStatus.RUNNING for state in states)
+            if not pending or running >= maximum:
+                return None
+            first = min(pending, key=lambda state: _position(state.summary))
+            summary = replace(first.summary, status=RunStatus.RUNNING)
+            claimed = replace(first, summary=summary, lease_owner=owner, lease_token=token, lease_beat=0)
+            self._folder.write(claimed)
+            return self._folder.whole(claimed)
+
+    @in_thread
+    def begin(self, run: NewRun, owner: str, token: str) -> Run:
+        with self._folder.changing():
+            before = before_with_key(self._folder, run)
+            if before is not None:
+                raise idempotency_conflict(before.summary.id)
+            state = add_new(self._folder, run, RunStatus.RUNNING, lease_owner=owner, lease_token=token)
+            return self._folder.whole(state)
+
+    @in_thread
+    def renew(self, lease: Lease) -> RunControl:
+        with self._folder.changing():
+            state = self._folder.owned(lease)
+            self._folder.write(replace(state, lease_beat=state.lease_beat + 1))
+            return _control(state)
+
+    @in_thread
+    def control(self, run_id: str) -> RunControl:
+        return _control(self._folder.state(run_id))
+
+    @in_thread
+    def started(self, lease: Lease, at: datetime, engine: str) -> None:
+        with self._folder.changing():
+            state = self._folder.owned(lease)
+            self._folder.write(replace(state, summary=replace(state.summary, started_at=at, engine=engine)))
+
+    @in_thread
+    def finish(self, lease: Lease, finish: Finish) -> None:
+        with self._folder.changing():
+            state = self._folder.owned(lease)
+            self._series.close(lease.run_id)
+            summary = state.summary
+            stop_reason = finish.stop_reason
+            if finish.result is not None:
+                write_result(self._folder, lease.run_id, finish.result)
+                stop_reason = stop_reason or finish.result.run.stop_reason
+                summary = with_figures(summary, finish.result)
+            summary = replace(
+                summary,
+                status=finish.status,
+                completed_at=finish.completed_at,
+                error_message=finish.error_message,
+                stop_reason=stop_reason,
+            )
+            ended = replace(state, summary=summary, failure_reasons=finish.failure_reasons, lease_token=None)
+            self._folder.write(ended)
+
+    @in_thread
+    def states(self) -> tuple[LeaseState, ...]:
+        running = [state for state in self._folder.states() if state.summary.status is RunStatus.RUNNING]
+        running.sort(key=lambda state: _position(state.summary))
+        return tuple(
+            LeaseState(state.summary.id, state.lease_owner or "", state.lease_token or "", state.lease_beat)
+            for state in running
+        )
+
+    @in_thread
+    def expire(self, seen: LeaseState, reason: str, at: datetime) -> bool:
+        with self._folder.changing():
+            try:
+                state = self._folder.state(seen.run_id)
+            except NotFoundError:
+                return False
+            as_seen = (state.lease_token, state.lease_beat) == (seen.token, seen.beat)
+            if not as_seen or state.summary.status is not RunStatus.RUNNING:
+                return False
+            summary = replace(
+                state.summary,
+                status=RunStatus.FAILED,
+                stop_reason=StopReason.FAILED,
+                completed_at=at,
+                error_message=reason,
+            )
+            self._folder.write(replace(state, summary=summary, failure_reasons=(reason,), lease_token=None))
+            return True
+
+    @in_thread
+    def request_cancel(self, run_id: str, how: CancelRequest, at: datetime) -> RunStatus:
+        with self._folder.changing():
+            state = self._folder.state(run_id)
+            summary = state.summary
+            if summary.status in FINAL:
+                return summary.status
+            if summary.status is RunStatus.PENDING:
+                cancelled, why = RunStatus.CANCELLED, StopReason.CANCELLED
+                summary = replace(summary, status=cancelled, completed_at=at, stop_reason=why)
+            wish = CancelRequest.NOW if state.cancel is CancelRequest.NOW else how
+            self._folder.write(replace(state, summary=summary, cancel=wish))
+            return summary.status
+
+
+def exists(folder: Folder, run_id: str) -> bool:
+    """Whether there is a run with this id."""
+    return read_document(folder.run(run_id) / "run.json") is not None
+
+
+def before_with_key(folder: Folder, run: NewRun) -> RunState | None:
+    """The run that this idempotency key has made."""
+    checked_id(run.id)
+    if run.idempotency_key is None:
+        return None
+    return next((state for state in folder.states() if state.idempotency_key == run.idempotency_key), None)
+
+
+def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> RunState:
+    """Store a run that was accepted. Raises ConflictError `run_exists`."""
+    if exists(folder, run.id):
+        raise run_exists(run.id)
+    summary = RunSummary(
+        id=run.id,
+        name=run.name,
+        url=run.url,
+        method=run.method,
+        total_requests=run.total_requests,
+        concurrency=run.concurrency,
+        status=status,
+        stop_reason=None,
+        created_at=run.created_at,
+        started_at=None,
+        completed_at=None,
+        passed=None,
+        measurement=None,
+        requests_completed=0,
+        error_message=None,
+        engine=run.engine,
+        source=run.source,
+        tags=checked_tags(run.tags),
+        latency_p95_ms=None,
+        requests_per_second=None,
+        error_rate=None,
+    )
+    state = RunState(
+        summary,
+        run.notes.replace("\0", ""),
+        idempotency_key=run.idempotency_key,
+        request_digest=run.request_digest,
+        **lease,
+    )
+    folder.add(state, SpecFile(run.spec, sealed(run.sealed)))
+    return state
+
+
+def with_figures(summary: RunSummary, result: RunResult) -> RunSummary:
+    """The summary with the figures that lists show."""
+    return replace(
+        summary,
+        passed=result.verdict.passed,
+        measurement=result.verdict.measurement,
+        latency_p95_ms=result.metrics.latency_p95_ms,
+        requests_per_second=result.metrics.requests_per_second,
+        error_rate=result.metrics.error_rate,
+        requests_completed=result.metrics.successful_requests + result.metrics.failed_requests,
+    )
+
+
+def write_result(folder: Folder, run_id: str, result: RunResult) -> None:
+    """`result.json`."""
+    documents = split(result)
+    names = ("metrics", "endpoint_metrics", "samples", "rest")
+    write_document(folder.run(run_id) / RESULT, {name: json.loads(getattr(documents, name)) for name in names})
+
+
+def _position(summary: RunSummary) -> tuple[datetime, str]:
+    return summary.created_at, summary.id
+
+
+def _control(state: RunState) -> RunControl:
+    return RunControl(state.summary.status, state.lease_token, state.cancel)
+
+
+def _matches(run: RunSummary, query: RunQuery) -> bool:
+    return (
+        (query.name is None or run.name == query.name)
+        and (query.tag is None or query.tag in run.tags)
+        and (query.status is None or run.status is query.status)
+        and (query.passed is None or run.passed is query.passed)
+        and (query.since is None or run.created_at >= query.since)
+        and (query.until is None or run.created_at < query.until)
+        and (not query.text or query.text.lower() in search_text(run.name, run.url))
+    )

@@ -1,0 +1,271 @@
+"""The second-by-second history of runs in JSON Lines.
+
+A line of `rows-*.jsonl` is `[start, [[endpoint, warm_up, counts, figures, histograms in base64], …]]`: one stretch, so
+that a torn line loses a whole second that was never acknowledged, and the number of lines is the number of seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from atm.metrics.interval import HISTOGRAMS, Interval
+from atm.models.run import SampledExchange
+from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
+from atm.storage.json_files.files import append_lines, corrupt_file, in_thread, last_line, parsed, read_lines
+from atm.storage.json_files.state import Folder
+from atm.storage.problems import corrupt
+from atm.storage.records import Lease, RunEvent, SampleQuery
+from atm.storage.result import dumps, samples_from_text, samples_to_text
+from atm.storage.series import reading
+from atm.storage.series.reading import Selection, fresh
+from atm.storage.series.rollup import Rollup, needed_to_resume
+from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
+from atm.storage.series.windows import Window
+
+_EVENT = TypeAdapter(RunEvent)
+
+
+@dataclass(slots=True)
+class _Writing:
+    """What this process knows of a run that it writes, and how long the file of seconds was then."""
+
+    token: str
+    written: Written
+    size: int
+    rollup: Rollup
+
+
+class JsonSeries:
+    """`SeriesStore` in JSON Lines."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._writing: dict[str, _Writing] = {}
+
+    @in_thread
+    def append(self, lease: Lease, batch: Batch) -> Written:
+        run_id = lease.run_id
+        with self._folder.changing():
+            state = self._folder.owned(lease)
+            mine = self._writing.pop(run_id, None)
+            if mine is None or mine.token != lease.token or mine.size != self._size(run_id):
+                mine = _Writing(lease.token, self._counted(run_id), 0, self._resumed(run_id))
+            new = fresh(run_id, mine.written, batch)
+            rows = [row for interval in new.intervals for row in mine.rollup.add(interval)]
+            self._append_rows(run_id, rows)
+            folder = self._folder.run(run_id)
+            append_lines(folder / "events.jsonl", [_event_line(event) for event in new.events])
+            append_lines(folder / "samples.jsonl", samples_to_text(new.samples))
+            completed = batch.requests_completed
+            if completed is not None and completed != state.summary.requests_completed:
+                self._folder.write(replace(state, summary=replace(state.summary, requests_completed=completed)))
+            mine.written, mine.size = new.after, self._size(run_id)
+            self._writing[run_id] = mine
+            return new.after
+
+    def close(self, run_id: str) -> None:
+        """Write the stretches that are still open and the whole run, once. The caller holds the lock."""
+        mine = self._writing.pop(run_id, None)
+        if last_line(self._rows_file(run_id, WHOLE)) is not None:
+            return
+        current = mine is not None and mine.size == self._size(run_id)
+        rollup = mine.rollup if mine is not None and current else self._resumed(run_id)
+        self._append_rows(run_id, rollup.close())
+
+    def write_whole(self, run_id: str, series: RunSeries, *, with_samples: bool) -> None:
+        """The history of a run that has ended elsewhere. The caller holds the lock."""
+        folder = self._folder.run(run_id)
+        self._append_rows(run_id, reading.all_rows(series.intervals))
+        append_lines(folder / "events.jsonl", [_event_line(event) for event in series.events])
+        if with_samples:
+            append_lines(folder / "samples.jsonl", samples_to_text(series.samples))
+
+    def drop_seconds(self, run_id: str) -> None:
+        """Remove the seconds of a run that has ended. The caller holds the lock."""
+        self.close(run_id)
+        self._rows_file(run_id, 1).unlink(missing_ok=True)
+
+    @in_thread
+    def written(self, run_id: str) -> Written:
+        self._folder.state(run_id)
+        return self._counted(run_id)
+
+    @in_thread
+    def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
+        with _reading(run_id):
+            return reading.intervals(self._rows(run_id, 1, start, end))
+
+    @in_thread
+    def points(
+        self,
+        run_id: str,
+        resolution: int,
+        start: int = 0,
+        end: int | None = None,
+        endpoints: Sequence[int] | None = None,
+    ) -> list[IntervalPoint]:
+        selection = Selection(resolution, start, end, (ALL,) if endpoints is None else tuple(endpoints))
+        with _reading(run_id):
+            return reading.points(self._selected(run_id, selection))
+
+    @in_thread
+    def generator(self, run_id: str, resolution: int, start: int = 0, end: int | None = None) -> list[GeneratorPoint]:
+        selection = Selection(resolution, start, end, (GENERATOR,))
+        with _reading(run_id):
+            return reading.generator_points(self._selected(run_id, selection))
+
+    def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
+        # Before the rows: what is stored between the two is then made from finer ones as well, and left out below.
+        covered = self._covered(run_id)
+        rows = self._rows(run_id, selection.resolution, selection.start, selection.end)
+        stored = [row for row in rows if row.endpoint in selection.endpoints]
+        if selection.resolution == 1 or (selection.resolution == WHOLE and stored):
+            return stored
+        if not reading.has_open_stretch(selection, covered):
+            return stored
+        known = {row.start for row in stored}
+        more = reading.open_stretch(selection, covered, self._to_resume(run_id))
+        return stored + [row for row in more if row.start not in known]
+
+    @in_thread
+    def window(
+        self,
+        run_id: str,
+        start: int = 0,
+        end: int | None = None,
+        endpoints: Sequence[int] | None = None,
+        histograms: Sequence[str] = HISTOGRAMS,
+    ) -> Window:
+        wanted = (ALL,) if endpoints is None else tuple(endpoints)
+        cut = reading.cut(start, end, self._covered(run_id))
+        rows = self._rows(run_id, WHOLE, 0, None) if cut.is_whole else []
+        if not rows:
+            rows = [row for part in cut.parts for row in self._rows(run_id, part.resolution, part.start, part.end)]
+        with _reading(run_id):
+            return reading.window(cut, [row for row in rows if row.endpoint in wanted], histograms)
+
+    @in_thread
+    def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
+        path = self._folder.run(run_id) / "events.jsonl"
+        limit = max(1, min(limit, MAXIMUM_PAGE))
+        events: list[RunEvent] = []
+        for number, line in read_lines(path):
+            # The n-th line is event n.
+            if number > after:
+                events.append(_event(path, number, line))
+            if len(events) == limit:
+                break
+        return events
+
+    @in_thread
+    def samples(self, run_id: str, query: SampleQuery | None = None) -> list[SampledExchange]:
+        result = self._folder.result(run_id)
+        if result is not None:
+            text = dumps(result["samples"])
+        else:
+            lines = (line for _, line in read_lines(self._folder.run(run_id) / "samples.jsonl"))
+            text = f"[{b','.join(lines).decode()}]"
+        samples = samples_from_text(text, run_id)
+        return [sample for sample in samples if query is None or reading.sample_matches(sample, query)]
+
+    def _rows_file(self, run_id: str, resolution: int) -> Path:
+        return self._folder.run(run_id) / f"rows-{resolution}.jsonl"
+
+    def _size(self, run_id: str) -> int:
+        try:
+            return os.stat(self._rows_file(run_id, 1)).st_size
+        except FileNotFoundError:
+            return 0
+
+    def _counted(self, run_id: str) -> Written:
+        """How far the files go; what they hold counts, whatever a crash kept from being noted elsewhere."""
+        folder = self._folder.run(run_id)
+        intervals = sum(1 for _ in read_lines(self._rows_file(run_id, 1)))
+        events = sum(1 for _ in read_lines(folder / "events.jsonl"))
+        samples = sum(1 for _ in read_lines(folder / "samples.jsonl"))
+        return Written(intervals, events, samples)
+
+    def _append_rows(self, run_id: str, rows: Sequence[IntervalRow]) -> None:
+        # Seconds first: coarser rows can be made again from them.
+        for resolution in (*RESOLUTIONS, WHOLE):
+            of_it = [row for row in rows if row.resolution == resolution]
+            stretches = groupby(of_it, key=lambda row: row.start)
+            lines = [_row_line(start, stretch) for start, stretch in stretches]
+            append_lines(self._rows_file(run_id, resolution), lines)
+
+    def _covered(self, run_id: str) -> dict[int, int]:
+        covered: dict[int, int] = {}
+        for resolution in RESOLUTIONS:
+            line = last_line(self._rows_file(run_id, resolution))
+            if line is not None:
+                covered[resolution] = _start_of(self._rows_file(run_id, resolution), 0, line) + resolution
+        return covered
+
+    def _to_resume(self, run_id: str) -> list[IntervalRow]:
+        needed = needed_to_resume(self._covered(run_id))
+        return [row for resolution, start in needed for row in self._rows(run_id, resolution, start, None)]
+
+    def _resumed(self, run_id: str) -> Rollup:
+        return Rollup.resumed(self._to_resume(run_id))
+
+    def _rows(self, run_id: str, resolution: int, start: int, end: int | None) -> list[IntervalRow]:
+        path = self._rows_file(run_id, resolution)
+        rows: list[IntervalRow] = []
+        for number, line in read_lines(path):
+            begin = _start_of(path, number, line)
+            if begin >= start and (end is None or begin < end):
+                rows += _rows_of(path, number, line, resolution)
+        return rows
+
+
+@contextmanager
+def _reading(run_id: str) -> Iterator[None]:
+    """What cannot be read from a run's rows is CorruptDataError."""
+    try:
+        yield
+    except ValueError as error:
+        raise corrupt(f"the intervals of run {run_id}", error) from error
+
+
+def _row_line(start: int, rows: Iterable[IntervalRow]) -> str:
+    parts = [[row.endpoint, row.warm_up, row.counts, row.figures, b64encode(row.histograms).decode()] for row in rows]
+    return dumps([start, parts])
+
+
+def _start_of(path: Path, number: int, line: bytes) -> int:
+    """The start that a line begins with; the rest is parsed only when it is needed."""
+    try:
+        return int(line[1 : line.index(b",")])
+    except ValueError as error:
+        raise corrupt_file(f"{path}:{number}", "no row begins like this") from error
+
+
+def _rows_of(path: Path, number: int, line: bytes, resolution: int) -> list[IntervalRow]:
+    try:
+        start, parts = parsed(path, number, line)
+        return [
+            IntervalRow(resolution, start, endpoint, warm_up, counts, figures, b64decode(histograms))
+            for endpoint, warm_up, counts, figures, histograms in parts
+        ]
+    except (ValueError, TypeError, Base64Error) as error:
+        raise corrupt_file(f"{path}:{number}", str(error)) from error
+
+
+def _event_line(event: RunEvent) -> str:
+    return dumps(_EVENT.dump_python(event, mode="json"))
+
+
+def _event(path: Path, number: int, line: bytes) -> RunEvent:
+    try:
+        return _EVENT.validate_python(parsed(path, number, line))
+    except ValidationError as error:
+        raise corrupt_file(f"{path}:{number}", str(error)) from error

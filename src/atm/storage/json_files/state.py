@@ -1,0 +1,171 @@
+"""What a run's folder holds, and an index of all runs that reads only what has changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from atm.models.outcome import RunStatus
+from atm.storage.json_files.files import corrupt_file, read_document, sync_folder, write_document
+from atm.storage.locks import locked
+from atm.storage.problems import run_not_found, stale_lease
+from atm.storage.records import CancelRequest, Lease, Run, RunSummary
+
+RUN, SPEC, RESULT = "run.json", "spec.json", "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """`run.json`."""
+
+    summary: RunSummary
+    notes: str = ""
+    failure_reasons: tuple[str, ...] = ()
+    cancel: CancelRequest | None = None
+    lease_owner: str | None = None
+    lease_token: str | None = None
+    lease_beat: int = 0
+    idempotency_key: str | None = None
+    request_digest: str = ""
+    seconds_pruned: bool = False
+    samples_pruned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """`spec.json`."""
+
+    spec: Mapping[str, Any]
+    sealed: str | None = field(default=None, repr=False)
+    """Base64."""
+
+
+_STATE = TypeAdapter(RunState)
+_SPEC = TypeAdapter(SpecFile)
+
+
+class Folder:
+    """The root of the files. Everything that changes runs is done inside `changing`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = root / "runs"
+        self._seen: dict[str, tuple[tuple[int, int, int], RunState]] = {}
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Nobody else changes anything."""
+        with locked(self.root / "lock"):
+            yield
+
+    def run(self, run_id: str) -> Path:
+        """The folder of a run."""
+        return self.runs / run_id
+
+    def states(self) -> list[RunState]:
+        """All runs, in no order. A file is read again only when it has been replaced."""
+        found: dict[str, tuple[tuple[int, int, int], RunState]] = {}
+        with os.scandir(self.runs) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+        for name in names:
+            try:
+                stat = os.stat(self.runs / name / RUN)
+            except (FileNotFoundError, NotADirectoryError):
+                # On its way in or out.
+                continue
+            mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            known = self._seen.get(name)
+            state = known[1] if known is not None and known[0] == mark else self._read(name)
+            if state is not None:
+                found[name] = (mark, state)
+        self._seen = found
+        return [state for _, state in found.values()]
+
+    def state(self, run_id: str) -> RunState:
+        """A run's state. Raises NotFoundError, CorruptDataError."""
+        state = self._read(run_id)
+        if state is None:
+            raise run_not_found(run_id)
+        return state
+
+    def _read(self, run_id: str) -> RunState | None:
+        path = self.run(run_id) / RUN
+        document = read_document(path)
+        if document is None:
+            return None
+        try:
+            return _STATE.validate_python(document)
+        except ValidationError as error:
+            raise corrupt_file(str(path), str(error)) from error
+
+    def owned(self, lease: Lease) -> RunState:
+        """The state of a running run. Raises StaleLeaseError unless the token is its own."""
+        state = self._read(lease.run_id)
+        if state is None or state.lease_token != lease.token or state.summary.status is not RunStatus.RUNNING:
+            raise stale_lease(lease.run_id)
+        return state
+
+    def write(self, state: RunState) -> None:
+        """Replace `run.json`."""
+        write_document(self.run(state.summary.id) / RUN, _STATE.dump_python(state, mode="json"))
+
+    def add(self, state: RunState, spec: SpecFile) -> None:
+        """A new run: it is there when its `run.json` is, and not before."""
+        folder = self.run(state.summary.id)
+        folder.mkdir(exist_ok=True)
+        write_document(folder / SPEC, _SPEC.dump_python(spec, mode="json"))
+        self.write(state)
+        sync_folder(self.runs)
+
+    def spec(self, run_id: str) -> SpecFile:
+        """`spec.json`. Raises CorruptDataError."""
+        path = self.run(run_id) / SPEC
+        try:
+            return _SPEC.validate_python(read_document(path))
+        except ValidationError as error:
+            raise corrupt_file(str(path), str(error)) from error
+
+    def result(self, run_id: str) -> Mapping[str, Any] | None:
+        """`result.json`, as it is."""
+        document: Mapping[str, Any] | None = read_document(self.run(run_id) / RESULT)
+        return document
+
+    def whole(self, state: RunState) -> Run:
+        """The run with its documents."""
+        spec = self.spec(state.summary.id)
+        result = self.result(state.summary.id)
+        return Run(
+            state.summary,
+            state.notes,
+            spec.spec,
+            state.failure_reasons,
+            result["metrics"] if result else None,
+            tuple(result["endpoint_metrics"]) if result else None,
+            state.cancel,
+            unsealed(spec.sealed),
+        )
+
+    def remove(self, run_id: str) -> None:
+        """Take a run's folder away: at once for everyone, however long the deleting takes."""
+        away = self.runs / f".gone-{uuid.uuid4().hex}"
+        self.run(run_id).rename(away)
+        shutil.rmtree(away)
+
+
+def sealed(data: bytes | None) -> str | None:
+    """Bytes in JSON."""
+    return b64encode(data).decode() if data is not None else None
+
+
+def unsealed(text: str | None) -> bytes | None:
+    """And back."""
+    return b64decode(text) if text is not None else None

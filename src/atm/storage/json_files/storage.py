@@ -1,0 +1,107 @@
+"""`StorageInterface` in JSON files, put together; retention and status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from atm.errors import Problem, SchemaError
+from atm.models.outcome import RunStatus
+from atm.storage.json_files.files import in_thread, read_document, translated, write_document
+from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
+from atm.storage.json_files.runs import JsonLeases, JsonRuns
+from atm.storage.json_files.series import JsonSeries
+from atm.storage.json_files.state import RESULT, Folder, RunState
+from atm.storage.locks import locked_soon
+from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+
+FORMAT = "1"
+
+
+class JsonStorage:
+    """JSON files in a folder. Made by `open`."""
+
+    def __init__(self, root: Path) -> None:
+        folder = Folder(root)
+        self.series = JsonSeries(folder)
+        self.runs = JsonRuns(folder, self.series)
+        self.leases = JsonLeases(folder, self.series)
+        self.tests = JsonTestConfigs(folder)
+        self.keys = JsonApiKeys(folder)
+        self.upkeep = JsonUpkeep(folder, self.series)
+
+    @classmethod
+    async def open(cls, root: Path) -> JsonStorage:
+        """Make the folder or look at its format. Raises SchemaError, StorageUnavailableError."""
+        with translated():
+            (root / "runs").mkdir(parents=True, exist_ok=True)
+            if read_document(root / "format.json") is None:
+                async with locked_soon(root / "lock"):
+                    write_document(root / "format.json", {"format": FORMAT})
+            found = read_document(root / "format.json")
+        have = found.get("format") if isinstance(found, dict) else None
+        if have != FORMAT:
+            what = f"the folder has format {have}, this version reads {FORMAT}"
+            hint = "install the version that wrote it, or name another folder"
+            raise SchemaError(Problem(what, "schema_newer", place=str(root / "format.json"), hint=hint))
+        return cls(root)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+class JsonUpkeep:
+    """`Upkeep` of JSON files."""
+
+    def __init__(self, folder: Folder, series: JsonSeries) -> None:
+        self._folder = folder
+        self._series = series
+
+    @in_thread
+    def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
+        states = sorted(self._folder.states(), key=lambda state: (state.summary.created_at, state.summary.id))
+        ended = [state for state in states if state.summary.status in FINAL]
+        ended.sort(key=lambda state: (state.summary.completed_at or now, state.summary.id))
+        old = _ended_before(ended, policy.runs_for, now)
+        if policy.runs_at_most is not None:
+            beyond = states[: max(0, len(states) - policy.runs_at_most)]
+            old = list(dict.fromkeys([*old, *(each.summary.id for each in beyond if each.summary.status in FINAL)]))
+        rest = [state for state in ended if state.summary.id not in set(old)]
+        seconds = _ended_before([state for state in rest if not state.seconds_pruned], policy.seconds_for, now)
+        samples = _ended_before([state for state in rest if not state.samples_pruned], policy.samples_for, now)
+        if not dry_run:
+            # One at a time, so that others can write in between.
+            for run_id in old:
+                with self._folder.changing():
+                    self._folder.remove(run_id)
+            for run_id in seconds:
+                with self._folder.changing():
+                    self._series.drop_seconds(run_id)
+                    self._folder.write(replace(self._folder.state(run_id), seconds_pruned=True))
+            for run_id in samples:
+                with self._folder.changing():
+                    self._drop_samples(run_id)
+        return PruneReport(tuple(old), tuple(seconds), tuple(samples))
+
+    def _drop_samples(self, run_id: str) -> None:
+        result = self._folder.result(run_id)
+        if result is not None:
+            write_document(self._folder.run(run_id) / RESULT, {**result, "samples": []})
+        (self._folder.run(run_id) / "samples.jsonl").unlink(missing_ok=True)
+        self._folder.write(replace(self._folder.state(run_id), samples_pruned=True))
+
+    @in_thread
+    def status(self) -> StorageStatus:
+        counts = dict.fromkeys(RunStatus, 0)
+        for state in self._folder.states():
+            counts[state.summary.status] += 1
+        size = sum(file.stat().st_size for file in self._folder.root.rglob("*") if file.is_file())
+        return StorageStatus("json", str(self._folder.root), FORMAT, size, counts)
+
+
+def _ended_before(states: list[RunState], age: timedelta | None, now: datetime) -> list[str]:
+    if age is None:
+        return []
+    ends = ((state.summary.id, state.summary.completed_at) for state in states)
+    return [run_id for run_id, end in ends if end is not None and end < now - age]

@@ -1,0 +1,179 @@
+"""Migrations go up and down on both databases, agree with the tables, and say no where they must."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import Connection, inspect
+from sqlalchemy.engine import URL
+
+from atm.config import Settings
+from atm.errors import SchemaError, SettingsError
+from atm.storage import open_storage, upgrade_storage
+from atm.storage.migrations import HEAD, REVISIONS
+from atm.storage.sql import schema
+from atm.storage.sql.database import Database, database_url
+from atm.storage.sql.tables import metadata
+from tests.contract.postgresql import PostgresqlServer
+from tests.storage.builders import new_run
+from tools.repository import ROOT
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that name a database without a table."""
+    if request.param == "sqlite":
+        yield Settings(data_dir=tmp_path)
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    server.sql("DROP DATABASE IF EXISTS empty")
+    server.sql("CREATE DATABASE empty")
+    yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("empty")))
+
+
+async def tables(url: URL) -> set[str]:
+    database = Database(url)
+    async with database.read() as connection:
+        names = await connection.run_sync(lambda each: set(inspect(each).get_table_names()))
+    await database.close()
+    return names
+
+
+def test_the_revisions_are_those_of_the_migrations() -> None:
+    script = ScriptDirectory.from_config(schema.alembic_config())
+    found = [revision.revision for revision in script.walk_revisions()]
+    assert tuple(reversed(found)) == REVISIONS
+    assert script.get_current_head() == HEAD
+
+
+async def test_up_makes_the_tables_and_down_leaves_nothing(empty: Settings) -> None:
+    url = schema.url_of(empty)
+    for _ in range(2):
+        await schema.upgrade(url)
+        assert await tables(url) == {*metadata.tables, "alembic_version"}
+        await schema.downgrade(url, "base")
+        assert await tables(url) <= {"alembic_version"}
+
+
+async def test_tables_and_migrations_agree(empty: Settings) -> None:
+    url = schema.url_of(empty)
+    await schema.upgrade(url)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+    database = Database(url)
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+    await database.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty: Settings) -> None:
+    await upgrade_storage(empty)
+    database = Database(schema.url_of(empty))
+    async with database.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    await database.close()
+    for attempt in (open_storage(empty), upgrade_storage(empty)):
+        with pytest.raises(SchemaError, match="9999, which a newer version made") as caught:
+            await attempt
+        assert caught.value.problems[0].code == "schema_newer"
+
+
+async def test_a_database_with_other_tables_is_left_alone(empty: Settings) -> None:
+    database = Database(schema.url_of(empty))
+    async with database.write() as connection:
+        await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER)")
+    await database.close()
+    for attempt in (open_storage(empty), upgrade_storage(empty)):
+        with pytest.raises(SchemaError, match="tables of something else"):
+            await attempt
+    assert await tables(schema.url_of(empty)) == {"customers"}
+
+
+async def test_a_server_that_is_behind_is_refused_until_it_is_upgraded(postgresql: PostgresqlServer) -> None:
+    postgresql.sql("DROP DATABASE IF EXISTS behind")
+    postgresql.sql("CREATE DATABASE behind")
+    settings = Settings(database_url=SecretStr(postgresql.url("behind")))
+    with pytest.raises(SchemaError) as caught:
+        await open_storage(settings)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.hint) == ("schema_behind", "atm db upgrade")
+    assert await upgrade_storage(settings) == HEAD
+    await (await open_storage(settings)).close()
+
+
+async def test_the_file_upgrades_itself_and_leaves_a_copy_of_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    storage = await open_storage(settings)
+    await storage.runs.create(new_run("kept"))
+    await storage.close()
+    # An older database, made by hand: the first revision is all there is so far.
+    with sqlite3.connect(settings.database_file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    upgraded: list[str] = []
+
+    async def upgrade(url: URL, revision: str = "head") -> None:
+        with sqlite3.connect(str(url.database)) as again:
+            again.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
+        upgraded.append(revision)
+
+    monkeypatch.setattr(schema, "REVISIONS", ("0000", *REVISIONS))
+    monkeypatch.setattr(schema, "upgrade", upgrade)
+    storages = await asyncio.gather(*(open_storage(settings) for _ in range(4)))
+    assert upgraded == ["head"]
+    for storage in storages:
+        assert (await storage.runs.get("kept")).id == "kept"
+        await storage.close()
+    [copy] = list(tmp_path.glob("atm.db.0000-*.backup"))  # noqa: ASYNC240 (a test may wait for its disk)
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT id FROM runs").fetchall() == [("kept",)]
+
+
+async def test_processes_that_start_at_once_make_one_database(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path; from atm.config import Settings;"
+        "from atm.storage import open_storage;"
+        "storage = asyncio.run(open_storage(Settings(data_dir=Path(sys.argv[1]))))"
+    )
+    started = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(tmp_path / "new")) for _ in range(3)
+    ]
+    assert [await each.wait() for each in started] == [0, 0, 0]
+
+
+def test_alembic_works_from_the_checkout(tmp_path: Path) -> None:
+    environment = {"ATM_DATA_DIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "alembic"]
+    for arguments in (["upgrade", "head"], ["check"], ["downgrade", "base"]):
+        done = subprocess.run([*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("value", ["mysql://host/x", "hello", "sqlite://", "redis://localhost"])
+def test_a_database_url_of_another_kind_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match="ATM_DATABASE_URL"):
+        database_url(value)
+
+
+def test_importing_the_storage_imports_no_database() -> None:
+    program = (
+        "import sys, atm.storage; heavy = {'sqlalchemy', 'alembic', 'aiosqlite', 'asyncpg', 'cryptography'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,87 @@
+"""The environment in one place: names of the first design, lists, durations, and messages that name the variable."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from atm.config import StorageType, default_data_dir, load_settings
+from atm.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("ATM_", "API_TEST_MACHINE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_names_of_the_first_design_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = {
+        "API_TEST_MACHINE_API_KEY": "server-key",
+        "ATM_API_URL": "http://127.0.0.1:8000",
+        "ATM_API_KEY": "client-key",
+        "ATM_DATA_DIR": str(tmp_path / "mine"),
+        "ATM_STORAGE_TYPE": "json",
+        "ATM_DATABASE_URL": "postgresql://user:word@host/atm",
+        "ATM_DB_ECHO": "true",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.server_api_key is not None
+    assert settings.server_api_key.get_secret_value() == "server-key"
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "client-key"
+    assert settings.api_url == "http://127.0.0.1:8000"
+    assert settings.storage_type is StorageType.JSON
+    assert settings.database_file == tmp_path / "mine" / "atm.db"
+    assert settings.db_echo
+    for secret in ("server-key", "client-key", "word"):
+        assert secret not in repr(settings)
+
+
+def test_lists_are_written_with_commas_and_durations_with_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATM_ALLOWED_HOSTS", "a.example, b.example ,")
+    monkeypatch.setenv("ATM_RETENTION_RUNS", "90d")
+    monkeypatch.setenv("ATM_MAX_DURATION", "1.5h")
+    monkeypatch.setenv("ATM_RETENTION_SECONDS", "30")
+    settings = load_settings()
+    assert settings.allowed_hosts == ("a.example", "b.example")
+    assert settings.retention_runs == timedelta(days=90)
+    assert settings.max_duration == timedelta(hours=1.5)
+    assert settings.retention_seconds == timedelta(seconds=30)
+    assert settings.env_allow == ()
+
+
+def test_every_wrong_variable_is_named_at_once_and_no_value_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATM_STORAGE_TYPE", "s3cret-floppy")
+    monkeypatch.setenv("ATM_MAX_CONCURRENT_RUNS", "0")
+    monkeypatch.setenv("ATM_RETENTION_RUNS", "soon")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert sorted(problem.path for problem in caught.value.problems) == [
+        "ATM_MAX_CONCURRENT_RUNS",
+        "ATM_RETENTION_RUNS",
+        "ATM_STORAGE_TYPE",
+    ]
+    assert "should be 'sqlite' or 'json'" in str(caught.value)
+    assert "s3cret-floppy" not in str(caught.value)
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATM_DATABASE_URL", "")
+    monkeypatch.setenv("ATM_DATA_DIR", "")
+    assert load_settings().database_url is None
+
+
+def test_the_data_directory_is_here_or_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    assert default_data_dir() == tmp_path / "share" / "api-test-machine"
+    (tmp_path / "data").mkdir()
+    assert default_data_dir() == tmp_path / "data"
