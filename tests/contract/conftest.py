@@ -1,4 +1,4 @@
-"""The engines and the storages that face their contracts: an engine of each kind that can, or an empty storage of each."""
+"""The engines and the storages that face their contracts: each engine that can, or an empty storage of each kind."""
 
 from __future__ import annotations
 
