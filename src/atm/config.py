@@ -67,6 +67,8 @@ class Settings(BaseSettings):
 
     max_concurrent_runs: int = Field(default=1, ge=1)
     """Runs at the same time on this installation: two runs on one host spoil each other's figures."""
+    cancel_runs_on_shutdown: bool = False
+    """What a server that shuts down does with its runs: by default they go on in processes of their own."""
     max_rate: float | None = Field(default=None, gt=0)
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None

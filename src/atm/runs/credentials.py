@@ -35,6 +35,11 @@ def unseal(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> d
     return dict(stored)
 
 
+def known(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:
+    """The spec as far as it is known: whole where something is sealed, else as it is stored."""
+    return unseal(sealer, stored, sealed) if sealed is not None else dict(stored)
+
+
 def restored(sent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """What was sent with each `***` replaced by what stood there before (`before` is whole).
 

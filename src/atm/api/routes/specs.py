@@ -1,0 +1,46 @@
+"""Specs: whether one can be run here, and what a curl command line would be as one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from atm.api.deps import Plane
+from atm.api.errors import entry
+from atm.errors import CapabilityError, SpecError
+from atm.importers.curl import import_curl
+from atm.models.control import CurlAnswer, CurlRequest, PlanView, ValidateAnswer, ValidateRequest
+from atm.plan.compile import CompiledTest
+
+router = APIRouter(tags=["specs"])
+
+
+@router.post("/specs/validate")
+async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
+    """Check a spec as a new run would be: every problem at once, and what it would do."""
+    try:
+        test = plane.runs.compile(body.spec)
+    except (SpecError, CapabilityError) as error:
+        return ValidateAnswer(valid=False, errors=[entry(each) for each in error.problems], notes=[], plan=None)
+    return ValidateAnswer(valid=True, errors=[], notes=[entry(note) for note in test.notes], plan=_plan(test))
+
+
+def _plan(test: CompiledTest) -> PlanView:
+    plan = test.plan
+    lengths = [each.duration_ns for each in plan.load.segments]
+    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
+    planned = staged if plan.duration_ns is None else plan.duration_ns
+    return PlanView(
+        name=plan.name,
+        model=plan.load.model,
+        endpoints=list(plan.endpoints),
+        engine=plan.engine,
+        total_requests=plan.total_requests,
+        planned_seconds=None if planned is None else planned / 1e9,
+    )
+
+
+@router.post("/import/curl")
+async def import_curl_command(body: CurlRequest) -> CurlAnswer:
+    """Turn a curl command line into a spec, with a word on each option that does not matter for a load test."""
+    imported = import_curl(body.command, name=body.name)
+    return CurlAnswer(spec=imported.spec, notes=list(imported.notes))
