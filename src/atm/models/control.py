@@ -28,7 +28,7 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-Spec = Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/TestSpec"})]
+Spec = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-model": "TestSpec"})]
 """A test spec as plain data: the compiler checks it, and names every problem of it at once."""
 
 
