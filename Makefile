@@ -10,6 +10,12 @@ BIN := .venv/bin
 # stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
 READY := .venv/.stamp
 
+# The native engine. Its stamp is named after whether there is a Rust toolchain, so that one which appears is noticed.
+NATIVE := .venv/.native-$(if $(shell command -v cargo 2>/dev/null),built,absent)
+NATIVE_SOURCES := $(shell find native -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.py*' \
+	-o -name Cargo.lock \) -print 2>/dev/null)
+READY += $(NATIVE)
+
 .PHONY: help setup demo test prove lint format bench build lock clean
 
 help: ## List the targets
@@ -34,22 +40,26 @@ format: $(READY) ## Format the code, mend what can be mended, and write the gene
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/python -m tools.generate
 
-bench: $(READY) ## Run all benchmarks; writes benches/results/ (one of them: make bench-startup)
+bench: $(READY) ## Run the benchmarks into benches/results/ (by name: bench-startup, bench-peers)
 	@$(BIN)/python -m benches
 
 bench-%: $(READY)
 	@$(BIN)/python -m benches $*
 
-build: $(READY) ## Build the wheel and the source archive into dist/
+build: $(READY) ## Build both wheels and the source archive into dist/
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -d dist
+	@cp .venv/wheels/*.whl dist/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
 
 lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove everything that was built, .venv included
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build dist native/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find src tests tools benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: tools/setup.sh requirements/bootstrap.txt requirements/dev.txt pyproject.toml src/atm/version.py
 	@sh tools/setup.sh "$(PYTHON)"
+
+$(NATIVE): .venv/.stamp tools/native.sh $(NATIVE_SOURCES)
+	@sh tools/native.sh $@

@@ -1,4 +1,4 @@
-"""How long the history takes to answer: lists over 100,000 runs, and windows over two hours of twenty endpoints (SQLite).
+"""How long SQLite takes to answer: lists over 100,000 runs, and windows over two hours of twenty endpoints.
 
 The rows are written straight into the tables, as the storage would have written them; they are read by the storage.
 """
@@ -146,7 +146,7 @@ async def timed(ask: Callable[[], Awaitable[object]]) -> list[float]:
 async def lists(storage: StorageInterface) -> dict[str, list[float]]:
     first = await storage.runs.page(RunQuery())
     middle = await storage.runs.page(RunQuery(offset=50_000))
-    month = {"since": START + timedelta(days=100), "until": START + timedelta(days=130)}
+    month = RunQuery(since=START + timedelta(days=100), until=START + timedelta(days=130))
     queries = {
         "list, first page": RunQuery(),
         "list, page after a cursor": RunQuery(after=first.next),
@@ -158,7 +158,7 @@ async def lists(storage: StorageInterface) -> dict[str, list[float]]:
         "list, not passed": RunQuery(passed=False),
         "list, by tag": RunQuery(tag="nightly"),
         "list, by tag and status": RunQuery(tag="nightly", status=RunStatus.FAILED),
-        "list, a month": RunQuery(**month),
+        "list, a month": month,
         "list, by text, many": RunQuery(text="shop"),
         "list, by text, few": RunQuery(text="items/976"),
         "list, by text, none": RunQuery(text="nowhere to be found"),

@@ -8,12 +8,18 @@ Usage: python -m tools.generate [--check]
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atm.models.run import RunResult
+from atm.models.schema import spec_json_schema
+from benches.peers import publish
+from tools.cli_reference import cli_reference
 from tools.repository import ROOT
+from tools.spec_tables import field_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,37 @@ def between_marks(path: str, mark: str, block: str) -> str:
     return before + start + block + end + after
 
 
-GENERATED: tuple[Generated, ...] = (Generated("CONTRIBUTING.md", contributing),)
+def spec_schema() -> str:
+    """The JSON Schema of a spec, as `atm schema` prints it."""
+    return json.dumps(spec_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def result_schema() -> str:
+    """The JSON Schema of a result, as `atm run --json` prints it."""
+    schema = RunResult.model_json_schema(mode="serialization")
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def spec_reference() -> str:
+    """The reference of a spec's fields, with its tables taken from the models."""
+    return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
+
+
+def benchmarks() -> str:
+    """docs/benchmarks.md as it stands, with the tables of the newest results of `make bench-peers`."""
+    return between_marks(publish.PAGE, publish.MARK, publish.figures_block())
+
+
+GENERATED: tuple[Generated, ...] = (
+    Generated("CONTRIBUTING.md", contributing),
+    Generated("docs/reference/spec.schema.json", spec_schema),
+    Generated("docs/reference/spec.md", spec_reference),
+    Generated("docs/reference/cli.md", cli_reference),
+    Generated("docs/reference/result.schema.json", result_schema),
+    Generated(publish.PAGE, benchmarks),
+    # There is no picture of nothing.
+    *([Generated(publish.PICTURE, publish.picture)] if publish.newest() else []),
+)
 
 
 def main(arguments: list[str]) -> int:

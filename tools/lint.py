@@ -5,9 +5,13 @@ Usage: python -m tools.lint
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tools.repository import ROOT
@@ -23,13 +27,37 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("locks and paths", [sys.executable, "-m", "tools.guard"]),
 )
 
+_CARGO = ("--locked", "--manifest-path", str(ROOT / "native" / "Cargo.toml"))
+_STUBS = [sys.executable, "-m", "mypy.stubtest", "atm_engine"]
+NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
+    ("Rust format", ["cargo", "fmt", "--check", "--all", *_CARGO[1:]]),
+    ("Rust style", ["cargo", "clippy", "--quiet", "--all-targets", *_CARGO, "--", "-D", "warnings"]),
+)
+
+
+def checks() -> Iterator[tuple[str, list[str]]]:
+    """What is checked here: the native engine only where it could be built."""
+    yield from CHECKS
+    if shutil.which("cargo"):
+        yield from NATIVE_CHECKS
+    else:
+        print("lint: no Rust toolchain, so nothing of native/ is checked", flush=True)
+    if importlib.util.find_spec("atm_engine"):
+        yield "native stubs", _STUBS
+
 
 def main() -> int:
     failed = False
-    for name, command in CHECKS:
+    for name, command in checks():
         start = time.monotonic()
         result = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            command,
+            cwd=ROOT,
+            env={**os.environ, "CARGO_TARGET_DIR": str(ROOT / "native" / "target")},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         seconds = time.monotonic() - start
         print(f"lint: {name:16} {'ok' if result.returncode == 0 else 'FAILED'}  {seconds:4.1f} s", flush=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -35,7 +36,11 @@ class Suite:
     prove: tuple[str, ...] = ()
 
 
+_CARGO_TEST = ("cargo", "test", "--quiet", "--locked", "--workspace", "--manifest-path", "native/Cargo.toml")
+
 SUITES: tuple[Suite, ...] = (
+    # Rust code is tested where it can be built; set-up says so where it cannot.
+    *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     Suite(
         "core",
         command=(sys.executable, "-u", "-m", "pytest"),
@@ -59,7 +64,12 @@ def run(suite: Suite, prove: bool) -> Outcome:
     """Run one suite, showing what it prints as it comes."""
     print(f"suite: {suite.name}", flush=True)
     command = suite.prove or suite.command if prove else suite.command
-    environment = {**os.environ, "ATM_TEST_PROFILE": "prove" if prove else "test"}
+    environment = {
+        **os.environ,
+        "ATM_TEST_PROFILE": "prove" if prove else "test",
+        "CARGO_TARGET_DIR": str(ROOT / "native" / "target"),
+        "PROPTEST_CASES": "2000" if prove else "128",
+    }
     start = time.monotonic()
     outcome = Outcome(suite.name, status=0, seconds=0)
     process = subprocess.Popen(
@@ -100,12 +110,16 @@ def open_record(name: str) -> TextIO:
 
 
 def read_line(line: str, outcome: Outcome) -> None:
-    """Note what a line of output tells: a skipped test with its reason, or the closing line of pytest."""
+    """Note what a line of output tells: a skipped test with its reason, or the closing line of pytest or cargo."""
     if line.startswith("SKIPPED ["):
         outcome.skips.append(line)
     elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
         found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
         outcome.counts = Counter({word: int(number) for number, word in found})
+    elif crate := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
+        # Cargo says this once for each crate.
+        for word, number in zip(("passed", "failed", "skipped"), crate.groups(), strict=True):
+            outcome.counts[word] += int(number)
 
 
 def closing_lines(outcomes: list[Outcome]) -> list[str]:

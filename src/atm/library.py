@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def new_seed() -> int:
     """A seed for a spec without one: 32 bits, short enough to be typed again."""
-    return secrets.randbits(32)
+    return int.from_bytes(os.urandom(4), "big")
 
 
 def compile_spec(
@@ -35,7 +34,8 @@ def compile_spec(
     the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
-    from atm.plan.reading import SpecDocument, read_spec_text
+    from atm.plan.document import SpecDocument
+    from atm.plan.reading import read_spec_text
 
     source: SpecDocument | TestSpec | Mapping[str, Any]
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""The engines and the storages that face their contracts: each engine that can, or an empty storage of each kind."""
+"""The engines and the storages that face their contracts: a fresh one for each test."""
 
 from __future__ import annotations
 
@@ -18,38 +18,6 @@ from tests.contract.engines import ENGINES
 from tests.contract.postgresql import PostgresqlServer
 
 STORAGES = ("sqlite", "postgresql", "json")
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database that is up to date."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("sqlite"))
-    asyncio.run(upgrade_storage(settings))
-    return settings.database_file
-
-
-@pytest.fixture(params=STORAGES)
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings that name an empty storage, ready to be opened any number of times."""
-    if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        made = Settings(data_dir=tmp_path)
-        shutil.copy(template, made.database_file)
-        yield made
-    elif request.param == "json":
-        yield Settings(data_dir=tmp_path, storage_type=StorageType.JSON)
-    else:
-        server: PostgresqlServer = request.getfixturevalue("postgresql")
-        # A database for each test would cost most of a second.
-        server.sql("DELETE FROM runs; DELETE FROM test_configs; DELETE FROM api_keys", "atm")
-        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("atm")))
-
-
-@pytest.fixture
-async def storage(settings: Settings) -> AsyncIterator[StorageInterface]:
-    opened = await open_storage(settings)
-    yield opened
-    await opened.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,3 +50,35 @@ def target(one_target: TargetServer) -> TargetServer:
     one_target.settled_stats()
     one_target.reset()
     return one_target
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database that is up to date."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("sqlite"))
+    asyncio.run(upgrade_storage(settings))
+    return settings.database_file
+
+
+@pytest.fixture(params=STORAGES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that name an empty storage, ready to be opened any number of times."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        made = Settings(data_dir=tmp_path)
+        shutil.copy(template, made.database_file)
+        yield made
+    elif request.param == "json":
+        yield Settings(data_dir=tmp_path, storage_type=StorageType.JSON)
+    else:
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        # A database for each test would cost most of a second.
+        server.sql("DELETE FROM runs; DELETE FROM test_configs; DELETE FROM api_keys", "atm")
+        yield Settings(data_dir=tmp_path, database_url=SecretStr(server.url("atm")))
+
+
+@pytest.fixture
+async def storage(settings: Settings) -> AsyncIterator[StorageInterface]:
+    opened = await open_storage(settings)
+    yield opened
+    await opened.close()

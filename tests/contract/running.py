@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, Sample
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan
+from atm.testing import TargetServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,39 @@ def run(
         return await running(engine, plan, secrets, control)
 
     return asyncio.run(main())
+
+
+def in_a_process(name: str, plan: LoadPlan, *, most_files: int | None = None) -> subprocess.Popen[bytes]:
+    """Start an engine in a process of its own, with so many file descriptors at most; `told_by` reads what it says."""
+    command = [sys.executable, "-m", "tests.contract.child", name]
+    if most_files is not None:
+        command = ["sh", "-c", f'ulimit -n {most_files} && exec "$@"', "sh", *command]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin
+    child.stdin.write(plan.to_bytes())
+    child.stdin.close()
+    return child
+
+
+def told_by(child: subprocess.Popen[bytes]) -> tuple[EndpointInterval, list[Interval]]:
+    """The sum and the intervals of a run in a process of its own, once it has ended."""
+    assert child.stdout
+    with child.stdout as lines:
+        intervals = [Interval.from_bytes(line) for line in lines]
+    assert child.wait(10) == 0
+    total = EndpointInterval(0)
+    for interval in intervals:
+        for each in interval.endpoints:
+            total.merge(each)
+    return total, intervals
+
+
+def open_connections(target: TargetServer, seconds: float = 2.0) -> int:
+    """How many connections the target has left, once it has had time to notice those that were closed."""
+    deadline = time.monotonic() + seconds
+    while (left := target.stats().connections_open) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
 
 
 def check_books(ran: Ran, plan: LoadPlan) -> None:

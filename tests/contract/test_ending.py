@@ -6,10 +6,11 @@ import time
 import pytest
 
 from atm.engine.base import Control, Engine
+from atm.errors import EngineError
 from atm.models.outcome import Outcome, StopReason
 from atm.testing import TargetServer
 from tests.contract.plans import MILLISECOND, SECOND, closed, http, opened, plan, step
-from tests.contract.running import run, running
+from tests.contract.running import open_connections, run, running
 
 
 def test_a_stop_lets_what_is_in_flight_finish(engine: Engine, target: TargetServer) -> None:
@@ -59,7 +60,7 @@ def test_a_cancel_closes_every_connection_at_once(engine: Engine, target: Target
 
     assert asyncio.run(main()) < 0.1
     assert target.settled_stats().aborted == target.stats().received
-    assert target.stats().connections_open == 0
+    assert open_connections(target) == 0
 
 
 def test_a_cancel_after_a_stop_still_cancels(engine: Engine, target: TargetServer) -> None:
@@ -100,7 +101,7 @@ def test_a_load_does_not_outlive_whoever_awaits_it(engine: Engine, target: Targe
     received = target.settled_stats().received
     assert received > 10
     assert target.stats().received == received
-    assert target.stats().connections_open == 0
+    assert open_connections(target) == 0
 
 
 def test_an_error_of_the_listener_ends_the_run_and_comes_out(engine: Engine, target: TargetServer) -> None:
@@ -122,3 +123,12 @@ def test_a_renewed_secret_is_used_from_then_on(engine: Engine, target: TargetSer
     assert ran.total().statuses[401] == pytest.approx(30, abs=8)
     assert ran.total().statuses[200] == pytest.approx(30, abs=8)
     assert ran.total().statuses == target.settled_stats().statuses
+
+
+def test_a_plan_that_needs_a_secret_that_is_not_there_does_not_begin(engine: Engine, target: TargetServer) -> None:
+    made = plan(http(target), step("/", headers=(("X-Key", "{{secret:key}}"),)))
+    with pytest.raises(EngineError, match='the plan needs the secret "key"'):
+        run(engine, made)
+    with pytest.raises(EngineError, match='the secret "key" has a line break'):
+        run(engine, made, {"key": "a\r\nX-Injected: yes"})
+    assert target.settled_stats().received == 0

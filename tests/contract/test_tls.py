@@ -11,7 +11,7 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Tls
 from atm.testing import TargetServer
 from tests.contract.plans import closed, http, https, opened, plan, step
-from tests.contract.running import run
+from tests.contract.running import open_connections, run
 
 pytestmark = pytest.mark.needs(Capability.TLS)
 
@@ -53,6 +53,10 @@ def test_insecure_takes_any_certificate(engine: Engine, target: TargetServer) ->
 def test_tls_with_a_server_that_speaks_none_is_a_tls_error(engine: Engine, target: TargetServer) -> None:
     origin = replace(http(target), scheme="https")
     ran = run(engine, plan(origin, step(timeout=2), total=2))
+    assert ran.failures.keys() <= {
+        (Outcome.TLS_ERROR, "wrong version number"),
+        (Outcome.TLS_ERROR, "record layer failure"),
+    }
     assert ran.total().outcomes == {Outcome.TLS_ERROR: 2}
 
 
@@ -64,11 +68,23 @@ def test_large_bodies_and_open_ends_work_over_tls(engine: Engine, target: Target
 
 
 def test_a_cancel_during_handshakes_leaves_nothing_behind(engine: Engine, target: TargetServer) -> None:
-    target.stall(0.5)
+    freeze = target.pause(0.6)
     made = plan(https(target), load=opened(300), duration=5, connections=trusting(target))
     ran = run(engine, made, at={0.2: lambda control: control.cancel()})
+    freeze.wait()
     assert ran.total().outcomes.keys() <= {Outcome.UNFINISHED, Outcome.OK}
-    assert ran.seconds < 0.6
+    assert ran.total().outcomes[Outcome.UNFINISHED] > 10
+    assert ran.seconds < 0.5
+    assert open_connections(target) == 0
+
+
+def test_a_timeout_covers_the_handshake(engine: Engine, target: TargetServer) -> None:
+    freeze = target.pause(0.5)
+    made = plan(https(target), step(timeout=0.1), load=opened(100), duration=0.2, connections=trusting(target))
+    ran = run(engine, made)
+    freeze.wait()
+    assert ran.total().outcomes[Outcome.TIMEOUT] > 10
+    assert ran.total().outcomes.keys() <= {Outcome.TIMEOUT, Outcome.OK}
 
 
 @pytest.fixture(scope="module")

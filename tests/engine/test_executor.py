@@ -81,7 +81,7 @@ def test_a_name_that_does_not_exist_is_told_before_anything_is_sent() -> None:
 
 
 def test_an_engine_that_is_not_there_is_an_error_when_it_was_asked_for(target: TargetServer) -> None:
-    with pytest.raises(CapabilityError, match="the asyncio engine has no HTTP/2"):
+    with pytest.raises(CapabilityError, match="the asyncio engine cannot do HTTP/2"):
         Execution(compile_spec(spec(target, http_version="2", engine="asyncio")))
 
 

@@ -76,6 +76,7 @@ PROVOKED: list[tuple[str, dict[str, Any], Measurement]] = [
     ("rate_missed", {"skipped": 500}, INVALID),
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 84 * MS}, SUSPECT),
     ("loop_stall", {"longest_stall_ns": 84 * MS, "stalled_ns": 200 * MS}, INVALID),
+    ("loop_stall", {"longest_stall_ns": 11 * MS, "stalled_ns": 11 * MS, "window_ns": 40 * MS}, SUSPECT),
     ("generator_errors", {"generator_errors": 1}, SUSPECT),
     ("generator_errors", {"generator_errors": 905}, INVALID),
     ("generator_saturated", {"busy_intervals": 4, "busiest_share": 0.99}, SUSPECT),

@@ -160,7 +160,7 @@ def _blank(model: type[Any]) -> dict[str, Any]:
 
 
 def _zero(annotation: Any) -> Any:
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return None
     plain = typing.get_origin(annotation) or annotation
     return plain()

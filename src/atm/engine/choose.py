@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from atm.engine.base import Capability, Engine
 from atm.errors import CapabilityError, Problem
@@ -15,10 +17,25 @@ def _asyncio() -> Engine:
     return AsyncioEngine()
 
 
+def _native() -> Engine | None:
+    from atm.engine.native_engine import load_native_engine
+
+    return load_native_engine()
+
+
+@runtime_checkable
+class Reviewing(Protocol):
+    """An engine that may refuse a plan although it has every capability that the plan needs."""
+
+    def refusal(self, plan: LoadPlan) -> str:
+        """Why, in words; empty when it runs the plan."""
+        ...
+
+
 PREFERENCE = ("native", "asyncio")
 """What `engine: auto` tries, in order."""
 
-LOADERS: Mapping[str, Callable[[], Engine | None]] = {"asyncio": _asyncio}
+LOADERS: Mapping[str, Callable[[], Engine | None]] = {"native": _native, "asyncio": _asyncio}
 """By name, what makes an engine, or tells by None that it is not installed here."""
 
 _NOT_INSTALLED = {
@@ -34,13 +51,13 @@ _NOT_INSTALLED = {
 _WORDS = {
     Capability.TLS: "https",
     Capability.CLIENT_CERTIFICATE: "client certificates",
-    Capability.PROXY: "a proxy",
-    Capability.REDIRECTS: "following redirects",
-    Capability.BODY_CHECKS: "checks of the body",
+    Capability.PROXY: "proxies",
+    Capability.REDIRECTS: "redirects",
+    Capability.BODY_CHECKS: "body checks",
     Capability.HTTP2: "HTTP/2",
     Capability.MULTI_STEP: "flows of several steps",
     Capability.SOURCE_ADDRESSES: "source addresses",
-    Capability.RE_RESOLUTION: "resolving names again during the run",
+    Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.PYTHON_HOOKS: "Python hooks",
     Capability.TARGET_RULES: "rules for what redirects may lead to",
 }
@@ -59,12 +76,16 @@ def choose_engine(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | No
     for name in PREFERENCE:
         engine = _load(name, loaders)
         if engine is None:
-            said.append(f"the {name} engine is not installed")
+            said.append(_absence(name, loaders))
             continue
         missing = missing_capabilities(plan, engine)
+        if not missing and (refusal := _refusal(engine, plan)):
+            said.append(f"the {name} engine refuses the plan ({refusal})")
+            problems.append(_refuses(name, refusal))
+            continue
         if not missing:
             return engine, f"{name}: {', '.join(said)}" if said else f"{name}, as it is installed"
-        said.append(f"the {name} engine has no {' and no '.join(missing)}")
+        said.append(f"the {name} engine cannot do {', '.join(missing)}")
         problems.append(_cannot(name, missing))
     raise CapabilityError(problems or [_NOT_INSTALLED[PREFERENCE[-1]]])
 
@@ -81,10 +102,14 @@ _NAMES = frozenset(capability.value for capability in Capability)
 def _asked_for(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]]) -> tuple[Engine, str]:
     engine = _load(plan.engine, loaders)
     if engine is None:
-        raise CapabilityError(_NOT_INSTALLED[plan.engine])
+        reason = _absence(plan.engine, loaders)
+        absent = _NOT_INSTALLED[plan.engine]
+        raise CapabilityError(absent if reason.endswith("not installed") else replace(absent, what=reason))
     missing = missing_capabilities(plan, engine)
     if missing:
         raise CapabilityError(_cannot(plan.engine, missing))
+    if refusal := _refusal(engine, plan):
+        raise CapabilityError(_refuses(plan.engine, refusal))
     return engine, f"{plan.engine}, as the spec asks"
 
 
@@ -93,9 +118,25 @@ def _load(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> Engi
     return load() if load else None
 
 
+def _absence(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> str:
+    if name == "native" and loaders.get(name) is _native:
+        from atm.engine.native_engine import absence
+
+        return absence()
+    return f"the {name} engine is not installed"
+
+
+def _refusal(engine: Engine, plan: LoadPlan) -> str:
+    return engine.refusal(plan) if isinstance(engine, Reviewing) else ""
+
+
+def _refuses(name: str, refusal: str) -> Problem:
+    return Problem(f"the {name} engine refuses the plan: {refusal}", "engine_refuses", path="engine")
+
+
 def _cannot(name: str, missing: list[str]) -> Problem:
     return Problem(
-        f"the {name} engine has no {' and no '.join(missing)}",
+        f"the {name} engine cannot do {', '.join(missing)}",
         "engine_cannot",
         path="engine",
         hint="" if name == "asyncio" else "`engine: auto` takes one that can, where there is one",

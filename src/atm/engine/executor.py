@@ -7,7 +7,7 @@ is where the intervals go and who may stop it.
 from __future__ import annotations
 
 import asyncio
-import secrets as random_source
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ IntervalCallback = Callable[[Interval], None]
 
 def new_run_id() -> str:
     """Twelve hexadecimal digits; the first six are what people see and type."""
-    return random_source.token_hex(6)
+    return os.urandom(6).hex()
 
 
 class Execution:

@@ -17,9 +17,10 @@ _UNITS = {
     "h": 3600.0,
     "d": 86400.0,
 }
+# Compiled on first use (re keeps them): every process imports this module.
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![a-zµμ])")
-_PLAIN_NUMBER = re.compile(rf"\s*({_NUMBER})\s*")
+_DURATION_PART = rf"\s*({_NUMBER})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![a-zµμ])"
+_PLAIN_NUMBER = rf"\s*({_NUMBER})\s*"
 
 MAX_SECONDS = 366 * 86400.0
 """The longest duration that a spec may name: a leap year."""
@@ -34,20 +35,21 @@ def parse_duration(value: str | float) -> float:
         raise ValueError('a duration is a number of seconds or text such as "30s", "5m", "250ms"')
     seconds = _seconds_of_text(value) if isinstance(value, str) else float(value)
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"a duration is between 0 and 366 days, not {value if isinstance(value, str) else seconds:}")
+        shown = value if isinstance(value, str) else f"{seconds:g}"
+        raise ValueError(f"a duration is between 0 and 366 days, not {shown}")
     return seconds
 
 
 def _seconds_of_text(text: str) -> float:
-    if plain := _PLAIN_NUMBER.fullmatch(text):
+    if plain := re.fullmatch(_PLAIN_NUMBER, text):
         return float(plain[1])
     lowered, position, seconds = text.strip().lower(), 0, 0.0
     while position < len(lowered):
-        match = _DURATION_PART.match(lowered, position)
+        match = re.match(_DURATION_PART, lowered[position:])
         if not match:
             raise ValueError(f'"{text}" is no duration')
         seconds += float(match[1]) * _UNITS[match[2]]
-        position = match.end()
+        position += match.end()
     if not lowered:
         raise ValueError("an empty text is no duration")
     return seconds

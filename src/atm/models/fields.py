@@ -91,6 +91,8 @@ class SpecModel:
     """The base of the models: keyword arguments, checked; frozen; equal by value. Null means not written."""
 
     declarations: ClassVar[dict[str, Declared]] = {}
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Names that are not fields here, but are tried: each with the field that is meant."""
     written: frozenset[str]
     """The fields that were given, as opposed to left at their defaults."""
 
@@ -106,6 +108,15 @@ class SpecModel:
         self._fill(values, (), findings)
         if len(findings):
             raise SpecError(findings.problems())
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """A model from plain data as a person writes it (`"30s"`, `_seconds`). Raises SpecError with every problem."""
+        findings = Findings()
+        model = cls.read(data, (), findings)
+        if len(findings):
+            raise SpecError(findings.problems())
+        return model
 
     @classmethod
     def read(cls, data: Any, path: Path, findings: Findings) -> Self:
@@ -168,11 +179,10 @@ class SpecModel:
         def read(data: Any) -> SpecModel:
             if isinstance(data, cls):
                 return data
-            findings = Findings()
-            model = cls.read(data, (), findings)
-            if len(findings):
-                raise ValueError("; ".join(problem.what for problem in findings.problems()))
-            return model
+            try:
+                return cls.from_data(data)
+            except SpecError as error:
+                raise ValueError("; ".join(problem.what for problem in error.problems)) from None
 
         return core_schema.no_info_plain_validator_function(
             read, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_data)
@@ -218,9 +228,10 @@ def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Fin
 def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
     from difflib import get_close_matches
 
-    elsewhere = model.home_of(name)
-    close = get_close_matches(name.lower(), model.declarations, n=1)
-    guess = f"`{name}` belongs {elsewhere}. " if elsewhere else f"Did you mean `{close[0]}`? " if close else ""
+    elsewhere = "" if name in model.synonyms else model.home_of(name)
+    close = get_close_matches(name.lower(), [*model.declarations, *model.synonyms], n=1)
+    guess = f"Did you mean `{model.synonyms.get(close[0], close[0])}`? " if close else ""
+    guess = f"`{name}` belongs {elsewhere}. " if elsewhere else guess
     findings.add((*path, name), f'unknown field "{name}"', "unknown_field", f"{guess}`atm schema` lists every field")
 
 

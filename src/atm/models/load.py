@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 from atm.models.fields import SpecModel, declared
 from atm.models.kinds import Choice, Duration, ListOf, Nested, Number
@@ -22,6 +23,8 @@ class Stage(SpecModel):
 class LoadSpec(SpecModel):
     """The load of a test: users of a closed model, or arrivals per second of an open one."""
 
+    synonyms: ClassVar[Mapping[str, str]] = {"concurrency": "users", "requests_per_second": "rate"}
+
     model: Literal["closed", "open"] | None = declared(
         Choice("closed", "open"),
         "closed: users are set and the rate results. open: the rate is set. Follows from `users` or `rate`.",
@@ -30,7 +33,7 @@ class LoadSpec(SpecModel):
     users: int | None = declared(USERS, "Closed: virtual users; default 10.", default=None)
     rate: float | None = declared(RATE, "Open: arrivals per second.", default=None, examples=[100])
     start: float | None = declared(LEVEL, "The level at which the first stage begins; default 0.", default=None)
-    stages: tuple[Stage, ...] | None = declared(
+    stages: Sequence[Stage] | None = declared(
         ListOf(Nested(Stage), least=1), "Linear ramps, one after the other, instead of a constant level.", default=None
     )
     arrival: Literal["even", "poisson"] = declared(

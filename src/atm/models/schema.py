@@ -12,11 +12,24 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def spec_json_schema() -> dict[str, Any]:
     """The schema of what `atm run` reads, the same for YAML and JSON."""
-    return {"$schema": _DIALECT, "$id": "spec.schema.json", **inline_schema(TestSpec)}
+    return {"$schema": _DIALECT, "$id": "spec.schema.json", **_whole_schema(TestSpec)}
 
 
 def inline_schema(model: type[SpecModel]) -> dict[str, Any]:
-    """The schema of one model, with the models in it under `$defs`."""
+    """The schema of one model without references, as a part of another schema."""
+    schema = _whole_schema(model)
+    definitions = schema.pop("$defs", {})
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, dict):
+            name = str(node.get("$ref", "")).rpartition("/")[2]
+            return resolved(definitions[name]) if name else {key: resolved(item) for key, item in node.items()}
+        return [resolved(item) for item in node] if isinstance(node, list) else node
+
+    return {key: resolved(item) for key, item in schema.items()}
+
+
+def _whole_schema(model: type[SpecModel]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     top = _object_schema(model, definitions)
     if "ThresholdExpression" in definitions:

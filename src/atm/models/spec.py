@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
@@ -101,7 +102,7 @@ class Thresholds(SpecModel):
     max_latency_p99_ms: float | None = declared(RATE, "Response time, in milliseconds.", default=None)
     max_error_rate: float | None = declared(Number(least=0, most=1), "Failed of completed, 0 to 1.", default=None)
     min_throughput_rps: float | None = declared(RATE, "Ok answers per second.", default=None)
-    expressions: tuple[ThresholdExpression, ...] = declared(
+    expressions: Sequence[ThresholdExpression] = declared(
         ListOf(EXPRESSION, single=True), "More rules.", default=(), examples=[["p99 < 300ms", "error_rate < 1%"]]
     )
 
@@ -135,7 +136,7 @@ class EndpointSpec(SpecModel):
     weight: int = declared(
         Number(least=1, most=100, whole=True), "Its share with `distribution_strategy: weighted`.", default=1
     )
-    expected_status_codes: tuple[int | str, ...] | None = declared(
+    expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES, "What is ok; default: as in the spec.", default=None, examples=[[201], ["2xx", 404]]
     )
     expect_body: ExpectBody | None = declared(EXPECT_BODY, "What a good answer holds.", default=None)
@@ -160,7 +161,7 @@ class TestSpec(SpecModel):
     )
     body: Any = declared(BODY, "Text, or an object that is sent as JSON, to `url`.", default=None)
     expect_body: ExpectBody | None = declared(EXPECT_BODY, "What a good answer from `url` holds.", default=None)
-    endpoints: tuple[EndpointSpec, ...] | None = declared(
+    endpoints: Sequence[EndpointSpec] | None = declared(
         ListOf(Nested(EndpointSpec), least=1), "Several requests instead of one `url`.", default=None
     )
     distribution_strategy: Literal["round_robin", "weighted", "sequential"] = declared(
@@ -192,7 +193,7 @@ class TestSpec(SpecModel):
     thresholds: Thresholds = declared(
         THRESHOLDS, "What must hold: named limits, expressions, or both.", default=Thresholds()
     )
-    expected_status_codes: tuple[int | str, ...] = declared(
+    expected_status_codes: Sequence[int | str] = declared(
         STATUSES, "What is ok.", default=DEFAULT_STATUSES, examples=[[200, 404], ["2xx"]]
     )
     variables: dict[str, str] = declared(
@@ -224,13 +225,13 @@ class TestSpec(SpecModel):
     streams_per_connection: int = declared(
         Number(least=1, most=1000, whole=True), "HTTP/2: how many users share a connection.", default=1
     )
-    connect_to: tuple[str, ...] = declared(
+    connect_to: Sequence[str] = declared(
         TEXTS,
         "Dial elsewhere than the URL says: HOST:PORT:OTHER_HOST:OTHER_PORT, as curl's --connect-to.",
         default=(),
         examples=[["api.example.com:443:10.0.0.5:8443"]],
     )
-    source_addresses: tuple[str, ...] = declared(
+    source_addresses: Sequence[str] = declared(
         TEXTS, "Local IP addresses to connect from, in turn.", default=(), examples=[["10.0.0.7", "10.0.0.8"]]
     )
     resolve_every: float | None = declared(

@@ -52,17 +52,16 @@ _PREFIXES = {"latency": "", "ok_latency": "ok ", "adjusted_latency": "adjusted "
 _STATISTICS = {"min": "min", "max": "max", "mean": "mean", "avg": "mean", "average": "mean"}
 _TIME_UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9, "m": 6e10, "min": 6e10}
 _RATES = ("rps", "throughput")
-_SUBJECT = re.compile(
+# Compiled on first use (re keeps them): every plan imports this module, and few processes parse a threshold.
+_SUBJECT = (
     r"(?:(?P<prefix>ok|adjusted|service|first[ _]byte|latency|response)\s+)?"
     r"(?:(?P<percentile>p\s*\(\s*(?P<inside>[0-9.]+)\s*\)|p(?P<plain>[0-9]+(?:\.[0-9]+)?)|med(?:ian)?)"
-    r"|(?P<statistic>min|max|mean|avg|average))",
-    re.IGNORECASE,
+    r"|(?P<statistic>min|max|mean|avg|average))"
 )
-_RULE = re.compile(
+_RULE = (
     r"(?P<subject>[^<>=]*?)\s*(?P<comparison><=|>=|<|>)\s*"
     r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>[a-zµμ%/]*)"
-    r"(?:\s+for\s+(?P<window>.+))?",
-    re.IGNORECASE,
+    r"(?:\s+for\s+(?P<window>.+))?"
 )
 
 
@@ -87,7 +86,7 @@ def parse_threshold(
             what = f'the threshold "{text}" of endpoint "{endpoints[endpoint]}" names another endpoint, "{name}"'
             raise _problem(what, "Leave the name out here, or move the threshold to the top level")
         endpoint = named
-    rule = _RULE.fullmatch(rule_text)
+    rule = re.fullmatch(_RULE, rule_text, re.IGNORECASE)
     if rule is None:
         raise _problem(*_why_unreadable(text, rule_text))
     metric, percent, statistic = _subject(rule["subject"].strip(), text)
@@ -146,7 +145,7 @@ def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
     lowered = subject.lower()
     if lowered in (*_RATES, "error_rate"):
         return lowered, None, ""
-    match = _SUBJECT.fullmatch(subject)
+    match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)
     if match is None:
         from difflib import get_close_matches
 

@@ -5,23 +5,20 @@
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
 from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
 from atm.models.threshold import Threshold, parse_threshold
+from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
-from atm.plan.reading import SpecDocument
 from atm.plan.requests import Requests
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import compile_origin, parse_connect_to
@@ -168,7 +165,7 @@ class _Compilation:
                 self.notes.add(("endpoints", index, "weight"), what, "ignored_field", hint)
                 return
 
-    def _check_names(self, endpoints: tuple[EndpointSpec, ...]) -> None:
+    def _check_names(self, endpoints: Sequence[EndpointSpec]) -> None:
         counts = Counter(endpoint.name for endpoint in endpoints if endpoint.name)
         for index, endpoint in enumerate(endpoints):
             if counts[endpoint.name] > 1 and any(earlier.name == endpoint.name for earlier in endpoints[:index]):
@@ -193,6 +190,8 @@ class _Compilation:
     def _connections(self) -> Connections:
         spec = self.spec
         for index, address in enumerate(spec.source_addresses):
+            import ipaddress
+
             try:
                 ipaddress.ip_address(address)
             except ValueError:
@@ -210,7 +209,7 @@ class _Compilation:
             http_version=spec.http_version,
             streams_per_connection=spec.streams_per_connection,
             resolve_every_ns=None if spec.resolve_every is None else nanoseconds(spec.resolve_every),
-            source_addresses=spec.source_addresses,
+            source_addresses=tuple(spec.source_addresses),
         )
 
     def _tls(self) -> Tls:
@@ -264,7 +263,10 @@ class _Compilation:
             what = "the proxy is spoken to by plain HTTP only, and its URL says https"
             self.findings.add(path, what, "bad_url", f"Write `proxy: http://{host}`")
         if at:
-            self.secrets["proxy"] = "Basic " + base64.b64encode(unquote(user_info).encode()).decode()
+            from base64 import b64encode
+            from urllib.parse import unquote_to_bytes
+
+            self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
         return Proxy(origin, "proxy" if at else "")
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:

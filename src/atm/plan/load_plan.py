@@ -9,10 +9,11 @@ Random decisions are functions of (seed, request number), see `randomness.py`: e
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from atm.models.threshold import Threshold
 from atm.plan.targets import TargetRules
@@ -254,7 +255,7 @@ class LoadPlan:
 
     def to_bytes(self) -> bytes:
         """The plan as one JSON object."""
-        return _adapter().dump_json(self)
+        return json.dumps(self, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LoadPlan:
@@ -262,9 +263,14 @@ class LoadPlan:
         return _adapter().validate_json(data)
 
 
+def _fields(item: Any) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__slots__}
+
+
 @cache
 def _adapter() -> TypeAdapter[LoadPlan]:
-    # Built on first use: a run in this process never needs the bytes, and pydantic takes a while to compile them.
+    # Built on first use: importing pydantic takes longer than anything else on the way to a first request, and only
+    # whoever gets a plan from elsewhere has to check it.
     from pydantic import TypeAdapter
 
     return TypeAdapter(LoadPlan)

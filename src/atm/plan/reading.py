@@ -8,14 +8,15 @@ Both refuse duplicate keys, both are bounded: no alias can make a spec larger th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from json import decoder
 from typing import Any
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Path, path_text
 from atm.models.kinds import WrittenFloat
+from atm.plan.document import SpecDocument
 
 MAX_BYTES = 16_000_000
 MAX_VALUES = 200_000
@@ -32,28 +33,6 @@ _SPECIAL = {
     **{f"{sign}.{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")},
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SpecDocument:
-    """A spec as it was written: plain data, and where each value came from."""
-
-    data: Any
-    places: Mapping[Path, str] = field(default_factory=dict)
-    """From a path to `shop.yaml:12`, or to the flag that put the value there."""
-    name: str = ""
-    """Of the file; empty when there is none."""
-
-    def place(self, path: Path) -> str:
-        """Where the value at `path` stands, or the nearest known one around it."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return self.name
-
-    def replaced(self, data: Any, places: Mapping[Path, str]) -> SpecDocument:
-        """The same document with other data, and further places."""
-        return replace(self, data=data, places={**self.places, **places})
 
 
 def read_spec_text(text: bytes, name: str = "") -> SpecDocument:
@@ -255,7 +234,7 @@ class _Yaml:
             raise self._source.problem(f"this is not YAML: {error}".splitlines()[0], "bad_yaml") from None
         starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
         if len(starts) > 1:
-            line = starts[1].start_mark.line + 1
+            line = _Event.of(starts[1]).line
             raise self._source.problem("a second document begins here; a spec is one", "bad_yaml", line)
         self._events = [_Event.of(event) for event in events if not isinstance(event, yaml.DocumentStartEvent)]
         self._next = 0

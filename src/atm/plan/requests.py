@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -152,8 +151,10 @@ class Requests:
             if ":" in user:
                 what = "a user name of basic auth cannot hold a colon"
                 self.names.findings.add((*place, "username"), what, "bad_credential")
+            from base64 import b64encode
+
             prefix = "Basic "
-            self.secrets[slot] = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self.secrets[slot] = b64encode(f"{user}:{password}".encode()).decode()
         elif slot not in self.credentials:
             self.credentials[slot] = self._resolved(auth, place)
         given = headers.get(name.lower())

@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
-from urllib.parse import quote
 
 from atm.models.fields import Findings, Path
 from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
@@ -24,6 +23,7 @@ _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random
 BUILT_INS: tuple[str, ...] = get_args(_Name)
 _PIECE = re.compile(r"\\\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)
 _RAW = re.compile(r"\s*(.*?)\s*(?:\|\s*raw\s*)?", re.DOTALL)
+_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 MayRead = Callable[[str], bool]
 
 
@@ -71,6 +71,7 @@ class Names:
         if piece.variable:
             return VariablePart(cast("_Name", piece.variable), used)
         if piece.slot:
+            self.secrets[piece.slot] = piece.text
             return SecretPart(piece.slot, used)
         return LiteralPart(piece.text if piece.written and encoding != Encoding.JSON else encoded(piece.text, used))
 
@@ -125,8 +126,7 @@ class Names:
         value = self.environment[variable]
         if kind == "target" or not secrets:
             return [Piece(value, raw=raw)]
-        self.secrets[f"env:{key}"] = value
-        return [Piece(slot=f"env:{key}", raw=raw)]
+        return [Piece(value, slot=f"env:{key}", raw=raw)]
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
         if inside and name in self.variables:
@@ -148,10 +148,21 @@ class Names:
         self.findings.add(path, what, "unknown_variable", f"{fix}Known here: {known}", _character(match))
 
 
+def percent_encoded(text: str, safe: str = "") -> str:
+    """The text with everything but unreserved characters (RFC 3986, 2.3) and `safe` as %XX of its UTF-8 bytes.
+
+    What `urllib.parse.quote` does, whose import costs more than all of this package's parsing.
+    """
+    if text.isascii() and text.isalnum():
+        return text
+    kept = frozenset(f"{_UNRESERVED}{safe}".encode())
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode())
+
+
 def encoded(text: str, encoding: Encoding) -> str:
     """A value, written as its place demands."""
     if encoding == Encoding.PERCENT:
-        return quote(text, safe="")
+        return percent_encoded(text)
     return json.dumps(text, ensure_ascii=False)[1:-1] if encoding == Encoding.JSON else text
 
 

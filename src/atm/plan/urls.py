@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal, cast
-from urllib.parse import quote
 
 from atm.models.fields import Findings, Path
 from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
-from atm.plan.templating import Names, Piece, merged
+from atm.plan.templating import Names, Piece, merged, percent_encoded
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-# What may stand in a path or query as it is: RFC 3986's unreserved, gen-delims without #, sub-delims, and % itself.
-_SAFE = "-._~:/?@!$&'()*+,;=%[]|"
+# What may stand in a path or query beside unreserved characters: gen-delims without #, sub-delims, and % itself.
+_SAFE = ":/?@!$&'()*+,;=%[]|"
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -91,7 +91,7 @@ def _normalised(text: str, path: Path, findings: Findings) -> str:
     if re.search(r"[\x00-\x20\x7f]", text):
         findings.add(path, "the URL holds a space or a control character", "bad_url", "Write a space as %20")
         return ""
-    return quote(_BAD_PERCENT.sub("%25", text), safe=_SAFE)
+    return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
 
 
 def split_authority(head: str, text: str) -> tuple[str, str, int]:
@@ -128,16 +128,17 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
 def checked_host(host: str) -> str:
     """A host as it is looked up: lower case, IDNA, IPv6 without brackets."""
     if host.startswith("["):
+        import ipaddress
+
         try:
             return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
             raise _BadUrlError(f'"{host}" is no IPv6 address') from None
     name = host.lower()
     if re.fullmatch(r"[0-9.]+", name):
-        try:
-            return str(ipaddress.IPv4Address(name))
-        except ValueError:
-            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1") from None
+        if not _IPV4.fullmatch(name):
+            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1")
+        return name
     if not name.isascii():
         name = _idna(name, host)
     labels = name.removesuffix(".").split(".")

@@ -32,7 +32,7 @@ class Alarm(Protocol):
 
 def open_alarm(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> Alarm:
     """The best alarm of this machine. `ring` is called on the loop and must set the alarm anew."""
-    return _TimerFile(loop, ring) if platform.system() == "Linux" else _LoopTimer(loop, ring)
+    return TimerFile(loop, ring) if platform.system() == "Linux" else LoopTimer(loop, ring)
 
 
 class _TimerSpecification(ctypes.Structure):
@@ -46,7 +46,7 @@ class _TimerSpecification(ctypes.Structure):
     )
 
 
-class _TimerFile:
+class TimerFile:
     """timerfd; setting it anew also takes back its readiness, so it is never read."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class _TimerFile:
         os.close(self._file)
 
 
-class _LoopTimer:
+class LoopTimer:
     """The loop's own timer, aimed early by more than its grain; what is left, the loop spends going round."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:

@@ -113,9 +113,6 @@ class ClosedModel(LoadModel):
         if not self.is_sending:
             self._run.settle()
 
-    def stop(self, at: int | None) -> None:  # noqa: ARG002  # nothing is due in the closed model
-        self.is_sending = False
-
     def _begin(self, user: User, intended: int, now: int, *, is_paced: bool = False) -> None:
         self._number = number = self._number + 1
         if intended < self._warm_up_end:

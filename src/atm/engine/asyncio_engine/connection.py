@@ -15,6 +15,7 @@ import httptools
 
 from atm.engine.asyncio_engine.bodies import CHECKED_BYTES
 from atm.engine.asyncio_engine.response_head import ResponseHead, response_head
+from atm.engine.asyncio_engine.words import tls_reason
 from atm.models.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class Connection(asyncio.Protocol):
 
 def _lost(error: Exception | None, otherwise: str) -> tuple[Outcome, str]:
     if isinstance(error, ssl.SSLError):
-        return Outcome.TLS_ERROR, (error.reason or str(error)).lower().replace("_", " ")
+        return Outcome.TLS_ERROR, tls_reason(error)
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return Outcome.CONNECTION_CLOSED, "reset by the target"
     return Outcome.CONNECTION_CLOSED, otherwise

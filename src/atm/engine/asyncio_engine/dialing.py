@@ -122,17 +122,27 @@ class Dialer:
         if self._context is None:
             # A redirect has led from a plan without https to an origin with it.
             self._context = self._tls_context()
+        loop = self._run.loop
         began = monotonic_ns()
+        # In two steps, so that there is a transport to abort: the loops close half a handshake only in their own time.
+        raw, _ = await loop.create_connection(asyncio.Protocol, sock=plain)
         try:
-            await self._run.loop.create_connection(
-                lambda: connection,
-                sock=plain,
-                ssl=self._context,
+            secure = await loop.start_tls(
+                raw,
+                connection,
+                self._context,
                 server_hostname=self._tls.server_name or origin.host,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             )
         except (OSError, ssl.CertificateError) as error:
+            raw.abort()
             raise DialError(Outcome.TLS_ERROR, tls_failure(error)) from None
+        except BaseException:
+            raw.abort()
+            raise
+        if secure is None:
+            raise DialError(Outcome.TLS_ERROR, "closed during the handshake")
+        connection.connection_made(secure)
         self._run.health.secured(monotonic_ns() - began)
 
     async def _tunnel(self, plain: socket.socket, origin: Origin) -> None:

@@ -37,6 +37,10 @@ class AsyncioEngine:
     version = VERSION
     capabilities = CAPABILITIES
 
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        """`new_loop` makes the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
+        self._new_loop = new_loop or quickest_loop
+
     async def run(
         self,
         plan: LoadPlan,
@@ -71,6 +75,7 @@ class AsyncioEngine:
             plan,
             dict(secrets),
             control,
+            self._new_loop,
             deliver=pass_on,
             succeed=lambda report: caller.call_soon_threadsafe(succeed, report),
             fail=lambda error: caller.call_soon_threadsafe(fail, error),
@@ -97,6 +102,7 @@ class _LoadThread(threading.Thread):
         plan: LoadPlan,
         secrets: dict[str, str],
         control: Control,
+        new_loop: Callable[[], asyncio.AbstractEventLoop],
         *,
         deliver: Callable[[Interval], None],
         succeed: Callable[[EngineReport], object],
@@ -106,6 +112,7 @@ class _LoadThread(threading.Thread):
         self._plan = plan
         self._secrets = secrets
         self._control = control
+        self._new_loop = new_loop
         self._deliver = deliver
         self._succeed = succeed
         self._fail = fail
@@ -125,6 +132,8 @@ class _LoadThread(threading.Thread):
         self._pass_on(Run.cancel)
 
     def set_secret(self, slot: str, value: str) -> None:
+        if _has_line_break(value):
+            raise EngineError(_line_break(slot))
         self._pass_on(lambda run: run.set_secret(slot, value))
 
     def _pass_on(self, action: Callable[[Run], None]) -> None:
@@ -136,7 +145,7 @@ class _LoadThread(threading.Thread):
     # The thread
 
     def run(self) -> None:
-        loop = new_loop()
+        loop = self._new_loop()
         try:
             with tuned_interpreter():
                 report = loop.run_until_complete(self._main(loop))
@@ -186,18 +195,23 @@ def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
         for slot in sorted(needed - secrets.keys())
     ]
-    problems += [
-        Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
-        for slot in sorted(needed & secrets.keys() - {connections.tls.key_slot})
-        if "\r" in secrets[slot] or "\n" in secrets[slot]
-    ]
+    written = sorted(needed & secrets.keys() - {connections.tls.key_slot})
+    problems += [_line_break(slot) for slot in written if _has_line_break(secrets[slot])]
     if any(len(flow.steps) != 1 for flow in plan.flows):
-        problems.append(Problem("the asyncio engine has no flows of several steps", "engine_cannot"))
+        problems.append(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
     if problems:
         raise EngineError(problems)
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
+def _has_line_break(value: str) -> bool:
+    return "\r" in value or "\n" in value
+
+
+def _line_break(slot: str) -> Problem:
+    return Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
+
+
+def quickest_loop() -> asyncio.AbstractEventLoop:
     """uvloop where it is installed, else the loop of the standard library."""
     try:
         import uvloop

@@ -58,9 +58,12 @@ class LoadModel(ABC):
     def user_failed(self, user: User, now: int) -> None:
         """A request of `user` has ended by our own fault."""
 
-    @abstractmethod
     def stop(self, at: int | None) -> None:
         """Start nothing any more; sending has ended at `at`, or (None) ends with the last finish."""
+        self.is_sending = False
+        if at is not None and self._leg_over_at is not None:
+            # The end has come while the next leg was waiting for its barrier.
+            self.shift += max(0, at - self._leg_over_at)
 
     @property
     @abstractmethod

@@ -88,7 +88,7 @@ class OpenModel(LoadModel):
 
     def stop(self, at: int | None) -> None:
         assert at is not None
-        self.is_sending = False
+        super().stop(at)
         for number, intended in self._queue:
             self._place(number)[1].missed_at_end(max(0, at - intended))
         self._queue.clear()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from atm.engine.asyncio_engine.alarm import open_alarm
 from atm.engine.asyncio_engine.bodies import CHECKED_BYTES, decoded
 from atm.engine.asyncio_engine.closed_model import ClosedModel
-from atm.engine.asyncio_engine.descriptors import user_ceiling
+from atm.engine.asyncio_engine.descriptors import connection_ceiling
 from atm.engine.asyncio_engine.dialing import Dialer
 from atm.engine.asyncio_engine.health import Health
 from atm.engine.asyncio_engine.job import Job
@@ -63,7 +63,8 @@ class Run:
         self.sampler = Sampler(self, self._masker)
         self._timeouts = Timeouts()
         self._phases = Phases(plan)
-        self.model: LoadModel = ClosedModel(self) if plan.load.model == "closed" else OpenModel(self, user_ceiling())
+        ceiling = connection_ceiling()
+        self.model: LoadModel = ClosedModel(self) if plan.load.model == "closed" else OpenModel(self, ceiling)
         self._alarm = open_alarm(loop, self._ring)
         self._alarm_at = NEVER
         self.in_flight = 0
@@ -192,8 +193,9 @@ class Run:
             self.roll(now)
         for user in self._timeouts.expired(now):
             user.time_out(now)
-        following = self.model.on_time(now)
-        if now >= self._give_up_at:
+        # The last timeout may have ended the run.
+        following = NEVER if self._done.done() else self.model.on_time(now)
+        if now >= self._give_up_at and not self._done.done():
             self._leave_unfinished()
         self.settle()
         if not self._done.done():

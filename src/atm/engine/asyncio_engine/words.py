@@ -42,6 +42,12 @@ def tls_failure(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or (str(error.args[-1]) if error.args else "")
-        return reason.lower().replace("_", " ") or "handshake failed"
+        return tls_reason(error) or "handshake failed"
     return "closed during the handshake"
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's reason in lower case, such as `wrong version number`."""
+    # Those that are raised in Python have none.
+    reason = getattr(error, "reason", None) or (str(error.args[-1]) if error.args else "")
+    return str(reason).lower().replace("_", " ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -174,19 +175,26 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
 
 def endpoint_of(row: IntervalRow, wanted: Container[str] = HISTOGRAMS) -> EndpointInterval:
     """What `endpoint_row` was made from, with those histograms that are wanted. Raises ValueError on anything else."""
+    return endpoint_over([row], wanted)
+
+
+def endpoint_over(rows: Sequence[IntervalRow], wanted: Container[str] = HISTOGRAMS) -> EndpointInterval:
+    """The rows (at least one) of one endpoint added up. Raises ValueError."""
+    total = EndpointInterval(rows[0].endpoint, rows[0].warm_up)
+    outcomes, statuses, plain = Counter[str](), Counter[str](), Counter[str]()
     try:
-        document = json.loads(row.counts)
-        interval = EndpointInterval(
-            endpoint=row.endpoint,
-            warm_up=row.warm_up,
-            outcomes={Outcome(name): count for name, count in document.pop("outcomes").items()},
-            statuses={int(status): count for status, count in document.pop("statuses").items()},
-        )
-        for name, value in (document | codec.decode(row.histograms, wanted)).items():
-            setattr(interval, name, value)
+        for row in rows:
+            document = json.loads(row.counts)
+            outcomes.update(document.pop("outcomes"))
+            statuses.update(document.pop("statuses"))
+            plain.update(document)
+        total.outcomes = {Outcome(name): count for name, count in outcomes.items()}
+        total.statuses = {int(status): count for status, count in statuses.items()}
+        for name, value in (dict(plain) | codec.added_up((row.histograms for row in rows), wanted)).items():
+            setattr(total, name, value)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a row of an interval: {error!r}") from error
-    return interval
+    return total
 
 
 def generated_of(row: IntervalRow) -> Generated:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from atm.metrics.interval import HISTOGRAMS, EndpointInterval
-from atm.storage.series.rows import RESOLUTIONS, IntervalRow, endpoint_of
+from atm.storage.series.rows import RESOLUTIONS, IntervalRow, endpoint_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,7 @@ def _parts(start: int, end: int, covered: Mapping[int, int], resolutions: list[i
 def merged(start: int, end: int, rows: Iterable[IntervalRow], histograms: Iterable[str] = HISTOGRAMS) -> Window:
     """The rows of `parts` added up, with only those histograms that are wanted."""
     wanted = frozenset(histograms)
-    endpoints: dict[tuple[int, bool], EndpointInterval] = {}
+    of_each: dict[tuple[int, bool], list[IntervalRow]] = {}
     for row in rows:
-        part = endpoint_of(row, wanted)
-        key = (row.endpoint, row.warm_up)
-        if key in endpoints:
-            endpoints[key].merge(part)
-        else:
-            endpoints[key] = part
-    return Window(start, end, endpoints)
+        of_each.setdefault((row.endpoint, row.warm_up), []).append(row)
+    return Window(start, end, {key: endpoint_over(each, wanted) for key, each in of_each.items()})

@@ -164,8 +164,12 @@ class SqlRuns:
         page = page.order_by(*order).limit(limit + 1).offset(max(0, query.offset))
         async with self._database.read() as connection:
             found = [summary_of(row) for row in await connection.execute(page)]
-            total = (await connection.execute(count.where(*conditions))).scalar_one() if query.with_total else None
-        more = len(found) > limit
+            more = len(found) > limit
+            total = None
+            if query.with_total and not more and query.after is None and query.offset <= 0:
+                total = len(found)
+            elif query.with_total:
+                total = (await connection.execute(count.where(*conditions))).scalar_one()
         shown = tuple(found[:limit])
         return RunPage(shown, total, RunCursor(shown[-1].created_at, shown[-1].id) if more else None)
 
@@ -175,10 +179,14 @@ class SqlRuns:
             conditions.append(run_tags.c.tag == query.tag)
         if query.name is not None:
             conditions.append(runs.c.name == query.name)
+        # A name says more than a status does: its index shall be the one that is used.
+        narrow = query.name is not None
         if query.status is not None:
-            conditions.append(runs.c.status == query.status.value)
+            status = func.coalesce(runs.c.status, "") if narrow else runs.c.status
+            conditions.append(status == query.status.value)
         if query.passed is not None:
-            conditions.append(runs.c.passed == query.passed)
+            passed = func.coalesce(runs.c.passed, not query.passed) if narrow else runs.c.passed
+            conditions.append(passed == query.passed)
         if query.since is not None:
             conditions.append(created_at >= query.since)
         if query.until is not None:

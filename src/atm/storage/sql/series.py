@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import LargeBinary, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.errors import NotFoundError
@@ -159,7 +159,9 @@ class SqlSeries:
         """Stored rows, and the last stretch added up from finer ones where its own row is not stored yet."""
         async with self._database.read() as connection:
             resolution, start, end = selection.resolution, selection.start, selection.end
-            stored = await self._rows(connection, run_id, resolution, start, end, selection.endpoints)
+            # Only what is asked about the generator is in its histograms; other figures stand beside theirs.
+            bare = GENERATOR not in selection.endpoints
+            stored = await self._rows(connection, run_id, resolution, start, end, selection.endpoints, bare=bare)
             if resolution == 1 or (resolution == WHOLE and stored):
                 return stored
             covered = await self._covered(connection, run_id)
@@ -235,8 +237,11 @@ class SqlSeries:
         start: int = 0,
         end: int | None = None,
         endpoints: Sequence[int] | None = None,
+        *,
+        bare: bool = False,
     ) -> list[IntervalRow]:
-        statement = select(*_ROW).where(
+        columns = (*_ROW[:-1], literal(b"", LargeBinary).label("histograms")) if bare else _ROW
+        statement = select(*columns).where(
             run_intervals.c.run_id == run_id,
             run_intervals.c.resolution == resolution,
             run_intervals.c.start >= start,

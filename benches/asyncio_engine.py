@@ -1,0 +1,114 @@
+"""CPU time per request of the asyncio engine against wrk's: closed, 64 connections, every figure kept.
+
+Both send to one nginx worker on another core, one right after the other in every round. The requests are nginx's own
+count and the CPU time the kernel's, between two moments of steady traffic, so neither start-up nor anybody's claims
+play a part. `child` runs the engine alone, for this benchmark and for profilers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from benches.measure import ROOT, MeasurementError, against, cpu_seconds_so_far, interleaved, keep, table
+from benches.nginx import Nginx
+
+CONNECTIONS = 64
+ROUNDS = 5
+STEADY_AFTER_SECONDS = 1.0
+MEASURED_SECONDS = 3.0
+CLIENT_CORE, SERVER_CORE = 0, 1
+REQUESTS = 100_000
+"""Figures are CPU time per so many requests."""
+
+BASELINE = "wrk"
+BARS = {"constant request": 2.5, "templates": 3.0}
+_SECONDS = 30
+
+
+def main() -> int:
+    if sys.platform != "linux":
+        print("error: this benchmark reads the CPU clock of another process, which only Linux has", file=sys.stderr)
+        return 2
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        print("error: wrk is not installed: apt-get install wrk", file=sys.stderr)
+        return 2
+    with Nginx(SERVER_CORE) as nginx:
+        url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
+
+        def engine(kind: str) -> float:
+            command = [sys.executable, "-m", "benches.asyncio_engine", "child", kind, str(nginx.port), str(_SECONDS)]
+            return cpu_per_requests(command, nginx)
+
+        subjects = {
+            BASELINE: lambda: cpu_per_requests([wrk, "-t1", f"-c{CONNECTIONS}", f"-d{_SECONDS}s", url], nginx),
+            "constant request": lambda: engine("constant"),
+            "templates": lambda: engine("templates"),
+        }
+        print(f"asyncio_engine: {ROUNDS} rounds, CPU per {REQUESTS:,} requests, median of the ratios within each round")
+        try:
+            samples = interleaved(subjects, ROUNDS)
+        except (MeasurementError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    rows = against(samples, BASELINE, BARS)
+    print(table(rows, BASELINE))
+    print(f"samples: {keep('asyncio_engine', samples, rows).relative_to(ROOT)}")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def cpu_per_requests(command: Sequence[str], nginx: Nginx) -> float:
+    """CPU seconds of `command` per `REQUESTS` requests, between two moments of steady traffic."""
+    process = subprocess.Popen(
+        ["taskset", "-c", str(CLIENT_CORE), *command], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=ROOT
+    )
+    try:
+        time.sleep(STEADY_AFTER_SECONDS)
+        requests, cpu = nginx.requests(), cpu_seconds_so_far(process.pid)
+        time.sleep(MEASURED_SECONDS)
+        requests, cpu = nginx.requests() - requests - 1, cpu_seconds_so_far(process.pid) - cpu
+        if process.poll() is not None or requests < 1000:
+            raise MeasurementError(f"{command[0]} sent {requests} requests and ended with {process.poll()}")
+    finally:
+        process.kill()
+        process.wait()
+    return cpu / requests * REQUESTS
+
+
+def child(kind: str, port: int, seconds: float) -> None:
+    """Run the engine with a closed load on nginx for so long."""
+    from atm.engine.asyncio_engine import AsyncioEngine
+    from atm.engine.base import Control
+    from atm.plan.load_plan import Flow, Header, LiteralPart, Load, LoadPlan, Origin, Segment, Step, VariablePart
+
+    number, identity = VariablePart("request_number"), VariablePart("uuid")
+    constant = kind == "constant"
+    target = (LiteralPart("/users/4711?page=1"),) if constant else (LiteralPart("/users/"), number)
+    host = Header("Host", (LiteralPart(f"127.0.0.1:{port}"),))
+    headers = (host,) if constant else (host, Header("X-Request-Id", (identity,)))
+    step = Step(0, 0, "GET", target, headers, None, ((200, 299),), (), 30_000_000_000)
+    plan = LoadPlan(
+        name=kind,
+        seed=1,
+        endpoints=("GET /users",),
+        origins=(Origin("http", "127.0.0.1", port, addresses=("127.0.0.1",)),),
+        flows=(Flow("GET /users", 1, (step,)),),
+        selection="round_robin",
+        load=Load("closed", (Segment(CONNECTIONS, CONNECTIONS, None),)),
+        total_requests=None,
+        duration_ns=int(seconds * 1e9),
+        graceful_stop_ns=1_000_000_000,
+    )
+    asyncio.run(AsyncioEngine().run(plan, {}, lambda _interval: None, Control()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        child(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    else:
+        sys.exit(main())

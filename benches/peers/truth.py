@@ -1,0 +1,143 @@
+"""Do the printed response times tell the truth? Two servers whose truth is known, and what each tool says of them.
+
+*Known delays*: 98 of 100 answers after 1 ms, the others after 50 ms; the truth is the server's own record.
+
+*A pause*: the server's process is frozen for 2 s. A visitor who comes during those 2 s waits until they are over, and
+until those before him have been served. That is the closed form that the truth is computed from: the schedule that was
+asked for, the moments of freeze and thaw, and the answers that the server gave after it, in order.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from atm.testing import TargetServer
+from atm.testing.target_server.record import RequestRow
+from benches.measure import MeasurementError
+from benches.peers.clients import Client, PacedClient
+from benches.peers.closed import CLIENT_CPU
+from benches.peers.command import Closed, Command, Output, Paced, Printed, Protocol
+from benches.peers.pacing import target_on_its_core, wait_for_first
+from benches.peers.printed import percentile
+from benches.peers.processes import ClientProcess
+
+RATE = 500
+SECONDS = 10
+CONNECTIONS = 50
+PAUSE_AFTER_SECONDS = 4.0
+PAUSE_SECONDS = 2.0
+CLIENTS = (
+    "wrk",
+    "h2load",
+    "hey",
+    "vegeta",
+    "oha",
+    "k6",
+    "autocannon",
+    "Locust FastHttpUser",
+    "atm native",
+    "atm asyncio",
+)
+_GRACE_SECONDS = 30.0
+_TOLERANCE = 0.01
+
+
+class Case(StrEnum):
+    """Which truth."""
+
+    DELAYS = "delays"
+    PAUSE = "pause"
+
+
+PATHS = {Case.DELAYS: "/bimodal?fast_ms=1&slow_ms=50&share=0.02", Case.PAUSE: "/"}
+
+
+@dataclass(frozen=True, slots=True)
+class TruthSample:
+    """What a tool printed beside what was so, in milliseconds."""
+
+    command: str
+    closed: bool
+    """The tool has no fixed rate and sent as fast as the answers came."""
+    due: int | None
+    """Requests that the asked rate makes; None for the closed model."""
+    received: int
+    printed: Printed
+    truth: Printed
+
+
+def measure(client: Client, case: Case) -> TruthSample:
+    """One run of one client against one truth. Raises MeasurementError when it fails."""
+    with TargetServer() as target, tempfile.TemporaryDirectory(prefix="atm-peers-") as name:
+        target_on_its_core(target)
+        scratch = Path(name)
+        command, closed = _command(client, target.url + PATHS[case], scratch)
+        with ClientProcess(command, CLIENT_CPU, scratch) as process:
+            frozen = (0, 0)
+            if case is Case.PAUSE:
+                wait_for_first(process, target)
+                time.sleep(PAUSE_AFTER_SECONDS)
+                freeze = target.pause(PAUSE_SECONDS)
+                freeze.wait()
+                frozen = (freeze.began_ns, freeze.ended_ns)
+            stdout = process.wait(SECONDS + _GRACE_SECONDS)
+        try:
+            said = client.printed(Output(stdout, scratch))
+        except (LookupError, ValueError, TypeError) as error:
+            raise MeasurementError(f"what it printed could not be read: {error!r}") from error
+        rows = target.record()
+    if not rows:
+        raise MeasurementError("sent nothing")
+    truth = served(rows) if case is Case.DELAYS else waited(rows, frozen)
+    return TruthSample(command.shown(), closed, None if closed else RATE * SECONDS, len(rows), said, truth)
+
+
+def served(rows: Sequence[RequestRow]) -> Printed:
+    """The times that the server took itself, from a request's arrival to the last byte of its answer."""
+    return _percentiles([row.service_ns for row in rows if row.service_ns is not None])
+
+
+def waited(rows: Sequence[RequestRow], frozen: tuple[int, int]) -> Printed:
+    """What visitors who come evenly at the asked rate wait when the server is frozen from `frozen[0]` to `frozen[1]`
+    (ns). The k-th of those who come after the freeze began is served with the k-th answer after it; where a tool sent
+    too few or too many for that, with the thaw."""
+    began, thawed = frozen
+    first = min(row.arrived_ns for row in rows)
+    gap = 1e9 / RATE
+    before = [row.service_ns for row in rows if row.service_ns is not None and row.arrived_ns < began - 2 * gap]
+    usual = statistics.median(before) if before else 0.0
+    answers = sorted(row.answered_ns for row in rows if row.answered_ns is not None and row.answered_ns > began)
+    # A closed-model tool sends far more than were due: its k-th request is not the k-th visitor's.
+    all_sent = abs(len(rows) / (RATE * SECONDS) - 1) <= _TOLERANCE
+    waits = []
+    behind = 0
+    for number in range(RATE * SECONDS):
+        due = first + number * gap
+        if due < began:
+            waits.append(usual)
+            continue
+        served_at = answers[behind] if all_sent and behind < len(answers) else thawed + usual
+        behind += 1
+        waits.append(max(served_at - due, usual))
+    return _percentiles(waits)
+
+
+def _percentiles(nanoseconds: Sequence[float]) -> Printed:
+    ordered = sorted(value / 1e6 for value in nanoseconds)
+    p50, p90, p99, p99_9 = (percentile(ordered, share) for share in (50, 90, 99, 99.9))
+    return Printed(p50, p90, p99, p99_9, ordered[-1])
+
+
+def _command(client: Client, url: str, scratch: Path) -> tuple[Command, bool]:
+    if isinstance(client, PacedClient):
+        return client.paced(Paced(url, RATE, CONNECTIONS, SECONDS, scratch)), False
+    closed = client.closed(Closed(url, Protocol.HTTP1, CONNECTIONS, 1, SECONDS, scratch))
+    if closed is None:
+        raise MeasurementError("does not speak HTTP/1.1")
+    return closed, True

@@ -1,0 +1,85 @@
+//! Names to addresses while load runs: on a thread of its own, because the system's resolver blocks.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use crate::clock;
+use crate::poller::Waker;
+
+/// A name that has been looked up.
+#[derive(Debug)]
+pub struct Answer {
+    /// Which origin it was for.
+    pub origin: u32,
+    /// Its addresses; none where there is an error.
+    pub addresses: Vec<IpAddr>,
+    /// Why there are none.
+    pub error: String,
+    /// How long it took, ns.
+    pub took: u64,
+}
+
+/// Asks the system's resolver.
+#[derive(Debug)]
+pub struct Resolver {
+    questions: Sender<(u32, String, u16)>,
+    answers: Receiver<Answer>,
+}
+
+impl Resolver {
+    /// Starts its thread; `waker` is woken with every answer.
+    ///
+    /// # Errors
+    /// Where the system has no thread left.
+    pub fn start(waker: Waker) -> std::io::Result<Resolver> {
+        let (questions, asked) = mpsc::channel::<(u32, String, u16)>();
+        let (answered, answers) = mpsc::channel();
+        thread::Builder::new().name("atm-resolve".to_owned()).spawn(move || {
+            for (origin, host, port) in asked {
+                let began = clock::monotonic_ns();
+                let (addresses, error) = look_up(&host, port);
+                let took = clock::monotonic_ns() - began;
+                if answered.send(Answer { origin, addresses, error, took }).is_err() {
+                    return;
+                }
+                waker.wake();
+            }
+        })?;
+        Ok(Resolver { questions, answers })
+    }
+
+    /// Asks for the addresses of an origin.
+    pub fn ask(&self, origin: u32, host: &str, port: u16) {
+        // The thread lives as long as this does.
+        let _ = self.questions.send((origin, host.to_owned(), port));
+    }
+
+    /// An answer that has come.
+    pub fn answer(&self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+}
+
+fn look_up(host: &str, port: u16) -> (Vec<IpAddr>, String) {
+    match (host, port).to_socket_addrs() {
+        Ok(found) => {
+            let mut addresses: Vec<IpAddr> = Vec::new();
+            for address in found {
+                if !addresses.contains(&address.ip()) {
+                    addresses.push(address.ip());
+                }
+            }
+            (addresses, String::new())
+        }
+        Err(error) => {
+            let why = error.to_string();
+            let why = why.rsplit(": ").next().unwrap_or("");
+            if why.contains("not known") || why.contains("No address associated") || why.contains("nodename") {
+                (Vec::new(), format!("the name \"{host}\" does not exist"))
+            } else {
+                (Vec::new(), format!("the name \"{host}\" could not be resolved: {}", why.to_lowercase()))
+            }
+        }
+    }
+}

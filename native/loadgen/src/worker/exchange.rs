@@ -1,0 +1,604 @@
+//! Sending a request, reading its response, and the one place in which a request ends.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::connections::Received;
+use super::{Hop, State, User, Worker};
+use crate::clock;
+use crate::deadlines::NONE;
+use crate::outcome::Outcome;
+use crate::plan::{Header, Origin, Part, Plan, Scheme};
+use crate::record::{Message, RawSample, Reason};
+use crate::redirect::{self, Place, Rewrite};
+use crate::response::{self, Expect, Framing, Head, Progress};
+use crate::template::Values;
+
+/// Checks look at so much of a body at most.
+pub(super) const MOST_CHECKED_BYTES: usize = 64 * 1024 * 1024;
+
+pub(super) const CLOSED_BEFORE: &str = "closed before any byte of the answer";
+pub(super) const CLOSED_WITHIN: &str = "closed in the middle of the answer";
+pub(super) const RESET: &str = "reset by the target";
+
+impl Worker {
+    /// Sends the request of `user` on an open connection.
+    #[inline]
+    pub(super) fn send(&mut self, user: u32, index: u32) {
+        let state = &mut self.users[user as usize];
+        let route = &self.routes[state.flow as usize];
+        // Whoever closes a connection takes it from its owner, so it is there.
+        let Some(connection) = self.connections.get(index) else { return };
+        state.connection = index;
+        connection.busy = true;
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
+        connection.reader.start(expect, route.keep, self.most_bytes);
+        let bytes = if let Some(hop) = &state.hop {
+            hop.request.as_slice()
+        } else if let Some(bytes) = route.program.constant() {
+            bytes
+        } else {
+            state.wall_ns = if route.program.needs_wall_time { clock::wall_ns() } else { 0 };
+            self.outgoing.clear();
+            let values = Values { seed: self.shared.plan.seed, number: state.number, wall_ns: state.wall_ns };
+            route.program.render(values, &mut self.outgoing);
+            &self.outgoing
+        };
+        let sent = connection.send(bytes, &mut self.records);
+        self.second.figures(route.endpoint, state.warm_up).bytes_sent += bytes.len() as u64;
+        if sent.is_err() {
+            self.send_failed(index);
+        }
+    }
+
+    /// There is room again for what did not fit.
+    pub(super) fn send_rest(&mut self, index: u32) {
+        let Some(connection) = self.connections.get(index) else { return };
+        let is_multiplexed = connection.is_multiplexed();
+        if connection.send_rest().is_err() {
+            self.send_failed(index);
+        } else if is_multiplexed {
+            self.mark_dirty(index);
+        }
+    }
+
+    /// A target that has closed may have answered before: what it said counts.
+    fn send_failed(&mut self, index: u32) {
+        let token = self.connections.token(index);
+        self.receive(index, true);
+        if self.connections.find(token).is_some()
+            && self.connections.get(index).is_some_and(|connection| connection.busy)
+        {
+            self.lost(index, RESET);
+        }
+    }
+
+    /// Reads what has come. With `hangup`, until the end shows.
+    #[inline]
+    pub(super) fn receive(&mut self, index: u32, hangup: bool) {
+        let token = self.connections.token(index);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while self.connections.find(token).is_some() {
+            let Some(connection) = self.connections.get(index) else { break };
+            let is_tls = connection.is_tls();
+            if is_tls {
+                self.plain.clear();
+            }
+            let received = connection.receive(&mut buffer, &mut self.records, &mut self.plain);
+            self.touch();
+            match received {
+                Received::Bytes(count) => {
+                    if is_tls {
+                        let plain = std::mem::take(&mut self.plain);
+                        if !plain.is_empty() {
+                            self.take_input(index, &plain);
+                        }
+                        self.plain = plain;
+                    } else {
+                        self.take_input(index, &buffer[..count]);
+                    }
+                    // Less than the room: the socket is empty, and what comes later is a new event.
+                    if count < buffer.len() && !hangup {
+                        break;
+                    }
+                }
+                Received::Nothing => break,
+                Received::End => {
+                    self.input_ended(index);
+                    break;
+                }
+                Received::Reset => {
+                    self.lost(index, RESET);
+                    break;
+                }
+                Received::Broken(error) => {
+                    self.tls_failed(index, &error);
+                    break;
+                }
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    pub(super) fn take_input(&mut self, index: u32, input: &[u8]) {
+        let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.take_frames(index, input);
+            return;
+        }
+        if !connection.busy {
+            // Nobody asked for this.
+            self.drop_connection(index);
+            return;
+        }
+        let user = connection.user;
+        let begun = connection.reader.has_begun();
+        let cache = &mut self.head_caches[self.users[user as usize].flow as usize];
+        let progress = connection.reader.feed(input, cache);
+        if !begun && connection.reader.has_begun() {
+            self.users[user as usize].first_byte = self.now;
+        }
+        match progress {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done(consumed)) => self.complete(index, &input[..consumed], consumed < input.len()),
+            Err(fault) => {
+                let outcome = match fault {
+                    response::Fault::Protocol(_) => Outcome::ProtocolError,
+                    response::Fault::HeadTooLarge | response::Fault::TooLarge => Outcome::ResponseTooLarge,
+                };
+                self.fail(user, outcome, &Message::Fault(fault, self.most_bytes));
+            }
+        }
+    }
+
+    /// The target has closed its side.
+    fn input_ended(&mut self, index: u32) {
+        let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.lose_shared(index, CLOSED_BEFORE);
+            return;
+        }
+        if connection.busy && connection.reader.end_of_input() {
+            self.complete(index, &[], true);
+            return;
+        }
+        let why = if connection.reader.is_untouched() { CLOSED_BEFORE } else { CLOSED_WITHIN };
+        self.lost(index, why);
+    }
+
+    /// The connection is gone without our doing.
+    fn lost(&mut self, index: u32, why: &'static str) {
+        let Some(connection) = self.connections.get(index) else { return };
+        if connection.is_multiplexed() {
+            self.lose_shared(index, why);
+            return;
+        }
+        let (user, origin) = (connection.user, connection.origin);
+        let (busy, stale) = (connection.busy, connection.reused && connection.reader.is_untouched());
+        self.second.generator.connections_lost += 1;
+        if !busy {
+            self.drop_connection(index);
+            return;
+        }
+        let state = &mut self.users[user as usize];
+        let route = &self.routes[state.flow as usize];
+        let idempotent = state.hop.as_ref().map_or(route.idempotent, |hop| is_idempotent(&hop.request));
+        if stale && idempotent && !state.redialled {
+            state.redialled = true;
+            let (endpoint, warm_up) = (route.endpoint, state.warm_up);
+            self.second.figures(endpoint, warm_up).redialled += 1;
+            self.drop_connection(index);
+            self.dial(user, origin);
+            return;
+        }
+        self.fail(user, Outcome::ConnectionClosed, &Message::Text(why));
+    }
+
+    /// A whole response is there; `input` is its last piece.
+    #[inline]
+    fn complete(&mut self, index: u32, input: &[u8], ends_connection: bool) {
+        let Some(connection) = self.connections.get(index) else { return };
+        let Some(head) = connection.reader.head().copied() else { return };
+        let user = connection.user;
+        if self.follows_redirects && head.has_location && redirect::is_redirect(head.status) {
+            let raw = connection.reader.raw(input).to_vec();
+            if let Some(place) = self.place_after(user, &raw) {
+                self.follow(user, index, place, head, ends_connection);
+                return;
+            }
+        }
+        let Some(connection) = self.connections.get(index) else { return };
+        let state = &self.users[user as usize];
+        let route = &self.routes[state.flow as usize];
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
+        let received = connection.reader.received();
+        let step = &self.shared.plan.flows[state.flow as usize].steps[0];
+        let expected = step.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&head.status));
+        let (outcome, message) = if !expected {
+            (Outcome::UnexpectedStatus, Message::Status(head.status, state.flow))
+        } else if route.checks.is_empty() {
+            (Outcome::Ok, Message::None)
+        } else {
+            let body = crate::decode::text(connection.reader.raw(input), expect);
+            match route.checks.iter().position(|check| !check.holds(&body)) {
+                // Checks are as few as people write.
+                Some(failed) => (Outcome::CheckFailed, Message::Check(state.flow, u32::try_from(failed).unwrap_or(0))),
+                None => (Outcome::Ok, Message::None),
+            }
+        };
+        let response = self.now.saturating_sub(state.intended);
+        if let Some(reason) = self.sampler.wants(route.endpoint, state.warm_up, outcome, response) {
+            let raw = connection.reader.raw(input);
+            self.sampler.keep(
+                reason,
+                sample(
+                    state,
+                    &self.shared.plan,
+                    &self.origins,
+                    outcome,
+                    &message,
+                    self.now,
+                    expect,
+                    raw,
+                    connection.reader.body_bytes(),
+                ),
+            );
+        }
+        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
+        self.second.figures(endpoint, warm_up).bytes_received += received;
+        self.release(index, head, ends_connection);
+        self.finish(user, outcome, &message, head.status);
+    }
+
+    /// A response has been read to its end: its connection is free for the next request, or closed.
+    #[inline]
+    fn release(&mut self, index: u32, head: Head, ends_connection: bool) {
+        let keep_alive = self.shared.plan.connections.keep_alive;
+        let Some(connection) = self.connections.get(index) else { return };
+        connection.busy = false;
+        connection.reused = true;
+        connection.reader.finish();
+        let reusable = keep_alive
+            && head.keep_alive
+            && !ends_connection
+            && head.framing != Framing::UntilClose
+            && !connection.has_unsent();
+        if !reusable {
+            self.drop_connection(index);
+        }
+    }
+
+    /// Where the answer to `user` points, while it may be followed.
+    #[cold]
+    pub(super) fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
+        let state = &self.users[user as usize];
+        let (hops, origin) = state.hop.as_ref().map_or((0, NONE), |hop| (hop.hops, hop.origin));
+        if hops >= self.shared.plan.connections.redirects {
+            return None;
+        }
+        let route = &self.routes[state.flow as usize];
+        let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
+        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
+        let whole = response::take_apart(raw, expect)?;
+        let location = std::str::from_utf8(whole.location?).ok()?.to_owned();
+        let request = self.request_of(user);
+        let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
+        let base = format!("{}://{}", origin.scheme.name(), origin.authority());
+        let target = line.split(' ').nth(1).unwrap_or("/");
+        redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
+    }
+
+    /// The request of `user` as it was sent.
+    fn request_of(&self, user: u32) -> Vec<u8> {
+        let state = &self.users[user as usize];
+        if let Some(hop) = &state.hop {
+            return hop.request.clone();
+        }
+        let mut request = Vec::new();
+        let values = Values { seed: self.shared.plan.seed, number: state.number, wall_ns: state.wall_ns };
+        self.routes[state.flow as usize].program.render(values, &mut request);
+        request
+    }
+
+    /// Sends the request of `user` on to where its answer points.
+    #[cold]
+    pub(super) fn follow(&mut self, user: u32, index: u32, place: Place, head: Head, ends_connection: bool) {
+        let request = self.request_of(user);
+        let state = &self.users[user as usize];
+        let route = &self.routes[state.flow as usize];
+        let (from, hops) = state.hop.as_ref().map_or((route.origin, 0), |hop| (hop.origin, hop.hops));
+        let known = self.origins.iter().position(|origin| {
+            (origin.scheme, origin.host.as_str(), origin.port) == (place.scheme, place.host.as_str(), place.port)
+        });
+        let to = known.unwrap_or_else(|| {
+            self.origins.push(Origin {
+                scheme: place.scheme,
+                // A literal address needs no looking up.
+                addresses: place.host.parse().into_iter().collect(),
+                host: place.host.clone(),
+                port: place.port,
+                connect_host: String::new(),
+                connect_port: 0,
+                resolve_error: String::new(),
+            });
+            self.origins.len() - 1
+        });
+        let to = u32::try_from(to).unwrap_or(NONE);
+        let origin = &self.origins[to as usize];
+        let through_proxy = self.shared.plan.connections.proxy.is_some();
+        let target = if through_proxy && place.scheme == Scheme::Http {
+            format!("http://{}{}", origin.authority(), place.target)
+        } else {
+            place.target
+        };
+        let step = &self.shared.plan.flows[state.flow as usize].steps[0];
+        let is_secret = |header: &&Header| header.value.iter().any(|part| matches!(part, Part::Secret { .. }));
+        let secret_headers: Vec<String> =
+            step.headers.iter().filter(is_secret).map(|header| header.name.to_ascii_lowercase()).collect();
+        let request = redirect::rewritten(
+            &request,
+            Rewrite {
+                status: head.status,
+                target: &target,
+                host: &origin.authority(),
+                crosses: to != from,
+                secret_headers: &secret_headers,
+                keeps_proxy_authorization: through_proxy && place.scheme == Scheme::Http,
+            },
+        );
+        let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+        let expect = Expect { head_only: method == b"HEAD" };
+        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
+        let figures = self.second.figures(endpoint, warm_up);
+        figures.redirect_hops += 1;
+        if let Some(connection) = self.connections.get(index) {
+            figures.bytes_received += connection.reader.received();
+        }
+        self.release(index, head, ends_connection);
+        let state = &mut self.users[user as usize];
+        state.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect }));
+        state.connection = NONE;
+        self.connect(user, to);
+    }
+
+    /// The request of `user` ends without a full response; its connection is closed.
+    #[cold]
+    pub(super) fn fail(&mut self, user: u32, outcome: Outcome, message: &Message) {
+        self.touch();
+        let state = &self.users[user as usize];
+        let (index, warm_up) = (state.connection, state.warm_up);
+        let route = &self.routes[state.flow as usize];
+        let endpoint = route.endpoint;
+        let is_shared = self.connections.get(index).is_some_and(|connection| connection.multiplex.is_some());
+        if is_shared && state.answer.as_ref().is_some_and(|answer| answer.has_stream()) {
+            self.leave_stream(user, index, outcome, message);
+            self.finish(user, outcome, message, 0);
+            return;
+        }
+        let reader = self.connections.get(index).map(|connection| &connection.reader);
+        let received = reader.as_ref().map_or(0, |reader| reader.received());
+        let response = self.now.saturating_sub(state.intended);
+        if let Some(reason) = self.sampler.wants(endpoint, warm_up, outcome, response) {
+            let raw = reader.map_or(&[][..], |reader| reader.raw(&[]));
+            self.sampler.keep(
+                reason,
+                sample(
+                    state,
+                    &self.shared.plan,
+                    &self.origins,
+                    outcome,
+                    message,
+                    self.now,
+                    route.expect,
+                    raw,
+                    received,
+                ),
+            );
+        }
+        if received > 0 {
+            self.second.figures(endpoint, warm_up).bytes_received += received;
+        }
+        // Others wait for a connection that is shared; this one no longer does.
+        if index != NONE && !is_shared {
+            self.drop_connection(index);
+        }
+        self.finish(user, outcome, message, 0);
+    }
+
+    /// The one place in which a request ends.
+    #[inline]
+    pub(super) fn finish(&mut self, user: u32, outcome: Outcome, message: &Message, status: u16) {
+        let state = &mut self.users[user as usize];
+        state.state = State::Idle;
+        state.connection = NONE;
+        self.in_flight -= 1;
+        self.last_finish = self.now;
+        self.deadlines.remove(user);
+        let (endpoint, warm_up) = (self.routes[state.flow as usize].endpoint, state.warm_up);
+        let response = self.now.saturating_sub(state.intended);
+        let service = self.now.saturating_sub(state.actual);
+        let figures = self.second.figures(endpoint, warm_up);
+        figures.outcomes[outcome as usize] += 1;
+        let mut clamped = false;
+        match outcome {
+            Outcome::Ok | Outcome::UnexpectedStatus | Outcome::CheckFailed => {
+                figures.count_status(status);
+                clamped |= if outcome == Outcome::Ok {
+                    figures.response_ok.record(response)
+                } else {
+                    figures.response_failed.record(response)
+                };
+                figures.first_byte.record(state.first_byte.saturating_sub(state.actual));
+                if !self.times_are_equal {
+                    figures.service.record(service);
+                }
+            }
+            Outcome::Timeout => {
+                clamped |= figures.response_timeout.record(response);
+                if !self.times_are_equal {
+                    figures.service.record(service);
+                }
+            }
+            Outcome::GeneratorError | Outcome::Unfinished => {}
+            _ => clamped |= figures.error_time.record(response),
+        }
+        figures.clamped += u64::from(clamped);
+        if self.now >= self.end_of_sending && !self.total_reached {
+            figures.drained_ok += u64::from(outcome == Outcome::Ok);
+            figures.drained_failed += u64::from(outcome.is_failure());
+        }
+        if outcome == Outcome::Ok {
+            self.freed.push_back(user);
+            return;
+        }
+        if outcome.is_failure() || outcome == Outcome::GeneratorError {
+            self.second.count_failure(endpoint, warm_up, outcome, message, self.now);
+        }
+        if outcome == Outcome::GeneratorError && self.shared.plan.load.model == crate::plan::Model::Closed {
+            self.pause(user);
+        } else {
+            self.freed.push_back(user);
+        }
+    }
+}
+
+/// By its method, the first word of the request.
+pub(super) fn is_idempotent(request: &[u8]) -> bool {
+    let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+    matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn sample(
+    user: &User,
+    plan: &Plan,
+    origins: &[Origin],
+    outcome: Outcome,
+    message: &Message,
+    now: u64,
+    expect: Expect,
+    raw: &[u8],
+    body_bytes: u64,
+) -> RawSample {
+    // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
+    let hop = user.hop.as_ref().map(|hop| {
+        let origin = &origins[hop.origin as usize];
+        Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), hop.request.clone()))
+    });
+    let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
+    RawSample {
+        reason: Reason::First,
+        flow: user.flow,
+        warm_up: user.warm_up,
+        outcome,
+        message: message.clone(),
+        values: Values { seed: plan.seed, number: user.number, wall_ns: user.wall_ns },
+        intended_ns: user.intended,
+        actual_ns: user.actual,
+        finish_ns: now,
+        first_byte_ns: (user.first_byte > 0).then_some(user.first_byte),
+        expect,
+        response: raw[..raw.len().min(most)].to_vec(),
+        body_bytes,
+        hop,
+        http2: false,
+    }
+}
+
+/// Decides which requests are kept whole.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    first_left: Vec<u64>,
+    /// Failures were seen of which more are to be kept.
+    curious: Vec<bool>,
+    failures_per_kind: u64,
+    failures: HashMap<(usize, Outcome), u64>,
+    slowest: usize,
+    /// The longest response times so far.
+    slow_times: BinaryHeap<Reverse<u64>>,
+    /// Slower than this is among the slowest.
+    slow_over: u64,
+    kept: Vec<RawSample>,
+    slow: Vec<RawSample>,
+}
+
+impl Sampler {
+    pub(super) fn new(plan: &Plan) -> Sampler {
+        Sampler {
+            first_left: vec![plan.sampling.first_per_endpoint; plan.endpoints.len()],
+            curious: vec![false; plan.endpoints.len()],
+            failures_per_kind: plan.sampling.failures_per_kind,
+            failures: HashMap::new(),
+            slowest: plan.sampling.slowest,
+            slow_times: BinaryHeap::new(),
+            slow_over: if plan.sampling.slowest == 0 { u64::MAX } else { 0 },
+            kept: Vec::new(),
+            slow: Vec::new(),
+        }
+    }
+
+    /// Whether the headers of the next answer are worth reading in full.
+    pub(super) fn is_curious(&self, endpoint: usize) -> bool {
+        self.first_left[endpoint] > 0 || self.curious[endpoint]
+    }
+
+    /// Whether a request that ends is to be kept, and why.
+    #[inline]
+    pub(super) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
+        if outcome == Outcome::Ok && self.first_left[endpoint] == 0 && (response <= self.slow_over || warm_up) {
+            return None;
+        }
+        self.choose(endpoint, warm_up, outcome, response)
+    }
+
+    #[cold]
+    fn choose(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
+        if outcome == Outcome::Unfinished {
+            return None;
+        }
+        let slow = response > self.slow_over && !warm_up && outcome != Outcome::GeneratorError;
+        if slow {
+            self.slow_times.push(Reverse(response));
+            if self.slow_times.len() > self.slowest {
+                self.slow_times.pop();
+            }
+            if self.slow_times.len() == self.slowest {
+                self.slow_over = self.slow_times.peek().map_or(0, |Reverse(least)| *least);
+            }
+        }
+        if self.first_left[endpoint] > 0 {
+            self.first_left[endpoint] -= 1;
+            return Some(Reason::First);
+        }
+        if outcome != Outcome::Ok {
+            let seen = self.failures.entry((endpoint, outcome)).or_default();
+            if *seen < self.failures_per_kind {
+                *seen += 1;
+                self.curious[endpoint] = *seen < self.failures_per_kind;
+                return Some(Reason::Failure);
+            }
+        }
+        slow.then_some(Reason::Slowest)
+    }
+
+    pub(super) fn keep(&mut self, reason: Reason, mut sample: RawSample) {
+        sample.reason = reason;
+        if reason != Reason::Slowest {
+            self.kept.push(sample);
+        } else if self.slow.len() < self.slowest {
+            self.slow.push(sample);
+        } else {
+            // While everything gets slower and slower, only the slowest of this second are kept.
+            let time = |sample: &RawSample| sample.finish_ns - sample.intended_ns;
+            if let Some(fastest) = self.slow.iter_mut().min_by_key(|sample| time(sample)) {
+                *fastest = sample;
+            }
+        }
+    }
+
+    /// Gives away what was kept in this second.
+    pub(super) fn hand_over(&mut self, samples: &mut Vec<RawSample>) {
+        samples.append(&mut self.kept);
+        samples.append(&mut self.slow);
+    }
+}

@@ -1,0 +1,691 @@
+//! A load thread: one event loop that owns its users and their connections. Nothing here is shared but [`Shared`].
+//!
+//! # Layout
+//!
+//! - `mod.rs`: the loop, time, seconds, the end of it all;
+//! - `load.rs`: which user starts what when, in both load models;
+//! - `connections.rs`: dialling and closing;
+//! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends;
+//! - `multiplex.rs`: the same over HTTP/2, where users share connections.
+
+mod connections;
+mod exchange;
+mod load;
+mod multiplex;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender};
+
+use fancy_regex::Regex;
+
+use crate::clock;
+use crate::deadlines::{Deadlines, NONE};
+use crate::outcome::{Outcome, StopReason};
+use crate::plan::{CheckKind, HttpVersion, Model, Origin, Scheme};
+use crate::poller::{self, Poller, WAKE};
+use crate::record::{Message, Second};
+use crate::resolver::Resolver;
+use crate::response::{Expect, HeadCache};
+use crate::schedule::{Due, Schedule, Shard};
+use crate::shared::Shared;
+use crate::template::{AbsoluteForm, Program};
+
+use connections::{ConnectionKey, Connections};
+use multiplex::{Answer, StreamRoute};
+
+const SECOND: u64 = 1_000_000_000;
+/// Coming back this much later than asked is a stall.
+const STALL: u64 = 10_000_000;
+/// How long a loop waits at most: a machine that was paused shows in a wait that took longer.
+const HEARTBEAT: u64 = 25_000_000;
+/// Handling one event takes far less than this, so a turn that took longer was interrupted.
+const PER_EVENT: u64 = 100_000;
+const READ_BUFFER: usize = 64 * 1024;
+/// Users that go on without an answer (refused at once, say) are taken up to this many per turn of the loop.
+const FREED_PER_TURN: usize = 256;
+
+/// What a thread tells the collector.
+#[derive(Debug)]
+pub enum Note {
+    /// Second `1` of thread `0` is over.
+    Second(usize, u64, Box<Second>),
+    /// Thread `0` has ended.
+    End(usize, Ending),
+    /// Thread `0` has died, with this message.
+    Lost(usize, String),
+}
+
+/// How a thread ended. Times are ns since the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// The end of sending; None in the closed model with a total, where it is the last finish of all threads.
+    pub end_of_sending: Option<u64>,
+    /// The last finish, or the moment of cancel.
+    pub last_finish: u64,
+    /// When the thread itself ended.
+    pub at: u64,
+    /// Time at barriers.
+    pub barrier_ns: u64,
+    /// Why sending ended.
+    pub reason: StopReason,
+}
+
+/// What does not change about a flow's requests until a secret does.
+#[derive(Debug)]
+struct Route {
+    endpoint: usize,
+    origin: u32,
+    program: Program,
+    expect: Expect,
+    idempotent: bool,
+    deadline_list: u32,
+    /// Bytes of a body in pieces that are worth keeping.
+    keep: usize,
+    checks: Vec<Check>,
+    /// Where the plan may speak HTTP/2.
+    stream: Option<StreamRoute>,
+}
+
+#[derive(Debug)]
+enum Check {
+    Contains(memchr::memmem::Finder<'static>),
+    Regex(Regex),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing to do: free (open model), or not to run now (closed model).
+    Idle,
+    /// Waits for its token of `max_rate`.
+    Token,
+    /// Pauses after a generator error.
+    Pause,
+    /// A request is in flight.
+    Busy,
+}
+
+/// A virtual user.
+#[derive(Debug)]
+struct User {
+    state: State,
+    flow: u32,
+    warm_up: bool,
+    /// The response had begun on a reused connection that then died, and the request was sent again.
+    redialled: bool,
+    number: u64,
+    intended: u64,
+    actual: u64,
+    first_byte: u64,
+    /// Wall time of the rendering, where the request shows it.
+    wall_ns: u64,
+    /// The connection of the request in flight; `NONE` between connections.
+    connection: u32,
+    /// Open connections, by origin.
+    owned: Vec<(u32, u32)>,
+    /// A redirect has been followed: the request that is sent now.
+    hop: Option<Box<Hop>>,
+    /// HTTP/2: the answer that is coming in, or room for the next one.
+    answer: Option<Box<Answer>>,
+}
+
+/// A request that follows a redirect.
+#[derive(Debug)]
+struct Hop {
+    origin: u32,
+    request: Vec<u8>,
+    /// How many redirects were followed.
+    hops: u32,
+    expect: Expect,
+}
+
+impl User {
+    fn new() -> User {
+        User {
+            state: State::Idle,
+            flow: 0,
+            warm_up: false,
+            redialled: false,
+            number: 0,
+            intended: 0,
+            actual: 0,
+            first_byte: 0,
+            wall_ns: 0,
+            connection: NONE,
+            owned: Vec::new(),
+            hop: None,
+            answer: None,
+        }
+    }
+}
+
+/// One load thread.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
+pub struct Worker {
+    shared: Arc<Shared>,
+    shard: Shard,
+    poller: Poller,
+    waker: poller::Waker,
+    /// ns since the start of the run, as last read.
+    now: u64,
+    schedule: Schedule,
+    routes: Vec<Route>,
+    users: Vec<User>,
+    connections: Connections,
+    deadlines: Deadlines,
+    /// (time, user): tokens and pauses.
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Open model: users without a request, the last one used on top.
+    free: Vec<u32>,
+    /// Closed model: users that do not run now, by index.
+    parked: BinaryHeap<Reverse<u32>>,
+    /// Open model: how many users there may be.
+    most_users: usize,
+    /// Open model: arrivals that wait for a user.
+    waiting: VecDeque<Due>,
+    /// Users whose request has just ended.
+    freed: VecDeque<u32>,
+    in_flight: usize,
+    /// Open model: when the next arrival is due.
+    next_due: u64,
+    /// Closed model: when the next user begins.
+    next_rise: u64,
+    users_vary: bool,
+    token_gap: Option<u64>,
+    /// Response and service time are always the same, so they are recorded once.
+    times_are_equal: bool,
+    /// When this leg's sending ends, `u64::MAX` while no time ends it.
+    leg_end: u64,
+    /// A leg is over and the next has not opened yet; what was its planned end.
+    barrier: Option<u64>,
+    /// When sending ends; `u64::MAX` while no time ends it.
+    end_of_sending: u64,
+    sending_over: bool,
+    total_reached: bool,
+    reason: StopReason,
+    last_finish: u64,
+    signal_seen: u32,
+    /// The plan's origins, and those that redirects have led to.
+    origins: Vec<Origin>,
+    resolver: Option<Resolver>,
+    /// (origin, user, request number): requests that wait for a name to be looked up.
+    awaiting_names: Vec<(u32, u32, u64)>,
+    /// When names are looked up again.
+    next_names: u64,
+    /// By flow: the head that was read last.
+    head_caches: Vec<HeadCache>,
+    follows_redirects: bool,
+    /// HTTP/2: the connection of each group of users.
+    links: HashMap<ConnectionKey, u32>,
+    /// Origins that agreed upon HTTP/1.1 where both were offered.
+    speaks_one: Vec<u32>,
+    templates: Arc<[h2client::Template]>,
+    /// Shared connections that have something to send.
+    dirty: Vec<u32>,
+    /// Streams that ended in the piece of input that is being read.
+    ended_streams: Vec<multiplex::Ended>,
+    most_bytes: u64,
+    /// What is read from a socket.
+    buffer: Vec<u8>,
+    /// A rendered request.
+    outgoing: Vec<u8>,
+    /// What TLS writes to a socket.
+    records: Vec<u8>,
+    /// What TLS reads from a socket.
+    plain: Vec<u8>,
+    second: Box<Second>,
+    second_number: u64,
+    second_end: u64,
+    thread_cpu: u64,
+    notes: Sender<Note>,
+    spares: Receiver<Box<Second>>,
+    sampler: exchange::Sampler,
+    graceful_stop: u64,
+    /// A stop after the total was reached: how long what is in flight may still take.
+    give_up_at: u64,
+}
+
+impl Worker {
+    /// A thread for its share of the plan. It registers itself with `shared` for being woken.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptor left for its event loop.
+    pub fn new(
+        shared: Arc<Shared>,
+        shard: Shard,
+        most_users: usize,
+        notes: Sender<Note>,
+        spares: Receiver<Box<Second>>,
+    ) -> io::Result<Worker> {
+        let poller = Poller::new()?;
+        let waker = poller.waker()?;
+        shared.listen(waker.clone());
+        let plan = &shared.plan;
+        let schedule = Schedule::new(plan, shard);
+        let closed = plan.load.model == Model::Closed;
+        let multiplexes = plan.connections.http_version != HttpVersion::One;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
+        let token_gap = plan.load.max_rate.filter(|_| closed).map(|rate| (1e9 / rate).round().min(1e18) as u64);
+        let mut worker = Worker {
+            shard,
+            poller,
+            waker,
+            now: 0,
+            users_vary: schedule.users_vary(),
+            routes: Vec::new(),
+            users: Vec::new(),
+            connections: Connections::default(),
+            deadlines: Deadlines::default(),
+            timers: BinaryHeap::new(),
+            free: Vec::new(),
+            parked: BinaryHeap::new(),
+            most_users,
+            waiting: VecDeque::new(),
+            freed: VecDeque::new(),
+            in_flight: 0,
+            next_due: u64::MAX,
+            next_rise: u64::MAX,
+            times_are_equal: closed && token_gap.is_none(),
+            token_gap,
+            leg_end: u64::MAX,
+            barrier: None,
+            end_of_sending: u64::MAX,
+            sending_over: false,
+            total_reached: false,
+            reason: StopReason::Total,
+            last_finish: 0,
+            signal_seen: shared.signal.load(Ordering::Acquire),
+            origins: plan.origins.clone(),
+            resolver: None,
+            awaiting_names: Vec::new(),
+            next_names: plan.connections.resolve_every_ns.unwrap_or(u64::MAX),
+            links: HashMap::new(),
+            speaks_one: Vec::new(),
+            templates: if multiplexes { multiplex::templates(plan) } else { Arc::from([]) },
+            dirty: Vec::new(),
+            ended_streams: Vec::new(),
+            head_caches: plan.flows.iter().map(|_| HeadCache::default()).collect(),
+            follows_redirects: plan.connections.redirects > 0,
+            most_bytes: plan.connections.max_response_bytes.unwrap_or(u64::MAX),
+            buffer: vec![0; READ_BUFFER],
+            outgoing: Vec::new(),
+            records: Vec::new(),
+            plain: Vec::new(),
+            second: Box::new(Second::new(plan.endpoints.len())),
+            second_number: 0,
+            second_end: SECOND,
+            thread_cpu: 0,
+            notes,
+            spares,
+            sampler: exchange::Sampler::new(plan),
+            graceful_stop: plan.graceful_stop_ns,
+            give_up_at: u64::MAX,
+            schedule,
+            shared,
+        };
+        worker.compile_routes();
+        Ok(worker)
+    }
+
+    /// Sends the load until its end. Called on a thread of its own.
+    pub fn run(mut self) {
+        poller::sharpen_timers();
+        self.thread_cpu = clock::thread_cpu_ns();
+        loop {
+            let clock = clock::monotonic_ns();
+            if clock >= self.shared.zero {
+                break;
+            }
+            // A cancel before the start is seen by the first turn of the loop.
+            let _ = self.poller.wait(self.shared.zero - clock);
+        }
+        self.touch();
+        self.listen_to_signal();
+        self.begin();
+        while !self.turn() {}
+        self.end();
+    }
+
+    /// One turn of the loop: what is due, then what has happened. True at the end of the run.
+    fn turn(&mut self) -> bool {
+        if self.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
+            self.signal_seen = self.shared.signal.load(Ordering::Acquire);
+            self.listen_to_signal();
+        }
+        self.pass_time();
+        if self.is_over() {
+            return true;
+        }
+        let until = self.next_wake();
+        let asked = until.saturating_sub(self.now);
+        // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
+        let count = self.poller.wait(asked).expect("waiting for events");
+        if count == 0 {
+            self.touch();
+            self.notice_stall(until);
+            return false;
+        }
+        let mut first = 0;
+        for index in 0..count {
+            let event = self.poller.event(index);
+            self.on_event(event);
+            if index == 0 {
+                first = self.now;
+                self.notice_stall(until);
+            }
+            if !self.freed.is_empty() {
+                self.take_freed();
+            }
+            if self.now >= self.next_due {
+                self.take_arrivals();
+            }
+            if !self.dirty.is_empty() {
+                self.flush_streams();
+            }
+        }
+        self.notice_stall(first + PER_EVENT * count as u64);
+        false
+    }
+
+    /// Reads the clock.
+    #[inline]
+    fn touch(&mut self) {
+        self.now = self.shared.now();
+        if self.now >= self.second_end {
+            self.end_seconds();
+        }
+    }
+
+    fn notice_stall(&mut self, asked: u64) {
+        let late = self.now.saturating_sub(asked);
+        if late > STALL {
+            let generator = &mut self.second.generator;
+            generator.stalls += 1;
+            generator.stalled_ns += late;
+            generator.longest_stall_ns = generator.longest_stall_ns.max(late);
+        }
+    }
+
+    #[inline]
+    fn on_event(&mut self, event: poller::Event) {
+        if event.token == WAKE {
+            self.waker.drain();
+            self.touch();
+            self.take_names();
+            return;
+        }
+        let Some(connection) = self.connections.find(event.token) else {
+            self.touch();
+            return;
+        };
+        if self.connections.is_open(connection) {
+            if event.writable && self.connections.has_unsent(connection) {
+                self.touch();
+                self.send_rest(connection);
+            }
+            if event.readable {
+                self.receive(connection, event.hangup);
+            }
+        } else {
+            self.touch();
+            self.advance_dial(connection, event);
+        }
+    }
+
+    /// Everything that is due by the time last read.
+    fn pass_time(&mut self) {
+        if self.now >= self.next_due {
+            self.take_arrivals();
+        }
+        while let Some(Reverse((due, user))) = self.timers.peek().copied() {
+            if due > self.now {
+                break;
+            }
+            self.timers.pop();
+            self.on_timer(user, due);
+        }
+        if self.now >= self.next_rise {
+            self.raise_users();
+        }
+        while let Some(user) = self.deadlines.expired(self.now) {
+            self.time_out(user);
+        }
+        if self.now >= self.next_names {
+            self.renew_names();
+        }
+        if self.now >= self.leg_end && !self.sending_over {
+            self.end_leg();
+        }
+        if !self.freed.is_empty() {
+            self.take_freed();
+        }
+        if self.in_flight == 0 {
+            if self.barrier.is_some() && self.waiting.is_empty() {
+                self.open_barrier();
+            } else if self.shared.plan.total_requests.is_some_and(|total| self.shared.tickets.get() >= total) {
+                // Other threads have sent it all.
+                self.reach_total();
+            }
+        }
+        if !self.dirty.is_empty() {
+            self.flush_streams();
+        }
+    }
+
+    fn next_wake(&self) -> u64 {
+        if !self.freed.is_empty() {
+            return self.now;
+        }
+        let timer = self.timers.peek().map_or(u64::MAX, |Reverse((due, _))| *due);
+        let ending = if self.sending_over { self.drain_end() } else { self.leg_end.min(self.end_of_sending) };
+        let idle = self.now + HEARTBEAT;
+        idle.min(self.second_end)
+            .min(self.next_due)
+            .min(timer)
+            .min(self.next_rise)
+            .min(self.next_names)
+            .min(self.deadlines.next())
+            .min(ending)
+    }
+
+    fn drain_end(&self) -> u64 {
+        if self.total_reached { self.give_up_at } else { self.end_of_sending.saturating_add(self.graceful_stop) }
+    }
+
+    /// Ends sending where it is over, and says whether the whole run is.
+    fn is_over(&mut self) -> bool {
+        if !self.sending_over {
+            let time_is_over = self.now >= self.end_of_sending;
+            let all_sent = self.reason == StopReason::Total
+                && self.end_of_sending != u64::MAX
+                && self.next_due == u64::MAX
+                && self.in_flight == 0
+                && self.waiting.is_empty();
+            let total_done = self.total_reached && self.barrier.is_none();
+            if !(time_is_over || all_sent || total_done) {
+                return false;
+            }
+            self.end_sending();
+        }
+        if self.in_flight > 0 && self.now >= self.drain_end() {
+            self.abandon();
+        }
+        self.in_flight == 0
+    }
+
+    fn end_sending(&mut self) {
+        self.sending_over = true;
+        self.next_due = u64::MAX;
+        self.next_rise = u64::MAX;
+        self.timers.clear();
+        self.freed.clear();
+        let end = self.end_of_sending.min(self.now);
+        for due in std::mem::take(&mut self.waiting) {
+            let flow = self.schedule.flow(due.number, due.warm_up);
+            let figures = self.second.figures(self.routes[flow].endpoint, due.warm_up);
+            figures.queued_at_end += 1;
+            figures.clamped += u64::from(figures.waits_at_end.record(end.saturating_sub(due.intended)));
+        }
+    }
+
+    /// What was asked from outside.
+    fn listen_to_signal(&mut self) {
+        self.touch();
+        let stop_at = self.shared.stop_at();
+        if stop_at < u64::MAX && !matches!(self.reason, StopReason::Stopped | StopReason::Cancelled) {
+            // A stop that comes when sending is over anyway changes nothing about why it ended.
+            if !self.sending_over && !self.total_reached {
+                self.take_arrivals_before(stop_at);
+                self.end_of_sending = self.end_of_sending.min(stop_at);
+                self.leg_end = u64::MAX;
+                self.barrier = None;
+                self.reason = StopReason::Stopped;
+                self.next_due = u64::MAX;
+            } else if self.total_reached {
+                // All was sent, and the last finish was awaited without a limit.
+                self.give_up_at = self.give_up_at.min(stop_at.saturating_add(self.graceful_stop));
+            }
+        }
+        if self.shared.is_cancelled() {
+            self.reason = StopReason::Cancelled;
+            if !self.sending_over {
+                self.end_sending();
+            }
+            self.abandon();
+            self.total_reached = false;
+            self.end_of_sending = self.end_of_sending.min(stop_at);
+        }
+        self.compile_routes();
+    }
+
+    /// Everything in flight is unfinished, and its connections are closed.
+    fn abandon(&mut self) {
+        self.touch();
+        for user in 0..self.users.len() {
+            if self.users[user].state == State::Busy {
+                self.finish(u32::try_from(user).unwrap_or(NONE), Outcome::Unfinished, &Message::None, 0);
+            }
+        }
+        self.freed.clear();
+        self.connections.close_all();
+        self.last_finish = self.now;
+    }
+
+    fn end(mut self) {
+        self.touch();
+        let open = self.connections.len();
+        self.connections.close_all();
+        self.report_second(open);
+        let ending = Ending {
+            end_of_sending: if self.total_reached { None } else { Some(self.end_of_sending) },
+            last_finish: self.last_finish,
+            at: self.now,
+            barrier_ns: self.schedule.barrier_ns(),
+            reason: self.reason,
+        };
+        // The collector outlives the threads, unless the process is going down.
+        let _ = self.notes.send(Note::End(self.shard.index, ending));
+    }
+
+    #[cold]
+    fn end_seconds(&mut self) {
+        while self.now >= self.second_end {
+            self.report_second(self.connections.len());
+        }
+    }
+
+    fn report_second(&mut self, open_connections: usize) {
+        let cpu = clock::thread_cpu_ns();
+        let closed = self.shared.plan.load.model == Model::Closed;
+        let users = if closed {
+            self.users.len().saturating_sub(self.parked.len())
+        } else {
+            usize::try_from(self.shared.plan.load.max_in_flight.unwrap_or(0)).unwrap_or(0)
+        };
+        let generator = &mut self.second.generator;
+        generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
+        generator.users = if closed || self.shard.index == 0 { users as u64 } else { 0 };
+        generator.in_flight = self.in_flight as u64;
+        generator.waiting = self.waiting.len() as u64;
+        generator.open_connections = open_connections as u64;
+        generator.saturated |= !self.waiting.is_empty();
+        self.thread_cpu = cpu;
+        if self.times_are_equal {
+            for (_, _, figures) in self.second.active() {
+                figures.service.merge(&figures.response_ok);
+                figures.service.merge(&figures.response_failed);
+                figures.service.merge(&figures.response_timeout);
+            }
+        }
+        self.sampler.hand_over(&mut self.second.samples);
+        let next = match self.spares.try_recv() {
+            Ok(mut spare) => {
+                spare.clear();
+                spare
+            }
+            Err(_) => Box::new(Second::new(self.shared.plan.endpoints.len())),
+        };
+        let done = std::mem::replace(&mut self.second, next);
+        // The collector outlives the threads, unless the process is going down.
+        let _ = self.notes.send(Note::Second(self.shard.index, self.second_number, done));
+        self.second_number += 1;
+        self.second_end += SECOND;
+    }
+
+    /// Writes the plan's templates and the secrets of the moment into programs.
+    fn compile_routes(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let plan = &shared.plan;
+        let secrets = shared.with_secrets(|store| store.current.clone());
+        let mut old = std::mem::take(&mut self.routes).into_iter();
+        for flow in &plan.flows {
+            let step = &flow.steps[0];
+            let origin = &plan.origins[step.origin];
+            let proxy =
+                plan.connections.proxy.as_ref().filter(|_| origin.scheme == Scheme::Http).map(|proxy| AbsoluteForm {
+                    origin,
+                    authorization: secrets.get(&proxy.authorization_slot).map_or("", String::as_str),
+                });
+            let program = Program::new(step, &secrets, false, proxy);
+            let multiplexes = plan.connections.http_version != HttpVersion::One;
+            let checks = match old.next() {
+                Some(route) => route.checks,
+                None => step.checks.iter().map(Check::new).collect(),
+            };
+            let keep = if checks.is_empty() { plan.sampling.body_bytes } else { exchange::MOST_CHECKED_BYTES };
+            self.routes.push(Route {
+                endpoint: step.endpoint,
+                origin: u32::try_from(step.origin).unwrap_or(NONE),
+                program,
+                expect: Expect { head_only: step.method == "HEAD" },
+                idempotent: matches!(step.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"),
+                deadline_list: self.deadlines.list(step.timeout_ns),
+                keep,
+                checks,
+                stream: multiplexes.then(|| StreamRoute::new(step, plan, &secrets)),
+            });
+        }
+    }
+}
+
+impl Check {
+    fn new(check: &crate::plan::BodyCheck) -> Check {
+        match check.kind {
+            CheckKind::Contains => Check::Contains(memchr::memmem::Finder::new(&check.pattern).into_owned()),
+            // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
+            CheckKind::Regex => Regex::new(&check.pattern)
+                .map_or_else(|_| Check::Contains(memchr::memmem::Finder::new("\u{0}").into_owned()), Check::Regex),
+        }
+    }
+
+    fn holds(&self, body: &[u8]) -> bool {
+        match self {
+            Check::Contains(finder) => finder.find(body).is_some(),
+            // A pattern that takes too many steps to decide is one that was not found.
+            Check::Regex(regex) => regex.is_match(&*String::from_utf8_lossy(body)).unwrap_or(false),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+"""`atm demo`: the quickstart test against the bundled target server, from nothing to a verdict."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import Annotated
+
+import typer
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption
+from atm.cli.output import Color, Output
+from atm.cli.text import Style
+from atm.models.exit_code import ExitCode
+
+
+def command(
+    json: JsonOption = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; several times."),
+    ] = None,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Run the quickstart test against the bundled target server.
+
+    Starts the target on a free port of this machine, sends 150 requests a second to it for ten seconds, prints the
+    report and stops the target.
+    """
+    from atm.cli.files import checked_outputs
+    from atm.cli.finish import finish
+    from atm.cli.running import ForegroundRun
+    from atm.cli.specs import compile_source
+    from atm.plan.overrides import Overrides
+    from atm.testing import TargetServer
+
+    outputs = checked_outputs(output or (), None)
+    shown = Output.of(color, json=json)
+    paper = shown.err.paper
+    with TargetServer() as target, as_file(files("atm.cli") / "quickstart.yaml") as spec:
+        shown.err.lines([paper.line(f" atm target on {target.url}, {spec.name} against it", Style.DIM), paper.line()])
+        run = ForegroundRun(compile_source(str(spec), Overrides(variables=(f"base={target.url}",))), shown)
+        result = run.run()
+    # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.
+    code = finish(result, shown, outputs, no_fail=True, stopped_by=run.stopped_by)
+    if code == ExitCode.PASSED and not json:
+        next_steps = "`atm init` writes a spec of your own, `atm run URL --rate 50 --duration 10s` needs none"
+        shown.err.lines([paper.line(), paper.line(" next: ", Style.DIM).hint(next_steps)])
+    return code

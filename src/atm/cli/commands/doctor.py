@@ -1,0 +1,37 @@
+"""`atm doctor`: the machine's limits, before they become a surprise in the figures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from atm.cli.machine import Check, Health, examine
+from atm.cli.options import ColorOption, DebugOption, JsonOption
+from atm.cli.output import Color, Output
+from atm.cli.text import Line, Paper, Style
+from atm.models.exit_code import ExitCode
+
+_STYLES = {Health.GOOD: Style.PASS, Health.WARN: Style.WARN, Health.BAD: Style.FAIL}
+
+
+def command(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+    """Say which engine is here and what this machine allows.
+
+    Each line is a fact with a sign: ✓ fine, ! it may limit a test, ✗ it will. Exit code 1 when there is a ✗.
+    """
+    output = Output.of(color, json=json)
+    checks = examine()
+    if json:
+        output.document({"checks": [dataclasses.asdict(check) for check in checks]})
+    else:
+        output.out.lines(line for check in checks for line in _lines(check, output.out.paper))
+    return ExitCode.UNEXPECTED_ERROR if any(check.health == Health.BAD for check in checks) else ExitCode.PASSED
+
+
+def _lines(check: Check, paper: Paper) -> list[Line]:
+    signs = paper.signs
+    sign = {Health.GOOD: signs.passed, Health.WARN: signs.warning, Health.BAD: signs.failed}[check.health]
+    line = paper.line(" ").add(sign, _STYLES[check.health]).add(f" {check.name}").to(signs.width + 20)
+    lines = [line.add(check.fact)]
+    if check.hint:
+        lines.append(paper.line().to(signs.width + 20).add("hint: ", Style.DIM).hint(check.hint))
+    return lines

@@ -1,0 +1,49 @@
+"""`atm init`: a commented spec to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption
+from atm.cli.output import Color, Output
+from atm.errors import Problem, SpecError
+from atm.models.exit_code import ExitCode
+
+
+def command(
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; - for stdout.")] = "test.yaml",
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Write a commented starter spec.
+
+    It is valid as it is and points at `atm target`. A file that is there already is left alone.
+    """
+    from atm.plan.starter import starter_text
+
+    output = Output.of(color, json=json)
+    if file == "-":
+        output.out.write(starter_text())
+        return ExitCode.PASSED
+    path = Path(file)
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as target:
+            target.write(starter_text())
+    except FileExistsError:
+        hint = f"`atm init {path.stem}-2{path.suffix or '.yaml'}`, or remove it first"
+        raise SpecError(Problem(f"{file} exists already", "file_exists", path="FILE", hint=hint)) from None
+    except OSError as error:
+        what = f"cannot write {file}: {error.strerror or error}"
+        raise SpecError(Problem(what, "unwritable", path="FILE")) from None
+    if json:
+        output.document({"written": file})
+    else:
+        paper = output.out.paper
+        output.out.lines(
+            [paper.line(f"wrote {file}"), paper.line("next: ").hint(f"`atm target`, then `atm run {file}`")]
+        )
+    return ExitCode.PASSED

@@ -1,0 +1,18 @@
+"""`atm schema`: the JSON Schema of the spec, from which editors complete."""
+
+from __future__ import annotations
+
+from atm.cli.options import ColorOption, DebugOption
+from atm.cli.output import Color, Output
+from atm.models.exit_code import ExitCode
+
+
+def command(color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
+    """Print the JSON Schema of the spec, for editors.
+
+    Keep it beside your specs and name it in their first line: `# yaml-language-server: $schema=spec.schema.json`.
+    """
+    from atm.models.schema import spec_json_schema
+
+    Output.of(color).document(spec_json_schema())
+    return ExitCode.PASSED

@@ -1,0 +1,63 @@
+"""`atm target`: the bundled target server in the foreground, to practise on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption
+from atm.cli.output import Color, Output
+from atm.cli.text import Line, Paper, Style, cells
+from atm.models import figures
+from atm.models.exit_code import ExitCode
+
+
+def command(
+    host: Annotated[str, typer.Option("--host", help="127.0.0.1, ::1, or localhost for both.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", help="0 takes a free one.")] = 8765,
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Run the bundled target server, to practise on.
+
+    It listens on this machine only, prints its URL and its routes, and records every request. Ctrl-C ends it and prints
+    how many it answered. With --json: one document with its URL when it listens.
+    """
+    from atm.testing.target_server.route_table import GROUPS
+    from atm.testing.target_server.serving import serve
+
+    output = Output.of(color, json=json)
+    paper = output.out.paper
+
+    def ready(url: str) -> None:
+        if json:
+            output.document({"url": url, "routes": [route.pattern for _, routes in GROUPS for route in routes]})
+            return
+        lines = [
+            paper.line(" atm  target", Style.BOLD).add("  ").add(url, Style.TYPE).add("  Ctrl-C ends it", Style.DIM)
+        ]
+        for title, routes in GROUPS:
+            lines += [paper.line(), paper.line(f" {title}", Style.BOLD)]
+            for route in routes:
+                lines += _route(paper, route.pattern, route.summary)
+        lines += [paper.line(), paper.line(" Try ").hint(f"`atm run {url}/users --rate 50 --duration 10s`")]
+        output.out.lines(lines)
+
+    stats = serve(host, port, lambda addresses: ready(addresses.url))
+    if not json:
+        answered = f" stopped after {figures.count(stats.received)} requests, {figures.count(stats.completed)} answered"
+        output.out.lines([paper.line(answered)])
+    return ExitCode.PASSED
+
+
+_SUMMARY_START = 24
+
+
+def _route(paper: Paper, pattern: str, summary: str) -> list[Line]:
+    first, *rest = paper.wrapped(summary, _SUMMARY_START)
+    line = paper.line("   ").add(pattern)
+    if cells(pattern) > _SUMMARY_START - 5:
+        return [line, first, *rest]
+    return [line.to(_SUMMARY_START).add(first.plain.strip()), *rest]

@@ -1,0 +1,94 @@
+"""Result files: checked before the run, written after it, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atm.errors import AtmError, Problem, SpecError
+
+if TYPE_CHECKING:
+    from atm.models.run import RunResult
+
+
+def _json(result: RunResult) -> str:
+    return result.model_dump_json(indent=2) + "\n"
+
+
+def _csv(result: RunResult) -> str:
+    from atm.reports.csv import render_csv
+
+    return render_csv(result)
+
+
+def _html(result: RunResult) -> str:
+    from atm.reports.html import render_html
+
+    return render_html(result)
+
+
+def _junit(result: RunResult) -> str:
+    from atm.reports.junit import render_junit
+
+    return render_junit(result)
+
+
+Writer = Callable[["RunResult"], str]
+WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html}
+"""What `-o` writes, by the end of the file's name."""
+
+
+def checked_outputs(outputs: Sequence[str], junit: str | None) -> dict[Path, Writer]:
+    """Which file gets what. Raises SpecError, with all that is wrong, before anything was sent."""
+    wanted: dict[Path, Writer] = {}
+    problems: list[Problem] = []
+    for name in outputs:
+        path = Path(name)
+        writer = WRITERS.get(path.suffix.lower())
+        if writer is None:
+            known = ", ".join(WRITERS)
+            what = f"{name} says by its name no format that is known here"
+            problems.append(Problem(what, "unknown_format", path="--output", hint=f"End the name in one of {known}"))
+        else:
+            wanted[path] = writer
+            problems += _unwritable(path, "--output")
+    if junit is not None:
+        wanted[Path(junit)] = _junit
+        problems += _unwritable(Path(junit), "--junit")
+    if problems:
+        raise SpecError(problems)
+    return wanted
+
+
+def _unwritable(path: Path, flag: str) -> list[Problem]:
+    if path.is_dir():
+        return [Problem(f"{path} is a directory", "unwritable", path=flag, hint="Name a file in it")]
+    if not path.parent.is_dir():
+        hint = f"`mkdir -p {path.parent}`"
+        return [Problem(f"there is no directory {path.parent}", "unwritable", path=flag, hint=hint)]
+    try:
+        _beside(path).open("xb").close()
+    except OSError as error:
+        return [Problem(f"cannot write {path}: {error.strerror or error}", "unwritable", path=flag)]
+    _beside(path).unlink()
+    return []
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that readers see the old one or the whole new one. Raises AtmError when it cannot be written."""
+    part = _beside(path)
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise AtmError(Problem(f"cannot write {path}: {error.strerror or error}", "unwritable")) from error

@@ -1,0 +1,185 @@
+"""What this machine allows a load generator: the checks behind `atm doctor`, each a fact, a judgement and a hint."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+from atm.version import VERSION
+
+
+class Health(StrEnum):
+    """How good a fact is for measuring."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One fact about this machine."""
+
+    name: str
+    health: Health
+    fact: str
+    hint: str = ""
+    """What to do about it, empty where nothing needs doing."""
+
+
+def versions() -> Check:
+    """The versions that a report of a fault should name."""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return Check("versions", Health.GOOD, f"atm {VERSION}, Python {platform.python_version()}, {system}")
+
+
+def engine() -> Check:
+    """Which engine `auto` takes, and why."""
+    if find_spec("atm_engine"):
+        return Check("engine", Health.GOOD, "native, as it is installed")
+    return Check("engine", Health.GOOD, "asyncio: the native engine is not installed")
+
+
+def event_loop() -> Check:
+    """Whether uvloop is there for the asyncio engine."""
+    if find_spec("uvloop"):
+        return Check("event loop", Health.GOOD, "uvloop")
+    return Check("event loop", Health.WARN, "asyncio's own", "`pip install uvloop` about halves the CPU per request")
+
+
+ENOUGH_DESCRIPTORS = 10_240
+
+
+def file_descriptors(limits: tuple[int, int] | None = None) -> Check:
+    """How many connections can be open at once. `limits` is (soft, hard), read from this process when left out."""
+    if limits is None:
+        try:
+            import resource
+        except ImportError:  # Windows has no such limit
+            return Check("file descriptors", Health.GOOD, "not limited here")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (2**63 if limit < 0 else limit for limit in limits)
+    if hard >= 2**62:
+        return Check("file descriptors", Health.GOOD, f"{soft:,} now, no upper limit")
+    fact = f"{soft:,} now, atm raises it up to {hard:,}" if soft < hard else f"{hard:,}"
+    if hard >= ENOUGH_DESCRIPTORS:
+        return Check("file descriptors", Health.GOOD, fact)
+    hint = f"`ulimit -Hn 65536` as root; until then about {hard - 100:,} users at most"
+    return Check("file descriptors", Health.WARN, fact, hint)
+
+
+ENOUGH_PORTS = 20_000
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def local_ports(path: Path = _PORT_RANGE) -> Check | None:
+    """How many connections to one address this host can have; None where the system does not say."""
+    try:
+        first, last = (int(word) for word in path.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    count = last - first + 1
+    fact = f"{count:,} per target address ({first} to {last})"
+    if count >= ENOUGH_PORTS:
+        return Check("local ports", Health.GOOD, fact)
+    return Check("local ports", Health.WARN, fact, "`sysctl -w net.ipv4.ip_local_port_range='10240 65535'` as root")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cores(count: int | None = None) -> Check:
+    """How many cores there are for the load generator."""
+    count = usable_cores() if count is None else count
+    if count == 1:
+        hint = "A target on this machine shares it with the generator: lower rates, or two machines"
+        return Check("cores", Health.WARN, "1", hint)
+    return Check("cores", Health.GOOD, f"{count}")
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> Check | None:
+    """The container's CPU limit in cores; None where there is none or it cannot be read."""
+    quota = _quota_v2(root) or _quota_v1(root)
+    if quota is None:
+        return None
+    fact = f"{quota:.3g} cores allowed by the container (cgroup)"
+    if quota >= 1:
+        return Check("CPU limit", Health.GOOD, fact)
+    hint = "Below one core the generator is paused within each second: `docker run --cpus 2` or more"
+    return Check("CPU limit", Health.BAD, fact, hint)
+
+
+def _quota_v2(root: Path) -> float | None:
+    try:
+        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1(root: Path) -> float | None:
+    try:
+        quota = int((root / "cpu" / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        period = int((root / "cpu" / "cpu.cfs_period_us").read_text(encoding="ascii"))
+        return None if quota <= 0 else quota / period
+    except (OSError, ValueError):
+        return None
+
+
+def timer(late_ns: list[int] | None = None) -> Check:
+    """How late this machine wakes a sleeper of 1 ms: the floor of the schedule lag."""
+    late = sorted(_lateness() if late_ns is None else late_ns)
+    middle, worst = late[len(late) // 2] / 1e6, late[-1] / 1e6
+    fact = f"wakes {middle:.2f} ms late in the middle, {worst:.2f} ms at worst ({len(late)} sleeps of 1 ms)"
+    if middle <= 0.5:
+        return Check("timer", Health.GOOD, fact)
+    health = Health.WARN if middle <= 2 else Health.BAD
+    return Check("timer", health, fact, "A busy or throttled machine: stop other work, or measure from another one")
+
+
+def _lateness() -> list[int]:
+    late = []
+    for _ in range(50):
+        start = time.monotonic_ns()
+        time.sleep(0.001)
+        late.append(time.monotonic_ns() - start - 1_000_000)
+    return late
+
+
+def busy(load: float | None = None, count: int | None = None) -> Check | None:
+    """What else is running here, as the load average of the last minute; None where the system has none."""
+    if load is None:
+        if not hasattr(os, "getloadavg"):
+            return None
+        load = os.getloadavg()[0]
+    count = usable_cores() if count is None else count
+    fact = f"load average {load:.2f} on {count} {'core' if count == 1 else 'cores'}"
+    if load <= 0.7 * count:
+        return Check("other work", Health.GOOD, fact)
+    return Check("other work", Health.WARN, fact, "Something else is using this machine; `top` shows what")
+
+
+CHECKS: tuple[Callable[[], Check | None], ...] = (
+    versions,
+    engine,
+    event_loop,
+    file_descriptors,
+    local_ports,
+    cores,
+    cpu_quota,
+    timer,
+    busy,
+)
+
+
+def examine() -> list[Check]:
+    """All checks that this system can answer, in order; takes about 60 ms, most of it asleep."""
+    return [result for check in CHECKS if (result := check()) is not None]

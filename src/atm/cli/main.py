@@ -1,0 +1,186 @@
+"""The command line itself: which commands there are, how one is found, and what becomes of an error.
+
+`COMMANDS` is a table, so that `atm --help` and `atm run` import no other command's module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from atm.cli.output import Color, Output
+from atm.cli.values import PlainCommand, PlainGroup
+from atm.errors import AtmError, CapabilityError, Problem, SpecError, UnreachableError
+from atm.models.exit_code import ExitCode
+
+EPILOG = (
+    "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 99 thresholds failed, "
+    "130 interrupted."
+)
+HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """A verb of `atm`: the module of `atm.cli.commands` that has it, and its line in the help."""
+
+    name: str
+    summary: str
+
+
+COMMANDS = (
+    CommandEntry("run", "Run a load test from a spec file or straight from a URL."),
+    CommandEntry("try", "Send one request to each endpoint of a spec and show it whole."),
+    CommandEntry("validate", "Check a spec and name every problem in it."),
+    CommandEntry("init", "Write a commented starter spec."),
+    CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
+    CommandEntry("demo", "Run the quickstart test against the bundled target server."),
+    CommandEntry("target", "Run the bundled target server, to practise on."),
+    CommandEntry("doctor", "Say which engine is here and what this machine allows."),
+)
+
+
+def load(name: str) -> Any:
+    """Import the module of one command and build it. Raises KeyError for a name that is not in `COMMANDS`."""
+    entry = {entry.name: entry for entry in COMMANDS}[name]
+    module = importlib.import_module(f"atm.cli.commands.{'try_' if name == 'try' else name}")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=HELP_SETTINGS)(module.command)
+    return typer.main.get_command(app)
+
+
+class LazyGroup(PlainGroup):
+    """Typer's group over `COMMANDS`: lists them all from the table, imports the one that is used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        return load(cmd_name) if any(entry.name == cmd_name for entry in COMMANDS) else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(entry.name, entry.summary) for entry in COMMANDS])
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from atm.version import VERSION
+
+        typer.echo(f"atm {VERSION}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=LazyGroup, name="atm", rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True, context_settings=HELP_SETTINGS, epilog=EPILOG)
+def _atm(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Load test an API, and know whether you can believe the result.
+
+    Start with `atm demo`, or with your own: `atm run http://127.0.0.1:8000/health --rate 50 --duration 10s`.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line with `arguments` (without the program's name) and return the exit code.
+
+    Every error ends here, in the one form that `docs/reference/errors.md` describes; with `--json` it is a document on
+    stdout. A stack trace is shown with `--debug` only.
+    """
+    flags = _flags(arguments)
+    debug = "--debug" in flags
+    try:
+        command = typer.main.get_command(app)
+        return int(command.main(list(arguments), prog_name="atm", standalone_mode=False) or 0)
+    except TyperException as error:
+        problem, code = _usage_problem(error, arguments), ExitCode.USAGE
+    except AtmError as error:
+        if debug:
+            raise
+        _output(flags).problems(error.problems)
+        return _code_of(error)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # the last border: whatever else happened is told, not thrown
+        if debug:
+            raise
+        problem, code = _unexpected(error), ExitCode.UNEXPECTED_ERROR
+    _output(flags).problems([problem])
+    return code
+
+
+def _code_of(error: AtmError) -> ExitCode:
+    if isinstance(error, SpecError | CapabilityError):
+        return ExitCode.USAGE
+    return ExitCode.UNREACHABLE if isinstance(error, UnreachableError) else ExitCode.UNEXPECTED_ERROR
+
+
+def _flags(arguments: Sequence[str]) -> list[str]:
+    arguments = list(arguments)
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _output(flags: Sequence[str]) -> Output:
+    """How errors are to be shown, read from the bare arguments: they may be why nothing could be parsed."""
+    color = Color.AUTO
+    for position, flag in enumerate(flags):
+        value = flag.partition("=")[2] if flag.startswith("--color=") else ""
+        if flag == "--color" and position + 1 < len(flags):
+            value = flags[position + 1]
+        if value in tuple(Color):
+            color = Color(value)
+    return Output.of(color, json="--json" in flags)
+
+
+def _usage_problem(error: TyperException, arguments: Sequence[str]) -> Problem:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "atm"
+    message = getattr(error, "format_message", lambda: str(error))().strip().rstrip(".")
+    # Click names the option and then what was wrong with it, both in quotes of its own.
+    message = re.sub(r"^Invalid value for (?:'[^']*' / )*'([^']+)': ", r"\1: ", message)
+    message = re.sub(r" \(Possible options: .*\)$", "", message)
+    hint = f"`{path} --help` lists what there is"
+    possible = getattr(error, "possibilities", None)
+    if possible:
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(getattr(error, "option_name", ""), possible, n=1, cutoff=0.0)
+        hint = f"Did you mean `{nearest[0]}`? {hint}"
+    if context is not None and isinstance(context.command, LazyGroup):
+        from difflib import get_close_matches
+
+        named = next((argument for argument in arguments if not argument.startswith("-")), "")
+        close = get_close_matches(named, [entry.name for entry in COMMANDS], n=1)
+        if close:
+            hint = f"Did you mean `atm {close[0]}`? {hint}"
+        elif "://" in named or named.endswith((".yaml", ".yml", ".json")):
+            hint = f"Did you mean `atm run {named}`?"
+    return Problem(message[:1].lower() + message[1:], "usage", path=path, hint=hint)
+
+
+def _unexpected(error: Exception) -> Problem:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return Problem(
+        f"unexpected {type(error).__name__}: {error}".rstrip(": "),
+        "internal",
+        place=place,
+        hint="This is a fault of atm itself. The same command with `--debug` shows where",
+    )

@@ -1,0 +1,36 @@
+"""The final report of a run: what `atm run` prints on stdout, from a `RunResult` alone.
+
+The blocks come in one order, verdicts first; a block without content is left out. `report_lines` is the whole. Each
+block is a function from a `Sheet` (the result and the paper it is written on) to lines, in `verdicts.py`, `summary.py`,
+`shape.py` and `details.py`.
+"""
+
+from __future__ import annotations
+
+from atm.cli.report.details import endpoints, failures
+from atm.cli.report.shape import shape
+from atm.cli.report.sheet import Block, Sheet
+from atm.cli.report.summary import load, rate, requests, times
+from atm.cli.report.verdicts import header, measurement, stopped, thresholds, unreachable
+from atm.cli.text import Line, Paper
+from atm.models.run import RunResult
+
+VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
+FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints)
+
+__all__ = ["report_lines"]
+
+
+def report_lines(result: RunResult, paper: Paper, *, quiet: bool = False, stopped_by: str = "") -> list[Line]:
+    """The report, a blank line between blocks; with `quiet` the verdicts only.
+
+    `stopped_by` names who stopped the run (`Ctrl-C`, `SIGTERM`), where that is known.
+    """
+    sheet = Sheet(result, paper, stopped_by)
+    blocks = VERDICTS if quiet else (header, *VERDICTS, *FIGURES)
+    lines: list[Line] = []
+    for block in blocks:
+        written = block(sheet)
+        if written:
+            lines += [paper.line(), *written] if lines else written
+    return lines

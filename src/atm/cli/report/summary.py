@@ -1,0 +1,164 @@
+"""The figures in one screen: the load that was asked for, the counts that add up, the rates, the times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from atm.cli.report.sheet import LABEL_END, Sheet
+from atm.cli.text import Line, Style
+from atm.models import figures
+
+PERCENTILES = (
+    ("p50", "p50_ms"),
+    ("p90", "p90_ms"),
+    ("p95", "p95_ms"),
+    ("p99", "p99_ms"),
+    ("p99.9", "p99_9_ms"),
+    ("max", "max_ms"),
+    ("mean", "mean_ms"),
+)
+"""Columns of the time table: what people call them, and the end of the field's name."""
+
+KINDS = (
+    ("response", "latency"),
+    ("service", "service"),
+    ("first byte", "first_byte"),
+    ("failed = ∞", "adjusted_latency"),
+)
+"""Rows of the time table: what people call them, and the beginning of the field's name."""
+
+_FIRST_COLUMN_END = 26
+_COLUMN = 9
+_NARROW_FIRST_END = 21
+_NARROW_COLUMN = 12
+
+
+def load(sheet: Sheet) -> list[Line]:
+    """What was asked for: `open, 500 /s even, up to 64 users · warm-up left out · native engine`."""
+    run, metrics = sheet.result.run, sheet.result.metrics
+    facts = [described_load(sheet.result.spec, run.model, metrics.offered_rate)]
+    if metrics.warm_up_requests:
+        facts.append("warm-up left out")
+    facts.append(f"{run.engine} engine")
+    if sheet.result.spec.get("seed") is None:
+        facts.append(f"seed {run.seed} (picked)")
+    return sheet.facts(facts, "LOAD")
+
+
+def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> str:
+    """The load of a spec as people say it: `open, 500 /s even, up to 64 users`, `closed, 10 users`."""
+    settings = spec.get("load") or {}
+    stages = settings.get("stages") or []
+    users = settings.get("users") or spec.get("concurrency")
+    if model == "open":
+        rate = settings.get("rate") or spec.get("requests_per_second") or offered_rate
+        if stages:
+            peak = max(float(stage["target"]) for stage in stages)
+            parts = [f"open, {len(stages)} {'stage' if len(stages) == 1 else 'stages'} up to {figures.rate(peak)} /s"]
+        else:
+            parts = [f"open, {figures.rate(rate)} /s {settings.get('arrival', 'even')}"]
+        users = settings.get("max_in_flight") or users
+        if users:
+            parts.append(f"up to {figures.count(users)} {'user' if users == 1 else 'users'}")
+        return ", ".join(parts)
+    if stages:
+        peak = max(int(stage["target"]) for stage in stages)
+        return f"closed, {len(stages)} {'stage' if len(stages) == 1 else 'stages'} up to {figures.count(peak)} users"
+    users = users or 10
+    text = f"closed, {figures.count(users)} {'user' if users == 1 else 'users'}"
+    if settings.get("max_rate"):
+        text += f", at most {figures.rate(settings['max_rate'])} /s"
+    return text
+
+
+def requests(sheet: Sheet) -> list[Line]:
+    """The counts, as sums that hold."""
+    metrics = sheet.result.metrics
+    count = figures.count
+    started = f"{count(metrics.total_requests)} started = {count(metrics.successful_requests)} ok + "
+    started += f"{count(metrics.failed_requests)} failed + {count(metrics.unfinished)} unfinished"
+    if metrics.generator_errors:
+        started += f" + {count(metrics.generator_errors)} generator errors"
+    facts = [started]
+    if metrics.missed:
+        kinds = (
+            ("dropped", metrics.dropped),
+            ("skipped", metrics.skipped),
+            ("queued at the end", metrics.queued_at_end),
+        )
+        missed = ", ".join(f"{count(number)} {name}" for name, number in kinds if number)
+        due = f"{count(metrics.due)} due = {count(metrics.total_requests)} started + {count(metrics.missed)} missed"
+        facts.append(f"{due} ({missed})")
+    lines = [line for number, fact in enumerate(facts) for line in sheet.facts([fact], "" if number else "REQUESTS")]
+    extra = []
+    if metrics.arrivals_waited:
+        waited = f"{count(metrics.arrivals_waited)} waited for a free user"
+        extra.append(f"{waited}, p50 {sheet.time(metrics.wait_p50_ms)}, max {sheet.time(metrics.wait_max_ms)}")
+    if metrics.redirect_hops:
+        extra.append(f"{count(metrics.redirect_hops)} redirects followed")
+    if metrics.redialled:
+        extra.append(f"{count(metrics.redialled)} sent again on a new connection")
+    return lines + (sheet.facts(extra) if extra else [])
+
+
+def rate(sheet: Sheet) -> list[Line]:
+    """Rates and bytes per second of the window."""
+    metrics = sheet.result.metrics
+    if not metrics.duration_seconds:
+        return []
+    received = figures.size(metrics.total_bytes_received / metrics.duration_seconds)
+    sent = figures.size(metrics.total_bytes_sent / metrics.duration_seconds)
+    facts = [f"{figures.rate(metrics.requests_per_second)} /s completed", f"{figures.rate(metrics.throughput)} /s ok"]
+    return sheet.facts([*facts, f"{received}/s in", f"{sent}/s out"], "RATE")
+
+
+def times(sheet: Sheet) -> list[Line]:
+    """Response, service and first-byte time side by side, and what the percentiles are when a failure counts as ∞."""
+    metrics = sheet.result.metrics
+    if metrics.latency_p50_ms is None:
+        return []
+    adjusted = metrics.failed_requests or metrics.unfinished or metrics.missed
+    kinds = [
+        (name, {column: getattr(metrics, f"{prefix}_{suffix}") for column, suffix in PERCENTILES})
+        for name, prefix in KINDS
+        if adjusted or prefix != "adjusted_latency"
+    ]
+    return _narrow_times(sheet, kinds) if sheet.narrow else _wide_times(sheet, kinds)
+
+
+_Kinds = list[tuple[str, dict[str, float | None]]]
+
+
+def _style(sheet: Sheet, kind: str, column: str) -> Style:
+    key = {"failed = ∞": "adjusted", "first byte": "first_byte"}.get(kind, kind)
+    return sheet.judged_times.get((key, column), Style.PLAIN)
+
+
+def _wide_times(sheet: Sheet, kinds: _Kinds) -> list[Line]:
+    ends = [_FIRST_COLUMN_END + _COLUMN * number for number in range(len(PERCENTILES))]
+    head = sheet.paper.line(f" TIME ({sheet.unit})", Style.BOLD)
+    for (column, _), end in zip(PERCENTILES, ends, strict=True):
+        head.right(column, end, Style.DIM)
+    lines = [head]
+    for name, values in kinds:
+        line = sheet.paper.line(f"   {name}")
+        for (column, _), end in zip(PERCENTILES, ends, strict=True):
+            line.right(sheet.in_unit(values[column]), end, _style(sheet, name, column))
+        lines.append(line)
+    return lines
+
+
+def _narrow_times(sheet: Sheet, kinds: _Kinds) -> list[Line]:
+    shown = kinds[: max(1, (sheet.paper.width - LABEL_END) // _NARROW_COLUMN)]
+    ends = [_NARROW_FIRST_END + _NARROW_COLUMN * number for number in range(len(shown))]
+    head = sheet.paper.line(f" TIME ({sheet.unit})", Style.BOLD)
+    for (name, _), end in zip(shown, ends, strict=True):
+        head.right(name, end, Style.DIM)
+    lines = [head]
+    for column, _ in PERCENTILES:
+        line = sheet.paper.line(f"   {column}")
+        for (name, values), end in zip(shown, ends, strict=True):
+            line.right(sheet.in_unit(values[column]), end, _style(sheet, name, column))
+        lines.append(line)
+    return lines

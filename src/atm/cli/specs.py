@@ -1,0 +1,83 @@
+"""From what a person typed (a file, a URL, `-`) to a compiled test."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from atm.errors import Problem, SpecError
+from atm.plan.compile import CompiledTest, compile_plan
+from atm.plan.document import SpecDocument
+from atm.plan.overrides import Overrides, with_overrides
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_HOST = re.compile(r"(?:localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(?:/.*)?", re.IGNORECASE)
+
+
+def is_url(source: str) -> bool:
+    """Whether `source` is a URL and not the name of a file."""
+    return bool(_URL.match(source))
+
+
+def read_source(source: str) -> SpecDocument:
+    """The spec that `source` names: a file, or `-` for standard input. Raises SpecError when it cannot be read."""
+    from atm.plan.reading import read_spec_text
+
+    if source == "-":
+        return read_spec_text(sys.stdin.buffer.read(), "stdin")
+    try:
+        return read_spec_text(Path(source).read_bytes(), source)
+    except FileNotFoundError:
+        raise SpecError(_not_found(source)) from None
+    except OSError as error:
+        what = f"cannot read {source}: {error.strerror or error}"
+        raise SpecError(Problem(what, "unreadable_spec", path="SPEC")) from None
+
+
+def _not_found(source: str) -> Problem:
+    hint = "`atm init` writes a spec to start from"
+    if _HOST.fullmatch(source):
+        hint = f"For a URL write its scheme: `http://{source}`"
+    else:
+        near = sorted(path.name for path in Path().glob("*.y*ml"))[:3]
+        if near:
+            hint = f"Here are: {', '.join(near)}; {hint}"
+    return Problem(f"there is no file {source}", "spec_not_found", path="SPEC", hint=hint)
+
+
+def compile_source(source: str, overrides: Overrides) -> CompiledTest:
+    """Compile the test that `source` names, as the flags change it. Raises SpecError with every problem."""
+    if is_url(source):
+        document = SpecDocument({})
+        overrides = _with_url(overrides, source)
+    else:
+        document = read_source(source)
+    return compile_plan(
+        with_overrides(document, overrides),
+        os.environ,
+        default_seed=int.from_bytes(os.urandom(4), "big"),
+        read_file=lambda name: Path(name).read_bytes(),
+    )
+
+
+def _with_url(overrides: Overrides, url: str) -> Overrides:
+    from dataclasses import replace
+
+    return replace(overrides, url=url)
+
+
+def body_text(data: str | None) -> str | None:
+    """The body that `--data` means: `@FILE` is the file's text, `@-` standard input. Raises SpecError."""
+    if data is None or not data.startswith("@"):
+        return data
+    name = data[1:]
+    try:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return raw.decode("utf-8")
+    except OSError as error:
+        what = f"cannot read {name}: {error.strerror or error}"
+        raise SpecError(Problem(what, "unreadable_body", path="--data", hint="`-d TEXT`, or `-d @FILE`")) from None
+    except UnicodeDecodeError:
+        raise SpecError(Problem(f"{name} is not UTF-8 text", "not_utf8", path="--data")) from None

@@ -1,0 +1,202 @@
+"""The native engine: `atm_engine` sends the load from threads that know no Python; this is the adapter to the seam.
+
+A thread of its own waits for intervals, so that the caller's loop is never held up. `load_native_engine` is what
+`choose` calls: None where the extension is not installed, or was built for another plan format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from atm.engine.base import Capability, Command, Control, EngineReport
+from atm.errors import EngineError, Problem
+from atm.metrics.interval import Interval
+from atm.models.outcome import StopReason
+from atm.plan.load_plan import PLAN_FORMAT, LoadPlan, Origin
+
+if TYPE_CHECKING:
+    import atm_engine
+
+_PATIENCE_SECONDS = 3600.0
+"""How long one wait for an interval may take; there is one every second, so this only bounds a defect."""
+
+
+class NativeEngine:
+    """Sends a plan's load from native threads; see `Engine` for the contract."""
+
+    name = "native"
+
+    def __init__(self) -> None:
+        """Raises ImportError where `atm_engine` is not installed."""
+        import atm_engine
+
+        self._module = atm_engine
+        known = {capability.value for capability in Capability}
+        self._capabilities = frozenset(Capability(name) for name in atm_engine.capabilities if name in known)
+
+    @property
+    def version(self) -> str:
+        return self._module.version
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    @property
+    def plan_format(self) -> int:
+        """The format of the plans that the installed extension reads."""
+        return self._module.PLAN_FORMAT
+
+    def refusal(self, plan: LoadPlan) -> str:
+        """Why this engine cannot run `plan` although it has what the plan needs; empty when it can.
+
+        The names of the plan may still be unresolved: an engine is chosen before that.
+        """
+        try:
+            self._module.check(_as_if_resolved(plan).to_bytes())
+        except self._module.PlanRefused as refused:
+            return str(refused)
+        return ""
+
+    async def run(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        on_interval: Callable[[Interval], None],
+        control: Control,
+    ) -> EngineReport:
+        caller = asyncio.get_running_loop()
+        outcome: asyncio.Future[EngineReport] = caller.create_future()
+        complaints: list[Exception] = []
+        try:
+            native = self._module.Run(plan.to_bytes(), dict(secrets))
+        except self._module.PlanRefused as refused:
+            raise EngineError(Problem(str(refused), "plan_refused")) from refused
+
+        def deliver(interval: Interval) -> None:
+            try:
+                if not complaints:
+                    on_interval(interval)
+            except Exception as error:  # noqa: BLE001  # whatever the caller's function raises is raised below
+                complaints.append(error)
+                native.cancel()
+
+        def succeed(report: EngineReport) -> None:
+            if not outcome.done():
+                outcome.set_result(report)
+
+        def fail(error: Exception) -> None:
+            if not outcome.done():
+                outcome.set_exception(error)
+
+        def collect() -> None:
+            try:
+                report = _collected(native, lambda interval: caller.call_soon_threadsafe(deliver, interval), control)
+            except Exception as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
+                native.cancel()
+                caller.call_soon_threadsafe(fail, _died(error))
+            else:
+                caller.call_soon_threadsafe(succeed, report)
+
+        control.listen(_Listener(native))
+        threading.Thread(target=collect, name="atm-native", daemon=True).start()
+        try:
+            report = await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            # Whoever awaited the run has gone: no load may outlive it.
+            native.cancel()
+            with suppress(EngineError):
+                await outcome
+            raise
+        if complaints:
+            raise complaints[0]
+        return report
+
+
+def _as_if_resolved(plan: LoadPlan) -> LoadPlan:
+    def told(origin: Origin) -> Origin:
+        return origin if origin.addresses else replace(origin, resolve_error="not resolved yet")
+
+    connections = plan.connections
+    if connections.proxy:
+        connections = replace(connections, proxy=replace(connections.proxy, origin=told(connections.proxy.origin)))
+    return replace(plan, origins=tuple(told(origin) for origin in plan.origins), connections=connections)
+
+
+class _Listener:
+    """What others ask of the run, passed on; called from any thread, and blocks nobody."""
+
+    def __init__(self, native: atm_engine.Run) -> None:
+        self._native = native
+
+    def command(self, command: Command) -> None:
+        if command is Command.CANCEL:
+            self._native.cancel()
+        else:
+            self._native.stop()
+
+    def set_secret(self, slot: str, value: str) -> None:
+        self._native.set_secret(slot, value)
+
+
+def _collected(native: atm_engine.Run, deliver: Callable[[Interval], object], control: Control) -> EngineReport:
+    """Deliver every interval, and return the report."""
+    while True:
+        interval = native.next_interval(_PATIENCE_SECONDS)
+        if interval is not None:
+            deliver(Interval.from_bytes(interval))
+        elif (report := native.report()) is not None:
+            return _report(json.loads(report), control)
+
+
+def _report(document: Mapping[str, Any], control: Control) -> EngineReport:
+    reason = StopReason(document["stop_reason"])
+    if reason is StopReason.STOPPED and control.stop_reason is not None:
+        # The engine knows that it was stopped, the control why.
+        reason = control.stop_reason
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return EngineReport(
+        started_at=epoch + timedelta(microseconds=document["started_at_ns"] // 1000),
+        stop_reason=reason,
+        window_start_ns=document["window_start_ns"],
+        window_end_ns=document["window_end_ns"],
+        last_finish_ns=document["last_finish_ns"],
+        barrier_ns=document["barrier_ns"],
+        worker_lost=document["worker_lost"],
+    )
+
+
+def _died(error: Exception) -> EngineError:
+    failure = EngineError(Problem(f"the native engine died: {type(error).__name__}: {error}", "engine_died"))
+    failure.__cause__ = error
+    return failure
+
+
+def load_native_engine() -> NativeEngine | None:
+    """The engine, or None where it is not installed or cannot read the plans of this version (see `absence`)."""
+    try:
+        engine = NativeEngine()
+    except ImportError:
+        return None
+    return engine if engine.plan_format == PLAN_FORMAT else None
+
+
+def absence() -> str:
+    """In words, why `load_native_engine` gives None; empty where it does not."""
+    try:
+        engine = NativeEngine()
+    except ImportError:
+        return "the native engine is not installed"
+    if engine.plan_format == PLAN_FORMAT:
+        return ""
+    return (
+        f"the native engine that is installed ({engine.version}) reads plan format {engine.plan_format}, "
+        f"this version writes {PLAN_FORMAT}"
+    )

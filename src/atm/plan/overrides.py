@@ -1,0 +1,270 @@
+"""What the command line says over a spec: flags into plain data, before anything is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from atm.models.fields import Path
+from atm.plan.document import SpecDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says over a spec; None and empty mean not said. Texts are read as in a spec."""
+
+    url: str | None = None
+    requests: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    duration: str | float | None = None
+    stages: str | None = None
+    """`30s:100,1m:500`: duration and target of each stage."""
+    warm_up: str | float | None = None
+    method: str | None = None
+    headers: tuple[str, ...] = ()
+    """`Name: value`, or `Name:` to leave a default header out."""
+    data: str | None = None
+    timeout: str | float | None = None
+    expect_status: tuple[str | int, ...] = ()
+    expect_body: str | None = None
+    thresholds: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    """`name=value`."""
+    seed: int | None = None
+    engine: str | None = None
+    insecure: bool = False
+    connect_to: tuple[str, ...] = ()
+
+
+FLAGS: Mapping[str, str] = {
+    "url": "URL",
+    "requests": "--requests",
+    "concurrency": "--concurrency",
+    "rate": "--rate",
+    "duration": "--duration",
+    "stages": "--stages",
+    "warm_up": "--warm-up",
+    "method": "--method",
+    "headers": "--header",
+    "data": "--data",
+    "timeout": "--timeout",
+    "expect_status": "--expect-status",
+    "expect_body": "--expect-body",
+    "thresholds": "--threshold",
+    "variables": "--var",
+    "seed": "--seed",
+    "engine": "--engine",
+    "insecure": "--insecure",
+    "connect_to": "--connect-to",
+}
+"""The flag behind each override: the place of the problems with what it says."""
+
+_SIMPLE = {
+    "method": "method",
+    "data": "body",
+    "timeout": "timeout",
+    "expect_body": "expect_body",
+    "seed": "seed",
+    "engine": "engine",
+}
+_OF_ONE_REQUEST = ("method", "body", "expect_body")
+"""Fields that a spec with endpoints has only in these."""
+
+
+def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument:
+    """The document as the flags change it; what contradicts a flag in it gives way.
+
+    - `--duration` and `--requests` replace each other's counterpart in the spec, so that the one that was said holds.
+    - `--rate` makes the load open, and drops users, stages and throttle. `--concurrency` sets the users of a closed
+      load, and the limit of requests in flight of an open one.
+    - `--stages` replaces the level. Its targets are users when the spec names users, or with `--concurrency` and no
+      `--rate`, and else arrivals per second. The first stage begins at the level that these flags say, or at 0.
+    - Headers, variables and thresholds are added; the same header or variable is replaced. Method, data, timeout and
+      expectations hold for every endpoint.
+    """
+    if not isinstance(document.data, Mapping):
+        return document
+    change = _Change(dict(document.data), dict(document.places))
+    for name, target in _SIMPLE.items():
+        change.everywhere(target, getattr(overrides, name), FLAGS[name])
+    change.everywhere("expected_status_codes", list(overrides.expect_status) or None, FLAGS["expect_status"])
+    if overrides.url is not None:
+        change.drop("endpoints")
+        change.put(("url",), overrides.url, FLAGS["url"])
+        change.data.setdefault("name", overrides.url.partition("?")[0][:256])
+    _change_ends(change, overrides)
+    _change_load(change, overrides)
+    _add_texts(change, overrides)
+    return replace(document, data=change.data, places=change.places)
+
+
+class _Change:
+    """Data that is being changed, and the places of what has been put in."""
+
+    def __init__(self, data: dict[str, Any], places: dict[Path, str]) -> None:
+        self.data = data
+        self.places = places
+
+    def put(self, path: tuple[str, ...], value: Any, place: str) -> None:
+        """Set a field, at most one level deep."""
+        target = self.data
+        if len(path) == 2:
+            inner = self.data.get(path[0])
+            target = self.data[path[0]] = dict(inner) if isinstance(inner, Mapping) else {}
+        target.pop(f"{path[-1]}_seconds", None)
+        target[path[-1]] = value
+        for known in [known for known in self.places if known[: len(path)] == path]:
+            del self.places[known]
+        self.places[path] = place
+
+    def drop(self, *names: str) -> None:
+        for name in names:
+            self.data.pop(name, None)
+            self.data.pop(f"{name}_seconds", None)
+
+    def everywhere(self, name: str, value: Any, place: str) -> None:
+        """Set a field of the spec, and take it out of the endpoints, or into them where only they have it."""
+        if value is None:
+            return
+        endpoints = self.data.get("endpoints")
+        if not isinstance(endpoints, list):
+            self.put((name,), value, place)
+            return
+        if name not in _OF_ONE_REQUEST:
+            self.put((name,), value, place)
+        changed: list[Any] = []
+        for index, endpoint in enumerate(endpoints):
+            if isinstance(endpoint, Mapping):
+                endpoint = {key: item for key, item in endpoint.items() if key not in (name, f"{name}_seconds")}
+                if name in _OF_ONE_REQUEST:
+                    endpoint[name] = value
+                    self.places[("endpoints", index, name)] = place
+            changed.append(endpoint)
+        self.data["endpoints"] = changed
+
+
+def _change_ends(change: _Change, overrides: Overrides) -> None:
+    if overrides.duration is not None and overrides.requests is None:
+        change.drop("total_requests")
+    if overrides.requests is not None and overrides.duration is None:
+        change.drop("duration")
+    if overrides.requests is not None:
+        change.put(("total_requests",), overrides.requests, FLAGS["requests"])
+    if overrides.duration is not None:
+        change.put(("duration",), overrides.duration, FLAGS["duration"])
+
+
+def _change_load(change: _Change, overrides: Overrides) -> None:
+    load = change.data.get("load")
+    if not isinstance(load, Mapping):
+        if overrides.stages is None and overrides.warm_up is None:
+            for name, field_name in (("rate", "requests_per_second"), ("concurrency", "concurrency")):
+                value = getattr(overrides, name)
+                if value is not None:
+                    change.put((field_name,), value, FLAGS[name])
+            return
+        load = _as_load(change)
+    model = load.get("model") or ("open" if "rate" in load else "closed")
+    had_load = isinstance(change.data.get("load"), Mapping) or "users" in load
+    change.data["load"] = dict(load)
+    if overrides.rate is not None:
+        _keep(change, "open", ("rate",), overrides.rate, FLAGS["rate"])
+        model = "open"
+    if overrides.stages is not None:
+        users = overrides.rate is None and (overrides.concurrency is not None or (model == "closed" and had_load))
+        model = "closed" if users else "open"
+        _keep(change, model, ("stages",), _stages(overrides.stages), FLAGS["stages"])
+        if overrides.rate is not None:
+            change.put(("load", "start"), overrides.rate, FLAGS["rate"])
+    if overrides.concurrency is not None:
+        if model == "open":
+            change.put(("load", "max_in_flight"), overrides.concurrency, FLAGS["concurrency"])
+        elif overrides.stages is None:
+            _keep(change, "closed", ("users",), overrides.concurrency, FLAGS["concurrency"])
+        else:
+            change.put(("load", "start"), overrides.concurrency, FLAGS["concurrency"])
+    if overrides.warm_up is not None:
+        change.put(("load", "warm_up"), overrides.warm_up, FLAGS["warm_up"])
+
+
+def _as_load(change: _Change) -> dict[str, Any]:
+    """The flat fields of the spec as a `load`, so that stages or a warm-up can join them."""
+    load: dict[str, Any] = {}
+    rate = change.data.get("requests_per_second")
+    users = change.data.get("concurrency")
+    if rate is not None:
+        load["rate"] = rate
+    if users is not None:
+        load["max_in_flight" if rate is not None else "users"] = users
+    for flat, name in (("requests_per_second", "rate"), ("concurrency", "users")):
+        if (flat,) in change.places:
+            change.places[("load", name)] = change.places[(flat,)]
+    change.drop("requests_per_second", "concurrency")
+    return load
+
+
+def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str) -> None:
+    """Put one level into `load` and leave only what goes with it and with its model."""
+    gone = {"rate", "users", "stages", "start", "warm_up_level"} - set(path)
+    gone |= (
+        {"max_rate"} if model == "open" else {"arrival", "on_saturation", "catch_up", "catch_up_max", "max_in_flight"}
+    )
+    load = {name: item for name, item in change.data["load"].items() if name not in gone}
+    change.data["load"] = {**load, "model": model}
+    change.put(("load", *path), value, place)
+
+
+def _stages(text: str) -> list[Any]:
+    """`30s:100,1m:500` as stages; what cannot be read is left to the reading of the spec to report."""
+    stages: list[Any] = []
+    for stage in text.split(","):
+        duration, colon, target = stage.strip().rpartition(":")
+        stages.append({"duration": duration, "target": target} if colon else {"duration": stage.strip()})
+    return stages
+
+
+def _add_texts(change: _Change, overrides: Overrides) -> None:
+    for text in overrides.headers:
+        name, _, value = text.partition(":")
+        _replace_header(change, name.strip(), value.strip())
+    for text in overrides.variables:
+        name, _, value = text.partition("=")
+        change.put(("variables", name.strip()), value, FLAGS["variables"])
+    if overrides.insecure:
+        change.put(("tls", "insecure"), True, FLAGS["insecure"])
+    if overrides.connect_to:
+        change.put(("connect_to",), [*overrides.connect_to, *_list(change.data.get("connect_to"))], FLAGS["connect_to"])
+    if overrides.thresholds:
+        rules = change.data.get("thresholds")
+        named = dict(rules) if isinstance(rules, Mapping) else {}
+        before = _list(named.get("expressions") if isinstance(rules, Mapping) else rules)
+        change.data["thresholds"] = {**named, "expressions": [*before, *overrides.thresholds]}
+        for index in range(len(overrides.thresholds)):
+            change.places[("thresholds", "expressions", len(before) + index)] = FLAGS["thresholds"]
+
+
+def _replace_header(change: _Change, name: str, value: str) -> None:
+    """A header of the flags wins over the same one of the spec and of its endpoints, however it is spelled there."""
+    given = change.data.get("headers")
+    if isinstance(given, Mapping):
+        change.data["headers"] = {key: item for key, item in given.items() if str(key).lower() != name.lower()}
+    change.put(("headers", name), value, FLAGS["headers"])
+    endpoints = change.data.get("endpoints")
+    if not isinstance(endpoints, list):
+        return
+    changed: list[Any] = []
+    for endpoint in endpoints:
+        headers = endpoint.get("headers") if isinstance(endpoint, Mapping) else None
+        if isinstance(headers, Mapping):
+            kept = {key: item for key, item in headers.items() if str(key).lower() != name.lower()}
+            endpoint = {**endpoint, "headers": kept}
+        changed.append(endpoint)
+    change.data["endpoints"] = changed
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

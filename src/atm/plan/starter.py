@@ -1,0 +1,10 @@
+"""The spec that `atm init` writes."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+
+def starter_text() -> str:
+    """A commented spec in YAML that compiles as it is."""
+    return files("atm.plan").joinpath("starter.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,65 @@
+"""The endpoints' figures as CSV: a row for each endpoint in the order of the spec, then `total`.
+
+Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, nothing rounded. An empty cell is
+no data, `Infinity` a percentile that reaches into the failures. There is a column for each kind of failure, and one for
+each status that at least one response had.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+from atm.models.outcome import FAILED, Outcome
+from atm.models.run import EndpointMetrics, RunResult
+
+NAMES = ("endpoint", "method", "url")
+COUNTS = (
+    "total_requests",
+    "successful_requests",
+    "failed_requests",
+    "generator_errors",
+    "unfinished",
+    "missed",
+    "error_rate",
+    "requests_per_second",
+    "throughput",
+    "offered_rate",
+)
+PREFIXES = ("latency", "service", "first_byte", "adjusted_latency")
+SUFFIXES = ("min_ms", "mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms")
+VOLUMES = ("total_bytes_received", "total_bytes_sent")
+OUTCOMES = tuple(outcome for outcome in Outcome if outcome in FAILED)
+TOTAL = "total"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render_csv(result: RunResult) -> str:
+    """RFC 4180 with a header; lines end with CR LF."""
+    statuses = sorted(result.metrics.status_code_counts)
+    figures = (*COUNTS, *(f"{prefix}_{suffix}" for prefix in PREFIXES for suffix in SUFFIXES), *VOLUMES)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*NAMES, *figures, *OUTCOMES, *(f"status_{status}" for status in statuses)])
+    for entry in result.endpoint_metrics:
+        writer.writerow([_safe(entry.name), entry.method, _safe(entry.url), *_row(entry, figures, statuses)])
+    writer.writerow([TOTAL, "", "", *_row(result.metrics, figures, statuses)])
+    return text.getvalue()
+
+
+def _row(metrics: EndpointMetrics, figures: tuple[str, ...], statuses: list[int]) -> list[str]:
+    counted = [metrics.errors_by_type.get(outcome, 0) for outcome in OUTCOMES]
+    answered = [metrics.status_code_counts.get(status, 0) for status in statuses]
+    return [*(_cell(getattr(metrics, name)) for name in figures), *map(str, counted), *map(str, answered)]
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "Infinity" if math.isinf(value) else repr(value)
+
+
+def _safe(text: str) -> str:
+    """A name that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

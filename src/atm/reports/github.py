@@ -1,0 +1,73 @@
+"""What GitHub Actions shows: an `::error` for each failed threshold, and a Markdown table in the step's summary."""
+
+from __future__ import annotations
+
+from atm.models import figures
+from atm.models.printable import printable
+from atm.models.run import Measurement, RunResult
+from atm.reports.junit import measured
+
+
+def workflow_commands(result: RunResult) -> str:
+    """Workflow commands, one a line; empty when there is nothing to say."""
+    lines = []
+    title = _property(f"atm: {result.run.name}")
+    if result.run.error:
+        lines.append(f"::error title={title}::{_data(result.run.error)}")
+    for threshold in result.thresholds:
+        if not threshold.passed:
+            message = f"threshold failed: {threshold.expression}, measured {measured(threshold)}"
+            message += f" ({threshold.message})" if threshold.message else ""
+            lines.append(f"::error title={title}::{_data(message)}")
+    if result.verdict.measurement != Measurement.VALID:
+        level = "error" if result.verdict.measurement == Measurement.INVALID else "warning"
+        what = "; ".join(reason.what for reason in result.verdict.reasons)
+        lines.append(f"::{level} title={title}::{_data(f'measurement {result.verdict.measurement}: {what}')}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def step_summary(result: RunResult) -> str:
+    """Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then the endpoints."""
+    metrics, verdict = result.metrics, result.verdict
+    failed = sum(not threshold.passed for threshold in result.thresholds)
+    lines = [f"## {'✗' if failed or result.run.error else '✓'} {_cell(result.run.name)}", ""]
+    if result.thresholds:
+        lines += ["| | threshold | measured | |", "|---|---|---:|---|"]
+        for threshold in result.thresholds:
+            sign = "✓ holds" if threshold.passed else "✗ failed"
+            row = (sign, threshold.expression, measured(threshold), threshold.message)
+            lines.append(f"| {' | '.join(_cell(cell) for cell in row)} |")
+        lines.append("")
+    lines.append(
+        f"Measurement **{verdict.measurement}**" + "".join(f"; {_cell(reason.what)}" for reason in verdict.reasons)
+    )
+    rate = figures.rate(metrics.requests_per_second)
+    lines += [
+        "",
+        f"{figures.count(metrics.total_requests)} requests in {figures.duration(metrics.duration_seconds)}, {rate} /s",
+    ]
+    lines += ["", "| endpoint | requests | failed | p50 | p95 | p99 |", "|---|---:|---:|---:|---:|---:|"]
+    entries = [(entry.name, entry) for entry in result.endpoint_metrics]
+    for name, entry in [*entries, ("**total**", metrics)] if len(entries) > 1 else entries:
+        times = (entry.latency_p50_ms, entry.latency_p95_ms, entry.latency_p99_ms)
+        counts = (figures.count(entry.total_requests), figures.count(entry.failed_requests))
+        shown = name if name == "**total**" else _cell(name)
+        lines.append(f"| {shown} | {' | '.join((*counts, *map(figures.time, times)))} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def _data(text: str) -> str:
+    """The escapes of a workflow command's message."""
+    return printable(text, layout=True).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown takes for nothing but text."""
+    escaped = "".join(
+        f"\\{character}" if character in "\\`*_{}[]()#|<>!~" else character for character in printable(text)
+    )
+    return escaped.replace("&", "&amp;")

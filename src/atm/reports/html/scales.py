@@ -1,0 +1,76 @@
+"""From values to pixels: linear and logarithmic scales with ticks at 1, 2 and 5."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LOGARITHMIC_ABOVE = 100.0
+"""Times are drawn on a logarithmic scale once the maximum is so many times the median: two decades."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps [low, high] to [start, end]."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The place of `value`; values outside are put on the edge."""
+        value = min(max(value, self.low), self.high)
+        if self.high == self.low:
+            return self.start
+        if self.logarithmic:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+
+def linear_ticks(high: float, count: int = 5) -> list[float]:
+    """0 and round steps of 1, 2 or 5 up to the first that reaches `high`; about `count` of them."""
+    if high <= 0:
+        return [0.0, 1.0]
+    raw = high / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= raw * 0.999999)
+    steps = math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(steps + 1)]
+
+
+def logarithmic_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of each decade around [low, high]; powers of ten only where that would be more than ten."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks: list[float] = []
+    for factors in ((1.0, 2.0, 5.0), (1.0,)):
+        ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
+        below = [tick for tick in ticks if tick <= low * 1.000001]
+        above = [tick for tick in ticks if tick >= high * 0.999999]
+        ticks = [tick for tick in ticks if (below[-1] if below else 0) <= tick <= (above[0] if above else math.inf)]
+        if len(ticks) <= 10:
+            break
+    return ticks
+
+
+def time_scale(values: Sequence[float], middle: float | None, start: float, end: float) -> tuple[Scale, list[float]]:
+    """The scale of times in ms and its ticks: linear from 0, logarithmic by the rule above."""
+    high = max(values, default=1.0) or 1.0
+    if middle and high / middle > LOGARITHMIC_ABOVE:
+        low = min(value for value in values if value > 0)
+        ticks = logarithmic_ticks(low, high)
+        return Scale(ticks[0], max(ticks[-1], high), start, end, logarithmic=True), ticks
+    ticks = linear_ticks(high)
+    return Scale(0.0, ticks[-1], start, end), ticks
+
+
+def clock_step(seconds: float, most: int) -> int:
+    """Whole seconds between the marks of a time axis, so that there are at most `most`."""
+    for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400):
+        if seconds / step <= most:
+            return step
+    return 86_400

@@ -1,0 +1,97 @@
+"""The verdicts as JUnit XML, for CI servers that draw test results.
+
+One suite with a case for each threshold (`<failure>` holds what was measured), one for each endpoint's expectations
+(failed when not a single answer met them: single failures are for `error_rate` to judge) and one for the measurement
+(failed when it is invalid).
+"""
+
+from __future__ import annotations
+
+import math
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from atm.models import figures
+from atm.models.printable import printable
+from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
+
+
+def render_junit(result: RunResult) -> str:
+    """The whole document, UTF-8."""
+    run, metrics = result.run, result.metrics
+    suites = Element("testsuites", name="atm")
+    suite = SubElement(suites, "testsuite", name=_text(run.name), time=f"{metrics.duration_seconds:.3f}")
+    if run.started_at:
+        suite.set("timestamp", run.started_at.strftime("%Y-%m-%dT%H:%M:%S"))
+    if run.error:
+        _failed(_case(suite, run.name, "run", "the run ends as planned"), "error", run.error)
+    for threshold in result.thresholds:
+        _threshold(suite, run.name, threshold)
+    for entry in result.endpoint_metrics:
+        _endpoint(suite, result, entry)
+    _measurement(suite, result)
+    for parent in (suites, suite):
+        parent.set("tests", str(len(suite)))
+        parent.set("failures", str(len(suite.findall("testcase/failure"))))
+        parent.set("errors", str(len(suite.findall("testcase/error"))))
+    indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'
+
+
+def _case(suite: Element, run: str, kind: str, name: str) -> Element:
+    return SubElement(suite, "testcase", classname=_text(f"{run}.{kind}"), name=_text(name))
+
+
+def _failed(case: Element, tag: str, message: str, detail: str = "") -> None:
+    SubElement(case, tag, message=_text(message)).text = _text(detail or message)
+
+
+def _threshold(suite: Element, run: str, threshold: ThresholdResult) -> None:
+    case = _case(suite, run, "thresholds", threshold.expression)
+    actual = measured(threshold)
+    if threshold.passed:
+        SubElement(case, "system-out").text = _text(f"measured {actual}")
+        return
+    message = f"{threshold.expression}: measured {actual}"
+    _failed(case, "failure", message, f"{message}\n{threshold.message}" if threshold.message else message)
+
+
+def measured(threshold: ThresholdResult) -> str:
+    """What a threshold saw, with its unit."""
+    actual = threshold.actual
+    if actual is None:
+        return "no data"
+    if math.isinf(actual):
+        return figures.INFINITE
+    if threshold.unit == "ms":
+        return figures.time(actual)
+    return figures.share(actual) if threshold.unit == "share" else f"{figures.rate(actual)} /s"
+
+
+def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) -> None:
+    if not entry.total_requests:
+        return
+    case = _case(suite, result.run.name, "endpoints", f"{entry.name} answers as expected")
+    counts = f"{figures.count(entry.successful_requests)} of {figures.count(entry.total_requests)} requests ok"
+    if entry.successful_requests:
+        SubElement(case, "system-out").text = _text(counts)
+        return
+    causes = [
+        f"{figures.count(failure.count)} × {failure.outcome}: {failure.message}"
+        for failure in result.failures
+        if failure.endpoint == entry.name
+    ]
+    _failed(case, "failure", counts, "\n".join([counts, *causes]))
+
+
+def _measurement(suite: Element, result: RunResult) -> None:
+    verdict = result.verdict
+    case = _case(suite, result.run.name, "measurement", "the load generator was not the limit")
+    reasons = "\n".join(f"{reason.severity}: {reason.what}; {reason.hint}" for reason in verdict.reasons)
+    if verdict.measurement == Measurement.INVALID:
+        _failed(case, "failure", "the measurement is invalid", reasons)
+    else:
+        SubElement(case, "system-out").text = _text(reasons or "valid")
+
+
+def _text(text: str) -> str:
+    return printable(text, layout=True)

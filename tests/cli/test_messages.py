@@ -1,0 +1,174 @@
+"""What people see when something is wrong: one form, on every path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atm.cli.main import main
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return code, captured.err.splitlines()
+
+
+def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    document: dict[str, Any] = json.loads(captured.out)
+    return code, document
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ("valdate", "x"),
+            [
+                "error: no such command 'valdate' [usage]",
+                "  at: atm",
+                "  hint: Did you mean `atm validate`? `atm --help` lists what there is",
+            ],
+        ),
+        (
+            ("shop.yaml",),
+            ["error: no such command 'shop.yaml' [usage]", "  at: atm", "  hint: Did you mean `atm run shop.yaml`?"],
+        ),
+        (
+            ("run", "--rat", "5"),
+            [
+                "error: no such option: --rat [usage]",
+                "  at: atm run",
+                "  hint: Did you mean `--rate`? `atm run --help` lists what there is",
+            ],
+        ),
+        (
+            ("run", "http://127.0.0.1/", "-n", "many"),
+            [
+                "error: --requests: 'many' is not a whole number [usage]",
+                "  at: atm run",
+                "  hint: `atm run --help` lists what there is",
+            ],
+        ),
+        (
+            ("doctor", "--color", "blue"),
+            [
+                "error: --color: 'blue' is none of auto, always, never [usage]",
+                "  at: atm doctor",
+                "  hint: `atm doctor --help` lists what there is",
+            ],
+        ),
+        (
+            ("run",),
+            [
+                "error: missing argument 'SPEC|URL|-' [usage]",
+                "  at: atm run",
+                "  hint: `atm run --help` lists what there is",
+            ],
+        ),
+        (
+            ("run", "127.0.0.1:8000/health"),
+            [
+                "error: there is no file 127.0.0.1:8000/health [spec_not_found]",
+                "  at: SPEC",
+                "  hint: For a URL write its scheme: `http://127.0.0.1:8000/health`",
+            ],
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_usage_says_what_where_and_what_to_type(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], lines: list[str]
+) -> None:
+    assert said(capsys, *arguments) == (2, lines)
+
+
+def test_all_problems_of_a_spec_are_named_with_their_lines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.yaml").write_text("name: shop\nurl: http://127.0.0.1/{{user_id}}\nconcurency: 5\ntimeout: -1s\n")
+    code, lines = said(capsys, "validate", "shop.yaml")
+    text = "\n".join(lines)
+    assert code == 2
+    assert 'error: unknown field "concurency" [unknown_field]\n  at: concurency, shop.yaml:3\n' in text
+    assert "shop.yaml:2" in text
+    assert "shop.yaml:4" in text
+    assert text.count("error: ") == 3
+
+
+def test_with_json_errors_are_a_document_on_stdout(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    spec = tmp_path / "shop.yaml"
+    spec.write_text("name: shop\nurl: http://127.0.0.1/\nconcurency: 5\ntimeout: -1s\n")
+    code, document = documented(capsys, "run", str(spec), "--json")
+    assert code == 2
+    assert document["error"]["code"] == "unknown_field"
+    assert document["error"]["message"] == 'unknown field "concurency"'
+    assert document["error"]["where"] == f"concurency, {spec}:3"
+    assert len(document["error"]["problems"]) == 2
+
+
+@pytest.mark.parametrize("arguments", [("run", "--json", "--nope"), ("run", "--json"), ("nope", "--json")])
+def test_with_json_wrong_usage_is_a_document_too(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    code, document = documented(capsys, *arguments)
+    assert code == 2
+    assert document["error"]["code"] == "usage"
+
+
+def test_an_unexpected_error_is_told_without_a_stack_trace(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import atm.cli.machine
+
+    def broken() -> None:
+        raise ZeroDivisionError("no cores")
+
+    monkeypatch.setattr(atm.cli.machine, "CHECKS", (broken,))
+    code, lines = said(capsys, "doctor")
+    assert code == 1
+    assert lines[0] == "error: unexpected ZeroDivisionError: no cores [internal]"
+    assert "`--debug`" in lines[2]
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor", "--debug"])
+
+
+def test_init_writes_a_spec_that_is_valid_and_never_overwrites(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == "wrote test.yaml\nnext: `atm target`, then `atm run test.yaml`\n"
+    assert main(["validate", "test.yaml"]) == 0
+    sentence = capsys.readouterr().out
+    assert sentence.startswith(
+        "valid: 1 endpoint, open 50/s, for 30 s after 2 s warm-up, ≈ 1,500 requests, 2 thresholds"
+    )
+    Path("test.yaml").write_text("mine")
+    code, lines = said(capsys, "init")
+    assert code == 2
+    assert lines[0] == "error: test.yaml exists already [file_exists]"
+    assert Path("test.yaml").read_text() == "mine"
+
+
+def test_schema_is_a_json_schema_that_the_quickstart_satisfies(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert {"url", "endpoints", "load", "thresholds"} <= set(schema["properties"])
+
+
+def test_validate_describes_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    quickstart = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
+    code, document = documented(capsys, "validate", str(quickstart), "--json")
+    assert code == 0
+    assert document["endpoints"] == ["GET /users", "GET /orders/{id}", "POST /orders"]
+    assert document["expected_requests"] == 1_500

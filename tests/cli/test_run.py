@@ -1,0 +1,225 @@
+"""`atm run` as a process against a real target: exit codes, streams, files, signals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from atm.testing import TargetServer
+
+PLAIN = {key: value for key, value in os.environ.items() if key not in ("CI", "GITHUB_ACTIONS", "FORCE_COLOR")}
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[TargetServer]:
+    with TargetServer() as server:
+        yield server
+
+
+def atm(
+    *arguments: str, given: str = "", where: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "atm", *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        cwd=where,
+        env={**PLAIN, "COLUMNS": "80", **(environment or {})},
+        timeout=40,
+    )
+
+
+def measured(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """`atm` until its measurement is not invalid: other tests keep this machine busy, which these do not judge."""
+    process = atm(*arguments, given=given)
+    for _ in range(4):
+        if process.returncode != 4:
+            break
+        process = atm(*arguments, given=given)
+    return process
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "atm", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**PLAIN, "COLUMNS": "80"},
+    )
+
+
+def test_a_passed_run_prints_its_report_and_exits_with_0(target: TargetServer) -> None:
+    process = measured("run", f"{target.url}/users", "-n", "50", "--threshold", "p99 < 5s")
+    assert process.returncode == 0
+    assert " ✓ THRESHOLDS   1 of 1 holds" in process.stdout
+    assert " REQUESTS  50 started = 50 ok + 0 failed + 0 unfinished" in process.stdout
+    assert "\x1b" not in process.stdout + process.stderr
+
+
+def test_a_missed_threshold_exits_with_99(target: TargetServer) -> None:
+    process = measured("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us")
+    assert process.returncode == 99
+    assert "exit 99" in process.stdout
+
+
+def test_no_fail_reports_and_exits_with_0(target: TargetServer) -> None:
+    process = measured("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us", "--no-fail", "--json")
+    assert process.returncode == 0
+    verdict = json.loads(process.stdout)["verdict"]
+    assert (verdict["passed"], verdict["exit_code"]) == (False, 0)
+
+
+def test_a_target_that_refuses_exits_with_3_and_says_what_to_try() -> None:
+    process = atm("run", "http://127.0.0.1:1/users", "-n", "10")
+    assert process.returncode == 3
+    assert " ✗ UNREACHABLE  0 of 10 requests got an answer" in process.stdout
+    assert "error: 127.0.0.1:1 refused the connection [connect_refused]" in process.stdout
+    assert "`curl -i http://127.0.0.1:1/users`" in process.stdout
+
+
+def test_a_name_that_does_not_exist_exits_with_3() -> None:
+    process = atm("run", "http://does-not-exist.invalid/", "-n", "10")
+    assert process.returncode == 3
+    assert 'the name "does-not-exist.invalid" does not exist' in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_json_is_the_only_thing_on_stdout(target: TargetServer) -> None:
+    process = measured("run", f"{target.url}/users", "-n", "20", "--json")
+    document = json.loads(process.stdout)
+    assert list(document)[:8] == [
+        "run", "verdict", "thresholds", "metrics", "endpoint_metrics", "failures", "generator", "environment",
+    ]  # fmt: skip
+    assert document["metrics"]["total_requests"] == 20
+    assert document["verdict"]["exit_code"] == process.returncode == 0
+
+
+def test_the_flags_override_the_spec(target: TargetServer, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"name: shop\nurl: {target.url}/status/201\ntotal_requests: 7\nthresholds: [p99 < 1us]\n")
+    process = atm("run", str(spec), "-n", "9", "-c", "2", "-H", "X-Test: yes", "--seed", "5", "--json")
+    document = json.loads(process.stdout)
+    assert document["metrics"]["total_requests"] == 9
+    assert document["run"]["seed"] == 5
+    assert document["samples"][0]["request_headers"][-1] == ["X-Test", "yes"]
+
+
+def test_a_spec_comes_from_standard_input(target: TargetServer) -> None:
+    given = json.dumps({"name": "piped", "url": f"{target.url}/users", "total_requests": 5})
+    process = measured("run", "-", "--quiet", given=given)
+    assert process.returncode == 0
+    assert process.stderr == ""
+    assert process.stdout.startswith(" ✓ MEASUREMENT") or process.stdout.startswith(" ! MEASUREMENT")
+
+
+def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) -> None:
+    names = ("out.json", "out.csv", "out.html")
+    outputs = [word for name in names for word in ("-o", str(tmp_path / name))]
+    process = measured("run", f"{target.url}/users", "-n", "20", *outputs, "--junit", str(tmp_path / "out.xml"))
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "out.json").read_text())["metrics"]["total_requests"] == 20
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert [(row["endpoint"], row["total_requests"]) for row in rows] == [("GET /users", "20"), ("total", "20")]
+    assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().get("failures") == "0"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.html", "out.json", "out.xml"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("-o", "missing/out.json"), "error: there is no directory missing [unwritable]"),
+        (("-o", "out.txt"), "error: out.txt says by its name no format that is known here [unknown_format]"),
+        (("--junit", "."), "error: . is a directory [unwritable]"),
+    ],
+)
+def test_an_unwritable_file_is_reported_before_anything_is_sent(
+    target: TargetServer, tmp_path: Path, flags: tuple[str, str], said: str
+) -> None:
+    target.reset()
+    process = atm("run", f"{target.url}/users", *flags, where=tmp_path)
+    assert process.returncode == 2
+    assert said in process.stderr
+    assert target.stats().received == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_interrupt_stops_and_the_report_follows(target: TargetServer) -> None:
+    process = started("run", f"{target.url}/delay/300", "-c", "4", "-z", "60s")
+    wait_for_line(process, "00:01")
+    process.send_signal(signal.SIGINT)
+    output, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "stopping: waiting up to 30 s for 4 in flight" in said
+    assert " ■ STOPPED      by Ctrl-C at 00:0" in output
+    assert "+ 0 failed + 0 unfinished" in output
+
+
+def test_the_second_interrupt_quits_at_once(target: TargetServer) -> None:
+    process = started("run", f"{target.url}/never", "-c", "4", "-z", "60s")
+    wait_for_line(process, "00:01")
+    process.send_signal(signal.SIGINT)
+    wait_for_line(process, "stopping")
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - begun < 3
+    assert process.returncode == 130
+    assert " REQUESTS  4 started = 0 ok + 0 failed + 4 unfinished" in output
+
+
+def test_terminate_is_a_stop(target: TargetServer) -> None:
+    process = started("run", f"{target.url}/delay/50", "-c", "2", "-z", "60s")
+    wait_for_line(process, "00:01")
+    process.terminate()
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert " ■ STOPPED      by SIGTERM at 00:0" in output
+
+
+def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(beginning):
+            # What was read is put back for communicate() by nobody; the tests look at later lines only.
+            return
+    raise AssertionError(f"no line began with {beginning!r}")
+
+
+def test_a_reader_that_has_gone_is_no_error(target: TargetServer) -> None:
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 10 -q --no-fail | true; echo ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.stdout.strip() == "0"
+    assert process.stderr == ""
+
+
+def test_github_gets_annotations_and_a_summary(target: TargetServer, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "CI": "true"}
+    process = atm("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us", environment=environment)
+    assert "::error title=atm%3A" in process.stdout
+    assert "| ✗ failed | p99 \\< 1 µs |" in summary.read_text()
+
+
+def test_the_demo_passes_and_stops_its_target(tmp_path: Path) -> None:
+    process = atm("demo", "--json", "-o", str(tmp_path / "demo.html"))
+    document: dict[str, Any] = json.loads(process.stdout)
+    # Also where the machine is busy and the measurement invalid: the report says so, and the demo did its work.
+    assert process.returncode == 0
+    assert document["run"]["name"] == "quickstart"
+    assert document["verdict"]["passed"] is True
+    assert document["metrics"]["due"] == 1_500
+    assert (tmp_path / "demo.html").exists()

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from atm.cli.commands.try_ import pretty
+from atm.cli.main import main
+from atm.testing import TargetServer
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[TargetServer]:
+    with TargetServer() as server:
+        yield server
+
+
+def spec_of(folder: Path, target: TargetServer, *paths: str) -> str:
+    endpoints = [{"name": path, "url": target.url + path} for path in paths]
+    spec = {
+        "name": "shop",
+        "endpoints": endpoints,
+        "distribution_strategy": "weighted",
+        "requests_per_second": 500,
+        "duration": "60s",
+        "auth": {"type": "bearer_token", "token": "atm-token-that-is-secret"},
+        "thresholds": ["p99 < 1us"],
+    }
+    path = folder / "spec.json"
+    path.write_text(json.dumps(spec))
+    return str(path)
+
+
+def test_each_endpoint_gets_one_request_in_order(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target.reset()
+    assert main(["try", spec_of(tmp_path, target, "/users", "/fixed", "/echo")]) == 0
+    said = capsys.readouterr().out
+    assert said.index(" ✓ /users  200  ok") < said.index(" ✓ /fixed  200  ok") < said.index(" ✓ /echo  200  ok")
+    assert [row.route for row in target.record()] == ["/users", "/fixed", "/echo"]
+    assert "   > GET /users HTTP/1.1\n" in said
+    assert '   <     "name": "Ada"\n' in said
+
+
+def test_secrets_are_masked_wherever_they_come_back(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["try", spec_of(tmp_path, target, "/echo")]) == 0
+    said = capsys.readouterr().out
+    assert "that-is-secret" not in said
+    assert "   > Authorization: ***\n" in said
+
+
+def test_an_answer_that_is_not_expected_exits_with_99(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["try", spec_of(tmp_path, target, "/users", "/status/503")]) == 99
+    assert " ✗ /status/503  503  unexpected status: 503, expected 200, 201 or 204" in capsys.readouterr().out
+
+
+def test_no_answer_at_all_exits_with_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", "http://127.0.0.1:1/x"]) == 3
+    assert " ✗ GET /x  connect error: connection refused" in capsys.readouterr().out
+
+
+def test_as_json_every_exchange_is_there(
+    target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["try", spec_of(tmp_path, target, "/users", "/status/404"), "--json"]) == 99
+    exchanges = json.loads(capsys.readouterr().out)["endpoints"]
+    assert [(each["endpoint"], each["ok"], each["status"]) for each in exchanges] == [
+        ("/users", True, 200),
+        ("/status/404", False, 404),
+    ]
+
+
+def test_only_json_is_laid_out() -> None:
+    assert pretty('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
+    assert pretty("{not json") == "{not json"
+    assert pretty("plain") == "plain"

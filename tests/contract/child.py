@@ -1,0 +1,28 @@
+"""An engine in a process of its own, so that a test can freeze it: python -m tests.contract.child ENGINE < plan.
+
+Writes each interval as a line of JSON as it comes, and the report's end as the last line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from atm.engine.base import Control
+from atm.metrics.interval import Interval
+from atm.plan.load_plan import LoadPlan
+from tests.contract.engines import ENGINES
+
+
+def main(name: str) -> None:
+    plan = LoadPlan.from_bytes(sys.stdin.buffer.read())
+
+    def write(interval: Interval) -> None:
+        sys.stdout.buffer.write(interval.to_bytes() + b"\n")
+        sys.stdout.buffer.flush()
+
+    asyncio.run(ENGINES[name]().run(plan, {}, write, Control()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from atm.engine.asyncio_engine import AsyncioEngine
+from atm.engine.base import Capability, Control, Engine, EngineReport
+from atm.engine.choose import LOADERS, choose_engine
+from atm.errors import CapabilityError
+from atm.metrics.interval import Interval
+from atm.plan.load_plan import Flow, Load, LoadPlan, Origin, Segment, Step
+
+PLAN = LoadPlan(
+    name="chosen",
+    seed=1,
+    endpoints=("e",),
+    origins=(Origin("http", "127.0.0.1", 1),),
+    flows=(Flow("e", 1, (Step(0, 0, "GET", (), (), None, ((200, 200),), (), 1),)),),
+    selection="round_robin",
+    load=Load("closed", (Segment(1, 1, None),)),
+    total_requests=1,
+    duration_ns=None,
+    graceful_stop_ns=0,
+)
+
+
+class OtherEngine:
+    """Another engine to choose from; it is never run."""
+
+    name = "native"
+    version = "1"
+    capabilities = frozenset({Capability.TLS})
+
+    async def run(
+        self,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        on_interval: Callable[[Interval], None],
+        control: Control,
+    ) -> EngineReport:
+        raise NotImplementedError
+
+
+def other() -> Engine:
+    return OtherEngine()
+
+
+BOTH = {**LOADERS, "native": other}
+
+
+def test_auto_takes_asyncio_where_nothing_else_is_installed_and_says_why() -> None:
+    engine, reason = choose_engine(PLAN)
+    assert isinstance(engine, AsyncioEngine)
+    assert reason == "asyncio: the native engine is not installed"
+
+
+def test_auto_prefers_the_native_engine() -> None:
+    engine, reason = choose_engine(PLAN, BOTH)
+    assert engine.name == "native"
+    assert reason == "native, as it is installed"
+
+
+def test_auto_goes_on_to_an_engine_that_can() -> None:
+    engine, reason = choose_engine(replace(PLAN, needs=("tls", "redirects")), BOTH)
+    assert engine.name == "asyncio"
+    assert reason == "asyncio: the native engine cannot do redirects"
+
+
+def test_an_engine_that_the_spec_names_is_taken_or_refused() -> None:
+    assert choose_engine(replace(PLAN, engine="asyncio"), BOTH)[1] == "asyncio, as the spec asks"
+    with pytest.raises(CapabilityError) as refused:
+        choose_engine(replace(PLAN, engine="native"))
+    problem = refused.value.problems[0]
+    assert problem.lines()[0] == "error: native engine not installed, and the spec asks for it [no_native_engine]"
+    assert "`engine: auto` uses asyncio" in problem.hint
+    with pytest.raises(CapabilityError, match="the native engine cannot do proxies") as unable:
+        choose_engine(replace(PLAN, engine="native", needs=("proxy",)), BOTH)
+    assert unable.value.problems[0].code == "engine_cannot"
+
+
+def test_a_plan_that_no_engine_can_run_names_the_feature() -> None:
+    with pytest.raises(CapabilityError) as refused:
+        choose_engine(replace(PLAN, needs=("http2", "multi_step", "telepathy")), BOTH)
+    assert [problem.what for problem in refused.value.problems] == [
+        "the native engine cannot do HTTP/2, flows of several steps, telepathy",
+        "the asyncio engine cannot do HTTP/2, flows of several steps, telepathy",
+    ]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from atm.errors import SpecError
+from atm.models.threshold import HINT, Threshold, parse_threshold
+
+CASES = {
+    "p99 < 300ms": Threshold("p99 < 300 ms", "latency", "<", 3e8, 99.0),
+    "p(95)<500": Threshold("p95 < 500 ms", "latency", "<", 5e8, 95.0),
+    "p99.9 <= 1.5s": Threshold("p99.9 <= 1.5 s", "latency", "<=", 1.5e9, 99.9),
+    "median < 20us": Threshold("p50 < 20 µs", "latency", "<", 20_000.0, 50.0),
+    "max < 1m": Threshold("max < 1 min", "latency", "<", 6e10, None, "max"),
+    "avg<.5s": Threshold("mean < 0.5 s", "latency", "<", 5e8, None, "mean"),
+    "ok p99 < 250ms": Threshold("ok p99 < 250 ms", "ok_latency", "<", 2.5e8, 99.0),
+    "adjusted p99 < 1s": Threshold("adjusted p99 < 1 s", "adjusted_latency", "<", 1e9, 99.0),
+    "service mean < 5ms": Threshold("service mean < 5 ms", "service", "<", 5e6, None, "mean"),
+    "first_byte p90 < 80ms": Threshold("first_byte p90 < 80 ms", "first_byte", "<", 8e7, 90.0),
+    "error_rate < 1%": Threshold("error_rate < 1 %", "error_rate", "<", 0.01),
+    "error_rate <= 0.001": Threshold("error_rate <= 0.1 %", "error_rate", "<=", 0.001),
+    "rps > 100": Threshold("rps > 100", "rps", ">", 100.0),
+    "throughput >= 99.5/s": Threshold("throughput >= 99.5", "throughput", ">=", 99.5),
+    "checkout: p99 < 800ms": Threshold("checkout: p99 < 800 ms", "latency", "<", 8e8, 99.0, endpoint=1),
+    "GET /a:b: p99<1s": Threshold("GET /a:b: p99 < 1 s", "latency", "<", 1e9, 99.0, endpoint=0),
+    "p90 < 1s for 10s": Threshold("p90 < 1 s for 10 s", "latency", "<", 1e9, 90.0, window_seconds=10),
+    "  OK  P99  <  250 MS  FOR  1m ": Threshold(
+        "ok p99 < 250 ms for 60 s", "ok_latency", "<", 2.5e8, 99.0, window_seconds=60
+    ),
+}
+NAMES = ("GET /a:b", "checkout")
+
+
+@pytest.mark.parametrize(("text", "threshold"), CASES.items(), ids=CASES.keys())
+def test_a_rule_is_read_and_shown(text: str, threshold: Threshold) -> None:
+    assert parse_threshold(text, endpoints=NAMES) == threshold
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_what_is_shown_reads_to_the_same_rule(text: str) -> None:
+    once = parse_threshold(text, endpoints=NAMES)
+    assert parse_threshold(once.expression, endpoints=NAMES) == once
+
+
+def test_a_rule_of_an_endpoint_needs_no_name() -> None:
+    rule = parse_threshold("p99 < 1s", endpoints=NAMES, endpoint=1, abort=True, abort_after_seconds=3, min_samples=5)
+    assert rule.expression == "checkout: p99 < 1 s"
+    assert (rule.endpoint, rule.abort, rule.abort_after_seconds, rule.min_samples) == (1, True, 3, 5)
+    assert parse_threshold("checkout: p99 < 1s", endpoints=NAMES, endpoint=1).endpoint == 1
+
+
+ERRORS = {
+    "p99": 'the threshold "p99" has no comparison: one of <, <=, >, >=',
+    "p99 << 300": 'the threshold "p99 << 300" compares with "<<"; known are <, <=, >, >=',
+    "p99 == 300": 'the threshold "p99 == 300" compares with "=="; known are <, <=, >, >=',
+    "p99 <": 'the threshold "p99 <" needs a number of 0 or more after "<", but it ends there',
+    "p99 < fast": 'the threshold "p99 < fast" needs a number of 0 or more after "<", not "fast"',
+    "p99 < -5": 'the threshold "p99 < -5" needs a number of 0 or more after "<", not "-5"',
+    "p99 < 300 ms please": 'the threshold "p99 < 300 ms please" goes on with "ms please" after its limit',
+    "p99 < 3 pc": 'the threshold "p99 < 3 pc" has the unit "pc"; times are in us, ms (the default), s or m',
+    "p999 < 3": 'the threshold "p999 < 3" has a percentile of 999; they go from above 0 to 100',
+    "p(9.9.9) < 3": 'the threshold "p(9.9.9) < 3" has a percentile "9.9.9", which is no number',
+    "eror_rate < 1%": 'the threshold "eror_rate < 1%" judges "eror_rate", which is no metric',
+    "error_rate < 5": 'the threshold "error_rate < 5" has an error rate above 1 (100 %)',
+    "error_rate < 5ms": 'the threshold "error_rate < 5ms" has the unit "ms"; an error rate is a share (0.01) or 1%',
+    "rps > 5%": 'the threshold "rps > 5%" has the unit "%"; rps is a number per second',
+    "p99 < 3 for ever": 'the threshold "p99 < 3 for ever" has a window that cannot be read: "ever" is no duration',
+    "p99 < 3 for 1.5s": 'the threshold "p99 < 3 for 1.5s" has a window of 1.5 s; windows are whole seconds',
+    "chekout: p99 < 3": 'the threshold "chekout: p99 < 3" names an endpoint "chekout", which there is not',
+}
+
+
+@pytest.mark.parametrize(("text", "message"), ERRORS.items(), ids=ERRORS.keys())
+def test_what_is_wrong_with_a_rule_is_said(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        parse_threshold(text, endpoints=NAMES)
+    problem = error.value.problems[0]
+    assert problem.what == message
+    assert problem.hint
+
+
+def test_the_hint_names_what_was_probably_meant() -> None:
+    with pytest.raises(SpecError) as error:
+        parse_threshold("eror_rate < 1%")
+    assert error.value.problems[0].hint == f"Did you mean `error_rate`? {HINT}"
+    with pytest.raises(SpecError) as error:
+        parse_threshold("checkout: p99 < 1s", endpoints=NAMES, endpoint=0)
+    assert error.value.problems[0].what == (
+        'the threshold "checkout: p99 < 1s" of endpoint "GET /a:b" names another endpoint, "checkout"'
+    )

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from atm.errors import SpecError
+from atm.plan.compile import compile_plan
+from atm.plan.document import SpecDocument
+from atm.plan.load_plan import LiteralPart, LoadPlan, Segment
+from atm.plan.overrides import Overrides, with_overrides
+from atm.plan.reading import read_spec_text
+
+SECOND = 1_000_000_000
+SPEC = b"""\
+name: shop
+endpoints:
+  - {name: a, url: "http://h/a", headers: {X-A: "1"}, timeout: 9s, expected_status_codes: [500]}
+  - {name: b, url: "http://h/b", method: POST, body: x}
+total_requests: 50
+timeout_seconds: 3
+"""
+
+
+def plan(spec: bytes | dict[str, Any] = SPEC, **flags: Any) -> LoadPlan:
+    document = read_spec_text(spec, "shop.yaml") if isinstance(spec, bytes) else SpecDocument(spec)
+    return compile_plan(with_overrides(document, Overrides(**flags)), {}).plan
+
+
+def test_without_flags_nothing_changes() -> None:
+    document = read_spec_text(SPEC, "shop.yaml")
+    assert with_overrides(document, Overrides()) == document
+
+
+def test_a_url_alone_makes_a_spec() -> None:
+    made = plan({}, url="http://h:81/x?key=1", rate=50, duration="30s")
+    assert (made.name, made.endpoints, made.load.model) == ("http://h:81/x", ("GET /x",), "open")
+    assert (made.duration_ns, made.total_requests) == (30 * SECOND, None)
+
+
+def test_the_end_on_the_command_line_replaces_the_one_of_the_spec() -> None:
+    assert (plan(duration="5s").total_requests, plan(duration="5s").duration_ns) == (None, 5 * SECOND)
+    spec = {"name": "a", "url": "http://h/", "duration_seconds": 60}
+    assert (plan(spec, requests=7).total_requests, plan(spec, requests=7).duration_ns) == (7, None)
+    both = plan(spec, requests=7, duration=5)
+    assert (both.total_requests, both.duration_ns) == (7, 5 * SECOND)
+
+
+CLOSED = {"name": "a", "url": "http://h/", "load": {"users": 5, "max_rate": 10, "warm_up": "1s"}}
+OPEN = {"name": "a", "url": "http://h/", "load": {"rate": 5, "arrival": "poisson", "max_in_flight": 3}}
+STAGED = {"name": "a", "url": "http://h/", "load": {"model": "closed", "stages": [{"duration": 1, "target": 5}]}}
+
+
+def test_a_rate_makes_the_load_open_and_drops_what_belongs_to_users() -> None:
+    made = plan(CLOSED, rate=40).load
+    assert (made.model, made.segments, made.max_rate, made.warm_up_ns) == (
+        "open",
+        (Segment(40, 40, None),),
+        None,
+        SECOND,
+    )
+    assert plan(STAGED, rate=40).load.segments == (Segment(40, 40, None),)
+    assert (plan(OPEN, rate=40).load.arrival, plan(OPEN, rate=40).load.max_in_flight) == ("poisson", 3)
+    assert plan(rate=40).load.model == "open"
+
+
+def test_concurrency_is_users_or_the_limit_of_an_open_load() -> None:
+    assert plan(CLOSED, concurrency=9).load.segments == (Segment(9, 9, None),)
+    assert plan(OPEN, concurrency=9).load.max_in_flight == 9
+    assert plan(STAGED, concurrency=9).load.segments == (Segment(9, 9, None),)
+    assert plan(concurrency=9).load.segments == (Segment(9, 9, None),)
+    flat = plan(concurrency=9, rate=20).load
+    assert (flat.model, flat.max_in_flight) == ("open", 9)
+    assert plan(CLOSED, concurrency=9, rate=20).load.max_in_flight == 9
+
+
+def test_stages_are_rates_unless_the_spec_or_the_flags_speak_of_users() -> None:
+    assert plan(stages="10s:100,1m:500").load.segments == (Segment(0, 100, 10 * SECOND), Segment(100, 500, 60 * SECOND))
+    assert plan(stages="10s:100").load.model == "open"
+    assert plan(CLOSED, stages="10s:100").load.model == "closed"
+    assert plan(OPEN, stages="10s:100").load.model == "open"
+    assert plan(stages="10s:100", concurrency=4).load.segments == (Segment(4, 100, 10 * SECOND),)
+    assert plan(stages="10s:100", rate=4).load.segments == (Segment(4, 100, 10 * SECOND),)
+    assert plan(stages="10s:100", rate=4, concurrency=7).load.max_in_flight == 7
+
+
+def test_a_warm_up_joins_the_load_however_it_is_written() -> None:
+    made = plan({"name": "a", "url": "http://h/", "requests_per_second": 5, "concurrency": 2}, warm_up="2s").load
+    assert (made.model, made.warm_up_ns, made.warm_up_level, made.max_in_flight) == ("open", 2 * SECOND, 5, 2)
+    assert plan(warm_up=1).load.segments == (Segment(10, 10, None),)
+
+
+def test_what_concerns_requests_holds_for_every_endpoint() -> None:
+    made = plan(timeout="1s", expect_status=("2xx",), method="PUT", data="d", expect_body="ok", headers=("x-a: 2",))
+    for flow in made.flows:
+        step = flow.steps[0]
+        assert (step.timeout_ns, step.expected_statuses, step.method) == (SECOND, ((200, 299),), "PUT")
+        assert step.body == (LiteralPart("d"),)
+        assert step.checks[0].pattern == "ok"
+        assert [header.value for header in step.headers if header.name.lower() == "x-a"] == [(LiteralPart("2"),)]
+
+
+def test_thresholds_variables_and_tls_are_added() -> None:
+    spec = {"name": "a", "url": "{{base}}/", "thresholds": ["p99 < 1s"], "variables": {"base": "http://h"}}
+    made = plan(spec, thresholds=("rps > 5",), variables=("base=https://x",), insecure=True, connect_to=("x:443:h:1",))
+    assert [threshold.expression for threshold in made.thresholds] == ["p99 < 1 s", "rps > 5"]
+    assert (made.origins[0].host, made.origins[0].connect_host) == ("x", "h")
+    assert made.connections.tls.insecure
+    named = {"name": "a", "url": "http://h/", "thresholds": {"max_error_rate": 0.1}}
+    assert len(plan(named, thresholds=("rps > 5",)).thresholds) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"),
+    [
+        ({"rate": 0}, ("requests_per_second must be more than 0, not 0", "requests_per_second, --rate")),
+        ({"duration": "soon"}, ('duration: "soon" is no duration', "duration, --duration")),
+        ({"stages": "10s:100,60"}, ("load.stages[1] needs a field target", "load.stages[1].target, --stages")),
+        ({"thresholds": ("p99 <",)}, ("needs a number of 0 or more", "thresholds.expressions[0], --threshold")),
+        ({"headers": ("X A: b",)}, ('"X A" is no header name', "headers.X A, --header")),
+        ({"timeout": "x"}, ('timeout: "x" is no duration', "timeout, --timeout")),
+        ({"method": "A B"}, ('"A B" is no HTTP method', "endpoints[0].method, --method")),
+    ],
+)
+def test_a_problem_with_a_flag_is_placed_at_the_flag(flags: dict[str, Any], lines: tuple[str, str]) -> None:
+    with pytest.raises(SpecError) as error:
+        plan(**flags)
+    assert all(line in str(error.value) for line in lines)
+    assert "shop.yaml" not in str(error.value)

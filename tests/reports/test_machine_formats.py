@@ -1,0 +1,93 @@
+"""CSV, JUnit XML and what GitHub Actions shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from xml.etree import ElementTree
+
+from atm.models.outcome import Outcome
+from atm.models.run import Measurement
+from atm.reports.csv import render_csv
+from atm.reports.github import step_summary, workflow_commands
+from atm.reports.junit import render_junit
+from tests.cli import results
+
+
+def test_csv_has_a_row_for_each_endpoint_and_the_total() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(results.result()))))
+    assert [row["endpoint"] for row in rows] == ["GET /users", "GET /orders/{id}", "POST /orders", "total"]
+    total = rows[-1]
+    assert total["total_requests"] == "30000"
+    assert total["latency_p99_ms"] == "132.4"
+    assert total["adjusted_latency_max_ms"] == "Infinity"
+    assert total["unexpected_status"] == "26"
+    assert total["status_503"] == "26"
+    assert total["tls_error"] == "0"
+
+
+def test_csv_leaves_a_cell_without_data_empty() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(results.result(metrics=results.metrics(latency_p50_ms=None))))))
+    assert rows[-1]["latency_p50_ms"] == ""
+
+
+def test_csv_gives_a_spreadsheet_no_formula() -> None:
+    evil = results.endpoint("GET /x").model_copy(update={"name": "=cmd|' /C calc'!A0"})
+    rows = list(csv.DictReader(io.StringIO(render_csv(results.result(endpoint_metrics=[evil])))))
+    assert rows[0]["endpoint"] == "'=cmd|' /C calc'!A0"
+
+
+def test_junit_has_a_case_for_each_threshold_endpoint_and_the_measurement() -> None:
+    root = ElementTree.fromstring(render_junit(results.result()))
+    suite = root[0]
+    assert (root.tag, suite.tag) == ("testsuites", "testsuite")
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "1", "0")
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "error_rate < 0.1 %: measured 0.13 %"
+    assert [case.get("classname") for case in suite] == [
+        *["quickstart.thresholds"] * 3,
+        *["quickstart.endpoints"] * 3,
+        "quickstart.measurement",
+    ]
+
+
+def test_junit_fails_for_an_invalid_measurement_and_an_endpoint_that_never_answered_well() -> None:
+    reason = results.reason(Measurement.INVALID, "no free local port", "more ports")
+    dead = results.endpoint("POST /orders", successful_requests=0, errors_by_type={Outcome.TIMEOUT: 30_000})
+    result = results.result(
+        verdict=results.verdict(None, Measurement.INVALID, [reason], 4), endpoint_metrics=[dead], thresholds=[]
+    )
+    failures = ElementTree.fromstring(render_junit(result)).findall("testsuite/testcase/failure")
+    assert [failure.get("message") for failure in failures] == [
+        "0 of 30,000 requests ok",
+        "the measurement is invalid",
+    ]
+    assert "12 × timeout: no full answer in 2 s" in str(failures[0].text)
+
+
+def test_junit_of_hostile_names_is_xml() -> None:
+    evil = "]]></failure>\x00\x0b\ufffe\ud800 & <x>"
+    result = results.result(
+        run=results.info(name=evil), thresholds=[results.threshold(evil, None, 1.0, "ms", False, None, evil)]
+    )
+    assert ElementTree.fromstring(render_junit(result).encode())[0].find("testcase/failure") is not None
+
+
+def test_github_gets_an_error_for_each_failed_threshold() -> None:
+    assert workflow_commands(results.result()) == (
+        "::error title=atm%3A quickstart::threshold failed: error_rate < 0.1 %25, measured 0.13 %25 "
+        "(all 38 on POST /orders)\n"
+    )
+
+
+def test_github_commands_cannot_be_smuggled_in() -> None:
+    evil = results.threshold("p99 < 1 ms\n::set-env name=X::y", 2.0, 1.0, "ms", False, -1.0)
+    assert workflow_commands(results.result(thresholds=[evil])).count("\n") == 1
+
+
+def test_the_step_summary_is_a_table_that_names_cannot_break() -> None:
+    evil = results.endpoint("GET /a|b`<img>")
+    text = step_summary(results.result(endpoint_metrics=[evil]))
+    assert "| GET /a\\|b\\`\\<img\\> | 30,000 | 38 | 12.4 ms | 48.9 ms | 132 ms |" in text
+    assert "| ✗ failed | error\\_rate \\< 0.1 % | 0.13 % | all 38 on POST /orders |" in text
