@@ -57,12 +57,12 @@ async def stream_list(plane: Plane) -> StreamingResponse:
 @router.websocket("/runs/{run_id}/ws")
 async def watch_run(socket: WebSocket, plane: Plane, run_id: str, after: After = 0) -> None:
     """The same events as JSON messages; what the client sends is ignored."""
+    await socket.accept()
     try:
         await plane.storage.leases.control(run_id)
     except NotFoundError as error:
         await socket.close(4404, error.problems[0].what[:120])
         return
-    await socket.accept()
     listening = asyncio.create_task(_until_gone(socket))
     sending = asyncio.create_task(_send_all(socket, plane.watcher.watch(run_id, after)))
     try:
