@@ -149,7 +149,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "/big",
         64,
         1,
-        ("wrk", "h2load", "hey", "oha", *_OURS),
+        ("wrk", "h2load", "oha", *_OURS),
         "wrk",
     ),
     _TEMPLATED,

@@ -24,11 +24,11 @@ RATES = (1_000, 5_000, 20_000)
 CONNECTIONS = 50
 SECONDS = 10
 CLIENTS: dict[int, tuple[str, ...]] = {
-    1_000: ("h2load", "hey", "vegeta", "oha", "k6", "atm native", "atm asyncio"),
+    1_000: ("h2load", "vegeta", "oha", "k6", "atm native", "atm asyncio"),
     5_000: ("h2load", "vegeta", "oha", "k6", "atm native", "atm asyncio"),
     20_000: ("h2load", "vegeta", "oha", "atm native", "atm asyncio"),
 }
-"""wrk and ab have no rate. Left out to save time: Locust, autocannon, and rates that a tool cannot hold on one core."""
+"""wrk and ab have no rate. Left out to save time: hey, Locust, autocannon, and rates beyond one core for a tool."""
 BIN_NS = 10_000_000
 FINE_BIN_NS = 1_000_000
 _EDGE_SECONDS = 1.5

@@ -6,6 +6,7 @@
     │   └── CapabilityError      no engine here can run this plan; names the feature
     ├── CredentialError          a token could not be fetched, signed or renewed
     ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
+    ├── OutputError              a result could not be written, to a file or to standard output
     ├── TargetServerError        the bundled target server did not start or stop
     ├── ApiRefusedError          a server answered with a refusal; its problems are the server's
     ├── ServerUnreachableError   a server could not be reached (exit code 1: it is no target)
@@ -88,6 +89,10 @@ class CredentialError(AtmError):
 
 class UnreachableError(AtmError):
     """Nothing could be sent: not one target has an address."""
+
+
+class OutputError(AtmError):
+    """A result could not be written, to a file or to standard output."""
 
 
 class TargetServerError(AtmError):

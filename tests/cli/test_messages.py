@@ -90,6 +90,27 @@ def test_wrong_usage_says_what_where_and_what_to_type(
     assert said(capsys, *arguments) == (2, lines)
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("shp.yaml", "Did you mean shop.yaml? `atm init` writes a spec to start from"),
+        ("specs/other.yml", "There are: specs/a.json, specs/b.yaml; `atm init` writes a spec to start from"),
+        ("nowhere/shop.yaml", "`atm init` writes a spec to start from"),
+    ],
+)
+def test_a_spec_that_is_not_there_is_answered_with_those_that_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("specs").mkdir()
+    for name in ("shop.yaml", "specs/a.json", "specs/b.yaml"):
+        Path(name).touch()
+    assert said(capsys, "run", typed) == (
+        2,
+        [f"error: there is no file {typed} [spec_not_found]", "  at: SPEC", f"  hint: {hint}"],
+    )
+
+
 def test_all_problems_of_a_spec_are_named_with_their_lines(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,12 @@ def test_quiet_prints_the_verdicts_only() -> None:
     assert_snapshot("report-quiet.txt", written(results.result(), quiet=True))
 
 
+def test_quiet_speaks_of_no_times_that_it_does_not_print() -> None:
+    text = written(invalid(), quiet=True)
+    assert "invalid: do not quote the times of this run" in text
+    assert '"?" below' not in text
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("width", [80, 97, 120])
 @pytest.mark.parametrize("unicode", [True, False])

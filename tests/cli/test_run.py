@@ -206,6 +206,36 @@ def test_a_reader_that_has_gone_is_no_error(target: TargetServer) -> None:
     assert process.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("flags", ["-q", "--json"])
+def test_an_output_that_is_full_is_told_on_the_other_one(target: TargetServer, flags: str) -> None:
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {flags} >/dev/full"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.returncode == 1
+    assert "error: cannot write to standard output: No space left on device [unwritable]" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_is_no_error(target: TargetServer, closed: str) -> None:
+    command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {closed}"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.returncode == 0
+    assert "Traceback" not in process.stdout + process.stderr
+
+
+def test_a_file_that_cannot_be_written_leaves_json_one_document(target: TargetServer, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    process = started("run", f"{target.url}/users", "-z", "1s", "--json", "-o", str(folder / "out.json"))
+    wait_for_line(process, "atm ")
+    folder.rmdir()
+    output, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert json.loads(output)["run"]["status"] == "completed"
+    assert "error: cannot write" in said
+
+
 def test_github_gets_annotations_and_a_summary(target: TargetServer, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "CI": "true"}

@@ -82,7 +82,7 @@ def test_the_slowest_are_among_the_samples(engine: Engine, target: TargetServer)
 
 
 def test_secrets_are_masked_wherever_they_stand(engine: Engine, target: TargetServer) -> None:
-    secrets = {"key": "sesame-1", "short": "ab", "session": "s3ss10n"}
+    secrets = {"key": 'se"same-1', "short": "ab", "session": "s3ss10n"}
     one = step(
         "/echo?k={{secret:key}}&s={{secret:short}}",
         method="POST",
@@ -106,9 +106,9 @@ def test_secrets_are_masked_wherever_they_stand(engine: Engine, target: TargetSe
         assert sample.response
         # The target echoes everything that it got.
         assert "shown" in sample.response.body
-        for secret in ("sesame-1", "s3ss10n"):
+        for secret in ("same-1", "s3ss10n"):
             assert secret not in str(sample)
-    assert b"sesame-1" in (target.captured()[0].raw or b"")
+    assert b"same-1" in (target.captured()[0].raw or b"")
 
 
 def test_a_secret_is_masked_after_it_was_renewed(engine: Engine, target: TargetServer) -> None:

@@ -120,8 +120,10 @@ def test_percentiles_agree_with_the_targets_own_record(engine: Engine, target: T
     assert total.ok == truth.total == 450
     for percent in (10, 50, 90, 95, 99):
         known = truth.percentile(percent) or 0
-        # Between the two stand the kernel, two event loops and the wire: never less, and little more.
-        assert 0 <= (total.service.percentile(percent) or 0) - known * 0.999 < 0.05 * known + MILLISECOND, percent
+        # Between the two stand the kernel, two event loops and the wire: never less, and little more. The target looks
+        # at its clock after it has written, when the answer may have arrived already on another core.
+        beyond = (total.service.percentile(percent) or 0) - known * 0.999
+        assert -0.1 * MILLISECOND < beyond < 0.05 * known + MILLISECOND, percent
         assert (total.response_ok.percentile(percent) or 0) >= (total.service.percentile(percent) or 0)
 
 

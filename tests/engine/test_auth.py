@@ -112,6 +112,16 @@ def test_a_refused_client_is_told_with_the_servers_reason(target: TargetServer) 
     )
 
 
+def test_a_refused_client_of_an_endpoint_is_told_at_the_endpoint(target: TargetServer) -> None:
+    endpoints = [
+        {"name": "open", "url": f"{target.url}/"},
+        {"name": "closed", "url": f"{target.url}/", "auth": client_credentials(target, client_secret="wrong")},
+    ]
+    with pytest.raises(CredentialError) as caught:
+        run_sync({"name": "two", "endpoints": endpoints})
+    assert [problem.path for problem in caught.value.problems] == ["endpoints[1].auth"]
+
+
 def test_a_token_server_that_talks_nonsense_is_told(target: TargetServer) -> None:
     target.set_token_mode(TokenMode.GARBAGE)
     assert "gave no token: 200 OK, but no access_token in a JSON object" in message_of(

@@ -48,10 +48,11 @@ def other() -> Engine:
 
 
 BOTH = {**LOADERS, "native": other}
+ALONE = {"asyncio": LOADERS["asyncio"]}
 
 
 def test_auto_takes_asyncio_where_nothing_else_is_installed_and_says_why() -> None:
-    engine, reason = choose_engine(PLAN)
+    engine, reason = choose_engine(PLAN, ALONE)
     assert isinstance(engine, AsyncioEngine)
     assert reason == "asyncio: the native engine is not installed"
 
@@ -71,7 +72,7 @@ def test_auto_goes_on_to_an_engine_that_can() -> None:
 def test_an_engine_that_the_spec_names_is_taken_or_refused() -> None:
     assert choose_engine(replace(PLAN, engine="asyncio"), BOTH)[1] == "asyncio, as the spec asks"
     with pytest.raises(CapabilityError) as refused:
-        choose_engine(replace(PLAN, engine="native"))
+        choose_engine(replace(PLAN, engine="native"), ALONE)
     problem = refused.value.problems[0]
     assert problem.lines()[0] == "error: native engine not installed, and the spec asks for it [no_native_engine]"
     assert "`engine: auto` uses asyncio" in problem.hint

@@ -76,8 +76,15 @@ def test_a_name_that_does_not_exist_is_told_before_anything_is_sent() -> None:
     assert str(caught.value) == (
         'error: the name "nowhere.invalid" does not exist [dns_not_found]\n'
         "  at: url\n"
-        "  hint: Check the spelling, or dial elsewhere: `connect_to: nowhere.invalid:8080:ADDRESS:PORT`"
+        "  hint: Check the spelling, or send it elsewhere: `--connect-to nowhere.invalid:8080:ADDRESS:PORT`"
     )
+
+
+def test_each_name_that_does_not_exist_is_told_at_its_endpoint() -> None:
+    endpoints = [{"name": name, "url": f"http://{name}.invalid/"} for name in ("a", "b")]
+    with pytest.raises(UnreachableError) as caught:
+        run_sync({"name": "nowhere", "endpoints": endpoints})
+    assert [problem.path for problem in caught.value.problems] == ["endpoints[0].url", "endpoints[1].url"]
 
 
 def test_an_engine_that_is_not_there_is_an_error_when_it_was_asked_for(target: TargetServer) -> None:

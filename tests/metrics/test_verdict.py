@@ -345,3 +345,10 @@ def test_the_last_instant_of_a_run_is_too_short_to_be_busy() -> None:
     evidence = evidence_of(collected(second(0, endpoint(0, [10.0])), sliver), SECOND, Circumstances())
     assert evidence.intervals == 1
     assert generator_saturated(evidence) is None
+
+
+def test_what_a_cancel_cut_off_is_not_blamed_on_the_graceful_stop() -> None:
+    evidence = Evidence(Circumstances(cancelled=True), window_ns=10**9, started=10, unfinished=5)
+    reason = unfinished(evidence)
+    assert reason is not None
+    assert reason.hint == "The run was cancelled; a stop (Ctrl-C once) lets them finish"

@@ -183,6 +183,32 @@ def test_literal_credentials_in_headers_are_slots_too() -> None:
     assert test.secrets == {"env:T": "x", "headers.Cookie": "a=1", "headers.X-Auth-Token": "abc"}
 
 
+def test_literal_credentials_in_urls_bodies_and_variables_are_slots_too() -> None:
+    """What the shown spec masks, samples must be able to mask."""
+    test = compiled(
+        {"T": "t"},
+        url="http://h/x?page=1&api_key=abc{{uuid}}d?e&token={{env:T}}&secret=f%20g&token",
+        body={"password": 'p"w', "pin": 1, "deep": [{"client_secret": 42, "tokens": 5}], "v": "{{apiKey}}"},
+        headers={"X-V": "{{apiKey}}"},
+        variables={"apiKey": "key{{random_int}}s", "colour": "red"},
+        method="POST",
+    )
+    request = test.plan.flows[0].steps[0]
+    assert text(request.target) == (
+        "/x?page=1&api_key=<url>{uuid}<url#2><url#3><url#4>&token=<env:T>&secret=<url#5>&token"
+    )
+    assert text(request.body) == (
+        '{"password":"<body.password>","pin":1,"deep":[{"client_secret":<body.deep[0].client_secret>,"tokens":5}],'
+        '"v":"<variables.apiKey>{random_int}<variables.apiKey#2>"}'
+    )
+    assert text(request.headers[-2].value) == "<variables.apiKey>{random_int}<variables.apiKey#2>"
+    assert test.secrets == {
+        "env:T": "t", "url": "abc", "url#2": "d", "url#3": "?", "url#4": "e", "url#5": "f%20g",
+        "body.password": 'p\\"w', "body.deep[0].client_secret": "42", "variables.apiKey": "key",
+        "variables.apiKey#2": "s",
+    }  # fmt: skip
+
+
 def test_fetched_credentials_are_handed_on_with_their_templates_filled_in() -> None:
     oauth = {
         "type": "oauth2_client_credentials", "token_url": "{{base}}/t", "client_id": "ci", "client_secret": "{{env:S}}"

@@ -115,15 +115,26 @@ def test_thresholds_variables_and_tls_are_added() -> None:
     [
         ({"rate": 0}, ("requests_per_second must be more than 0, not 0", "requests_per_second, --rate")),
         ({"duration": "soon"}, ('duration: "soon" is no duration', "duration, --duration")),
-        ({"stages": "10s:100,60"}, ("load.stages[1] needs a field target", "load.stages[1].target, --stages")),
+        ({"stages": "10s:100,60"}, ('"60" is no stage', "at: --stages", "`--stages 30s:100,1m:500`")),
+        ({"stages": "10s:many"}, ("load.stages[0].target", "--stages")),
+        ({"headers": ("Authorization",)}, ('"Authorization" is no header', "at: --header", "-H 'Name: value'")),
+        ({"variables": ("base",)}, ('"base" gives a variable no value', "at: --var", "`--var base=VALUE`")),
         ({"thresholds": ("p99 <",)}, ("needs a number of 0 or more", "thresholds.expressions[0], --threshold")),
         ({"headers": ("X A: b",)}, ('"X A" is no header name', "headers.X A, --header")),
         ({"timeout": "x"}, ('timeout: "x" is no duration', "timeout, --timeout")),
         ({"method": "A B"}, ('"A B" is no HTTP method', "endpoints[0].method, --method")),
     ],
 )
-def test_a_problem_with_a_flag_is_placed_at_the_flag(flags: dict[str, Any], lines: tuple[str, str]) -> None:
+def test_a_problem_with_a_flag_is_placed_at_the_flag(flags: dict[str, Any], lines: tuple[str, ...]) -> None:
     with pytest.raises(SpecError) as error:
         plan(**flags)
     assert all(line in str(error.value) for line in lines)
     assert "shop.yaml" not in str(error.value)
+
+
+def test_flags_that_cannot_be_read_are_told_together_with_the_rest() -> None:
+    with pytest.raises(SpecError) as error:
+        plan(headers=("nonsense",), variables=("x",), stages="soon", timeout="x")
+    assert [problem.code for problem in error.value.problems] == [
+        "bad_stage", "bad_header", "bad_variable", "bad_duration",
+    ]  # fmt: skip

@@ -163,7 +163,7 @@ def test_a_port_in_use_is_said_with_who_uses_it() -> None:
     (problem,) = caught.value.problems
     assert problem.what.startswith(f"port {port} on 127.0.0.1 is in use by process {pid} (python")
     assert problem.code == "port_in_use"
-    assert problem.hint == f"take another port, such as {port + 1}, or 0 for a free one"
+    assert problem.hint == f"Take another port, such as {port + 1}, or 0 for a free one"
 
 
 def test_only_this_machine_may_reach_it() -> None:

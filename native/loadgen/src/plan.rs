@@ -229,6 +229,14 @@ pub struct Step {
     pub timeout_ns: u64,
 }
 
+impl Step {
+    /// Content-Length is sent where there is a body, or where the method means that there could be one.
+    #[must_use]
+    pub fn sends_length(&self) -> bool {
+        self.body.is_some() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH")
+    }
+}
+
 /// A journey of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Flow {
@@ -519,8 +527,6 @@ impl Plan {
         ensure(self.flows.len() <= MOST_ENDPOINTS, "flows", "there are more than 100,000")?;
         for (index, origin) in self.origins.iter().enumerate() {
             check_origin(origin, &format!("origins[{index}]"))?;
-            // Behind a proxy, the proxy looks the names up.
-            ensure(is_resolved(origin) || self.connections.proxy.is_some(), &format!("origins[{index}]"), UNRESOLVED)?;
         }
         let mut weights = 0_u64;
         for (index, flow) in self.flows.iter().enumerate() {
@@ -548,7 +554,6 @@ impl Plan {
         check_duration(self.connections.resolve_every_ns, "connections.resolve_every_ns")?;
         if let Some(proxy) = &self.connections.proxy {
             check_origin(&proxy.origin, "connections.proxy.origin")?;
-            ensure(is_resolved(&proxy.origin), "connections.proxy.origin", UNRESOLVED)?;
         }
         ensure(self.sampling.slowest <= 10_000, "sampling.slowest", "it is more than 10,000")?;
         ensure(self.sampling.first_per_endpoint <= 10_000, "sampling.first_per_endpoint", "it is more than 10,000")?;
@@ -643,12 +648,6 @@ fn check_origin(origin: &Origin, path: &str) -> Result<(), PlanError> {
     ensure(origin.port > 0, path, "its port is 0")?;
     ensure(!origin.host.is_empty() && is_target_text(&origin.host), path, "its host is not one")
 }
-
-fn is_resolved(origin: &Origin) -> bool {
-    !origin.addresses.is_empty() || !origin.resolve_error.is_empty()
-}
-
-const UNRESOLVED: &str = "it has neither addresses nor a reason why there are none";
 
 fn literals(template: &[Part]) -> impl Iterator<Item = &str> {
     template.iter().filter_map(|part| if let Part::Literal { text } = part { Some(text.as_str()) } else { None })

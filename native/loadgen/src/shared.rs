@@ -53,8 +53,11 @@ impl SecretStore {
     /// Sets a slot.
     pub fn set(&mut self, slot: &str, value: &str) {
         self.current.insert(slot.to_owned(), value.to_owned());
-        for encoding in [Encoding::Raw, Encoding::Percent, Encoding::Json] {
-            let form = template::encoded(value, encoding);
+        let mut forms =
+            [Encoding::Raw, Encoding::Percent, Encoding::Json].map(|each| template::encoded(value, each)).to_vec();
+        // A body that is echoed inside of JSON is escaped twice.
+        forms.push(template::encoded(&forms[2], Encoding::Json));
+        for form in forms {
             if form.chars().count() >= 4 && !self.known.contains(&form) {
                 self.known.push(form);
             }

@@ -88,13 +88,9 @@ impl Program {
             writer.template(&header.value);
             writer.literal(b"\r\n");
         }
-        if step.body.is_some() || matches!(step.method.as_str(), "POST" | "PUT" | "PATCH") {
+        if step.sends_length() {
             writer.literal(b"Content-Length: ");
-            if writer.program.body_varying.is_empty() {
-                writer.literal(writer.program.body_fixed.to_string().as_bytes());
-            } else {
-                writer.program.ops.push(Op::ContentLength);
-            }
+            writer.length();
             writer.literal(b"\r\n");
         }
         if let Some(AbsoluteForm { authorization, .. }) = proxy
@@ -120,6 +116,15 @@ impl Program {
         let mut program = writer.program;
         program.constant = matches!(program.ops.as_slice(), [] | [Op::Literal(_)]);
         program
+    }
+
+    /// Only the length of a step's body.
+    #[must_use]
+    pub fn of_length(step: &Step, secrets: &Secrets) -> Program {
+        let mut writer = Writer { program: Program::empty(), secrets, masked: false };
+        writer.measure_body(step);
+        writer.length();
+        writer.program
     }
 
     fn empty() -> Program {
@@ -167,6 +172,14 @@ impl Program {
 }
 
 impl Writer<'_> {
+    fn length(&mut self) {
+        if self.program.body_varying.is_empty() {
+            self.literal(self.program.body_fixed.to_string().as_bytes());
+        } else {
+            self.program.ops.push(Op::ContentLength);
+        }
+    }
+
     fn literal(&mut self, bytes: &[u8]) {
         let begin = self.program.blob.len();
         self.program.blob.extend_from_slice(bytes);

@@ -229,7 +229,8 @@ pub fn words(error: &Error) -> String {
             "the target wants a client certificate".to_owned()
         }
         Error::AlertReceived(alert) => format!("the target refused: {}", spaced(&format!("{alert:?}"))),
-        Error::InvalidMessage(_) => "what came is not TLS".to_owned(),
+        // The words of OpenSSL for the same thing, so that failures group alike in both engines.
+        Error::InvalidMessage(_) => "wrong version number".to_owned(),
         Error::PeerIncompatible(why) => format!("nothing in common: {}", spaced(&format!("{why:?}"))),
         other => other.to_string(),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atm.errors import AtmError, Problem, SpecError
+from atm.errors import OutputError, Problem, SpecError
 
 if TYPE_CHECKING:
     from atm.models.run import RunResult
@@ -81,7 +81,7 @@ def _beside(path: Path) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the whole new one. Raises AtmError when it cannot be written."""
+    """Write a file so that readers see the old one or the whole new one. Raises OutputError when that cannot be."""
     part = _beside(path)
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
@@ -91,4 +91,4 @@ def write_whole(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise AtmError(Problem(f"cannot write {path}: {error.strerror or error}", "unwritable")) from error
+        raise OutputError(Problem(f"cannot write {path}: {error.strerror or error}", "unwritable")) from error

@@ -19,7 +19,7 @@ _FORGIVEN = (ExitCode.THRESHOLDS_FAILED, ExitCode.MEASUREMENT_INVALID, ExitCode.
 def finish(
     result: RunResult, output: Output, files: Mapping[Path, Writer], *, no_fail: bool = False, stopped_by: str = ""
 ) -> int:
-    """Show and write the result; returns the exit code. Raises AtmError when a file cannot be written."""
+    """Show and write the result; returns the exit code. Raises OutputError when something cannot be written."""
     if no_fail and result.verdict.exit_code in _FORGIVEN:
         verdict = result.verdict.model_copy(update={"exit_code": int(ExitCode.PASSED)})
         result = result.model_copy(update={"verdict": verdict})

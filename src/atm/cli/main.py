@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from atm.cli.output import Color, Output
 from atm.cli.values import PlainCommand, PlainGroup
-from atm.errors import AtmError, CapabilityError, Problem, SpecError, UnreachableError
+from atm.errors import AtmError, CapabilityError, OutputError, Problem, SpecError, UnreachableError
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
@@ -112,7 +112,8 @@ def main(arguments: Sequence[str]) -> int:
     except AtmError as error:
         if debug:
             raise
-        _output(flags).problems(error.problems)
+        # Where standard output is what failed, there is only standard error left to say so.
+        _output([] if isinstance(error, OutputError) else flags).problems(error.problems)
         return _code_of(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

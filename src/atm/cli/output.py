@@ -5,6 +5,7 @@ The only place of the command line that looks at NO_COLOR, FORCE_COLOR, TERM, CI
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from atm.cli.text import Line, Paper, Style, joined
-from atm.errors import Problem
+from atm.errors import OutputError, Problem
 
 NARROWEST = 40
 WIDEST = 120
@@ -79,18 +80,29 @@ class Surface:
     """The reader has closed the other end; what is written from now on is dropped."""
 
     def write(self, text: str) -> None:
-        """Write and flush. A broken pipe is no error: whoever read has seen enough."""
+        """Write and flush. A broken pipe is no error: whoever read has seen enough.
+
+        Raises OutputError when standard output cannot be written for another reason, such as a full disk.
+        """
         if self.gone:
             return
         try:
             self.stream.write(text)
             self.stream.flush()
         except BrokenPipeError:
-            self.gone = True
-            # Python flushes at exit once more; it must find an open descriptor.
-            descriptor = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(descriptor, self.stream.fileno())
-            os.close(descriptor)
+            self._give_up()
+        except OSError as error:
+            self._give_up()
+            if self.stream is sys.stdout:
+                what = f"cannot write to standard output: {error.strerror or error}"
+                raise OutputError(Problem(what, "unwritable")) from error
+
+    def _give_up(self) -> None:
+        self.gone = True
+        # Python flushes at exit once more; it must find an open descriptor that takes everything.
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, self.stream.fileno())
+        os.close(descriptor)
 
     def lines(self, lines: Iterable[Line]) -> None:
         self.write(joined(lines, self.color))
@@ -120,7 +132,9 @@ class Output:
         """The output of this process."""
         ci = environment.get("CI", "").lower() not in ("", "0", "false")
 
-        def surface(stream: TextIO) -> Surface:
+        def surface(stream: TextIO | None) -> Surface:
+            if stream is None:  # closed by whoever started us
+                return Surface(io.StringIO(), False, Paper(USUAL, True), False, gone=True)
             return Surface(
                 stream,
                 wants_color(color, stream, environment),

@@ -13,6 +13,7 @@ from atm.plan.document import SpecDocument
 from atm.plan.overrides import Overrides, with_overrides
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SPEC_SUFFIXES = (".yaml", ".yml", ".json")
 _HOST = re.compile(r"(?:localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d+)?(?:/.*)?", re.IGNORECASE)
 
 
@@ -38,13 +39,25 @@ def read_source(source: str) -> SpecDocument:
 
 def _not_found(source: str) -> Problem:
     hint = "`atm init` writes a spec to start from"
-    if _HOST.fullmatch(source):
+    path = Path(source)
+    is_file_name = path.suffix in _SPEC_SUFFIXES
+    if _HOST.fullmatch(source) and not is_file_name:
         hint = f"For a URL write its scheme: `http://{source}`"
-    else:
-        near = sorted(path.name for path in Path().glob("*.y*ml"))[:3]
-        if near:
-            hint = f"Here are: {', '.join(near)}; {hint}"
+    elif near := _specs_like(path):
+        hint = f"Did you mean {near[0]}? {hint}" if len(near) == 1 else f"There are: {', '.join(near)}; {hint}"
     return Problem(f"there is no file {source}", "spec_not_found", path="SPEC", hint=hint)
+
+
+def _specs_like(missing: Path) -> list[str]:
+    """Specs beside a file that is not there: the one with the nearest name, else the first few."""
+    from difflib import get_close_matches
+
+    try:
+        names = sorted(path.name for path in missing.parent.iterdir() if path.suffix in _SPEC_SUFFIXES)
+    except OSError:
+        return []
+    found = get_close_matches(missing.name, names, n=1) or names[:3]
+    return [str(missing.with_name(name)) for name in found]
 
 
 def compile_source(source: str, overrides: Overrides) -> CompiledTest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
@@ -80,7 +80,7 @@ class CredentialKeeper:
         values: dict[str, str] = {}
         for kept, result in zip(self._kept, results, strict=True):
             if isinstance(result, CredentialError):
-                problems.extend(result.problems)
+                problems.extend(_placed(problem, kept.slots[0]) for problem in result.problems)
             elif isinstance(result, BaseException):
                 raise result
             else:
@@ -152,6 +152,11 @@ class CredentialKeeper:
                     )
                 ) from error
         return _read_token(auth, response)
+
+
+def _placed(problem: Problem, slot: str) -> Problem:
+    """The problem at the credential's own place: slots are named after it, `endpoints[1].auth`."""
+    return replace(problem, path=f"{slot}{problem.path.removeprefix('auth')}")
 
 
 def sign(auth: Jwt, now: int) -> Credential:

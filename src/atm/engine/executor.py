@@ -154,6 +154,7 @@ class Execution:
                 poisson=plan.load.arrival == "poisson",
                 worker_lost=worker_lost,
                 other_run=self._other_run,
+                cancelled=bool(report and report.stop_reason is StopReason.CANCELLED),
             ),
             environment=describe_environment(),
             spec=self.test.data,
@@ -208,12 +209,21 @@ def _require_an_address(plan: LoadPlan) -> None:
             Problem(
                 what=origin.resolve_error,
                 code="dns_not_found",
-                path="proxy" if proxy else "url",
-                hint=f"Check the spelling, or dial elsewhere: `connect_to: {origin.host}:{origin.port}:ADDRESS:PORT`",
+                path="proxy" if proxy else _url_of(plan, index),
+                hint="Check the spelling, or send it elsewhere: "
+                f"`--connect-to {origin.host}:{origin.port}:ADDRESS:PORT`",
             )
-            for origin in origins
+            for index, origin in enumerate(origins)
         ]
     )
+
+
+def _url_of(plan: LoadPlan, origin: int) -> str:
+    """The place in the spec of the first URL of an origin."""
+    if len(plan.flows) == 1:
+        return "url"
+    first = next(index for index, flow in enumerate(plan.flows) if flow.steps[0].origin == origin)
+    return f"endpoints[{first}].url"
 
 
 async def _first_failure(

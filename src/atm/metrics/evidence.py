@@ -22,6 +22,8 @@ class Circumstances:
     """The message of a load thread or a machine that died; empty when none did."""
     other_run: str = ""
     """The name or id of another run on this host at the same time; empty when there was none."""
+    cancelled: bool = False
+    """Somebody cut the run off, and what was in flight with it."""
 
 
 @dataclass(frozen=True, slots=True)

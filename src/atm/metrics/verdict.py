@@ -168,7 +168,9 @@ def unfinished(evidence: Evidence) -> MeasurementReason | None:
         "but the adjusted ones",
         actual=share,
         limit=UNFINISHED_SHARE,
-        hint="A longer `graceful_stop: 60s` in the spec lets them finish",
+        hint="The run was cancelled; a stop (Ctrl-C once) lets them finish"
+        if evidence.circumstances.cancelled
+        else "A longer `graceful_stop: 60s` in the spec lets them finish",
     )
 
 

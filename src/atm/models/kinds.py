@@ -287,7 +287,8 @@ class ListOf(Kind):
             findings.add(path, f"{label(path)} must be a list, not {describe(value)}", "wrong_type")
             return INVALID
         if len(value) < self._least:
-            findings.add(path, f"{label(path)} must not be empty", "wrong_length")
+            hint = "Write at least one, or leave the field out"
+            findings.add(path, f"{label(path)} must not be empty", "wrong_length", hint)
             return INVALID
         items = [self._item.read(item, (*path, index), findings) for index, item in enumerate(value)]
         return tuple(item for item in items if item is not INVALID)

@@ -69,8 +69,8 @@ def compile_plan(
     spec = TestSpec.read(document.data, (), findings)
     compilation = _Compilation(spec, findings, environment, read_file, may_read)
     plan = compilation.plan(default_seed)
-    if len(findings):
-        raise SpecError(findings.problems(document.place))
+    if document.problems or len(findings):
+        raise SpecError([*document.problems, *findings.problems(document.place)])
     return CompiledTest(
         plan=plan,
         secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atm.errors import Problem
 from atm.models.fields import Path
 
 
@@ -18,6 +19,8 @@ class SpecDocument:
     """From a path to `shop.yaml:12`, or to the flag that put the value there."""
     name: str = ""
     """Of the file; empty when there is none."""
+    problems: tuple[Problem, ...] = ()
+    """What was wrong with it before its fields were looked at: a flag that cannot be read."""
 
     def place(self, path: Path) -> str:
         """Where the value at `path` stands, or the nearest known one around it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from atm.errors import Problem
 from atm.models.fields import Path
 from atm.plan.document import SpecDocument
 
@@ -97,7 +98,7 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
     _change_ends(change, overrides)
     _change_load(change, overrides)
     _add_texts(change, overrides)
-    return replace(document, data=change.data, places=change.places)
+    return replace(document, data=change.data, places=change.places, problems=tuple(change.problems))
 
 
 class _Change:
@@ -106,6 +107,11 @@ class _Change:
     def __init__(self, data: dict[str, Any], places: dict[Path, str]) -> None:
         self.data = data
         self.places = places
+        self.problems: list[Problem] = []
+        """With flags that cannot be read at all."""
+
+    def unreadable(self, flag: str, what: str, code: str, hint: str) -> None:
+        self.problems.append(Problem(what, code, place=FLAGS[flag], hint=hint))
 
     def put(self, path: tuple[str, ...], value: Any, place: str) -> None:
         """Set a field, at most one level deep."""
@@ -175,7 +181,7 @@ def _change_load(change: _Change, overrides: Overrides) -> None:
     if overrides.stages is not None:
         users = overrides.rate is None and (overrides.concurrency is not None or (model == "closed" and had_load))
         model = "closed" if users else "open"
-        _keep(change, model, ("stages",), _stages(overrides.stages), FLAGS["stages"])
+        _keep(change, model, ("stages",), _stages(change, overrides.stages), FLAGS["stages"])
         if overrides.rate is not None:
             change.put(("load", "start"), overrides.rate, FLAGS["rate"])
     if overrides.concurrency is not None:
@@ -216,22 +222,33 @@ def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str)
     change.put(("load", *path), value, place)
 
 
-def _stages(text: str) -> list[Any]:
-    """`30s:100,1m:500` as stages; what cannot be read is left to the reading of the spec to report."""
+def _stages(change: _Change, text: str) -> list[Any]:
+    """`30s:100,1m:500` as stages; their durations and targets are left to the reading of the spec."""
     stages: list[Any] = []
     for stage in text.split(","):
         duration, colon, target = stage.strip().rpartition(":")
-        stages.append({"duration": duration, "target": target} if colon else {"duration": stage.strip()})
+        stages.append({"duration": duration, "target": target} if colon else {"duration": 1, "target": 1})
+        if not colon:
+            hint = "Write how long and up to what: `--stages 30s:100,1m:500`"
+            change.unreadable("stages", f'"{stage.strip()}" is no stage', "bad_stage", hint)
     return stages
 
 
 def _add_texts(change: _Change, overrides: Overrides) -> None:
     for text in overrides.headers:
-        name, _, value = text.partition(":")
-        _replace_header(change, name.strip(), value.strip())
+        name, colon, value = text.partition(":")
+        if colon:
+            _replace_header(change, name.strip(), value.strip())
+        else:
+            hint = "Write `-H 'Name: value'`, or `-H 'Name:'` to leave a header out"
+            change.unreadable("headers", f'"{text}" is no header: it has no colon', "bad_header", hint)
     for text in overrides.variables:
-        name, _, value = text.partition("=")
-        change.put(("variables", name.strip()), value, FLAGS["variables"])
+        name, equals, value = text.partition("=")
+        if equals:
+            change.put(("variables", name.strip()), value, FLAGS["variables"])
+        else:
+            hint = f"Write `--var {text}=VALUE`"
+            change.unreadable("variables", f'"{text}" gives a variable no value', "bad_variable", hint)
     if overrides.insecure:
         change.put(("tls", "insecure"), True, FLAGS["insecure"])
     if overrides.connect_to:

@@ -21,6 +21,8 @@ from atm.version import VERSION
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # Python and Rust do not agree on these, and an engine must not depend on the spec's luck.
+# `?name=` or `&name=`, or what stands between two of them.
+_PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
 _UNPORTABLE = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
 
 
@@ -47,7 +49,7 @@ class Requests:
             endpoint=index,
             origin=self._origin(url),
             method=endpoint.method,
-            target=url.target,
+            target=self._hidden_parameters(url.target, (*path, "url")),
             headers=headers,
             body=body,
             expected_statuses=tuple(sorted({parse_status(status) for status in statuses})),
@@ -121,12 +123,36 @@ class Requests:
         parts: list[Part] = []
         for part in template:
             if isinstance(part, LiteralPart) and part.text.strip().lower() not in SCHEMES:
-                slot = path_text(path) + (f"#{len(parts)}" if parts else "")
-                self.secrets[slot] = part.text
-                parts.append(SecretPart(slot))
+                parts.append(self._slot(part.text, path))
             else:
                 parts.append(part)
         return tuple(parts)
+
+    def _slot(self, value: str, path: Path) -> SecretPart:
+        """A slot of its own for a value that is written as it is: `headers.Cookie`, `headers.Cookie#2`, …"""
+        slot = place = path_text(path)
+        number = 1
+        while self.secrets.get(slot, value) != value:
+            number += 1
+            slot = f"{place}#{number}"
+        self.secrets[slot] = value
+        return SecretPart(slot)
+
+    def _hidden_parameters(self, target: Template, path: Path) -> Template:
+        """The target with the literal values of parameters that are called like credentials as slots."""
+        parts: list[Part] = []
+        in_secret = False
+        for part in target:
+            if not isinstance(part, LiteralPart):
+                parts.append(part)
+                continue
+            for text in _PARAMETER_PIECE.findall(part.text):
+                if in_secret and text[0] != "&":
+                    parts.append(self._slot(text, path))
+                    continue
+                in_secret = text[0] in "?&" and text[-1] == "=" and is_sensitive(text[1:-1])
+                parts.append(LiteralPart(text))
+        return merged(parts)
 
     def _add_credentials(
         self, headers: dict[str, tuple[str, Template]], endpoint: EndpointSpec | TestSpec, path: Path
@@ -199,7 +225,7 @@ class Requests:
             parts: list[Part] = [LiteralPart("{")]
             for index, (name, item) in enumerate(value.items()):
                 parts += [LiteralPart("," if index else ""), *self._json(str(name), path), LiteralPart(":")]
-                parts += self._json(item, (*path, str(name)))
+                parts += self._json_field(str(name), item, path)
             return [*parts, LiteralPart("}")]
         if isinstance(value, list | tuple):
             parts = [LiteralPart("[")]
@@ -207,6 +233,16 @@ class Requests:
                 parts += [LiteralPart("," if index else ""), *self._json(item, (*path, index))]
             return [*parts, LiteralPart("]")]
         return [LiteralPart(json.dumps(value))]
+
+    def _json_field(self, name: str, value: Any, path: Path) -> list[Part]:
+        """The value of an object's field, a literal credential as a slot."""
+        place = (*path, name)
+        if not is_sensitive(name) or isinstance(value, bool) or not isinstance(value, str | int | float):
+            return self._json(value, place)
+        if not isinstance(value, str):
+            return [self._slot(json.dumps(value), place)]
+        inside = self.names.template(value, place, Encoding.JSON)
+        return [LiteralPart('"'), *self._hidden(inside, place), LiteralPart('"')]
 
     def _checks(self, expect: ExpectBody | None, path: Path) -> tuple[BodyCheck, ...]:
         if expect is None:

@@ -1,7 +1,7 @@
 """`{{…}}` in the texts of a spec, parsed once into parts that an engine only has to write out.
 
 {{uuid}} {{timestamp}} {{timestamp_unix}} {{request_number}} {{random_int}}   differ per request
-{{name}}                  from `variables`, which win over the above
+{{name}}                  from `variables`, which win over the above; a secret slot where it is called like a credential
 {{env:NAME}}              a secret slot; where requests are not sent (the host, credentials) its value
 {{target:NAME}}           TARGET_NAME of the environment, as text
 {{…|raw}}                 without the encoding of its place
@@ -18,6 +18,7 @@ from typing import Literal, cast, get_args
 
 from atm.models.fields import Findings, Path
 from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
+from atm.plan.masking import SCHEMES, is_sensitive
 
 _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
 BUILT_INS: tuple[str, ...] = get_args(_Name)
@@ -104,7 +105,11 @@ class Names:
             return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
         if name in self.variables and not inside:
             value = self._pieces(self.variables[name], ("variables", name), secrets=secrets, inside=name)
-            return [Piece(p.text, p.variable, p.slot, raw=raw or p.raw) for p in value]
+            hidden = secrets and is_sensitive(name)
+            return [
+                Piece(p.text, p.variable, _slot_of(p, name, index) if hidden else p.slot, raw=raw or p.raw)
+                for index, p in enumerate(value)
+            ]
         if name in BUILT_INS:
             return [Piece(variable=name, raw=raw)]
         self._unknown(name, match, path, inside)
@@ -178,6 +183,13 @@ def merged(parts: Iterable[Part]) -> Template:
                 continue
         result.append(part)
     return tuple(result)
+
+
+def _slot_of(piece: Piece, variable: str, index: int) -> str:
+    """The slot for a piece of a variable that is called like a credential."""
+    if piece.slot or piece.variable or piece.text.strip().lower() in SCHEMES:
+        return piece.slot
+    return f"variables.{variable}" + (f"#{index}" if index else "")
 
 
 def _character(match: re.Match[str]) -> str:

@@ -96,7 +96,7 @@ class ServerProcess:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise TargetServerError(Problem("this server is not running", "not_running", hint="use it in a with block"))
+            raise TargetServerError(Problem("this server is not running", "not_running", hint="Use it in a with block"))
         return self._process
 
     def _handshake(self, process: subprocess.Popen[bytes], ready_seconds: float) -> dict[str, Any]:

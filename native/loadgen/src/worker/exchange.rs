@@ -15,7 +15,7 @@ use crate::response::{self, Expect, Framing, Head, Progress};
 use crate::template::Values;
 
 /// Checks look at so much of a body at most.
-pub(super) const MOST_CHECKED_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) const CLOSED_BEFORE: &str = "closed before any byte of the answer";
 pub(super) const CLOSED_WITHIN: &str = "closed in the middle of the answer";

@@ -98,8 +98,14 @@ pub(super) struct StreamRoute {
 impl StreamRoute {
     /// With the secrets of the moment.
     pub(super) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamRoute {
-        let (_, parts) = template(step, plan);
-        let values = parts.iter().map(|parts| Program::of_value(parts, secrets)).collect();
+        let (_, variables) = template(step, plan);
+        let values = variables
+            .iter()
+            .map(|variable| match variable {
+                Source::Parts(parts) => Program::of_value(parts, secrets),
+                Source::BodyLength => Program::of_length(step, secrets),
+            })
+            .collect();
         StreamRoute { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
     }
 }
@@ -109,8 +115,14 @@ pub(super) fn templates(plan: &Plan) -> Arc<[Template]> {
     plan.flows.iter().map(|flow| template(&flow.steps[0], plan).0).collect()
 }
 
+/// What a variable value of a head is made of.
+enum Source {
+    Parts(Vec<Part>),
+    BodyLength,
+}
+
 /// The head of a step, and what its variable values are made of.
-fn template(step: &Step, plan: &Plan) -> (Template, Vec<Vec<Part>>) {
+fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
     let origin = &plan.origins[step.origin];
     let host = step.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
     let authority =
@@ -120,7 +132,7 @@ fn template(step: &Step, plan: &Plan) -> (Template, Vec<Vec<Part>>) {
         [] => Value::from(""),
         [Part::Literal { text }] => Value::from(text.as_str()),
         parts => {
-            variables.push(parts.to_vec());
+            variables.push(Source::Parts(parts.to_vec()));
             if parts.iter().any(|part| matches!(part, Part::Secret { .. })) { Value::Secret } else { Value::Variable }
         }
     };
@@ -134,6 +146,10 @@ fn template(step: &Step, plan: &Plan) -> (Template, Vec<Vec<Part>>) {
         if h2client::is_allowed(name.as_bytes()) && !is_te {
             template.header(name.as_bytes(), value_of(&header.value));
         }
+    }
+    if step.sends_length() {
+        variables.push(Source::BodyLength);
+        template.header(b"content-length", Value::Variable);
     }
     (template, variables)
 }
@@ -716,7 +732,7 @@ fn fields_of(request: &[u8], scheme: Scheme) -> (Vec<(String, String)>, &[u8]) {
             .into();
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
-        if h2client::is_allowed(name.as_bytes()) && name != "content-length" && (name != "te" || value == "trailers") {
+        if h2client::is_allowed(name.as_bytes()) && (name != "te" || value == "trailers") {
             fields.push((name, value.to_owned()));
         }
     }

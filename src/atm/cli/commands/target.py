@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
 from atm.cli.text import Line, Paper, Style, cells
+from atm.errors import AtmError, SpecError, TargetServerError
 from atm.models import figures
 from atm.models.exit_code import ExitCode
 
@@ -45,13 +47,29 @@ def command(
         lines += [paper.line(), paper.line(" Try ").hint(f"`atm run {url}/users --rate 50 --duration 10s`")]
         output.out.lines(lines)
 
-    stats = serve(host, port, lambda addresses: ready(addresses.url))
+    try:
+        stats = serve(host, port, lambda addresses: ready(addresses.url))
+    except TargetServerError as error:
+        raise _of_flags(error, port) from None
     if not json:
         answered = f" stopped after {figures.count(stats.received)} requests, {figures.count(stats.completed)} answered"
         output.out.lines([paper.line(answered)])
     return ExitCode.PASSED
 
 
+def _of_flags(error: TargetServerError, port: int) -> AtmError:
+    """The same error, at the flag that it is about."""
+    (problem,) = error.problems
+    if problem.code in _USAGE:
+        return SpecError(replace(problem, path=_USAGE[problem.code]))
+    if problem.code == "port_in_use":
+        other = port + 1 if port < 65535 else 8000
+        hint = f"`atm target --port {other}`, or `--port 0` for a free one"
+        return TargetServerError(replace(problem, path="--port", hint=hint))
+    return TargetServerError(replace(problem, path="--port" if problem.code == "port_not_allowed" else ""))
+
+
+_USAGE = {"not_loopback": "--host", "bad_port": "--port"}
 _SUMMARY_START = 24
 
 

@@ -26,7 +26,7 @@ def report_lines(result: RunResult, paper: Paper, *, quiet: bool = False, stoppe
 
     `stopped_by` names who stopped the run (`Ctrl-C`, `SIGTERM`), where that is known.
     """
-    sheet = Sheet(result, paper, stopped_by)
+    sheet = Sheet(result, paper, stopped_by, verdicts_only=quiet)
     blocks = VERDICTS if quiet else (header, *VERDICTS, *FIGURES)
     lines: list[Line] = []
     for block in blocks:

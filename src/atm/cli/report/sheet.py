@@ -30,6 +30,7 @@ class Sheet:
     result: RunResult
     paper: Paper
     stopped_by: str = ""
+    verdicts_only: bool = False
 
     @property
     def narrow(self) -> bool:

@@ -114,6 +114,7 @@ _MEASUREMENT = {
     Measurement.SUSPECT: "suspect: the load generator may have been the limit",
     Measurement.INVALID: 'invalid: do not quote these times; each ends in "?" below',
 }
+_INVALID_ALONE = "invalid: do not quote the times of this run"
 
 
 def measurement(sheet: Sheet) -> list[Line]:
@@ -125,6 +126,8 @@ def measurement(sheet: Sheet) -> list[Line]:
         Measurement.INVALID: (signs.failed, Style.FAIL),
     }[verdict.measurement]
     text = _MEASUREMENT[verdict.measurement]
+    if verdict.measurement == Measurement.INVALID and (sheet.verdicts_only or sheet.unanswered):
+        text = _INVALID_ALONE
     lines = _headline(sheet, sign, style, "MEASUREMENT", text, ExitCode.MEASUREMENT_INVALID)
     if not sheet.unanswered:
         lines += sheet.facts(generator_facts(sheet), start=3 + signs.width - 1)

@@ -33,7 +33,10 @@ class Masker:
 
     def learn(self, slot: str, value: str) -> None:
         """Mask this value of `slot` from now on, the earlier ones too."""
-        forms = {encoded(value, encoding) for encoding in Encoding} - {""}
+        forms = {encoded(value, encoding) for encoding in Encoding}
+        # A body that is echoed inside of JSON is escaped twice.
+        forms.add(encoded(encoded(value, Encoding.JSON), Encoding.JSON))
+        forms.discard("")
         known = self._values.setdefault(slot, [])
         known.extend(form for form in forms if form not in known)
         # The longest first: one secret may begin with another.

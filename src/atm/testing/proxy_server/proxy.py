@@ -53,7 +53,7 @@ class ProxyServer:
     def port(self) -> int:
         """The port on 127.0.0.1."""
         if self._process is None:
-            raise TargetServerError(Problem("this proxy is not running", "not_running", hint="use it in a with block"))
+            raise TargetServerError(Problem("this proxy is not running", "not_running", hint="Use it in a with block"))
         return self._port
 
     @property

@@ -25,7 +25,7 @@ class Addresses:
         """Base URL over TLS; raises TargetServerError if the server has no TLS listener."""
         if not self.tls_port:
             raise TargetServerError(
-                Problem("this target server has no TLS listener", "no_tls", hint="ask for tls=True")
+                Problem("this target server has no TLS listener", "no_tls", hint="Ask for tls=True")
             )
         return f"https://{self._authority}:{self.tls_port}"
 

@@ -51,7 +51,7 @@ class ServerOptions:
                 Problem(
                     f"the target server does not listen on {self.host}, only on this machine itself",
                     "not_loopback",
-                    hint="use 127.0.0.1, ::1, or localhost for both",
+                    hint="Use 127.0.0.1, ::1, or localhost for both",
                 )
             )
         for port in (self.port, self.tls_port or 0):

@@ -160,12 +160,12 @@ def _cannot_listen(host: str, port: int, cause: OSError) -> TargetServerError:
             Problem(
                 f"port {port} on {host} is in use{by}",
                 "port_in_use",
-                hint=f"take another port, such as {port + 1 if port < 65535 else 8000}, or 0 for a free one",
+                hint=f"Take another port, such as {port + 1 if port < 65535 else 8000}, or 0 for a free one",
             )
         )
     if cause.errno == errno.EACCES:
         return TargetServerError(
-            Problem(f"port {port} on {host} needs more rights", "port_not_allowed", hint="take a port above 1023")
+            Problem(f"port {port} on {host} needs more rights", "port_not_allowed", hint="Take a port above 1023")
         )
     return TargetServerError(Problem(f"cannot listen on {host} port {port}: {cause.strerror}", "cannot_listen"))
 
@@ -173,7 +173,7 @@ def _cannot_listen(host: str, port: int, cause: OSError) -> TargetServerError:
 def _tls_context(options: ServerOptions) -> ssl.SSLContext:
     if options.certificate_file is None:
         raise TargetServerError(
-            Problem("TLS needs a certificate", "no_certificate", hint="give certificate_file and key_file")
+            Problem("TLS needs a certificate", "no_certificate", hint="Give certificate_file and key_file")
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])

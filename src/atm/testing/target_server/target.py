@@ -190,7 +190,7 @@ class TargetServer:
         """That authority itself, to have more signed."""
         if self._authority is None:
             raise TargetServerError(
-                Problem("no certificate was made for this server", "no_tls", hint="ask for tls=True")
+                Problem("no certificate was made for this server", "no_tls", hint="Ask for tls=True")
             )
         return self._authority
 
@@ -199,7 +199,7 @@ class TargetServer:
         """The certificate and key that `client_certificate=True` demands."""
         if self._client_files is None:
             raise TargetServerError(
-                Problem("this server demands no client certificate", "no_tls", hint="ask for client_certificate=True")
+                Problem("this server demands no client certificate", "no_tls", hint="Ask for client_certificate=True")
             )
         return self._client_files
 
@@ -318,7 +318,7 @@ class TargetServer:
     def _started(self) -> ServerProcess:
         if self._process is None:
             raise TargetServerError(
-                Problem("this target server is not running", "not_running", hint="use it in a with block, or start()")
+                Problem("this target server is not running", "not_running", hint="Use it in a with block, or start()")
             )
         return self._process
 

@@ -7,22 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-/// The token that a [`Waker`] reports with.
-pub const WAKE: u64 = u64::MAX;
-const MOST_EVENTS: usize = 256;
-
-/// Something that happened on a socket.
-#[derive(Debug, Clone, Copy)]
-pub struct Event {
-    /// What it was registered with.
-    pub token: u64,
-    /// There is something to read, the end included.
-    pub readable: bool,
-    /// There is room to write again, or a connection is there.
-    pub writable: bool,
-    /// The other side has closed, or there is an error: read until the end shows.
-    pub hangup: bool,
-}
+use super::{Event, MOST_EVENTS, WAKE};
 
 /// An epoll instance of one thread.
 #[derive(Debug)]
@@ -169,10 +154,4 @@ impl Waker {
         // SAFETY: eight bytes into a live value; an empty counter only returns an error.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
     }
-}
-
-/// Lets the kernel end this thread's waits at the nanosecond that was asked for, not up to 50 µs later.
-pub fn sharpen_timers() {
-    // SAFETY: a plain setting of the calling thread; where it is not known, nothing happens.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0) };
 }

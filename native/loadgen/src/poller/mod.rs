@@ -1,0 +1,42 @@
+//! Waiting for sockets and for time. Each socket is registered once, edge-triggered, for its whole life.
+//!
+//! Linux has epoll straight, with waits as fine as the kernel's timers; other systems go through `mio`. Tests run the second
+//! one on Linux too: `RUSTFLAGS="--cfg portable_poller" cargo test`.
+
+#[cfg(all(target_os = "linux", not(portable_poller)))]
+mod linux;
+#[cfg(any(not(target_os = "linux"), portable_poller))]
+mod portable;
+
+#[cfg(all(target_os = "linux", not(portable_poller)))]
+pub use linux::{Poller, Waker};
+#[cfg(any(not(target_os = "linux"), portable_poller))]
+pub use portable::{Poller, Waker};
+
+/// The token that a [`Waker`] reports with.
+pub const WAKE: u64 = u64::MAX;
+
+/// How many events one wait gives at most.
+const MOST_EVENTS: usize = 256;
+
+/// Something that happened on a socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Event {
+    /// What it was registered with.
+    pub token: u64,
+    /// There is something to read, the end included.
+    pub readable: bool,
+    /// There is room to write again, or a connection is there.
+    pub writable: bool,
+    /// The other side has closed, or there is an error: read until the end shows.
+    pub hangup: bool,
+}
+
+/// Lets the kernel end this thread's waits at the nanosecond that was asked for, not up to 50 µs later.
+pub fn sharpen_timers() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a plain setting of the calling thread; where it is not known, nothing happens.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    };
+}

@@ -1,0 +1,97 @@
+//! The poller by `mio`, for systems without epoll.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::{Event, MOST_EVENTS, WAKE};
+
+/// A poll instance of one thread.
+#[derive(Debug)]
+pub struct Poller {
+    poll: Poll,
+    events: Events,
+    found: Vec<Event>,
+}
+
+/// Wakes a [`Poller`] from another thread.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Poller {
+    /// A new instance.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptor left.
+    pub fn new() -> io::Result<Poller> {
+        Ok(Poller { poll: Poll::new()?, events: Events::with_capacity(MOST_EVENTS), found: Vec::new() })
+    }
+
+    /// Registers `socket` for everything, until it is closed.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn add(&self, socket: RawFd, token: u64) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut SourceFd(&socket), token_of(token), interest)
+    }
+
+    /// A waker for this instance.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptor left.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Ok(Waker(Arc::new(mio::Waker::new(self.poll.registry(), token_of(WAKE))?)))
+    }
+
+    /// Waits for at most `timeout_ns`; returns how many events there are, see [`Poller::event`].
+    ///
+    /// # Errors
+    /// Never in practice: an interrupted wait is no event.
+    pub fn wait(&mut self, timeout_ns: u64) -> io::Result<usize> {
+        self.found.clear();
+        match self.poll.poll(&mut self.events, Some(Duration::from_nanos(timeout_ns))) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(0),
+            Err(error) => return Err(error),
+        }
+        self.found.extend(self.events.iter().map(|event| {
+            let hangup = event.is_read_closed() || event.is_error();
+            Event {
+                token: event.token().0 as u64,
+                readable: event.is_readable() || hangup,
+                writable: event.is_writable() || event.is_error(),
+                hangup,
+            }
+        }));
+        Ok(self.found.len())
+    }
+
+    /// The event at `index`, below what [`Poller::wait`] returned.
+    #[inline]
+    #[must_use]
+    pub fn event(&self, index: usize) -> Event {
+        self.found[index]
+    }
+}
+
+impl Waker {
+    /// Wakes the poller; nothing happens where it is awake anyway.
+    pub fn wake(&self) {
+        // A waker that cannot be written to has been written to already.
+        let _ = self.0.wake();
+    }
+
+    /// Makes the waker ready to wake again, which this one always is.
+    #[allow(clippy::unused_self)] // the other poller's has something to do
+    pub fn drain(&self) {}
+}
+
+#[allow(clippy::cast_possible_truncation)] // pointers have 64 bits wherever load is sent from
+fn token_of(token: u64) -> Token {
+    Token(token as usize)
+}

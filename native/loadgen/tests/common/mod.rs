@@ -1,0 +1,92 @@
+//! Plans in few words, and running them to their end.
+#![allow(dead_code)] // each test file uses its own part of this
+
+use std::time::Duration;
+
+use loadgen::plan::Plan;
+use loadgen::run::{Report, Run, Step};
+use loadgen::template::Secrets;
+use serde_json::{Value, json};
+
+/// A plan for one endpoint at a port of loopback: closed, one user, one request.
+pub fn plan(port: u16) -> Value {
+    json!({
+        "name": "test", "seed": 1, "endpoints": ["e"],
+        "origins": [{"scheme": "http", "host": "127.0.0.1", "port": port, "connect_host": "", "connect_port": 0,
+            "addresses": ["127.0.0.1"], "resolve_error": ""}],
+        "flows": [{"name": "e", "weight": 1, "steps": [{
+            "endpoint": 0, "origin": 0, "method": "GET",
+            "target": [
+                {"part": "literal", "text": "/"},
+                {"part": "variable", "name": "request_number", "encoding": "raw"}],
+            "headers": [{"name": "Host", "value": [{"part": "literal", "text": "target.test"}]}],
+            "body": null, "expected_statuses": [[200, 299]], "checks": [], "timeout_ns": 2_000_000_000_u64}]}],
+        "selection": "round_robin",
+        "load": {"model": "closed", "segments": [{"start": 1.0, "end": 1.0, "duration_ns": null}],
+            "warm_up_ns": 0, "warm_up_level": 0.0, "arrival": "even", "on_saturation": "queue", "catch_up": "full",
+            "catch_up_max_ns": 5_000_000_000_u64, "max_in_flight": null, "max_rate": null},
+        "total_requests": 1, "duration_ns": null, "graceful_stop_ns": 1_000_000_000_u64,
+        "connections": {"keep_alive": true, "http_version": "1.1", "streams_per_connection": 1},
+        "sampling": {"first_per_endpoint": 2, "failures_per_kind": 3, "slowest": 10, "body_bytes": 10_240},
+        "needs": [], "format": 1
+    })
+}
+
+/// The same with so many users and requests.
+pub fn closed(port: u16, users: u32, total: u64) -> Value {
+    let mut plan = plan(port);
+    plan["load"]["segments"][0] = json!({"start": f64::from(users), "end": f64::from(users), "duration_ns": null});
+    plan["total_requests"] = total.into();
+    plan
+}
+
+/// What came of a run.
+pub struct Ran {
+    pub intervals: Vec<Value>,
+    pub report: Report,
+}
+
+impl Ran {
+    /// The sum of a count over all seconds and endpoints; `outcomes.ok` looks inside.
+    pub fn sum(&self, name: &str) -> u64 {
+        let path = format!("/{}", name.replace('.', "/"));
+        let endpoints = self.intervals.iter().flat_map(|interval| interval["endpoints"].as_array().unwrap());
+        endpoints.filter_map(|endpoint| endpoint.pointer(&path)?.as_u64()).sum()
+    }
+
+    pub fn generated(&self, name: &str) -> u64 {
+        self.intervals.iter().filter_map(|interval| interval["generator"][name].as_u64()).sum()
+    }
+
+    /// `outcome: message` of every failure, with its count.
+    pub fn failures(&self) -> Vec<(String, u64)> {
+        let groups = self.intervals.iter().filter_map(|interval| interval.get("failures")?.as_array()).flatten();
+        groups
+            .map(|group| {
+                let name = format!("{}: {}", group["outcome"].as_str().unwrap(), group["message"].as_str().unwrap());
+                (name, group["count"].as_u64().unwrap())
+            })
+            .collect()
+    }
+}
+
+pub fn start(plan: &Value, threads: Option<usize>) -> Run {
+    let plan = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
+    Run::start(plan, &Secrets::new(), threads).unwrap()
+}
+
+/// Collects a run to its end.
+pub fn finish(run: &Run) -> Ran {
+    let mut intervals = Vec::new();
+    loop {
+        match run.next_interval(Duration::from_secs(20)) {
+            Step::Interval(bytes) => intervals.push(serde_json::from_slice(&bytes).unwrap()),
+            Step::Waiting => panic!("no interval for 20 s"),
+            Step::Over => return Ran { intervals, report: run.report().unwrap() },
+        }
+    }
+}
+
+pub fn run(plan: &Value) -> Ran {
+    finish(&start(plan, None))
+}
