@@ -97,7 +97,7 @@ class ControlClient:
         notes: str = "",
         idempotency_key: str | None = None,
     ) -> RunAccepted:
-        """Start a run. The same `idempotency_key` makes one run, however often it is sent; by default each has its own."""
+        """Start a run. The same `idempotency_key` makes one run, however often it is sent; default: a new one."""
         body = {"spec": dict(spec), "tags": list(tags), "notes": notes}
         headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(16)}
         return await self._connection.send(RunAccepted, "POST", "/runs", body, headers=headers)

@@ -48,7 +48,7 @@ def upgrade(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: De
 
 @app.command("status", cls=PlainCommand)
 def status(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
-    """Say which storage this is, where it lies, how large it is and what is in it."""
+    """Say which storage this is, and what is in it."""
     from atm.models.figures import count, size
 
     found = on_storage(lambda storage: storage.upkeep.status())

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from atm.cli.history.base import MOST_NAMED, Filters
+from atm.errors import ConflictError
 from atm.models.control import RunList, RunSummaryView, RunView, StorageStatusView
 from atm.models.events import EVENTS, AnyRunEvent
 from atm.models.outcome import RunStatus
@@ -42,7 +43,11 @@ class LocalHistory:
         return RunList(runs=runs, total=page.total, limit=filters.limit, offset=0, next=None)
 
     async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
-        found = await self._storage.runs.find(prefix, MOST_NAMED + 1)
+        try:
+            found = await self._storage.runs.find(prefix, MOST_NAMED + 1)
+        except ConflictError:
+            # What cannot be an id is no beginning of one.
+            return []
         return [summary_view((await self._storage.runs.get(run_id)).summary) for run_id in found]
 
     async def run(self, run_id: str) -> RunView:

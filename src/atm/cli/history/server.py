@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from atm.cli.history.base import MOST_NAMED, Filters
 from atm.client import ControlClient
-from atm.errors import ConflictError
+from atm.errors import ConflictError, SpecError
 from atm.models.control import RunList, RunSummaryView, RunView, StorageStatusView
 from atm.models.events import AnyRunEvent
 from atm.models.outcome import RunStatus
@@ -37,7 +37,11 @@ class ServerHistory:
         )
 
     async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
-        found = await self.client.runs(begins=prefix, limit=MOST_NAMED + 1)
+        try:
+            found = await self.client.runs(begins=prefix, limit=MOST_NAMED + 1)
+        except SpecError:
+            # What cannot be an id is no beginning of one.
+            return []
         return [run for run in found.runs if run.id.startswith(prefix)]
 
     async def run(self, run_id: str) -> RunView:
