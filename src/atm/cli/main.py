@@ -42,14 +42,29 @@ COMMANDS = (
     CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
     CommandEntry("target", "Run the bundled target server, to practise on."),
+    CommandEntry("serve", "Serve the Control API and carry out the runs that it accepts."),
+    CommandEntry("status", "Say what is running, what waits, and where the history is."),
+    CommandEntry("list", "List runs, newest first."),
+    CommandEntry("show", "Show the report of a run again."),
+    CommandEntry("watch", "Watch a run until it ends."),
+    CommandEntry("cancel", "Ask a run to end."),
+    CommandEntry("rm", "Delete runs and their history."),
+    CommandEntry("export", "Write a run to one file."),
+    CommandEntry("import", "Put a run from a file into the history."),
+    CommandEntry("db", "Look at, upgrade or prune the storage."),
+    CommandEntry("keys", "Create, list or revoke the keys of the server."),
     CommandEntry("doctor", "Say which engine is here and what this machine allows."),
 )
+
+
+_MODULES = {"try": "try_", "list": "list_", "import": "import_"}
+"""Verbs that cannot, or should not, be the names of modules."""
 
 
 def load(name: str) -> Any:
     """Import the module of one command and build it. Raises KeyError for a name that is not in `COMMANDS`."""
     entry = {entry.name: entry for entry in COMMANDS}[name]
-    module = importlib.import_module(f"atm.cli.commands.{'try_' if name == 'try' else name}")
+    module = importlib.import_module(f"atm.cli.commands.{_MODULES.get(name, name)}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=HELP_SETTINGS)(module.command)
     return typer.main.get_command(app)

@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import AwareDatetime
 
+from atm.api.cursors import read_cursor, write_cursor
 from atm.api.deps import Plane
 from atm.api.errors import ApiError
-from atm.api.views import accepted, read_cursor, run_view, summary_view, write_cursor
 from atm.errors import Problem
 from atm.models.control import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
 from atm.runs.service import Request as Asked
+from atm.runs.views import accepted, run_view, summary_view
 from atm.storage.records import FINAL, Order, RunQuery
 
 router = APIRouter(tags=["runs"])

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Query
 from atm.api.deps import Plane
 from atm.api.errors import ApiError, bad_request
 from atm.api.routes.runs import RunId
-from atm.api.views import generator_view, point_view, window_view
 from atm.errors import Problem
 from atm.models.control import IntervalsView
 from atm.models.outcome import Outcome
 from atm.models.run import SampledExchange
+from atm.runs.views import generator_view, point_view, window_view
 from atm.storage import StorageInterface
 from atm.storage.records import SampleQuery
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path
 
 from atm.api.deps import Plane
 from atm.api.errors import entry
-from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, NotFoundError, Problem
@@ -25,6 +24,7 @@ from atm.models.control import (
 )
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
+from atm.runs.views import accepted, test_view
 from atm.storage.records import TestConfig, checked_tags
 
 router = APIRouter(tags=["tests"])

@@ -1,14 +1,10 @@
-"""From what storage keeps to what is answered (`atm.models.control`), and the cursor of a list."""
+"""From what storage keeps to what is answered, whoever asks (`atm.models.control`)."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Sequence
-from datetime import datetime
 
-from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
 from atm.models.control import (
     GeneratorView,
@@ -22,7 +18,7 @@ from atm.models.control import (
 )
 from atm.models.outcome import FAILED, Outcome
 from atm.models.run import Metrics, NamedEndpointMetrics
-from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory
+from atm.storage.records import Run, RunSummary, TestConfig, TestInHistory
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint, Spread, spread
 from atm.storage.series.windows import Window
 
@@ -56,26 +52,6 @@ def accepted(run: Run, *, is_new: bool) -> RunAccepted:
     """What a new run is answered with."""
     said = "the run is accepted and waits for its turn" if is_new else "this request was made before; here is its run"
     return RunAccepted(id=run.id, status=run.status, message=said)
-
-
-def write_cursor(cursor: RunCursor | None) -> str | None:
-    """A cursor as text that nobody needs to understand."""
-    if cursor is None:
-        return None
-    return base64.urlsafe_b64encode(f"{cursor.created_at.isoformat()} {cursor.id}".encode()).decode().rstrip("=")
-
-
-def read_cursor(text: str) -> RunCursor:
-    """Read what `write_cursor` wrote. Raises ApiError."""
-    try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-        at, _, run_id = plain.partition(" ")
-        created_at = datetime.fromisoformat(at)
-    except (binascii.Error, ValueError) as error:
-        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor") from error
-    if created_at.tzinfo is None or not run_id:
-        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor")
-    return RunCursor(created_at, run_id)
 
 
 def spread_view(found: Spread) -> SpreadView:
