@@ -51,6 +51,7 @@ COMMANDS = (
     CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
     CommandEntry("target", "Run the bundled target server, to practise on."),
+    CommandEntry("serve", "Serve the Control API, and carry out the runs that it accepts."),
     CommandEntry("list", "List the runs of the history, newest first."),
     CommandEntry("show", "Show the report of a run again, as it was printed when the run ended."),
     CommandEntry("status", "Say where a run stands, and how it ended."),
