@@ -16,13 +16,10 @@ from atm.cli.text import Line, Paper, Style
 from atm.models import figures
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Load, LoadPlan, Sampling, Segment
+from atm.plan.trial import MOST_BODY_BYTES, one_of_each
 
 if TYPE_CHECKING:
     from atm.models.run import SampledExchange
-
-MOST_BODY_BYTES = 65_536
-
 
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
@@ -54,19 +51,6 @@ def command(
     if not any(sample.status for sample in samples):
         return ExitCode.UNREACHABLE
     return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
-
-
-def one_of_each(plan: LoadPlan) -> LoadPlan:
-    """The plan that sends one request to each endpoint, one after the other."""
-    return replace(
-        plan,
-        selection="sequential",
-        load=Load("closed", (Segment(1, 1, None),)),
-        total_requests=len(plan.flows),
-        duration_ns=None,
-        thresholds=(),
-        sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
-    )
 
 
 def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:
