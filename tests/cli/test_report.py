@@ -17,7 +17,9 @@ from tests.cli.comparing import assert_snapshot
 ANSI = re.compile(r"\x1b\[(\d*)m")
 
 
-def written(result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, saved: bool = False) -> str:
+def written(
+    result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, saved: bool = False
+) -> str:
     return joined(report_lines(result, Paper(width, unicode), quiet=quiet, saved=saved), color=False)
 
 
