@@ -8,6 +8,8 @@
     ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
     ├── OutputError              a result could not be written, to a file or to standard output
     ├── TargetServerError        the bundled target server did not start or stop
+    ├── ApiRefusedError          a server answered with a refusal; its problems are the server's
+    ├── ServerUnreachableError   a server could not be reached (exit code 1: it is no target)
     ├── SettingsError            an environment variable or a setting has a value that cannot be
     └── StorageError             the history could not be read or written
         ├── StorageUnavailableError  no room, no permission, no connection, locked for too long; nothing was written
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class AtmError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(line for problem in self.problems for line in problem.lines()))
 
-    def __reduce__(self) -> tuple[type[AtmError], tuple[tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.problems,)
 
 
@@ -94,6 +97,22 @@ class OutputError(AtmError):
 
 class TargetServerError(AtmError):
     """The bundled target server did not start or stop."""
+
+
+class ApiRefusedError(AtmError):
+    """A server of ours refused a request, or answered something else than its answers look like."""
+
+    def __init__(self, problems: Problem | Sequence[Problem], status: int = 0) -> None:
+        super().__init__(problems)
+        self.status = status
+        """The HTTP status; 0 without one."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.status)
+
+
+class ServerUnreachableError(AtmError):
+    """A server of ours could not be reached."""
 
 
 class SettingsError(AtmError):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
-ROOMS = ("cli", "models", "plan", "engine")
+ROOMS = ("cli", "models", "plan", "engine", "api", "runs", "storage", "client", "config.py")
 _CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
 
 
@@ -31,7 +31,8 @@ def codes_in(tree: ast.Module) -> Iterator[str]:
 
 
 def codes_of(room: str) -> set[str]:
-    files = (ROOT / "src/atm" / room).rglob("*.py")
+    path = ROOT / "src/atm" / room
+    files = [path] if path.suffix else path.rglob("*.py")
     return {code for path in files for code in codes_in(ast.parse(path.read_text(encoding="utf-8")))}
 
 

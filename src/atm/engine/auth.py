@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
+from atm.engine.resolve import addresses_of
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
 from atm.plan.load_plan import Connections
@@ -135,11 +136,12 @@ class CredentialKeeper:
         ) as client:
             try:
                 form, basic = _form(auth)
-                response = await client.post(auth.token_url, data=form)
+                address = await _checked_address(auth.token_url, self._connections)
+                response = await _post(client, auth.token_url, address, form)
                 if response.status_code == 401 and basic is not None:
                     # RFC 6749, 2.3.1: Basic is what every server must know; the body is what most are set up for.
                     without = {name: value for name, value in form.items() if not name.startswith("client_")}
-                    response = await client.post(auth.token_url, data=without, auth=basic)
+                    response = await _post(client, auth.token_url, address, without, basic)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise CredentialError(
@@ -247,6 +249,47 @@ def _lifetime(expires_in: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return seconds if 0 < seconds < 1e9 else None
+
+
+async def _checked_address(url: str, connections: Connections) -> str:
+    """The address to dial for a token where the plan has rules for that; empty where it has none.
+
+    Raises CredentialError where they refuse it. Through a proxy the name is all that can be checked here.
+    """
+    rules = connections.targets
+    if rules is None:
+        return ""
+    import httpx
+
+    parsed = httpx.URL(url)
+    refusal = rules.refusal_of_name(parsed.host)
+    addresses: tuple[str, ...] = ("",)
+    if not refusal and connections.proxy is None:
+        port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        addresses, refusal = await asyncio.to_thread(addresses_of, parsed.host, port, rules)
+    if refusal:
+        what = f"the token server {_shown(url)} may not be asked: {refusal}"
+        raise CredentialError(Problem(what, "target_not_allowed", path="auth.token_url"))
+    return addresses[0]
+
+
+async def _post(
+    client: httpx.AsyncClient, url: str, address: str, form: Mapping[str, str], basic: tuple[str, str] | None = None
+) -> httpx.Response:
+    """POST a form, dialling `address` where there is one: a name may resolve to something else the second time."""
+    import httpx
+
+    parsed = httpx.URL(url)
+    auth = basic or httpx.USE_CLIENT_DEFAULT
+    if not address:
+        return await client.post(parsed, data=form, auth=auth)
+    return await client.post(
+        parsed.copy_with(host=address),
+        data=form,
+        auth=auth,
+        headers={"Host": parsed.netloc.decode("ascii")},
+        extensions={"sni_hostname": parsed.host},
+    )
 
 
 def _shown(url: str) -> str:

@@ -27,6 +27,7 @@ class Capability(StrEnum):
     SOURCE_ADDRESSES = "source_addresses"
     RE_RESOLUTION = "re_resolution"
     PYTHON_HOOKS = "python_hooks"
+    TARGET_RULES = "target_rules"
 
 
 class Command(StrEnum):

@@ -73,9 +73,15 @@ class Execution:
         """How the thresholds stand so far."""
 
     async def run(
-        self, on_interval: IntervalCallback | None = None, *, strict: bool = False, no_fail: bool = False
+        self,
+        on_interval: IntervalCallback | None = None,
+        *,
+        on_start: Callable[[], None] | None = None,
+        strict: bool = False,
+        no_fail: bool = False,
     ) -> RunResult:
         """Send the load and judge it; `on_interval` sees each second after the collector has it.
+        `on_start` is called when credentials and addresses are there and the load begins.
 
         Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
         address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all
@@ -96,6 +102,8 @@ class Execution:
             if on_interval:
                 on_interval(interval)
 
+        if on_start:
+            on_start()
         load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.noting(take), self.control))
         renewal = asyncio.create_task(keeper.keep(self.control.set_secret)) if keeper else None
         failure: AtmError | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.plan.load_plan import LoadPlan, Origin
+from atm.plan.targets import TargetRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +45,30 @@ async def resolve_origins(plan: LoadPlan) -> Resolved:
     """
     times = Histogram()
     proxy = plan.connections.proxy
+    rules = plan.connections.targets
     if proxy:
-        origin = await _resolved(proxy.origin, times)
+        origin = await _resolved(proxy.origin, times, rules)
         connections = replace(plan.connections, proxy=replace(proxy, origin=origin))
         return Resolved(replace(plan, connections=connections), times)
-    origins = await asyncio.gather(*(_resolved(origin, times) for origin in plan.origins))
+    origins = await asyncio.gather(*(_resolved(origin, times, rules) for origin in plan.origins))
     return Resolved(replace(plan, origins=tuple(origins)), times)
 
 
-async def _resolved(origin: Origin, times: Histogram) -> Origin:
+async def _resolved(origin: Origin, times: Histogram, rules: TargetRules | None) -> Origin:
     if origin.addresses:
         return origin
     host = origin.connect_host or origin.host
     if _is_address(host):
-        return replace(origin, addresses=(host,))
+        refusal = rules.refusal(host, host) if rules else ""
+        return replace(origin, resolve_error=refusal) if refusal else replace(origin, addresses=(host,))
     began = time.monotonic_ns()
-    addresses, error = await asyncio.to_thread(addresses_of, host, origin.connect_port or origin.port)
+    addresses, error = await asyncio.to_thread(addresses_of, host, origin.connect_port or origin.port, rules)
     times.record(time.monotonic_ns() - began)
     return replace(origin, addresses=addresses, resolve_error=error)
 
 
-def addresses_of(host: str, port: int) -> tuple[tuple[str, ...], str]:
-    """The addresses of `host` in the order of the system's resolver, or none and the reason. Blocks."""
+def addresses_of(host: str, port: int, rules: TargetRules | None = None) -> tuple[tuple[str, ...], str]:
+    """The addresses of `host` that may be dialled, in the resolver's order, or none and the reason. Blocks."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -74,7 +77,12 @@ def addresses_of(host: str, port: int) -> tuple[tuple[str, ...], str]:
         return (), f'the name "{host}" could not be resolved: {(error.strerror or str(error)).lower()}'
     except UnicodeError:
         return (), f'the name "{host}" does not exist'
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found)), ""
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if rules is None:
+        return addresses, ""
+    refusals = {address: rules.refusal(host, address) for address in addresses}
+    allowed = tuple(address for address in addresses if not refusals[address])
+    return allowed, "" if allowed else next(iter(refusals.values()))
 
 
 _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}

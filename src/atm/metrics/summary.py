@@ -100,7 +100,7 @@ def summarize(
         environment=dict(environment),
         spec=dict(spec),
         timeline=[timeline_point(point) for point in collector.timeline.points()],
-        samples=[_exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
+        samples=[exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
         histograms={
             "response": _encoded(total.response()),
             "response_ok": _encoded(total.response_ok),
@@ -297,7 +297,8 @@ def _failure(group: Failures, endpoint: str, sample: Sample | None) -> FailureSu
     )
 
 
-def _exchange(sample: Sample, endpoints: Sequence[str]) -> SampledExchange:
+def exchange(sample: Sample, endpoints: Sequence[str]) -> SampledExchange:
+    """A kept request as results show it; `endpoints` are the plan's names."""
     response = sample.response
     first_byte = None if sample.first_byte_ns is None else (sample.first_byte_ns - sample.actual_ns) / 1e6
     return SampledExchange(

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from atm.models.threshold import Threshold
+from atm.plan.targets import TargetRules
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -212,6 +213,8 @@ class Connections:
     """HTTP/2: how many users share one connection."""
     resolve_every_ns: int | None = None
     source_addresses: tuple[str, ...] = ()
+    targets: TargetRules | None = None
+    """What may be dialled; None = anything. Redirects, re-resolution and token servers are held to it too."""
 
 
 @dataclass(frozen=True, slots=True)

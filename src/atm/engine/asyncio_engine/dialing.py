@@ -74,6 +74,9 @@ class Dialer:
         origin = self.origins[index]
         if not self._proxy and not origin.addresses:
             origin = await self._resolved(index)
+        rules = self._run.plan.connections.targets
+        if self._proxy and rules and (refusal := rules.refusal_of_name(origin.host)):
+            raise DialError(Outcome.DNS_ERROR, refusal)
         hop = self._proxy.origin if self._proxy else origin
         if not hop.addresses:
             raise DialError(Outcome.DNS_ERROR, hop.resolve_error)
@@ -194,7 +197,9 @@ class Dialer:
     async def _resolve(self, index: int) -> Origin:
         origin = self.origins[index]
         began = monotonic_ns()
-        addresses, error = await self._run.loop.run_in_executor(None, addresses_of, origin.host, origin.port)
+        addresses, error = await self._run.loop.run_in_executor(
+            None, addresses_of, origin.host, origin.port, self._run.plan.connections.targets
+        )
         self._run.health.resolved(monotonic_ns() - began)
         self.origins[index] = replace(origin, addresses=addresses, resolve_error=error)
         return self.origins[index]

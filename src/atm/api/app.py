@@ -1,0 +1,89 @@
+"""The application: `create_app(settings)`, or `uvicorn atm.api.app:app` with settings from the environment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from atm.api import dashboard, errors
+from atm.api.auth import Keys
+from atm.api.guard import Guard
+from atm.api.openapi import describe
+from atm.api.routes import (
+    bundles,
+    compare,
+    distribution,
+    health,
+    history,
+    live,
+    metrics,
+    runs,
+    series,
+    session,
+    specs,
+    storage,
+    tests,
+)
+from atm.bootstrap import control_plane
+from atm.config import Settings, load_settings
+from atm.version import VERSION
+
+log = logging.getLogger("atm.api")
+
+PREFIX = "/api/v1"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app. Nothing is opened before it starts; then SettingsError and StorageError end the start."""
+    given = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with control_plane(given) as plane:
+            app.state.plane = plane
+            app.state.keys = Keys(plane.storage, given, plane.sealer)
+            if not await app.state.keys.exist():
+                log.info("no key yet: only this machine is answered")
+            yield
+
+    app = FastAPI(
+        title="API Test Machine",
+        version=VERSION,
+        lifespan=lifespan,
+        root_path=given.root_path,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = given
+    errors.install(app)
+    app.include_router(health.bare)
+    app.include_router(metrics.router)
+    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, bundles, storage):
+        app.include_router(room.router, prefix=PREFIX)
+    dashboard.install(app)
+    app.add_middleware(Guard, settings=given)
+    if given.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(given.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["X-Request-ID", "Location"],
+        )
+    describe(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    # `uvicorn atm.api.app:app` asks for it; importing this module alone reads no environment.
+    if name == "app":
+        return create_app()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

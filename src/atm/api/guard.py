@@ -1,0 +1,282 @@
+"""Who may ask at all, decided before anything is read: Host, Origin, key, size of the body. Plain ASGI.
+
+Without a key only this machine is answered, however the server was started. Host and Origin are checked because a
+browser on this machine runs the code of others: DNS rebinding comes with a strange Host, a cross-site post with a
+strange Origin.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from atm.api.auth import COOKIE, LOCAL, Keys, Principal
+from atm.api.dashboard import is_ours
+from atm.api.errors import response, status_of
+from atm.config import Settings
+from atm.errors import AtmError, Problem
+from atm.storage.records import Role
+
+log = logging.getLogger("atm.api")
+
+OPEN = re.compile(r"/(api/v1/)?health(/live|/ready)?")
+"""Answered to everybody: it says nothing but whether the server is well."""
+SESSION = "/api/v1/session"
+BUNDLE = "/api/v1/import/bundle"
+"""Where a body may be as large as a run."""
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, what: str, code: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.status = status
+        self.problem = Problem(what, code, hint=hint)
+
+
+class Guard:
+    """The outermost part of the app but for CORS. `keys` come with the storage, when the server has started."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._proxies = _networks(settings.trusted_proxies)
+        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = secrets.token_hex(6)
+        began = time.monotonic()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message.setdefault("headers", [])
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                headers.extend(
+                    [
+                        (b"x-request-id", state["request_id"].encode()),
+                        (b"x-content-type-options", b"nosniff"),
+                        (b"referrer-policy", b"no-referrer"),
+                        (b"x-frame-options", b"DENY"),
+                    ]
+                )
+            await send(message)
+
+        try:
+            state["principal"] = await self._admitted(scope)
+            await self._app(scope, self._limited(scope, receive), sending)
+        except _RefusedError as error:
+            await self._refuse(scope, receive, sending, error)
+        except AtmError as error:
+            # Storage away while the key was looked up.
+            if scope["type"] != "http" or status:
+                raise
+            await response(status_of(error), error.problems, state["request_id"])(scope, receive, sending)
+        finally:
+            if scope["type"] == "http":
+                milliseconds = (time.monotonic() - began) * 1e3
+                log.info(
+                    "%s %s %d",
+                    scope["method"],
+                    scope["path"],
+                    status,
+                    extra={"request_id": state["request_id"], "milliseconds": round(milliseconds, 1)},
+                )
+
+    async def _admitted(self, scope: Scope) -> Principal | None:
+        """Who asks; None where that does not matter. Raises _RefusedError."""
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        if OPEN.fullmatch(path):
+            return None
+        keys: Keys = scope["app"].state.keys
+        self._check_origin(scope, headers)
+        if not await keys.exist():
+            self._require_loopback(scope, headers)
+            return LOCAL
+        self._check_host(headers)
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and is_ours(path):
+            # The dashboard's files hold nothing of anybody: what they show, they ask for with the session's cookie.
+            return None
+        if path == SESSION and scope["type"] == "http" and scope["method"] == "POST":
+            return None
+        principal = await self._principal(keys, headers)
+        if principal is None:
+            raise _RefusedError(
+                401,
+                "this server asks for a key, and none that it knows came with the request",
+                "key_needed",
+                "send it as X-API-Key; `atm keys create` makes one",
+            )
+        changes = scope["type"] == "http" and scope["method"] not in _SAFE and path != SESSION
+        if changes and not principal.may(Role.OPERATOR):
+            raise _RefusedError(
+                403,
+                f"the key {principal.name!r} may look, and not change anything",
+                "role_too_low",
+                "use a key with the role operator",
+            )
+        return principal
+
+    async def _principal(self, keys: Keys, headers: Headers) -> Principal | None:
+        key = headers.get("x-api-key")
+        authorization = headers.get("authorization", "")
+        if key is None and authorization[:7].lower() == "bearer ":
+            key = authorization[7:].strip()
+        if key is not None:
+            return await keys.principal(key)
+        cookie = _cookie(headers)
+        return await keys.of_session(cookie) if cookie else None
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is None:
+            site = headers.get("sec-fetch-site", "none")
+            if site == "cross-site" and (scope["type"] == "websocket" or scope["method"] not in _SAFE):
+                raise _RefusedError(403, "a page of another site may not do this", "cross_site")
+            return
+        if origin.rstrip("/").lower() in self._origins:
+            return
+        host = self._host(scope, headers)
+        if urlsplit(origin).netloc.lower() != host or not host:
+            raise _RefusedError(
+                403,
+                f"a page of {origin[:200]} may not ask this server",
+                "cross_origin",
+                "ATM_CORS_ORIGINS names the pages that may",
+            )
+
+    def _host(self, scope: Scope, headers: Headers) -> str:
+        host = headers.get("host", "").lower()
+        if self._is_proxy(_peer(scope)):
+            host = headers.get("x-forwarded-host", host).lower()
+        return host
+
+    def _check_host(self, headers: Headers) -> None:
+        name = _host_name(headers.get("host", ""))
+        if name in self._hosts or "*" in self._hosts or _is_loopback(name) or _address(name) is not None:
+            return
+        raise _RefusedError(
+            421,
+            f"this server is not called {name[:200]!r}",
+            "unknown_host",
+            "ATM_ALLOWED_HOSTS names what it is called",
+        )
+
+    def _require_loopback(self, scope: Scope, headers: Headers) -> None:
+        peer = _peer(scope)
+        forwarded = any(name in headers for name in _FORWARDED)
+        if (
+            peer is not None
+            and peer.is_loopback
+            and _is_loopback(_host_name(headers.get("host", "")))
+            and not forwarded
+        ):
+            return
+        raise _RefusedError(
+            403,
+            "this server has no key yet, so it answers this machine only",
+            "no_key_yet",
+            "make one on the server: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
+        )
+
+    def _is_proxy(self, peer: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        return peer is not None and any(peer in network for network in self._proxies)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive` that refuses a body beyond the limit, said or sent."""
+        if scope["type"] != "http":
+            return receive
+        settings = self._settings
+        is_bundle = scope["path"] == BUNDLE and scope["method"] == "POST"
+        most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
+        said = Headers(scope=scope).get("content-length", "0")
+        if said.isdecimal() and int(said) > most:
+            raise _too_large(most, is_bundle)
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > most:
+                    # What reads bodies lets only this kind of error through as it is.
+                    raise HTTPException(413, str(_too_large(most, is_bundle)))
+            return message
+
+        return limited
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: _RefusedError) -> None:
+        if scope["type"] == "websocket":
+            await WebSocketClose(code=4401 if error.status == 401 else 4403, reason=str(error)[:120])(
+                scope, receive, send
+            )
+            return
+        headers = {"WWW-Authenticate": "ApiKey"} if error.status == 401 else {}
+        answer = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
+        await answer(scope, receive, send)
+
+
+def _too_large(most: int, is_bundle: bool = False) -> _RefusedError:
+    setting = "ATM_MAX_BUNDLE_BYTES" if is_bundle else "ATM_MAX_BODY_BYTES"
+    return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", setting)
+
+
+def _cookie(headers: Headers) -> str | None:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _peer(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    client = scope.get("client")
+    return _address(client[0]) if client else None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header: without port, brackets and a dot at its end."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0].rstrip(".") if host.count(":") == 1 else host.rstrip(".")
+
+
+def _is_loopback(name: str) -> bool:
+    address = _address(name)
+    return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
+
+
+def _networks(entries: Iterable[str]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(entry, strict=False) for entry in entries)

@@ -1,0 +1,40 @@
+"""Logs as JSON Lines on standard error, with the ids of run and request; plain lines where a terminal reads them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+_EXTRA = ("run_id", "request_id", "milliseconds")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        document.update({name: value for name in _EXTRA if (value := getattr(record, name, None)) is not None})
+        if record.exc_info:
+            document["trace"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=False)
+
+
+def set_up(stream: TextIO | None = None) -> None:
+    """Send what this program and its server log to a stream, standard error by default."""
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    handler.setFormatter(plain if stream.isatty() else JsonLines())
+    for name in ("atm", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,109 @@
+"""The OpenAPI document: what FastAPI derives from the routes, with the spec's own schema and the errors put in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from atm.api.errors import MEDIA_TYPE
+from atm.models.control import ErrorDocument, ListChange
+from atm.models.events import EVENTS
+from atm.models.schema import inline_schema
+from atm.models.spec import TestSpec
+
+DESCRIPTION = """Starts, watches, keeps and explains load tests.
+
+Send a key as `X-API-Key`; without any key the server answers its own machine only. Errors are problem+json: `detail`
+is a sentence, `errors` names every problem with its place. Times in fields end in their unit; `null` is no data, and
+the string "Infinity" is beyond every sample.
+"""
+_EVERYWHERE = {
+    "401": "No key, or one that opens nothing",
+    "403": "The key's role does not allow this, or the request comes from another site",
+    "413": "The body is too large",
+    "421": "The server is not called what the Host header says",
+    "422": "Something in the request is wrong; `errors` says what and where",
+    "503": "The storage is away; try again later",
+}
+_EXAMPLE = {
+    "type": "about:blank",
+    "title": "Unprocessable Content",
+    "status": 422,
+    "detail": "method is no HTTP method",
+    "code": "bad_method",
+    "errors": [
+        {"message": '"G ET" is no HTTP method', "code": "bad_method", "path": "spec.method", "hint": "GET, POST, …"}
+    ],
+    "request_id": "7be1c5a90d2f",
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Make the app describe itself."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI wants it
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary="The Control API of API Test Machine",
+        description=DESCRIPTION,
+        routes=app.routes,
+    )
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ErrorDocument"] = _moved(ErrorDocument.model_json_schema(), schemas)
+    schemas["TestSpec"] = _moved(inline_schema(TestSpec), schemas)
+    schemas["RunEventMessage"] = _moved(EVENTS.json_schema(mode="serialization"), schemas)
+    schemas["ListChange"] = _moved(ListChange.model_json_schema(mode="serialization"), schemas)
+    document = dict(_with_spec(document))
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "atm_session"},
+    }
+    document["security"] = [{"key": []}, {"session": []}, {}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _add_errors(path, operation)
+    return document
+
+
+def _add_errors(path: str, operation: dict[str, Any]) -> None:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ErrorDocument"}, "example": _EXAMPLE}}
+    responses = operation["responses"]
+    for status, response in responses.items():
+        if status >= "400":
+            response["content"] = response.get("content") if status == "503" and "health" in path else content
+    for status, description in _EVERYWHERE.items():
+        responses.setdefault(status, {"description": description, "content": content})
+    responses.setdefault("default", {"description": "Any other error", "content": content})
+    responses["422"] = {"description": _EVERYWHERE["422"], "content": content}
+
+
+def _with_spec(part: Any) -> Any:
+    """The document with the spec's schema where models say `x-model`: pydantic knows no references of ours."""
+    if isinstance(part, dict):
+        if "x-model" in part:
+            return {"$ref": f"#/components/schemas/{part['x-model']}"}
+        return {name: _with_spec(value) for name, value in part.items()}
+    return [_with_spec(each) for each in part] if isinstance(part, list) else part
+
+
+def _moved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose `$defs` have moved to the components."""
+    text = json.dumps(schema).replace("#/$defs/", "#/components/schemas/")
+    moved: dict[str, Any] = json.loads(text)
+    for name, part in moved.pop("$defs", {}).items():
+        schemas.setdefault(name, part)
+    return moved

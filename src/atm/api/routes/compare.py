@@ -1,0 +1,62 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from atm.api.deps import Plane
+from atm.api.errors import ApiError
+from atm.bootstrap import ControlPlane
+from atm.errors import Problem
+from atm.metrics.comparison import compare_curves, compare_figures, differing
+from atm.models.control import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
+from atm.models.run import EndpointMetrics, RunResult
+from atm.runs.views import summary_view
+
+router = APIRouter(tags=["runs"])
+
+Id = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$")]
+
+
+@router.get(
+    "/compare",
+    responses={404: {"description": "There is no such run"}, 409: {"description": "One of them has no result"}},
+)
+async def compare_runs(plane: Plane, a: Id, b: Id) -> CompareAnswer:
+    """Compare two runs: figures, differences, and percentile curves from merged histograms."""
+    first, second = await _result(plane, a), await _result(plane, b)
+    return CompareAnswer(
+        a=summary_view((await plane.storage.runs.get(a)).summary),
+        b=summary_view((await plane.storage.runs.get(b)).summary),
+        differences=_differences(first.metrics, second.metrics),
+        endpoints=_endpoints(first, second),
+        curve=[CurvePoint(percentile=p, a_ms=x, b_ms=y) for p, x, y in compare_curves(first, second)],
+        notes=differing(first, second),
+    )
+
+
+async def _result(plane: ControlPlane, run_id: str) -> RunResult:
+    result = await plane.storage.runs.result(run_id)
+    if result is None:
+        raise ApiError(409, Problem(f"run {run_id} has no result to compare", "no_result"))
+    return result
+
+
+def _differences(a: EndpointMetrics, b: EndpointMetrics) -> list[Difference]:
+    return [
+        Difference(name=each.name, a=each.a, b=each.b, change=each.change, better=each.better)
+        for each in compare_figures(a, b)
+    ]
+
+
+def _endpoints(a: RunResult, b: RunResult) -> list[ComparedEndpoint]:
+    of_a = {each.name: each for each in a.endpoint_metrics}
+    of_b = {each.name: each for each in b.endpoint_metrics}
+    compared = []
+    for name in dict.fromkeys((*of_a, *of_b)):
+        x, y = of_a.get(name), of_b.get(name)
+        both = _differences(x, y) if x is not None and y is not None else []
+        compared.append(ComparedEndpoint(name=name, a=x, b=y, differences=both))
+    return compared

@@ -1,0 +1,126 @@
+"""`/metrics` for Prometheus: the service, and the tests that run or have just ended.
+
+Everything is read from storage, so that every worker answers the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, Header, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from atm.api.deps import Plane
+from atm.api.routes.series import endpoint_names
+from atm.metrics.histogram import Histogram, highest_of
+from atm.metrics.interval import EndpointInterval
+from atm.models.outcome import RunStatus
+from atm.storage import StorageInterface
+from atm.storage.records import RunQuery, RunSummary
+from atm.version import VERSION
+
+router = APIRouter(tags=["server"])
+
+LINGER = timedelta(seconds=60)
+"""So long after its end a run is still told of, so that a scrape sees how it ended."""
+MOST_RUNS = 20
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_TIMES = (("ok", "response_ok"), ("failed", "response_failed"), ("timeout", "response_timeout"))
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def prometheus_metrics(plane: Plane, accept: str | None = Header(default=None)) -> Response:
+    """Figures for Prometheus, as text or OpenMetrics."""
+    families = await _families(plane.storage)
+    registry = CollectorRegistry()
+    registry.register(_Ready(families))
+    encode, media_type = choose_encoder(accept or "")
+    return Response(encode(registry), media_type=media_type)
+
+
+class _Ready(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+
+
+async def _families(storage: StorageInterface) -> list[Metric]:
+    info = GaugeMetricFamily("atm_build_info", "The version that runs.", labels=["version"])
+    info.add_metric([VERSION], 1)
+    runs = GaugeMetricFamily("atm_runs", "Runs in the history, by status.", labels=["status"])
+    for status, count in (await storage.runs.counts()).items():
+        runs.add_metric([status.value], count)
+    labels = ["run", "test", "endpoint"]
+    requests = CounterMetricFamily("atm_http_requests", "Requests that ended, by outcome.", labels=[*labels, "outcome"])
+    statuses = CounterMetricFamily("atm_http_responses", "Full responses, by class.", labels=[*labels, "status_class"])
+    received = CounterMetricFamily("atm_http_received_bytes", "Bytes of responses.", labels=labels)
+    durations = HistogramMetricFamily(
+        "atm_http_request_duration_seconds", "Response time of the measured load.", labels=[*labels, "outcome"]
+    )
+    in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
+    for run in await _shown(storage):
+        names = await endpoint_names(storage, run.id)
+        window = await storage.series.window(
+            run.id, endpoints=range(len(names)), histograms=[name for _, name in _TIMES]
+        )
+        for (endpoint, warm_up), part in window.endpoints.items():
+            if not warm_up:
+                values = [run.id, run.name, names[endpoint]]
+                _add(values, part, requests, statuses, received, durations)
+        seconds = (await storage.series.written(run.id)).next_interval
+        for last in await storage.series.generator(run.id, 1, max(seconds - 1, 0)):
+            in_flight.add_metric([run.id, run.name], last.generator.in_flight)
+    return [info, runs, requests, statuses, received, durations, in_flight]
+
+
+def _add(
+    values: list[str],
+    part: EndpointInterval,
+    requests: CounterMetricFamily,
+    statuses: CounterMetricFamily,
+    received: CounterMetricFamily,
+    durations: HistogramMetricFamily,
+) -> None:
+    for outcome, count in part.outcomes.items():
+        requests.add_metric([*values, outcome.value], count)
+    classes: dict[str, int] = {}
+    for status, count in part.statuses.items():
+        classes[f"{status // 100}xx"] = classes.get(f"{status // 100}xx", 0) + count
+    for name, count in classes.items():
+        statuses.add_metric([*values, name], count)
+    received.add_metric(values, part.bytes_received)
+    for outcome_name, field in _TIMES:
+        histogram: Histogram = getattr(part, field)
+        if histogram:
+            durations.add_metric(
+                [*values, outcome_name], _buckets(histogram), (histogram.mean or 0.0) * histogram.total / 1e9
+            )
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    counts = [0] * len(BUCKETS)
+    before = 0
+    for index, seen in histogram.cumulative():
+        seconds = highest_of(index) / 1e9
+        for place, bound in enumerate(BUCKETS):
+            if seconds <= bound:
+                counts[place] += seen - before
+        before = seen
+    return [
+        *((str(bound), float(count)) for bound, count in zip(BUCKETS, counts, strict=True)),
+        ("+Inf", float(before)),
+    ]
+
+
+async def _shown(storage: StorageInterface) -> list[RunSummary]:
+    since = datetime.now(UTC) - LINGER
+    newest = (await storage.runs.page(RunQuery(limit=MOST_RUNS, with_total=False))).runs
+    running = (await storage.runs.page(RunQuery(status=RunStatus.RUNNING, limit=MOST_RUNS, with_total=False))).runs
+    ended = [run for run in newest if run.completed_at is not None and run.completed_at >= since and run.started_at]
+    return [*running, *ended]

@@ -1,0 +1,75 @@
+"""Specs: whether one can be run here, and what a curl command line would be as one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from fastapi import APIRouter
+
+from atm.api.deps import Plane
+from atm.api.errors import ApiError, bad_request, entry
+from atm.errors import CapabilityError, CredentialError, Problem, SpecError, UnreachableError
+from atm.importers.curl import import_curl
+from atm.models.control import CurlAnswer, CurlRequest, PlanView, TryAnswer, TryRequest, ValidateAnswer, ValidateRequest
+from atm.plan.compile import CompiledTest
+from atm.plan.trial import one_of_each
+from atm.runs import credentials
+
+router = APIRouter(tags=["specs"])
+
+MOST_TRIED = 50
+LONGEST_TRY_SECONDS = 60
+
+
+@router.post("/specs/validate")
+async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
+    """Check a spec as a new run would be: every problem at once, and what it would do."""
+    try:
+        test = plane.runs.compile(body.spec)
+    except (SpecError, CapabilityError) as error:
+        return ValidateAnswer(valid=False, errors=[entry(each) for each in error.problems], notes=[], plan=None)
+    return ValidateAnswer(valid=True, errors=[], notes=[entry(note) for note in test.notes], plan=_plan(test))
+
+
+def _plan(test: CompiledTest) -> PlanView:
+    plan = test.plan
+    lengths = [each.duration_ns for each in plan.load.segments]
+    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
+    planned = staged if plan.duration_ns is None else plan.duration_ns
+    return PlanView(
+        name=plan.name,
+        model=plan.load.model,
+        endpoints=list(plan.endpoints),
+        engine=plan.engine,
+        total_requests=plan.total_requests,
+        planned_seconds=None if planned is None else planned / 1e9,
+    )
+
+
+@router.post("/specs/try")
+async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
+    """Send one request to each endpoint of a spec, and answer with what came back, secrets masked."""
+    from atm.engine.executor import Execution
+
+    credentials.reject_masks(body.spec)
+    test = plane.runs.compile(body.spec)
+    if len(test.plan.flows) > MOST_TRIED:
+        raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
+    try:
+        async with asyncio.timeout(LONGEST_TRY_SECONDS):
+            result = await Execution(replace(test, plan=one_of_each(test.plan))).run()
+    except TimeoutError as error:
+        what = f"the endpoints did not all answer within {LONGEST_TRY_SECONDS} s"
+        raise ApiError(504, Problem(what, "try_timed_out")) from error
+    except (UnreachableError, CredentialError) as error:
+        raise ApiError(502, error.problems) from error
+    order = {name: number for number, name in enumerate(test.plan.endpoints)}
+    return TryAnswer(exchanges=sorted(result.samples, key=lambda sample: order[sample.endpoint]))
+
+
+@router.post("/import/curl")
+async def import_curl_command(body: CurlRequest) -> CurlAnswer:
+    """Turn a curl command line into a spec, with a word on each option that does not matter for a load test."""
+    imported = import_curl(body.command, name=body.name)
+    return CurlAnswer(spec=imported.spec, notes=list(imported.notes))

@@ -1,0 +1,159 @@
+"""Tests that are kept to be run again. A test is named by its id or, where that has no slash, by its name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from atm.api.deps import Plane
+from atm.api.errors import entry
+from atm.api.views import accepted, test_view
+from atm.bootstrap import ControlPlane
+from atm.engine.executor import new_run_id
+from atm.errors import AtmError, NotFoundError, Problem
+from atm.models.control import (
+    EnabledRequest,
+    ErrorEntry,
+    RunAccepted,
+    StartedRuns,
+    SyncAnswer,
+    TestList,
+    TestRequest,
+    TestView,
+)
+from atm.runs import credentials
+from atm.runs.service import Request as Asked
+from atm.storage.records import TestConfig, checked_tags
+
+router = APIRouter(tags=["tests"])
+
+Test = Annotated[str, Path(min_length=1, max_length=256, description="Its id or its name.")]
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such test"}}
+_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a test of this name already"}}
+
+
+async def _find(plane: ControlPlane, test: str) -> TestConfig:
+    named = await plane.storage.tests.named(test)
+    if named is not None:
+        return named
+    try:
+        return await plane.storage.tests.get(test)
+    except NotFoundError:
+        raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found")) from None
+
+
+async def _view(plane: ControlPlane, config: TestConfig) -> TestView:
+    history = {each.name: each for each in await plane.storage.tests.in_history()}
+    return test_view(config, history.get(config.name))
+
+
+@router.get("/tests")
+async def list_tests(plane: Plane) -> TestList:
+    """List the tests that are kept, by name, each with its newest run."""
+    history = {each.name: each for each in await plane.storage.tests.in_history()}
+    return TestList(tests=[test_view(each, history.get(each.name)) for each in await plane.storage.tests.all()])
+
+
+@router.post("/tests", status_code=201, responses=_TAKEN)
+async def create_test(plane: Plane, body: TestRequest) -> TestView:
+    """Keep a test; its name is its spec's."""
+    credentials.reject_masks(body.spec)
+    now = datetime.now(UTC)
+    config = _config(plane, new_run_id(), body, body.spec, now, now)
+    await plane.storage.tests.add(config)
+    return await _view(plane, config)
+
+
+@router.post("/tests/sync")
+async def sync_tests(plane: Plane) -> SyncAnswer:
+    """Keep a test for each test name that is in the history and not among the tests, with its newest spec."""
+    kept = {each.name for each in await plane.storage.tests.all()}
+    created = []
+    for found in await plane.storage.tests.in_history():
+        if found.name in kept:
+            continue
+        run = await plane.storage.runs.get(found.last_run.id)
+        now = datetime.now(UTC)
+        await plane.storage.tests.add(
+            TestConfig(new_run_id(), found.name, dict(run.spec), now, now, tags=run.summary.tags, sealed=run.sealed)
+        )
+        created.append(found.name)
+    return SyncAnswer(created=created, total=len(kept) + len(created))
+
+
+@router.post("/tests/run-all", status_code=202)
+async def run_all_tests(plane: Plane) -> StartedRuns:
+    """Start a run of every test that is enabled, in the order of their names."""
+    runs: list[RunAccepted] = []
+    skipped: list[ErrorEntry] = []
+    for config in await plane.storage.tests.all():
+        if not config.enabled:
+            continue
+        try:
+            runs.append(await _run(plane, config))
+        except AtmError as error:
+            skipped += [entry(problem).model_copy(update={"path": config.name}) for problem in error.problems[:1]]
+    return StartedRuns(runs=runs, skipped=skipped)
+
+
+@router.get("/tests/{test}", responses=_NOT_FOUND)
+async def read_test(plane: Plane, test: Test) -> TestView:
+    """Read a test."""
+    return await _view(plane, await _find(plane, test))
+
+
+@router.put("/tests/{test}", responses={**_NOT_FOUND, **_TAKEN})
+async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
+    """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
+    before = await _find(plane, test)
+    whole = credentials.restored(body.spec, credentials.known(plane.sealer, before.spec, before.sealed))
+    config = _config(plane, before.id, body, whole, before.created_at, datetime.now(UTC))
+    await plane.storage.tests.replace(config)
+    return await _view(plane, config)
+
+
+@router.delete("/tests/{test}", status_code=204, responses=_NOT_FOUND)
+async def delete_test(plane: Plane, test: Test) -> None:
+    """Delete a test; its runs stay."""
+    await plane.storage.tests.delete((await _find(plane, test)).id)
+
+
+@router.post("/tests/{test}/enabled", responses=_NOT_FOUND)
+async def enable_test(plane: Plane, test: Test, body: EnabledRequest) -> TestView:
+    """Enable or disable a test: `run-all` leaves out those that are disabled."""
+    from dataclasses import replace
+
+    config = replace(await _find(plane, test), enabled=body.enabled, updated_at=datetime.now(UTC))
+    await plane.storage.tests.replace(config)
+    return await _view(plane, config)
+
+
+@router.post("/tests/{test}/run", status_code=202, responses=_NOT_FOUND)
+async def run_test(plane: Plane, test: Test) -> RunAccepted:
+    """Start a run of a test."""
+    return await _run(plane, await _find(plane, test))
+
+
+async def _run(plane: ControlPlane, config: TestConfig) -> RunAccepted:
+    spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
+    created = await plane.runs.create(spec, Asked(tags=config.tags))
+    return accepted(created.run, is_new=True)
+
+
+def _config(
+    plane: ControlPlane, test_id: str, body: TestRequest, whole: dict[str, object], created: datetime, now: datetime
+) -> TestConfig:
+    compiled = plane.runs.compile(whole)
+    return TestConfig(
+        id=test_id,
+        name=compiled.spec.name,
+        spec=compiled.data,
+        created_at=created,
+        updated_at=now,
+        description=body.description,
+        enabled=body.enabled,
+        tags=checked_tags(body.tags),
+        sealed=credentials.seal(plane.sealer, compiled.spec.to_data()),
+    )

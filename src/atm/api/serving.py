@@ -1,0 +1,112 @@
+"""A server around the app: `atm serve`, or `python -m atm.api.serving` with settings from the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from atm.api.app import create_app
+from atm.api.logs import set_up
+from atm.config import Settings, load_settings
+from atm.errors import AtmError, Problem, SettingsError
+from atm.storage import open_storage
+
+DEFAULT_PORT = 8000
+GRACE_SECONDS = 5
+"""How long answers that are under way may take at the end; those who watch a run are let go after it."""
+_MOST_WORKERS = 64
+
+
+def configuration(settings: Settings, host: str, port: int, workers: int) -> uvicorn.Config:
+    """How uvicorn is to run the app."""
+    return uvicorn.Config(
+        "atm.api.serving:app_of_worker",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws_max_size=65_536,
+    )
+
+
+def app_of_worker() -> FastAPI:
+    """The app of one process, which may be a worker: it logs as the server does."""
+    set_up()
+    return create_app()
+
+
+def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -> None:
+    """Serve until a signal ends it. Settings are those of the environment.
+
+    Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
+    """
+    settings = load_settings()
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
+    set_up()
+    # In the parent, before workers start: they find the storage ready.
+    asyncio.run(_prepare(settings))
+    _check_port(host, port)
+    config = configuration(settings, host, port, workers)
+    if workers == 1:
+        uvicorn.Server(config).run()
+        return
+    from uvicorn.supervisors import Multiprocess
+
+    listener = config.bind_socket()
+    Multiprocess(config, sockets=[listener]).run()
+
+
+async def _prepare(settings: Settings) -> None:
+    await (await open_storage(settings)).close()
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raises SettingsError where nothing can listen there, before anything else is said."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = "is in use" if taken else f"cannot be listened on: {error.strerror}"
+            what = f"port {port} on {host} {why}"
+            hint = "take another one: `atm serve --port 8001`" if taken else ""
+            raise SettingsError(Problem(what, "port_in_use" if taken else "cannot_listen", hint=hint)) from error
+
+
+def main() -> int:
+    """The same from a shell, with the data directory of the environment."""
+    parser = argparse.ArgumentParser(prog="python -m atm.api.serving")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--data-dir", type=Path)
+    given = parser.parse_args()
+    if given.data_dir is not None:
+        os.environ["ATM_DATA_DIR"] = str(given.data_dir)
+    try:
+        serve(given.host, given.port, given.workers)
+    except AtmError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""From what storage keeps to what is answered (`atm.models.control`), and the cursor of a list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from atm.api.errors import bad_request
+from atm.metrics.interval import EndpointInterval
+from atm.models.control import (
+    GeneratorView,
+    PointView,
+    RunAccepted,
+    SpreadView,
+    TestView,
+    WindowView,
+)
+from atm.models.outcome import FAILED, Outcome
+from atm.runs.views import summary_view
+from atm.storage.records import Run, RunCursor, TestConfig, TestInHistory
+from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint, Spread, spread
+from atm.storage.series.windows import Window
+
+_MISSED = ("dropped", "skipped", "queued_at_end")
+
+
+def accepted(run: Run, *, is_new: bool) -> RunAccepted:
+    """What a new run is answered with."""
+    said = "the run is accepted and waits for its turn" if is_new else "this request was made before; here is its run"
+    return RunAccepted(id=run.id, status=run.status, message=said)
+
+
+def write_cursor(cursor: RunCursor | None) -> str | None:
+    """A cursor as text that nobody needs to understand."""
+    if cursor is None:
+        return None
+    return base64.urlsafe_b64encode(f"{cursor.created_at.isoformat()} {cursor.id}".encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> RunCursor:
+    """Read what `write_cursor` wrote. Raises ApiError."""
+    try:
+        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        at, _, run_id = plain.partition(" ")
+        created_at = datetime.fromisoformat(at)
+    except (binascii.Error, ValueError) as error:
+        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor") from error
+    if created_at.tzinfo is None or not run_id:
+        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor")
+    return RunCursor(created_at, run_id)
+
+
+def spread_view(found: Spread) -> SpreadView:
+    """ns to ms."""
+    return SpreadView(
+        min_ms=_ms(found.minimum),
+        mean_ms=_ms(found.mean),
+        p50_ms=_ms(found.p50),
+        p90_ms=_ms(found.p90),
+        p95_ms=_ms(found.p95),
+        p99_ms=_ms(found.p99),
+        p99_9_ms=_ms(found.p99_9),
+        max_ms=_ms(found.maximum),
+    )
+
+
+def _ms(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6 if math.isfinite(nanoseconds) else math.inf
+
+
+def point_view(point: IntervalPoint, names: Sequence[str]) -> PointView:
+    """A stretch of one endpoint; `names` are the plan's."""
+    failed = sum(count for outcome, count in point.outcomes.items() if outcome in FAILED)
+    ok = point.outcomes.get(Outcome.OK, 0)
+    return PointView(
+        start=point.start,
+        endpoint=_name(point.endpoint, names),
+        warm_up=point.warm_up,
+        started=point.counts.get("started", 0),
+        completed=ok + failed,
+        ok=ok,
+        failed=failed,
+        missed=sum(point.counts.get(name, 0) for name in _MISSED),
+        outcomes=dict(point.outcomes),
+        statuses=dict(point.statuses),
+        bytes_received=point.counts.get("bytes_received", 0),
+        bytes_sent=point.counts.get("bytes_sent", 0),
+        latency=spread_view(point.latency),
+        ok_latency=spread_view(point.ok_latency),
+        adjusted_latency=spread_view(point.adjusted_latency),
+        service=spread_view(point.service),
+        first_byte=spread_view(point.first_byte),
+    )
+
+
+def generator_view(point: GeneratorPoint) -> GeneratorView:
+    """What the generator did in a stretch."""
+    generator = point.generator
+    seconds = point.duration_ns / 1e9
+    return GeneratorView(
+        start=point.start,
+        phase=point.phase,
+        duration_seconds=seconds,
+        offered_rate=point.arrivals_offered / seconds if seconds else 0.0,
+        users=generator.users,
+        in_flight=generator.in_flight,
+        waiting=generator.waiting,
+        stalls=generator.stalls,
+        longest_stall_ms=generator.longest_stall_ns / 1e6,
+        cpu_share=generator.cpu_seconds / seconds if seconds else 0.0,
+        busiest_thread_share=generator.busiest_thread_share,
+        memory_bytes=generator.memory_bytes,
+        open_connections=generator.open_connections,
+        schedule_lag=spread_view(point.schedule_lag),
+    )
+
+
+def window_view(window: Window, names: Sequence[str]) -> WindowView:
+    """A window, its percentiles worked out from merged histograms."""
+    keys = sorted(window.endpoints)
+    return WindowView(
+        start=window.start,
+        end=window.end,
+        endpoints=[_merged_view(window.start, window.endpoints[key], key[0], names) for key in keys],
+    )
+
+
+def _merged_view(start: int, part: EndpointInterval, endpoint: int, names: Sequence[str]) -> PointView:
+    beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed
+    return PointView(
+        start=start,
+        endpoint=_name(None if endpoint == ALL else endpoint, names),
+        warm_up=part.warm_up,
+        started=part.started,
+        completed=part.completed,
+        ok=part.ok,
+        failed=part.failed,
+        missed=part.missed,
+        outcomes=dict(part.outcomes),
+        statuses=dict(part.statuses),
+        bytes_received=part.bytes_received,
+        bytes_sent=part.bytes_sent,
+        latency=spread_view(spread(part.response())),
+        ok_latency=spread_view(spread(part.response_ok)),
+        adjusted_latency=spread_view(spread(part.response_ok, beyond)),
+        service=spread_view(spread(part.service)),
+        first_byte=spread_view(spread(part.first_byte)),
+    )
+
+
+def _name(endpoint: int | None, names: Sequence[str]) -> str | None:
+    if endpoint is None:
+        return None
+    return names[endpoint] if endpoint < len(names) else f"endpoint {endpoint}"
+
+
+def test_view(config: TestConfig, history: TestInHistory | None) -> TestView:
+    """A kept test, with what the history knows of its name."""
+    return TestView(
+        id=config.id,
+        name=config.name,
+        description=config.description,
+        enabled=config.enabled,
+        tags=list(config.tags),
+        spec=dict(config.spec),
+        created_at=config.created_at,
+        updated_at=config.updated_at,
+        runs=history.runs if history else 0,
+        last_run=summary_view(history.last_run) if history else None,
+    )

@@ -1,0 +1,88 @@
+"""Two results side by side: which figures differ, by how much, and whether that is better. Pure."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atm.metrics.histogram import Histogram
+from atm.metrics.timeline import milliseconds
+from atm.models.run import EndpointMetrics, Measurement, RunResult
+
+LOWER_IS_BETTER = (
+    "latency_p50_ms",
+    "latency_p90_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "latency_p99_9_ms",
+    "latency_mean_ms",
+    "latency_max_ms",
+    "ok_latency_p95_ms",
+    "ok_latency_p99_ms",
+    "adjusted_latency_p99_ms",
+    "service_p50_ms",
+    "service_p95_ms",
+    "service_p99_ms",
+    "first_byte_p50_ms",
+    "first_byte_p95_ms",
+    "error_rate",
+    "failed_requests",
+    "missed",
+)
+HIGHER_IS_BETTER = ("throughput", "requests_per_second")
+NEITHER = ("total_requests", "achieved_rate", "total_bytes_received", "total_bytes_sent")
+CURVE = (1, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97.5, 99, 99.5, 99.9, 99.95, 99.99, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class FigureChange:
+    """One figure of both; `change` is a share of the first one, null where that means nothing."""
+
+    name: str
+    a: float | None
+    b: float | None
+    change: float | None
+    better: bool | None
+
+
+def compare_figures(a: EndpointMetrics, b: EndpointMetrics) -> list[FigureChange]:
+    """The figures that people compare, in a fixed order."""
+    return [
+        *(_change(name, a, b, better=-1) for name in LOWER_IS_BETTER),
+        *(_change(name, a, b, better=1) for name in HIGHER_IS_BETTER),
+        *(_change(name, a, b, better=0) for name in NEITHER),
+    ]
+
+
+def _change(name: str, a: EndpointMetrics, b: EndpointMetrics, *, better: int) -> FigureChange:
+    x, y = getattr(a, name), getattr(b, name)
+    if x is None or y is None or x == y:
+        return FigureChange(name, x, y, 0.0 if x is not None and x == y and math.isfinite(x) else None, None)
+    finite = math.isfinite(x) and math.isfinite(y) and x != 0
+    return FigureChange(name, x, y, (y - x) / x if finite else None, (y > x) == (better > 0) if better else None)
+
+
+def compare_curves(a: RunResult, b: RunResult) -> Iterator[tuple[float, float | None, float | None]]:
+    """Percentile, and the response time of both in ms, from the whole runs' histograms."""
+    x, y = (Histogram.decode(base64.b64decode(each.histograms["response"])) for each in (a, b))
+    for percentile in CURVE:
+        yield percentile, milliseconds(x.percentile(percentile)), milliseconds(y.percentile(percentile))
+
+
+def differing(a: RunResult, b: RunResult) -> list[str]:
+    """What keeps the two from being comparable, a sentence each."""
+    notes = []
+    if {**a.spec, "seed": None} != {**b.spec, "seed": None}:
+        names = sorted(name for name in {*a.spec, *b.spec} - {"seed"} if a.spec.get(name) != b.spec.get(name))
+        notes.append(f"their specs differ in {', '.join(names)}")
+    if a.run.engine != b.run.engine:
+        notes.append(f"they were sent by different engines: {a.run.engine} and {b.run.engine}")
+    for name, word in (("host", "machine"), ("cores", "number of cores"), ("atm_version", "version of atm")):
+        if a.environment.get(name) != b.environment.get(name):
+            notes.append(f"another {word}: {a.environment.get(name)} and {b.environment.get(name)}")
+    for each, word in ((a, "a"), (b, "b")):
+        if each.verdict.measurement is not Measurement.VALID:
+            notes.append(f"the measurement of {word} is {each.verdict.measurement}")
+    return notes

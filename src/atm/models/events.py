@@ -1,0 +1,179 @@
+"""What a run tells the world while it goes on: one typed union, the same from the runner, over SSE and WebSocket.
+
+Stored events carry a sequence number, 1, 2, 3 … without gaps; a reader that knows the last one it saw can go on from
+there without loss. `progress` is never stored, carries none, and may be skipped.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.run import Figure, Measurement, ThresholdResult
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class EndpointSoFar(_Event):
+    """One endpoint since the start of the measured load."""
+
+    name: str
+    requests_per_second: float
+    """Completed in the last second."""
+    started: int
+    completed: int
+    failed: int
+    latency_p50_ms: Figure
+    latency_p95_ms: Figure
+    latency_p99_ms: Figure
+
+
+class ErrorSoFar(_Event):
+    """Failures of one kind with one message so far, over all endpoints."""
+
+    outcome: Outcome
+    message: str
+    count: int
+    last_seconds: float
+    """When the last one ended, since the start of the run."""
+
+
+class SoFar(_Event):
+    """The measured load up to the end of this second; during warm-up, the warm-up."""
+
+    due: int
+    started: int
+    ok: int
+    failed: int
+    completed: int
+    generator_errors: int
+    missed: int
+    waited: int
+    error_rate: float
+    latency_p50_ms: Figure
+    latency_p90_ms: Figure
+    latency_p95_ms: Figure
+    latency_p99_ms: Figure
+    latency_max_ms: Figure
+    schedule_lag_p99_ms: Figure
+    endpoints: list[EndpointSoFar]
+    errors: list[ErrorSoFar]
+    """The most frequent first, at most ten."""
+    thresholds: list[ThresholdResult] = []
+    """How each one stands."""
+    measurement: Measurement | None = None
+    """Whether the figures can be believed so far; null while nothing was measured."""
+    reason: str = ""
+    """Why the measurement is not valid so far."""
+
+
+class StartedEvent(_Event):
+    """The load begins now."""
+
+    kind: Literal["started"] = "started"
+    sequence: int
+    at: datetime
+    engine: str
+    engine_reason: str
+    seed: int
+    endpoints: list[str]
+    """Names, in the order of the spec."""
+    warm_up_seconds: float
+    planned_seconds: float | None
+    """How long the measured load will last; null when the number of requests decides."""
+    planned_requests: int | None
+    cores: int | None = None
+    """Cores that the load generator may use."""
+
+
+class IntervalEvent(_Event):
+    """One second has passed. Figures without `so_far` are of this second alone."""
+
+    kind: Literal["interval"] = "interval"
+    sequence: int
+    at: datetime
+    second: int
+    """Seconds since the start of the run: this one covers [second, second + 1)."""
+    phase: str
+    warm_up: bool
+    duration_seconds: float
+    offered_rate: float
+    requests_per_second: float
+    started: int
+    completed: int
+    failed: int
+    latency_p50_ms: Figure
+    latency_p95_ms: Figure
+    latency_p99_ms: Figure
+    latency_max_ms: Figure = None
+    outcomes: dict[Outcome, int] = {}
+    """How requests ended in this second, by outcome; no zeros."""
+    missed: int = 0
+    schedule_lag_p99_ms: Figure = None
+    users: int
+    in_flight: int
+    waiting: int
+    cpu_share: float
+    busiest_thread_share: float
+    so_far: SoFar
+
+
+class SampleEvent(_Event):
+    """A request has been kept whole; `/runs/{id}/samples` has it all."""
+
+    kind: Literal["sample"] = "sample"
+    sequence: int
+    at: datetime
+    request_number: int
+    endpoint: str
+    reason: str
+    """`first` or `failure`."""
+    outcome: Outcome
+    message: str
+    status: int | None
+    response_ms: float
+    at_seconds: float
+
+
+class ProgressEvent(_Event):
+    """Where the run stands; sent when that changes, and skipped where something newer is known."""
+
+    kind: Literal["progress"] = "progress"
+    status: RunStatus
+    requests_completed: int
+    queue_position: int | None = None
+    """How many pending runs come before this one; null once it runs."""
+    cancelling: bool = False
+
+
+class FinishedEvent(_Event):
+    """The run has ended. Nothing comes after it."""
+
+    kind: Literal["finished"] = "finished"
+    sequence: int
+    at: datetime
+    status: RunStatus
+    stop_reason: StopReason | None
+    passed: bool | None
+    measurement: Measurement | None
+    error: str | None
+    failure_reasons: list[str]
+
+
+StoredEvent = Annotated[
+    StartedEvent | IntervalEvent | SampleEvent | FinishedEvent,
+    Field(discriminator="kind"),
+]
+RunEventMessage = Annotated[
+    StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent,
+    Field(discriminator="kind"),
+]
+AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent
+
+EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage)
+"""Reads an event from JSON. Raises pydantic.ValidationError."""

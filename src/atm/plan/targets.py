@@ -1,0 +1,75 @@
+"""Which hosts and addresses a plan may dial: what a server that starts runs for others holds its runs to.
+
+Link-local and metadata addresses are refused unless they are named: behind them are the credentials of the machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Where clouds answer with credentials, beside the link-local 169.254.169.254."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRules:
+    """`allowed` holds host names (`*` for any part of one), addresses and networks; empty: all but those above."""
+
+    allowed: tuple[str, ...] = ()
+
+    def refusal_of_name(self, host: str) -> str:
+        """Why this host may not be dialled whatever its address is, or "": names are checked before they resolve."""
+        if (address := _address(host)) is not None:
+            return self.refusal(host, str(address))
+        if not self.allowed or self._names(host) or any(_network(entry) is not None for entry in self.allowed):
+            return ""
+        return f'"{host}" is not among the hosts that this server may load'
+
+    def refusal(self, host: str, address: str) -> str:
+        """Why this address of this host may not be dialled, or ""."""
+        found = _address(address)
+        if found is None:
+            return f'"{address}" is no address'
+        if any(found in network for entry in self.allowed if (network := _network(entry)) is not None):
+            return ""
+        if found.is_link_local or found in _METADATA or found.is_multicast or found.is_unspecified:
+            kind = "link-local" if found.is_link_local else "metadata" if found in _METADATA else "special"
+            return f'"{host}" leads to {found}, a {kind} address that this server may not load'
+        if self.allowed and not self._names(host):
+            return f'"{host}" ({found}) is not among the hosts that this server may load'
+        return ""
+
+    def _names(self, host: str) -> bool:
+        plain = host.lower().rstrip(".")
+        return any(fnmatchcase(plain, entry.lower().rstrip(".")) for entry in self.allowed)
+
+
+def _address(text: str) -> _Address | None:
+    """An address, with an IPv4 one inside of an IPv6 one taken out: it is where the packets go."""
+    try:
+        found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return found.ipv4_mapped
+        if found.sixtofour is not None:
+            return found.sixtofour
+        if found in _NAT64:
+            return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    return found
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return None

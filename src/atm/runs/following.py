@@ -1,0 +1,143 @@
+"""What a recorder does while its runner sends load: copy the spool, renew the lease, pass commands on, end the run."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from atm.config import Settings
+from atm.errors import NotFoundError, StaleLeaseError, StorageUnavailableError
+from atm.models.outcome import RunStatus, StopReason
+from atm.runs.recording import SpoolHistory, ending, finish, store
+from atm.runs.spool import SpoolReader
+from atm.storage import StorageInterface, open_storage
+from atm.storage.records import CancelRequest, Finish, Lease
+
+TICK_SECONDS = 0.05
+CONTROL_SECONDS = 0.1
+"""How often it is asked whether the run was cancelled; 250 ms is what was promised."""
+RENEW_SECONDS = 2.0
+OUTAGE_PAUSE_SECONDS = 0.5
+OUTAGE_AFTER_END_SECONDS = 600.0
+"""How long a recorder whose run has ended waits for its storage; after that the spool is left for a supervisor."""
+KILL_SECONDS = 5.0
+
+
+class Recording:
+    """One run's recorder."""
+
+    def __init__(
+        self, *, run_id: str, token: str, spool: str, settings: Mapping[str, Any], runner: subprocess.Popen[bytes]
+    ) -> None:
+        self._lease = Lease(run_id, token)
+        self._spool = Path(spool)
+        self._reader = SpoolReader(self._spool)
+        self._history = SpoolHistory()
+        self._settings = Settings(**settings)
+        self._runner = runner
+        self._said = ""
+        self._renewed = self._asked = self._ended = 0.0
+
+    async def record(self) -> int:
+        """Until the run has ended and everything is stored; 0 then, 1 where somebody else has ended it."""
+        storage = await self._opened()
+        if storage is None:
+            return 2
+        try:
+            return await self._follow(storage)
+        except StaleLeaseError as error:
+            sys.stderr.write(f"{error}\n")
+            await self._end_runner()
+            return 1
+        finally:
+            await storage.close()
+
+    async def _opened(self) -> StorageInterface | None:
+        while not self._waited_too_long():
+            try:
+                return await open_storage(self._settings)
+            except StorageUnavailableError as error:
+                sys.stderr.write(f"{error}\n")
+                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+        return None
+
+    async def _follow(self, storage: StorageInterface) -> int:
+        while not self._waited_too_long():
+            # Asked first: what the runner wrote before it ended is then read below.
+            ended = self._runner.poll() is not None
+            self._history.add(self._reader.lines())
+            try:
+                await store(storage, self._lease, self._history)
+                if ended:
+                    await finish(storage, self._lease, self._how_it_ended())
+                    self._spool.unlink(missing_ok=True)
+                    return 0
+                await self._stay_in_touch(storage)
+            except StorageUnavailableError as error:
+                sys.stderr.write(f"{error}\n")
+                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
+        return 2
+
+    async def _stay_in_touch(self, storage: StorageInterface) -> None:
+        now = time.monotonic()
+        if now - self._renewed >= RENEW_SECONDS:
+            control = await storage.leases.renew(self._lease)
+            self._renewed = now
+        elif now - self._asked >= CONTROL_SECONDS:
+            try:
+                control = await storage.leases.control(self._lease.run_id)
+            except NotFoundError as error:
+                raise StaleLeaseError(error.problems) from error
+            if control.token != self._lease.token:
+                raise StaleLeaseError(_taken_over(self._lease.run_id))
+        else:
+            return
+        self._asked = now
+        if control.cancel is not None:
+            self._command("cancel" if control.cancel is CancelRequest.NOW else "stop")
+
+    def _command(self, word: str) -> None:
+        if word == self._said or self._runner.stdin is None:
+            return
+        self._said = word
+        with suppress(BrokenPipeError):  # it has ended by itself
+            self._runner.stdin.write(f"{word}\n".encode())
+            self._runner.stdin.flush()
+
+    def _how_it_ended(self) -> Finish:
+        if self._history.end is not None:
+            return ending(self._history.end)
+        code = self._runner.returncode
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        error = f"the load process died {how}"
+        return Finish(RunStatus.FAILED, datetime.now(UTC), error_message=error, stop_reason=StopReason.FAILED)
+
+    async def _end_runner(self) -> None:
+        self._command("cancel")
+        deadline = time.monotonic() + KILL_SECONDS
+        while self._runner.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (a process is no event)
+            await asyncio.sleep(TICK_SECONDS)
+        if self._runner.poll() is None:
+            self._runner.kill()
+            self._runner.wait()
+
+    def _waited_too_long(self) -> bool:
+        if self._runner.poll() is None:
+            return False
+        now = time.monotonic()
+        self._ended = self._ended or now
+        return now - self._ended > OUTAGE_AFTER_END_SECONDS
+
+
+def _taken_over(run_id: str) -> Any:
+    from atm.storage.problems import stale_lease
+
+    return stale_lease(run_id).problems

@@ -1,0 +1,86 @@
+"""What a runner gets by pipe: plan, secrets and where to write. One line of JSON, never on a disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from atm.models.fields import Findings
+from atm.models.kinds import INVALID
+from atm.models.spec import TestSpec
+from atm.plan.compile import CompiledTest
+from atm.plan.decoding import decode
+from atm.plan.load_plan import LoadPlan
+
+if TYPE_CHECKING:
+    from atm.models.auth import FetchedCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run to be carried out. It holds secrets: it travels by pipe only, and is not shown."""
+
+    run_id: str
+    token: str
+    """The lease's."""
+    spool: str
+    """The file that the runner writes."""
+    test: CompiledTest = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
+    """Of the storage, for the recorder."""
+    other_run: str = ""
+    """Another run on this host, which makes the measurement suspect."""
+    max_seconds: float | None = None
+    """The installation's cap: a run that takes longer is stopped."""
+
+    def to_bytes(self) -> bytes:
+        """One line of JSON, line feed included."""
+        test = self.test
+        document = {
+            "run_id": self.run_id,
+            "token": self.token,
+            "spool": self.spool,
+            "plan": test.plan.to_bytes().decode(),
+            "secrets": dict(test.secrets),
+            "credentials": {slot: credential.to_data() for slot, credential in test.credentials.items()},
+            "data": dict(test.data),
+            "settings": dict(self.settings),
+            "other_run": self.other_run,
+            "max_seconds": self.max_seconds,
+        }
+        return json.dumps(document).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Job:
+        """Read what `to_bytes` wrote. Raises ValueError or KeyError on anything else."""
+        document = json.loads(data)
+        findings = Findings()
+        test = CompiledTest(
+            plan=decode(LoadPlan, json.loads(document["plan"])),
+            secrets=document["secrets"],
+            credentials={slot: _credential(given) for slot, given in document["credentials"].items()},
+            # Masked values may break a field's rules; nothing here reads more than what the data show.
+            spec=TestSpec.read(document["data"], (), findings),
+            data=document["data"],
+        )
+        return cls(
+            document["run_id"],
+            document["token"],
+            document["spool"],
+            test,
+            document["settings"],
+            document["other_run"],
+            document["max_seconds"],
+        )
+
+
+def _credential(data: Mapping[str, Any]) -> FetchedCredential:
+    from atm.models.auth import AUTH
+
+    findings = Findings()
+    credential = AUTH.read(data, ("auth",), findings)
+    if credential is INVALID or len(findings):
+        raise ValueError("a credential of the job cannot be read")
+    return credential  # type: ignore[no-any-return]  # kinds read into Any

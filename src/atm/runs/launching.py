@@ -1,0 +1,97 @@
+"""How a recorder is started: in a session of its own, the job by pipe, what it says into a log beside its spool."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from atm.config import Settings
+from atm.runs.job import Job
+
+_POLL_SECONDS = 0.05
+
+
+class Launched:
+    """A recorder, and through it its runner."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        """Of the recorder; its process group has the same number."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Wait for its end; the log is kept when something went wrong."""
+        # Not by asyncio's own subprocesses: those are killed when the loop that started them ends, and runs go on.
+        while (code := self._process.poll()) is None:  # noqa: ASYNC110 (a process is no event)
+            await asyncio.sleep(_POLL_SECONDS)
+        if code == 0:
+            self._log.unlink(missing_ok=True)
+        return code
+
+    def leave(self) -> None:
+        """Nobody here waits for it any more: it goes on by itself, and its end is written by itself."""
+        if self._process.poll() is None:
+            self._process.returncode = 0  # or Popen would complain that it was left
+
+    async def group_gone(self, seconds: float) -> None:
+        """Wait until the runner has ended too, which it does when its recorder is gone; then make sure."""
+        deadline = time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                await asyncio.sleep(_POLL_SECONDS)
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+async def launch(job: Job, directory: Path) -> Launched:
+    """Start a recorder with this job. Raises OSError."""
+    return await asyncio.to_thread(_launch, job, directory)
+
+
+def _launch(job: Job, directory: Path) -> Launched:
+    source = str(Path(__file__).parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    log = directory / f"{job.run_id}.{job.token}.log"
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "atm.runs.recorder"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{inherited}" if inherited else source},
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    # A broken pipe: it died before it had read its job, and whoever waits for it sees that.
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(job.to_bytes())
+    return Launched(process, log)
+
+
+def settings_document(settings: Settings) -> dict[str, Any]:
+    """The settings as plain data with their secrets: for a pipe to a process of ours, never for a log."""
+    found: dict[str, Any] = {}
+    for name in ("data_dir", "storage_type", "database_url", "db_echo"):
+        value = getattr(settings, name)
+        if value is not None:
+            found[name] = value.get_secret_value() if isinstance(value, SecretStr) else _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return str(value.resolve()) if isinstance(value, Path) else value

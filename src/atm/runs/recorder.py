@@ -1,0 +1,51 @@
+"""The process that keeps the history of one run: holds the lease, starts the runner, copies its spool to storage.
+
+It lives in a session of its own, so that a run outlives the server that started it. It passes the job on to the runner
+before it imports anything that takes time. Storage being away is no reason to stop: the spool waits, and is replayed.
+
+Usage: python -m atm.runs.recorder (the supervisor starts it, and writes the job to its standard input)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+NICE = 5
+"""The load goes first: this process only has to be in time for people."""
+
+
+def main() -> int:
+    """Start the runner with the job of standard input, then record what it does."""
+    job = sys.stdin.buffer.readline()
+    if not job.endswith(b"\n"):
+        return 0
+    runner = subprocess.Popen(
+        [sys.executable, "-P", "-m", "atm.runs.runner"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert runner.stdin is not None
+    # A broken pipe: it died before it had read its job, and the recording says so.
+    with suppress(BrokenPipeError):
+        runner.stdin.write(job)
+        runner.stdin.flush()
+    os.nice(NICE)
+    import asyncio
+
+    from atm.runs.following import Recording
+
+    document = json.loads(job)
+    recording = Recording(
+        run_id=document["run_id"],
+        token=document["token"],
+        spool=document["spool"],
+        settings=document["settings"],
+        runner=runner,
+    )
+    return asyncio.run(recording.record())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The append-only file between the process that sends load and the one that writes history: JSON Lines.
+
+    {"kind": "started", "at": …, "engine": …, "endpoints": …, …}
+    {"kind": "interval", "at": …, "interval": …}
+    {"kind": "finished", "at": …, "status": …, "stop_reason": …, "error": …, "lost": …, "result": …}
+
+A line counts once its line feed is there; a torn last line is the mark of a process that died while it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+Line = Mapping[str, Any]
+RETRY_SECONDS = 0.5
+
+
+class SpoolWriter:
+    """Writes lines from a thread of its own, so that a slow disk is no stall of the load.
+
+    A line is made (`render`) in that thread too. What cannot be written now (a full disk) waits in memory, and is tried
+    again with the next line and at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file, for this user only. Raises OSError."""
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._queue: SimpleQueue[Callable[[], Line] | None] = SimpleQueue()
+        self._rest = b""
+        self.complaint = ""
+        """Why something is not written; empty when everything is."""
+        self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
+        self._thread.start()
+
+    def write(self, render: Callable[[], Line]) -> None:
+        """Queue a line; returns at once."""
+        self._queue.put(render)
+
+    def close(self, attempts: int = 10) -> bool:
+        """Write what is left; false where that is not possible."""
+        self._queue.put(None)
+        self._thread.join()
+        pause = threading.Event()
+        for _ in range(attempts):
+            self._flush()
+            if not self._rest:
+                break
+            pause.wait(RETRY_SECONDS)
+        os.close(self._descriptor)
+        return not self._rest
+
+    def _work(self) -> None:
+        while (render := self._queue.get()) is not None:
+            self._rest += json.dumps(render(), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._rest:
+                written = os.write(self._descriptor, self._rest)
+                self._rest = self._rest[written:]
+        except OSError as error:
+            if not self.complaint:
+                sys.stderr.write(f"the spool cannot be written: {error}\n")
+            self.complaint = str(error)
+        else:
+            self.complaint = ""
+
+
+class SpoolReader:
+    """Reads the lines of a spool as they become complete."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._torn = b""
+
+    def lines(self) -> list[Line]:
+        """The lines that are complete since the last call. Raises ValueError for one that is no JSON object."""
+        try:
+            if os.stat(self._path).st_size == self._position:
+                return []
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._position += len(data)
+        *complete, self._torn = (self._torn + data).split(b"\n")
+        lines = [json.loads(line) for line in complete if line]
+        if not all(isinstance(line, dict) for line in lines):
+            raise ValueError(f"{self._path.name} holds something else than a run")
+        return lines
+
+
+def spool_path(directory: Path, run_id: str, token: str) -> Path:
+    """Where the spool of one claim lies; ids and tokens are made of letters, digits, - and _."""
+    return directory / f"{run_id}.{token}.jsonl"
