@@ -632,9 +632,10 @@ fn bind(socket: &Socket, source: SocketAddr) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let on: libc::c_int = 1;
+        let length = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(0);
         // SAFETY: the option is an int that lives through the call. Where it is not known, ports are only used up sooner.
         unsafe {
-            let (option, length) = (libc::IP_BIND_ADDRESS_NO_PORT, size_of::<libc::c_int>() as libc::socklen_t);
+            let option = libc::IP_BIND_ADDRESS_NO_PORT;
             libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), length);
         }
     }
