@@ -106,6 +106,9 @@ class Limits:
             ends["total_requests"] = self.requests
         if plan.most_seconds is None and "duration" not in spec and "duration_seconds" not in spec:
             ends["duration"] = self.seconds
+            if plan.total_requests is not None and "total_requests" not in spec:
+                # The total that a spec gets by default, it gets only while it names no other end.
+                ends["total_requests"] = plan.total_requests
         return {**spec, **ends}
 
     def excess_of_call(self, demand: Demand) -> list[Excess]:

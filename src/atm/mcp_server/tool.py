@@ -72,7 +72,8 @@ class OurTool(Tool):
 
     def _unknown(self, name: str) -> Problem:
         known = list(self.parameters["properties"])
-        near = get_close_matches(name, known, n=1)
+        meant = _SYNONYMS.get(name)
+        near = [meant] if meant in known else get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}" if known else "it takes none"
         return Problem(f"{self.name} has no argument {name[:64]!r}", "unknown_argument", path=name[:64], hint=hint)
 
@@ -85,6 +86,20 @@ class OurTool(Tool):
         return "\n".join(lines)
 
 
+_SYNONYMS = {
+    "concurrency": "users",
+    "vus": "users",
+    "rate": "requests_per_second",
+    "rps": "requests_per_second",
+    "requests": "total_requests",
+    "count": "total_requests",
+    "seconds": "duration",
+    "id": "run_id",
+    "run": "run_id",
+    "data": "body",
+    "assertions": "thresholds",
+}
+"""What other tools call it."""
 _ARGUMENTS = frozenset({"unknown_argument", "bad_argument", "missing_argument"})
 
 

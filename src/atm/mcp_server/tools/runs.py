@@ -26,8 +26,6 @@ from atm.models.outcome import RunStatus
 
 STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 ENDS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
-PERIOD_SECONDS = 15.0
-"""Progress is told at least so often, so that a client that has a timeout knows that somebody is there."""
 Running = Annotated[CallToolResult, RunAnswer]
 
 
@@ -81,8 +79,8 @@ class Course:
             return f"ended: {self.end.status}"
         if self.second is None:
             ahead = self.progress.queue_position if self.progress else None
-            if self.started is not None:
-                return "started"
+            if self.started is not None or (self.progress and self.progress.status is RunStatus.RUNNING):
+                return "starting"
             return f"waiting: {ahead} runs come before it" if ahead else "waiting to start"
         so_far = self.second.so_far
         return (
@@ -292,7 +290,8 @@ async def _glance(control: ControlClient, run_id: str) -> Course:
         async with asyncio.timeout(2), aclosing(_closable(control, run_id)) as told:
             async for event in told:
                 course.take(event)
-                if course.end is not None or (isinstance(event, ProgressEvent) and course.second is not None):
+                # What is stored comes first, then where the run stands now.
+                if isinstance(event, ProgressEvent | FinishedEvent):
                     break
     except TimeoutError:
         return course
