@@ -50,9 +50,7 @@ def app_of_worker() -> FastAPI:
     return create_app()
 
 
-def serve(
-    host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False
-) -> None:
+def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
     """Serve until a signal ends it. Settings are those of the environment.
 
     `for_parent` is for programs that start a server of their own: it ends when standard input does, so that it

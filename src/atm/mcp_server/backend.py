@@ -1,7 +1,7 @@
 """The server that carries out what agents ask for: the one that ATM_API_URL names, or one of our own.
 
-One of our own is `atm serve` on loopback, started at the first call that needs it, in a process of its own. It ends with
-us however we end: its standard input is a pipe that we hold.
+One of our own is `atm serve` on loopback, started at the first call that needs it, in a process of its own. It ends
+with us however we end: its standard input is a pipe that we hold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atm.errors import Problem, ServerUnreachableError
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 1.0
-"""After this the child, which knows that it is to end, is left to it: the client that started us does not wait longer."""
+"""After this the child, which knows that it is to end, is left to it: who started us does not wait longer."""
 _SAID_BYTES = 2000
 _LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY")
 """What a server of our own has no use for."""

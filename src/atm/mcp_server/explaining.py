@@ -144,7 +144,9 @@ def _latency(result: RunResult) -> Iterator[Finding]:
         yield Finding(kind="latency", severity="note", what=what, why=why, next='get_samples with reason "slowest"')
     if completed < FEW_SAMPLES:
         what = f"p99 rests on {figures.count(completed)} requests"
-        why = f"fewer than {max(1, math.ceil(completed / 100) + 1)} of them lie beyond it, so it changes from run to run"
+        why = (
+            f"fewer than {max(1, math.ceil(completed / 100) + 1)} of them lie beyond it, so it changes from run to run"
+        )
         advice = "quote p50 and p95, or send more requests"
         yield Finding(kind="latency", severity="note", what=what, why=why, next=advice)
 

@@ -1,4 +1,4 @@
-"""What stands between an agent and a run: the list of targets, the limits of a call and of an hour, the person's word."""
+"""What stands between an agent and a run: the list of targets, the limits of a call and an hour, a person's word."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ async def _serve_stdio(server: AgentServer) -> None:
 
 
 def serve_http(settings: Settings, host: str, port: int) -> None:
-    """Serve many clients over HTTP, until a signal ends it. Raises SettingsError: beyond this machine, a key is needed."""
+    """Serve many clients over HTTP until a signal ends it. Raises SettingsError: beyond this machine it needs a key."""
     set_up_logs()
     if not _is_loopback(host) and settings.mcp_key is None:
         what = f"{host} can be reached from elsewhere, and nobody would need a key"

@@ -58,7 +58,9 @@ class OurTool(Tool):
                 raise ToolError(self._said([_problem(each) for each in cause.errors()])) from cause
             if isinstance(error, UnexpectedToolError):
                 hint = "its log on standard error says more; another call may work"
-                raise UnexpectedToolError(self._said([Problem("this is a fault of atm itself", "internal", hint=hint)])) from cause
+                raise UnexpectedToolError(
+                    self._said([Problem("this is a fault of atm itself", "internal", hint=hint)])
+                ) from cause
             raise
 
     @property

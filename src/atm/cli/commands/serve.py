@@ -21,7 +21,8 @@ def command(
     for_parent: Annotated[
         bool,
         typer.Option(
-            "--for-parent", help="For programs: end when standard input does, say in JSON where it listens (port 0: any)."
+            "--for-parent",
+            help="For programs: end when standard input does, say in JSON where it listens (port 0: any).",
         ),
     ] = False,
     debug: DebugOption = False,  # noqa: ARG001

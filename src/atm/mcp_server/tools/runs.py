@@ -261,9 +261,7 @@ class RunTools:
             text = f"{_head(view)}\n{plan.model} model, up to {much} to {hosts}{_most(admitted)}\nnext: {state.next}"
         return answer("\n".join([text, *(f"note: {each}" for each in admitted.notes)]), state)
 
-    async def _wait(
-        self, context: Context[Any, Any], control: ControlClient, run_id: str, seconds: float
-    ) -> Course:
+    async def _wait(self, context: Context[Any, Any], control: ControlClient, run_id: str, seconds: float) -> Course:
         """Follow a run until its end or until the time is up, telling how it goes."""
         course = Course()
         try:

@@ -22,9 +22,7 @@ from atm.models.control import ErrorEntry, PlanView, TestView
 from atm.plan.masking import masked_spec
 
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-Keep = Annotated[
-    bool, Field(description="true: keep it as a test, to be run by name, by people and by schedules too.")
-]
+Keep = Annotated[bool, Field(description="true: keep it as a test, to be run by name, by people and by schedules too.")]
 Replace = Annotated[bool, Field(description="true: replace a kept test of the same name.")]
 MOST_PROBLEMS = 8
 
@@ -88,9 +86,7 @@ class SpecTools:
 
     async def validate_spec(
         self,
-        spec: Annotated[
-            dict[str, Any] | str, Field(description="A test spec, as an object or as YAML text.")
-        ],
+        spec: Annotated[dict[str, Any] | str, Field(description="A test spec, as an object or as YAML text.")],
     ) -> Annotated[CallToolResult, SpecAnswer]:
         """Check a test spec: every problem at once with its place and a hint, or what it would do at most. Nothing
         is sent."""
@@ -116,7 +112,9 @@ class SpecTools:
         control = await self._desk.control()
         imported = await control.import_curl(command, name=name)
         checked = await self._checked(control, imported.spec)
-        checked = checked.model_copy(update={"notes": [*(cleaned(each, 300) for each in imported.notes), *checked.notes]})
+        checked = checked.model_copy(
+            update={"notes": [*(cleaned(each, 300) for each in imported.notes), *checked.notes]}
+        )
         if save:
             checked = await self._kept(control, imported.spec, checked, "", [], replace=replace)
         return _told(checked)
