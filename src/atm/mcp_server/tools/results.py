@@ -278,7 +278,8 @@ def _sample_lines(each: Sample, most: int) -> list[str]:
     status = each.from_target.status or "no answer"
     head = (
         f"#{each.number} {each.outcome} at {wording.name(each.endpoint)}: "
-        f"{status} in {figures.time(each.response_ms)}, kept as {each.reason}, request {figures.count(each.request_number)} at {figures.clock(each.at_seconds)}"
+        f"{status} in {figures.time(each.response_ms)}, kept as {each.reason}, "
+        f"request {figures.count(each.request_number)} at {figures.clock(each.at_seconds)}"
     )
     lines = [head]
     if each.message:
