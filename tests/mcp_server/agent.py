@@ -15,7 +15,6 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, TextContent
 
 DEADLINE = 50.0
@@ -40,7 +39,6 @@ class Agent:
     client: Client
     called: list[str] = field(default_factory=list)
     progress: list[tuple[float, float | None, str | None]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
     text: str = ""
     """Of the last answer."""
 
@@ -78,7 +76,7 @@ class Person:
         self._action = action
         self._approve = approve
 
-    async def __call__(self, context: Any, params: Any) -> ElicitResult:
+    async def __call__(self, _: Any, params: Any) -> ElicitResult:
         assert isinstance(params, ElicitRequestFormParams)
         assert params.requested_schema["required"] == ["approve"]
         self.questions.append(params.message)
@@ -89,10 +87,7 @@ class Person:
 @asynccontextmanager
 async def session(server: Any, *, mode: str = "auto", person: Person | None = None) -> AsyncIterator[Agent]:
     """A session with a server: an address, a command, or the server itself."""
-    if isinstance(server, MCPServer | StdioServerParameters | str):
-        client = Client(server, mode=mode, elicitation_callback=person, read_timeout_seconds=DEADLINE)
-    else:
-        client = Client(server, mode=mode, elicitation_callback=person, read_timeout_seconds=DEADLINE)
+    client = Client(server, mode=mode, elicitation_callback=person, read_timeout_seconds=DEADLINE)
     async with client as connected:
         yield Agent(connected)
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from atm.config import Settings
-from atm.mcp_server.server import described
+from atm.mcp_server.desk import Desk
+from atm.mcp_server.server import all_tools
 from atm.testing import TargetServer
 from tests.mcp_server.agent import Agent, command, http_server, session, tokens
 
@@ -29,7 +30,7 @@ async def test_an_agent_plans_runs_watches_understands_and_compares(
             await read(agent)
             listed = {each.name for each in (await agent.client.list_tools()).tools}
             assert listed == set(agent.called)
-            assert listed == {each.name for each in described(Settings.model_construct())}
+            assert listed == {each.name for each in all_tools(Desk.of(Settings.model_construct()))}
 
 
 async def converse(agent: Agent, target: TargetServer) -> None:

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from atm.errors import AtmError, NotFoundError
 from atm.mcp_server.desk import Desk
-from atm.mcp_server.untrusted import cleaned, cleaned_tree
+from atm.mcp_server.untrusted import cleaned_tree, without_credentials
 from atm.models.schema import spec_json_schema
 
 JSON = "application/json"
@@ -79,5 +79,5 @@ def _json(value: Any) -> str:
 
 
 def _said(error: AtmError) -> ResourceError:
-    text = "\n".join(cleaned(line, 500) for each in error.problems[:5] for line in each.lines())
+    text = "\n".join(without_credentials(line, 500) for each in error.problems[:5] for line in each.lines())
     return ResourceNotFoundError(text) if isinstance(error, NotFoundError) else ResourceError(text)

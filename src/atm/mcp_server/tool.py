@@ -14,7 +14,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from atm.errors import AtmError, Problem
 from atm.mcp_server.asking import QuestionError
-from atm.mcp_server.untrusted import cleaned
+from atm.mcp_server.untrusted import without_credentials
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 """Looks, and changes nothing."""
@@ -145,7 +145,7 @@ def _without_titles(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lines(problem: Problem) -> list[str]:
     # Problems quote what was sent, and what others have named.
-    return [cleaned(line, _MOST_TEXT) for line in problem.lines()]
+    return [without_credentials(line, _MOST_TEXT) for line in problem.lines()]
 
 
 def _problem(each: Mapping[str, Any]) -> Problem:

@@ -16,7 +16,7 @@ from atm.mcp_server.answers import PlanBounds, SpecAnswer, TestEntry, TestsAnswe
 from atm.mcp_server.desk import Desk
 from atm.mcp_server.limits import Demand
 from atm.mcp_server.tool import READ_ONLY, READS, OurTool, answer, tool
-from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted
+from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models import figures
 from atm.models.control import ErrorEntry, PlanView, TestView
 from atm.plan.masking import masked_spec
@@ -146,16 +146,19 @@ class SpecTools:
         found = await control.validate(spec)
         shown = cleaned_tree(masked_spec(spec))
         if found.plan is None:
-            return SpecAnswer(valid=False, spec=shown, problems=found.errors)
+            return SpecAnswer(valid=False, spec=shown, problems=[_clean(each) for each in found.errors])
         limits = self._desk.limits
         problems: list[ErrorEntry] = []
         try:
             self._desk.gate.check_targets(found.plan)
         except SpecError as error:
-            problems = [ErrorEntry(message=p.what, code=p.code, path=p.path, hint=p.hint) for p in error.problems]
+            entries = [ErrorEntry(message=p.what, code=p.code, path=p.path, hint=p.hint) for p in error.problems]
+            problems = [_clean(each) for each in entries]
         bounded = limits.bounded(spec, found.plan)
         plan = found.plan
-        notes = [cleaned(f"{each.message}{f' ({each.hint})' if each.hint else ''}", 300) for each in found.notes]
+        notes = [
+            without_credentials(f"{each.message}{f' ({each.hint})' if each.hint else ''}", 300) for each in found.notes
+        ]
         if bounded != dict(spec):
             again = (await control.validate(bounded)).plan
             plan = again if again is not None else plan
@@ -197,6 +200,16 @@ class SpecTools:
         return checked.model_copy(update={"saved_as": kept.name, "spec": cleaned_tree(kept.spec)})
 
 
+def _clean(each: ErrorEntry) -> ErrorEntry:
+    """A problem quotes what is wrong, which may be a URL with a credential in it."""
+    return ErrorEntry(
+        message=without_credentials(each.message, 300),
+        code=each.code,
+        path=cleaned(each.path, 100),
+        hint=without_credentials(each.hint, 200),
+    )
+
+
 def _bounds(plan: PlanView) -> PlanBounds:
     return PlanBounds(
         model=plan.model,
@@ -213,8 +226,8 @@ def _told(checked: SpecAnswer) -> CallToolResult:
     if not checked.valid:
         lines.append(f"NOT VALID: {len(checked.problems)} problems")
         for each in checked.problems[:MOST_PROBLEMS]:
-            where = f" (at {cleaned(each.path, 100)})" if each.path else ""
-            lines.append(f"- {cleaned(each.message, 300)}{where}{f'; {cleaned(each.hint, 200)}' if each.hint else ''}")
+            where = f" (at {each.path})" if each.path else ""
+            lines.append(f"- {each.message}{where}{f'; {each.hint}' if each.hint else ''}")
     elif checked.plan is not None:
         lines.append(f"VALID: {_in_words(checked.plan)}")
     if checked.saved_as is not None:
