@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, TextContent
 
-DEADLINE = 50.0
+DEADLINE = 150.0
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
@@ -127,8 +128,12 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
         time.sleep(0.02)
 
 
-def with_key(url: str, key: str) -> Any:
-    """A transport that sends a key."""
-    import httpx2
-
-    return streamable_http_client(url, http_client=httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}))
+@asynccontextmanager
+async def with_key(url: str, key: str) -> AsyncIterator[Agent]:
+    """A session over HTTP with a key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+        session(streamable_http_client(url, http_client=http)) as agent,
+    ):
+        yield agent

@@ -14,11 +14,10 @@ from atm.mcp_server.server import all_tools
 from atm.testing import TargetServer
 from tests.mcp_server.agent import Agent, command, http_server, session, tokens
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize(("transport", "mode"), [("stdio", "auto"), ("http", "legacy")])
-@pytest.mark.timeout(150)
 async def test_an_agent_plans_runs_watches_understands_and_compares(
     transport: str, mode: str, target: TargetServer, tmp_path: Path
 ) -> None:

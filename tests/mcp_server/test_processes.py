@@ -17,6 +17,8 @@ import pytest
 from atm.testing import TargetServer
 from tests.mcp_server.agent import DEADLINE, command, environment, http_server, session, with_key
 
+pytestmark = pytest.mark.timeout(400)
+
 
 def children_of(data_dir: Path) -> list[int]:
     """The processes of this machine whose history is there."""
@@ -38,12 +40,22 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def status_of_last(data_dir: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "atm", "status", "last", "--json"],
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return str(json.loads(done.stdout)["status"])
+
+
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
 
 
 @needs_proc
 @pytest.mark.anyio
-@pytest.mark.timeout(120)
 async def test_the_end_of_a_session_ends_its_server_and_its_runs(tmp_path: Path, target: TargetServer) -> None:
     data = tmp_path / "data"
     async with session(command(data)) as agent:
@@ -54,18 +66,10 @@ async def test_the_end_of_a_session_ends_its_server_and_its_runs(tmp_path: Path,
         wait_for(lambda: target.stats().received > 0)
         assert len(children_of(data)) > 1
     wait_for(lambda: children_of(data) == [])
-    done = subprocess.run(
-        [sys.executable, "-m", "atm", "status", "last", "--json"],
-        env=environment(data),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["status"] == "cancelled"
+    assert status_of_last(data) == "cancelled"
 
 
 @needs_proc
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_program_that_is_killed_leaves_no_server_behind(number: signal.Signals, tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -134,7 +138,7 @@ async def test_over_http_a_key_is_needed_where_there_is_one(tmp_path: Path) -> N
                 assert answer.status_code == 401
                 assert "ATM_MCP_KEY" in answer.text
                 assert "long-random-text" not in answer.text
-        async with session(with_key(url, "long-random-text")) as agent:
+        async with with_key(url, "long-random-text") as agent:
             assert len((await agent.client.list_tools()).tools) > 10
 
 

@@ -16,7 +16,7 @@ from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.mcp_server.agent import Person, session
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 

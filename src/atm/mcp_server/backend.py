@@ -21,7 +21,7 @@ from atm.client import ControlClient
 from atm.config import Settings
 from atm.errors import Problem, ServerUnreachableError
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 1.0
 """After this the child, which knows that it is to end, is left to it: who started us does not wait longer."""
 _SAID_BYTES = 2000
@@ -82,6 +82,16 @@ class Backend:
             await child.stop()
 
 
+def _has_ended(pid: int) -> bool:
+    """Whether a child has ended, although the event loop has not been told yet."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 class OwnServer:
     """`atm serve` as a child that ends when we do. Nobody else has its key."""
 
@@ -95,7 +105,7 @@ class OwnServer:
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.returncode is None and not _has_ended(self._process.pid)
 
     async def start(self) -> str:
         """Start it and wait until it listens; its address. Raises ServerUnreachableError with what it said."""

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -42,14 +43,29 @@ def serve_stdio(settings: Settings) -> None:
 
 
 async def _serve_stdio(server: AgentServer) -> None:
-    serving = asyncio.current_task()
-    assert serving is not None
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    ending: list[asyncio.Task[None]] = []
+
+    def ended(number: int) -> None:
+        if not ending:
+            ending.append(loop.create_task(_end(server, number)))
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with suppress(NotImplementedError):
-            loop.add_signal_handler(number, serving.cancel)
-    with suppress(asyncio.CancelledError):
-        await server.run_stdio_async()
+            loop.add_signal_handler(number, ended, number)
+    await server.run_stdio_async()
+
+
+async def _end(server: AgentServer, number: int) -> None:
+    """End by that signal, after what belongs to the session has been ended.
+
+    A thread waits for the next line of standard input and cannot be told to stop, so nothing gentler ends the process.
+    """
+    asyncio.get_running_loop().remove_signal_handler(number)
+    try:
+        await server.desk.close()
+    finally:
+        os.kill(os.getpid(), number)
 
 
 def serve_http(settings: Settings, host: str, port: int) -> None:
