@@ -50,7 +50,7 @@ async def _serve_stdio(server: AgentServer) -> None:
         if not ending:
             ending.append(loop.create_task(_end(server, number)))
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, ended, number)
     await server.run_stdio_async()

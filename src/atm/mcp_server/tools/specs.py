@@ -21,7 +21,8 @@ from atm.models import figures
 from atm.models.control import ErrorEntry, PlanView, TestView
 from atm.plan.masking import masked_spec
 
-WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
+"""With `replace` a test that was kept before is gone."""
 Keep = Annotated[bool, Field(description="true: keep it as a test, to be run by name, by people and by schedules too.")]
 Replace = Annotated[bool, Field(description="true: replace a kept test of the same name.")]
 MOST_PROBLEMS = 8
