@@ -25,7 +25,7 @@ def command(
     ] = False,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Serve load tests as tools for LLM agents, by the Model Context Protocol.
+    """Serve load tests as tools for LLM agents (Model Context Protocol).
 
     An agent's program starts this by itself, over standard input and output. Without a server to ask, it starts one of
     its own, which ends with it. Agents load this machine only, and not much, until ATM_MCP_ALLOWED_TARGETS and
