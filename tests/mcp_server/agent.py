@@ -44,8 +44,8 @@ class Agent:
     """Of the last answer."""
 
     async def raw(self, tool: str, **arguments: Any) -> CallToolResult:
-        async def noted(done: float, total: float | None, message: str | None) -> None:
-            self.progress.append((done, total, message))
+        async def noted(progress: float, total: float | None, message: str | None) -> None:
+            self.progress.append((progress, total, message))
 
         result = await self.client.call_tool(tool, arguments, progress_callback=noted)
         assert isinstance(result, CallToolResult)
@@ -77,7 +77,7 @@ class Person:
         self._action = action
         self._approve = approve
 
-    async def __call__(self, _: Any, params: Any) -> ElicitResult:
+    async def __call__(self, context: Any, params: Any) -> ElicitResult:  # noqa: ARG002  (names of a protocol)
         assert isinstance(params, ElicitRequestFormParams)
         assert params.requested_schema["required"] == ["approve"]
         self.questions.append(params.message)
