@@ -38,14 +38,23 @@ class Suite:
 
 _CARGO_TEST = ("cargo", "test", "--quiet", "--locked", "--workspace", "--manifest-path", "native/Cargo.toml")
 
+_AGENTS = ("tests/mcp_server",)
+"""What programs do that act by themselves, with processes of their own; the core suite leaves it out."""
+_WITHOUT_AGENTS = tuple(f"--ignore={each}" for each in _AGENTS)
+
 SUITES: tuple[Suite, ...] = (
     # Rust code is tested where it can be built; set-up says so where it cannot.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     Suite(
+        "agents",
+        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3", *_AGENTS),
+        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800", *_AGENTS),
+    ),
+    Suite(
         "core",
         # Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals.
-        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3"),
-        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800"),
+        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3", *_WITHOUT_AGENTS),
+        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800", *_WITHOUT_AGENTS),
     ),
 )
 
