@@ -16,6 +16,8 @@ from tests.api.server import ApiServer, ended
 from tests.runs.installation import spec
 from tests.steadiness import allowed
 
+pytestmark = pytest.mark.timeout(300)
+
 CALLS = 500
 CANCEL_SEEN_SECONDS = 0.25
 
@@ -32,7 +34,7 @@ def fresh(server: ApiServer) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"{server.url}/api/v1",
         trust_env=False,
-        timeout=60,
+        timeout=200,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
     )
 

@@ -148,16 +148,15 @@ class Installation:
             await asyncio.sleep(PAUSE_SECONDS)
         share = {State.CLAIMING: 0.5, State.RUNNING: SECONDS, State.DRAINING: DRAIN_MILLISECONDS / 1e3}.get(aim, 0.0)
         await asyncio.sleep(generator.uniform(0, share * 0.8))
-        async with self._lock:
-            if len(pids) < 2:
-                pids = processes_of(run_id)
-            _send(pids, signal.SIGSTOP)
-            hit = await self.state(run_id)
-            written = await self._patiently(lambda: self.storage.series.written(run_id))
-            kill = Kill(run_id, number, hit, victim, written.next_interval, written.last_event)
-            await self._carry_out(victim, pids)
-            _send(pids, signal.SIGCONT)
-            self.kills.append(kill)
+        if len(pids) < 2:
+            pids = processes_of(run_id)
+        _send(pids, signal.SIGSTOP)
+        hit = await self.state(run_id)
+        written = await self._patiently(lambda: self.storage.series.written(run_id))
+        kill = Kill(run_id, number, hit, victim, written.next_interval, written.last_event)
+        await self._carry_out(victim, pids)
+        _send(pids, signal.SIGCONT)
+        self.kills.append(kill)
 
     async def _carry_out(self, victim: Victim, pids: dict[str, int]) -> None:
         if victim in (Victim.RUNNER, Victim.EVERYTHING):
@@ -165,16 +164,21 @@ class Installation:
         if victim in (Victim.RECORDER, Victim.EVERYTHING):
             _send({"recorder": pids.get("recorder", 0)}, signal.SIGKILL)
         if victim in (Victim.SERVER, Victim.EVERYTHING):
-            await asyncio.to_thread(self.server.kill)
-            self.server = self._start()
+            # At once; whoever came first starts it again.
+            before = self.server
+            await asyncio.to_thread(before.kill)
+            async with self._lock:
+                if self.server is before:
+                    self.server = self._start()
         if victim is Victim.WORKER:
             workers = children_of(self.server.process.pid)
             if workers:
                 _send({"worker": workers[0]}, signal.SIGKILL)
         if victim is Victim.DATABASE:
             assert self._database is not None
-            await asyncio.to_thread(self._database.kill)
-            await asyncio.to_thread(self._database.start)
+            async with self._lock:
+                await asyncio.to_thread(self._database.kill)
+                await asyncio.to_thread(self._database.start)
 
     async def state(self, run_id: str) -> State:
         """Where the run stands, by its spool and by storage."""

@@ -18,7 +18,7 @@ from atm.storage.opening import upgrade_storage
 from atm.testing import TargetServer
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE
-from tests.faults.killing import DUE, OF_THE_RUN, RATE, Installation, Kill, State, Victim
+from tests.faults.killing import AT_ONCE, DUE, OF_THE_RUN, RATE, Installation, Kill, State, Victim
 from tests.runs.installation import processes_of
 from tools.postgresql import MISSING, binaries
 
@@ -76,14 +76,14 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
 ) -> None:
     generator = random.Random(7)
     victims = [victim for victim in Victim if database is not None or victim is not Victim.DATABASE]
+    # All are accepted before anything is killed: the first ones are claimed at once, the others wait for them.
+    runs = [await installation.submit(number) for number in range(RUNS)]
     killers: list[asyncio.Task[None]] = []
-    runs: list[str] = []
-    for number in range(RUNS):
-        aim = AIMED[number % len(AIMED)]
+    tries: Counter[State] = Counter()
+    for number, (run_id, aim) in enumerate(zip(runs, _aims(), strict=True)):
         possible = [each for each in victims if aim is not State.PENDING or each not in OF_THE_RUN]
-        victim = possible[number // len(AIMED) % len(possible)]
-        run_id = await installation.submit(number)
-        runs.append(run_id)
+        victim = possible[tries[aim] % len(possible)]
+        tries[aim] += 1
         chance = random.Random(generator.random())
         killers.append(asyncio.create_task(installation.kill(run_id, number, aim, victim, chance)))
     ended = [await installation.ended(run_id) for run_id in runs]
@@ -101,6 +101,16 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
     assert [processes_of(run_id) for run_id in runs] == [{}] * RUNS
     assert sorted(path.name for path in (installation.settings.data_dir / "spool").glob("*.jsonl")) == []
     assert {state for state in AIMED if not hit[str(state)]} == set()
+
+
+def _aims() -> list[State]:
+    """The same number of each state; those that are soon over are for runs that are still to come to them."""
+    later = [state for state in State if state not in (State.PENDING, State.CLAIMING, State.ENDED)]
+    aims: list[State] = [later[number % len(later)] for number in range(AT_ONCE)]
+    each = -(-RUNS // len(AIMED))
+    for state in AIMED:
+        aims += [state] * (each - aims.count(state))
+    return aims[:RUNS]
 
 
 async def _check(installation: Installation, kill: Kill, received: int, said: str) -> None:
