@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("startup", "asyncio_engine", "native_engine", "storage")
+BENCHES = ("startup", "asyncio_engine", "native_engine", "storage", "control_plane")
 ON_REQUEST = ("peers", "soak")
 """Run only when they are named: they take many minutes, and `peers` installs other programs."""
 
