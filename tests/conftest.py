@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import random
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +28,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(PROFILE)
+
+
+# No test leaves anything in the history of whoever runs it; those about the history say where theirs is.
+os.environ["ATM_NO_HISTORY"] = "1"
+os.environ["ATM_DATA_DIR"] = tempfile.mkdtemp(prefix="atm-tests-")
+atexit.register(shutil.rmtree, os.environ["ATM_DATA_DIR"], ignore_errors=True)
+os.environ.pop("ATM_API_URL", None)
 
 
 @pytest.hookimpl(tryfirst=True)

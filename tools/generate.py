@@ -76,12 +76,23 @@ def benchmarks() -> str:
     return between_marks(publish.PAGE, publish.MARK, publish.figures_block())
 
 
+def openapi() -> str:
+    """The OpenAPI document of the Control API, which clients are made from."""
+    from atm.api.app import create_app
+    from atm.config import Settings
+
+    # As it is without any setting: the document is the same wherever it is written.
+    document = create_app(Settings.model_construct()).openapi()
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/result.schema.json", result_schema),
+    Generated("openapi.json", openapi),
     Generated(publish.PAGE, benchmarks),
     # There is no picture of nothing.
     *([Generated(publish.PICTURE, publish.picture)] if publish.newest() else []),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atm.cli.commands.try_ import pretty
+from atm.cli.exchange import pretty
 from atm.cli.main import main
 from atm.testing import TargetServer
 

@@ -64,7 +64,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["ErrorDocument"] = _moved(ErrorDocument.model_json_schema(), schemas)
     schemas["TestSpec"] = _moved(inline_schema(TestSpec), schemas)
-    document = _with_spec(document)
+    document = dict(_with_spec(document))
     document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "session": {"type": "apiKey", "in": "cookie", "name": "atm_session"},

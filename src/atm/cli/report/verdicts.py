@@ -20,7 +20,7 @@ _NAME_END = 16
 def header(sheet: Sheet) -> list[Line]:
     """` atm  quickstart      run 7f3a2c · 60.0 s after 5 s warm-up`."""
     run, metrics = sheet.result.run, sheet.result.metrics
-    course = f"run {run.id[:8]} · {figures.duration(metrics.duration_seconds)}"
+    course = f"run {sheet.run_id} · {figures.duration(metrics.duration_seconds)}"
     if metrics.warm_up_seconds:
         course += f" after {figures.planned(round(metrics.warm_up_seconds, 1))} warm-up"
     paper = sheet.paper
@@ -178,7 +178,7 @@ def stopped(sheet: Sheet) -> list[Line]:
     if run.stop_reason == StopReason.THRESHOLD:
         by = "by a threshold"
     else:
-        by = f"by {sheet.stopped_by}" if sheet.stopped_by else "on request"
+        by = f"by {run.stopped_by}" if run.stopped_by else "on request"
     covers = f"the figures cover {figures.duration(metrics.duration_seconds)}"
     if run.stop_reason == StopReason.CANCELLED and metrics.unfinished:
         covers += f", {figures.count(metrics.unfinished)} in flight were cut off"
