@@ -191,7 +191,7 @@ class FiringOutcome(StrEnum):
     """The run missed a threshold, or could not be carried out."""
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
-    """The run before it had not ended."""
+    """No run was wanted: the one before it had not ended, or its test is disabled."""
     MISSED = "missed"
     """Nobody was there in time, and the schedule does not catch up."""
     ERROR = "error"
@@ -283,8 +283,10 @@ class ScheduleView(_Answer):
     """Null when it is paused or has ended."""
     upcoming: list[datetime]
     """The next five due times, were it not paused."""
-    last_firing: FiringView | None
+    recent: list[FiringView]
+    """The last 20 firings, newest first."""
     last_run: RunSummaryView | None
+    """The newest run among them."""
 
 
 class ScheduleList(_Answer):

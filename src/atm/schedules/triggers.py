@@ -277,8 +277,9 @@ def _last_until(times: DueTimes, known: datetime, now: datetime) -> datetime:
 def describe(trigger: Trigger) -> str:
     """A trigger in words."""
     if isinstance(trigger, IntervalTrigger):
-        parts = [(trigger.days, "day"), (trigger.hours, "hour"), (trigger.minutes, "minute"), (trigger.seconds, "second")]
-        return "every " + " ".join(f"{number} {word}{'s' if number > 1 else ''}" for number, word in parts if number)
+        parts = [(getattr(trigger, unit), unit) for unit in ("days", "hours", "minutes", "seconds")]
+        said = [f"{number} {unit if number > 1 else unit[:-1]}" for number, unit in parts if number]
+        return "every " + " ".join(said)
     if isinstance(trigger, DateTrigger):
         return f"once, at {_moment_of(trigger):%Y-%m-%d %H:%M:%S} UTC"
     fields = fields_of(trigger)

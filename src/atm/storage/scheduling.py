@@ -191,10 +191,18 @@ class ScheduleStore(Protocol):
         """
         ...
 
-    async def start_queued(self, firing: Firing, run: NewRun | None, at: datetime, error: str | None) -> bool:
+    async def start_queued(
+        self,
+        firing: Firing,
+        run: NewRun | None,
+        at: datetime,
+        error: str | None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> bool:
         """Start the run of a queued firing, if it still is, and no run of its schedule is pending or running.
 
-        Without a run it ends as `error`, for that reason. One transaction; false where nothing was done.
+        Without a run it ends as `error`, for that reason, with these deliveries. One transaction; false where nothing
+        was done.
         """
         ...
 

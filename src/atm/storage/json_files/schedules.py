@@ -197,12 +197,20 @@ class JsonSchedules:
             return None
 
     @in_thread
-    def start_queued(self, firing: Firing, run: NewRun | None, at: datetime, error: str | None) -> bool:
+    def start_queued(
+        self,
+        firing: Firing,
+        run: NewRun | None,
+        at: datetime,
+        error: str | None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> bool:
         with self._folder.changing():
             now = self._firings(firing.schedule_id).get(firing.due)
             if now is None or now.outcome is not FiringOutcome.QUEUED:
                 return False
             if run is None:
+                self._deliveries.insert(deliveries)
                 self._append(replace(now, outcome=FiringOutcome.ERROR, error=error, fired_at=at))
                 return True
             keyed = _keyed(run, firing.schedule_id, firing.due)
@@ -326,10 +334,7 @@ class JsonDeliveries:
         with self._folder.changing():
             known = self._read()
             self._write(
-                [
-                    delivery if each.id == delivery.id and each.attempts == delivery.attempts else each
-                    for each in known
-                ]
+                [delivery if each.id == delivery.id and each.attempts == delivery.attempts else each for each in known]
             )
 
     @in_thread

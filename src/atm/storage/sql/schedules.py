@@ -109,8 +109,10 @@ class SqlSchedules:
         seen = fire.seen
         async with self._database.write() as connection:
             as_seen = (schedules.c.id == seen.id) & (schedules.c.version == seen.version) & schedules.c.enabled
-            taken = update(schedules).where(as_seen).values(
-                version=seen.version + 1, next_due=fire.next_due, next_at=fire.next_at
+            taken = (
+                update(schedules)
+                .where(as_seen)
+                .values(version=seen.version + 1, next_due=fire.next_due, next_at=fire.next_at)
             )
             if (await connection.execute(taken)).rowcount == 0:
                 return None
@@ -162,7 +164,14 @@ class SqlSchedules:
             (await connection.execute(active)).scalar_one_or_none(), (await connection.execute(queued)).scalar_one()
         )
 
-    async def start_queued(self, firing: Firing, run: NewRun | None, at: datetime, error: str | None) -> bool:
+    async def start_queued(
+        self,
+        firing: Firing,
+        run: NewRun | None,
+        at: datetime,
+        error: str | None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> bool:
         async with self._database.write() as connection:
             lock = select(schedules.c.id).where(schedules.c.id == firing.schedule_id).with_for_update()
             if (await connection.execute(lock)).scalar_one_or_none() is None:
@@ -176,6 +185,8 @@ class SqlSchedules:
                 return False
             if run is not None:
                 await _insert_scheduled(connection, run, firing)
+            else:
+                await _insert_deliveries(connection, deliveries)
             return True
 
     async def queued(self) -> tuple[Firing, ...]:

@@ -82,9 +82,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_schedule_deliveries_schedule_id", "schedule_deliveries", ["schedule_id", "created_at"], unique=False
     )
-    op.create_index(
-        "ix_schedule_deliveries_status", "schedule_deliveries", ["status", "next_attempt_at"], unique=False
-    )
+    op.create_index("ix_schedule_deliveries_status", "schedule_deliveries", ["status", "next_attempt_at"], unique=False)
 
 
 def downgrade() -> None:
