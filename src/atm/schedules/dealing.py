@@ -40,7 +40,8 @@ def trigger_of(schedule: Schedule) -> Trigger:
 
 def times_of(schedule: Schedule) -> DueTimes:
     """When a schedule is due. Raises SpecError where that is not known any more: a zone that is gone."""
-    return due_times(trigger_of(schedule), schedule.created_at, schedule.start_date, schedule.end_date)
+    anchor = schedule.created_at.replace(microsecond=0)
+    return due_times(trigger_of(schedule), anchor, schedule.start_date, schedule.end_date)
 
 
 def deal(schedule: Schedule, times: DueTimes, now: datetime, chance: random.Random) -> Dealing:

@@ -138,7 +138,7 @@ class ScheduleService:
     def preview(self, asked: PreviewRequest) -> PreviewAnswer:
         """When a trigger would be due. Raises SpecError."""
         now = self._clock.now()
-        times = due_times(asked.trigger, now, asked.start_date, asked.end_date)
+        times = due_times(asked.trigger, now.replace(microsecond=0), asked.start_date, asked.end_date)
         return PreviewAnswer(describes=describe(asked.trigger), upcoming=upcoming(times, now, asked.count))
 
     def _upcoming(self, schedule: Schedule) -> tuple[datetime, ...]:
