@@ -77,7 +77,7 @@ def benchmarks() -> str:
 
 
 def openapi() -> str:
-    """The OpenAPI document of the Control API, which clients are made from."""
+    """The OpenAPI document of the Control API, which the dashboard's types are made from."""
     from atm.api.app import create_app
     from atm.config import Settings
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from atm.cli.report import report_lines
+from atm.cli.report.verdicts import why_unreachable
 from atm.cli.text import Paper, cells, joined
 from atm.metrics.histogram import Histogram
 from atm.models.outcome import Outcome, RunStatus, StopReason
@@ -16,7 +17,9 @@ from tests.cli.comparing import assert_snapshot
 ANSI = re.compile(r"\x1b\[(\d*)m")
 
 
-def written(result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, saved: bool = False) -> str:
+def written(
+    result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, saved: bool = False
+) -> str:
     return joined(report_lines(result, Paper(width, unicode), quiet=quiet, saved=saved), color=False)
 
 
@@ -200,3 +203,18 @@ def test_a_report_names_no_command_that_this_build_does_not_have() -> None:
     known = {entry.name for entry in COMMANDS}
     for name in CASES:
         assert set(re.findall(r"`atm (\w+)", written(CASES[name]))) <= known
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "hint"),
+    [
+        ("certificate not trusted: self-signed", "h:1: certificate not trusted: self-signed", "`--insecure`"),
+        ("wrong version number", "h:1 does not speak TLS", "Is its scheme http? Try `curl -i http://h:1/a`"),
+        ("handshake failed", "h:1: handshake failed", "Try `curl -iv https://h:1/a`"),
+    ],
+)
+def test_tls_that_was_not_agreed_upon_gets_the_hint_of_its_cause(message: str, what: str, hint: str) -> None:
+    failure = results.failures()[0].model_copy(update={"outcome": Outcome.TLS_ERROR, "message": message})
+    problem = why_unreachable(failure, "https://h:1/a")
+    assert (problem.what, problem.code) == (what, "tls_error")
+    assert hint in problem.hint

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,6 @@ import pytest
 from atm.cli.exchange import pretty
 from atm.cli.main import main
 from atm.testing import TargetServer
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[TargetServer]:
-    with TargetServer() as server:
-        yield server
 
 
 def spec_of(folder: Path, target: TargetServer, *paths: str) -> str:

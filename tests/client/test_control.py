@@ -47,8 +47,9 @@ async def test_a_run_from_its_start_to_its_bundle(control: ControlClient, target
     assert result.metrics.total_requests == 5
     window = await control.intervals(accepted.id, resolution=0, merge=True)
     assert sum(point.started for point in window.points) == 5
-    samples = await control.samples(accepted.id, reason="first")
+    samples = await control.samples(accepted.id)
     assert samples[0] == await control.sample(accepted.id, 1)
+    assert {each.reason for each in await control.samples(accepted.id, reason="first")} == {"first"}
     assert [run.id for run in (await control.runs(name="whole")).runs] == [accepted.id]
     assert [run.id for run in (await control.runs(begins=accepted.id[:5])).runs] == [accepted.id]
     assert (await control.annotate(accepted.id, notes="")).notes == ""

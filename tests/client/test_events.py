@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import httpx
 import pytest
 from hypothesis import given
@@ -51,7 +53,7 @@ def test_where_the_network_cuts_it_does_not_matter(cuts: list[int]) -> None:
     import asyncio
 
     edges = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    pieces = [STREAM[start:end] for start, end in itertools.pairwise(edges) if end > start]
     found, _ = asyncio.run(read(pieces))
     assert found == EXPECTED
 

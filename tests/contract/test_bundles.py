@@ -20,7 +20,7 @@ from tests.storage.builders import at, completed, event, interval, new_run, samp
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 333
+SECONDS = 133
 
 
 async def finished(storage: StorageInterface, finish: Finish | None = None) -> str:

@@ -10,14 +10,16 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from atm.api import errors
+from atm.api import dashboard, errors
 from atm.api.auth import Keys
 from atm.api.guard import Guard
 from atm.api.openapi import describe
 from atm.api.routes import (
     bundles,
     compare,
+    distribution,
     health,
+    history,
     live,
     metrics,
     runs,
@@ -65,8 +67,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.bare)
     app.include_router(metrics.router)
-    for room in (health, session, runs, series, live, specs, tests, compare, bundles, schedules, storage):
+    for room in (
+        health,
+        session,
+        runs,
+        history,
+        series,
+        distribution,
+        live,
+        specs,
+        tests,
+        compare,
+        bundles,
+        schedules,
+        storage,
+    ):
         app.include_router(room.router, prefix=PREFIX)
+    dashboard.install(app)
     app.add_middleware(Guard, settings=given)
     if given.cors_origins:
         app.add_middleware(

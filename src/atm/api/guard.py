@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from atm.api.auth import COOKIE, LOCAL, Keys, Principal
+from atm.api.dashboard import is_ours
 from atm.api.errors import response, status_of
 from atm.config import Settings
 from atm.errors import AtmError, Problem
@@ -68,11 +69,13 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message.setdefault("headers", []).extend(
+                headers = message.setdefault("headers", [])
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                headers.extend(
                     [
                         (b"x-request-id", state["request_id"].encode()),
                         (b"x-content-type-options", b"nosniff"),
-                        (b"cache-control", b"no-store"),
                         (b"referrer-policy", b"no-referrer"),
                         (b"x-frame-options", b"DENY"),
                     ]
@@ -112,6 +115,9 @@ class Guard:
             self._require_loopback(scope, headers)
             return LOCAL
         self._check_host(headers)
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and is_ours(path):
+            # The dashboard's files hold nothing of anybody: what they show, they ask for with the session's cookie.
+            return None
         if path == SESSION and scope["type"] == "http" and scope["method"] == "POST":
             return None
         principal = await self._principal(keys, headers)

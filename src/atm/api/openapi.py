@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from atm.api.errors import MEDIA_TYPE
-from atm.models.control import ErrorDocument
+from atm.models.control import ErrorDocument, ListChange
+from atm.models.events import EVENTS
 from atm.models.schema import inline_schema
 from atm.models.spec import TestSpec
 
@@ -64,6 +65,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["ErrorDocument"] = _moved(ErrorDocument.model_json_schema(), schemas)
     schemas["TestSpec"] = _moved(inline_schema(TestSpec), schemas)
+    schemas["RunEventMessage"] = _moved(EVENTS.json_schema(mode="serialization"), schemas)
+    schemas["ListChange"] = _moved(ListChange.model_json_schema(mode="serialization"), schemas)
     document = dict(_with_spec(document))
     document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from atm.cli.text import Line, Paper, Style
 from atm.models import figures
 from atm.models.outcome import Outcome
+from atm.plan.trial import MOST_BODY_BYTES
 
 if TYPE_CHECKING:
     from atm.models.run import SampledExchange
-
-MOST_BODY_BYTES = 65_536
 
 
 def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:

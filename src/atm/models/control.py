@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from atm.models.outcome import Outcome, RunStatus, StopReason
-from atm.models.run import EndpointMetrics, Figure, Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run import EndpointMetrics, Figure, Measurement, Metrics, NamedEndpointMetrics, SampledExchange
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -225,6 +225,91 @@ class IntervalsView(_Answer):
     generator: list[GeneratorView]
     window: WindowView | None
     """With `merge=true`."""
+    last_event: int = 0
+    """The number of the last event that is stored: `after` of the stream that goes on from here."""
+
+
+class QuantilePoint(_Answer):
+    """A percentile of every kind of time, in ms."""
+
+    percentile: float
+    response_ms: Figure
+    service_ms: Figure
+    first_byte_ms: Figure
+    adjusted_ms: Figure
+
+
+class RungView(_Answer):
+    """A row of a histogram: samples above the row before it, up to and with `limit_ms`."""
+
+    limit_ms: float
+    count: int
+    cumulative_share: float
+
+
+class HeatColumn(_Answer):
+    """How response times were distributed from `start` on."""
+
+    start: int
+    counts: list[int]
+
+
+class HeatView(_Answer):
+    """Counts by time and by response time, merged from histograms."""
+
+    step: int
+    """Seconds per column."""
+    limits_ms: list[float]
+    """Upper limits of the rows, on a logarithmic scale; the first row begins at `floor_ms`."""
+    floor_ms: float
+    columns: list[HeatColumn]
+
+
+class DistributionView(_Answer):
+    """GET /runs/{id}/distribution: any window of the measured load, from its merged histograms."""
+
+    run_id: str
+    start: int
+    end: int
+    endpoint: str | None
+    samples: int
+    curve: list[QuantilePoint]
+    """Up to the last percentile with ten samples beyond it."""
+    rungs: list[RungView]
+    heat: HeatView
+
+
+class TryRequest(_Request):
+    """POST /specs/try."""
+
+    spec: Spec
+
+
+class TryAnswer(_Answer):
+    """One request to each endpoint, whole."""
+
+    exchanges: list[SampledExchange]
+
+
+class TestHistory(_Answer):
+    """A test name that occurs in the history."""
+
+    __test__ = False
+
+    name: str
+    runs: int
+    recent: list[RunSummaryView]
+    """Its newest runs, newest first."""
+
+
+class HistoryView(_Answer):
+    """GET /history: the tests that were run, the one with the newest run first."""
+
+    __test__ = False
+
+    tests: list[TestHistory]
+    total: int
+    """How many test names match."""
 
 
 # Specs

@@ -110,6 +110,11 @@ class IntervalEvent(_Event):
     latency_p50_ms: Figure
     latency_p95_ms: Figure
     latency_p99_ms: Figure
+    latency_max_ms: Figure = None
+    outcomes: dict[Outcome, int] = {}
+    """How requests ended in this second, by outcome; no zeros."""
+    missed: int = 0
+    schedule_lag_p99_ms: Figure = None
     users: int
     in_flight: int
     waiting: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from atm.models.events import (
     SoFar,
     StartedEvent,
 )
+from atm.models.outcome import Outcome
 
 if TYPE_CHECKING:
     from atm.metrics.interval import Interval
@@ -61,6 +63,10 @@ def interval(
         latency_p50_ms=snapshot.last_p50_ms,
         latency_p95_ms=snapshot.last_p95_ms,
         latency_p99_ms=snapshot.last_p99_ms,
+        latency_max_ms=_milliseconds(_slowest(second)),
+        outcomes=_outcomes(second),
+        missed=sum(part.missed for part in second.endpoints),
+        schedule_lag_p99_ms=_milliseconds(second.generator.schedule_lag.percentile(99)),
         users=snapshot.users,
         in_flight=snapshot.in_flight,
         waiting=snapshot.waiting,
@@ -68,6 +74,23 @@ def interval(
         busiest_thread_share=snapshot.busiest_thread_share,
         so_far=_so_far(snapshot, judged or Judged()),
     )
+
+
+def _slowest(second: Interval) -> int | None:
+    kept = ("response_ok", "response_failed", "response_timeout")
+    times = [getattr(part, name).maximum for part in second.endpoints for name in kept]
+    return max((each for each in times if each is not None), default=None)
+
+
+def _outcomes(second: Interval) -> dict[Outcome, int]:
+    found: Counter[Outcome] = Counter()
+    for part in second.endpoints:
+        found.update(part.outcomes)
+    return dict(found)
+
+
+def _milliseconds(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def _so_far(snapshot: Snapshot, judged: Judged) -> SoFar:

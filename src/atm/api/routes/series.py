@@ -73,6 +73,7 @@ async def read_intervals(
         points=[point_view(point, names) for point in points],
         generator=[generator_view(point) for point in generator],
         window=window_view(window, names) if window else None,
+        last_event=written.last_event,
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atm.cli.exchange import MOST_BODY_BYTES, exchange_lines
+from atm.cli.exchange import exchange_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import Load, LoadPlan, Sampling, Segment
+from atm.plan.trial import one_of_each
 
 if TYPE_CHECKING:
     from atm.models.run import SampledExchange
@@ -49,19 +49,6 @@ def command(
     if not any(sample.status for sample in samples):
         return ExitCode.UNREACHABLE
     return ExitCode.PASSED if all(sample.outcome == Outcome.OK for sample in samples) else ExitCode.THRESHOLDS_FAILED
-
-
-def one_of_each(plan: LoadPlan) -> LoadPlan:
-    """The plan that sends one request to each endpoint, one after the other."""
-    return replace(
-        plan,
-        selection="sequential",
-        load=Load("closed", (Segment(1, 1, None),)),
-        total_requests=len(plan.flows),
-        duration_ns=None,
-        thresholds=(),
-        sampling=Sampling(first_per_endpoint=1, failures_per_kind=0, slowest=0, body_bytes=MOST_BODY_BYTES),
-    )
 
 
 def _document(sample: SampledExchange) -> dict[str, Any]:

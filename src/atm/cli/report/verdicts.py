@@ -236,4 +236,9 @@ def why_unreachable(failure: FailureSummary, url: str) -> Problem:
     if failure.message == "connection refused":
         what, code = f"{host} refused the connection", "connect_refused"
         hint = f"Nothing listens there. {hint}"
+    elif failure.message == "wrong version number":
+        what, hint = f"{host} does not speak TLS", "Is its scheme http? Try `curl -i {url}`"
+        url = f"http://{url.partition('://')[2]}"
+    elif failure.outcome == Outcome.TLS_ERROR and not failure.message.startswith("certificate"):
+        hint = "Try `curl -iv {url}`"
     return Problem(what, code, path=failure.endpoint, hint=hint.format(url=url or "URL"))

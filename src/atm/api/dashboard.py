@@ -1,0 +1,135 @@
+"""The built dashboard: its files, for ever where their name holds their digest, and its page for every other address.
+
+What a page may load and run is written into its Content-Security-Policy: files of this server, and the inline scripts
+of the built page by their digests. Nothing else, from nowhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette._utils import get_route_path
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+STATIC = Path(__file__).parent / "static"
+NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API Test Machine</title>
+<h1>The dashboard is not built</h1>
+<p>The API answers at <a href="/api/v1/runs">/api/v1</a>.
+<code>make build</code> builds the dashboard; it needs Node.js.
+</html>
+"""
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+_INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_NOT_OURS = ("/api", "/health", "/metrics")
+_ENCODINGS = ((".br", "br"), (".gz", "gzip"))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    cache: str
+    etag: str
+    encoded: tuple[tuple[str, bytes], ...]
+    """Encodings of it that were made when it was built, the best one first."""
+
+
+def is_ours(path: str) -> bool:
+    """Whether an address is the dashboard's, and not the API's."""
+    return not any(path == prefix or path.startswith(prefix + "/") for prefix in _NOT_OURS)
+
+
+def policy(page: bytes) -> str:
+    """The Content-Security-Policy of a page with these inline scripts."""
+    digests = [base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(page)]
+    scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in digests)])
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+class Dashboard:
+    """The files of a build, read once: nothing outside of it can be asked for."""
+
+    def __init__(self, directory: Path = STATIC) -> None:
+        self._files = dict(_read(directory)) if directory.is_dir() else {}
+        page = self._files.get("index.html")
+        self._page = page or _file("index.html", NOT_BUILT.encode(), ())
+        self._policy = policy(self._page.content)
+
+    async def __call__(self, request: Request) -> Response:
+        """A file, or the page, which then shows what belongs to the address."""
+        path = get_route_path(request.scope).lstrip("/")
+        found = self._files.get(path)
+        if found is None and "." in path.rpartition("/")[2]:
+            raise HTTPException(404)
+        return self._answer(found or self._page, request)
+
+    def _answer(self, file: _File, request: Request) -> Response:
+        headers = {"Cache-Control": file.cache, "ETag": file.etag, "Vary": "Accept-Encoding"}
+        if file is self._page:
+            headers["Content-Security-Policy"] = self._policy
+        if request.headers.get("if-none-match") == file.etag:
+            return Response(status_code=304, headers=headers)
+        accepted = {part.partition(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")}
+        for encoding, content in file.encoded:
+            if encoding in accepted:
+                headers["Content-Encoding"] = encoding
+                return Response(content, headers=headers, media_type=file.media_type)
+        return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+class _Everything(Route):
+    """Every address that is not the API's: there, a wrong method stays a 405 and an unknown route a 404 in JSON."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and not is_ours(get_route_path(scope)):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def install(app: FastAPI) -> None:
+    """Give the app its pages; after every other route."""
+    dashboard = Dashboard()
+
+    async def page(request: Request) -> Response:
+        return await dashboard(request)
+
+    app.router.routes.append(_Everything("/{path:path}", page, methods=["GET"], include_in_schema=False))
+
+
+def _read(directory: Path) -> list[tuple[str, _File]]:
+    files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    made = {name + suffix for name in files for suffix, _ in _ENCODINGS}
+    found = []
+    for name, path in files.items():
+        if name in made:
+            continue
+        encoded = [
+            (encoding, files[name + suffix].read_bytes()) for suffix, encoding in _ENCODINGS if name + suffix in files
+        ]
+        found.append((name, _file(name, path.read_bytes(), tuple(encoded))))
+    return found
+
+
+def _file(name: str, content: bytes, encoded: tuple[tuple[str, bytes], ...]) -> _File:
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _File(
+        content=content,
+        media_type=f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
+        cache=_FOR_EVER if "/immutable/" in name else _ASK_AGAIN,
+        etag=f'"{hashlib.sha256(content).hexdigest()[:20]}"',
+        encoded=encoded,
+    )

@@ -1,0 +1,175 @@
+// The Control API, typed from openapi.json. Pages call it; components are given what they show.
+import type {
+    AnnotateRequest,
+    CompareAnswer,
+    CurlAnswer,
+    DistributionView,
+    ErrorDocument,
+    ErrorEntry,
+    HealthView,
+    HistoryView,
+    IntervalsView,
+    RunAccepted,
+    RunList,
+    RunResult,
+    RunView,
+    SampledExchange,
+    SessionView,
+    StartedRuns,
+    StorageStatusView,
+    SyncAnswer,
+    TestList,
+    TestView,
+    TryAnswer,
+    ValidateAnswer,
+} from "./schema";
+import type { Spec } from "$lib/spec/spec";
+
+export const PREFIX = "/api/v1";
+
+/** The server refused, or was not there. `errors` names every problem with its place. */
+export class ApiProblem extends Error {
+    readonly status: number;
+    readonly errors: ErrorEntry[];
+    readonly requestId: string;
+
+    constructor(status: number, message: string, errors: ErrorEntry[] = [], requestId = "") {
+        super(message);
+        this.status = status;
+        this.errors = errors;
+        this.requestId = requestId;
+    }
+
+    get code(): string {
+        return this.errors[0]?.code ?? "";
+    }
+
+    get hint(): string {
+        return this.errors[0]?.hint ?? "";
+    }
+
+    /** Nobody answered: not a refusal, and worth trying again. */
+    get isAway(): boolean {
+        return this.status === 0 || this.status === 502 || this.status === 503;
+    }
+}
+
+type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
+
+export function address(path: string, query: Query = {}): string {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+        if (value === null || value === undefined || value === "") continue;
+        for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
+    }
+    const text = parameters.toString();
+    return `${PREFIX}${path}${text ? `?${text}` : ""}`;
+}
+
+interface Options {
+    method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+    query?: Query;
+    body?: unknown;
+    signal?: AbortSignal;
+    keepalive?: boolean;
+}
+
+async function ask<Answer>(path: string, options: Options = {}): Promise<Answer> {
+    let response: Response;
+    try {
+        response = await fetch(address(path, options.query), {
+            method: options.method ?? "GET",
+            headers: options.body === undefined ? {} : { "Content-Type": "application/json" },
+            body: options.body === undefined ? undefined : JSON.stringify(options.body),
+            signal: options.signal,
+            keepalive: options.keepalive,
+            credentials: "same-origin",
+        });
+    } catch (error) {
+        if (error instanceof DOMException && error.name === "AbortError") throw error;
+        throw new ApiProblem(0, "the server does not answer");
+    }
+    if (response.status === 204) return undefined as Answer;
+    if (response.ok) return (await response.json()) as Answer;
+    throw await problem(response);
+}
+
+async function problem(response: Response): Promise<ApiProblem> {
+    try {
+        const document = (await response.json()) as ErrorDocument;
+        return new ApiProblem(response.status, document.detail, document.errors, document.request_id);
+    } catch {
+        // Not ours: a proxy between us and the server.
+        return new ApiProblem(response.status, `the server answered with ${response.status} ${response.statusText}`);
+    }
+}
+
+const run = (id: string): string => `/runs/${encodeURIComponent(id)}`;
+const test = (id: string): string => `/tests/${encodeURIComponent(id)}`;
+
+export interface RunFilter {
+    name?: string;
+    tag?: string;
+    status?: string;
+    passed?: boolean;
+    since?: string;
+    until?: string;
+    text?: string;
+    order?: "newest" | "oldest";
+    limit?: number;
+    cursor?: string;
+}
+
+export const api = {
+    health: () => ask<HealthView>("/health"),
+    session: () => ask<SessionView>("/session"),
+    signIn: (key: string) => ask<SessionView>("/session", { method: "POST", body: { key } }),
+    signOut: () => ask<undefined>("/session", { method: "DELETE" }),
+
+    history: (query: { limit?: number; offset?: number; text?: string }, signal?: AbortSignal) =>
+        ask<HistoryView>("/history", { query, signal }),
+    runs: (filter: RunFilter, signal?: AbortSignal) => ask<RunList>("/runs", { query: { ...filter }, signal }),
+    run: (id: string) => ask<RunView>(run(id)),
+    result: (id: string) => ask<RunResult>(`${run(id)}/result`),
+    intervals: (
+        id: string,
+        query: { start?: number; end?: number; resolution?: string; endpoint?: string[]; merge?: boolean } = {},
+        signal?: AbortSignal,
+    ) => ask<IntervalsView>(`${run(id)}/intervals`, { query, signal }),
+    distribution: (id: string, query: { start?: number; end?: number; endpoint?: string }, signal?: AbortSignal) =>
+        ask<DistributionView>(`${run(id)}/distribution`, { query, signal }),
+    samples: (id: string) => ask<SampledExchange[]>(`${run(id)}/samples`),
+    start: (spec: Spec, tags: string[] = [], notes = "") =>
+        ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
+    rerun: (id: string) => ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST" }),
+    cancel: (id: string, graceful = false) =>
+        ask<RunAccepted>(`${run(id)}/cancel`, { method: "POST", query: { graceful } }),
+    annotate: (id: string, body: AnnotateRequest) => ask<RunView>(run(id), { method: "PATCH", body }),
+    deleteRun: (id: string, keepalive = false) => ask<undefined>(run(id), { method: "DELETE", keepalive }),
+    compare: (a: string, b: string) => ask<CompareAnswer>("/compare", { query: { a, b } }),
+
+    validate: (spec: Spec, signal?: AbortSignal) =>
+        ask<ValidateAnswer>("/specs/validate", { method: "POST", body: { spec }, signal }),
+    tryOnce: (spec: Spec) => ask<TryAnswer>("/specs/try", { method: "POST", body: { spec } }),
+    importCurl: (command: string) => ask<CurlAnswer>("/import/curl", { method: "POST", body: { command } }),
+
+    tests: () => ask<TestList>("/tests"),
+    test: (id: string) => ask<TestView>(test(id)),
+    createTest: (body: { spec: Spec; description?: string; tags?: string[] }) =>
+        ask<TestView>("/tests", { method: "POST", body }),
+    replaceTest: (id: string, body: { spec: Spec; description?: string; enabled?: boolean; tags?: string[] }) =>
+        ask<TestView>(test(id), { method: "PUT", body }),
+    deleteTest: (id: string, keepalive = false) => ask<undefined>(test(id), { method: "DELETE", keepalive }),
+    enableTest: (id: string, enabled: boolean) =>
+        ask<TestView>(`${test(id)}/enabled`, { method: "POST", body: { enabled } }),
+    runTest: (id: string) => ask<RunAccepted>(`${test(id)}/run`, { method: "POST" }),
+    runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),
+    syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),
+
+    storage: () => ask<StorageStatusView>("/storage/status"),
+};
+
+/** What went wrong, as a sentence for people. */
+export function sentence(error: unknown): string {
+    return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,100 @@
+// A test spec as plain data, as far as the form knows it. Fields that it does not know are kept as they are.
+
+export interface Stage {
+    duration?: string | number;
+    target?: number;
+}
+
+export interface Load {
+    model?: "closed" | "open";
+    users?: number;
+    rate?: number;
+    start?: number;
+    stages?: Stage[];
+    arrival?: "even" | "poisson";
+    warm_up?: string | number;
+    [field: string]: unknown;
+}
+
+export interface Auth {
+    type?: string;
+    [field: string]: unknown;
+}
+
+export interface Endpoint {
+    name?: string;
+    url?: string;
+    method?: string;
+    headers?: Record<string, string>;
+    body?: unknown;
+    weight?: number;
+    expected_status_codes?: (number | string)[];
+    [field: string]: unknown;
+}
+
+export interface Spec extends Endpoint {
+    description?: string;
+    endpoints?: Endpoint[];
+    distribution_strategy?: string;
+    total_requests?: number;
+    duration?: string | number;
+    concurrency?: number;
+    requests_per_second?: number;
+    load?: Load;
+    timeout?: string | number;
+    thresholds?: unknown;
+    variables?: Record<string, string>;
+    auth?: Auth;
+    engine?: string;
+    seed?: number;
+}
+
+/** The first URL of a spec. */
+export function firstUrl(spec: Spec): string {
+    return spec.url ?? spec.endpoints?.[0]?.url ?? "";
+}
+
+/** Seconds of a duration as people write it (`30s`, `1m 30s`, `250ms`, a number of seconds); null where it is none. */
+export function seconds(value: unknown): number | null {
+    if (typeof value === "number") return Number.isFinite(value) && value >= 0 ? value : null;
+    if (typeof value !== "string" || !value.trim()) return null;
+    const units: Record<string, number> = { ms: 0.001, s: 1, sec: 1, m: 60, min: 60, h: 3600 };
+    let total = 0;
+    const rest = value.trim().replace(/(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h)\s*/g, (_, number: string, unit: string) => {
+        total += Number(number) * (units[unit] ?? 0);
+        return "";
+    });
+    if (rest === "") return total;
+    return /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : null;
+}
+
+/** Thresholds as expressions, whichever way they were written. */
+export function thresholdExpressions(thresholds: unknown): string[] {
+    if (typeof thresholds === "string") return [thresholds];
+    if (Array.isArray(thresholds)) return thresholds.flatMap(expressionOf);
+    if (thresholds === null || typeof thresholds !== "object") return [];
+    const found: string[] = [];
+    for (const [name, value] of Object.entries(thresholds)) {
+        if (value === null) continue;
+        const percentile = /^max_latency_(p\d+)_ms$/.exec(name)?.[1];
+        if (percentile) found.push(`${percentile} < ${value}ms`);
+        else if (name === "max_error_rate") found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
+        else if (name === "min_throughput_rps") found.push(`throughput > ${value}`);
+        else if (name === "expressions" && Array.isArray(value)) found.push(...value.flatMap(expressionOf));
+    }
+    return found;
+}
+
+function expressionOf(entry: unknown): string[] {
+    if (typeof entry === "string") return [entry];
+    const expression = (entry as { expression?: unknown } | null)?.expression;
+    return typeof expression === "string" ? [expression] : [];
+}
+
+/** The limit in ms of a plain threshold on the response time of everything, for the line in a chart. */
+export function timeLimit(expression: string): number | null {
+    const found = /^\s*(?:latency\s+)?p\(?\d+(?:\.\d+)?\)?\s*<=?\s*([\d.]+)\s*(ms|s|µs|us)?\s*$/.exec(expression);
+    if (!found) return null;
+    const unit = { s: 1000, ms: 1, us: 0.001, µs: 0.001 }[found[2] ?? "ms"] ?? 1;
+    return Number(found[1]) * unit;
+}

@@ -1,0 +1,10 @@
+/** The time of day, told every few seconds: ages in words change with it. */
+class Now {
+    value = $state(new Date());
+
+    constructor() {
+        setInterval(() => (this.value = new Date()), 5000);
+    }
+}
+
+export const now = new Now();

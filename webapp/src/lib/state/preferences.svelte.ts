@@ -1,0 +1,63 @@
+import { PALETTES, type Palette, type Theme } from "$lib/colours";
+
+type ThemeChoice = Theme | "system";
+
+function stored(name: string): string | null {
+    try {
+        return localStorage.getItem(name);
+    } catch {
+        return null; // storage is switched off; what is chosen holds for this page
+    }
+}
+
+function store(name: string, value: string | null): void {
+    try {
+        if (value === null) localStorage.removeItem(name);
+        else localStorage.setItem(name, value);
+    } catch {
+        return;
+    }
+}
+
+/** How this browser wants to see things. */
+class Preferences {
+    #choice = $state<ThemeChoice>("system");
+    #system = $state<Theme>("dark");
+    #utc = $state(false);
+    theme = $derived<Theme>(this.#choice === "system" ? this.#system : this.#choice);
+    palette = $derived<Palette>(PALETTES[this.theme]);
+
+    constructor() {
+        const chosen = stored("atm.theme");
+        this.#choice = chosen === "dark" || chosen === "light" ? chosen : "system";
+        this.#utc = stored("atm.zone") === "utc";
+        const light = matchMedia("(prefers-color-scheme: light)");
+        this.#system = light.matches ? "light" : "dark";
+        light.addEventListener("change", () => (this.#system = light.matches ? "light" : "dark"));
+    }
+
+    get choice(): ThemeChoice {
+        return this.#choice;
+    }
+
+    set choice(choice: ThemeChoice) {
+        this.#choice = choice;
+        store("atm.theme", choice === "system" ? null : choice);
+    }
+
+    get utc(): boolean {
+        return this.#utc;
+    }
+
+    set utc(utc: boolean) {
+        this.#utc = utc;
+        store("atm.zone", utc ? "utc" : null);
+    }
+
+    /** For Intl: undefined is the browser's own. */
+    get zone(): string | undefined {
+        return this.#utc ? "UTC" : undefined;
+    }
+}
+
+export const preferences = new Preferences();

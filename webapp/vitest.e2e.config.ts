@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+// One browser and one server for all of them, so one file after another.
+export default defineConfig({
+    test: {
+        include: ["e2e/**/*.test.ts"],
+        environment: "node",
+        fileParallelism: false,
+        testTimeout: 45_000,
+        hookTimeout: 60_000,
+        globalSetup: ["e2e/setup.ts"],
+    },
+});
