@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -51,7 +50,8 @@ def fire(seen: Schedule, **changes: Any) -> Fire:
     return Fire(**{**values, **changes})
 
 
-def delivery(due: datetime = at(10), position: int = 0, **changes: Any) -> Delivery:
+def delivery(position: int = 0, **changes: Any) -> Delivery:
+    due = at(10)
     values: dict[str, Any] = {
         "id": delivery_id("nightly", due, position),
         "schedule_id": "nightly",

@@ -1,5 +1,6 @@
 """When triggers are due: all by arguments, no clock is read."""
 
+# ruff: noqa: DTZ001 (what clocks on a wall show has no zone)
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

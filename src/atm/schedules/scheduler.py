@@ -105,12 +105,13 @@ class Scheduler:
     async def fire_due(self) -> int:
         """Deal with every due time that has come; how many were dealt with here. Raises StorageUnavailableError."""
         done = 0
+        now = self._clock.now()
         while True:
-            now = self._clock.now()
             come = await self._storage.schedules.due(now, AT_ONCE)
-            for schedule in come:
-                done += await self._fire(schedule, now)
-            if len(come) < AT_ONCE:
+            fired = [await self._fire(schedule, now) for schedule in come]
+            done += sum(fired)
+            # Where all were others' there is nothing to do, and where a schedule is behind it is due once more.
+            if not any(fired):
                 return done
 
     async def _fire(self, schedule: Schedule, now: datetime) -> bool:
