@@ -107,7 +107,9 @@ class Scheduler:
         done = 0
         now = self._clock.now()
         while True:
-            come = await self._storage.schedules.due(now, AT_ONCE)
+            come = list(await self._storage.schedules.due(now, AT_ONCE))
+            # Those who work side by side begin at different ends.
+            self._chance.shuffle(come)
             fired = [await self._fire(schedule, now) for schedule in come]
             done += sum(fired)
             # Where all were others' there is nothing to do, and where a schedule is behind it is due once more.
