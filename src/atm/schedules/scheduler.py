@@ -236,9 +236,9 @@ class Scheduler:
         wanted = await self._wanted(schedule)
         told: tuple[Delivery, ...] = ()
         if wanted.run is None:
-            error = replace(firing, outcome=FiringOutcome.ERROR, error=wanted.error, fired_at=now)
-            told = await self._deliveries(schedule, error, None, now)
-        if await self._storage.schedules.start_queued(firing, wanted.run, now, wanted.error, told):
+            ended = replace(firing, outcome=wanted.outcome, error=wanted.error, fired_at=now)
+            told = await self._deliveries(schedule, ended, None, now)
+        if await self._storage.schedules.start_queued(firing, wanted.run, now, wanted.error, told, wanted.outcome):
             log.info("schedule %r due %s: its turn has come", schedule.name, firing.due)
             self._on_pending()
 
