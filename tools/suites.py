@@ -47,8 +47,11 @@ _CONTROL = (
     *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_series")),
 )
 """The control plane: what starts servers, databases and runs of its own."""
-_AGENTS = ("tests/mcp_server",)
-"""What programs do that act by themselves, with processes of their own."""
+_AGENTS = (
+    *(f"tests/{room}" for room in ("agent", "mcp_server", "notifications", "schedules")),
+    "tests/contract/test_storage_schedules.py",
+)
+"""What acts by itself or for a program that does: schedules, notifications, tools for LLM agents."""
 _REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS))
 
 SUITES: tuple[Suite, ...] = (
