@@ -99,3 +99,9 @@ export function timeLimit(expression: string): number | null {
     const unit = { s: 1000, ms: 1, us: 0.001, µs: 0.001 }[found[2] ?? "ms"] ?? 1;
     return Number(found[1]) * unit;
 }
+
+/** Where the load goes, with the variables of the spec filled in; what only the server knows stays as it is written. */
+export function targetOf(spec: Spec, url: string): string {
+    const filled = url.replace(/\{\{\s*([\w.-]+)\s*\}\}/g, (whole, name: string) => spec.variables?.[name] ?? whole);
+    return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
+}
