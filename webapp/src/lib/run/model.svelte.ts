@@ -41,6 +41,8 @@ export class RunModel {
     run = $state.raw<RunView | null>(null);
     result = $state.raw<RunResult | null>(null);
     problem = $state.raw<ApiProblem | null>(null);
+    /** Its seconds were read, if it has any. */
+    loaded = $state(false);
 
     /** All endpoints together, or the chosen one, over the whole run. */
     seconds = $state.raw<Stretch[]>([]);
@@ -149,6 +151,7 @@ export class RunModel {
             this.#takeWindow(each);
             this.distribution = distribution.samples ? distribution : null;
             this.problem = null;
+            this.loaded = true;
         } catch (error) {
             this.#fail(error);
         }
