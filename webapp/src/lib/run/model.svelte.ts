@@ -12,6 +12,7 @@ import type {
 } from "$lib/api/schema";
 import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
+import { plannedSeconds } from "$lib/spec/spec";
 import { connection } from "$lib/state/connection.svelte";
 import { merged, type Stretch, stretches, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
 
@@ -257,7 +258,7 @@ export class RunModel {
     readonly planned = $derived.by((): number | null => {
         const started = this.started;
         if (started) return started.planned_seconds === null ? null : started.planned_seconds + started.warm_up_seconds;
-        return null;
+        return this.run ? plannedSeconds(this.run.spec) : null;
     });
 
     /** How much of a running run is done, 0..1; null where that is not known. */
