@@ -78,7 +78,8 @@ export function thresholdExpressions(thresholds: unknown): string[] {
         if (value === null) continue;
         const percentile = /^max_latency_(p\d+)_ms$/.exec(name)?.[1];
         if (percentile) found.push(`${percentile} < ${value}ms`);
-        else if (name === "max_error_rate") found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
+        else if (name === "max_error_rate")
+            found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
         else if (name === "min_throughput_rps") found.push(`throughput > ${value}`);
         else if (name === "expressions" && Array.isArray(value)) found.push(...value.flatMap(expressionOf));
     }
