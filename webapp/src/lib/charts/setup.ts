@@ -11,7 +11,16 @@ import {
     PointElement,
 } from "chart.js";
 
-Chart.register(BarController, BarElement, Filler, LinearScale, LineController, LineElement, LogarithmicScale, PointElement);
+Chart.register(
+    BarController,
+    BarElement,
+    Filler,
+    LinearScale,
+    LineController,
+    LineElement,
+    LogarithmicScale,
+    PointElement,
+);
 Chart.defaults.animation = false;
 Chart.defaults.responsive = true;
 Chart.defaults.maintainAspectRatio = false;

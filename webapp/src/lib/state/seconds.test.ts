@@ -4,7 +4,16 @@ import type { IntervalsView } from "$lib/api/schema";
 
 import { gaps, merged, type Stretch, stretches, wantsLog } from "./seconds";
 
-const spread = (p50: number | null, max = p50): unknown => ({ p50_ms: p50, p95_ms: p50, p99_ms: p50, max_ms: max, min_ms: p50, mean_ms: p50, p90_ms: p50, p99_9_ms: p50 });
+const spread = (p50: number | null, max = p50): unknown => ({
+    p50_ms: p50,
+    p95_ms: p50,
+    p99_ms: p50,
+    max_ms: max,
+    min_ms: p50,
+    mean_ms: p50,
+    p90_ms: p50,
+    p99_9_ms: p50,
+});
 const point = (start: number, more: object = {}): unknown => ({
     start,
     endpoint: null,

@@ -54,8 +54,10 @@ export function stretches(answer: IntervalsView, endpoint: string | null = null)
 function stretch(generator: GeneratorView, points: PointView[], isWhole: boolean): Stretch {
     const seconds = Math.max(generator.duration_seconds, 0.001);
     // Where warm-up and measured load meet, times are those of the measured load; counts are of both.
-    const judged = points.find((point) => !point.warm_up && point.completed > 0) ?? points.find((point) => point.completed > 0);
-    const sum = (read: (point: PointView) => number): number => points.reduce((total, point) => total + read(point), 0) / seconds;
+    const judged =
+        points.find((point) => !point.warm_up && point.completed > 0) ?? points.find((point) => point.completed > 0);
+    const sum = (read: (point: PointView) => number): number =>
+        points.reduce((total, point) => total + read(point), 0) / seconds;
     const outcomes: Record<string, number> = {};
     for (const point of points) {
         for (const [name, number] of Object.entries(point.outcomes)) {
@@ -140,7 +142,9 @@ export function gaps(known: Stretch[], resolution: number): Gap[] {
 
 /** Whether times are drawn on a logarithmic axis: when they span more than two decades. */
 export function wantsLog(known: Stretch[], kind: TimeKind): boolean {
-    const middles = known.map((each) => each[kind]?.p50 ?? null).filter((each): each is number => each !== null && each > 0);
+    const middles = known
+        .map((each) => each[kind]?.p50 ?? null)
+        .filter((each): each is number => each !== null && each > 0);
     const tops = known.map((each) => each[kind]?.max ?? 0).filter(Number.isFinite);
     if (!middles.length) return false;
     const middle = middles.toSorted((a, b) => a - b)[Math.floor(middles.length / 2)] ?? 0;
