@@ -1,6 +1,6 @@
 // Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
 // somebody typed is lost, and the server's validator says what is wrong with it.
-import { isObject } from "./paths";
+import { isObject, omit } from "./paths";
 import type { Auth, Spec } from "./spec";
 
 export function numberOf(text: string): number | string | undefined {
@@ -295,17 +295,13 @@ export function asSeveral(spec: Spec): Spec {
 
 /** The first of several endpoints as the one URL; what belongs to the others goes. */
 export function asSingle(spec: Spec): Spec {
-    const { endpoints, distribution_strategy: _, ...rest } = spec;
-    const {
-        name: __,
-        weight: ___,
-        headers,
-        thresholds: ____,
-        auth,
-        timeout,
-        expected_status_codes,
-        ...first
-    } = endpoints?.[0] ?? {};
+    const { endpoints, ...rest } = omit(spec, "distribution_strategy");
+    const { headers, auth, timeout, expected_status_codes, ...first } = omit(
+        endpoints?.[0] ?? {},
+        "name",
+        "weight",
+        "thresholds",
+    );
     const merged = { ...(isObject(rest.headers) ? rest.headers : {}), ...headers };
     return {
         ...rest,

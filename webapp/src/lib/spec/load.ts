@@ -1,5 +1,5 @@
 // The load of a spec as a form shows it, in whichever way it was written, and written back. Pure.
-import { isObject, set } from "./paths";
+import { isObject, omit, set } from "./paths";
 import type { Load, Spec, Stage } from "./spec";
 
 export type Model = "closed" | "open";
@@ -18,8 +18,7 @@ export function loadOf(spec: Spec): Load {
 
 /** The spec with another load; the flat fields go, for they would say the same twice. */
 export function withLoad(spec: Spec, load: Load): Spec {
-    const { concurrency: _, requests_per_second: __, ...rest } = spec;
-    return set<Spec>(rest, ["load"], load);
+    return set<Spec>(omit(spec, "concurrency", "requests_per_second"), ["load"], load);
 }
 
 export function modelOf(load: Load): Model {
@@ -47,7 +46,7 @@ export function asModel(load: Load, model: Model): Load {
 export function asShape(load: Load, shape: Shape): Load {
     if (shapeOf(load) === shape) return load;
     const open = modelOf(load) === "open";
-    const { stages, start: _, users, rate, ...rest } = load;
+    const { stages, users, rate, ...rest } = omit(load, "start");
     if (shape === "constant") {
         const peak = Math.max(
             ...(stages ?? []).map((stage) => (typeof stage.target === "number" ? stage.target : 0)),
@@ -112,15 +111,15 @@ export const PRESETS: readonly Preset[] = [
 ];
 
 export function withPreset(spec: Spec, preset: Preset): Spec {
-    const {
-        concurrency: _,
-        requests_per_second: __,
-        load: ___,
-        duration: ____,
-        duration_seconds: _____,
-        total_requests: ______,
-        ...rest
-    } = spec;
+    const rest = omit(
+        spec,
+        "concurrency",
+        "requests_per_second",
+        "load",
+        "duration",
+        "duration_seconds",
+        "total_requests",
+    );
     return { ...rest, ...structuredClone(preset.fields) };
 }
 

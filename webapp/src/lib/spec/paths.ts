@@ -86,3 +86,8 @@ function changed(data: unknown, path: Path, value: unknown): unknown {
 function isEmpty(value: unknown): boolean {
     return isObject(value) && Object.keys(value).length === 0;
 }
+
+/** A copy without these fields. */
+export function omit<Data extends object>(data: Data, ...names: (keyof Data & string)[]): Data {
+    return Object.fromEntries(Object.entries(data).filter(([name]) => !(names as string[]).includes(name))) as Data;
+}
