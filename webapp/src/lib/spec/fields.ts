@@ -1,6 +1,7 @@
 // Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
 // somebody typed is lost, and the server's validator says what is wrong with it.
 import { isObject, omit } from "./paths";
+import { hostsOf } from "./offered";
 import type { Auth, Spec } from "./spec";
 
 export function numberOf(text: string): number | string | undefined {
@@ -322,4 +323,14 @@ export function nameFor(url: string, method: string): string {
 export function freeName(name: string, taken: readonly string[]): string {
     if (!taken.includes(name)) return name;
     for (let number = 2; ; number += 1) if (!taken.includes(`${name} ${number}`)) return `${name} ${number}`;
+}
+
+/** What a test is called that nobody has named: after what it asks for. */
+export function derivedName(spec: Spec): string {
+    if (Array.isArray(spec.endpoints)) return hostsOf(spec);
+    return spec.url ? nameFor(textOf(spec.url), textOf(spec.method)) : "";
+}
+
+export function named(spec: Spec): Spec {
+    return spec.name ? spec : { name: derivedName(spec) || "test", ...omit(spec, "name") };
 }

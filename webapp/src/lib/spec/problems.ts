@@ -14,12 +14,18 @@ export interface SpecProblem {
 
 export function problemsOf(errors: readonly ErrorEntry[], spec: unknown): SpecProblem[] {
     return errors.map((error) => ({
-        path: parsePath(error.path ?? "", spec),
+        path: placeOf(error, spec),
         where: (error.path ?? "").replace(/^(?:body\.)?spec\./, ""),
         message: error.message,
         hint: error.hint ?? "",
         code: error.code,
     }));
+}
+
+/** Where a problem is shown: that there is nothing to ask has no place of its own, and belongs at the URL. */
+function placeOf(error: ErrorEntry, spec: unknown): Path {
+    const path = parsePath(error.path ?? "", spec);
+    return error.code === "no_url" ? ["url"] : path;
 }
 
 /** One name for each field: `timeout_seconds` is `timeout`, and flat load fields are those of `load`. */
