@@ -66,6 +66,7 @@ def tried(output: str) -> list[str]:
 
 def test_the_printed_seed_repeats_a_run(tmp_path: Path) -> None:
     first = run_pytest(tmp_path, "test")
+    assert re.search(r"=+ 2 passed, 1 deselected in [\d.]+s =+$", first.strip())
     [seed] = re.findall(r"profile test, seed (\d+)", first)
     again = run_pytest(tmp_path, "test", f"--hypothesis-seed={seed}")
     assert tried(again) == tried(first)
@@ -78,8 +79,8 @@ def test_prove_tries_more_and_runs_what_is_marked(tmp_path: Path) -> None:
     assert re.search(r"=+ 3 passed in ", output)
 
 
-def test_what_was_left_out_is_said(tmp_path: Path) -> None:
-    output = run_pytest(tmp_path, "test")
+def test_what_was_left_out_is_said_by_several_processes_too(tmp_path: Path) -> None:
+    output = run_pytest(tmp_path, "test", "--numprocesses=2")
     assert "1 tests at full size run in `make prove` only\n" in output
     assert re.search(r"=+ 2 passed, 1 deselected in [\d.]+s =+$", output.strip())
 

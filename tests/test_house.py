@@ -165,6 +165,7 @@ def test_the_guard_refuses(name: str, line: str) -> None:
     ("name", "line"),
     [
         ("native/Cargo.lock", 'source = "registry+https' + '://github.com/rust-lang/crates.io-index"'),
+        ("webapp/package-lock.json", '        "url": "https' + '://opencollective.example/fund"'),
         ("docs/tutorial.md", "atm run https://api.example.com/home/page/"),
         ("tools/lock.sh", "uv pip compile --no-emit-index-url --no-emit-find-links"),
     ],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+import typer.core
 
 from atm.cli.main import COMMANDS, EPILOG, load
 
@@ -27,12 +30,25 @@ def cli_reference() -> str:
 
 def _section(name: str) -> str:
     command = load(name)
-    context = typer.Context(command, info_name=f"atm {name}", **command.context_settings)
+    if not isinstance(command, typer.core.TyperGroup):
+        return _command(f"atm {name}", command)
+    text = " ".join(str(command.help).split())
+    listed = "".join(f"| `atm {name} {verb}` | {_first_line(each)} |\n" for verb, each in command.commands.items())
+    head = f"\n## atm {name}\n\n{text}\n\n| command | what it does |\n|---|---|\n{listed}"
+    return head + "".join(_command(f"atm {name} {verb}", each, "###") for verb, each in command.commands.items())
+
+
+def _first_line(command: Any) -> str:
+    return " ".join(str(command.help).split("\n\n")[0].split())
+
+
+def _command(name: str, command: Any, mark: str = "##") -> str:
+    context = typer.Context(command, info_name=name, **command.context_settings)
     usage = " ".join(command.collect_usage_pieces(context))
     text = "\n\n".join(" ".join(part.split()) for part in str(command.help).split("\n\n"))
     rows = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
     table = "".join(f"| `{_cell(option)}` | {_cell(what)} |\n" for option, what in rows)
-    head = f"\n## atm {name}\n\n```text\natm {name} {usage}\n```\n"
+    head = f"\n{mark} {name}\n\n```text\n{name} {usage}\n```\n"
     return f"{head}\n{text}\n\n| option | what it does |\n|---|---|\n{table}"
 
 

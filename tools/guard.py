@@ -32,7 +32,15 @@ _ANY = re.compile("")
 
 RULES = (
     # Cargo.lock names its registry by a fixed identifier, the same on every machine, behind `registry+`.
-    Rule("an address in a lock", _LOCKS, re.compile(r"(?<!registry\+)\b(https?|file|git|ssh)(\+[a-z]+)?://")),
+    # npm's lock repeats where the makers of a package ask for funds, as `"url": …` or as strings of a list: nothing is
+    # fetched from there.
+    Rule(
+        "an address in a lock",
+        _LOCKS,
+        re.compile(
+            r'^(?!\s*("(url|funding)": )?"https?://[^"]*",?$).*(?<!registry\+)\b(https?|file|git|ssh)(\+[a-z]+)?://'
+        ),
+    ),
     Rule(
         "an option that names a package index", _LOCKS, re.compile(r"^\s*(-i|-f|--[a-z-]*(index|links|host)[a-z-]*)\b")
     ),

@@ -43,7 +43,8 @@ SUITES: tuple[Suite, ...] = (
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     Suite(
         "core",
-        command=(sys.executable, "-u", "-m", "pytest"),
+        # Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals.
+        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3"),
         prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800"),
     ),
 )

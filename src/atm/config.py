@@ -26,13 +26,16 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def read_span(value: str) -> timedelta:
+    """A span as settings are written: `30`, `30s`, `15m`, `12h`, `90d`. Raises ValueError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip())
     if not found:
         raise ValueError("should be a number of seconds, or one with s, m, h or d after it")
     return timedelta(**{_UNITS[found.group(2)]: float(found.group(1))})
+
+
+def _duration(value: Any) -> Any:
+    return read_span(value) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -73,7 +76,9 @@ class Settings(BaseSettings):
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
-    """Caps on what a run through the API may ask for, and on the body of a request to the API; null: no cap."""
+    max_bundle_bytes: int = Field(default=268_435_456, ge=1024)
+    """Caps on what a run through the API may ask for, on the body of a request to the API, and on a run that is
+    imported through it; null: no cap."""
 
     allowed_hosts: Names = ()
     trusted_proxies: Names = ()

@@ -78,8 +78,9 @@ class ApiServer:
         self._log.close()
 
 
-def events(client: httpx.Client, run_id: str, seconds: float = 50, **headers: str) -> Iterator[tuple[str, str, Any]]:
+def events(client: httpx.Client, run_id: str, last: str = "", seconds: float = 50) -> Iterator[tuple[str, str, Any]]:
     """Id, kind and data of each event of a run, until the stream ends."""
+    headers = {"Last-Event-ID": last} if last else {}
     with client.stream("GET", f"/runs/{run_id}/events", headers=headers, timeout=seconds) as response:
         assert response.status_code == 200, response.read()
         number, kind = "", ""

@@ -37,7 +37,7 @@ def test_a_run_is_watched_from_its_start_to_its_end(client: httpx.Client, target
     result = client.get(f"/runs/{run_id}/result").json()
     assert result["metrics"] == run["metrics"]
     # Whoever comes back with the last id gets what came after it, and nothing twice.
-    later = [int(number) for number, _, _ in events(client, run_id, **{"Last-Event-ID": "3"}) if number]
+    later = [int(number) for number, _, _ in events(client, run_id, last="3") if number]
     assert later == list(range(4, len(numbered) + 1))
     view = client.get(f"/runs/{run_id}/intervals", params={"merge": True}).json()
     assert sum(point["ok"] for point in view["points"]) == 100

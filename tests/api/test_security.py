@@ -107,10 +107,11 @@ def test_a_page_of_another_site_may_not_post(server: ApiServer, origin: str) -> 
 def test_a_web_socket_of_another_site_is_refused(server: ApiServer) -> None:
     from websockets.exceptions import InvalidStatus
     from websockets.sync.client import connect
+    from websockets.typing import Origin
 
     address = f"{server.url.replace('http', 'ws')}/api/v1/runs/any/ws"
     with pytest.raises(InvalidStatus) as refused:
-        connect(address, origin="https://attacker.example", proxy=None)  # type: ignore[arg-type]
+        connect(address, origin=Origin("https://attacker.example"), proxy=None)
     assert refused.value.response.status_code == 403
 
 

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pexpect
@@ -182,12 +181,6 @@ def test_the_progress_line_reads_as_documented() -> None:
     assert progress_line(replace(SNAPSHOT, elapsed_seconds=35.0)) == (
         "00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7"
     )
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[TargetServer]:
-    with TargetServer() as server:
-        yield server
 
 
 def on_a_terminal(*arguments: str) -> pexpect.spawn[str]:

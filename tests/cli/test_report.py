@@ -6,6 +6,7 @@ import re
 import pytest
 
 from atm.cli.report import report_lines
+from atm.cli.report.verdicts import why_unreachable
 from atm.cli.text import Paper, cells, joined
 from atm.metrics.histogram import Histogram
 from atm.models.outcome import Outcome, RunStatus, StopReason
@@ -16,8 +17,10 @@ from tests.cli.comparing import assert_snapshot
 ANSI = re.compile(r"\x1b\[(\d*)m")
 
 
-def written(result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, by: str = "") -> str:
-    return joined(report_lines(result, Paper(width, unicode), quiet=quiet, stopped_by=by), color=False)
+def written(
+    result: RunResult, width: int = 80, *, unicode: bool = True, quiet: bool = False, saved: bool = False
+) -> str:
+    return joined(report_lines(result, Paper(width, unicode), quiet=quiet, saved=saved), color=False)
 
 
 def unreachable() -> RunResult:
@@ -80,7 +83,7 @@ def suspect() -> RunResult:
 
 
 def stopped() -> RunResult:
-    run = results.info(stop_reason=StopReason.STOPPED)
+    run = results.info(stop_reason=StopReason.STOPPED, stopped_by="Ctrl-C")
     metrics = results.metrics(duration_seconds=29.0)
     return results.result(run=run, metrics=metrics, verdict=results.verdict(True, exit_code=130), thresholds=[])
 
@@ -101,11 +104,31 @@ def test_the_report_is_as_it_was(width: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "failed"])
 def test_the_report_of_a_run_that_went_wrong_is_as_it_was(name: str) -> None:
-    assert_snapshot(f"report-{name}.txt", written(CASES[name], by="Ctrl-C"))
+    assert_snapshot(f"report-{name}.txt", written(CASES[name]))
 
 
 def test_the_report_in_ascii_is_as_it_was() -> None:
     assert_snapshot("report-ascii.txt", written(results.result(), unicode=False))
+
+
+def test_a_report_of_a_run_that_is_kept_names_what_shows_more() -> None:
+    assert_snapshot("report-saved.txt", written(results.result(), saved=True))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_shows_more_fits_the_paper(width: int) -> None:
+    lines = written(results.result(), width, saved=True).splitlines()
+    assert not [line for line in lines if cells(line) > width]
+    assert lines[-1] == " saved as 7f3a2c   again: atm show 7f3a2c"
+
+
+def test_of_many_endpoints_all_are_shown_when_all_are_asked_for() -> None:
+    many = [results.endpoint(f"GET /{number}") for number in range(15)]
+    result = results.result(endpoint_metrics=many)
+    assert "5 more, none of them worse: `atm show 7f3a2c --all`" in written(result, saved=True)
+    text = joined(report_lines(result, Paper(80), saved=True, everything=True), color=False)
+    assert "more, none" not in text
+    assert all(f"GET /{number} " in text for number in range(15))
 
 
 def test_quiet_prints_the_verdicts_only() -> None:
@@ -180,3 +203,18 @@ def test_a_report_names_no_command_that_this_build_does_not_have() -> None:
     known = {entry.name for entry in COMMANDS}
     for name in CASES:
         assert set(re.findall(r"`atm (\w+)", written(CASES[name]))) <= known
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "hint"),
+    [
+        ("certificate not trusted: self-signed", "h:1: certificate not trusted: self-signed", "`--insecure`"),
+        ("wrong version number", "h:1 does not speak TLS", "Is its scheme http? Try `curl -i http://h:1/a`"),
+        ("handshake failed", "h:1: handshake failed", "Try `curl -iv https://h:1/a`"),
+    ],
+)
+def test_tls_that_was_not_agreed_upon_gets_the_hint_of_its_cause(message: str, what: str, hint: str) -> None:
+    failure = results.failures()[0].model_copy(update={"outcome": Outcome.TLS_ERROR, "message": message})
+    problem = why_unreachable(failure, "https://h:1/a")
+    assert (problem.what, problem.code) == (what, "tls_error")
+    assert hint in problem.hint

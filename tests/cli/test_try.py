@@ -1,20 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from atm.cli.commands.try_ import pretty
+from atm.cli.exchange import pretty
 from atm.cli.main import main
 from atm.testing import TargetServer
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[TargetServer]:
-    with TargetServer() as server:
-        yield server
 
 
 def spec_of(folder: Path, target: TargetServer, *paths: str) -> str:

@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from atm.config import Settings, StorageType
 from atm.engine.base import Engine
 from atm.storage import StorageInterface, open_storage, upgrade_storage
-from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
 from tests.contract.postgresql import PostgresqlServer
 
@@ -36,20 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Engine:
     return ENGINES[request.param]()
-
-
-@pytest.fixture(scope="session")
-def one_target() -> Iterator[TargetServer]:
-    with TargetServer(client_certificate=False, tls=True, capture=200_000) as server:
-        yield server
-
-
-@pytest.fixture
-def target(one_target: TargetServer) -> TargetServer:
-    """One server for all tests, its record emptied for each."""
-    one_target.settled_stats()
-    one_target.reset()
-    return one_target
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from atm.engine.base import Control, Engine, EngineReport
 from atm.metrics.histogram import Histogram
@@ -89,17 +94,49 @@ def run(
     control: Control | None = None,
     *,
     at: Mapping[float, Callable[[Control], None]] | None = None,
+    once: tuple[Callable[[], bool], Callable[[Control], None]] | None = None,
 ) -> Ran:
-    """Run `plan` to its end; `at` names what to do with its control so many seconds after the start."""
+    """Run `plan` to its end, and do something with its control meanwhile.
+
+    `at` names what to do so many seconds after the start; `once` what to do when something has become true, which no
+    busy machine can make too early.
+    """
     control = control or Control()
 
     async def main() -> Ran:
         loop = asyncio.get_running_loop()
         for seconds, act in (at or {}).items():
             loop.call_later(seconds, act, control)
-        return await running(engine, plan, secrets, control)
+        watching = loop.create_task(_act(*once, control)) if once else None
+        try:
+            return await running(engine, plan, secrets, control)
+        finally:
+            if watching:
+                watching.cancel()
 
     return asyncio.run(main())
+
+
+async def _act(is_time: Callable[[], bool], act: Callable[[Control], None], control: Control) -> None:
+    await until(is_time)
+    act(control)
+
+
+async def until(is_time: Callable[[], bool]) -> None:
+    """Wait for something to become true in another process."""
+    while not await asyncio.to_thread(is_time):  # noqa: ASYNC110 (that process sets no event of ours)
+        await asyncio.sleep(0.002)
+
+
+def received(target: TargetServer, count: int) -> Callable[[], bool]:
+    """Whether the target has received so many requests; for `once`."""
+    return lambda: target.stats().received >= count
+
+
+def late_arrivals(ran: Ran, rate: float) -> float:
+    """How many arrivals can come in the time by which the engine was held up at most, by its own account."""
+    held_up = max(ran.lag.maximum or 0, *(interval.generator.longest_stall_ns for interval in ran.intervals))
+    return rate * held_up / 1e9
 
 
 def in_a_process(name: str, plan: LoadPlan, *, most_files: int | None = None) -> subprocess.Popen[bytes]:
@@ -133,6 +170,16 @@ def open_connections(target: TargetServer, seconds: float = 2.0) -> int:
     while (left := target.stats().connections_open) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left
+
+
+def resident_bytes() -> int:
+    """The memory of this process now; a test that asks is skipped where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        pytest.skip("memory is read from /proc/self/statm, which only Linux has")
+    gc.collect()
+    return int(pages) * int(os.sysconf("SC_PAGE_SIZE"))
 
 
 def check_books(ran: Ran, plan: LoadPlan) -> None:

@@ -20,7 +20,7 @@ from tests.storage.builders import at, completed, event, interval, new_run, samp
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 333
+SECONDS = 133
 
 
 async def finished(storage: StorageInterface, finish: Finish | None = None) -> str:
@@ -71,7 +71,7 @@ async def test_a_bundle_goes_back_where_it_came_from_under_another_id_only(stora
     kept = await storage.runs.result("copy")
     assert kept is not None
     assert kept.run.id == "copy"
-    assert bundle_name(copy) == "shop-copy.atm.gz"
+    assert bundle_name(copy.summary.name, copy.id) == "shop-copy.atm.gz"
 
 
 async def test_a_run_that_could_not_measure_keeps_its_samples(storage: StorageInterface) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -17,19 +18,25 @@ from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
 from tests.contract.running import in_a_process, run, running, told_by
+from tests.steadiness import allowed
 
 FREEZE = 0.3
 
 
-def frozen(name: str, made: LoadPlan, target: TargetServer) -> tuple[EndpointInterval, list[Interval]]:
-    """Run `made` in a process that is stopped for `FREEZE` seconds, some time after its first requests."""
+def frozen(name: str, made: LoadPlan, target: TargetServer) -> tuple[EndpointInterval, list[Interval], float]:
+    """Run `made` in a process that is stopped for `FREEZE` seconds some time after its first requests.
+
+    Gives what the run told, and the seconds that it was stopped in truth.
+    """
     child = in_a_process(name, made)
     while target.stats().received < 20:
         time.sleep(0.005)
     os.kill(child.pid, signal.SIGSTOP)
+    stopped = time.monotonic()
     time.sleep(FREEZE)
+    seconds = time.monotonic() - stopped
     os.kill(child.pid, signal.SIGCONT)
-    return told_by(child)
+    return *told_by(child), seconds
 
 
 def lag_of(intervals: list[Interval]) -> Histogram:
@@ -38,37 +45,43 @@ def lag_of(intervals: list[Interval]) -> Histogram:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_stall_of_the_generator_is_caught_up_and_shown(name: str, target: TargetServer) -> None:
-    total, intervals = frozen(name, plan(http(target), load=opened(200), duration=0.8), target)
+    total, intervals, seconds = frozen(name, plan(http(target), load=opened(200), duration=0.8), target)
     assert total.started == total.ok == 160
     assert total.missed == total.waited == 0
     lag = lag_of(intervals)
+    longest = (lag.maximum or 0) / 1e9
+    assert seconds - 0.04 <= longest <= seconds + allowed(0.04)
+    # The k-th of them is late by what was left of the stall; catching up takes a moment more.
     late = lag.total - lag.count_at_or_below(20 * MILLISECOND)
-    assert late == pytest.approx(200 * (FREEZE - 0.02), abs=8)
-    assert (lag.maximum or 0) / 1e9 == pytest.approx(FREEZE, abs=0.04)
-    # Lateness of ours is in the response times, never in the service times.
-    assert (total.response_ok.maximum or 0) > 0.25e9
-    assert (total.service.maximum or 0) < 0.15e9
+    assert 200 * (seconds - 0.02) - 8 <= late <= 200 * (longest - 0.02) + allowed(8)
+    # Lateness of ours is in the response times, never in the service times: but of those that were in flight then.
+    slow = [times.total - times.count_at_or_below(150 * MILLISECOND) for times in (total.response_ok, total.service)]
+    assert slow[0] >= 200 * (seconds - 0.15) - 8
+    assert slow[1] <= 2
     stalls = [interval.generator for interval in intervals]
     assert sum(each.stalls for each in stalls) >= 1
-    assert max(each.longest_stall_ns for each in stalls) / 1e9 == pytest.approx(FREEZE, abs=0.04)
+    assert seconds - 0.04 <= max(each.longest_stall_ns for each in stalls) / 1e9 <= seconds + allowed(0.04)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(
-    ("policy", "skipped"),
-    [({"catch_up": "none"}, 200 * (FREEZE - 0.01)), ({"catch_up_max_ns": 100 * MILLISECOND}, 200 * (FREEZE - 0.1))],
+    ("policy", "caught_up"),
+    [({"catch_up": "none"}, 0.01), ({"catch_up_max_ns": 100 * MILLISECOND}, 0.1)],
     ids=["none", "full within 100 ms"],
 )
 def test_what_is_not_caught_up_is_skipped(
-    name: str, target: TargetServer, policy: dict[str, object], skipped: float
+    name: str, target: TargetServer, policy: dict[str, object], caught_up: float
 ) -> None:
     load = opened(200, **policy)
-    total, intervals = frozen(name, plan(http(target), load=load, duration=0.8), target)
-    assert total.skipped == pytest.approx(skipped, abs=8)
+    total, intervals, seconds = frozen(name, plan(http(target), load=load, duration=0.8), target)
+    stalled = sum(interval.generator.stalled_ns for interval in intervals) / 1e9
+    assert 200 * (seconds - caught_up) - 8 <= total.skipped <= 200 * (stalled - caught_up) + 8
     assert total.started + total.skipped == total.due == 160
     assert total.started == target.settled_stats().completed
     assert lag_of(intervals).total == total.started
-    assert (lag_of(intervals).maximum or 0) < 140 * MILLISECOND
+    # Whatever was later than that was not sent.
+    assert (lag_of(intervals).maximum or 0) / 1e9 < caught_up + allowed(0.04)
+    assert (lag_of(intervals).maximum or 0) / 1e9 < seconds
 
 
 @pytest.mark.parametrize("load", [closed(8), opened(400)], ids=["closed", "open"])
@@ -77,18 +90,21 @@ def test_a_caller_that_blocks_its_own_loop_holds_nothing_up(engine: Engine, targ
         asyncio.get_running_loop().call_later(0.1, time.sleep, 0.4)
         ran = await running(engine, plan(http(target), step("/delay/2"), load=load, duration=0.6))
         rows = target.record()
-        busy = [row for row in rows if 0.15e9 < row.arrived_ns - rows[0].arrived_ns < 0.45e9]
-        assert len(busy) / len(rows) == pytest.approx(0.5, abs=0.1)
-        assert (ran.lag.percentile(95) or 0) < 5 * MILLISECOND
+        arrived = [row.arrived_ns for row in rows]
+        busy = [each for each in arrived if 0.15e9 < each - arrived[0] < 0.45e9]
+        assert len(busy) / len(rows) == pytest.approx(0.5, abs=min(0.3, allowed(0.1)))
+        # It would have been silent for 0.4 s.
+        assert max(later - earlier for earlier, later in pairwise(arrived)) < min(0.3, allowed(0.1)) * 1e9
+        assert (ran.lag.percentile(95) or 0) < allowed(5 * MILLISECOND)
 
     asyncio.run(main())
 
 
 def test_a_quiet_run_has_no_stalls_and_little_lag(engine: Engine, target: TargetServer) -> None:
     ran = run(engine, plan(http(target), load=opened(300), duration=0.5))
-    assert (ran.lag.percentile(50) or 0) < MILLISECOND
+    assert (ran.lag.percentile(50) or 0) < allowed(MILLISECOND)
     # Other work on this machine may hold us up once in a while; what is asked is that it is told.
-    assert ran.generated("longest_stall_ns") <= max(ran.lag.maximum or 0, 100 * MILLISECOND)
+    assert ran.generated("longest_stall_ns") <= (ran.lag.maximum or 0) + allowed(10 * MILLISECOND)
     first = ran.intervals[0].generator
     assert 0 < first.cpu_seconds < 0.5
     assert 0 < first.busiest_thread_share <= 1

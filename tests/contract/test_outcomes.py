@@ -11,6 +11,8 @@ from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
 from tests.contract.running import in_a_process, run, told_by
+from tests.examples import PROFILE
+from tests.steadiness import allowed
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,9 @@ from tests.contract.running import in_a_process, run, told_by
 def test_each_failure_is_told_apart(
     engine: Engine, target: TargetServer, path: str, outcome: Outcome, message: str
 ) -> None:
-    one = step(path, expected=((200, 200), (201, 201), (204, 204)), timeout=0.2)
+    # What is not there to time out has all the time that a busy machine may need.
+    timeout = 0.2 if outcome is Outcome.TIMEOUT else 5.0
+    one = step(path, expected=((200, 200), (201, 201), (204, 204)), timeout=timeout)
     ran = run(engine, plan(http(target), one, load=closed(2), total=6))
     assert ran.total().outcomes == {outcome: 6}
     assert ran.failures == {(outcome, message): 6}
@@ -77,7 +81,7 @@ def test_a_timeout_covers_dial_and_body_and_is_punctual(engine: Engine, target: 
     assert ran.total().outcomes == {Outcome.TIMEOUT: 40}
     service = ran.total().service
     assert (service.minimum or 0) >= 99.9 * MILLISECOND
-    assert (service.percentile(50) or 0) < 101.5 * MILLISECOND
+    assert (service.percentile(50) or 0) < 100 * MILLISECOND + allowed(1.5 * MILLISECOND)
     assert ran.total().response_timeout.total == 40
     assert target.settled_stats().aborted == 40
 
@@ -88,14 +92,15 @@ def test_timeouts_of_several_lengths_fire_each_at_its_own(engine: Engine, target
     assert set(ran.total(2).outcomes) == {Outcome.OK}
     assert (ran.total(0).service.minimum or 0) >= 149 * MILLISECOND
     assert (ran.total(1).service.minimum or 0) >= 49 * MILLISECOND
-    assert (ran.total(1).service.percentile(50) or 0) < 60 * MILLISECOND
+    assert (ran.total(1).service.percentile(50) or 0) < 50 * MILLISECOND + allowed(10 * MILLISECOND)
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_dialled_again(engine: Engine, target: TargetServer) -> None:
-    ran = run(engine, plan(http(target), step("/keep-alive/3?silent=1"), load=closed(1, max_rate=100), total=12))
+    ran = run(engine, plan(http(target), step("/keep-alive/3?silent=1"), load=closed(1, max_rate=40), total=12))
     assert ran.total().ok == 12
     assert ran.generated("dials") == 4
-    assert ran.total().redialled == 0
+    # In a pause of 25 ms the close is seen; only a machine that holds the server up lets a request meet it.
+    assert ran.total().redialled <= (0 if PROFILE == "prove" else 3)
     assert ran.generated("connections_lost") in (3, 4)
 
 
@@ -157,8 +162,9 @@ def test_no_file_descriptor_is_our_own_fault(name: str, target: TargetServer) ->
         (Outcome.GENERATOR_ERROR, "no free file descriptor")
     }
     assert total.failed == 0
-    # A user backs off 100 ms: each of those without a descriptor tries three or four times in 300 ms.
+    # A user backs off 100 ms: each of those without a descriptor tries three or four times in 300 ms, if the machine
+    # lets it.
     errors = total.outcomes[Outcome.GENERATOR_ERROR]
-    assert 20 * 2 < errors < 60 * 5
+    assert 20 * 2 // allowed(1) < errors < 60 * 5
     assert total.error_time.total == 0
     assert total.ok == target.settled_stats().completed > 0

@@ -18,6 +18,7 @@ from atm.testing import TargetServer
 from tests.contract.plans import NUMBERED, SECOND, http, plan, step
 from tests.contract.running import Ran, open_connections, run
 from tests.examples import examples
+from tests.steadiness import allowed
 
 STEPS: tuple[Step, ...] = tuple(
     step(path, headers=(NUMBERED,), timeout=timeout, method=method)
@@ -190,10 +191,10 @@ def check_against_plan(ran: Ran, made: LoadPlan, case: Case) -> None:
     assert report.stop_reason in endings
     if case.ending.name == "none":
         assert report.stop_reason in expected["none"]
-        limit = report.window_end_ns + max(made.graceful_stop_ns, 0) + 50_000_000
+        limit = report.window_end_ns + max(made.graceful_stop_ns, 0) + allowed(50_000_000)
         assert report.last_finish_ns <= limit
     elif report.stop_reason is StopReason.CANCELLED:
-        assert ran.seconds < 0.5
+        assert ran.seconds < allowed(0.5)
     if report.stop_reason in (StopReason.DURATION, StopReason.STAGES):
         durations = [segment.duration_ns for segment in made.load.segments]
         stages = sum(duration or 0 for duration in durations) if durations[-1] is not None else None

@@ -7,7 +7,7 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import Sampling
 from atm.testing import TargetServer
 from tests.contract.plans import ANY_STATUS, closed, http, plan, step
-from tests.contract.running import run
+from tests.contract.running import received, run
 
 
 def test_the_first_of_each_endpoint_are_kept_whole(engine: Engine, target: TargetServer) -> None:
@@ -113,9 +113,10 @@ def test_secrets_are_masked_wherever_they_stand(engine: Engine, target: TargetSe
 
 def test_a_secret_is_masked_after_it_was_renewed(engine: Engine, target: TargetServer) -> None:
     one = step("/delay/20?t={{secret:token}}")
-    made = plan(http(target), one, load=closed(1), duration=0.3, sampling=Sampling(1000, 0, 0))
-    ran = run(engine, made, {"token": "old-token"}, at={0.15: lambda control: control.set_secret("token", "new-token")})
-    assert len(ran.samples) > 8
+    made = plan(http(target), one, load=closed(1), total=14, sampling=Sampling(1000, 0, 0))
+    renew = (received(target, 4), lambda control: control.set_secret("token", "new-token"))
+    ran = run(engine, made, {"token": "old-token"}, once=renew)
+    assert len(ran.samples) == 14
     assert not any("token" in sample.url.partition("?t=")[2] for sample in ran.samples)
     routes = b"".join(request.raw or b"" for request in target.captured())
     assert b"old-token" in routes

@@ -14,6 +14,7 @@ from atm.plan.load_plan import Load
 from atm.testing import TargetServer
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
 from tests.contract.running import Ran, running
+from tests.steadiness import allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,11 @@ class Pause:
     begins: float
     slack: float = 0.0
     """Seconds that the machine may add; nothing of the long pause's 3 %, and more than 3 % of a short one's times."""
+    is_ideal: bool = True
+    """Whether the closed form is asked for too: it knows of one pause only, and a busy machine makes more of them."""
 
 
-SHORT = Pause(rate=400, duration=3.0, seconds=0.6, begins=1.0, slack=0.04)
+SHORT = Pause(rate=400, duration=2.0, seconds=0.5, begins=0.6, slack=0.04, is_ideal=False)
 FULL = Pause(rate=400, duration=10.0, seconds=2.0, begins=4.0)
 SIZES = [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.prove)]
 
@@ -68,6 +71,21 @@ def drain(target: TargetServer, pause: Pause, seconds: float) -> tuple[float, in
     return capacity, answered[thawed]
 
 
+def check_against_record(ours: Histogram, target: TargetServer, pause: Pause) -> None:
+    """Request n was due (n - 1)/rate after the first, and the target knows when it answered it."""
+    rows = target.record()
+    due = {row.number: ((row.client_number or 0) - 1) * SECOND / pause.rate for row in rows}
+    # The one that came soonest after its moment tells when the run began.
+    began = min(row.arrived_ns - due[row.number] for row in rows)
+    truth = Histogram()
+    for row in rows:
+        truth.record(int((row.answered_ns or 0) - began - due[row.number]))
+    for percent in (50, 90, 95, 99):
+        known = truth.percentile(percent) or 0
+        beyond = (ours.percentile(percent) or 0) - known * 0.999
+        assert -allowed(0.1 * MILLISECOND) < beyond < 0.03 * known + MILLISECOND + pause.slack * SECOND, percent
+
+
 @pytest.mark.parametrize("pause", SIZES)
 def test_a_pause_shows_in_full_with_ten_users(engine: Engine, target: TargetServer, pause: Pause) -> None:
     load = opened(pause.rate, max_in_flight=10)
@@ -77,31 +95,33 @@ def test_a_pause_shows_in_full_with_ten_users(engine: Engine, target: TargetServ
     service = quick[len(quick) // 2] / SECOND
     capacity, _ = drain(target, pause, seconds)
     total = ran.total()
-    for percent in (90, 95, 99):
-        expected = expected_seconds(percent, pause, seconds, capacity, service)
-        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(
-            expected, rel=0.03, abs=pause.slack
-        ), percent
-    slow = total.service.total - total.service.count_at_or_below(int(seconds * SECOND / 4))
+    check_against_record(total.response_ok, target, pause)
+    if pause.is_ideal:
+        for percent in (90, 95, 99):
+            expected = expected_seconds(percent, pause, seconds, capacity, service)
+            assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(expected, rel=0.03), percent
+        assert (total.response_ok.percentile(50) or 0) / SECOND < 2 * service
+    slow = total.service.total - total.service.count_at_or_below(int(seconds * SECOND / 2))
     assert 1 <= slow <= 10
     assert total.waited > pause.rate * pause.seconds * 0.9
-    assert (total.response_ok.percentile(50) or 0) / SECOND < 2 * service
 
 
 @pytest.mark.parametrize("pause", SIZES)
 def test_a_pause_shows_in_both_times_without_a_limit(engine: Engine, target: TargetServer, pause: Pause) -> None:
     ran, began, seconds = frozen_run(engine, target, pause, opened(pause.rate), "/")
     total = ran.total()
+    check_against_record(total.response_ok, target, pause)
     capacity, first = drain(target, pause, seconds)
     # For the target the pause is over with its first answer: before that it accepts what has gathered.
     seconds = (first - began) / SECOND
     for percent in (90, 95, 99):
-        expected = expected_seconds(percent, pause, seconds, capacity, service=0)
-        assert (total.response_ok.percentile(percent) or 0) / SECOND == pytest.approx(
-            expected, rel=0.03, abs=pause.slack
-        ), percent
-        both = (total.response_ok.percentile(percent) or 0, total.service.percentile(percent) or 0)
-        assert both[0] == pytest.approx(both[1], rel=0.01)
+        ours = (total.response_ok.percentile(percent) or 0) / SECOND
+        if pause.is_ideal:
+            expected = expected_seconds(percent, pause, seconds, capacity, service=0)
+            assert ours == pytest.approx(expected, rel=0.03), percent
+        # Nothing waited for a user, so all that is between the two is our own lateness.
+        lateness = (ran.lag.maximum or 0) / SECOND
+        assert ours == pytest.approx((total.service.percentile(percent) or 0) / SECOND, rel=0.01, abs=lateness)
     assert total.waited == 0
 
 
@@ -117,13 +137,14 @@ def test_percentiles_agree_with_the_targets_own_record(engine: Engine, target: T
     for row in target.record():
         truth.record(row.service_ns or 0)
     total = ran.total()
+    held_up = ran.lag.percentile(99) or 0
     assert total.ok == truth.total == 450
     for percent in (10, 50, 90, 95, 99):
         known = truth.percentile(percent) or 0
-        # Between the two stand the kernel, two event loops and the wire: never less, and little more. The target looks
-        # at its clock after it has written, when the answer may have arrived already on another core.
+        # Between the two stand the kernel, two event loops and the wire: never less, and little more. The target
+        # looks at its clock after it has written, when the answer may have arrived already on another core.
         beyond = (total.service.percentile(percent) or 0) - known * 0.999
-        assert -0.1 * MILLISECOND < beyond < 0.05 * known + MILLISECOND, percent
+        assert -allowed(0.1 * MILLISECOND) < beyond < allowed(0.05 * known + MILLISECOND) + held_up, percent
         assert (total.response_ok.percentile(percent) or 0) >= (total.service.percentile(percent) or 0)
 
 
@@ -132,5 +153,5 @@ def test_a_closed_users_times_add_up_to_the_run(engine: Engine, target: TargetSe
     ran = asyncio.run(running(engine, made))
     total = ran.total()
     # Little's law: five users, always busy.
-    assert (total.service.mean or 0) * total.started / ran.report.last_finish_ns == pytest.approx(5, rel=0.02)
+    assert (total.service.mean or 0) * total.started / ran.report.last_finish_ns == pytest.approx(5, rel=allowed(0.02))
     assert total.service == total.response_ok

@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +55,6 @@ def named(page: Path) -> str:
 
 def with_language(*languages: str) -> list[Path]:
     return [page for page in PAGES if any(block.language in languages for block in blocks(page))]
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[TargetServer]:
-    with TargetServer() as server:
-        yield server
 
 
 def localized(text: str, target: TargetServer) -> str:
@@ -114,8 +107,8 @@ def check(command: str, expected: int, folder: Path) -> None:
         check=False,
     )
     if expected == 0 and words[1] == "run":
-        # A busy machine may spoil the measurement here (exit code 4), but no threshold of a page may fail.
-        assert "✗ THRESHOLDS" not in done.stdout, f"{command}\n{done.stdout}"
+        # No threshold of a page may fail, but where a busy machine spoiled the measurement, which then says so.
+        assert "✗ THRESHOLDS" not in done.stdout or "✗ MEASUREMENT" in done.stdout, f"{command}\n{done.stdout}"
     assert done.returncode == expected or (expected == 99 and done.returncode == 4), (
         f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -120,6 +122,16 @@ def test_a_refused_client_of_an_endpoint_is_told_at_the_endpoint(target: TargetS
     with pytest.raises(CredentialError) as caught:
         run_sync({"name": "two", "endpoints": endpoints})
     assert [problem.path for problem in caught.value.problems] == ["endpoints[1].auth"]
+
+
+def test_a_token_server_that_repeats_the_secret_is_not_repeated(target: TargetServer) -> None:
+    said = b'{"error": "bad s3cret-one", "error_description": "no client with s3cret-one"}'
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said)
+    path = f"/raw?base64={quote(b64encode(answer + said).decode())}"
+    grant = client_credentials(target, client_secret="s3cret-one", token_url=f"{target.url}{path}")
+    message = message_of(target, grant)
+    assert "400 Bad Request, bad *** (no client with ***)" in message
+    assert "s3cret-one" not in message
 
 
 def test_a_token_server_that_talks_nonsense_is_told(target: TargetServer) -> None:

@@ -13,6 +13,7 @@ from atm.metrics.interval import Interval
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
 from atm.testing import TargetServer
+from tests.steadiness import allowed
 
 
 def spec(target: TargetServer, path: str = "/fixed", **fields: Any) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def test_an_aborting_threshold_ends_the_run_as_completed_but_not_passed(target: 
     )
     assert (result.run.status, result.run.stop_reason) == (RunStatus.COMPLETED, StopReason.THRESHOLD)
     assert result.verdict.passed is False
-    assert result.verdict.exit_code == 99
-    assert result.metrics.duration_seconds < 5
+    # On a busy machine the measurement may be invalid, whose code goes before that of the thresholds.
+    assert result.verdict.exit_code == (4 if result.verdict.measurement is Measurement.INVALID else 99)
+    assert result.metrics.duration_seconds < 1 + allowed(2)
     assert result.thresholds[0].message.startswith("ended the run at 00:0")
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.skipif(load_native_engine() is None, reason=absence())
 
 
 NOWHERE = Origin("http", "127.0.0.1", 1, addresses=("127.0.0.1",))
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[TargetServer]:
-    with TargetServer() as server:
-        yield server
 
 
 def test_an_engine_that_reads_another_format_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

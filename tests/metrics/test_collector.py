@@ -77,12 +77,13 @@ def a_run(samples: int, seconds: int) -> Collector:
     pool = [round(min(source.lognormvariate(0, 0.8), 50.0) * 12e6) for _ in range(2000)]
     collector = Collector(NAMES)
     per_part = samples // seconds // 2
+    rounds, rest = divmod(per_part, len(pool))
     for number in range(seconds):
         parts = [endpoint(index, [], started=per_part) for index in range(2)]
         for part in parts:
-            first = number * per_part
-            for value, count in Counter(pool[(first + place) % len(pool)] for place in range(per_part)).items():
-                part.response_ok.record(value, count)
+            counts = Counter(pool[(number * rest + place) % len(pool)] for place in range(rest))
+            for value in pool if rounds else counts:
+                part.response_ok.record(value, rounds + counts[value])
             part.service.merge(part.response_ok)
             part.first_byte.merge(part.response_ok)
             part.outcomes[Outcome.OK] = per_part

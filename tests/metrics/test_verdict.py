@@ -352,3 +352,10 @@ def test_what_a_cancel_cut_off_is_not_blamed_on_the_graceful_stop() -> None:
     reason = unfinished(evidence)
     assert reason is not None
     assert reason.hint == "The run was cancelled; a stop (Ctrl-C once) lets them finish"
+
+
+@pytest.mark.parametrize(("busiest", "hint"), [(0.04, "Something else used this machine"), (0.9, "more cores")])
+def test_a_generator_that_was_idle_is_not_told_to_send_less(busiest: float, hint: str) -> None:
+    late = schedule_lag(replace(QUIET, lag_p99_ns=60e6, busiest_share=busiest))
+    assert late is not None
+    assert hint in late.hint

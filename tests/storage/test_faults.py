@@ -234,9 +234,12 @@ async def write() -> None:
     storage = await open_storage(Settings.model_validate_json(sys.argv[1]))
     lease = Lease(sys.argv[2], "token")
     written = await storage.series.written(lease.run_id)
+    last = written.last_event
     for second in range(written.next_interval, 100_000):
-        batch = Batch(second, (interval(second),), (event(second + 1),) if second >= written.last_event else ())
-        await storage.series.append(lease, batch)
+        # What was killed may have stored the second and not its event.
+        events = tuple(event(number) for number in range(last + 1, second + 2))
+        last = max(last, second + 1)
+        await storage.series.append(lease, Batch(second, (interval(second),), events))
         print(second, flush=True)
 
 asyncio.run(write())

@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from atm.testing import TargetServer
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[TargetServer]:
-    with TargetServer(tls=True, token_expires_in=0.3) as server:
-        yield server
+from atm.testing.target_server.tokens import TokenMode
 
 
 @pytest.fixture
-def target(running: TargetServer) -> TargetServer:
-    """One server for all tests, its record emptied for each."""
-    running.settled_stats()
-    running.reset()
-    return running
+def target(target: TargetServer) -> TargetServer:
+    """The server of all tests, with tokens that a test can outlive."""
+    target.set_token_mode(TokenMode.OK, expires_in=0.3)
+    return target

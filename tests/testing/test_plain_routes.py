@@ -7,6 +7,7 @@ import pytest
 
 from atm.testing import TargetServer
 from atm.testing.target_server.distributions import bimodal_ms, lognormal_ms, status_of
+from tests.steadiness import allowed
 from tests.testing.wire import Wire, request
 
 
@@ -62,10 +63,10 @@ def test_a_seeded_delay_is_a_function_of_the_requests_number(target: TargetServe
     with Wire(target.port) as wire:
         for _ in range(30):
             wire.get(route)
-    for row in target.record():
-        assert row.service_ns is not None
-        late = row.service_ns / 1e6 - expected(row.route_number)
-        assert 0 <= late < 30, row
+    late = sorted((row.service_ns or 0) / 1e6 - expected(row.route_number) for row in target.record())
+    assert len(late) == 30
+    assert 0 <= late[0] <= late[15] < 3
+    assert late[-1] < allowed(30)
 
 
 def test_echo_tells_what_was_sent_and_raw_gives_the_bytes_back(target: TargetServer) -> None:

@@ -106,8 +106,7 @@ fn parse_in<'b>(
     room: &mut [MaybeUninit<httparse::Header<'b>>],
 ) -> Result<Option<Head>, Fault> {
     let mut response = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
-    let length = match config.parse_response_with_uninit_headers(&mut response, bytes, room) {
+    let length = match parser().parse_response_with_uninit_headers(&mut response, bytes, room) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if bytes.len() > MOST_HEAD_BYTES => return Err(Fault::HeadTooLarge),
         Ok(httparse::Status::Partial) => return Ok(None),
@@ -158,12 +157,30 @@ fn parse_in<'b>(
     head.framing = if expect.head_only || status < 200 || status == 204 || status == 304 {
         Framing::Length(0)
     } else if let Some(value) = transfer_encoding {
+        // HTTP/1.0 does not know it: the framing is not to be trusted any further (RFC 9112, 6.1).
+        head.keep_alive &= response.version == Some(1);
         let last = tokens(value).last().unwrap_or(b"");
         if last.eq_ignore_ascii_case(b"chunked") { Framing::Chunked } else { Framing::UntilClose }
     } else {
         content_length.map_or(Framing::UntilClose, Framing::Length)
     };
     Ok(Some(head))
+}
+
+/// Folded values are read, as every client must (RFC 9112, 5.2).
+fn parser() -> httparse::ParserConfig {
+    let mut config = httparse::ParserConfig::default();
+    config.allow_obsolete_multiline_headers_in_responses(true);
+    config
+}
+
+/// A value in one line: each fold becomes one space.
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&b'\n') {
+        return Cow::Borrowed(value);
+    }
+    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    Cow::Owned(lines.collect::<Vec<_>>().join(&b' '))
 }
 
 fn reason_of(error: httparse::Error) -> &'static str {
@@ -245,6 +262,8 @@ struct Chunks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Size,
+    /// Space after the size: an extension or the end of the line may follow, and no word.
+    SizeSpace,
     Extension,
     SizeEnd,
     Data,
@@ -254,6 +273,16 @@ enum Place {
     Trailer,
     TrailerFeed,
     LastFeed,
+}
+
+impl Place {
+    fn after_size(byte: u8) -> Place {
+        match byte {
+            b'\r' => Place::SizeEnd,
+            b';' => Place::Extension,
+            _ => Place::SizeSpace,
+        }
+    }
 }
 
 impl Chunks {
@@ -285,8 +314,9 @@ impl Chunks {
                     }
                     self.left = self.left << 4 | u64::from(digit);
                 }
-                (Place::Size, b'\r' | b';' | b' ' | b'\t') if self.line > 1 => {
-                    self.place = if byte == b'\r' { Place::SizeEnd } else { Place::Extension };
+                (Place::Size, b'\r' | b';' | b' ' | b'\t') if self.line > 1 => self.place = Place::after_size(byte),
+                (Place::SizeSpace, b'\r' | b';' | b' ' | b'\t') if self.line <= MOST_CHUNK_LINE => {
+                    self.place = Place::after_size(byte);
                 }
                 (Place::Extension, b'\r') => self.place = Place::SizeEnd,
                 (Place::Extension, byte) if byte != b'\n' && self.line <= MOST_CHUNK_LINE => {}
@@ -306,7 +336,7 @@ impl Chunks {
                 (Place::Trailer, b'\r') => self.place = Place::TrailerFeed,
                 (Place::TrailerFeed, b'\n') => self.place = Place::TrailerStart,
                 (Place::LastFeed, b'\n') => return Ok(Some(at)),
-                (Place::Size | Place::Extension | Place::SizeEnd, _) => return Err(BAD_SIZE),
+                (Place::Size | Place::SizeSpace | Place::Extension | Place::SizeEnd, _) => return Err(BAD_SIZE),
                 (Place::DataReturn | Place::DataFeed, _) => return Err(Fault::Protocol("a chunk without its end")),
                 _ => return Err(Fault::Protocol("bad trailer")),
             }
@@ -547,13 +577,13 @@ pub struct Whole<'a> {
     /// `HTTP/1.1 200 OK`.
     pub status_line: String,
     /// In order.
-    pub headers: Vec<(String, &'a [u8])>,
+    pub headers: Vec<(String, Cow<'a, [u8]>)>,
     /// Without chunk framing, as far as it was kept.
     pub body: Cow<'a, [u8]>,
     /// How the body is compressed.
     pub coding: Coding,
     /// The value of Location.
-    pub location: Option<&'a [u8]>,
+    pub location: Option<Cow<'a, [u8]>>,
 }
 
 /// Takes apart what [`Reader::raw`] gives (the beginning of a response is enough); None where there is no whole head.
@@ -570,7 +600,7 @@ pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     let bytes = &raw[begin..];
     let mut room = vec![httparse::EMPTY_HEADER; head.length / 3 + 1];
     let mut response = httparse::Response::new(&mut room);
-    response.parse(bytes).ok()?;
+    parser().parse_response(&mut response, bytes).ok()?;
     let mut whole = Whole {
         status_line: format!("HTTP/1.{} {} {}", response.version?, head.status, response.reason.unwrap_or(""))
             .trim_end()
@@ -582,11 +612,11 @@ pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     };
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-encoding") {
-            whole.coding = coding_of(header.value);
+            whole.coding = coding_of(&unfolded(header.value));
         } else if header.name.eq_ignore_ascii_case("location") && whole.location.is_none() {
-            whole.location = Some(header.value);
+            whole.location = Some(unfolded(header.value));
         }
-        whole.headers.push((header.name.to_owned(), header.value));
+        whole.headers.push((header.name.to_owned(), unfolded(header.value)));
     }
     let rest = &bytes[head.length..];
     whole.body = match head.framing {
@@ -652,6 +682,8 @@ mod tests {
         (b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, b"", true),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", false),
         (b"HTTP/1.0 200 OK\r\nconnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", true),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, b"ok", false),
+        (b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length:\r\n 2\r\n\r\nok", 200, b"ok", true),
         (b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2, 2\r\n\r\nok", 200, b"ok", false),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0A \r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n", 200, b"abc0123456789", true),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 201 \r\nContent-Length: 0\r\n\r\n", 201, b"", true),
@@ -681,6 +713,15 @@ mod tests {
                 assert_eq!(whole.body.as_ref(), *body);
             }
         }
+    }
+
+    #[test]
+    fn a_folded_value_is_shown_and_followed_in_one_line() {
+        let raw = b"HTTP/1.1 302 Found\r\nX: a\r\n \t b \r\n\tc\r\nLocation: /x\r\n Y: z\r\n\r\n";
+        let whole = take_apart(raw, EXPECT).unwrap();
+        let values: Vec<_> = whole.headers.iter().map(|(_, value)| value.as_ref()).collect();
+        assert_eq!(values, [b"a b c".as_slice(), b"/x Y: z"]);
+        assert_eq!(whole.location.as_deref(), Some(b"/x Y: z".as_slice()));
     }
 
     #[test]
@@ -735,6 +776,7 @@ mod tests {
             Fault::Protocol("both Content-Length and Transfer-Encoding")
         );
         assert_eq!(framed("Transfer-Encoding: chunked"), Fault::Protocol("bad chunk size"));
+        assert_eq!(framed("Transfer-Encoding: chunked\r\n\r\n5 5"), Fault::Protocol("bad chunk size"));
         assert_eq!(fault(b"HTTP/1.1 101 Switching\r\n\r\n"), Fault::Protocol("it switched protocols unasked"));
     }
 

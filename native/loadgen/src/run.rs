@@ -451,3 +451,98 @@ impl Collector {
         self.delivery.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn plan() -> Plan {
+        let document = json!({
+            "format": 1, "name": "n", "seed": 1, "endpoints": ["e"],
+            "origins": [{"scheme": "http", "host": "h", "port": 80, "addresses": ["127.0.0.1"]}],
+            "flows": [{"name": "e", "weight": 1, "steps": [{
+                "endpoint": 0, "origin": 0, "method": "GET", "target": [{"part": "literal", "text": "/"}],
+                "headers": [], "body": null, "expected_statuses": [[200, 200]], "checks": [], "timeout_ns": 1}]}],
+            "selection": "round_robin",
+            "load": {"model": "closed", "segments": [{"start": 1, "end": 1, "duration_ns": null}],
+                "warm_up_ns": 0, "warm_up_level": 0, "arrival": "even", "on_saturation": "queue",
+                "catch_up": "full", "catch_up_max_ns": 1, "max_in_flight": null, "max_rate": null},
+            "total_requests": null, "duration_ns": 5_000_000_000_u64, "graceful_stop_ns": 1
+        });
+        Plan::from_bytes(document.to_string().as_bytes()).unwrap()
+    }
+
+    fn ending(at: u64) -> Ending {
+        Ending { end_of_sending: Some(at), last_finish: at, at, barrier_ns: 0, reason: StopReason::Cancelled }
+    }
+
+    /// A collector of two threads, fed by hand, and what it delivered.
+    fn collected(zero: u64, notes: Vec<Note>) -> (Vec<Value>, Report) {
+        let shared = Arc::new(Shared::new(plan(), SecretStore::default(), None, zero));
+        let delivery = Arc::new(Delivery::default());
+        let spares = (0..2).map(|_| mpsc::channel().0).collect();
+        let (sender, inbox) = mpsc::channel();
+        for note in notes {
+            sender.send(note).unwrap();
+        }
+        Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, 0).run(&inbox);
+        let outbox = delivery.lock();
+        let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).unwrap();
+        (outbox.intervals.iter().map(read).collect(), outbox.report.clone().unwrap())
+    }
+
+    fn second(started: u64) -> Box<Second> {
+        let mut second = Box::new(Second::new(1));
+        second.figures(0, false).started = started;
+        second
+    }
+
+    #[test]
+    fn a_thread_that_dies_ends_the_run_as_failed_with_its_message() {
+        let zero = clock::monotonic_ns() - 2_500_000_000;
+        let panic = panic::catch_unwind(|| panic!("index {} out of range", 7)).unwrap_err();
+        let (intervals, report) = collected(
+            zero,
+            vec![
+                Note::Second(0, 0, second(3)),
+                Note::Second(1, 0, second(4)),
+                Note::Second(0, 1, second(5)),
+                Note::Lost(1, message_of(panic.as_ref())),
+                Note::Second(0, 2, second(6)),
+                Note::End(0, ending(2_400_000_000)),
+            ],
+        );
+        assert_eq!((report.stop_reason, report.worker_lost.as_str()), ("failed", "index 7 out of range"));
+        // What the other thread did is all there, and no second is missing.
+        let started: Vec<u64> =
+            intervals.iter().map(|each| each["endpoints"][0]["started"].as_u64().unwrap()).collect();
+        assert_eq!(started, [7, 5, 6]);
+    }
+
+    #[test]
+    fn seconds_come_in_order_however_the_threads_report_them() {
+        let zero = clock::monotonic_ns() - 10_000_000_000;
+        let (intervals, report) = collected(
+            zero,
+            vec![
+                Note::Second(0, 0, second(1)),
+                Note::Second(0, 1, second(2)),
+                Note::Second(1, 0, second(10)),
+                Note::End(0, ending(2_000_000_000)),
+                Note::Second(1, 1, second(20)),
+                Note::Second(1, 2, second(30)),
+                Note::End(1, ending(2_250_000_000)),
+            ],
+        );
+        let shape: Vec<(u64, u64, u64)> = intervals
+            .iter()
+            .map(|each| {
+                let number = |name: &str| each[name].as_u64().unwrap();
+                (number("second"), number("duration_ns"), each["endpoints"][0]["started"].as_u64().unwrap())
+            })
+            .collect();
+        assert_eq!(shape, [(0, SECOND, 11), (1, SECOND, 22), (2, 250_000_000, 30)]);
+        assert_eq!((report.stop_reason, report.window_end_ns), ("cancelled", 2_250_000_000));
+    }
+}

@@ -1,4 +1,5 @@
 //! HTTP/2 against a server that others wrote.
+#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
 
 mod common;
 
@@ -105,7 +106,8 @@ fn users_share_connections_as_the_plan_says() {
     let sample = &ran.intervals[0]["samples"][0];
     assert_eq!(sample["response"]["head"], "HTTP/2 200");
     assert_eq!((&sample["response"]["body"], &sample["response"]["body_bytes"]), (&json!("hello"), &json!(5)));
-    assert_eq!(sample["request"]["head"], "GET /1 HTTP/2");
+    // Which of the first ten ended first is nobody's promise.
+    assert_eq!(sample["request"]["head"], format!("GET /{} HTTP/2", sample["request_number"]));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Hostile plans: an error, or a plan that can be scheduled, and never a panic or a wait.
+#![allow(clippy::unwrap_used)] // a test that meets what it did not expect should say so by stopping
 
 mod common;
 
@@ -12,7 +13,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, inner)| pointers(inner, &format!("{at}/{name}"), found))
+            fields.iter().for_each(|(name, inner)| pointers(inner, &format!("{at}/{name}"), found));
         }
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, inner)| pointers(inner, &format!("{at}/{index}"), found));

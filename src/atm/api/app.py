@@ -14,7 +14,21 @@ from atm.api import dashboard, errors
 from atm.api.auth import Keys
 from atm.api.guard import Guard
 from atm.api.openapi import describe
-from atm.api.routes import compare, distribution, health, history, live, metrics, runs, series, session, specs, storage, tests
+from atm.api.routes import (
+    bundles,
+    compare,
+    distribution,
+    health,
+    history,
+    live,
+    metrics,
+    runs,
+    series,
+    session,
+    specs,
+    storage,
+    tests,
+)
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
 from atm.version import VERSION
@@ -52,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.bare)
     app.include_router(metrics.router)
-    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, storage):
+    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, bundles, storage):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app)
     app.add_middleware(Guard, settings=given)

@@ -24,7 +24,8 @@ from starlette.types import Scope
 STATIC = Path(__file__).parent / "static"
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API Test Machine</title>
 <h1>The dashboard is not built</h1>
-<p>The API answers at <a href="/api/v1/runs">/api/v1</a>. <code>make build</code> builds the dashboard; it needs Node.js.
+<p>The API answers at <a href="/api/v1/runs">/api/v1</a>.
+<code>make build</code> builds the dashboard; it needs Node.js.
 </html>
 """
 _FOR_EVER = "public, max-age=31536000, immutable"

@@ -33,6 +33,8 @@ log = logging.getLogger("atm.api")
 OPEN = re.compile(r"/(api/v1/)?health(/live|/ready)?")
 """Answered to everybody: it says nothing but whether the server is well."""
 SESSION = "/api/v1/session"
+BUNDLE = "/api/v1/import/bundle"
+"""Where a body may be as large as a run."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -205,10 +207,12 @@ class Guard:
         """`receive` that refuses a body beyond the limit, said or sent."""
         if scope["type"] != "http":
             return receive
-        most = self._settings.max_body_bytes
+        settings = self._settings
+        is_bundle = scope["path"] == BUNDLE and scope["method"] == "POST"
+        most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:
-            raise _too_large(most)
+            raise _too_large(most, is_bundle)
         seen = 0
 
         async def limited() -> Message:
@@ -218,7 +222,7 @@ class Guard:
                 seen += len(message.get("body", b""))
                 if seen > most:
                     # What reads bodies lets only this kind of error through as it is.
-                    raise HTTPException(413, str(_too_large(most)))
+                    raise HTTPException(413, str(_too_large(most, is_bundle)))
             return message
 
         return limited
@@ -234,8 +238,9 @@ class Guard:
         await answer(scope, receive, send)
 
 
-def _too_large(most: int) -> _RefusedError:
-    return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", "ATM_MAX_BODY_BYTES")
+def _too_large(most: int, is_bundle: bool = False) -> _RefusedError:
+    setting = "ATM_MAX_BUNDLE_BYTES" if is_bundle else "ATM_MAX_BODY_BYTES"
+    return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", setting)
 
 
 def _cookie(headers: Headers) -> str | None:

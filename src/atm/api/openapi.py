@@ -67,7 +67,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas["TestSpec"] = _moved(inline_schema(TestSpec), schemas)
     schemas["RunEventMessage"] = _moved(EVENTS.json_schema(mode="serialization"), schemas)
     schemas["ListChange"] = _moved(ListChange.model_json_schema(mode="serialization"), schemas)
-    document = _with_spec(document)
+    document = dict(_with_spec(document))
     document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "session": {"type": "apiKey", "in": "cookie", "name": "atm_session"},

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
+from atm.api.app import create_app
 from atm.api.logs import set_up
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
@@ -23,24 +25,28 @@ GRACE_SECONDS = 5
 _MOST_WORKERS = 64
 
 
-class Server(uvicorn.Config):
+def configuration(settings: Settings, host: str, port: int, workers: int) -> uvicorn.Config:
     """How uvicorn is to run the app."""
+    return uvicorn.Config(
+        "atm.api.serving:app_of_worker",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws_max_size=65_536,
+    )
 
-    def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
-        super().__init__(
-            "atm.api.app:app" if workers > 1 else "atm.api.app:create_app",
-            factory=workers == 1,
-            host=host,
-            port=port,
-            workers=workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            ws_max_size=65_536,
-        )
+
+def app_of_worker() -> FastAPI:
+    """The app of one process, which may be a worker: it logs as the server does."""
+    set_up()
+    return create_app()
 
 
 def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -> None:
@@ -55,14 +61,14 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -
     # In the parent, before workers start: they find the storage ready.
     asyncio.run(_prepare(settings))
     _check_port(host, port)
-    config = Server(settings, host, port, workers)
+    config = configuration(settings, host, port, workers)
     if workers == 1:
         uvicorn.Server(config).run()
         return
     from uvicorn.supervisors import Multiprocess
 
     listener = config.bind_socket()
-    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+    Multiprocess(config, sockets=[listener]).run()
 
 
 async def _prepare(settings: Settings) -> None:

@@ -10,30 +10,32 @@ from pathlib import Path
 from atm.cli.files import Writer, write_whole
 from atm.cli.output import Output
 from atm.cli.report import report_lines
-from atm.models.exit_code import ExitCode
 from atm.models.run import RunResult
 
-_FORGIVEN = (ExitCode.THRESHOLDS_FAILED, ExitCode.MEASUREMENT_INVALID, ExitCode.UNREACHABLE)
+
+def finish(result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool = False) -> int:
+    """Show and write the result; returns the exit code. Raises OutputError when something cannot be written.
+
+    `saved` is whether the history has it, so that the report may name `atm show`.
+    """
+    show(result, output, files, saved=saved)
+    if output.github:
+        _tell_github(result, output)
+    return result.verdict.exit_code
 
 
-def finish(
-    result: RunResult, output: Output, files: Mapping[Path, Writer], *, no_fail: bool = False, stopped_by: str = ""
-) -> int:
-    """Show and write the result; returns the exit code. Raises OutputError when something cannot be written."""
-    if no_fail and result.verdict.exit_code in _FORGIVEN:
-        verdict = result.verdict.model_copy(update={"exit_code": int(ExitCode.PASSED)})
-        result = result.model_copy(update={"verdict": verdict})
+def show(
+    result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool, everything: bool = False
+) -> None:
+    """The report or the document, and the files. Raises OutputError when something cannot be written."""
     if output.json:
         output.out.write(_document(result, output.out.paper.unicode))
     else:
-        output.out.lines(report_lines(result, output.out.paper, quiet=output.quiet, stopped_by=stopped_by))
+        output.out.lines(report_lines(result, output.out.paper, quiet=output.quiet, saved=saved, everything=everything))
     for path, render in files.items():
         write_whole(path, render(result))
         if not output.quiet and not output.json:
             output.err.lines([output.err.paper.line(f" wrote {path}")])
-    if output.github:
-        _tell_github(result, output)
-    return result.verdict.exit_code
 
 
 def _document(result: RunResult, unicode: bool) -> str:

@@ -46,7 +46,7 @@ def frame(course: Course, standing: Standing | None, moment: Moment, paper: Pape
     lines += _figures(course, snapshot, moment, paper)
     lines += [paper.line(), *_endpoints(course, snapshot, moment, paper)]
     lines += [paper.line(), _measurement(course, standing, paper)]
-    lines += [_thresholds(standing, paper), paper.line(), _hint(moment, paper)]
+    lines += [_thresholds(standing, paper), paper.line(), _hint(course, moment, paper)]
     return lines
 
 
@@ -247,10 +247,10 @@ def _thresholds(standing: Standing | None, paper: Paper) -> Line:
     return line
 
 
-def _hint(moment: Moment, paper: Paper) -> Line:
+def _hint(course: Course, moment: Moment, paper: Paper) -> Line:
     if moment.stopping:
         return paper.line(" ").add(paper.fitted(moment.stopping, paper.width - 1), Style.WARN)
-    return paper.line(" Ctrl-C stops and reports · again quits at once", Style.DIM)
+    return paper.line(f" {course.keys}", Style.DIM)
 
 
 class LiveView:

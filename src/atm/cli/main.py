@@ -16,7 +16,16 @@ from typer.exceptions import TyperException
 
 from atm.cli.output import Color, Output
 from atm.cli.values import PlainCommand, PlainGroup
-from atm.errors import AtmError, CapabilityError, OutputError, Problem, SpecError, UnreachableError
+from atm.errors import (
+    AtmError,
+    CapabilityError,
+    NotFoundError,
+    OutputError,
+    Problem,
+    SettingsError,
+    SpecError,
+    UnreachableError,
+)
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
@@ -42,14 +51,31 @@ COMMANDS = (
     CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
     CommandEntry("target", "Run the bundled target server, to practise on."),
+    CommandEntry("serve", "Serve the Control API, and carry out the runs that it accepts."),
+    CommandEntry("list", "List the runs of the history, newest first."),
+    CommandEntry("show", "Show the report of a run again, as it was printed when the run ended."),
+    CommandEntry("status", "Say where a run stands, and how it ended."),
+    CommandEntry("watch", "Follow a run until it ends, then show its report."),
+    CommandEntry("cancel", "Ask a run to end."),
+    CommandEntry("rm", "Delete runs with all their seconds and samples."),
+    CommandEntry("export", "Write a run as one file: spec, environment, result, every second, samples."),
+    CommandEntry("import", "Put a run that was exported elsewhere into the history."),
+    CommandEntry("db", "Look after the storage of this machine: upgrade, status, prune."),
+    CommandEntry("keys", "Make, list and revoke the API keys of a server."),
     CommandEntry("doctor", "Say which engine is here and what this machine allows."),
 )
+
+
+_MODULES = {"try": "try_", "import": "import_"}
+"""Verbs that are words of Python too."""
 
 
 def load(name: str) -> Any:
     """Import the module of one command and build it. Raises KeyError for a name that is not in `COMMANDS`."""
     entry = {entry.name: entry for entry in COMMANDS}[name]
-    module = importlib.import_module(f"atm.cli.commands.{'try_' if name == 'try' else name}")
+    module = importlib.import_module(f"atm.cli.commands.{_MODULES.get(name, name)}")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=HELP_SETTINGS)(module.command)
     return typer.main.get_command(app)
@@ -126,7 +152,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _code_of(error: AtmError) -> ExitCode:
-    if isinstance(error, SpecError | CapabilityError):
+    if isinstance(error, SpecError | CapabilityError | SettingsError | NotFoundError):
         return ExitCode.USAGE
     return ExitCode.UNREACHABLE if isinstance(error, UnreachableError) else ExitCode.UNEXPECTED_ERROR
 

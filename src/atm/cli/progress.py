@@ -32,6 +32,9 @@ class Course:
     limit: int | None = None
     """The most requests in flight."""
     cores: int = 1
+    """Of the machine that sends."""
+    keys: str = "Ctrl-C stops and reports · again quits at once"
+    """What can be typed while it goes on."""
 
     @property
     def facts(self) -> str:

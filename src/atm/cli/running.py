@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atm.cli.output import Output
@@ -13,34 +14,50 @@ from atm.cli.progress import NoView, ProgressView, Standing, course_of
 from atm.engine.base import Control
 from atm.engine.environment import usable_cores
 from atm.engine.executor import Execution
+from atm.errors import AtmError, Problem
 from atm.metrics.interval import Interval
 from atm.models import figures
 from atm.plan.compile import CompiledTest
 
 if TYPE_CHECKING:
     from atm.models.run import RunResult
+    from atm.runs.keeping import HistoryKeeper
 
 TICK_SECONDS = 0.25
+SAVE_SECONDS = 15.0
+"""How long a report waits for the history to be written."""
 
 
 class ForegroundRun:
     """One run of a compiled test in this process, steered by signals."""
 
-    def __init__(self, test: CompiledTest, output: Output, *, strict: bool = False) -> None:
-        """Raises CapabilityError when no engine can run the plan."""
+    def __init__(
+        self,
+        test: CompiledTest,
+        output: Output,
+        *,
+        strict: bool = False,
+        no_fail: bool = False,
+        keeper: HistoryKeeper | None = None,
+    ) -> None:
+        """`keeper` is told what happens. Raises CapabilityError when no engine can run the plan."""
         self._control = Control()
         self._execution = Execution(test, control=self._control)
         self._graceful_seconds = test.plan.graceful_stop_ns / 1e9
         self._strict = strict
+        self._no_fail = no_fail
+        self._keeper = keeper
         self._output = output
         self._judge: Callable[[], Standing] = self._plain_standing
         self._view = self._choose_view(test)
-        self.stopped_by = ""
-        """`Ctrl-C` or `SIGTERM`, where one of them ended the run."""
+        self._stopped_by = ""
 
     def run(self) -> RunResult:
         """Send the load and judge it. Raises what `Execution.run` raises."""
-        return asyncio.run(self._run())
+        result = asyncio.run(self._run())
+        if not self._stopped_by:
+            return result
+        return result.model_copy(update={"run": result.run.model_copy(update={"stopped_by": self._stopped_by})})
 
     def _choose_view(self, test: CompiledTest) -> ProgressView:
         if self._output.quiet:
@@ -69,11 +86,13 @@ class ForegroundRun:
         self._view.start()
         ticks = asyncio.create_task(self._tick())
         try:
-            return await self._execution.run(self._second, strict=self._strict)
+            return await self._execution.run(
+                self._second, on_start=self._started, strict=self._strict, no_fail=self._no_fail
+            )
         finally:
             ticks.cancel()
             self._view.close()
-            if self.stopped_by == "Ctrl-C" and self._output.err.interactive:
+            if self._stopped_by == "Ctrl-C" and self._output.err.interactive:
                 # What the terminal itself wrote: ^C.
                 self._output.err.write("\r\x1b[2K")
 
@@ -82,16 +101,21 @@ class ForegroundRun:
             await asyncio.sleep(TICK_SECONDS)
             self._view.tick()
 
+    def _started(self) -> None:
+        if self._keeper:
+            self._keeper.started(self._execution)
+
     def _second(self, interval: Interval) -> None:
-        del interval  # the collector has it
+        if self._keeper:
+            self._keeper.second(interval)
         if not isinstance(self._view, NoView):
             self._view.update(self._judge())
 
     def _interrupted(self, number: signal.Signals) -> None:
         """The first signal stops, a second Ctrl-C cancels."""
         flying = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
-        if not self.stopped_by:
-            self.stopped_by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        if not self._stopped_by:
+            self._stopped_by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
             self._control.stop()
             wait = figures.planned(self._graceful_seconds)
             requests = "what is" if not flying else f"{figures.count(flying)}"
@@ -99,3 +123,53 @@ class ForegroundRun:
         elif number == signal.SIGINT:
             self._control.cancel()
             self._view.stopping("quitting: closing every connection")
+
+
+def run_and_keep(
+    test: CompiledTest, output: Output, *, strict: bool = False, no_fail: bool = False, history: bool = True
+) -> tuple[RunResult, bool]:
+    """Run a test here and, with `history`, store what it left; whether that worked. Raises as `Execution.run`.
+
+    A history that cannot be written is a note, and no reason to lose a result.
+    """
+    keeper = None
+    if history:
+        from atm.runs.keeping import HistoryKeeper
+
+        try:
+            keeper = HistoryKeeper()
+        except AtmError as error:
+            _not_kept(output, error.problems[0])
+    try:
+        result = ForegroundRun(test, output, strict=strict, no_fail=no_fail, keeper=keeper).run()
+        return result, keeper is not None and _saved(keeper, result, test, output)
+    finally:
+        if keeper:
+            keeper.close()
+
+
+def _saved(keeper: HistoryKeeper, result: RunResult, test: CompiledTest, output: Output) -> bool:
+    from atm.config import load_settings
+
+    async def save() -> None:
+        async with asyncio.timeout(SAVE_SECONDS):
+            await keeper.save(result, test, load_settings())
+
+    try:
+        asyncio.run(save())
+    except AtmError as error:
+        _not_kept(output, error.problems[0])
+    except TimeoutError:
+        _not_kept(output, Problem(f"the storage did not answer within {SAVE_SECONDS:.0f} s", "storage_slow"))
+    except KeyboardInterrupt:
+        _not_kept(output, Problem("interrupted while it was written", "interrupted"))
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with the history, the report comes)
+        _not_kept(output, Problem(f"unexpected {type(error).__name__}: {error}", "internal"))
+    else:
+        return True
+    return False
+
+
+def _not_kept(output: Output, problem: Problem) -> None:
+    hint = problem.hint or "`--no-history` runs without it"
+    output.note(replace(problem, what=f"this run is not in the history: {problem.what}", hint=hint))

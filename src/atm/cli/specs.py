@@ -60,15 +60,22 @@ def _specs_like(missing: Path) -> list[str]:
     return [str(missing.with_name(name)) for name in found]
 
 
+def document_of(source: str, overrides: Overrides) -> SpecDocument:
+    """The spec that `source` names, as the flags change it. Raises SpecError when it cannot be read."""
+    if is_url(source):
+        return with_overrides(SpecDocument({}), _with_url(overrides, source))
+    return with_overrides(read_source(source), overrides)
+
+
 def compile_source(source: str, overrides: Overrides) -> CompiledTest:
     """Compile the test that `source` names, as the flags change it. Raises SpecError with every problem."""
-    if is_url(source):
-        document = SpecDocument({})
-        overrides = _with_url(overrides, source)
-    else:
-        document = read_source(source)
+    return compile_document(document_of(source, overrides))
+
+
+def compile_document(document: SpecDocument) -> CompiledTest:
+    """Compile a spec to be run here. Raises SpecError with every problem."""
     return compile_plan(
-        with_overrides(document, overrides),
+        document,
         os.environ,
         default_seed=int.from_bytes(os.urandom(4), "big"),
         read_file=lambda name: Path(name).read_bytes(),

@@ -70,6 +70,11 @@ UNICODE_SIGNS = Signs("✓", "✗", "!", "■")
 ASCII_SIGNS = Signs("ok  ", "FAIL", "WARN", "STOP")
 
 
+def short_id(run_id: str) -> str:
+    """What people see and type of an id; commands take any beginning that is one run's alone."""
+    return run_id[:8]
+
+
 def cells(text: str) -> int:
     """How many terminal columns `text` takes: wide East Asian characters take two, combining marks none."""
     if text.isascii():

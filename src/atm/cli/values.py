@@ -37,6 +37,8 @@ class PlainValues:
             if value not in known:
                 raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}", ctx=ctx, param=param)
             return kind(value)
+        if kind is bool:
+            return str(value).strip().lower() not in ("", "0", "false", "no", "off")
         try:
             return kind(value)
         except ValueError:

@@ -1,21 +1,9 @@
-"""A typed client of the Control API: for the command line, other front doors, and programs of yours.
+"""A typed client of the Control API: what a server can do, as methods that answer with models and raise our errors.
 
-Imports `models` and httpx, nothing else of this package. Start with `control.py`.
+May import `models` and below, and httpx. Start with `control.py`; `connection.py` is how it asks and what becomes of
+everything that goes wrong, `events.py` how a stream is followed without loss.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from atm.client.control import ControlClient
+from atm.client.control import ControlClient
 
 __all__ = ["ControlClient"]
-
-
-def __getattr__(name: str) -> Any:
-    if name != "ControlClient":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from atm.client.control import ControlClient
-
-    return ControlClient

@@ -1,63 +1,65 @@
-"""`ControlClient`: answers as models, refusals as `ApiRefusedError`, streams that come back by themselves.
+"""`ControlClient`: everything that a server can be asked, typed.
 
-async with ControlClient("http://127.0.0.1:8000", key) as server:
-    run = await server.create_run({"name": "shop", "url": "https://shop.example/", "duration": "30s"})
-    async for event in server.watch(run.id):
-        print(event.kind)
+async with ControlClient("http://127.0.0.1:8000", key) as control:
+    accepted = await control.create_run(spec)
+    async for event in control.watch(accepted.id):
+        ...
+    result = await control.result(accepted.id)
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from atm.client.sse import read_events
-from atm.errors import ApiRefusedError, Problem, ServerUnreachableError
+from atm.client.connection import TIMEOUT_SECONDS, Connection
+from atm.client.events import MessageParser, follow_run, messages
+from atm.errors import ApiRefusedError, Problem
 from atm.models.control import (
     CompareAnswer,
     CurlAnswer,
-    ErrorDocument,
     HealthView,
     IntervalsView,
+    ListChange,
     RunAccepted,
     RunList,
+    RunSummaryView,
     RunView,
+    SessionView,
+    StartedRuns,
     StorageStatusView,
+    SyncAnswer,
     TestList,
+    TestView,
     ValidateAnswer,
 )
-from atm.models.events import EVENTS, AnyRunEvent, FinishedEvent, ProgressEvent
+from atm.models.events import AnyRunEvent
 from atm.models.run import RunResult, SampledExchange
 
-_PREFIX = "/api/v1"
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_SILENCE_SECONDS = 60.0
-"""The server says something every 15 s; a stream that is silent for longer is dead."""
-_RETRY_SECONDS = 1.0
-_SAMPLES = TypeAdapter(list[SampledExchange])
-_Model = TypeVar("_Model", bound=BaseModel)
+PAGE = 200
 
 
 class ControlClient:
-    """One server. Used as a context manager; calls may run side by side."""
+    """One server of the Control API.
 
-    def __init__(self, url: str, key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """`url` is the server's root, with or without `/api/v1`. Raises ApiRefusedError for one that is no URL."""
-        self.url = url.rstrip("/").removesuffix(_PREFIX)
-        if not self.url.startswith(("http://", "https://")):
-            raise ApiRefusedError(
-                Problem(f'"{url}" is no URL of a server', "bad_url", hint="For example http://127.0.0.1:8000")
-            )
-        headers = {"X-API-Key": key} if key else {}
-        self._http = httpx.AsyncClient(
-            base_url=f"{self.url}{_PREFIX}", headers=headers, timeout=_TIMEOUT, transport=transport
-        )
+    Every method raises ServerUnreachableError, SpecError where the server found something wrong with what was sent
+    (every problem), NotFoundError, ConflictError, StorageUnavailableError, and ApiRefusedError for every other refusal.
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        """`url` with or without `/api/v1`; `timeout` in seconds for one answer. Raises ApiRefusedError for no URL."""
+        self._connection = Connection(url, key, timeout)
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return self._connection.base
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,11 +67,27 @@ class ControlClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._connection.close()
+
+    # The server
 
     async def health(self) -> HealthView:
-        """Whether the server is there, and its version."""
-        return await self._read(HealthView, "/health")
+        """Whether it runs, and its version."""
+        return await self._connection.get(HealthView, "/health")
+
+    async def session(self) -> SessionView:
+        """Who is asking, and what they may."""
+        return await self._connection.get(SessionView, "/session")
+
+    async def storage_status(self) -> StorageStatusView:
+        """Kind, place, size and number of runs."""
+        return await self._connection.get(StorageStatusView, "/storage/status")
+
+    # Runs
 
     async def create_run(
         self,
@@ -79,141 +97,227 @@ class ControlClient:
         notes: str = "",
         idempotency_key: str | None = None,
     ) -> RunAccepted:
-        """Have a run accepted. Raises ApiRefusedError with every problem of the spec."""
+        """Start a run. The same `idempotency_key` makes one run, however often it is sent; default: a new one."""
         body = {"spec": dict(spec), "tags": list(tags), "notes": notes}
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return _parsed(RunAccepted, await self._send("POST", "/runs", json=body, headers=headers))
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(16)}
+        return await self._connection.send(RunAccepted, "POST", "/runs", body, headers=headers)
 
-    async def runs(self, **filters: Any) -> RunList:
-        """A page of runs; filters are those of GET /runs."""
-        params = {name: value for name, value in filters.items() if value is not None}
-        return _parsed(RunList, await self._send("GET", "/runs", params=params))
+    async def rerun(self, run_id: str, *, tags: Sequence[str] | None = None, notes: str = "") -> RunAccepted:
+        """The same spec once more, with its credentials; tags as they were unless given."""
+        body = {"tags": None if tags is None else list(tags), "notes": notes}
+        return await self._connection.send(RunAccepted, "POST", f"/runs/{_part(run_id)}/rerun", body)
+
+    async def runs(
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        cursor: str | None = None,
+        begins: str | None = None,
+        name: str | None = None,
+        tag: str | None = None,
+        status: str | None = None,
+        passed: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        order: str | None = None,
+    ) -> RunList:
+        """A page of runs, newest first unless `order` is `oldest`; all filters hold together.
+
+        `begins` is the beginning of an id; `cursor` is `next` of the page before.
+        """
+        query = {
+            "limit": limit,
+            "offset": offset or None,
+            "cursor": cursor,
+            "id": begins,
+            "name": name,
+            "tag": tag,
+            "status": status,
+            "passed": None if passed is None else str(passed).lower(),
+            "since": since and since.isoformat(),
+            "until": until and until.isoformat(),
+            "text": text,
+            "order": order,
+        }
+        return await self._connection.get(RunList, "/runs", query)
+
+    async def all_runs(self, **filters: Any) -> AsyncIterator[RunSummaryView]:
+        """Every run that the filters of `runs` let through, page by page; none twice, whatever happens meanwhile."""
+        page = await self.runs(limit=PAGE, **filters)
+        while True:
+            for run in page.runs:
+                yield run
+            if page.next is None:
+                return
+            page = await self.runs(limit=PAGE, cursor=page.next, **filters)
 
     async def run(self, run_id: str) -> RunView:
-        """One run."""
-        return await self._read(RunView, f"/runs/{run_id}")
+        """A run with everything but its seconds."""
+        return await self._connection.get(RunView, f"/runs/{_part(run_id)}")
 
     async def result(self, run_id: str) -> RunResult:
-        """The result of a run that has ended."""
-        return await self._read(RunResult, f"/runs/{run_id}/result")
-
-    async def cancel(self, run_id: str, *, graceful: bool = False) -> RunAccepted:
-        """Ask a run to end."""
-        path = f"/runs/{run_id}/cancel"
-        return _parsed(RunAccepted, await self._send("POST", path, params={"graceful": graceful}))
-
-    async def rerun(self, run_id: str) -> RunAccepted:
-        """The same spec once more."""
-        return _parsed(RunAccepted, await self._send("POST", f"/runs/{run_id}/rerun"))
+        """What a run left behind. ConflictError while it has not ended, or when it could not measure."""
+        return await self._connection.get(RunResult, f"/runs/{_part(run_id)}/result")
 
     async def annotate(self, run_id: str, *, tags: Sequence[str] | None = None, notes: str | None = None) -> RunView:
         """Replace tags or notes."""
-        body = {"tags": None if tags is None else list(tags), "notes": notes}
-        return _parsed(RunView, await self._send("PATCH", f"/runs/{run_id}", json=body))
+        given = {"tags": None if tags is None else list(tags), "notes": notes}
+        body = {name: value for name, value in given.items() if value is not None}
+        return await self._connection.send(RunView, "PATCH", f"/runs/{_part(run_id)}", body)
+
+    async def cancel(self, run_id: str, *, graceful: bool = False) -> RunAccepted:
+        """Ask a run to end; with `graceful` what is in flight may finish."""
+        query = {"graceful": "true"} if graceful else None
+        return await self._connection.send(RunAccepted, "POST", f"/runs/{_part(run_id)}/cancel", query=query)
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run and its history."""
-        await self._send("DELETE", f"/runs/{run_id}")
-
-    async def intervals(self, run_id: str, **window: Any) -> IntervalsView:
-        """Any window of a run; the arguments are those of GET /runs/{id}/intervals."""
-        params = {name: value for name, value in window.items() if value is not None}
-        return _parsed(IntervalsView, await self._send("GET", f"/runs/{run_id}/intervals", params=params))
-
-    async def samples(self, run_id: str, **filters: Any) -> list[SampledExchange]:
-        """The requests that were kept whole."""
-        params = {name: value for name, value in filters.items() if value is not None}
-        answer = await self._send("GET", f"/runs/{run_id}/samples", params=params)
-        return _SAMPLES.validate_json(answer.content)
+        """Delete a run and all its history. ConflictError while it runs."""
+        await self._connection.delete(f"/runs/{_part(run_id)}")
 
     async def compare(self, a: str, b: str) -> CompareAnswer:
         """Two runs side by side."""
-        return _parsed(CompareAnswer, await self._send("GET", "/compare", params={"a": a, "b": b}))
+        return await self._connection.get(CompareAnswer, "/compare", {"a": a, "b": b})
+
+    # Seconds, samples, events
+
+    async def intervals(
+        self,
+        run_id: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        resolution: int | None = None,
+        endpoints: Sequence[str] = (),
+        merge: bool = False,
+    ) -> IntervalsView:
+        """Any window of a run, in points of `resolution` seconds (1, 10, 60, 0 for the whole; None: what suits)."""
+        query = {
+            "start": start or None,
+            "end": end,
+            "resolution": "auto" if resolution is None else str(resolution),
+            "endpoint": list(endpoints) or None,
+            "merge": "true" if merge else None,
+        }
+        return await self._connection.get(IntervalsView, f"/runs/{_part(run_id)}/intervals", query)
+
+    async def samples(
+        self,
+        run_id: str,
+        *,
+        endpoint: str | None = None,
+        outcome: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+        minimum_ms: float | None = None,
+    ) -> list[SampledExchange]:
+        """The requests that were kept whole."""
+        query = {
+            "endpoint": endpoint,
+            "outcome": outcome,
+            "status": status,
+            "reason": reason,
+            "minimum_ms": minimum_ms,
+        }
+        return await self._connection.list_of(SampledExchange, f"/runs/{_part(run_id)}/samples", query)
+
+    async def sample(self, run_id: str, number: int) -> SampledExchange:
+        """The n-th of the kept requests, from 1."""
+        return await self._connection.get(SampledExchange, f"/runs/{_part(run_id)}/requests/{number}")
+
+    def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
+        """Every event of a run after that number, each once and in order; a lost connection is made anew."""
+        return follow_run(self._connection, _part(run_id), after)
+
+    async def changes(self) -> AsyncIterator[ListChange]:
+        """The newest runs, then what is new, changed or deleted; ends when the server does."""
+        parser = MessageParser()
+        async with self._connection.stream("/events", headers={"Accept": "text/event-stream"}) as response:
+            async for message in messages(response, parser):
+                try:
+                    yield ListChange.model_validate_json(message.data)
+                except ValidationError as error:
+                    what = f"the server told of {message.event!r} in words that this version does not know"
+                    raise ApiRefusedError(Problem(what, "unknown_event")) from error
+
+    # Specs
 
     async def validate(self, spec: Mapping[str, Any]) -> ValidateAnswer:
-        """Whether the server could run a spec."""
-        return _parsed(ValidateAnswer, await self._send("POST", "/specs/validate", json={"spec": dict(spec)}))
+        """Whether a spec can be run there, and what it would do."""
+        return await self._connection.send(ValidateAnswer, "POST", "/specs/validate", {"spec": dict(spec)})
 
-    async def import_curl(self, command: str) -> CurlAnswer:
-        """A curl command line as a spec."""
-        return _parsed(CurlAnswer, await self._send("POST", "/import/curl", json={"command": command}))
+    async def import_curl(self, command: str, *, name: str | None = None) -> CurlAnswer:
+        """The spec that a curl command line stands for."""
+        body = {"command": command, **({"name": name} if name else {})}
+        return await self._connection.send(CurlAnswer, "POST", "/import/curl", body)
+
+    # Tests
 
     async def tests(self) -> TestList:
         """The tests that are kept."""
-        return await self._read(TestList, "/tests")
+        return await self._connection.get(TestList, "/tests")
 
-    async def storage_status(self) -> StorageStatusView:
-        """What the server's storage says about itself."""
-        return await self._read(StorageStatusView, "/storage/status")
+    async def test(self, test: str) -> TestView:
+        """One of them, by id or name."""
+        return await self._connection.get(TestView, f"/tests/{_part(test)}")
 
-    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
-        """Every event of a run in order, without a gap, up to its end; a connection that breaks is made again.
+    async def create_test(
+        self, spec: Mapping[str, Any], *, description: str = "", enabled: bool = True, tags: Sequence[str] = ()
+    ) -> TestView:
+        """Keep a test; its name is its spec's."""
+        return await self._connection.send(TestView, "POST", "/tests", _test(spec, description, enabled, tags))
 
-        Raises ApiRefusedError where the server refuses, and ServerUnreachableError where it stays away for a minute.
-        """
-        failures = 0
-        while True:
-            try:
-                async for event in self._stream(run_id, after):
-                    failures = 0
-                    if not isinstance(event, ProgressEvent):
-                        after = event.sequence
-                    yield event
-                    if isinstance(event, FinishedEvent):
-                        return
-            except httpx.TransportError as error:
-                failures += 1
-                if failures * _RETRY_SECONDS >= _SILENCE_SECONDS:
-                    raise _unreachable(self.url, error) from error
-            await asyncio.sleep(_RETRY_SECONDS if failures else 0.1)
+    async def replace_test(
+        self,
+        test: str,
+        spec: Mapping[str, Any],
+        *,
+        description: str = "",
+        enabled: bool = True,
+        tags: Sequence[str] = (),
+    ) -> TestView:
+        """Replace a test; credentials sent as `***` stay as they were."""
+        body = _test(spec, description, enabled, tags)
+        return await self._connection.send(TestView, "PUT", f"/tests/{_part(test)}", body)
 
-    async def _stream(self, run_id: str, after: int) -> AsyncIterator[AnyRunEvent]:
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
-        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=5.0)
-        path = f"/runs/{run_id}/events"
-        async with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:
-            if response.is_error:
-                await response.aread()
-                if response.status_code >= 500:
-                    raise httpx.RemoteProtocolError(f"answered {response.status_code}", request=response.request)
-                raise _refusal(response)
-            async for data in read_events(response.aiter_lines()):
-                yield EVENTS.validate_json(data)
+    async def enable_test(self, test: str, *, enabled: bool = True) -> TestView:
+        """Enable or disable a test."""
+        return await self._connection.send(TestView, "POST", f"/tests/{_part(test)}/enabled", {"enabled": enabled})
 
-    async def _read(self, model: type[_Model], path: str) -> _Model:
-        return _parsed(model, await self._send("GET", path))
+    async def delete_test(self, test: str) -> None:
+        """Delete a test; its runs stay."""
+        await self._connection.delete(f"/tests/{_part(test)}")
 
-    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        try:
-            response = await self._http.request(method, path, **more)
-        except httpx.TransportError as error:
-            raise _unreachable(self.url, error) from error
-        if not response.is_success:
-            raise _refusal(response)
-        return response
+    async def run_test(self, test: str) -> RunAccepted:
+        """Start a run of a test."""
+        return await self._connection.send(RunAccepted, "POST", f"/tests/{_part(test)}/run")
 
+    async def run_all_tests(self) -> StartedRuns:
+        """Start a run of every test that is enabled."""
+        return await self._connection.send(StartedRuns, "POST", "/tests/run-all")
 
-def _parsed(model: type[_Model], response: httpx.Response) -> _Model:
-    try:
-        return model.model_validate_json(response.content)
-    except ValidationError as error:
-        what = f"{response.request.url} answered what this version does not understand"
-        raise ApiRefusedError(Problem(what, "not_understood", hint="Is it an API Test Machine?")) from error
+    async def sync_tests(self) -> SyncAnswer:
+        """Keep a test for each test name in the history that has none."""
+        return await self._connection.send(SyncAnswer, "POST", "/tests/sync")
+
+    # Bundles
+
+    async def export_run(self, run_id: str) -> AsyncIterator[bytes]:
+        """The bundle of a run that has ended, piece by piece."""
+        async with self._connection.stream(f"/runs/{_part(run_id)}/bundle", headers={"Accept": "*/*"}) as response:
+            async for piece in response.aiter_bytes():
+                yield piece
+
+    async def import_run(self, bundle: bytes, *, new_id: str | None = None) -> RunView:
+        """Store the run of a bundle there, under its own id or a new one."""
+        return await self._connection.upload(RunView, "/import/bundle", bundle, {"id": new_id})
 
 
-def _refusal(response: httpx.Response) -> ApiRefusedError:
-    try:
-        document = ErrorDocument.model_validate(json.loads(response.content))
-    except (ValueError, ValidationError):
-        what = f"{response.request.url} answered {response.status_code} {response.reason_phrase}".rstrip()
-        return ApiRefusedError(Problem(what, "refused"), response.status_code)
-    problems = [Problem(each.message, each.code, path=each.path, hint=each.hint) for each in document.errors]
-    return ApiRefusedError(problems or Problem(document.detail, document.code), response.status_code)
+def _part(text: str) -> str:
+    """One part of a path."""
+    return quote(text, safe="")
 
 
-def _unreachable(url: str, error: httpx.TransportError) -> ServerUnreachableError:
-    why = str(error) or type(error).__name__
-    hint = "Is it running? `atm serve` starts one here; ATM_API_URL and --server say where it is"
-    return ServerUnreachableError(
-        Problem(f"the server {url} cannot be reached: {why}", "server_unreachable", hint=hint)
-    )
+def _test(spec: Mapping[str, Any], description: str, enabled: bool, tags: Sequence[str]) -> dict[str, Any]:
+    return {"spec": dict(spec), "description": description, "enabled": enabled, "tags": list(tags)}

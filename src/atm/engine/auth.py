@@ -17,6 +17,7 @@ from atm.engine.resolve import addresses_of
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
 from atm.plan.load_plan import Connections
+from atm.plan.masking import MASK
 
 if TYPE_CHECKING:
     import ssl
@@ -208,7 +209,11 @@ def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
     reason = f"{response.status_code} {response.reason_phrase}".strip()
     if isinstance(error := fields.get("error"), str):
         description = fields.get("error_description")
-        reason += f", {error[:80]}" + (f" ({description[:120]})" if isinstance(description, str) else "")
+        # Masked before it is cut, so that no half of a secret is left at the end.
+        error = _without_secrets(error, auth)[:80]
+        reason += f", {error}"
+        if isinstance(description, str):
+            reason += f" ({_without_secrets(description, auth)[:120]})"
     elif response.is_success:
         reason += ", but no access_token in a JSON object"
     raise CredentialError(
@@ -219,6 +224,14 @@ def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
             hint=_hint(auth, response.status_code),
         )
     )
+
+
+def _without_secrets(text: str, auth: OAuth2Grant) -> str:
+    """What a token server says of a refusal may hold what it refused."""
+    for secret in (auth.client_secret, getattr(auth, "password", None)):
+        if secret:
+            text = text.replace(secret, MASK)
+    return text
 
 
 def _hint(auth: OAuth2Grant, status: int) -> str:

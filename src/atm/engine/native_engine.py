@@ -6,16 +6,16 @@ A thread of its own waits for intervals, so that the caller's loop is never held
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from atm.engine.base import Capability, Command, Control, EngineReport
+from atm.engine.handover import Handover
+from atm.engine.slots import require_secrets, require_sendable
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -72,52 +72,25 @@ class NativeEngine:
         on_interval: Callable[[Interval], None],
         control: Control,
     ) -> EngineReport:
-        caller = asyncio.get_running_loop()
-        outcome: asyncio.Future[EngineReport] = caller.create_future()
-        complaints: list[Exception] = []
+        require_secrets(plan, secrets)
         try:
             native = self._module.Run(plan.to_bytes(), dict(secrets))
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused
-
-        def deliver(interval: Interval) -> None:
-            try:
-                if not complaints:
-                    on_interval(interval)
-            except Exception as error:  # noqa: BLE001  # whatever the caller's function raises is raised below
-                complaints.append(error)
-                native.cancel()
-
-        def succeed(report: EngineReport) -> None:
-            if not outcome.done():
-                outcome.set_result(report)
-
-        def fail(error: Exception) -> None:
-            if not outcome.done():
-                outcome.set_exception(error)
+        handover = Handover(on_interval, native.cancel)
 
         def collect() -> None:
             try:
-                report = _collected(native, lambda interval: caller.call_soon_threadsafe(deliver, interval), control)
+                report = _collected(native, handover.deliver, control)
             except Exception as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
                 native.cancel()
-                caller.call_soon_threadsafe(fail, _died(error))
+                handover.fail(_died(error))
             else:
-                caller.call_soon_threadsafe(succeed, report)
+                handover.succeed(report)
 
         control.listen(_Listener(native))
         threading.Thread(target=collect, name="atm-native", daemon=True).start()
-        try:
-            report = await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            # Whoever awaited the run has gone: no load may outlive it.
-            native.cancel()
-            with suppress(EngineError):
-                await outcome
-            raise
-        if complaints:
-            raise complaints[0]
-        return report
+        return await handover.report()
 
 
 def _as_if_resolved(plan: LoadPlan) -> LoadPlan:
@@ -143,6 +116,7 @@ class _Listener:
             self._native.stop()
 
     def set_secret(self, slot: str, value: str) -> None:
+        require_sendable(slot, value)
         self._native.set_secret(slot, value)
 
 

@@ -23,10 +23,15 @@ STALL_SUSPECT_NS = 50_000_000
 STALLED_INVALID_SHARE = 0.01
 GENERATOR_ERRORS_INVALID_SHARE = 0.001
 BUSY_INTERVALS_SHARE = 0.05
+IDLE_THREAD_SHARE = 0.5
+"""A generator whose busiest thread never used more of its core had time enough: less load would not help it."""
 STEAL_SHARE = 0.05
 UNFINISHED_SHARE = 0.01
 MISSED_SHARE = 0.01
 WAITED_SHARE = 0.01
+
+
+_DISTURBED = "Something else used this machine, or it was paused: run again with nothing beside it (`atm doctor`)"
 
 
 def judge(evidence: Evidence) -> tuple[Measurement, list[MeasurementReason]]:
@@ -81,7 +86,7 @@ def rate_missed(evidence: Evidence) -> MeasurementReason | None:
 def loop_stall(evidence: Evidence) -> MeasurementReason | None:
     """The generator's loop did not come back when it had asked to: the machine was paused or busy with other things."""
     share = evidence.stalled_ns / evidence.window_ns if evidence.window_ns > 0 else 0.0
-    hint = "Something else used this machine, or it was paused: run again with nothing beside it (`atm doctor`)"
+    hint = _DISTURBED
     if share > STALLED_INVALID_SHARE:
         # In a window of a tenth of a second a single hiccup of 2 ms is over 1 %: a reason to look, not to refuse.
         long_enough = evidence.stalled_ns > STALL_SUSPECT_NS
@@ -268,7 +273,9 @@ def _sent(evidence: Evidence) -> str:
 
 
 def _relief(evidence: Evidence) -> str:
-    """What takes load off a generator that is the limit."""
+    """What takes load off a generator that is the limit; one that was idle most of the time was disturbed instead."""
+    if evidence.busiest_share < IDLE_THREAD_SHARE:
+        return _DISTURBED
     ways = ["native engine (`atm doctor`)"] if evidence.circumstances.engine == "asyncio" else []
     ways.append("more cores")
     if evidence.offered:

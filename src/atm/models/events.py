@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from atm.models.outcome import Outcome, RunStatus, StopReason
-from atm.models.run import Figure, Measurement
+from atm.models.run import Figure, Measurement, ThresholdResult
 
 
 class _Event(BaseModel):
@@ -64,6 +64,12 @@ class SoFar(_Event):
     endpoints: list[EndpointSoFar]
     errors: list[ErrorSoFar]
     """The most frequent first, at most ten."""
+    thresholds: list[ThresholdResult] = []
+    """How each one stands."""
+    measurement: Measurement | None = None
+    """Whether the figures can be believed so far; null while nothing was measured."""
+    reason: str = ""
+    """Why the measurement is not valid so far."""
 
 
 class StartedEvent(_Event):
@@ -81,6 +87,8 @@ class StartedEvent(_Event):
     planned_seconds: float | None
     """How long the measured load will last; null when the number of requests decides."""
     planned_requests: int | None
+    cores: int | None = None
+    """Cores that the load generator may use."""
 
 
 class IntervalEvent(_Event):

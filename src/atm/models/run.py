@@ -88,6 +88,8 @@ class RunInfo(_Model):
     """`closed` or `open`."""
     error: str | None = None
     """Why a failed run failed."""
+    stopped_by: str = ""
+    """Who ended a run before its plan did: `Ctrl-C`, `SIGTERM`; empty where nobody did, or it is not known."""
 
 
 _FIGURE_SCHEMA = {"anyOf": [{"type": "number"}, {"const": "Infinity", "type": "string"}]}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,19 @@ from atm.models.outcome import Outcome
 if TYPE_CHECKING:
     from atm.metrics.interval import Interval
     from atm.metrics.snapshot import Snapshot
-    from atm.models.run import SampledExchange
+    from atm.models.run import Measurement, SampledExchange, ThresholdResult
     from atm.storage.records import Run, RunEvent
 
 MOST_ERRORS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How thresholds and measurement stand after a second."""
+
+    thresholds: Sequence[ThresholdResult] = ()
+    measurement: Measurement | None = None
+    reason: str = ""
 
 
 def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
@@ -34,8 +44,10 @@ def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
     return StartedEvent.model_validate({**line, "sequence": sequence})
 
 
-def interval(second: Interval, snapshot: Snapshot, sequence: int, at: datetime) -> IntervalEvent:
-    """One second has passed; `snapshot` was taken after it."""
+def interval(
+    second: Interval, snapshot: Snapshot, sequence: int, at: datetime, judged: Judged | None = None
+) -> IntervalEvent:
+    """One second has passed; `snapshot` was taken after it, and `judged` is how it stands."""
     return IntervalEvent(
         sequence=sequence,
         at=at,
@@ -60,7 +72,7 @@ def interval(second: Interval, snapshot: Snapshot, sequence: int, at: datetime) 
         waiting=snapshot.waiting,
         cpu_share=snapshot.cpu_share,
         busiest_thread_share=snapshot.busiest_thread_share,
-        so_far=_so_far(snapshot),
+        so_far=_so_far(snapshot, judged or Judged()),
     )
 
 
@@ -81,7 +93,7 @@ def _milliseconds(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
-def _so_far(snapshot: Snapshot) -> SoFar:
+def _so_far(snapshot: Snapshot, judged: Judged) -> SoFar:
     return SoFar(
         due=snapshot.due,
         started=snapshot.started,
@@ -106,6 +118,9 @@ def _so_far(snapshot: Snapshot) -> SoFar:
             ErrorSoFar(**{name: getattr(each, name) for name in ErrorSoFar.model_fields})
             for each in snapshot.errors[:MOST_ERRORS]
         ],
+        thresholds=list(judged.thresholds),
+        measurement=judged.measurement,
+        reason=judged.reason,
     )
 
 

@@ -8,14 +8,20 @@ from datetime import datetime
 
 from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances, evidence_of
 from atm.metrics.interval import Interval
 from atm.metrics.summary import exchange
+from atm.metrics.thresholds import ThresholdJudge
+from atm.metrics.verdict import judge
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
+from atm.models.threshold import Threshold
+from atm.plan.decoding import decode
 from atm.runs import events
 from atm.runs.spool import Line
 from atm.storage import Batch, StorageInterface
+from atm.storage.base import RunSeries
 from atm.storage.records import Finish, Lease, RunEvent
 
 RECORDER_DIED = "the process that recorded the run died; the load was stopped"
@@ -52,6 +58,7 @@ class SpoolHistory:
         self._sequence = 0
         self._samples = 0
         self._collector: Collector | None = None
+        self._judge: _Judge | None = None
 
     def add(self, lines: Iterable[Line]) -> None:
         """Take lines as they come. Raises ValueError, KeyError or TypeError for one that is no line of ours."""
@@ -60,18 +67,20 @@ class SpoolHistory:
                 self.end = line
             elif line["kind"] == "started":
                 self._collector = Collector(line["endpoints"], warm_up_ns=round(line["warm_up_seconds"] * 1e9))
+                self._judge = _Judge(line)
                 event = events.started(line, self._next())
                 self.entries.append(_Entry((_stored(event),), started=line))
             else:
                 self.entries.append(self._second(line))
 
     def _second(self, line: Line) -> _Entry:
-        if self._collector is None:
+        if self._collector is None or self._judge is None:
             raise ValueError("a second before the start")
         interval = Interval.from_bytes(line["interval"].encode())
         at = datetime.fromisoformat(line["at"])
         self._collector.add(interval)
-        told = [_stored(events.interval(interval, self._collector.snapshot(), self._next(), at))]
+        judged = self._judge.after(interval, self._collector)
+        told = [_stored(events.interval(interval, self._collector.snapshot(), self._next(), at, judged))]
         samples = tuple(self._kept(interval))
         told += [_stored(events.sample(each, self._next(), at)) for each in samples]
         return _Entry(tuple(told), replace(interval, samples=[]), samples, self._collector.completed)
@@ -87,6 +96,31 @@ class SpoolHistory:
     def _next(self) -> int:
         self._sequence += 1
         return self._sequence
+
+    def series(self) -> RunSeries:
+        """Everything that has been read and not stored yet, to be stored at once."""
+        return RunSeries(
+            intervals=tuple(entry.interval for entry in self.entries if entry.interval is not None),
+            events=tuple(event for entry in self.entries for event in entry.events),
+            samples=tuple(sample for entry in self.entries for sample in entry.samples),
+        )
+
+
+class _Judge:
+    """How thresholds and measurement stand, second by second, from what the first line says of them."""
+
+    def __init__(self, started: Line) -> None:
+        thresholds = [decode(Threshold, each) for each in started["thresholds"]]
+        self._thresholds = ThresholdJudge(thresholds, started["endpoints"], round(started["warm_up_seconds"] * 1e9))
+        self._circumstances = Circumstances(started["engine"], started["cores"], poisson=started["poisson"])
+
+    def after(self, interval: Interval, collector: Collector) -> events.Judged:
+        self._thresholds.add(interval)
+        results = self._thresholds.results(collector)
+        if not collector.window_ns:
+            return events.Judged(results)
+        measurement, reasons = judge(evidence_of(collector, collector.window_ns, self._circumstances))
+        return events.Judged(results, measurement, reasons[0].what if reasons else "")
 
 
 def _stored(event: StartedEvent | IntervalEvent | SampleEvent) -> RunEvent:

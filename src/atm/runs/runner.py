@@ -14,17 +14,16 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atm.clock import SystemClock
 from atm.engine.base import Control
 from atm.engine.executor import Execution
 from atm.errors import AtmError
 from atm.models.outcome import RunStatus, StopReason
+from atm.runs import lines
 from atm.runs.job import Job
 from atm.runs.spool import SpoolWriter
 
@@ -68,38 +67,16 @@ class Runner:
         return await execution.run(self._second, on_start=partial(self._started, execution))
 
     def _started(self, execution: Execution) -> None:
-        plan = execution.test.plan
-        lengths = [segment.duration_ns for segment in plan.load.segments]
-        staged = sum(length for length in lengths if length is not None) if None not in lengths else None
-        planned = staged if plan.duration_ns is None else plan.duration_ns
-        line = {
-            "kind": "started",
-            "at": self._clock.now().isoformat(),
-            "engine": execution.engine.name,
-            "engine_reason": execution.engine_reason,
-            "seed": plan.seed,
-            "endpoints": plan.endpoints,
-            "warm_up_seconds": plan.load.warm_up_ns / 1e9,
-            "planned_seconds": None if planned is None else planned / 1e9,
-            "planned_requests": plan.total_requests,
-        }
+        line = lines.started(execution, self._clock.now())
         self._spool.write(lambda: line)
 
     def _second(self, interval: Interval) -> None:
-        self._spool.write(partial(_interval_line, interval, self._clock.now()))
+        self._spool.write(partial(lines.interval, interval, self._clock.now()))
 
     def _end(
         self, status: RunStatus, reason: StopReason | None, error: str | None, result: RunResult | None = None
     ) -> None:
-        line = {
-            "kind": "finished",
-            "at": self._clock.now().isoformat(),
-            "status": status.value,
-            "stop_reason": reason.value if reason else None,
-            "error": error,
-            "lost": self._lost,
-            "result": result.model_dump_json() if result else None,
-        }
+        line = lines.finished(self._clock.now(), status, reason, error, lost=self._lost, result=result)
         self._spool.write(lambda: line)
 
     def _listen(self) -> None:
@@ -110,10 +87,6 @@ class Runner:
                 self._control.cancel()
         self._lost = True
         self._control.cancel()
-
-
-def _interval_line(interval: Interval, at: datetime) -> Mapping[str, Any]:
-    return {"kind": "interval", "at": at.isoformat(), "interval": interval.to_bytes().decode()}
 
 
 class CommandInput:

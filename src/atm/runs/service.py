@@ -113,7 +113,7 @@ class RunService:
             created_at=self._clock.now(),
             spec=test.data,
             total_requests=plan.total_requests,
-            concurrency=_concurrency(test),
+            concurrency=concurrency_of(test),
             source=asked.source,
             tags=checked_tags(asked.tags),
             notes=asked.notes,
@@ -123,7 +123,8 @@ class RunService:
         )
 
 
-def _concurrency(test: CompiledTest) -> int | None:
+def concurrency_of(test: CompiledTest) -> int | None:
+    """What a list shows as concurrency: users, or in the open model the most in flight."""
     load = test.plan.load
     if load.model == "open":
         return load.max_in_flight

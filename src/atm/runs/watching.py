@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from atm.errors import AtmError, NotFoundError, StorageUnavailableError
@@ -165,7 +165,7 @@ class Watcher:
         tasks = [each.task for each in readers] + ([self._list.task] if self._list else [])
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[Told]:
+    async def watch(self, run_id: str, after: int = 0) -> AsyncGenerator[Told, None]:
         """Every event after that number, in order and without a gap, and where the run stands; ends with the run.
 
         Raises NotFoundError.

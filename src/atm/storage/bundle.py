@@ -223,7 +223,7 @@ def _broken(what: str, place: str, hint: str = "") -> BundleError:
     return BundleError(Problem(what, "invalid_bundle", place=place.removeprefix(":"), hint=hint))
 
 
-def bundle_name(run: Run) -> str:
+def bundle_name(name: str, run_id: str) -> str:
     """What to call its file: `<name>-<first eight of the id>.atm.gz`."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", run.summary.name).strip("-").lower()[:60]
-    return f"{plain or 'run'}-{run.id[:8]}.atm.gz"
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-").lower()[:60]
+    return f"{plain or 'run'}-{run_id[:8]}.atm.gz"

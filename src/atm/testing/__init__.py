@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from atm.testing.http2_server.server import Http2Server
     from atm.testing.manual_clock import ManualClock
     from atm.testing.proxy_server.proxy import ProxyServer
     from atm.testing.target_server.target import TargetServer
 
-__all__ = ["ManualClock", "ProxyServer", "TargetServer"]
+__all__ = ["Http2Server", "ManualClock", "ProxyServer", "TargetServer"]
 
 _HOMES = {
+    "Http2Server": "http2_server.server",
     "ManualClock": "manual_clock",
     "ProxyServer": "proxy_server.proxy",
     "TargetServer": "target_server.target",

@@ -412,11 +412,24 @@ impl Worker {
             if let Ok(Some(error)) | Err(error) = connection.socket.take_error() {
                 let (outcome, message) = dial_error(&error);
                 self.refuse(index, outcome, &message);
-            } else if event.writable {
-                self.connected(index);
+                return;
             }
-            return;
+            if !event.writable {
+                return;
+            }
+            self.connected(index);
+            if self.connections.find(event.token).is_none() {
+                return;
+            }
+            if self.connections.is_open(index) {
+                // A target that speaks first has had its event: there is no other for what it said.
+                if event.readable {
+                    self.receive(index, event.hangup);
+                }
+                return;
+            }
         }
+        let Some(connection) = self.connections.get(index) else { return };
         if event.writable && connection.has_unsent() && connection.send_rest().is_err() {
             self.broken_dial(index);
             return;

@@ -280,7 +280,7 @@ impl Worker {
         let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
         let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
         let whole = response::take_apart(raw, expect)?;
-        let location = std::str::from_utf8(whole.location?).ok()?.to_owned();
+        let location = std::str::from_utf8(whole.location.as_deref()?).ok()?.to_owned();
         let request = self.request_of(user);
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
         let base = format!("{}://{}", origin.scheme.name(), origin.authority());

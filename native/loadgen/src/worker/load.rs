@@ -10,6 +10,8 @@ use crate::schedule::{Due, Next};
 
 /// An arrival noticed later than this is one that `catch_up: none` skips.
 const LATE: u64 = 10_000_000;
+/// Arrivals that are started before the loop looks at its sockets again.
+const ARRIVALS_PER_STEP: usize = 32;
 /// A closed-model user pauses so long after a generator error.
 const PAUSE: u64 = 100_000_000;
 
@@ -59,19 +61,26 @@ impl Worker {
         }
     }
 
-    /// Open model: everything that is due by now.
+    /// Open model: what is due by now. After a pause that is much, and answers must be read between.
     pub(super) fn take_arrivals(&mut self) {
-        self.take_arrivals_before(self.now.saturating_add(1));
+        for _ in 0..ARRIVALS_PER_STEP {
+            if self.next_due > self.now || !self.take_arrival() {
+                return;
+            }
+        }
     }
 
     /// Open model: everything that is due before `limit`.
     pub(super) fn take_arrivals_before(&mut self, limit: u64) {
-        while self.next_due < limit {
-            let Next::Arrival(due) = self.schedule.peek() else { break };
-            self.schedule.advance();
-            self.look_ahead();
-            self.arrive(due);
-        }
+        while self.next_due < limit && self.take_arrival() {}
+    }
+
+    fn take_arrival(&mut self) -> bool {
+        let Next::Arrival(due) = self.schedule.peek() else { return false };
+        self.schedule.advance();
+        self.look_ahead();
+        self.arrive(due);
+        true
     }
 
     fn arrive(&mut self, due: Due) {

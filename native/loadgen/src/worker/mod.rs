@@ -426,7 +426,8 @@ impl Worker {
                 self.touch();
                 self.send_rest(connection);
             }
-            if event.readable {
+            // What was sent may have ended the connection, and another may have its place.
+            if event.readable && self.connections.find(event.token).is_some() {
                 self.receive(connection, event.hangup);
             }
         } else {
@@ -517,6 +518,8 @@ impl Worker {
     }
 
     fn end_sending(&mut self) {
+        // What was due by then and not noticed yet: an arrival is never lost.
+        self.take_arrivals_before(self.end_of_sending);
         self.sending_over = true;
         self.next_due = u64::MAX;
         self.next_rise = u64::MAX;

@@ -409,19 +409,16 @@ impl Worker {
         };
         let sent_bytes = protocol.outgoing().len().saturating_sub(before);
         let (endpoint, warm_up) = (route.endpoint, state.warm_up);
-        match sent {
-            Ok(stream) => {
-                state.connection = index;
-                state.answer.get_or_insert_default().start(stream.id);
-                self.second.figures(endpoint, warm_up).bytes_sent += sent_bytes as u64;
-            }
+        if let Ok(stream) = sent {
+            state.connection = index;
+            state.answer.get_or_insert_default().start(stream.id);
+            self.second.figures(endpoint, warm_up).bytes_sent += sent_bytes as u64;
+        } else {
             // The connection says goodbye just now: another one takes the request.
-            Err(_) => {
-                self.unlink(index);
-                let origin = self.origin_of(user);
-                self.users[user as usize].connection = NONE;
-                self.share(user, origin);
-            }
+            self.unlink(index);
+            let origin = self.origin_of(user);
+            self.users[user as usize].connection = NONE;
+            self.share(user, origin);
         }
     }
 
@@ -495,7 +492,15 @@ impl Worker {
                     .is_some_and(|protocol| protocol.is_draining() && protocol.in_flight() == 0)
         });
         if is_spent {
-            self.flush_streams();
+            self.flush_and_close(index);
+        }
+    }
+
+    fn flush_and_close(&mut self, index: u32) {
+        let token = self.connections.token(index);
+        self.flush_streams();
+        // Where the last words could not be sent, the connection is gone, and another may have its place.
+        if self.connections.find(token).is_some() {
             self.close_shared(index);
         }
     }
@@ -663,8 +668,7 @@ impl Worker {
     pub(super) fn fail_shared(&mut self, index: u32, outcome: Outcome, message: &Message) {
         let users = self.users_of(index);
         // What it still has to say (why it ends) is worth a try.
-        self.flush_streams();
-        self.close_shared(index);
+        self.flush_and_close(index);
         for (user, _) in users {
             self.fail(user, outcome, message);
         }

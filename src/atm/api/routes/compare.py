@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError
-from atm.api.views import summary_view
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.metrics.comparison import compare_curves, compare_figures, differing
 from atm.models.control import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
 from atm.models.run import EndpointMetrics, RunResult
+from atm.runs.views import summary_view
 
 router = APIRouter(tags=["runs"])
 

@@ -110,9 +110,7 @@ def _curve(part: EndpointInterval, response: Histogram) -> list[QuantilePoint]:
     ]
 
 
-async def _heat(
-    storage: StorageInterface, run_id: str, start: int, end: int, index: int, whole: Histogram
-) -> HeatView:
+async def _heat(storage: StorageInterface, run_id: str, start: int, end: int, index: int, whole: Histogram) -> HeatView:
     step = next((each for each in _STEPS if (end - start) / each <= MOST_COLUMNS), _STEPS[-1])
     if not whole:
         return HeatView(step=step, limits_ms=[], floor_ms=0, columns=[])

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from atm.api.deps import Plane
-from atm.api.views import summary_view
 from atm.models.control import HistoryView, TestHistory
+from atm.runs.views import summary_view
 from atm.storage.records import RunQuery
 
 router = APIRouter(tags=["runs"])

@@ -9,12 +9,13 @@ from pydantic import AwareDatetime
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError
-from atm.api.views import accepted, read_cursor, run_view, summary_view, write_cursor
+from atm.api.views import accepted, read_cursor, write_cursor
 from atm.errors import Problem
 from atm.models.control import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
 from atm.runs.service import Request as Asked
+from atm.runs.views import run_view, summary_view
 from atm.storage.records import FINAL, Order, RunQuery
 
 router = APIRouter(tags=["runs"])
@@ -56,6 +57,9 @@ async def list_runs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     cursor: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
+    id: Annotated[
+        str | None, Query(pattern="^[A-Za-z0-9_-]{1,64}$", description="Only runs whose ids begin like this.")
+    ] = None,
     name: Annotated[str | None, Query(max_length=256, description="Exactly this name.")] = None,
     tag: Annotated[str | None, Query(max_length=128)] = None,
     status: RunStatus | None = None,
@@ -65,7 +69,11 @@ async def list_runs(
     text: Annotated[str | None, Query(max_length=256, description="Somewhere in name or URL, ignoring case.")] = None,
     order: Order = Order.NEWEST,
 ) -> RunList:
-    """List runs; all filters hold together."""
+    """List runs; all filters hold together. With `id` it is a look-up: all other filters are left out."""
+    if id is not None:
+        found = [await plane.storage.runs.get(run_id) for run_id in await plane.storage.runs.find(id, limit)]
+        runs = [summary_view(run.summary) for run in found]
+        return RunList(runs=runs, total=None, limit=limit, offset=0, next=None)
     query = RunQuery(
         name=name,
         tag=tag,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption
+from atm.cli.options import ColorOption, DebugOption, JsonOption, NoHistoryOption
 from atm.cli.output import Color, Output
 from atm.cli.text import Style
 from atm.models.exit_code import ExitCode
@@ -19,6 +19,7 @@ def command(
         list[str] | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; several times."),
     ] = None,
+    no_history: NoHistoryOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
@@ -29,7 +30,7 @@ def command(
     """
     from atm.cli.files import checked_outputs
     from atm.cli.finish import finish
-    from atm.cli.running import ForegroundRun
+    from atm.cli.running import run_and_keep
     from atm.cli.specs import compile_source
     from atm.plan.overrides import Overrides
     from atm.testing import TargetServer
@@ -39,10 +40,10 @@ def command(
     paper = shown.err.paper
     with TargetServer() as target, as_file(files("atm.cli") / "quickstart.yaml") as spec:
         shown.err.lines([paper.line(f" atm target on {target.url}, {spec.name} against it", Style.DIM), paper.line()])
-        run = ForegroundRun(compile_source(str(spec), Overrides(variables=(f"base={target.url}",))), shown)
-        result = run.run()
-    # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.
-    code = finish(result, shown, outputs, no_fail=True, stopped_by=run.stopped_by)
+        test = compile_source(str(spec), Overrides(variables=(f"base={target.url}",)))
+        # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.
+        result, saved = run_and_keep(test, shown, no_fail=True, history=not no_history)
+    code = finish(result, shown, outputs, saved=saved)
     if code == ExitCode.PASSED and not json:
         next_steps = "`atm init` writes a spec of your own, `atm run URL --rate 50 --duration 10s` needs none"
         shown.err.lines([paper.line(), paper.line(" next: ", Style.DIM).hint(next_steps)])

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
+from atm.cli.options import ColorOption, DebugOption, JsonOption, NoHistoryOption, VariableOption
 from atm.cli.output import Color, Output
-from atm.cli.specs import body_text, compile_source
+from atm.cli.specs import body_text, compile_document, document_of
 from atm.plan.overrides import Overrides
 
 Texts = list[str] | None
@@ -68,6 +68,11 @@ def command(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 4 for a suspect measurement too.")] = False,
     no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit 0 where it would be 99, 4 or 3.")] = False,
+    server: Annotated[
+        Text,
+        typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Run it on this server; '' runs it here."),
+    ] = None,
+    no_history: NoHistoryOption = False,
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the verdicts only, and no progress.")] = False,
     output: Annotated[
@@ -85,7 +90,7 @@ def command(
     from atm.cli.files import checked_outputs
 
     files = checked_outputs(output or (), junit)
-    test = compile_source(
+    document = document_of(
         spec,
         Overrides(
             requests=requests,
@@ -108,15 +113,20 @@ def command(
             connect_to=tuple(connect_to or ()),
         ),
     )
-    from atm.cli.running import ForegroundRun
-
     shown = Output.of(color, json=json, quiet=quiet)
-    if not quiet:
-        for note in test.notes:
-            shown.note(note)
-    run = ForegroundRun(test, shown, strict=strict)
-    result = run.run()
+    if server:
+        from atm.cli.sending import run_there
+
+        result, saved = run_there(document, shown, server, strict=strict, no_fail=no_fail), True
+    else:
+        from atm.cli.running import run_and_keep
+
+        test = compile_document(document)
+        if not quiet:
+            for note in test.notes:
+                shown.note(note)
+        result, saved = run_and_keep(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
 
     from atm.cli.finish import finish
 
-    return finish(result, shown, files, no_fail=no_fail, stopped_by=run.stopped_by)
+    return finish(result, shown, files, saved=saved)

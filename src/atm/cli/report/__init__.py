@@ -8,6 +8,7 @@ block is a function from a `Sheet` (the result and the paper it is written on) t
 from __future__ import annotations
 
 from atm.cli.report.details import endpoints, failures
+from atm.cli.report.saved import saved as saved_line
 from atm.cli.report.shape import shape
 from atm.cli.report.sheet import Block, Sheet
 from atm.cli.report.summary import load, rate, requests, times
@@ -16,17 +17,19 @@ from atm.cli.text import Line, Paper
 from atm.models.run import RunResult
 
 VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
-FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints)
+FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints, saved_line)
 
 __all__ = ["report_lines"]
 
 
-def report_lines(result: RunResult, paper: Paper, *, quiet: bool = False, stopped_by: str = "") -> list[Line]:
+def report_lines(
+    result: RunResult, paper: Paper, *, quiet: bool = False, saved: bool = False, everything: bool = False
+) -> list[Line]:
     """The report, a blank line between blocks; with `quiet` the verdicts only.
 
-    `stopped_by` names who stopped the run (`Ctrl-C`, `SIGTERM`), where that is known.
+    `saved`: the history has the run, so `atm show` may be named. `everything`: no row is left out.
     """
-    sheet = Sheet(result, paper, stopped_by, verdicts_only=quiet)
+    sheet = Sheet(result, paper, saved, everything, verdicts_only=quiet)
     blocks = VERDICTS if quiet else (header, *VERDICTS, *FIGURES)
     lines: list[Line] = []
     for block in blocks:

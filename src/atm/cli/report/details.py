@@ -25,7 +25,7 @@ def failures(sheet: Sheet) -> list[Line]:
     if not groups:
         return []
     lines = [sheet.paper.line(" FAILURES", Style.BOLD)]
-    shown = sorted(groups, key=lambda group: -group.count)[:MOST_FAILURES]
+    shown = sorted(groups, key=lambda group: -group.count)[: None if sheet.everything else MOST_FAILURES]
     counts = max(cells(figures.count(group.count)) for group in shown)
     kinds = max(len(group.outcome) for group in shown)
     names = min(max(cells(sheet.paper.text(group.endpoint)) for group in shown), 18 if sheet.paper.width < 100 else 30)
@@ -34,9 +34,8 @@ def failures(sheet: Sheet) -> list[Line]:
     if len(groups) > len(shown):
         rest = groups[len(shown) :]
         more = sum(group.count for group in rest)
-        lines.append(
-            sheet.paper.line(f"   {len(rest)} more kinds, {figures.count(more)} failures: `-o FILE.json` has all")
-        )
+        all_of_them = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.json` has all"
+        lines.append(sheet.paper.line(f"   {len(rest)} more kinds, {figures.count(more)} failures: ").hint(all_of_them))
     hint = _burst(sheet, groups)
     if hint:
         lines += [sheet.paper.line("   ").hint(line.plain.strip()) for line in sheet.paper.wrapped(hint, 3)]
@@ -72,9 +71,15 @@ def _narrow_failure(sheet: Sheet, group: FailureSummary) -> list[Line]:
 def _example(sheet: Sheet, group: FailureSummary, indent: int) -> list[Line]:
     if not group.example or group.example == group.message:
         return []
-    return [
-        sheet.paper.line(" " * indent).add(sheet.paper.fitted(group.example, sheet.paper.width - indent), Style.DIM)
-    ]
+    paper = sheet.paper
+    whole = "" if group.sample is None or not sheet.saved else f"atm show {sheet.run_id} --sample {group.sample}"
+    room = paper.width - indent - (cells(whole) + 2 if whole and not sheet.narrow else 0)
+    lines = [paper.line(" " * indent).add(paper.fitted(group.example, room), Style.DIM)]
+    if whole and sheet.narrow:
+        lines.append(paper.line(" " * indent).add(whole, Style.TYPE))
+    elif whole:
+        lines[0].right(whole, paper.width, Style.TYPE)
+    return lines
 
 
 def _burst(sheet: Sheet, groups: Sequence[FailureSummary]) -> str:
@@ -98,13 +103,13 @@ def endpoints(sheet: Sheet) -> list[Line]:
     if len(entries) < 2:
         return []
     shown: Sequence[NamedEndpointMetrics] = entries
-    if len(entries) > MOST_ENDPOINTS:
+    if len(entries) > MOST_ENDPOINTS and not sheet.everything:
         shown = sorted(entries, key=lambda entry: (-entry.failed_requests, -_order(entry)))[:WORST_ENDPOINTS]
     lines = _narrow_endpoints(sheet, shown) if sheet.narrow else _wide_endpoints(sheet, shown)
     if len(shown) < len(entries):
-        lines.append(
-            sheet.paper.line(f"   {len(entries) - len(shown)} more, none of them worse: ").hint("`-o FILE.csv` has all")
-        )
+        all_of_them = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.csv` has all"
+        more = f"   {len(entries) - len(shown)} more, none of them worse: "
+        lines.append(sheet.paper.line(more).hint(all_of_them))
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from atm.cli.text import Line, Paper, Style
+from atm.cli.text import Line, Paper, Style, short_id
 from atm.models import figures
 from atm.models.outcome import Outcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
@@ -29,8 +29,16 @@ class Sheet:
 
     result: RunResult
     paper: Paper
-    stopped_by: str = ""
+    saved: bool = False
+    """The history has this run."""
+    everything: bool = False
+    """No row is left out for being one of many."""
     verdicts_only: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """What people see and type of the run's id."""
+        return short_id(self.result.run.id)
 
     @property
     def narrow(self) -> bool:

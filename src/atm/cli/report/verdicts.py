@@ -20,7 +20,7 @@ _NAME_END = 16
 def header(sheet: Sheet) -> list[Line]:
     """` atm  quickstart      run 7f3a2c · 60.0 s after 5 s warm-up`."""
     run, metrics = sheet.result.run, sheet.result.metrics
-    course = f"run {run.id[:8]} · {figures.duration(metrics.duration_seconds)}"
+    course = f"run {sheet.run_id} · {figures.duration(metrics.duration_seconds)}"
     if metrics.warm_up_seconds:
         course += f" after {figures.planned(round(metrics.warm_up_seconds, 1))} warm-up"
     paper = sheet.paper
@@ -178,7 +178,7 @@ def stopped(sheet: Sheet) -> list[Line]:
     if run.stop_reason == StopReason.THRESHOLD:
         by = "by a threshold"
     else:
-        by = f"by {sheet.stopped_by}" if sheet.stopped_by else "on request"
+        by = f"by {run.stopped_by}" if run.stopped_by else "on request"
     covers = f"the figures cover {figures.duration(metrics.duration_seconds)}"
     if run.stop_reason == StopReason.CANCELLED and metrics.unfinished:
         covers += f", {figures.count(metrics.unfinished)} in flight were cut off"
@@ -236,4 +236,9 @@ def why_unreachable(failure: FailureSummary, url: str) -> Problem:
     if failure.message == "connection refused":
         what, code = f"{host} refused the connection", "connect_refused"
         hint = f"Nothing listens there. {hint}"
+    elif failure.message == "wrong version number":
+        what, hint = f"{host} does not speak TLS", "Is its scheme http? Try `curl -i {url}`"
+        url = f"http://{url.partition('://')[2]}"
+    elif failure.outcome == Outcome.TLS_ERROR and not failure.message.startswith("certificate"):
+        hint = "Try `curl -iv {url}`"
     return Problem(what, code, path=failure.endpoint, hint=hint.format(url=url or "URL"))

@@ -15,6 +15,7 @@ import httptools
 
 from atm.engine.asyncio_engine.bodies import CHECKED_BYTES
 from atm.engine.asyncio_engine.response_head import ResponseHead, response_head
+from atm.engine.asyncio_engine.restating import RestatingParser, may_be_restated, response_parser
 from atm.engine.asyncio_engine.words import tls_reason
 from atm.models.outcome import Outcome
 
@@ -31,9 +32,12 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_grew_at",
         "_body_limit",
+        "_body_seen",
         "_complete",
         "_head_complete",
+        "_head_judged",
         "_keep_alive",
         "_kept_until",
         "_later_chunks",
@@ -60,7 +64,7 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.user: User | None = None
         self.transport: asyncio.Transport | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser: Any = response_parser(self)
         self._used = False
         self._response_limit = run.plan.connections.max_response_bytes
         self._keep_alive = True
@@ -80,6 +84,9 @@ class Connection(asyncio.Protocol):
         self.body_bytes = 0
         self._body: bytearray | None = bytearray() if user.job.failed_check else None
         self._head_complete = False
+        self._head_judged = False
+        self._body_grew_at = 0
+        self._body_seen = 0
         self._complete = False
         self._surplus = False
         user.sent += len(request)
@@ -136,10 +143,11 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self._complete:
+            if self._complete:
+                self._surplus = True
+            elif not self._read_again(error):
                 self._broken(user, error, now)
                 return
-            self._surplus = True
         if self._complete:
             self._answered(user, now)
         else:
@@ -199,7 +207,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._complete:
             self._surplus = True
-        elif self.status < 200 and self.status != 101:
+        elif 100 <= self.status < 200 and self.status != 101:
             self._head_complete = False
             self.first_byte = 0
         else:
@@ -211,6 +219,9 @@ class Connection(asyncio.Protocol):
         first_chunk = self.first_chunk
         if not first_chunk.startswith(b"HTTP/1.") and not self.raw.startswith(b"HTTP/1."):
             self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
+            return
+        if self.status < 100:
+            self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: bad status code", now)
             return
         if self.status == 101:
             self._fail(user, Outcome.PROTOCOL_ERROR, "not HTTP: another protocol, which nobody asked for", now)
@@ -240,20 +251,55 @@ class Connection(asyncio.Protocol):
             # llhttp does not know the method. What came after the head cannot belong to this answer.
             self._complete = True
             self._surplus = self.body_bytes > 0
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = response_parser(self)
             self.body_bytes = 0
             self._keep_alive = self._keep_alive or self._says_keep_alive()
             self._answered(user, now)
             return
+        fault = self._size_fault()
+        if fault:
+            self._fail(user, Outcome.RESPONSE_TOO_LARGE, fault, now)
+
+    def _size_fault(self) -> str:
+        """In which way an answer that has not ended is too large already; empty where it is not."""
         limit = self._response_limit
+        if not self._head_judged and (limit is not None or self.received > LONGEST_HEAD):
+            self._head_judged = True
+            head = self._head()
+            if head.body_at > LONGEST_HEAD:
+                return "headers over 64 KiB"
+            if limit is not None and int(head.get("content-length") or 0) > limit:
+                return f"over {limit} bytes"
         if limit is not None and self.body_bytes > limit:
-            self._fail(user, Outcome.RESPONSE_TOO_LARGE, f"over {limit} bytes", now)
+            return f"over {limit} bytes"
+        if self.body_bytes > self._body_seen:
+            self._body_seen = self.body_bytes
+            self._body_grew_at = self.received
+        elif self.received - self._body_grew_at > LONGEST_HEAD:
+            return "headers over 64 KiB"  # trailers, or extensions of a chunk, without an end
+        return ""
 
     def _keep(self, data: bytes) -> None:
         if self._later_chunks is None:
             self._later_chunks = []
         room = self._kept_until - self.received if self._head_complete else LONGEST_HEAD
         self._later_chunks.append(data if len(data) <= room else data[:room])
+
+    def parse_with(self, parser: Any) -> None:
+        """Read the rest of this answer, and those after it, with another parser."""
+        self._parser = parser
+
+    def _read_again(self, error: Exception) -> bool:
+        """True where llhttp refuses a head that is to be understood, and it is being read in other words."""
+        raw = self.raw
+        if self._head_complete or isinstance(self._parser, RestatingParser) or not may_be_restated(raw):
+            return False
+        self._parser = RestatingParser(self, error)
+        try:
+            self._parser.feed_data(raw)
+        except httptools.HttpParserError:
+            return False
+        return True
 
     def _broken(self, user: User, error: Exception, now: int) -> None:
         if not self._head_complete and self.received > LONGEST_HEAD:

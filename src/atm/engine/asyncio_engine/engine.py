@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from atm.engine.asyncio_engine.interpreter import tuned_interpreter
-from atm.engine.asyncio_engine.rendering import slots_of
 from atm.engine.asyncio_engine.run import Run
 from atm.engine.base import Capability, Command, Control, EngineReport
+from atm.engine.handover import Handover
+from atm.engine.slots import require_secrets, require_sendable
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -48,50 +48,10 @@ class AsyncioEngine:
         on_interval: Callable[[Interval], None],
         control: Control,
     ) -> EngineReport:
-        caller = asyncio.get_running_loop()
-        outcome: asyncio.Future[EngineReport] = caller.create_future()
-        complaints: list[Exception] = []
-
-        def deliver(interval: Interval) -> None:
-            try:
-                if not complaints:
-                    on_interval(interval)
-            except Exception as error:  # noqa: BLE001  # whatever the caller's function raises is raised below
-                complaints.append(error)
-                thread.cancel()
-
-        def pass_on(interval: Interval) -> None:
-            caller.call_soon_threadsafe(deliver, interval)
-
-        def succeed(report: EngineReport) -> None:
-            if not outcome.done():
-                outcome.set_result(report)
-
-        def fail(error: BaseException) -> None:
-            if not outcome.done():
-                outcome.set_exception(error)
-
-        thread = _LoadThread(
-            plan,
-            dict(secrets),
-            control,
-            self._new_loop,
-            deliver=pass_on,
-            succeed=lambda report: caller.call_soon_threadsafe(succeed, report),
-            fail=lambda error: caller.call_soon_threadsafe(fail, error),
-        )
+        thread = _LoadThread(plan, dict(secrets), control, self._new_loop)
+        thread.handover = Handover(on_interval, thread.cancel)
         thread.start()
-        try:
-            report = await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            # Whoever awaited the run has gone: no load may outlive it.
-            thread.cancel()
-            with suppress(EngineError):
-                await outcome
-            raise
-        if complaints:
-            raise complaints[0]
-        return report
+        return await thread.handover.report()
 
 
 class _LoadThread(threading.Thread):
@@ -103,19 +63,14 @@ class _LoadThread(threading.Thread):
         secrets: dict[str, str],
         control: Control,
         new_loop: Callable[[], asyncio.AbstractEventLoop],
-        *,
-        deliver: Callable[[Interval], None],
-        succeed: Callable[[EngineReport], object],
-        fail: Callable[[BaseException], object],
     ) -> None:
         super().__init__(name="atm-load", daemon=True)
         self._plan = plan
         self._secrets = secrets
         self._control = control
         self._new_loop = new_loop
-        self._deliver = deliver
-        self._succeed = succeed
-        self._fail = fail
+        self.handover: Handover
+        """Set before the start."""
         self._door = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._run: Run | None = None
@@ -132,8 +87,7 @@ class _LoadThread(threading.Thread):
         self._pass_on(Run.cancel)
 
     def set_secret(self, slot: str, value: str) -> None:
-        if _has_line_break(value):
-            raise EngineError(_line_break(slot))
+        require_sendable(slot, value)
         self._pass_on(lambda run: run.set_secret(slot, value))
 
     def _pass_on(self, action: Callable[[Run], None]) -> None:
@@ -150,17 +104,18 @@ class _LoadThread(threading.Thread):
             with tuned_interpreter():
                 report = loop.run_until_complete(self._main(loop))
         except EngineError as error:
-            self._fail(error)
+            self.handover.fail(error)
         except BaseException as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
-            self._fail(_died(error))
+            self.handover.fail(_died(error))
         else:
-            self._succeed(report)
+            self.handover.succeed(report)
         finally:
             loop.close()
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
-        _refuse_what_is_missing(self._plan, self._secrets)
-        run = Run(loop, self._plan, self._secrets, self._deliver)
+        _refuse_several_steps(self._plan)
+        require_secrets(self._plan, self._secrets)
+        run = Run(loop, self._plan, self._secrets, self.handover.deliver)
         loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
         with self._door:
             self._run, self._loop = run, loop
@@ -187,28 +142,9 @@ async def _left_to_end() -> None:
         await asyncio.sleep(0)
 
 
-def _refuse_what_is_missing(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
-    needed = set().union(*(slots_of(step) for flow in plan.flows for step in flow.steps))
-    connections = plan.connections
-    needed |= {connections.tls.key_slot, connections.proxy.authorization_slot if connections.proxy else ""} - {""}
-    problems = [
-        Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
-        for slot in sorted(needed - secrets.keys())
-    ]
-    written = sorted(needed & secrets.keys() - {connections.tls.key_slot})
-    problems += [_line_break(slot) for slot in written if _has_line_break(secrets[slot])]
+def _refuse_several_steps(plan: LoadPlan) -> None:
     if any(len(flow.steps) != 1 for flow in plan.flows):
-        problems.append(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
-    if problems:
-        raise EngineError(problems)
-
-
-def _has_line_break(value: str) -> bool:
-    return "\r" in value or "\n" in value
-
-
-def _line_break(slot: str) -> Problem:
-    return Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
+        raise EngineError(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
 
 
 def quickest_loop() -> asyncio.AbstractEventLoop:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atm.engine.asyncio_engine.judging import expected_set, expected_words, failed_check
-from atm.engine.asyncio_engine.rendering import Render, renderer, slots_of
+from atm.engine.asyncio_engine.rendering import Render, renderer
+from atm.engine.slots import slots_of
 from atm.metrics.recorder import Recorder
 from atm.plan.load_plan import Header, LoadPlan, SecretPart, Step
 

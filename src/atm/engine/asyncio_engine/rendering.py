@@ -31,11 +31,6 @@ def encoded(value: str, encoding: Encoding) -> str:
     return value
 
 
-def slots_of(step: Step) -> frozenset[str]:
-    """The secret slots that a step's request is rendered from."""
-    return frozenset(part.slot for part in step.parts if isinstance(part, SecretPart))
-
-
 class _Format:
     """A bytes format (`%`) that is written piece by piece, with the sources of its variables in order."""
 

@@ -74,7 +74,8 @@ def _early_answer(exchange: Exchange) -> None:
 
 def _raw(exchange: Exchange) -> None:
     call = exchange.call
-    data = bytes(exchange.body) or _decoded(call.text("base64", ""))
+    # The parameter first: a client such as a token request may have a body of its own.
+    data = _decoded(call.text("base64", "")) or bytes(exchange.body)
     then = call.text("then", "close")
     if then not in ("close", "reset", "hang", "keep"):
         raise BadParameterError(f"then={then} is none of close, reset, hang, keep")

@@ -1,0 +1,93 @@
+"""`atm export`: a run as one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
+from atm.cli.output import Color, Output
+from atm.errors import Problem, SpecError
+from atm.models.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from atm.cli.history import History
+
+
+def command(
+    run: RunArgument,
+    file: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: named after the run.")
+    ] = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Write a run as one file: spec, environment, result, every second, samples.
+
+    `atm import` reads it on another machine. No credentials are in it. A file that is there already is left alone.
+    """
+    from atm.cli.history import asked
+
+    run_id, path = asked(server, lambda history: _exported(history, run, file))
+    output = Output.of(color, json=json)
+    if json:
+        output.document({"id": run_id, "file": str(path), "size_bytes": path.stat().st_size})
+    else:
+        from atm.models.figures import size
+
+        output.out.lines([output.out.paper.line(f"wrote {path} ({size(path.stat().st_size)})")])
+    return ExitCode.PASSED
+
+
+async def _exported(history: History, written: str, file: str | None) -> tuple[str, Path]:
+    from atm.cli.history.base import resolved
+    from atm.storage.bundle import bundle_name
+
+    run_id = await resolved(history, written)
+    path = Path(file or bundle_name((await history.run(run_id)).name, run_id))
+    target = _Target(path)
+    try:
+        await history.export_to(run_id, target.file)
+        target.keep()
+    finally:
+        target.close()
+    return run_id, path
+
+
+class _Target:
+    """A file that is there whole or not at all, and never instead of another."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SpecError where it cannot be."""
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        if path.exists():
+            what = f"{path} exists already"
+            raise SpecError(Problem(what, "file_exists", path="--output", hint="Name another file"))
+        try:
+            self.file: BinaryIO = self._part.open("xb")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def keep(self) -> None:
+        """It is whole now. Raises SpecError."""
+        try:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            # Not by a rename, which would replace a file that has come meanwhile.
+            os.link(self._part, self._path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        self.file.close()
+        self._part.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> SpecError:
+        what = f"cannot write {self._path}: {error.strerror or error}"
+        return SpecError(Problem(what, "unwritable", path="--output"))

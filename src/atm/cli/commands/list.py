@@ -1,0 +1,86 @@
+"""`atm list`: the runs of the history, newest first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption, ServerOption
+from atm.cli.output import Color, Output
+from atm.cli.text import Style
+from atm.errors import Problem, SpecError
+from atm.models.exit_code import ExitCode
+from atm.models.outcome import RunStatus
+
+MOST = 200
+
+
+def command(
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show so many, at most {MOST}.")] = 20,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Exactly this name.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="With this tag.")] = None,
+    status: Annotated[RunStatus | None, typer.Option("--status", help="In this state.")] = None,
+    passed: Annotated[
+        bool | None, typer.Option("--passed/--failed", help="Whose thresholds all held, or did not.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not older: 2h, 7d, 2026-05-01.")] = None,
+    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Somewhere in name or URL.")] = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """List the runs of the history, newest first.
+
+    A sign says how each one ended: ✓ passed, ! suspect, ✗ failed, ■ cancelled. All filters hold together.
+    """
+    from atm.cli.history import Filters, asked
+
+    now = datetime.now(UTC)
+    if not 1 <= limit <= MOST:
+        what = f"--limit must be 1 to {MOST}, not {limit}"
+        raise SpecError(Problem(what, "bad_value", path="--limit", hint="`--since` and `--name` narrow the list"))
+    filters = Filters(
+        limit=limit,
+        name=name,
+        tag=tag,
+        status=status.value if status else None,
+        passed=passed,
+        since=moment(since, now, "--since") if since else None,
+        text=text,
+    )
+    page = asked(server, lambda history: history.page(filters))
+    output = Output.of(color, json=json)
+    paper = output.out.paper
+    if json:
+        output.document(page.model_dump(mode="json"))
+    elif not page.runs:
+        narrowed = filters != Filters(limit=limit)
+        hint = "fewer filters show more" if narrowed else "`atm demo` makes the first one"
+        output.out.lines([paper.line("no run matches: " if narrowed else "nothing has run yet: ").hint(hint)])
+    else:
+        from atm.cli.listing import run_lines
+
+        lines = run_lines(page.runs, paper, now)
+        if page.total is not None and page.total > len(page.runs):
+            lines.append(paper.line(f"   {page.total - len(page.runs):,} more", Style.DIM))
+        output.out.lines(lines)
+    return ExitCode.PASSED
+
+
+def moment(text: str, now: datetime, option: str) -> datetime:
+    """A point in time: `7d` ago, or a date or time of ISO 8601, here where it names no zone. Raises SpecError."""
+    import re
+    from datetime import timedelta
+
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
+        return now - timedelta(**{units[ago[2]]: int(ago[1])})
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        what = f"{option} {text!r} is neither a span nor a time"
+        raise SpecError(Problem(what, "bad_value", path=option, hint="For example 2h, 7d or 2026-05-01")) from None
+    return at.astimezone() if at.tzinfo is None else at

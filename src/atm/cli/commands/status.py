@@ -1,0 +1,43 @@
+"""`atm status`: where a run stands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from atm.cli.options import ColorOption, DebugOption, JsonOption, RunArgument, ServerOption
+from atm.cli.output import Color, Output
+from atm.models.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from atm.cli.history import History
+    from atm.models.control import RunView
+
+
+def command(
+    run: RunArgument,
+    server: ServerOption = None,
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Say where a run stands, and how it ended.
+
+    `atm watch` follows one that goes on, `atm show` has the report of one that has ended.
+    """
+    from atm.cli.history import asked
+    from atm.cli.listing import status_lines
+
+    view = asked(server, lambda history: _view(history, run))
+    output = Output.of(color, json=json)
+    if json:
+        output.document(view.model_dump(mode="json"))
+    else:
+        output.out.lines(status_lines(view, output.out.paper, datetime.now(UTC)))
+    return ExitCode.PASSED
+
+
+async def _view(history: History, written: str) -> RunView:
+    from atm.cli.history.base import resolved
+
+    return await history.run(await resolved(history, written))

@@ -1,0 +1,89 @@
+"""The history of this machine: the storage that the settings name, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from atm.cli.history.base import MOST_NAMED, Filters
+from atm.errors import ConflictError
+from atm.models.control import RunList, RunSummaryView, RunView, StorageStatusView
+from atm.models.events import EVENTS, AnyRunEvent
+from atm.models.outcome import RunStatus
+from atm.models.run import RunResult
+from atm.runs.views import run_view, summary_view
+from atm.runs.watching import Watcher
+from atm.storage import StorageInterface
+from atm.storage.bundle import export_run, import_run
+from atm.storage.records import CancelRequest, RunQuery
+
+
+class LocalHistory:
+    """`History` on a storage that somebody else opens and closes."""
+
+    def __init__(self, storage: StorageInterface, place: str = "the history here") -> None:
+        self._storage = storage
+        self.place = place
+
+    async def page(self, filters: Filters) -> RunList:
+        query = RunQuery(
+            name=filters.name,
+            tag=filters.tag,
+            status=RunStatus(filters.status) if filters.status else None,
+            passed=filters.passed,
+            since=filters.since,
+            until=filters.until,
+            text=filters.text,
+            limit=filters.limit,
+        )
+        page = await self._storage.runs.page(query)
+        runs = [summary_view(run) for run in page.runs]
+        return RunList(runs=runs, total=page.total, limit=filters.limit, offset=0, next=None)
+
+    async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
+        try:
+            found = await self._storage.runs.find(prefix, MOST_NAMED + 1)
+        except ConflictError:
+            # What cannot be an id is no beginning of one.
+            return []
+        return [summary_view((await self._storage.runs.get(run_id)).summary) for run_id in found]
+
+    async def run(self, run_id: str) -> RunView:
+        return run_view(await self._storage.runs.get(run_id))
+
+    async def result(self, run_id: str) -> RunResult | None:
+        return await self._storage.runs.result(run_id)
+
+    async def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
+        watcher = Watcher(self._storage)
+        try:
+            async with aclosing(watcher.watch(run_id)) as events:
+                async for told in events:
+                    yield EVENTS.validate_json(told.json)
+        finally:
+            await watcher.close()
+
+    async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
+        how = CancelRequest.GRACEFUL if graceful else CancelRequest.NOW
+        return await self._storage.leases.request_cancel(run_id, how, datetime.now(UTC))
+
+    async def delete(self, run_id: str) -> None:
+        await self._storage.runs.delete(run_id)
+
+    async def export_to(self, run_id: str, file: BinaryIO) -> None:
+        await export_run(self._storage, run_id, file)
+
+    async def import_from(self, file: BinaryIO, place: str, new_id: str | None) -> RunView:
+        return run_view(await import_run(self._storage, file, new_id=new_id, place=place))
+
+    async def status(self) -> StorageStatusView:
+        found = await self._storage.upkeep.status()
+        return StorageStatusView(
+            kind=found.kind,
+            location=found.location,
+            schema_version=found.schema_version,
+            size_bytes=found.size_bytes,
+            runs=dict(found.runs),
+        )

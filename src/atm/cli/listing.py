@@ -1,0 +1,112 @@
+"""Runs as lines and as facts: what `atm list` and `atm status` print. Pure: the time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from atm.cli.text import Line, Paper, Style, cells, short_id
+from atm.models import figures
+from atm.models.control import RunSummaryView, RunView
+from atm.models.outcome import RunStatus
+from atm.models.run import Measurement
+
+_LABEL_END = 13
+_FIGURES_WIDTH = 46
+"""What stands right of the name: p95, rate, failed, age."""
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago, in words up to a week, then the day."""
+    seconds = (now - at).total_seconds()
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h"), (604_800, 86_400, "days")):
+        if seconds < limit:
+            return f"{max(int(seconds / size), 0)} {unit} ago"
+    return at.astimezone().strftime("%Y-%m-%d")
+
+
+def run_lines(runs: Sequence[RunSummaryView], paper: Paper, now: datetime) -> list[Line]:
+    """A line for each run, newest first, under the names of the columns."""
+    ids = 1 + paper.signs.width + 1
+    names = ids + 10
+    end = paper.width
+    ends = (end - 37, end - 25, end - 15, end)
+    head = paper.line().to(ids).add("run", Style.DIM).to(names).add("name", Style.DIM)
+    for name, column in zip(("p95", "rate", "failed", "age"), ends, strict=True):
+        head.right(name, column, Style.DIM)
+    lines = [head]
+    for run in runs:
+        sign, style = _sign(run, paper)
+        line = paper.line(" ").add(sign, style).to(ids).add(short_id(run.id)).to(names)
+        if run.status in (RunStatus.PENDING, RunStatus.RUNNING) or run.requests_per_second is None:
+            state = _state(run)
+            line.add(paper.fitted(run.name, max(end - names - 16 - cells(state) - 2, 8)))
+            line.right(state, ends[2]).right(age(run.created_at, now), ends[3], Style.DIM)
+        else:
+            line.add(paper.fitted(run.name, max(ends[0] - 11 - names, 8)))
+            line.right(figures.time(run.latency_p95_ms), ends[0])
+            line.right(f"{figures.rate(run.requests_per_second)} /s", ends[1])
+            failed = bool(run.error_rate)
+            line.right(figures.share(run.error_rate or 0.0), ends[2], Style.FAIL if failed else Style.PLAIN)
+            line.right(age(run.created_at, now), ends[3], Style.DIM)
+        lines.append(line)
+    return lines
+
+
+def _sign(run: RunSummaryView, paper: Paper) -> tuple[str, Style]:
+    signs = paper.signs
+    if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
+        return " ", Style.PLAIN
+    if run.status is RunStatus.CANCELLED:
+        return signs.stopped, Style.WARN
+    if run.status is RunStatus.FAILED or run.passed is False or run.measurement is Measurement.INVALID:
+        return signs.failed, Style.FAIL
+    if run.measurement is Measurement.SUSPECT:
+        return signs.warning, Style.WARN
+    return signs.passed, Style.PASS
+
+
+def _state(run: RunSummaryView) -> str:
+    if run.status is RunStatus.RUNNING:
+        return f"running, {figures.count(run.requests_completed)} requests"
+    return str(run.status)
+
+
+def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
+    """Everything about a run but its figures second by second; what is not known is left out."""
+    sign, style = _sign(run, paper)
+    line = paper.line(" ").add(sign, style).add(f" {run.status}", style)
+    line.add(f"  {paper.fitted(run.name, max(paper.width - 40, 20))}", Style.BOLD)
+    lines = [line.right(f"run {short_id(run.id)}", paper.width, Style.DIM)]
+    for label, fact in _facts(run, now):
+        first, *rest = paper.wrapped(fact, _LABEL_END)
+        lines += [paper.line(f" {label}", Style.DIM).to(_LABEL_END).add(first.plain.strip()), *rest]
+    shown = short_id(run.id)
+    following = f"`atm watch {shown}`" if run.completed_at is None else f"`atm show {shown}`"
+    return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(following)]
+
+
+def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
+    requests = figures.count(run.requests_completed)
+    if run.total_requests:
+        requests += f" of {figures.count(run.total_requests)}"
+    found = [
+        ("sends", f"{run.method} {run.url}" + (" and more" if len(run.spec.get("endpoints") or ()) > 1 else "")),
+        ("created", _moment(run.created_at, now)),
+        ("started", _moment(run.started_at, now) if run.started_at else ""),
+        ("ended", _moment(run.completed_at, now) if run.completed_at else ""),
+        ("completed", requests if run.started_at else ""),
+        ("thresholds", "" if run.passed is None else "hold" if run.passed else "; ".join(run.failure_reasons)),
+        ("measurement", str(run.measurement or "")),
+        ("error", run.error_message or ""),
+        ("stopping", "asked to end" if run.cancel_requested and run.completed_at is None else ""),
+        ("engine", run.engine),
+        ("from", run.source),
+        ("tags", ", ".join(run.tags)),
+        ("notes", run.notes),
+    ]
+    return [(label, fact) for label, fact in found if fact]
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {age(at, now)}"

@@ -1,0 +1,31 @@
+"""Asking the storage of this machine one thing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from atm.storage import StorageInterface
+
+_Found = TypeVar("_Found")
+
+
+def on_storage(question: Callable[[StorageInterface], Awaitable[_Found]]) -> _Found:
+    """Open the storage that the settings name, ask, close it.
+
+    Raises SettingsError, SchemaError, StorageUnavailableError, and what the question raises.
+    """
+
+    async def ask() -> _Found:
+        from atm.config import load_settings
+        from atm.storage import open_storage
+
+        storage = await open_storage(load_settings())
+        try:
+            return await question(storage)
+        finally:
+            await storage.close()
+
+    return asyncio.run(ask())

@@ -1,0 +1,114 @@
+"""A run of this process in the history: its seconds wait in a spool while it sends, and are stored after it has ended.
+
+Nothing here imports storage before `save`: no history is written beside the load.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atm.clock import SystemClock
+from atm.errors import Problem, StorageUnavailableError
+from atm.runs import lines
+from atm.runs.spool import SpoolReader, SpoolWriter
+
+if TYPE_CHECKING:
+    from atm.config import Settings
+    from atm.engine.executor import Execution
+    from atm.metrics.interval import Interval
+    from atm.models.run import RunResult
+    from atm.plan.compile import CompiledTest
+    from atm.storage.records import Run
+
+
+class HistoryKeeper:
+    """Takes what a run tells while it goes on; used once, and closed whatever happened."""
+
+    def __init__(self) -> None:
+        """Makes a spool, for this user only, among the temporary files. Raises StorageUnavailableError."""
+        try:
+            descriptor, name = tempfile.mkstemp(prefix="atm-", suffix=".jsonl")
+            os.close(descriptor)
+            self._path = Path(name)
+            self._spool = SpoolWriter(self._path)
+        except OSError as error:
+            what = f"no temporary file can be made: {error.strerror or error}"
+            raise StorageUnavailableError(
+                Problem(what, "no_temporary_file", place=str(error.filename or ""))
+            ) from error
+        self._clock = SystemClock()
+        self._whole: bool | None = None
+
+    def started(self, execution: Execution) -> None:
+        """The load begins."""
+        line = lines.started(execution, self._clock.now())
+        self._spool.write(lambda: line)
+
+    def second(self, interval: Interval) -> None:
+        """A second has passed."""
+        self._spool.write(partial(lines.interval, interval, self._clock.now()))
+
+    async def save(self, result: RunResult, test: CompiledTest, settings: Settings) -> None:
+        """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
+        from atm.runs.recording import SpoolHistory
+        from atm.storage import open_storage
+
+        if not self._end():
+            what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
+            raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
+        history = SpoolHistory()
+        history.add(SpoolReader(self._path).lines())
+        storage = await open_storage(settings)
+        try:
+            await storage.runs.restore(_run_of(result, test), result, history.series())
+        finally:
+            await storage.close()
+
+    def close(self) -> None:
+        """Remove the spool."""
+        self._end()
+        self._path.unlink(missing_ok=True)
+
+    def _end(self) -> bool:
+        if self._whole is None:
+            self._whole = self._spool.close(attempts=1)
+        return self._whole
+
+
+def _run_of(result: RunResult, test: CompiledTest) -> Run:
+    from atm.plan.masking import masked_url
+    from atm.runs.service import concurrency_of
+    from atm.storage.records import Finish, Run, RunSource, RunSummary
+
+    info, metrics, spec = result.run, result.metrics, test.spec
+    first = spec.endpoints[0] if spec.endpoints else spec
+    completed_at = info.completed_at or info.created_at
+    summary = RunSummary(
+        id=info.id,
+        name=info.name,
+        url=masked_url(first.url or ""),
+        method=first.method,
+        total_requests=test.plan.total_requests,
+        concurrency=concurrency_of(test),
+        status=info.status,
+        stop_reason=info.stop_reason,
+        created_at=info.created_at,
+        started_at=info.started_at,
+        completed_at=completed_at,
+        passed=result.verdict.passed,
+        measurement=result.verdict.measurement,
+        requests_completed=metrics.successful_requests + metrics.failed_requests,
+        error_message=info.error,
+        engine=info.engine,
+        source=RunSource.CLI,
+        tags=(),
+        latency_p95_ms=metrics.latency_p95_ms,
+        requests_per_second=metrics.requests_per_second,
+        error_rate=metrics.error_rate,
+    )
+    reasons = Finish(info.status, completed_at, result, info.error, info.stop_reason).failure_reasons
+    return Run(summary, "", test.data, reasons, None, None, None)

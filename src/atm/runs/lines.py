@@ -1,0 +1,64 @@
+"""The lines of a spool (see `spool.py`), as whoever sends the load writes them: a runner, or the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from atm.engine.environment import usable_cores
+from atm.models.outcome import RunStatus, StopReason
+from atm.runs.spool import Line
+
+if TYPE_CHECKING:
+    from atm.engine.executor import Execution
+    from atm.metrics.interval import Interval
+    from atm.models.run import RunResult
+
+
+def started(execution: Execution, at: datetime) -> Line:
+    """The load begins."""
+    plan = execution.test.plan
+    lengths = [segment.duration_ns for segment in plan.load.segments]
+    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
+    planned = staged if plan.duration_ns is None else plan.duration_ns
+    return {
+        "kind": "started",
+        "at": at.isoformat(),
+        "engine": execution.engine.name,
+        "engine_reason": execution.engine_reason,
+        "seed": plan.seed,
+        "endpoints": plan.endpoints,
+        "warm_up_seconds": plan.load.warm_up_ns / 1e9,
+        "planned_seconds": None if planned is None else planned / 1e9,
+        "planned_requests": plan.total_requests,
+        "cores": usable_cores(),
+        "poisson": plan.load.arrival == "poisson",
+        "thresholds": [asdict(threshold) for threshold in plan.thresholds],
+    }
+
+
+def interval(second: Interval, at: datetime) -> Line:
+    """One second has passed."""
+    return {"kind": "interval", "at": at.isoformat(), "interval": second.to_bytes().decode()}
+
+
+def finished(
+    at: datetime,
+    status: RunStatus,
+    reason: StopReason | None,
+    error: str | None,
+    *,
+    lost: bool = False,
+    result: RunResult | None = None,
+) -> Line:
+    """The end; `lost` where nobody could see the run any more, and it was cancelled for that."""
+    return {
+        "kind": "finished",
+        "at": at.isoformat(),
+        "status": status.value,
+        "stop_reason": reason.value if reason else None,
+        "error": error,
+        "lost": lost,
+        "result": result.model_dump_json() if result else None,
+    }

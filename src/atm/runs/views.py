@@ -1,0 +1,31 @@
+"""Runs as storage keeps them, in the words of the Control API: what its routes and the command line show."""
+
+from __future__ import annotations
+
+from atm.models.control import RunSummaryView, RunView
+from atm.models.run import Metrics, NamedEndpointMetrics
+from atm.storage.records import Run, RunSummary
+
+_SUMMARY = tuple(RunSummaryView.model_fields)
+
+
+def summary_view(run: RunSummary) -> RunSummaryView:
+    """A run as a line in a list."""
+    return RunSummaryView(**{name: getattr(run, name) for name in _SUMMARY if name != "tags"}, tags=list(run.tags))
+
+
+def run_view(run: Run) -> RunView:
+    """A run with everything but its seconds."""
+    endpoints = run.endpoint_metrics
+    return RunView(
+        **summary_view(run.summary).model_dump(),
+        notes=run.notes,
+        spec=dict(run.spec),
+        failure_reasons=list(run.failure_reasons),
+        metrics=None if run.metrics is None else Metrics.model_validate(run.metrics),
+        endpoint_metrics=None
+        if endpoints is None
+        else [NamedEndpointMetrics.model_validate(each) for each in endpoints],
+        cancel_requested=None if run.cancel is None else run.cancel.value,
+        has_credentials=run.sealed is not None,
+    )

@@ -1,0 +1,23 @@
+"""Who runs what where pytest-xdist runs the tests in several processes.
+
+The tests that look at the clock run in one process, one after another; most of their time they sleep. All others go to
+whichever process has nothing to do.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+_LOOK_AT_THE_CLOCK = (
+    *(f"tests/contract/test_{name}" for name in ("counts", "ending", "generator", "open_model", "outcomes", "truth")),
+    "tests/contract/test_random_plans",
+    "tests/engine/",
+    "tests/testing/",
+)
+
+
+class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
+    """Keeps together what has the same scope, the largest first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid
