@@ -121,7 +121,7 @@ export type paths = {
         };
         /**
          * List Runs
-         * @description List runs; all filters hold together.
+         * @description List runs; all filters hold together. With `id` it is a look-up: all other filters are left out.
          */
         get: operations["list_runs"];
         put?: never;
@@ -576,6 +576,46 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Bundle
+         * @description Get a run that has ended as one file: spec, environment, result, every second, samples; no credentials.
+         */
+        get: operations["export_bundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Bundle
+         * @description Store the run of a bundle, whole or not at all.
+         */
+        post: operations["import_bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/storage/status": {
         parameters: {
             query?: never;
@@ -588,6 +628,46 @@ export type paths = {
          * @description Kind, place, size and number of runs.
          */
         get: operations["storage_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Storage Overview
+         * @description The status, what came on each day, which tests have the most runs, and what is kept for how long.
+         */
+        get: operations["storage_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Server
+         * @description Version, engines, and the limits of this installation.
+         */
+        get: operations["read_server"];
         put?: never;
         post?: never;
         delete?: never;
@@ -671,6 +751,23 @@ export type components = {
             a_ms: number | "Infinity" | null;
             /** B Ms */
             b_ms: number | "Infinity" | null;
+        };
+        /**
+         * DayView
+         * @description Runs that were created on one day, in UTC.
+         */
+        DayView: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Runs */
+            runs: number;
+            /** Passed */
+            passed: number;
+            /** Failed */
+            failed: number;
         };
         /**
          * Difference
@@ -858,6 +955,18 @@ export type components = {
             redialled: number;
             /** Clamped */
             clamped: number;
+        };
+        /**
+         * EngineView
+         * @description An engine, and whether it is installed here.
+         */
+        EngineView: {
+            /** Name */
+            name: string;
+            /** Installed */
+            installed: boolean;
+            /** Version */
+            version: string | null;
         };
         /**
          * ErrorEntry
@@ -1050,6 +1159,26 @@ export type components = {
             last_event: number;
         };
         /**
+         * LimitsView
+         * @description What runs through this server may ask for; null: no limit.
+         */
+        LimitsView: {
+            /** Max Concurrent Runs */
+            max_concurrent_runs: number;
+            /** Max Rate */
+            max_rate: number | null;
+            /** Max Users */
+            max_users: number | null;
+            /** Max Duration Seconds */
+            max_duration_seconds: number | null;
+            /** Max Body Bytes */
+            max_body_bytes: number;
+            /** Allowed Targets */
+            allowed_targets: string[];
+            /** Env Allow */
+            env_allow: string[];
+        };
+        /**
          * Measurement
          * @description Can the figures be believed: was the load generator itself the limit?
          * @enum {string}
@@ -1223,6 +1352,16 @@ export type components = {
             warm_up_seconds: number;
             /** Warm Up Requests */
             warm_up_requests: number;
+        };
+        /**
+         * NamedCount
+         * @description How many runs there are of a test.
+         */
+        NamedCount: {
+            /** Name */
+            name: string;
+            /** Runs */
+            runs: number;
         };
         /**
          * NamedEndpointMetrics
@@ -1503,6 +1642,20 @@ export type components = {
             notes: string;
         };
         /**
+         * RetentionView
+         * @description What is kept for how long, in seconds since the end of a run; null: for ever.
+         */
+        RetentionView: {
+            /** Runs Seconds */
+            runs_seconds: number | null;
+            /** Runs At Most */
+            runs_at_most: number | null;
+            /** Intervals Seconds */
+            intervals_seconds: number | null;
+            /** Samples Seconds */
+            samples_seconds: number | null;
+        };
+        /**
          * RunAccepted
          * @description The answer to POST /runs.
          */
@@ -1545,6 +1698,11 @@ export type components = {
             model: string;
             /** Error */
             error?: string | null;
+            /**
+             * Stopped By
+             * @default
+             */
+            stopped_by: string;
         };
         /**
          * RunList
@@ -1775,6 +1933,23 @@ export type components = {
             response_body_bytes: number;
         };
         /**
+         * ServerView
+         * @description GET /server.
+         */
+        ServerView: {
+            /** Version */
+            version: string;
+            /** Python */
+            python: string;
+            /** Cores */
+            cores: number;
+            /** Engines */
+            engines: components["schemas"]["EngineView"][];
+            limits: components["schemas"]["LimitsView"];
+            /** Has Keys */
+            has_keys: boolean;
+        };
+        /**
          * SessionRequest
          * @description POST /session.
          */
@@ -1835,6 +2010,24 @@ export type components = {
          * @enum {string}
          */
         StopReason: "total" | "duration" | "stages" | "threshold" | "stopped" | "cancelled" | "failed";
+        /**
+         * StorageOverview
+         * @description GET /storage/overview.
+         */
+        StorageOverview: {
+            status: components["schemas"]["StorageStatusView"];
+            /** Schema Latest */
+            schema_latest: string;
+            /** Oldest */
+            oldest: string | null;
+            /** Newest */
+            newest: string | null;
+            /** Days */
+            days: components["schemas"]["DayView"][];
+            /** Top Tests */
+            top_tests: components["schemas"]["NamedCount"][];
+            retention: components["schemas"]["RetentionView"];
+        };
         /**
          * StorageStatusView
          * @description GET /storage/status.
@@ -1937,6 +2130,11 @@ export type components = {
             /** Runs */
             runs: number;
             last_run: components["schemas"]["RunSummaryView"] | null;
+            /**
+             * Recent
+             * @default []
+             */
+            recent: components["schemas"]["RunSummaryView"][];
         };
         /**
          * ThresholdResult
@@ -3360,6 +3558,18 @@ export type components = {
             endpoints: components["schemas"]["EndpointSoFar"][];
             /** Errors */
             errors: components["schemas"]["ErrorSoFar"][];
+            /**
+             * Thresholds
+             * @default []
+             */
+            thresholds: components["schemas"]["ThresholdResult"][];
+            /** @default null */
+            measurement: components["schemas"]["Measurement"] | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
         };
         /**
          * StartedEvent
@@ -3392,6 +3602,11 @@ export type components = {
             planned_seconds: number | null;
             /** Planned Requests */
             planned_requests: number | null;
+            /**
+             * Cores
+             * @default null
+             */
+            cores: number | null;
         };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
@@ -3422,10 +3637,12 @@ export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
 export type CurlRequest = components['schemas']['CurlRequest'];
 export type CurvePoint = components['schemas']['CurvePoint'];
+export type DayView = components['schemas']['DayView'];
 export type Difference = components['schemas']['Difference'];
 export type DistributionView = components['schemas']['DistributionView'];
 export type EnabledRequest = components['schemas']['EnabledRequest'];
 export type EndpointMetrics = components['schemas']['EndpointMetrics'];
+export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
 export type FailureSummary = components['schemas']['FailureSummary'];
 export type GeneratorSummary = components['schemas']['GeneratorSummary'];
@@ -3435,9 +3652,11 @@ export type HeatColumn = components['schemas']['HeatColumn'];
 export type HeatView = components['schemas']['HeatView'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type IntervalsView = components['schemas']['IntervalsView'];
+export type LimitsView = components['schemas']['LimitsView'];
 export type Measurement = components['schemas']['Measurement'];
 export type MeasurementReason = components['schemas']['MeasurementReason'];
 export type Metrics = components['schemas']['Metrics'];
+export type NamedCount = components['schemas']['NamedCount'];
 export type NamedEndpointMetrics = components['schemas']['NamedEndpointMetrics'];
 export type NewRunRequest = components['schemas']['NewRunRequest'];
 export type Order = components['schemas']['Order'];
@@ -3447,6 +3666,7 @@ export type PointView = components['schemas']['PointView'];
 export type QuantilePoint = components['schemas']['QuantilePoint'];
 export type ReadyView = components['schemas']['ReadyView'];
 export type RerunRequest = components['schemas']['RerunRequest'];
+export type RetentionView = components['schemas']['RetentionView'];
 export type RunAccepted = components['schemas']['RunAccepted'];
 export type RunInfo = components['schemas']['RunInfo'];
 export type RunList = components['schemas']['RunList'];
@@ -3456,11 +3676,13 @@ export type RunSummaryView = components['schemas']['RunSummaryView'];
 export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
+export type ServerView = components['schemas']['ServerView'];
 export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
 export type SpreadView = components['schemas']['SpreadView'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type StopReason = components['schemas']['StopReason'];
+export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
 export type SyncAnswer = components['schemas']['SyncAnswer'];
 export type TestHistory = components['schemas']['TestHistory'];
@@ -4945,6 +5167,8 @@ export interface operations {
                 offset?: number;
                 /** @description `next` of the page before. */
                 cursor?: string | null;
+                /** @description Only runs whose ids begin like this. */
+                id?: string | null;
                 /** @description Exactly this name. */
                 name?: string | null;
                 tag?: string | null;
@@ -9207,7 +9431,10 @@ export interface operations {
     };
     list_tests: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description So many of the newest runs of each test. */
+                recent?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -11566,6 +11793,515 @@ export interface operations {
             };
         };
     };
+    export_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bundle: gzip of JSON Lines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description It has not ended */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    import_bundle: {
+        parameters: {
+            query?: {
+                /** @description Store it under this id, not its own. */
+                id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is a run with this id already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
     storage_status: {
         parameters: {
             query?: never;
@@ -11582,6 +12318,427 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StorageStatusView"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    storage_overview: {
+        parameters: {
+            query?: {
+                /** @description Up to today, in UTC. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageOverview"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    read_server: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerView"];
                 };
             };
             /** @description No key, or one that opens nothing */
