@@ -9,14 +9,16 @@ import type {
     HealthView,
     HistoryView,
     IntervalsView,
+    ReadyView,
     RunAccepted,
     RunList,
     RunResult,
     RunView,
     SampledExchange,
+    ServerView,
     SessionView,
     StartedRuns,
-    StorageStatusView,
+    StorageOverview,
     SyncAnswer,
     TestList,
     TestView,
@@ -104,6 +106,12 @@ async function problem(response: Response): Promise<ApiProblem> {
     }
 }
 
+/** Whether the server can read its storage; it answers so also where it cannot. */
+async function ready(): Promise<ReadyView> {
+    const response = await fetch("/health/ready", { credentials: "same-origin" });
+    return (await response.json()) as ReadyView;
+}
+
 const run = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 const test = (id: string): string => `/tests/${encodeURIComponent(id)}`;
 
@@ -153,7 +161,7 @@ export const api = {
     tryOnce: (spec: Spec) => ask<TryAnswer>("/specs/try", { method: "POST", body: { spec } }),
     importCurl: (command: string) => ask<CurlAnswer>("/import/curl", { method: "POST", body: { command } }),
 
-    tests: () => ask<TestList>("/tests"),
+    tests: (recent = 0) => ask<TestList>("/tests", { query: { recent } }),
     test: (id: string) => ask<TestView>(test(id)),
     createTest: (body: { spec: Spec; description?: string; tags?: string[] }) =>
         ask<TestView>("/tests", { method: "POST", body }),
@@ -166,7 +174,9 @@ export const api = {
     runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),
     syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),
 
-    storage: () => ask<StorageStatusView>("/storage/status"),
+    storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),
+    server: () => ask<ServerView>("/server"),
+    ready: () => ready(),
 };
 
 /** What went wrong, as a sentence for people. */

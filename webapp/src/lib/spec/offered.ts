@@ -68,7 +68,9 @@ function shapeOf(spec: Spec): Shape | null {
         if (rate !== undefined && rate !== null) {
             const level = positive(rate);
             const atOnce = wholeOf(spec.concurrency);
-            return level === null ? null : { ...plain, model: "open", segments: [{ from: level, to: level, length: null }], atOnce };
+            return level === null
+                ? null
+                : { ...plain, model: "open", segments: [{ from: level, to: level, length: null }], atOnce };
         }
         const users =
             spec.concurrency === undefined || spec.concurrency === null ? DEFAULT_USERS : wholeOf(spec.concurrency);
