@@ -6,6 +6,10 @@ export interface Tick {
     label: string;
 }
 
+/** Room beside every plot over time, so that they stand exactly under one another. */
+export const GUTTER_LEFT = 64;
+export const GUTTER_RIGHT = 48;
+
 const STEPS = [1, 2, 5, 10];
 const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
 

@@ -33,5 +33,3 @@ Chart.defaults.elements.point.radius = 0;
 Chart.defaults.elements.point.hoverRadius = 0;
 
 export { Chart };
-export const GUTTER_LEFT = 64;
-export const GUTTER_RIGHT = 48;

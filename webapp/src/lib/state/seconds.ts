@@ -67,7 +67,7 @@ function stretch(generator: GeneratorView, points: PointView[], isWhole: boolean
     return {
         start: generator.start,
         seconds: generator.duration_seconds,
-        warmUp: points.length ? points.every((point) => point.warm_up) : generator.phase === "warm-up",
+        warmUp: points.length ? points.every((point) => point.warm_up) : generator.phase === "warm_up",
         offered: isWhole && generator.offered_rate > 0 ? generator.offered_rate : null,
         started: sum((point) => point.started),
         completed: sum((point) => point.completed),
