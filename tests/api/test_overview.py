@@ -62,3 +62,25 @@ def test_the_server_says_which_engines_it_has_and_what_it_allows(tmp_path: Path)
             assert empty["retention"]["runs_seconds"] == 90 * 86400
     finally:
         server.stop()
+
+
+def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Client, target: TargetServer) -> None:
+    spec = {
+        "name": "edited",
+        "url": f"{target.url}/auth/bearer?token=hush",
+        "auth": {"type": "bearer_token", "token": "hush"},
+        "total_requests": 2,
+        "concurrency": 1,
+        "thresholds": ["error_rate < 1%"],
+    }
+    first = client.post("/runs", json={"spec": spec}).json()["id"]
+    shown = ended(client, first)["spec"]
+    assert shown["auth"]["token"] == "***"
+    again = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "total_requests": 3}, "tags": ["edited"]})
+    assert again.status_code == 202, again.text
+    run = ended(client, again.json()["id"])
+    assert (run["passed"], run["metrics"]["total_requests"], run["tags"]) == (True, 3, ["edited"])
+    elsewhere = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "url": "http://127.0.0.1:9/"}})
+    assert elsewhere.status_code == 422
+    assert elsewhere.json()["code"] == "credentials_needed"
+    assert client.post("/runs", json={"spec": shown}).status_code == 422

@@ -73,6 +73,8 @@ class NewRunRequest(_Request):
 class RerunRequest(_Request):
     """POST /runs/{id}/rerun; what is left out is as it was."""
 
+    spec: Spec | None = None
+    """An edited spec; a credential that is sent as `***` stays as it was, unless the spec now leads elsewhere."""
     tags: Tags | None = None
     notes: Notes = ""
 

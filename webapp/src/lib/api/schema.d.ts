@@ -215,7 +215,7 @@ export type paths = {
         put?: never;
         /**
          * Rerun
-         * @description Run the same spec once more, with the credentials of that run.
+         * @description Run the same spec, or an edited one, once more, with the credentials of that run.
          */
         post: operations["rerun"];
         delete?: never;
@@ -1633,6 +1633,8 @@ export type components = {
          * @description POST /runs/{id}/rerun; what is left out is as it was.
          */
         RerunRequest: {
+            /** Spec */
+            spec?: components["schemas"]["TestSpec"] | null;
             /** Tags */
             tags?: string[] | null;
             /**
