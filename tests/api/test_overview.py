@@ -13,18 +13,16 @@ from tests.api.server import ApiServer, ended
 
 def test_the_overview_of_the_storage_counts_by_day_and_by_test(client: httpx.Client, target: TargetServer) -> None:
     ids = []
-    for name, threshold in (("often", "error_rate < 1%"), ("often", "p99 < 0.000001ms"), ("once", None)):
-        spec = {"name": name, "url": f"{target.url}/fixed", "total_requests": 3, "concurrency": 1}
-        if threshold:
-            spec["thresholds"] = [threshold]
-        answer = client.post("/runs", json={"spec": spec, "tags": ["overview"]})
+    for name, threshold in (("often", "error_rate < 1%"), ("often", "p99 < 0.000001ms")):
+        spec = {"name": name, "url": f"{target.url}/fixed", "total_requests": 3, "thresholds": [threshold]}
+        answer = client.post("/runs", json={"spec": spec})
         ids.append(answer.json()["id"])
     runs = [ended(client, each) for each in ids]
     view = client.get("/storage/overview", params={"days": 3}).json()
     assert view["status"]["schema_version"] == view["schema_latest"]
     assert len(view["days"]) == 3
     # A midnight may lie between the runs, and other tests share the server.
-    assert sum(day["runs"] for day in view["days"]) >= 3
+    assert sum(day["runs"] for day in view["days"]) >= 2
     assert runs[-1]["created_at"][:10] in {day["day"] for day in view["days"]}
     assert sum(day["failed"] for day in view["days"]) >= 1
     assert sum(day["passed"] for day in view["days"]) >= 1

@@ -149,7 +149,8 @@ export const api = {
     samples: (id: string) => ask<SampledExchange[]>(`${run(id)}/samples`),
     start: (spec: Spec, tags: string[] = [], notes = "") =>
         ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
-    rerun: (id: string) => ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST" }),
+    rerun: (id: string, body?: { spec?: Spec; tags?: string[] }) =>
+        ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST", body }),
     cancel: (id: string, graceful = false) =>
         ask<RunAccepted>(`${run(id)}/cancel`, { method: "POST", query: { graceful } }),
     annotate: (id: string, body: AnnotateRequest) => ask<RunView>(run(id), { method: "PATCH", body }),
