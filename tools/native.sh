@@ -19,6 +19,12 @@ cargo fetch --quiet --locked --manifest-path native/Cargo.toml 2>.venv/native.lo
     without "the Rust crates could not be fetched (see .venv/native.log), so no native engine"
 echo "set-up: native engine, by cargo (a few minutes the first time)"
 rm -rf .venv/wheels
-.venv/bin/maturin build --quiet --release --locked --manifest-path native/python/Cargo.toml --out .venv/wheels
+if ! .venv/bin/maturin build --quiet --release --locked --manifest-path native/python/Cargo.toml --out .venv/wheels \
+    >.venv/native.log 2>&1; then
+    cat .venv/native.log >&2
+    echo "error: the native engine did not build" >&2
+    echo "  hint: PATH without cargo sets everything up without it" >&2
+    exit 2
+fi
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --reinstall .venv/wheels/atm_engine-*.whl
 touch "$stamp"

@@ -11,7 +11,7 @@ from atm.version import VERSION
 def main() -> None:
     """Run the command line and end the process with its exit code (docs/reference/exit-codes.md)."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        sys.stdout.write(f"atm {VERSION}\n")
+        _print_version()
         return
     import gc
 
@@ -20,6 +20,18 @@ def main() -> None:
     from atm.cli.main import main as run
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _print_version() -> None:
+    try:
+        print(f"atm {VERSION}", flush=True)
+    except OSError as error:
+        import os
+
+        # Python flushes at exit once more; it must find an open descriptor that takes everything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"error: cannot write to standard output: {error.strerror} [unwritable]")
 
 
 if __name__ == "__main__":

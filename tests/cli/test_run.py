@@ -214,6 +214,14 @@ def test_an_output_that_is_full_is_told_on_the_other_one(target: TargetServer, f
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_version_that_cannot_be_printed_is_one_line_of_error() -> None:
+    command = f"'{sys.executable}' -m atm --version >/dev/full"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
+    assert process.returncode == 1
+    assert process.stderr == "error: cannot write to standard output: No space left on device [unwritable]\n"
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_closed_stream_is_no_error(target: TargetServer, closed: str) -> None:
     command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {closed}"

@@ -26,9 +26,14 @@ pub enum PlanError {
     Format(u32),
     /// Well-formed, but impossible: where, and why.
     Invalid(String, String),
+    /// A secret that the plan needs: its slot, and what is wrong with it.
+    Secret(String, &'static str),
     /// Possible, but not with this engine: the capability's name.
     Unsupported(String),
 }
+
+/// What is wrong with a secret that is not there.
+pub const MISSING: &str = "and it was not given";
 
 impl fmt::Display for PlanError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,6 +43,8 @@ impl fmt::Display for PlanError {
                 write!(formatter, "the plan has format {found}, this engine reads format {PLAN_FORMAT}")
             }
             PlanError::Invalid(path, why) => write!(formatter, "{path}: {why}"),
+            PlanError::Secret(slot, MISSING) => write!(formatter, "the plan needs the secret \"{slot}\", {MISSING}"),
+            PlanError::Secret(slot, why) => write!(formatter, "the secret \"{slot}\" {why}"),
             PlanError::Unsupported(feature) => write!(formatter, "the native engine cannot do this: {feature}"),
         }
     }

@@ -23,6 +23,7 @@ from atm.api.routes import (
     live,
     metrics,
     runs,
+    schedules,
     series,
     server,
     session,
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tests,
         compare,
         bundles,
+        schedules,
         storage,
         server,
     ):
