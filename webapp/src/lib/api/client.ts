@@ -6,15 +6,20 @@ import type {
     DistributionView,
     ErrorDocument,
     ErrorEntry,
+    FiringList,
     HealthView,
     HistoryView,
     IntervalsView,
+    PreviewAnswer,
     ReadyView,
     RunAccepted,
     RunList,
     RunResult,
     RunView,
     SampledExchange,
+    ScheduleList,
+    ScheduleRequest,
+    ScheduleView,
     ServerView,
     SessionView,
     StartedRuns,
@@ -115,6 +120,8 @@ async function ready(): Promise<ReadyView> {
 const run = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 const test = (id: string): string => `/tests/${encodeURIComponent(id)}`;
 
+const schedule = (id: string): string => `/schedules/${encodeURIComponent(id)}`;
+
 export interface RunFilter {
     name?: string;
     tag?: string;
@@ -176,6 +183,16 @@ export const api = {
     syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),
 
     storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),
+    schedules: () => ask<ScheduleList>("/schedules"),
+    createSchedule: (body: ScheduleRequest) => ask<ScheduleView>("/schedules", { method: "POST", body }),
+    replaceSchedule: (id: string, body: ScheduleRequest) => ask<ScheduleView>(schedule(id), { method: "PUT", body }),
+    deleteSchedule: (id: string, keepalive = false) => ask<undefined>(schedule(id), { method: "DELETE", keepalive }),
+    pauseSchedule: (id: string) => ask<ScheduleView>(`${schedule(id)}/pause`, { method: "POST" }),
+    resumeSchedule: (id: string) => ask<ScheduleView>(`${schedule(id)}/resume`, { method: "POST" }),
+    previewSchedule: (trigger: ScheduleRequest["trigger"], signal?: AbortSignal) =>
+        ask<PreviewAnswer>("/schedules/preview", { method: "POST", body: { trigger }, signal }),
+    firings: (id: string, query: { limit?: number; before?: string | null }) =>
+        ask<FiringList>(`${schedule(id)}/firings`, { query }),
     server: () => ask<ServerView>("/server"),
     ready: () => ready(),
 };
