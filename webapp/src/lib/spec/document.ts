@@ -12,8 +12,11 @@ import {
     YAMLSeq,
 } from "yaml";
 
+import { planned } from "$lib/format";
+
+import { rulesOf, thresholdsOf } from "./fields";
 import { get, isObject, type Path } from "./paths";
-import type { Spec } from "./spec";
+import { seconds, type Spec } from "./spec";
 
 export type Format = "yaml" | "json";
 
@@ -166,4 +169,39 @@ export function isSame(a: unknown, b: unknown): boolean {
         names.length === Object.keys(b).length &&
         names.every((name) => Object.hasOwn(b, name) && isSame(a[name], get(b, [name])))
     );
+}
+
+const DURATIONS = new Set([
+    "duration",
+    "timeout",
+    "warm_up",
+    "graceful_stop",
+    "catch_up_max",
+    "expires_in",
+    "resolve_every",
+]);
+
+/** A spec in one spelling, whichever way it was written: what differs then is what is different. */
+export function comparable(spec: Spec): Spec {
+    return ordered(spelled(spec) as Spec);
+}
+
+function spelled(value: unknown, owner = ""): unknown {
+    if (Array.isArray(value)) return value.map((item) => spelled(item, owner));
+    if (!isObject(value)) return value;
+    const entries = Object.entries(value)
+        .filter(([, item]) => item !== null && item !== undefined)
+        .map(([name, item]): [string, unknown] => {
+            const field = name.replace(/_seconds$/, "");
+            if (owner === "headers" || owner === "variables" || owner === "body") return [name, item];
+            if (DURATIONS.has(field)) return [field, durationSpelled(item)];
+            if (name === "thresholds") return [name, thresholdsOf(rulesOf(item))];
+            return [name, spelled(item, name)];
+        });
+    return Object.fromEntries(entries.filter(([, item]) => item !== undefined));
+}
+
+function durationSpelled(value: unknown): unknown {
+    const found = seconds(value);
+    return found === null ? value : planned(found);
 }

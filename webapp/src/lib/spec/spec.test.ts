@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { diffLines, hasChanged } from "./diff";
-import { isSame, lineOf, parse, patched, render } from "./document";
+import { comparable, isSame, lineOf, parse, patched, render } from "./document";
 import * as fields from "./fields";
 import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset } from "./load";
 import { inWords, offered } from "./offered";
@@ -350,6 +350,29 @@ describe("a spec as text", () => {
 });
 
 describe("a difference", () => {
+    it("is none where two specs say the same in other words", () => {
+        const written: Spec = {
+            url: "u",
+            name: "n",
+            duration: "1m30s",
+            timeout_seconds: 5,
+            thresholds: ["p99 < 1s"],
+            load: { rate: 5, warm_up: "5s" },
+            headers: { timeout: "5" },
+        };
+        const stored: Spec = {
+            name: "n",
+            url: "u",
+            duration: 90,
+            timeout: 5,
+            thresholds: { expressions: [{ expression: "p99 < 1s" }] },
+            load: { rate: 5, warm_up: 5 },
+            headers: { timeout: "5" },
+        };
+        expect(render(comparable(written), "yaml")).toBe(render(comparable(stored), "yaml"));
+        expect(isSame(comparable(written), comparable({ ...stored, duration: 91 }))).toBe(false);
+    });
+
     it("has every line of both, in order", () => {
         const [a, b] = ["a\nb\nc\nd\n", "a\nx\nc\nd\ne\n"];
         const diff = diffLines(a, b, 99);

@@ -62,11 +62,15 @@ describe("a comparison", () => {
 
     it("gives every decade of the tail the same room", () => {
         expect([0, 90, 99, 99.9].map((each) => Number(comparing.tail(each).toFixed(6)))).toEqual([0, 1, 2, 3]);
-        const { a, b, ratio, to } = comparing.curves([
-            { percentile: 50, a_ms: 10, b_ms: 15 },
-            { percentile: 99, a_ms: 20, b_ms: "Infinity" },
-            { percentile: 100, a_ms: 30, b_ms: 30 },
-        ]);
+        const { a, b, ratio, to } = comparing.curves(
+            [
+                { percentile: 50, a_ms: 10, b_ms: 15 },
+                { percentile: 99, a_ms: 20, b_ms: "Infinity" },
+                { percentile: 99.9, a_ms: 25, b_ms: 30 },
+                { percentile: 100, a_ms: 30, b_ms: 30 },
+            ],
+            1000,
+        );
         expect(a.length).toBe(2);
         expect(b[1]?.y).toBeNull();
         expect(ratio.map((point) => point.y)).toEqual([1.5, null]);

@@ -126,9 +126,9 @@ export interface CurveData {
     to: number;
 }
 
-/** Both curves up to the last percentile that is not the maximum. */
-export function curves(points: readonly CurvePoint[]): CurveData {
-    const drawn = points.filter((point) => point.percentile < 100);
+/** Both curves up to the last percentile with ten samples beyond it: what lies further out is chance. */
+export function curves(points: readonly CurvePoint[], samples: number): CurveData {
+    const drawn = points.filter((point) => point.percentile < 100 && (1 - point.percentile / 100) * samples >= 10);
     const y = (value: CurvePoint["a_ms"]): number | null => {
         const number = numeric(value);
         return number !== null && Number.isFinite(number) ? number : null;
@@ -144,12 +144,19 @@ export function curves(points: readonly CurvePoint[]): CurveData {
     };
 }
 
+/** Without the rest of a second at the very end, whose rate would be that of an instant. */
+function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
+    const last = stretches.at(-1);
+    const before = stretches.at(-2);
+    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
+}
+
 /** A figure of each stretch at its middle; a stretch without one is a gap. */
 export function series(
     stretches: readonly Stretch[],
     read: (stretch: Stretch) => number | null,
 ): { x: number; y: number | null }[] {
-    return stretches.map((stretch) => ({ x: stretch.start + stretch.seconds / 2, y: read(stretch) }));
+    return drawable(stretches).map((stretch) => ({ x: stretch.start + stretch.seconds / 2, y: read(stretch) }));
 }
 
 export interface EndpointChange {
