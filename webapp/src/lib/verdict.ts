@@ -10,7 +10,9 @@ export interface Judged {
     icon: IconName;
 }
 
-type Judgeable = Pick<RunSummaryView, "status" | "passed" | "measurement">;
+type Judgeable = Pick<RunSummaryView, "status" | "passed" | "measurement"> & {
+    error_rate?: RunSummaryView["error_rate"];
+};
 
 export function verdictOf(run: Judgeable): Judged {
     switch (run.status) {
@@ -25,6 +27,8 @@ export function verdictOf(run: Judgeable): Judged {
         case "completed":
             if (run.measurement === "invalid") return { word: "Invalid", tone: "fail", icon: "warn" };
             if (run.passed === false) return { word: "Failed", tone: "fail", icon: "cross" };
+            // Nothing was asked of it, and nothing came back either.
+            if (run.error_rate === 1) return { word: "All failed", tone: "fail", icon: "cross" };
             if (run.passed === null) return { word: "Not judged", tone: "muted", icon: "dash" };
             return { word: "Passed", tone: "pass", icon: "check" };
     }

@@ -12,6 +12,7 @@ import type {
 } from "$lib/api/schema";
 import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
+import { plannedSeconds } from "$lib/spec/spec";
 import { connection } from "$lib/state/connection.svelte";
 import { merged, type Stretch, stretches, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
 
@@ -41,6 +42,8 @@ export class RunModel {
     run = $state.raw<RunView | null>(null);
     result = $state.raw<RunResult | null>(null);
     problem = $state.raw<ApiProblem | null>(null);
+    /** Its seconds were read, if it has any. */
+    loaded = $state(false);
 
     /** All endpoints together, or the chosen one, over the whole run. */
     seconds = $state.raw<Stretch[]>([]);
@@ -149,6 +152,7 @@ export class RunModel {
             this.#takeWindow(each);
             this.distribution = distribution.samples ? distribution : null;
             this.problem = null;
+            this.loaded = true;
         } catch (error) {
             this.#fail(error);
         }
@@ -254,7 +258,7 @@ export class RunModel {
     readonly planned = $derived.by((): number | null => {
         const started = this.started;
         if (started) return started.planned_seconds === null ? null : started.planned_seconds + started.warm_up_seconds;
-        return null;
+        return this.run ? plannedSeconds(this.run.spec) : null;
     });
 
     /** How much of a running run is done, 0..1; null where that is not known. */

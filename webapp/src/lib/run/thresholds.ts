@@ -22,7 +22,8 @@ export function distance(threshold: ThresholdResult): string {
 
 /** `checkout: p99 < 800 ms`. */
 export function named(threshold: ThresholdResult): string {
-    return threshold.endpoint ? `${threshold.endpoint}: ${threshold.expression}` : threshold.expression;
+    const { endpoint, expression } = threshold;
+    return endpoint && !expression.startsWith(`${endpoint}:`) ? `${endpoint}: ${expression}` : expression;
 }
 
 export const MEASUREMENT_WORDS = {

@@ -99,3 +99,16 @@ export function timeLimit(expression: string): number | null {
     const unit = { s: 1000, ms: 1, us: 0.001, µs: 0.001 }[found[2] ?? "ms"] ?? 1;
     return Number(found[1]) * unit;
 }
+
+/** Where the load goes, with the variables of the spec filled in; what only the server knows stays as it is written. */
+export function targetOf(spec: Spec, url: string): string {
+    const filled = url.replace(/\{\{\s*([\w.-]+)\s*\}\}/g, (whole, name: string) => spec.variables?.[name] ?? whole);
+    return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
+}
+
+/** How long a spec runs, warm-up included; null where a number of requests decides. */
+export function plannedSeconds(spec: Spec): number | null {
+    const stages = spec.load?.stages?.map((stage) => seconds(stage.duration) ?? 0);
+    const measured = stages?.length ? stages.reduce((sum, each) => sum + each, 0) : seconds(spec.duration);
+    return measured === null ? null : measured + (seconds(spec.load?.warm_up) ?? 0);
+}
