@@ -24,7 +24,8 @@ def main() -> None:
 
 def _print_version() -> None:
     try:
-        print(f"atm {VERSION}", flush=True)
+        sys.stdout.write(f"atm {VERSION}\n")
+        sys.stdout.flush()
     except OSError as error:
         import os
 

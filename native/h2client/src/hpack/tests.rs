@@ -192,7 +192,8 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::sample::select(vec!["date", "server", "content-type", "x-a", "x-b", "location", "etag", "via"])
             .prop_map(|name| name.as_bytes().to_vec()),
-        "[a-z-]{1,12}".prop_map(String::into_bytes),
+        // A template leaves out TE, as HTTP/2 knows it with one value only.
+        "[a-z-]{1,12}".prop_filter("left out of templates", |name| name != "te").prop_map(String::into_bytes),
     ]
 }
 
