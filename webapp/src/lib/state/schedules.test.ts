@@ -131,5 +131,6 @@ describe("a due time", () => {
             "due",
         ]);
         expect(schedules.said(new Date("2099-11-24T01:30:00Z"), "Europe/Berlin")).toBe("Tue 24 Nov, 02:30 (2099)");
+        expect(schedules.said(new Date("2099-11-24T01:30:20Z"), "UTC")).toBe("Tue 24 Nov, 01:30:20 (2099)");
     });
 });

@@ -224,6 +224,7 @@ export function said(at: Date, zone: string | undefined): string {
         month: "short",
         hour: "2-digit",
         minute: "2-digit",
+        second: at.getSeconds() ? "2-digit" : undefined,
         hourCycle: "h23",
         timeZone: zone,
     });
