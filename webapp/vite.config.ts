@@ -16,6 +16,11 @@ const announcer: Plugin = {
 export default defineConfig({
     plugins: [announcer, tailwindcss(), sveltekit()],
     build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
-    server: { proxy: { "/api": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" } } },
+    server: {
+        proxy: {
+            "/api": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
+            "/health": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
+        },
+    },
     test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

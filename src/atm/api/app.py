@@ -23,7 +23,9 @@ from atm.api.routes import (
     live,
     metrics,
     runs,
+    schedules,
     series,
+    server,
     session,
     specs,
     storage,
@@ -66,7 +68,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.bare)
     app.include_router(metrics.router)
-    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, bundles, storage):
+    for room in (
+        health,
+        session,
+        runs,
+        history,
+        series,
+        distribution,
+        live,
+        specs,
+        tests,
+        compare,
+        bundles,
+        schedules,
+        storage,
+        server,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app)
     app.add_middleware(Guard, settings=given)
