@@ -25,6 +25,7 @@ from atm.api.routes import (
     runs,
     schedules,
     series,
+    server,
     session,
     specs,
     storage,
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         bundles,
         schedules,
         storage,
+        server,
     ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app)

@@ -100,7 +100,7 @@ class JsonUpkeep:
         for state in self._folder.states():
             counts[state.summary.status] += 1
         size = sum(file.stat().st_size for file in self._folder.root.rglob("*") if file.is_file())
-        return StorageStatus("json", str(self._folder.root), FORMAT, size, counts)
+        return StorageStatus("json", str(self._folder.root), FORMAT, FORMAT, size, counts)
 
 
 def _ended_before(states: list[RunState], age: timedelta | None, now: datetime) -> list[str]:
