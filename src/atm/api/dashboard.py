@@ -67,7 +67,8 @@ def policy(page: bytes) -> str:
     styles = f"'self' 'unsafe-hashes' {_digest(ANNOUNCER.encode())}"
     return (
         f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data: blob:; "
-        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 
