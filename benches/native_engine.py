@@ -109,7 +109,7 @@ def connections(url: str) -> list[Figure]:
 
 
 def memory(url: str) -> list[Figure]:
-    """The whole command line, with few endpoints and with many."""
+    """The whole command line, with few endpoints and with many, without writing the run to the history at its end."""
     few, many = (_peak_of_command_line(url, endpoints) for endpoints in (3, ENDPOINTS))
     return [
         Figure("peak memory of `atm run`, 3 endpoints", few / 1e6, "MB", MOST_MEGABYTES),
@@ -127,7 +127,7 @@ def _peak_of_command_line(url: str, endpoints: int) -> int:
     with tempfile.TemporaryDirectory(prefix="atm-memory-") as folder:
         document = Path(folder) / "spec.json"
         document.write_text(json.dumps(spec), encoding="utf-8")
-        command = [_ATM, "run", document, "--engine", "native", "--json", "--quiet"]
+        command = [_ATM, "run", document, "--engine", "native", "--json", "--quiet", "--no-history"]
         timed = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-c", _PEAK, *map(str, command)]
         environment = {"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"}
         done = subprocess.run(

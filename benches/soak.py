@@ -1,7 +1,8 @@
 """Memory over a long run: 20 million requests, what 20 minutes at 16,667 requests/s are, as fast as they go.
 
-The whole command line on one core, nginx on another. Memory is read from the kernel while the run goes on; what is
-compared is how much there is after one million requests, and after all. Other lengths: python -m benches.soak MILLIONS
+The whole command line on one core, nginx on another, without writing the run to the history at its end. Memory is read
+from the kernel while the run goes on; what is compared is how much there is after one million requests, and after all.
+Other lengths: python -m benches.soak MILLIONS
 """
 
 from __future__ import annotations
@@ -54,17 +55,28 @@ def main(millions: int = MILLIONS) -> int:
 
 def memory_after(nginx: Nginx, millions: int) -> Iterator[tuple[int, int, float]]:
     """(requests so far, bytes of memory, seconds) at the end of each million, and at the end of all."""
-    with tempfile.TemporaryDirectory(prefix="atm-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="atm-soak-") as folder, (Path(folder) / "result.json").open("w+b") as said:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         options = ("--requests", str(millions * 1_000_000), "--concurrency", "64", "--engine", "native")
-        command = ["taskset", "-c", str(CLIENT_CORE), str(BIN / "atm"), "run", url, *options, "--json", "--quiet"]
+        command = [
+            "taskset",
+            "-c",
+            str(CLIENT_CORE),
+            str(BIN / "atm"),
+            "run",
+            url,
+            *options,
+            "--json",
+            "--quiet",
+            "--no-history",
+        ]
         start = time.monotonic()
         process = subprocess.Popen(
             command,
             env={"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
         )
         try:
             mark, last = 1_000_000, None
@@ -80,8 +92,8 @@ def memory_after(nginx: Nginx, millions: int) -> Iterator[tuple[int, int, float]
                     yield last
                     mark = (last[0] // 1_000_000 + 1) * 1_000_000
             if process.returncode not in (0, 4) or last is None:  # 4: the measurement was judged invalid
-                assert process.stderr is not None
-                raise MeasurementError(f"atm run ended with {process.returncode}: {process.stderr.read()[-400:]!r}")
+                said.seek(0)
+                raise MeasurementError(f"atm run ended with {process.returncode}: {said.read()[-400:]!r}")
             yield last
         finally:
             process.kill()
