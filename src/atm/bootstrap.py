@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from atm.config import Settings
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
-from atm.runs.upkeep import prune_forever
+from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.storage import StorageInterface, open_storage
 from atm.storage.seal import Sealer
@@ -40,12 +39,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         runs = RunService(storage, settings, sealer, on_pending=supervisor.notify)
         watcher = Watcher(storage)
         supervisor.start()
-        pruning = asyncio.create_task(prune_forever(storage, settings))
         try:
-            yield ControlPlane(settings, storage, sealer, runs, watcher)
+            async with pruned(storage, settings):
+                yield ControlPlane(settings, storage, sealer, runs, watcher)
         finally:
-            pruning.cancel()
-            await asyncio.gather(pruning, return_exceptions=True)
             await watcher.close()
             await supervisor.stop(cancel_runs=settings.cancel_runs_on_shutdown)
     finally:
