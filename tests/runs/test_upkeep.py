@@ -13,7 +13,7 @@ from atm.runs.upkeep import pruned
 from atm.storage import open_storage
 from atm.storage.records import Lease, RunQuery
 from atm.testing import ManualClock
-from tests.storage.builders import completed, new_run
+from tests.storage.builders import at, completed, new_run
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +23,12 @@ async def test_a_server_prunes_by_its_settings(tmp_path: Path, settings: dict[st
     given = Settings.model_validate({"data_dir": tmp_path, **settings})
     storage = await open_storage(given)
     for number in range(3):
-        run = (await storage.runs.create(new_run(f"run{number}"))).run
+        await storage.runs.create(new_run(f"run{number}"))
         await storage.leases.claim("here", "token", 1)
-        lease = (await storage.leases.states())[0]
-        await storage.leases.finish(Lease(lease.run_id, "token"), completed(run.id))
+        await storage.leases.finish(Lease(f"run{number}", "token"), completed(f"run{number}"))
 
-    async with pruned(storage, given, ManualClock(now=run.summary.created_at + timedelta(days=400))):
-        async with asyncio.timeout(20):
+    async with pruned(storage, given, ManualClock(now=at(0) + timedelta(days=400))):
+        async with asyncio.timeout(60):
             while len((await storage.runs.page(RunQuery())).runs) != left:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     await storage.close()
