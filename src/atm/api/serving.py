@@ -22,6 +22,9 @@ from atm.storage import open_storage
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
 """How long answers that are under way may take at the end; those who watch a run are let go after it."""
+WORKER_SILENCE_SECONDS = 60
+"""A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
+that is replaced while it starts would never get to its end."""
 _MOST_WORKERS = 64
 
 
@@ -40,6 +43,7 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws_max_size=65_536,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
 
 
