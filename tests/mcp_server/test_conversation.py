@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from atm.config import Settings
 from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import all_tools
 from atm.testing import TargetServer
+from tests.api.server import ApiServer
 from tests.mcp_server.agent import Agent, command, http_server, session, tokens
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
@@ -21,9 +23,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 async def test_an_agent_plans_runs_watches_understands_and_compares(
     transport: str, mode: str, target: TargetServer, tmp_path: Path
 ) -> None:
-    data = tmp_path / "data"
     with ExitStack() as stack:
-        where: Any = command(data) if transport == "stdio" else stack.enter_context(http_server(data))
+        if transport == "stdio":
+            where: Any = command(tmp_path / "data")
+        else:
+            # Here the server is one that runs already.
+            running = ApiServer(tmp_path / "data").ready()
+            stack.callback(running.stop)
+            where = stack.enter_context(http_server(tmp_path / "mcp", ATM_API_URL=running.url))
         async with session(where, mode=mode) as agent:
             await converse(agent, target)
             await read(agent)
@@ -83,7 +90,8 @@ async def converse(agent: Agent, target: TargetServer) -> None:
     assert again["status"] == "completed"
     compared = await agent.call("compare_tests", a=run_id, b=again["run_id"])
     assert compared["b"]["id"] == again["run_id"]
-    assert "p99" in compared["sentence"]
+    # On a busy machine neither of them may have been measured well enough, and that is said first.
+    assert re.search("p99|INVALID", compared["sentence"])
 
     # Something else, by way of curl, and ended early.
     curled = await agent.call("import_curl", command=f"curl {target.url}/echo -X POST -d a=1")
