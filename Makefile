@@ -16,7 +16,7 @@ NATIVE_SOURCES := $(shell find native -name target -prune -o \( -name '*.rs' -o 
 	-o -name Cargo.lock \) -print 2>/dev/null)
 READY += $(NATIVE)
 
-.PHONY: help setup demo test prove lint format bench build lock clean
+.PHONY: help setup demo serve test prove lint format bench build lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ setup: $(READY) ## Make the environment in .venv (every target below does this b
 
 demo: $(READY) ## Run the quickstart test against the bundled target server
 	@$(BIN)/atm demo
+
+serve: $(READY) ## Start the server (with options: make serve OPTIONS="--port 9000")
+	@$(BIN)/atm serve $(OPTIONS)
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m tools.suites

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("startup", "asyncio_engine", "storage")
+BENCHES = ("startup", "asyncio_engine", "storage", "control_plane")
 ON_REQUEST = ("peers",)
 """Run only when they are named: they take longer than ten minutes, and they install other programs."""
 

@@ -38,24 +38,28 @@ class Suite:
 
 _CARGO_TEST = ("cargo", "test", "--quiet", "--locked", "--workspace", "--manifest-path", "native/Cargo.toml")
 
-_AGENTS = ("tests/mcp_server",)
-"""What programs do that act by themselves, with processes of their own; the core suite leaves it out."""
-_WITHOUT_AGENTS = tuple(f"--ignore={each}" for each in _AGENTS)
+_PYTEST = (sys.executable, "-u", "-m", "pytest")
+_THREE = "--numprocesses=3"
+"""Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals."""
+_PATIENT = "--override-ini=timeout=1800"
+_CONTROL = (
+    *(f"tests/{room}" for room in ("api", "client", "faults", "runs", "storage")),
+    *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_series")),
+)
+"""The control plane: what starts servers, databases and runs of its own."""
+_AGENTS = (
+    *(f"tests/{room}" for room in ("agent", "mcp_server", "notifications", "schedules")),
+    "tests/contract/test_storage_schedules.py",
+)
+"""What acts by itself: schedules, notifications, and the tools of agents."""
+_REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS))
 
 SUITES: tuple[Suite, ...] = (
     # Rust code is tested where it can be built; set-up says so where it cannot.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
-    Suite(
-        "agents",
-        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3", *_AGENTS),
-        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800", *_AGENTS),
-    ),
-    Suite(
-        "core",
-        # Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals.
-        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3", *_WITHOUT_AGENTS),
-        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800", *_WITHOUT_AGENTS),
-    ),
+    Suite("control", command=(*_PYTEST, _THREE, *_CONTROL), prove=(*_PYTEST, _PATIENT, *_CONTROL)),
+    Suite("agents", command=(*_PYTEST, _THREE, *_AGENTS), prove=(*_PYTEST, _PATIENT, *_AGENTS)),
+    Suite("core", command=(*_PYTEST, _THREE, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """Runs at the same time on this installation: two runs on one host spoil each other's figures."""
     cancel_runs_on_shutdown: bool = False
     """What a server that shuts down does with its runs: by default they go on in processes of their own."""
+    agent: bool = True
+    """Whether a server fires schedules and sends notifications itself; off where `atm agent` does."""
     max_rate: float | None = Field(default=None, gt=0)
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None

@@ -23,6 +23,7 @@ from atm.api.routes import (
     live,
     metrics,
     runs,
+    schedules,
     series,
     session,
     specs,
@@ -66,7 +67,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.bare)
     app.include_router(metrics.router)
-    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, bundles, storage):
+    for room in (
+        health,
+        session,
+        runs,
+        history,
+        series,
+        distribution,
+        live,
+        specs,
+        tests,
+        compare,
+        bundles,
+        schedules,
+        storage,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app)
     app.add_middleware(Guard, settings=given)

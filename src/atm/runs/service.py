@@ -70,14 +70,19 @@ class RunService:
         Raises SpecError and CapabilityError for the spec, ConflictError (`idempotency_conflict`) for a key that came
         with something else before.
         """
-        asked = request or Request()
-        credentials.reject_masks(spec)
-        test = self.compile(spec)
-        whole = test.spec.to_data()
-        created = await self._storage.runs.create(self._new_run(test, whole, asked))
+        created = await self._storage.runs.create(self.prepare(spec, request))
         if created.is_new:
             self._on_pending()
         return created
+
+    def prepare(self, spec: Mapping[str, Any], request: Request | None = None) -> NewRun:
+        """The run that `create` would store, for whoever stores it together with something else.
+
+        Raises SpecError and CapabilityError for the spec.
+        """
+        credentials.reject_masks(spec)
+        test = self.compile(spec)
+        return self._new_run(test, test.spec.to_data(), request or Request())
 
     async def rerun(self, run_id: str, request: Request | None = None) -> Created:
         """The same spec once more, with the credentials of that run. Raises NotFoundError, and as `create`."""

@@ -11,6 +11,7 @@ from atm.models.outcome import RunStatus
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
 from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
+from atm.storage.json_files.schedules import JsonDeliveries, JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, Folder, RunState
 from atm.storage.locks import locked_soon
@@ -29,6 +30,8 @@ class JsonStorage:
         self.leases = JsonLeases(folder, self.series)
         self.tests = JsonTestConfigs(folder)
         self.keys = JsonApiKeys(folder)
+        self.deliveries = JsonDeliveries(folder)
+        self.schedules = JsonSchedules(folder, self.deliveries)
         self.upkeep = JsonUpkeep(folder, self.series)
 
     @classmethod
