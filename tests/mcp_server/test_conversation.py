@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,30 @@ async def converse(agent: Agent, target: TargetServer) -> None:
     listed = await agent.call("list_recent_tests", tag="mcp", limit=2)
     assert [each["id"] for each in listed["runs"]] == [long["run_id"], again["run_id"]]
     assert listed["total"] == 3
+
+    # Have it run by itself.
+    at = datetime.now(UTC) + timedelta(seconds=2)
+    soon = await agent.call("create_schedule", name="soon", test="checkout", at=at.isoformat(), tags=["night"])
+    assert soon["upcoming"]
+    nightly = await agent.call(
+        "create_schedule", name="nightly", test="checkout", cron="30 2 * * *", timezone="Europe/Berlin", max_runs=3
+    )
+    assert (nightly["enabled"], nightly["max_runs"], len(nightly["upcoming"])) == (True, 3, 5)
+    assert (await agent.call("pause_schedule", schedule="nightly"))["enabled"] is False
+    assert (await agent.call("resume_schedule", schedule="nightly"))["enabled"] is True
+    assert [each["name"] for each in (await agent.call("list_schedules"))["schedules"]] == ["nightly", "soon"]
+    while not (fired := await agent.call("get_schedule", schedule="soon"))["firings"]:
+        assert datetime.now(UTC) - at < timedelta(seconds=100)
+        await asyncio.sleep(0.2)
+    made = await agent.call("wait_for_test", run_id=fired["last_run_id"])
+    assert made["name"] == "checkout"
+    assert made["status"] == "completed"
+    assert (await agent.call("delete_schedule", schedule=soon["id"]))["deleted"] is True
+    await agent.call("delete_schedule", schedule="nightly")
+    assert (await agent.call("list_schedules"))["schedules"] == []
+    # What an agent has scheduled counts as what an agent has started.
+    listed = await agent.call("list_recent_tests", tag="mcp", name="checkout")
+    assert listed["runs"][0]["id"] == made["run_id"]
 
 
 async def read(agent: Agent) -> None:
