@@ -149,7 +149,7 @@ class Gate:
         await self.confirm(context, wish, f"goes beyond the limits for agents ({listed})", f"have {settings} raised")
 
     async def confirm(self, context: Context[Any, Any], wish: str, why: str, remedy: str) -> None:
-        """Ask the person behind the agent. Raises ApiRefusedError `beyond_limits` or `not_approved`, and QuestionError."""
+        """Ask the person behind the agent. Raises ApiRefusedError (`beyond_limits`, `not_approved`), QuestionError."""
         what = f"to {wish} {why}"
         if not can_ask(context):
             hint = f"nobody can be asked here: ask for less ({self.limits.in_words()}), or have whoever set up this "

@@ -140,7 +140,8 @@ class ScheduleTools:
         if not found.enabled:
             spec = found.spec if found.test is None else (await control.test(found.test)).spec
             upcoming = await _upcoming(control, found.trigger, found.end_date)
-            wish = f"resume the schedule {_braced(wording.name(found.name))} ({_braced(found.describes)}), which runs {{test}}"
+            named, when = _braced(wording.name(found.name)), _braced(found.describes)
+            wish = f"resume the schedule {named} ({when}), which runs {{test}}"
             await self._desk.gate.allow(context, control, spec or {}, wish=wish, upcoming=upcoming, replaces=found.id)
         return self._told(await control.schedules.resume(found.id), "resumed")
 
