@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from atm.config import Settings
+from atm.mcp_server.gate import per_hour
 from atm.mcp_server.limits import Demand, Limits, Used
 from atm.models.control import PlanView
 
@@ -101,9 +103,22 @@ def test_the_limits_of_an_hour_count_what_was_used() -> None:
     demand = Demand(None, 10, 60, 1000)
     assert LIMITS.excess_of_hour(demand, Used(29, 199_000, 1140)) == []
     assert [each.what for each in LIMITS.excess_of_hour(demand, Used(30, 199_001, 1141))] == [
-        "the runs of the last hour",
-        "the requests of the last hour",
-        "the time under load in the last hour",
+        "the runs of an hour",
+        "the requests of an hour",
+        "the time under load in an hour",
     ]
     # What has no bound counts as much as a call may come to.
     assert LIMITS.excess_of_hour(Demand(None, 10, None, None), Used(0, 150_001, 0))
+
+
+def due(*seconds: float) -> list[datetime]:
+    return [datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=each) for each in seconds]
+
+
+def test_how_often_an_hour_follows_from_the_due_times_that_are_known() -> None:
+    assert per_hour(due(0)) == 1
+    assert per_hour(due(0, 86_400, 172_800)) == 1
+    assert per_hour(due(0, 1800, 3600, 5400)) == 2
+    # All that are known lie within the hour: they go on like that.
+    assert per_hour(due(0, 1, 2, 3, 4)) == 3600
+    assert per_hour(due(*range(0, 3000, 60))) == 60

@@ -129,29 +129,22 @@ async def test_a_server_of_our_own_that_dies_is_started_again(tmp_path: Path) ->
 
 
 @pytest.mark.anyio
-async def test_over_http_a_key_is_needed_where_there_is_one(tmp_path: Path) -> None:
+async def test_over_http_only_who_has_the_key_and_comes_from_no_page_of_others_is_answered(tmp_path: Path) -> None:
     with http_server(tmp_path / "data", ATM_MCP_KEY="long-random-text", ATM_API_URL="http://127.0.0.1:9") as url:
         first = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        right = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer long-random-text"}
         async with httpx.AsyncClient(trust_env=False) as client:
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "long-random-text"}):
                 answer = await client.post(url, json=first, headers=headers)
                 assert answer.status_code == 401
                 assert "ATM_MCP_KEY" in answer.text
                 assert "long-random-text" not in answer.text
+            rebound = await client.post(url, json=first, headers={**right, "Host": "evil.example"})
+            assert rebound.status_code in (403, 421)
+            other = await client.post(url, json=first, headers={**right, "Origin": "http://evil.example"})
+            assert other.status_code == 403
         async with with_key(url, "long-random-text") as agent:
             assert len((await agent.client.list_tools()).tools) > 10
-
-
-@pytest.mark.anyio
-async def test_over_http_pages_of_others_are_refused(tmp_path: Path) -> None:
-    with http_server(tmp_path / "data", ATM_API_URL="http://127.0.0.1:9") as url:
-        first = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        accept = {"Accept": "application/json, text/event-stream"}
-        async with httpx.AsyncClient(trust_env=False) as client:
-            rebound = await client.post(url, json=first, headers={**accept, "Host": "evil.example"})
-            assert rebound.status_code in (403, 421)
-            other = await client.post(url, json=first, headers={**accept, "Origin": "http://evil.example"})
-            assert other.status_code == 403
 
 
 def test_beyond_this_machine_it_does_not_listen_without_a_key(tmp_path: Path) -> None:

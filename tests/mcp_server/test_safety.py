@@ -157,17 +157,17 @@ async def test_an_hour_has_limits_that_two_calls_at_once_cannot_both_use(
 ) -> None:
     own = ApiServer(tmp_path_factory.mktemp("hour") / "data").ready()
     try:
-        settings = Settings.model_construct(api_url=own.url, mcp_hourly_requests=25)
+        settings = Settings.model_construct(api_url=own.url, mcp_hourly_requests=15)
         asked = {"url": f"{target.url}/fixed", "total_requests": 10, "users": 1}
         async with session(serving(settings)) as agent:
-            both = await asyncio.gather(*(agent.raw("run_api_test", **asked, wait_seconds=40) for _ in range(3)))
-            assert sorted(each.is_error or False for each in both) == [False, False, True]
-            assert "the requests of the last hour: 30, limit 25" in await agent.refused("run_api_test", **asked)
+            both = await asyncio.gather(*(agent.raw("run_api_test", **asked, wait_seconds=40) for _ in range(2)))
+            assert sorted(each.is_error or False for each in both) == [False, True]
+            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **asked)
         # A new session knows from the history what agents have started.
         async with session(serving(settings)) as agent:
-            assert "the requests of the last hour: 30, limit 25" in await agent.refused("run_api_test", **asked)
+            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **asked)
             await agent.call("run_api_test", **{**asked, "total_requests": 5}, wait_seconds=40)
-        assert target.settled_stats().received == 25
+        assert target.settled_stats().received == 15
     finally:
         own.stop()
 
@@ -185,6 +185,53 @@ async def test_read_only_means_that_nothing_changes(settings: Settings, api: Api
         assert "[read_only]" in said
         assert (await agent.call("create_test_spec", url="http://127.0.0.1:1/"))["valid"]
     assert runs_of(api) == before
+
+
+async def test_a_schedule_is_held_to_the_hour(settings: Settings) -> None:
+    spec = {"name": "often", "url": "http://127.0.0.1:1/", "requests_per_second": 5, "duration": 1}
+    async with session(serving(settings)) as agent:
+        said = await agent.refused("create_schedule", name="often", spec=spec, every="1m")
+        assert "the runs of an hour: 60, limit 30" in said
+        elsewhere = {**spec, "url": "http://example.com/"}
+        assert "[target_not_allowed]" in await agent.refused("create_schedule", name="x", spec=elsewhere, every="1h")
+        made = await agent.call("create_schedule", name="often", spec=spec, every="4m")
+        # Many small ones are as much as a large one.
+        said = await agent.refused("create_schedule", name="more", spec=spec, every="3m")
+        assert "the runs of an hour: 35, limit 30" in said
+        await agent.call("pause_schedule", schedule="often")
+        other = await agent.call("create_schedule", name="more", spec=spec, every="3m")
+        assert "the runs of an hour: 35" in await agent.refused("resume_schedule", schedule="often")
+        assert "[never_due]" in await agent.refused("create_schedule", name="late", spec=spec, at="2020-01-01T00:00")
+        assert "in one way" in await agent.refused(
+            "create_schedule", name="late", spec=spec, every="1h", cron="* * * * *"
+        )
+        assert "cron" in await agent.refused("create_schedule", name="late", spec=spec, cron="61 * * * *")
+        assert "either test" in await agent.refused("create_schedule", name="late", every="1h")
+        for each in (made, other):
+            await agent.call("delete_schedule", schedule=each["id"])
+
+
+@ERAS
+async def test_a_test_is_not_changed_behind_the_back_of_its_schedule(mode: str, settings: Settings) -> None:
+    server = serving(settings)
+    name = f"scheduled {mode}"
+    spec = {"name": name, "url": "http://127.0.0.1:1/", "requests_per_second": 5, "duration": 1}
+    async with session(server, mode=mode) as agent:
+        await agent.call("create_test_spec", spec=spec, save=True)
+        assert "[test_exists]" in await agent.refused("create_test_spec", spec=spec, save=True)
+        await agent.call("create_test_spec", spec=spec, save=True, replace=True)
+        await agent.call("create_schedule", name=name, test=name, every="1h")
+        larger = {**spec, "requests_per_second": 100}
+        said = await agent.refused("create_test_spec", spec=larger, save=True, replace=True)
+        assert f'changes what the schedules "{name}" run' in said
+        # Nor is one kept that nobody may run.
+        too_much = {**spec, "name": "too much", "requests_per_second": 500}
+        assert "[beyond_limits]" in await agent.refused("create_test_spec", spec=too_much, save=True)
+    person = Person()
+    async with session(server, mode=mode, person=person) as agent:
+        await agent.call("create_test_spec", spec=larger, save=True, replace=True)
+        await agent.call("delete_schedule", schedule=name)
+    assert len(person.questions) == 1
 
 
 async def test_a_server_that_wants_another_key_says_so(settings: Settings) -> None:

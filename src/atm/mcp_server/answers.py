@@ -239,6 +239,15 @@ class CancelAnswer(_Answer):
     message: str
 
 
+class FiringEntry(_Answer):
+    """A due time of a schedule, and what became of it."""
+
+    due: datetime
+    outcome: str
+    run_id: str | None
+    error: str | None
+
+
 class ScheduleEntry(_Answer):
     """A schedule."""
 
@@ -257,6 +266,7 @@ class ScheduleEntry(_Answer):
     tags: list[str]
     last_outcome: str | None
     last_run_id: str | None
+    firings: list[FiringEntry] = Field(default=[], description="The last ones, newest first.")
     notes: list[str] = []
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from atm.client import ControlClient
 from atm.errors import ApiRefusedError, Problem, SpecError
 from atm.mcp_server.asking import Asking, can_ask
 from atm.mcp_server.limits import Demand, Excess, Limits, Used
+from atm.mcp_server.untrusted import quoted
 from atm.models.control import ErrorEntry, PlanView, RunSummaryView
 from atm.models.outcome import RunStatus
 
@@ -96,7 +98,7 @@ class Gate:
             # No await between here and the reservation: two calls at once cannot both take what is left.
             if {each.what for each in excess} <= {each.what for each in approved}:
                 break
-            await self._ask(context, plan, excess)
+            await self._ask(context, f"run the load test {_shown(plan)}", excess)
             approved = excess
         requests = self.limits.requests if demand.requests is None else demand.requests
         seconds = self.limits.seconds if demand.seconds is None else demand.seconds
@@ -112,20 +114,66 @@ class Gate:
         """Nothing came of it."""
         self._reserved = [each for each in self._reserved if each is not admitted.reservation]
 
-    async def _ask(self, context: Context[Any, Any], plan: PlanView, excess: list[Excess]) -> None:
+    async def allow(
+        self,
+        context: Context[Any, Any],
+        control: ControlClient,
+        spec: Mapping[str, Any],
+        *,
+        wish: str,
+        upcoming: Sequence[datetime] = (),
+        replaces: str = "",
+    ) -> dict[str, Any]:
+        """Let a spec be kept, or be run again and again at `upcoming`; the spec with an end in each dimension.
+
+        `wish` says what for, with `{test}` in it; `replaces` is the id of a schedule that this one takes the place of.
+        Raises as `admit`. Nothing is reserved: what a schedule starts counts when it has been started.
+        """
+        plan = await self.planned(control, spec)
+        bounded = self.limits.bounded(spec, plan)
+        if bounded != dict(spec):
+            plan = await self.planned(control, bounded)
+        demand = Demand.of(plan)
+        excess = self.limits.excess_of_call(demand)
+        if upcoming:
+            excess += self.limits.excess_of_hour(
+                demand.times(per_hour(upcoming)), await self._scheduled(control, replaces)
+            )
+        if excess:
+            await self._ask(context, wish.format(test=_shown(plan)), excess)
+        return bounded
+
+    async def _ask(self, context: Context[Any, Any], wish: str, excess: list[Excess]) -> None:
         listed = "; ".join(str(each) for each in excess)
-        what = f"this goes beyond what an agent may start by itself: {listed}"
         settings = ", ".join(dict.fromkeys(each.setting for each in excess))
+        await self.confirm(context, wish, f"goes beyond the limits for agents ({listed})", f"have {settings} raised")
+
+    async def confirm(self, context: Context[Any, Any], wish: str, why: str, remedy: str) -> None:
+        """Ask the person behind the agent. Raises ApiRefusedError (`beyond_limits`, `not_approved`), QuestionError."""
+        what = f"to {wish} {why}"
         if not can_ask(context):
-            hint = f"ask for less, or have whoever set up this MCP server raise {settings}"
-            raise ApiRefusedError(Problem(what, "beyond_limits", hint=hint))
-        question = (
-            f"An agent wants to run the load test {plan.name!r} against {', '.join(plan.hosts)}. "
-            f"It goes beyond the limits for agents ({listed}). Run it this once?"
-        )
+            hint = f"nobody can be asked here: ask for less ({self.limits.in_words()}), or have whoever set up this "
+            raise ApiRefusedError(Problem(what, "beyond_limits", hint=f"{hint}MCP server {remedy}"))
+        question = f"An agent wants to {wish}. That {why}. Allow it this once?"
         if not await self.asking.approved(context, question):
             hint = f"the person was asked and did not approve; ask for less ({self.limits.in_words()})"
             raise ApiRefusedError(Problem(what, "not_approved", hint=hint))
+
+    async def _scheduled(self, control: ControlClient, without: str) -> Used:
+        """What the schedules of agents come to in an hour, but for one of them."""
+        runs, requests, seconds = 0, 0, 0.0
+        for each in (await control.schedules.all()).schedules:
+            if not each.enabled or TAG not in each.tags or each.id == without or not each.upcoming:
+                continue
+            spec = each.spec if each.test is None else (await control.test(each.test)).spec
+            plan = (await control.validate(spec or {})).plan
+            if plan is not None:
+                times = per_hour(each.upcoming)
+                demand = Demand.of(plan)
+                runs += times
+                requests += times * (self.limits.requests if demand.requests is None else demand.requests)
+                seconds += times * (self.limits.seconds if demand.seconds is None else demand.seconds)
+        return Used(runs, requests, seconds)
 
     async def _used(self, control: ControlClient) -> Used:
         """What was started within the last hour: by this process as it is known, by others as the history has it."""
@@ -148,6 +196,20 @@ class Gate:
                 seconds += self.limits.seconds if going else _seconds(run)
         others = sum(run_id not in known for run_id in history)
         return Used(len(self._reserved) + others, requests, seconds)
+
+
+def per_hour(upcoming: Sequence[datetime]) -> int:
+    """How many of the due times fall into the hour that begins with the first; the last ones known go on as they do."""
+    first, last = upcoming[0], upcoming[-1]
+    within = sum((each - first).total_seconds() < HOUR for each in upcoming)
+    span = (last - first).total_seconds()
+    if within < len(upcoming) or span <= 0:
+        return within
+    return math.ceil(HOUR / (span / (len(upcoming) - 1)))
+
+
+def _shown(plan: PlanView) -> str:
+    return f"{quoted(plan.name, 80)} against {', '.join(quoted(host, 80) for host in plan.hosts)}"
 
 
 def _seconds(run: RunSummaryView) -> float:

@@ -32,6 +32,18 @@ class Demand:
             plan.peak if is_open else None, None if is_open else plan.peak, plan.most_seconds, plan.most_requests
         )
 
+    def times(self, count: int) -> Repeated:
+        """The same so many times within an hour."""
+        return Repeated(self, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A run, so many times within an hour."""
+
+    demand: Demand
+    count: int
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -47,7 +59,7 @@ class Excess:
     """One limit that a run would go beyond."""
 
     what: str
-    """`the rate`, `the requests of the last hour`."""
+    """`the rate`, `the requests of an hour`."""
     asked: str
     limit: str
     setting: str
@@ -128,21 +140,22 @@ class Limits:
             found.append(Excess("the number of requests", asked, figures.count(self.requests), "ATM_MCP_MAX_REQUESTS"))
         return found
 
-    def excess_of_hour(self, demand: Demand, used: Used) -> list[Excess]:
-        """Every limit of an hour that the run would go beyond, after what was used of it."""
-        requests = used.requests + (demand.requests if demand.requests is not None else self.requests)
-        seconds = used.seconds + (demand.seconds if demand.seconds is not None else self.seconds)
+    def excess_of_hour(self, wanted: Demand | Repeated, used: Used) -> list[Excess]:
+        """Every limit of an hour that the run, or its repetitions, would go beyond, after what was used of it."""
+        demand, count = (wanted.demand, wanted.count) if isinstance(wanted, Repeated) else (wanted, 1)
+        requests = used.requests + count * (demand.requests if demand.requests is not None else self.requests)
+        seconds = used.seconds + count * (demand.seconds if demand.seconds is not None else self.seconds)
         found = []
-        if used.runs + 1 > self.hourly_runs:
-            asked = figures.count(used.runs + 1)
+        if used.runs + count > self.hourly_runs:
+            asked = figures.count(used.runs + count)
             limit = figures.count(self.hourly_runs)
-            found.append(Excess("the runs of the last hour", asked, limit, "ATM_MCP_HOURLY_RUNS"))
+            found.append(Excess("the runs of an hour", asked, limit, "ATM_MCP_HOURLY_RUNS"))
         if requests > self.hourly_requests:
             asked, limit = figures.count(requests), figures.count(self.hourly_requests)
-            found.append(Excess("the requests of the last hour", asked, limit, "ATM_MCP_HOURLY_REQUESTS"))
+            found.append(Excess("the requests of an hour", asked, limit, "ATM_MCP_HOURLY_REQUESTS"))
         if seconds > self.hourly_seconds:
             asked, limit = figures.planned(seconds), figures.planned(self.hourly_seconds)
-            found.append(Excess("the time under load in the last hour", asked, limit, "ATM_MCP_HOURLY_DURATION"))
+            found.append(Excess("the time under load in an hour", asked, limit, "ATM_MCP_HOURLY_DURATION"))
         return found
 
     def in_words(self) -> str:

@@ -14,7 +14,7 @@ from atm.mcp_server.desk import Desk
 from atm.mcp_server.prompts import add_prompts
 from atm.mcp_server.resources import add_resources
 from atm.mcp_server.tool import READ_ONLY, OurTool
-from atm.mcp_server.tools import results, runs, specs
+from atm.mcp_server.tools import results, runs, schedules, specs
 from atm.mcp_server.untrusted import WARNING
 from atm.version import VERSION
 
@@ -51,7 +51,7 @@ class AgentServer(MCPServer[None]):
 
 def all_tools(desk: Desk) -> list[OurTool]:
     """Every tool, in the order in which agents see them."""
-    return [*runs.tools(desk), *results.tools(desk), *specs.tools(desk)]
+    return [*runs.tools(desk), *results.tools(desk), *specs.tools(desk), *schedules.tools(desk)]
 
 
 def instructions(desk: Desk) -> str:

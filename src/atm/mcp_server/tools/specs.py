@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
@@ -36,6 +37,7 @@ class SpecTools:
 
     async def create_test_spec(
         self,
+        context: Context[Any, Any],
         url: a.Url = None,
         method: a.Method = None,
         headers: a.Headers = None,
@@ -82,7 +84,7 @@ class SpecTools:
         made = a.spec_of(spec, fields)
         checked = await self._checked(control, made)
         if save:
-            checked = await self._kept(control, made, checked, description, tags, replace=replace)
+            checked = await self._kept(context, control, made, checked, description, tags, replace=replace)
         return _told(checked)
 
     async def validate_spec(
@@ -95,6 +97,7 @@ class SpecTools:
 
     async def import_curl(
         self,
+        context: Context[Any, Any],
         command: Annotated[
             str,
             Field(
@@ -117,7 +120,7 @@ class SpecTools:
             update={"notes": [*(cleaned(each, 300) for each in imported.notes), *checked.notes]}
         )
         if save:
-            checked = await self._kept(control, imported.spec, checked, "", [], replace=replace)
+            checked = await self._kept(context, control, imported.spec, checked, "", [], replace=replace)
         return _told(checked)
 
     async def list_tests(self) -> Annotated[CallToolResult, TestsAnswer]:
@@ -176,6 +179,7 @@ class SpecTools:
 
     async def _kept(
         self,
+        context: Context[Any, Any],
         control: ControlClient,
         spec: Mapping[str, Any],
         checked: SpecAnswer,
@@ -189,16 +193,28 @@ class SpecTools:
             raise ApiRefusedError(READ_ONLY)
         if not checked.valid:
             raise SpecError([Problem(e.message, e.code, path=e.path, hint=e.hint) for e in checked.problems])
+        gate, name = self._desk.gate, str(spec["name"])
         # A kept test may be run by others too, who know nothing of the ends that we would add.
-        whole = self._desk.limits.bounded(spec, await self._desk.gate.planned(control, spec))
-        try:
+        whole = await gate.allow(context, control, spec, wish="keep the load test {test}, to be run later")
+        before = next((each for each in (await control.tests()).tests if each.name == name), None)
+        if before is None:
             kept = await control.create_test(whole, description=description, tags=tags)
-        except ConflictError as error:
-            if not replace:
-                hint = "replace=true replaces it; another name keeps both"
-                raise ConflictError(Problem(error.problems[0].what, "test_exists", path="name", hint=hint)) from error
-            kept = await control.replace_test(str(spec["name"]), whole, description=description, tags=tags)
+        elif not replace:
+            hint = "replace=true replaces it; another name keeps both"
+            raise ConflictError(Problem(f"a test {name!r} is kept already", "test_exists", path="name", hint=hint))
+        else:
+            await self._check_schedules(context, control, before)
+            kept = await control.replace_test(before.id, whole, description=description, tags=tags)
         return checked.model_copy(update={"saved_as": kept.name, "spec": cleaned_tree(kept.spec)})
+
+    async def _check_schedules(self, context: Context[Any, Any], control: ControlClient, test: TestView) -> None:
+        """A test that a schedule runs is not changed behind the back of whoever made the schedule."""
+        schedules = (await control.schedules.all()).schedules
+        using = [each.name for each in schedules if each.test in (test.name, test.id)]
+        if using:
+            wish = f"replace the test {wording.name(test.name)}"
+            why = f"changes what the schedules {', '.join(wording.name(each) for each in using)} run"
+            await self._desk.gate.confirm(context, wish, why, "do it, or keep it under another name")
 
 
 def _clean(each: ErrorEntry) -> ErrorEntry:
