@@ -19,6 +19,7 @@ RUNS = 10_000
 
 
 async def main(folder: Path) -> None:
+    """Fill it, and say the id of the run that has seconds."""
     settings = Settings(data_dir=folder)
     await (await open_storage(settings)).close()
     bench.RUNS = RUNS
@@ -32,7 +33,7 @@ async def main(folder: Path) -> None:
     with sqlite3.connect(settings.database_file) as connection:
         connection.execute("UPDATE runs SET status = 'cancelled', passed = NULL WHERE id = ?", (newest,))
     bench.fill_series(settings.database_file, newest)
-    print(newest)
+    sys.stdout.write(newest)
 
 
 if __name__ == "__main__":
