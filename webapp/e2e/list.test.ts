@@ -35,7 +35,11 @@ test("the list shows what is started elsewhere, and filters stay in the address"
     await tests.getByText("quickstart").waitFor();
     await server.run(users("from elsewhere"), ["nightly"]);
     await tests.getByText("from elsewhere").waitFor();
-    await tests.getByRole("listitem").filter({ hasText: "from elsewhere" }).getByText("Passed").waitFor();
+    await tests
+        .getByRole("listitem")
+        .filter({ hasText: "from elsewhere" })
+        .getByText("Passed", { exact: true })
+        .waitFor();
 
     await page.keyboard.press("/");
     await page.keyboard.type("elsewhere");
@@ -88,7 +92,9 @@ test("runs are cancelled together", async () => {
     await page.getByRole("toolbar").getByRole("button", { name: "Cancel" }).click();
     for (const id of ids) await server.ended(id);
     await expect
-        .poll(() => page.getByRole("list", { name: "Runs" }).getByText("Cancelled").count(), { timeout: PATIENCE_MS })
+        .poll(() => page.getByRole("list", { name: "Runs" }).getByText("Cancelled", { exact: true }).count(), {
+            timeout: PATIENCE_MS,
+        })
         .toBe(2);
 });
 

@@ -11,7 +11,7 @@ beforeAll(async () => {
     server = new ApiServer();
     long = server.python("webapp/e2e/fill.py", server.folder);
     await server.open();
-}, 120_000);
+});
 
 afterAll(() => server.close());
 
