@@ -6,7 +6,7 @@ export default defineConfig({
         include: ["e2e/**/*.test.ts"],
         environment: "node",
         fileParallelism: false,
-        testTimeout: 45_000,
+        testTimeout: 60_000,
         hookTimeout: 60_000,
         globalSetup: ["e2e/setup.ts"],
     },

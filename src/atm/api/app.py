@@ -17,6 +17,7 @@ from atm.api.openapi import describe
 from atm.api.routes import (
     bundles,
     compare,
+    demo,
     distribution,
     health,
     history,
@@ -51,7 +52,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.keys = Keys(plane.storage, given, plane.sealer)
             if not await app.state.keys.exist():
                 log.info("no key yet: only this machine is answered")
-            yield
+            app.state.demo = demo.DemoTarget()
+            try:
+                yield
+            finally:
+                await app.state.demo.close()
 
     app = FastAPI(
         title="API Test Machine",
@@ -69,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.bare)
     app.include_router(metrics.router)
     for room in (
+        demo,
         health,
         session,
         runs,

@@ -156,6 +156,7 @@ export const api = {
     samples: (id: string) => ask<SampledExchange[]>(`${run(id)}/samples`),
     start: (spec: Spec, tags: string[] = [], notes = "") =>
         ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
+    demo: () => ask<RunAccepted>("/demo", { method: "POST" }),
     rerun: (id: string, body?: { spec?: Spec; tags?: string[] }) =>
         ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST", body }),
     cancel: (id: string, graceful = false) =>
