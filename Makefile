@@ -5,6 +5,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+DIST ?= dist
 
 # What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
 # stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
@@ -16,6 +17,11 @@ NATIVE_SOURCES := $(shell find native -name target -prune -o \( -name '*.rs' -o 
 	-o -name Cargo.lock \) -print 2>/dev/null)
 READY += $(NATIVE)
 
+# The dashboard, for what shows it or packs it; the stamp is named after whether there is Node.js.
+DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,absent)
+DASHBOARD_SOURCES := $(shell find webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
+	2>/dev/null)
+
 .PHONY: help setup demo serve test prove lint format bench build lock clean
 
 help: ## List the targets
@@ -26,13 +32,13 @@ setup: $(READY) ## Make the environment in .venv (every target below does this b
 demo: $(READY) ## Run the quickstart test against the bundled target server
 	@$(BIN)/atm demo
 
-serve: $(READY) ## Start the server (with options: make serve OPTIONS="--port 9000")
+serve: $(READY) $(DASHBOARD) ## Serve the dashboard and the API (with options: make serve OPTIONS="--port 9000")
 	@$(BIN)/atm serve $(OPTIONS)
 
-test: $(READY) ## Run all tests
+test: $(READY) $(DASHBOARD) ## Run all tests
 	@$(BIN)/python -m tools.suites
 
-prove: $(READY) ## Run all tests at full counts; writes docs/proof/
+prove: $(READY) $(DASHBOARD) ## Run all tests at full counts; writes docs/proof/
 	@$(BIN)/python -m tools.suites --prove
 
 lint: $(READY) ## Check style, types, import arrows, generated files and locks
@@ -49,16 +55,16 @@ bench: $(READY) ## Run the benchmarks into benches/results/ (by name: bench-star
 bench-%: $(READY)
 	@$(BIN)/python -m benches $*
 
-build: $(READY) ## Build both wheels and the source archive into dist/
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build -d dist
-	@cp .venv/wheels/*.whl dist/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
+build: $(READY) $(DASHBOARD) ## Build the dashboard, both wheels and the source archive into dist/
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build -d $(DIST)
+	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
 
 lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove everything that was built, .venv included
-	@rm -rf .venv build dist native/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build dist native/target src/atm/api/static webapp/node_modules webapp/.svelte-kit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find src tests tools benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: tools/setup.sh requirements/bootstrap.txt requirements/dev.txt pyproject.toml src/atm/version.py
@@ -66,3 +72,6 @@ clean: ## Remove everything that was built, .venv included
 
 $(NATIVE): .venv/.stamp tools/native.sh $(NATIVE_SOURCES)
 	@sh tools/native.sh $@
+
+$(DASHBOARD): .venv/.stamp tools/dashboard.sh $(DASHBOARD_SOURCES)
+	@sh tools/dashboard.sh $@

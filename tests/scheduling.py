@@ -16,7 +16,7 @@ _LOOK_AT_THE_CLOCK = (
 )
 
 
-_SHARE_A_SERVER = ("tests/api/", "tests/client/")
+_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/")
 
 
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types

@@ -18,6 +18,7 @@ from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from benches.peers import publish
 from tools.cli_reference import cli_reference
+from tools.mcp_reference import mcp_reference
 from tools.repository import ROOT
 from tools.spec_tables import field_tables
 
@@ -110,6 +111,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
     Generated("docs/reference/cli.md", cli_reference),
+    Generated("docs/reference/mcp.md", mcp_reference),
     Generated("docs/reference/result.schema.json", result_schema),
     Generated("openapi.json", openapi),
     Generated("docs/reference/api.md", api_reference),

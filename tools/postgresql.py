@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from tools import packages
+
 MISSING = "no PostgreSQL server here to test with: apt-get install postgresql (as root, `make test` does it by itself)"
 _NEEDED = ("initdb", "postgres", "pg_isready", "psql")
-_INSTALL_SECONDS = 300
 _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
 
@@ -45,31 +45,8 @@ def install() -> str | None:
         # The package would make and start a server for the whole machine.
         _CREATE_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
         _CREATE_CLUSTER.write_text("create_main_cluster = false\n", encoding="utf-8")
-    apt = ["apt-get", "--quiet", "--yes", "--option", "DPkg::Lock::Timeout=120"]
-    packages = ["install", "--no-install-recommends", "postgresql"]
-    if _run([*apt, *packages]) is None:
-        return None
-    # The lists of packages may be old, or there are none at all.
-    error = _run([*apt, "update"]) or _run([*apt, *packages])
+    error = packages.install("postgresql")
     return f"{MISSING} (tried: {error})" if error is not None else None
-
-
-def _run(command: list[str]) -> str | None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=_INSTALL_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{command[0]} took more than {_INSTALL_SECONDS} s"
-    lines = done.stderr.strip().splitlines()
-    return None if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
 
 
 def main() -> int:

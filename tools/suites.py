@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
 
-from tools import postgresql
+from tools import chromium, postgresql
 from tools.repository import ROOT
 
 PROOF = ROOT / "docs" / "proof"
@@ -49,12 +49,21 @@ _CONTROL = (
     *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_series")),
 )
 """The control plane: what starts servers, databases and runs of its own."""
-_REST = tuple(f"--ignore={path}" for path in _CONTROL if path.startswith("tests/"))
+_AGENTS = (
+    *(f"tests/{room}" for room in ("agent", "mcp_server", "notifications", "schedules")),
+    "tests/contract/test_storage_schedules.py",
+)
+"""What acts by itself or for a program that does: schedules, notifications, tools for LLM agents."""
+_REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS) if path.startswith("tests/"))
+# Style, types, logic, and then the pages in a browser against a real server.
+_DASHBOARD = ("npm", "run", "--silent", "--prefix", "webapp", "suite")
 
 SUITES: tuple[Suite, ...] = (
     # Rust code is tested where it can be built; set-up says so where it cannot.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
+    *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
     Suite("control", command=(*_PYTEST, _THREE, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
+    Suite("agents", command=(*_PYTEST, _THREE, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
     Suite("core", command=(*_PYTEST, _THREE, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
@@ -76,6 +85,9 @@ def run(suite: Suite, prove: bool) -> Outcome:
     command = suite.prove or suite.command if prove else suite.command
     environment = {
         **os.environ,
+        "ATM_TEST_PYTHON": sys.executable,
+        "ATM_TEST_CHROMIUM": chromium.browser() or "",
+        "NO_COLOR": "1",
         "ATM_TEST_PROFILE": "prove" if prove else "test",
         "CARGO_TARGET_DIR": str(ROOT / "native" / "target"),
         "PROPTEST_CASES": "2000" if prove else "128",
@@ -126,6 +138,11 @@ def read_line(line: str, outcome: Outcome) -> None:
     elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
         found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
         outcome.counts = Counter({word: int(number) for number, word in found})
+    elif vitest := re.fullmatch(r"\s+Tests\s+(\d+ \w+(?: \| \d+ \w+)*) \(\d+\)", line):
+        # Vitest says it once for the logic and once for the browser.
+        for part in vitest[1].split(" | "):
+            number, word = part.split()
+            outcome.counts[word] += int(number)
     elif crate := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
         # Cargo says this once for each crate.
         for word, number in zip(("passed", "failed", "skipped"), crate.groups(), strict=True):
@@ -152,6 +169,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: no suite named {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     postgresql.main()
+    chromium.main()
     outcomes = [run(suite, "--prove" in arguments) for suite in SUITES if not names or suite.name in names]
     if len(outcomes) > 1:
         print(*closing_lines(outcomes), sep="\n", flush=True)

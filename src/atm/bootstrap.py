@@ -1,4 +1,4 @@
-"""The composition root: from settings to a storage, a service, a supervisor and a watcher that belong together."""
+"""The composition root: from settings to a storage, services, a supervisor, a watcher and an agent."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from atm.config import Settings
+from atm.notifications.apprise_channel import AppriseChannel
+from atm.notifications.deliverer import Deliverer
+from atm.notifications.sending import Channel
+from atm.notifications.webhook import WebhookChannel
+from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
 from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
+from atm.schedules.scheduler import Scheduler
+from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface, open_storage
 from atm.storage.seal import Sealer
 
@@ -24,13 +31,37 @@ class ControlPlane:
     sealer: Sealer
     runs: RunService
     watcher: Watcher
+    schedules: ScheduleService
+
+
+class Agent:
+    """What fires schedules and sends notifications, on one event loop."""
+
+    def __init__(
+        self, storage: StorageInterface, settings: Settings, sealer: Sealer, runs: RunService, supervisor: Supervisor
+    ) -> None:
+        rules = Policy.of(settings).targets
+        self._scheduler = Scheduler(storage, sealer, runs, on_pending=supervisor.notify)
+        channels: dict[str, Channel] = {"webhook": WebhookChannel(rules), "apprise": AppriseChannel(rules)}
+        self._deliverer = Deliverer(storage, sealer, channels)
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.start()
+        self._deliverer.start()
+
+    async def stop(self) -> None:
+        """End; what is under way ends as a whole or is left to others."""
+        await self._scheduler.stop()
+        await self._deliverer.stop()
 
 
 @asynccontextmanager
 async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
     """Open the storage, claim and watch runs, until the end of the block; then runs go on or are cancelled, by setting.
 
-    Raises SettingsError, SchemaError, StorageUnavailableError.
+    Schedules are fired too, unless `settings.agent` says that others do that. Raises SettingsError, SchemaError,
+    StorageUnavailableError.
     """
     storage = await open_storage(settings)
     try:
@@ -38,12 +69,18 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         supervisor = Supervisor(storage, settings, sealer)
         runs = RunService(storage, settings, sealer, on_pending=supervisor.notify)
         watcher = Watcher(storage)
+        schedules = ScheduleService(storage, sealer, runs, targets=Policy.of(settings).targets)
+        agent = Agent(storage, settings, sealer, runs, supervisor) if settings.agent else None
         supervisor.start()
+        if agent is not None:
+            agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
         finally:
             await watcher.close()
+            if agent is not None:
+                await agent.stop()
             await supervisor.stop(cancel_runs=settings.cancel_runs_on_shutdown)
     finally:
         await storage.close()

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """Runs at the same time on this installation: two runs on one host spoil each other's figures."""
     cancel_runs_on_shutdown: bool = False
     """What a server that shuts down does with its runs: by default they go on in processes of their own."""
+    agent: bool = True
+    """Whether a server fires schedules and sends notifications itself; off where `atm agent` does."""
     max_rate: float | None = Field(default=None, gt=0)
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None
@@ -91,6 +93,22 @@ class Settings(BaseSettings):
     """The hosts that runs through the API may load; empty: all but link-local and metadata addresses."""
     secret_key: SecretStr | None = None
     """What stored credentials are sealed with; without it, a key file in the data directory."""
+
+    mcp_allowed_targets: Names = ("localhost", "*.localhost", "127.0.0.0/8", "::1")
+    """The hosts that agents may load through the MCP server: names (`*` for any part of one), addresses, networks."""
+    mcp_read_only: bool = False
+    """Agents may look, and change nothing."""
+    mcp_key: SecretStr | None = None
+    """What clients of `atm mcp --http` send as `Authorization: Bearer …`; needed beyond this machine."""
+    mcp_max_rate: float = Field(default=200, gt=0)
+    mcp_max_users: int = Field(default=50, ge=1)
+    mcp_max_duration: Span = timedelta(minutes=2)
+    mcp_max_requests: int = Field(default=50_000, ge=1)
+    """What one call of an agent may start without a word of the person in front of it."""
+    mcp_hourly_runs: int = Field(default=30, ge=1)
+    mcp_hourly_requests: int = Field(default=200_000, ge=1)
+    mcp_hourly_duration: Span = timedelta(minutes=20)
+    """The same for all calls of the last hour together."""
 
     retention_runs: Span | None = None
     """Runs that ended longer ago are pruned."""

@@ -30,6 +30,17 @@ def test_only_the_closing_line_of_pytest_is_counted() -> None:
     assert outcome.counts == Counter()
 
 
+def test_what_vitest_says_of_its_tests_is_counted() -> None:
+    outcome = Outcome("dashboard", status=1, seconds=1.0)
+    for line in (
+        "      Tests  2 failed | 40 passed | 1 skipped (43)",
+        "      Tests  9 passed (9)",
+        " Test Files  1 passed (1)",
+    ):
+        read_line(line, outcome)
+    assert outcome.counts == Counter(failed=2, passed=49, skipped=1)
+
+
 def test_several_suites_end_in_their_skips_and_one_closing_line() -> None:
     native = Outcome("native", 0, 8.04, Counter(passed=40), ["SKIPPED [1] a.py:1: no cargo"])
     core = Outcome("core", 0, 61.2, Counter(passed=300, skipped=2, xfailed=1), ["SKIPPED [2] b.py:2: no IPv6"])

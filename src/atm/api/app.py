@@ -17,13 +17,16 @@ from atm.api.openapi import describe
 from atm.api.routes import (
     bundles,
     compare,
+    demo,
     distribution,
     health,
     history,
     live,
     metrics,
     runs,
+    schedules,
     series,
+    server,
     session,
     specs,
     storage,
@@ -49,7 +52,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.keys = Keys(plane.storage, given, plane.sealer)
             if not await app.state.keys.exist():
                 log.info("no key yet: only this machine is answered")
-            yield
+            app.state.demo = demo.DemoTarget()
+            try:
+                yield
+            finally:
+                await app.state.demo.close()
 
     app = FastAPI(
         title="API Test Machine",
@@ -66,7 +73,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.bare)
     app.include_router(metrics.router)
-    for room in (health, session, runs, history, series, distribution, live, specs, tests, compare, bundles, storage):
+    for room in (
+        demo,
+        health,
+        session,
+        runs,
+        history,
+        series,
+        distribution,
+        live,
+        specs,
+        tests,
+        compare,
+        bundles,
+        schedules,
+        storage,
+        server,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app)
     app.add_middleware(Guard, settings=given)

@@ -20,7 +20,7 @@ from atm.models.control import (
 )
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
-from atm.storage.records import Run, RunCursor, TestConfig, TestInHistory
+from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint, Spread, spread
 from atm.storage.series.windows import Window
 
@@ -157,7 +157,7 @@ def _name(endpoint: int | None, names: Sequence[str]) -> str | None:
     return names[endpoint] if endpoint < len(names) else f"endpoint {endpoint}"
 
 
-def test_view(config: TestConfig, history: TestInHistory | None) -> TestView:
+def test_view(config: TestConfig, history: TestInHistory | None, recent: Sequence[RunSummary]) -> TestView:
     """A kept test, with what the history knows of its name."""
     return TestView(
         id=config.id,
@@ -170,4 +170,5 @@ def test_view(config: TestConfig, history: TestInHistory | None) -> TestView:
         updated_at=config.updated_at,
         runs=history.runs if history else 0,
         last_run=summary_view(history.last_run) if history else None,
+        recent=[summary_view(run) for run in recent],
     )

@@ -5,7 +5,7 @@ Field names of the first design stay as they were (`/api/v1`); what is new adds 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -73,6 +73,8 @@ class NewRunRequest(_Request):
 class RerunRequest(_Request):
     """POST /runs/{id}/rerun; what is left out is as it was."""
 
+    spec: Spec | None = None
+    """An edited spec; a credential that is sent as `***` stays as it was, unless the spec now leads elsewhere."""
     tags: Tags | None = None
     notes: Notes = ""
 
@@ -330,6 +332,15 @@ class PlanView(_Answer):
     engine: str
     total_requests: int | None
     planned_seconds: float | None
+    hosts: list[str]
+    """Every host that it would dial: of its URLs, a proxy, `connect_to`, a token server. Redirects may lead further."""
+    redirects: int
+    peak: float
+    """Users (closed) or arrivals per second (open), warm-up included."""
+    most_seconds: float | None
+    """An upper bound of how long it sends, warm-up included; null when no time bounds it."""
+    most_requests: int | None
+    """An upper bound of the requests, warm-up included; null when only the target's speed bounds them."""
 
 
 class ValidateAnswer(_Answer):
@@ -394,6 +405,8 @@ class TestView(_Answer):
     runs: int
     """How many runs of this name there are."""
     last_run: RunSummaryView | None
+    recent: list[RunSummaryView] = []
+    """Its newest runs, newest first, where they were asked for."""
 
 
 class TestList(_Answer):
@@ -491,6 +504,84 @@ class StorageStatusView(_Answer):
     schema_version: str
     size_bytes: int
     runs: dict[RunStatus, int]
+
+
+class DayView(_Answer):
+    """Runs that were created on one day, in UTC."""
+
+    day: date
+    runs: int
+    passed: int
+    failed: int
+    """Runs that missed a threshold; the others were not judged."""
+
+
+class NamedCount(_Answer):
+    """How many runs there are of a test."""
+
+    name: str
+    runs: int
+
+
+class RetentionView(_Answer):
+    """What is kept for how long, in seconds since the end of a run; null: for ever."""
+
+    runs_seconds: float | None
+    runs_at_most: int | None
+    intervals_seconds: float | None
+    """Intervals of 1 s; coarser ones stay with the run."""
+    samples_seconds: float | None
+
+
+class StorageOverview(_Answer):
+    """GET /storage/overview."""
+
+    status: StorageStatusView
+    schema_latest: str
+    """What this version reads; `status.schema_version` is the same, or the server would not have started."""
+    oldest: datetime | None
+    newest: datetime | None
+    """When the oldest and the newest run were created."""
+    days: list[DayView]
+    """The last ones up to today, also those without a run."""
+    top_tests: list[NamedCount]
+    """Those with the most runs."""
+    retention: RetentionView
+
+
+class EngineView(_Answer):
+    """An engine, and whether it is installed here."""
+
+    name: str
+    installed: bool
+    version: str | None
+
+
+class LimitsView(_Answer):
+    """What runs through this server may ask for; null: no limit."""
+
+    max_concurrent_runs: int
+    max_rate: float | None
+    max_users: int | None
+    max_duration_seconds: float | None
+    max_body_bytes: int
+    allowed_targets: list[str]
+    """Hosts; empty: all but link-local and metadata addresses."""
+    env_allow: list[str]
+    """Environment variables that specs may read, beside TARGET_*."""
+
+
+class ServerView(_Answer):
+    """GET /server."""
+
+    version: str
+    python: str
+    cores: int
+    engines: list[EngineView]
+    """In the order in which `engine: auto` tries them."""
+    limits: LimitsView
+    has_keys: bool
+    """Whether a key is asked for; without one only this machine is answered."""
 
 
 class SessionRequest(_Request):

@@ -20,10 +20,15 @@ _SEALED = "spec"
 _ADDRESSES = frozenset({"url", "token_url", "proxy", "connect_to"})
 
 
+def masks(spec: Mapping[str, Any]) -> bool:
+    """Whether masking takes something away from a spec."""
+    plain = dict(spec)
+    return masked_spec(plain) != plain
+
+
 def seal(sealer: Sealer, spec: Mapping[str, Any]) -> bytes | None:
     """The whole spec, sealed, where masking takes something away; else null."""
-    plain = dict(spec)
-    return sealer.seal({_SEALED: json.dumps(plain)}) if masked_spec(plain) != plain else None
+    return sealer.seal({_SEALED: json.dumps(dict(spec))}) if masks(spec) else None
 
 
 def unseal(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:

@@ -70,20 +70,33 @@ class RunService:
         Raises SpecError and CapabilityError for the spec, ConflictError (`idempotency_conflict`) for a key that came
         with something else before.
         """
-        asked = request or Request()
-        credentials.reject_masks(spec)
-        test = self.compile(spec)
-        whole = test.spec.to_data()
-        created = await self._storage.runs.create(self._new_run(test, whole, asked))
+        created = await self._storage.runs.create(self.prepare(spec, request))
         if created.is_new:
             self._on_pending()
         return created
 
-    async def rerun(self, run_id: str, request: Request | None = None) -> Created:
-        """The same spec once more, with the credentials of that run. Raises NotFoundError, and as `create`."""
+    def prepare(self, spec: Mapping[str, Any], request: Request | None = None) -> NewRun:
+        """The run that `create` would store, for whoever stores it together with something else.
+
+        Raises SpecError and CapabilityError for the spec.
+        """
+        credentials.reject_masks(spec)
+        test = self.compile(spec)
+        return self._new_run(test, test.spec.to_data(), request or Request())
+
+    async def rerun(
+        self, run_id: str, request: Request | None = None, edited: Mapping[str, Any] | None = None
+    ) -> Created:
+        """The same spec once more, with the credentials of that run; or an edited one, in which `***` stands for them.
+
+        Raises NotFoundError, and as `create`.
+        """
         run = await self._storage.runs.get(run_id)
         asked = request or Request(tags=run.summary.tags)
-        return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
+        if edited is None:
+            return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
+        known = credentials.known(self._sealer, run.spec, run.sealed)
+        return await self.create(credentials.restored(edited, known), asked)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
         """Ask a run to end; a pending one is cancelled at once, one that has ended stays as it is.

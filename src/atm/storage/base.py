@@ -6,6 +6,8 @@
     ├── series     SeriesStore      second by second: intervals, windows, events, samples
     ├── tests      TestConfigStore  tests that are kept to be run again
     ├── keys       ApiKeyStore      API keys, by their hash
+    ├── schedules  ScheduleStore    schedules and their firings (`scheduling.py`)
+    ├── deliveries DeliveryStore    notifications on their way (`scheduling.py`)
     └── upkeep     Upkeep           retention and status
 
 Holds for all of them: a method that returns has committed, so that kill -9 a moment later loses nothing. Errors are
@@ -44,6 +46,7 @@ from atm.storage.records import (
     TestConfig,
     TestInHistory,
 )
+from atm.storage.scheduling import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
 
@@ -333,6 +336,10 @@ class StorageInterface(Protocol):
     def tests(self) -> TestConfigStore: ...
     @property
     def keys(self) -> ApiKeyStore: ...
+    @property
+    def schedules(self) -> ScheduleStore: ...
+    @property
+    def deliveries(self) -> DeliveryStore: ...
     @property
     def upkeep(self) -> Upkeep: ...
 

@@ -65,3 +65,15 @@ def key_not_found(key_id: str) -> NotFoundError:
 def name_taken(what: str, name: str) -> ConflictError:
     """Names of this kind are unique."""
     return ConflictError(Problem(f"there is {what} named {name!r} already", "name_taken", hint="choose another name"))
+
+
+def schedule_not_found(schedule_id: str) -> NotFoundError:
+    """No schedule has this id."""
+    hint = "`atm schedule list` shows what there is"
+    return NotFoundError(Problem(f"there is no schedule {schedule_id[:64]!r}", "schedule_not_found", hint=hint))
+
+
+def schedule_changed(name: str) -> ConflictError:
+    """It is not as it was when it was read."""
+    what = f"schedule {name!r} was changed by somebody else meanwhile"
+    return ConflictError(Problem(what, "schedule_changed", hint="read it again and repeat the change"))

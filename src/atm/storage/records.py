@@ -362,6 +362,8 @@ class StorageStatus:
     location: str
     """A path, or host and database; never a password."""
     schema_version: str
+    schema_latest: str
+    """What this version of the program reads."""
     size_bytes: int
     runs: Mapping[RunStatus, int]
     """Every status, also with 0."""

@@ -65,7 +65,8 @@ function leastDistance(colours: readonly string[]): number {
     for (const matrix of Object.values(SIGHT)) {
         const seen = colours.map((hex) => oklab(times(matrix, linear(hex))));
         for (const [index, a] of seen.entries()) {
-            for (const b of seen.slice(index + 1)) least = Math.min(least, 100 * Math.hypot(...a.map((x, i) => x - (b[i] ?? 0))));
+            for (const b of seen.slice(index + 1))
+                least = Math.min(least, 100 * Math.hypot(...a.map((x, i) => x - (b[i] ?? 0))));
         }
     }
     return least;

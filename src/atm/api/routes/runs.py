@@ -141,11 +141,11 @@ async def cancel_run(
 
 @router.post("/runs/{run_id}/rerun", status_code=202, responses=_NOT_FOUND)
 async def rerun(plane: Plane, run_id: RunId, body: RerunRequest | None = None) -> RunAccepted:
-    """Run the same spec once more, with the credentials of that run."""
+    """Run the same spec, or an edited one, once more, with the credentials of that run."""
     run = await plane.storage.runs.get(run_id)
     wanted = body or RerunRequest()
     tags = run.summary.tags if wanted.tags is None else tuple(wanted.tags)
-    created = await plane.runs.rerun(run_id, Asked(tags=tags, notes=wanted.notes))
+    created = await plane.runs.rerun(run_id, Asked(tags=tags, notes=wanted.notes), wanted.spec)
     return accepted(created.run, is_new=True)
 
 

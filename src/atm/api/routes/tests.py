@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from atm.api.deps import Plane
 from atm.api.errors import entry
@@ -25,7 +26,7 @@ from atm.models.control import (
 )
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
-from atm.storage.records import TestConfig, checked_tags
+from atm.storage.records import RunQuery, RunSummary, TestConfig, checked_tags
 
 router = APIRouter(tags=["tests"])
 
@@ -46,14 +47,27 @@ async def _find(plane: ControlPlane, test: str) -> TestConfig:
 
 async def _view(plane: ControlPlane, config: TestConfig) -> TestView:
     history = {each.name: each for each in await plane.storage.tests.in_history()}
-    return test_view(config, history.get(config.name))
+    return test_view(config, history.get(config.name), ())
 
 
 @router.get("/tests")
-async def list_tests(plane: Plane) -> TestList:
+async def list_tests(
+    plane: Plane,
+    recent: Annotated[int, Query(ge=0, le=50, description="So many of the newest runs of each test.")] = 0,
+) -> TestList:
     """List the tests that are kept, by name, each with its newest run."""
     history = {each.name: each for each in await plane.storage.tests.in_history()}
-    return TestList(tests=[test_view(each, history.get(each.name)) for each in await plane.storage.tests.all()])
+    tests = []
+    for config in await plane.storage.tests.all():
+        found = history.get(config.name)
+        tests.append(test_view(config, found, await _recent(plane, config.name, recent) if found else ()))
+    return TestList(tests=tests)
+
+
+async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSummary]:
+    if not number:
+        return ()
+    return (await plane.storage.runs.page(RunQuery(name=name, limit=number, with_total=False))).runs
 
 
 @router.post("/tests", status_code=201, responses=_TAKEN)

@@ -38,7 +38,7 @@ def command(
     outputs = checked_outputs(output or (), None)
     shown = Output.of(color, json=json)
     paper = shown.err.paper
-    with TargetServer() as target, as_file(files("atm.cli") / "quickstart.yaml") as spec:
+    with TargetServer() as target, as_file(files("atm.testing") / "quickstart.yaml") as spec:
         shown.err.lines([paper.line(f" atm target on {target.url}, {spec.name} against it", Style.DIM), paper.line()])
         test = compile_source(str(spec), Overrides(variables=(f"base={target.url}",)))
         # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.

@@ -7,7 +7,8 @@
               result.json   when it has ended
               rows-1.jsonl  one line a second; rows-10, rows-60 and rows-0 (the whole run) beside it
               events.jsonl samples.jsonl
-    tests.json keys.json
+    tests.json keys.json schedules.json deliveries.json
+    firings/<id>.jsonl      of a schedule; of several lines about one due time the last counts
 
 Start with `files.py` (what makes it safe), then `runs.py`.
 """

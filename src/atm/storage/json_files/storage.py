@@ -11,6 +11,7 @@ from atm.models.outcome import RunStatus
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
 from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
+from atm.storage.json_files.schedules import JsonDeliveries, JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, Folder, RunState
 from atm.storage.locks import locked_soon
@@ -29,6 +30,8 @@ class JsonStorage:
         self.leases = JsonLeases(folder, self.series)
         self.tests = JsonTestConfigs(folder)
         self.keys = JsonApiKeys(folder)
+        self.deliveries = JsonDeliveries(folder)
+        self.schedules = JsonSchedules(folder, self.deliveries)
         self.upkeep = JsonUpkeep(folder, self.series)
 
     @classmethod
@@ -97,7 +100,7 @@ class JsonUpkeep:
         for state in self._folder.states():
             counts[state.summary.status] += 1
         size = sum(file.stat().st_size for file in self._folder.root.rglob("*") if file.is_file())
-        return StorageStatus("json", str(self._folder.root), FORMAT, size, counts)
+        return StorageStatus("json", str(self._folder.root), FORMAT, FORMAT, size, counts)
 
 
 def _ended_before(states: list[RunState], age: timedelta | None, now: datetime) -> list[str]:

@@ -8,6 +8,7 @@ from atm.storage.sql.database import Database
 from atm.storage.sql.kept import SqlApiKeys, SqlTestConfigs
 from atm.storage.sql.leases import SqlLeases
 from atm.storage.sql.runs import SqlRuns
+from atm.storage.sql.schedules import SqlDeliveries, SqlSchedules
 from atm.storage.sql.schema import check
 from atm.storage.sql.series import SqlSeries
 from atm.storage.sql.upkeep import SqlUpkeep
@@ -23,6 +24,8 @@ class SqlStorage:
         self.leases = SqlLeases(database, self.series)
         self.tests = SqlTestConfigs(database)
         self.keys = SqlApiKeys(database)
+        self.schedules = SqlSchedules(database)
+        self.deliveries = SqlDeliveries(database)
         self.upkeep = SqlUpkeep(database, self.runs, self.series)
 
     @classmethod

@@ -191,3 +191,74 @@ api_keys = Table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
 )
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("trigger_json", Text, nullable=False),
+    Column("test", Text),
+    Column("max_runs", BigInteger),
+    Column("run_count", BigInteger, nullable=False),
+    Column("tags_json", Text, nullable=False),
+    Column("overlap", String(16), nullable=False),
+    Column("misfire", String(16), nullable=False),
+    Column("misfire_grace_seconds", Integer, nullable=False),
+    Column("jitter_seconds", Integer, nullable=False),
+    Column("start_date", Moment),
+    Column("end_date", Moment),
+    Column("notify_json", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("next_due", Moment),
+    Column("next_at", Moment),
+    Column("version", BigInteger, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("spec_json", Text),
+    Index("ix_schedules_next_at", "next_at"),
+)
+
+
+def _schedule_id(**options: Any) -> Column[str]:
+    return Column("schedule_id", String(64), ForeignKey("schedules.id", ondelete="CASCADE"), **options)
+
+
+schedule_firings = Table(
+    "schedule_firings",
+    metadata,
+    # Unique by schedule and due time: whoever comes second is refused by the database itself.
+    _schedule_id(primary_key=True),
+    Column("due", Moment, primary_key=True),
+    Column("fired_at", Moment, nullable=False),
+    Column("claimed_by", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    # No foreign key: a firing is remembered longer than its run.
+    Column("run_id", String(64)),
+    Column("error", Text),
+    Column("missed", Integer, nullable=False),
+    Index("ix_schedule_firings_outcome", "outcome", "schedule_id", "due"),
+)
+
+schedule_deliveries = Table(
+    "schedule_deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _schedule_id(nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("next_attempt_at", Moment),
+    Column("delivered_at", Moment),
+    Column("error", Text),
+    Column("target_json", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("document_json", Text, nullable=False),
+    Index("ix_schedule_deliveries_status", "status", "next_attempt_at"),
+    Index("ix_schedule_deliveries_schedule_id", "schedule_id", "created_at"),
+)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, select, text, update
 
+from atm.storage.migrations import HEAD
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SqlRuns
@@ -89,6 +90,7 @@ class SqlUpkeep:
             self._database.kind,
             self._database.location,
             await current(self._database) or "",
+            HEAD,
             await self._size(),
             await self._runs.counts(),
         )

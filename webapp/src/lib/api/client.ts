@@ -6,17 +6,24 @@ import type {
     DistributionView,
     ErrorDocument,
     ErrorEntry,
+    FiringList,
     HealthView,
     HistoryView,
     IntervalsView,
+    PreviewAnswer,
+    ReadyView,
     RunAccepted,
     RunList,
     RunResult,
     RunView,
     SampledExchange,
+    ScheduleList,
+    ScheduleRequest,
+    ScheduleView,
+    ServerView,
     SessionView,
     StartedRuns,
-    StorageStatusView,
+    StorageOverview,
     SyncAnswer,
     TestList,
     TestView,
@@ -104,8 +111,16 @@ async function problem(response: Response): Promise<ApiProblem> {
     }
 }
 
+/** Whether the server can read its storage; it answers so also where it cannot. */
+async function ready(): Promise<ReadyView> {
+    const response = await fetch("/health/ready", { credentials: "same-origin" });
+    return (await response.json()) as ReadyView;
+}
+
 const run = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 const test = (id: string): string => `/tests/${encodeURIComponent(id)}`;
+
+const schedule = (id: string): string => `/schedules/${encodeURIComponent(id)}`;
 
 export interface RunFilter {
     name?: string;
@@ -141,7 +156,9 @@ export const api = {
     samples: (id: string) => ask<SampledExchange[]>(`${run(id)}/samples`),
     start: (spec: Spec, tags: string[] = [], notes = "") =>
         ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
-    rerun: (id: string) => ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST" }),
+    demo: () => ask<RunAccepted>("/demo", { method: "POST" }),
+    rerun: (id: string, body?: { spec?: Spec; tags?: string[] }) =>
+        ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST", body }),
     cancel: (id: string, graceful = false) =>
         ask<RunAccepted>(`${run(id)}/cancel`, { method: "POST", query: { graceful } }),
     annotate: (id: string, body: AnnotateRequest) => ask<RunView>(run(id), { method: "PATCH", body }),
@@ -153,7 +170,7 @@ export const api = {
     tryOnce: (spec: Spec) => ask<TryAnswer>("/specs/try", { method: "POST", body: { spec } }),
     importCurl: (command: string) => ask<CurlAnswer>("/import/curl", { method: "POST", body: { command } }),
 
-    tests: () => ask<TestList>("/tests"),
+    tests: (recent = 0) => ask<TestList>("/tests", { query: { recent } }),
     test: (id: string) => ask<TestView>(test(id)),
     createTest: (body: { spec: Spec; description?: string; tags?: string[] }) =>
         ask<TestView>("/tests", { method: "POST", body }),
@@ -166,7 +183,19 @@ export const api = {
     runAllTests: () => ask<StartedRuns>("/tests/run-all", { method: "POST" }),
     syncTests: () => ask<SyncAnswer>("/tests/sync", { method: "POST" }),
 
-    storage: () => ask<StorageStatusView>("/storage/status"),
+    storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),
+    schedules: () => ask<ScheduleList>("/schedules"),
+    createSchedule: (body: ScheduleRequest) => ask<ScheduleView>("/schedules", { method: "POST", body }),
+    replaceSchedule: (id: string, body: ScheduleRequest) => ask<ScheduleView>(schedule(id), { method: "PUT", body }),
+    deleteSchedule: (id: string, keepalive = false) => ask<undefined>(schedule(id), { method: "DELETE", keepalive }),
+    pauseSchedule: (id: string) => ask<ScheduleView>(`${schedule(id)}/pause`, { method: "POST" }),
+    resumeSchedule: (id: string) => ask<ScheduleView>(`${schedule(id)}/resume`, { method: "POST" }),
+    previewSchedule: (trigger: ScheduleRequest["trigger"], signal?: AbortSignal) =>
+        ask<PreviewAnswer>("/schedules/preview", { method: "POST", body: { trigger }, signal }),
+    firings: (id: string, query: { limit?: number; before?: string | null }) =>
+        ask<FiringList>(`${schedule(id)}/firings`, { query }),
+    server: () => ask<ServerView>("/server"),
+    ready: () => ready(),
 };
 
 /** What went wrong, as a sentence for people. */

@@ -78,7 +78,8 @@ export function thresholdExpressions(thresholds: unknown): string[] {
         if (value === null) continue;
         const percentile = /^max_latency_(p\d+)_ms$/.exec(name)?.[1];
         if (percentile) found.push(`${percentile} < ${value}ms`);
-        else if (name === "max_error_rate") found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
+        else if (name === "max_error_rate")
+            found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
         else if (name === "min_throughput_rps") found.push(`throughput > ${value}`);
         else if (name === "expressions" && Array.isArray(value)) found.push(...value.flatMap(expressionOf));
     }
@@ -97,4 +98,17 @@ export function timeLimit(expression: string): number | null {
     if (!found) return null;
     const unit = { s: 1000, ms: 1, us: 0.001, µs: 0.001 }[found[2] ?? "ms"] ?? 1;
     return Number(found[1]) * unit;
+}
+
+/** Where the load goes, with the variables of the spec filled in; what only the server knows stays as it is written. */
+export function targetOf(spec: Spec, url: string): string {
+    const filled = url.replace(/\{\{\s*([\w.-]+)\s*\}\}/g, (whole, name: string) => spec.variables?.[name] ?? whole);
+    return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
+}
+
+/** How long a spec runs, warm-up included; null where a number of requests decides. */
+export function plannedSeconds(spec: Spec): number | null {
+    const stages = spec.load?.stages?.map((stage) => seconds(stage.duration) ?? 0);
+    const measured = stages?.length ? stages.reduce((sum, each) => sum + each, 0) : seconds(spec.duration);
+    return measured === null ? null : measured + (seconds(spec.load?.warm_up) ?? 0);
 }

@@ -1,0 +1,338 @@
+//! Puts the seconds of all threads together, in order, and queues each as an interval.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::health::Health;
+use crate::interval::{self, Frame};
+use crate::outcome::StopReason;
+use crate::plan::Model;
+use crate::record::Second;
+use crate::schedule::{Schedule, Shard};
+use crate::shared::Shared;
+use crate::worker::{Ending, Note};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// What an engine says at the end. Times are ns since the start of the run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Wall time of the start of the run, ns since 1970.
+    pub started_at_ns: u64,
+    /// `total`, `duration`, …
+    pub stop_reason: &'static str,
+    /// The first measured intended start.
+    pub window_start_ns: u64,
+    /// The end of sending.
+    pub window_end_ns: u64,
+    /// The last finish, or the moment of cancel.
+    pub last_finish_ns: u64,
+    /// Time at barriers.
+    pub barrier_ns: u64,
+    /// The message of a load thread that died; empty when none did.
+    pub worker_lost: String,
+    /// How many load threads there were.
+    pub threads: usize,
+}
+
+/// What is ready for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) intervals: VecDeque<Vec<u8>>,
+    pub(super) report: Option<Report>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    outbox: Mutex<Outbox>,
+    pub(super) changed: Condvar,
+}
+
+impl Delivery {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Outbox> {
+        // The outbox is whole between any two statements, so a panic elsewhere leaves nothing half-done.
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the seconds of all threads together.
+pub(super) struct Collector {
+    shared: Arc<Shared>,
+    delivery: Arc<Delivery>,
+    spares: Vec<Sender<Box<Second>>>,
+    schedule: Schedule,
+    health: Health,
+    started_at_ns: u64,
+    /// Seconds that some threads have reported and others not yet.
+    partial: BTreeMap<u64, Partial>,
+    /// By thread: how it ended.
+    endings: Vec<Option<Ending>>,
+    /// The next second to deliver.
+    next: u64,
+    worker_lost: String,
+}
+
+#[derive(Default)]
+struct Partial {
+    second: Option<(usize, Box<Second>)>,
+    from: Vec<bool>,
+}
+
+impl Collector {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        delivery: Arc<Delivery>,
+        spares: Vec<Sender<Box<Second>>>,
+        started_at_ns: u64,
+    ) -> Collector {
+        Collector {
+            schedule: Schedule::new(&shared.plan, Shard { index: 0, of: 1 }),
+            health: Health::new(),
+            endings: vec![None; spares.len()],
+            shared,
+            delivery,
+            spares,
+            started_at_ns,
+            partial: BTreeMap::new(),
+            next: 0,
+            worker_lost: String::new(),
+        }
+    }
+
+    pub(super) fn run(mut self, inbox: &Receiver<Note>) {
+        while self.endings.iter().any(Option::is_none) {
+            let Ok(note) = inbox.recv() else { break };
+            match note {
+                Note::Second(thread, number, second) => self.take(thread, number, second),
+                Note::End(thread, ending) => self.endings[thread] = Some(ending),
+                Note::Lost(thread, message) => self.lose(thread, message),
+            }
+            self.deliver_complete();
+        }
+        self.deliver_rest();
+        self.report();
+    }
+
+    fn take(&mut self, thread: usize, number: u64, mut second: Box<Second>) {
+        let threads = self.spares.len();
+        let partial = self.partial.entry(number).or_default();
+        partial.from.resize(threads, false);
+        partial.from[thread] = true;
+        match &mut partial.second {
+            None => partial.second = Some((thread, second)),
+            Some((_, sum)) => {
+                sum.merge(&mut second);
+                let _ = self.spares[thread].send(second);
+            }
+        }
+    }
+
+    /// A thread died: what it had noted in its last second is gone, and the run has failed.
+    fn lose(&mut self, thread: usize, message: String) {
+        self.worker_lost = message;
+        let now = self.shared.now();
+        self.endings[thread] = Some(Ending {
+            end_of_sending: Some(now),
+            last_finish: now,
+            at: now,
+            barrier_ns: 0,
+            reason: StopReason::Failed,
+        });
+        self.shared.cancel();
+    }
+
+    fn deliver_complete(&mut self) {
+        while let Some(partial) = self.partial.get(&self.next) {
+            let number = self.next;
+            let complete = partial
+                .from
+                .iter()
+                .zip(&self.endings)
+                .all(|(there, ending)| *there || ending.as_ref().is_some_and(|ending| ending.at < number * SECOND));
+            // The last second of a run is shorter; it is delivered when all threads have ended.
+            let is_last = self.partial.keys().next_back() == Some(&number);
+            let may_end_here = is_last && self.shared.now() < (number + 1) * SECOND;
+            if !complete || may_end_here {
+                return;
+            }
+            self.deliver(number, SECOND);
+        }
+    }
+
+    fn deliver_rest(&mut self) {
+        // Seconds are delivered to the end of sending, also where everything had ended before it.
+        let last =
+            self.endings.iter().flatten().map(|ending| ending.last_finish.max(ending.end_of_sending.unwrap_or(0)));
+        let end = last.max().unwrap_or(0).max(1);
+        let last_second = (end - 1) / SECOND;
+        // A thread may have looked at the clock once more in the second after; nothing happened in it.
+        let trailing: Vec<u64> = self.partial.keys().copied().filter(|number| *number > last_second).collect();
+        for number in trailing {
+            self.partial.remove(&number);
+        }
+        while self.next <= last_second {
+            let duration = if self.next == last_second { end - last_second * SECOND } else { SECOND };
+            self.deliver(self.next, duration);
+        }
+    }
+
+    fn deliver(&mut self, number: u64, duration_ns: u64) {
+        let (thread, mut second) = match self.partial.remove(&number).and_then(|partial| partial.second) {
+            Some((thread, second)) => (Some(thread), second),
+            None => (None, Box::new(Second::new(self.shared.plan.endpoints.len()))),
+        };
+        let end = number * SECOND + duration_ns;
+        let ended = self.end_of_sending().is_some_and(|sent| end > sent.max(1));
+        let stop = self.shared.stop_at();
+        let frame = Frame {
+            number,
+            phase: if ended || end > stop { "drain" } else { self.schedule.phase(end - 1) },
+            duration_ns,
+            offered: self.schedule.offered((number * SECOND).min(stop), end.min(stop)),
+            reading: self.health.read(),
+        };
+        let secrets = self.shared.with_secrets(|store| store.clone());
+        let bytes = interval::to_bytes(frame, &mut second, &self.shared.plan, &secrets);
+        if let Some(thread) = thread {
+            let _ = self.spares[thread].send(second);
+        }
+        self.next = number + 1;
+        self.delivery.lock().intervals.push_back(bytes);
+        self.delivery.changed.notify_all();
+    }
+
+    /// The end of sending, where time decides it.
+    fn end_of_sending(&self) -> Option<u64> {
+        let known = self.endings.iter().flatten().filter_map(|ending| ending.end_of_sending).max();
+        if self.shared.plan.total_requests.is_some() && self.shared.plan.load.model == Model::Closed {
+            return known;
+        }
+        known.or(self.schedule.leg_end())
+    }
+
+    fn report(&mut self) {
+        let endings: Vec<Ending> = self.endings.iter().flatten().copied().collect();
+        let last_finish = endings.iter().map(|ending| ending.last_finish).max().unwrap_or(0);
+        let by_time = endings.iter().map(|ending| ending.end_of_sending).collect::<Option<Vec<u64>>>();
+        let window_end = by_time.and_then(|ends| ends.into_iter().max()).unwrap_or(last_finish);
+        let has = |reason| endings.iter().any(|ending| ending.reason == reason);
+        let order =
+            [StopReason::Failed, StopReason::Cancelled, StopReason::Stopped, StopReason::Duration, StopReason::Stages];
+        let reason = order.into_iter().find(|reason| has(*reason)).unwrap_or(StopReason::Total);
+        let report = Report {
+            started_at_ns: self.started_at_ns,
+            stop_reason: reason.name(),
+            window_start_ns: self.shared.plan.load.warm_up_ns.min(window_end),
+            window_end_ns: window_end,
+            last_finish_ns: last_finish,
+            barrier_ns: endings.iter().map(|ending| ending.barrier_ns).max().unwrap_or(0),
+            worker_lost: std::mem::take(&mut self.worker_lost),
+            threads: self.spares.len(),
+        };
+        self.delivery.lock().report = Some(report);
+        self.delivery.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::plan::Plan;
+    use crate::run::message_of;
+    use crate::shared::SecretStore;
+    use serde_json::{Value, json};
+    use std::panic;
+    use std::sync::mpsc;
+
+    fn plan() -> Plan {
+        let document = json!({
+            "format": 1, "name": "n", "seed": 1, "endpoints": ["e"],
+            "origins": [{"scheme": "http", "host": "h", "port": 80, "addresses": ["127.0.0.1"]}],
+            "flows": [{"name": "e", "weight": 1, "steps": [{
+                "endpoint": 0, "origin": 0, "method": "GET", "target": [{"part": "literal", "text": "/"}],
+                "headers": [], "body": null, "expected_statuses": [[200, 200]], "checks": [], "timeout_ns": 1}]}],
+            "selection": "round_robin",
+            "load": {"model": "closed", "segments": [{"start": 1, "end": 1, "duration_ns": null}],
+                "warm_up_ns": 0, "warm_up_level": 0, "arrival": "even", "on_saturation": "queue",
+                "catch_up": "full", "catch_up_max_ns": 1, "max_in_flight": null, "max_rate": null},
+            "total_requests": null, "duration_ns": 5_000_000_000_u64, "graceful_stop_ns": 1
+        });
+        Plan::from_bytes(document.to_string().as_bytes()).unwrap()
+    }
+
+    fn ending(at: u64) -> Ending {
+        Ending { end_of_sending: Some(at), last_finish: at, at, barrier_ns: 0, reason: StopReason::Cancelled }
+    }
+
+    /// A collector of two threads, fed by hand, and what it delivered.
+    fn collected(zero: u64, notes: Vec<Note>) -> (Vec<Value>, Report) {
+        let shared = Arc::new(Shared::new(plan(), SecretStore::default(), None, zero));
+        let delivery = Arc::new(Delivery::default());
+        let spares = (0..2).map(|_| mpsc::channel().0).collect();
+        let (sender, inbox) = mpsc::channel();
+        for note in notes {
+            sender.send(note).unwrap();
+        }
+        Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, 0).run(&inbox);
+        let outbox = delivery.lock();
+        let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).unwrap();
+        (outbox.intervals.iter().map(read).collect(), outbox.report.clone().unwrap())
+    }
+
+    fn second(started: u64) -> Box<Second> {
+        let mut second = Box::new(Second::new(1));
+        second.figures(0, false).started = started;
+        second
+    }
+
+    #[test]
+    fn a_thread_that_dies_ends_the_run_as_failed_with_its_message() {
+        let zero = clock::monotonic_ns() - 2_500_000_000;
+        let panic = panic::catch_unwind(|| panic!("index {} out of range", 7)).unwrap_err();
+        let (intervals, report) = collected(
+            zero,
+            vec![
+                Note::Second(0, 0, second(3)),
+                Note::Second(1, 0, second(4)),
+                Note::Second(0, 1, second(5)),
+                Note::Lost(1, message_of(panic.as_ref())),
+                Note::Second(0, 2, second(6)),
+                Note::End(0, ending(2_400_000_000)),
+            ],
+        );
+        assert_eq!((report.stop_reason, report.worker_lost.as_str()), ("failed", "index 7 out of range"));
+        // What the other thread did is all there, and no second is missing.
+        let started = intervals.iter().map(|each| each["endpoints"][0]["started"].as_u64().unwrap_or(0));
+        assert_eq!(started.take(3).collect::<Vec<u64>>(), [7, 5, 6]);
+    }
+
+    #[test]
+    fn seconds_come_in_order_however_the_threads_report_them() {
+        let zero = clock::monotonic_ns() - 10_000_000_000;
+        let (intervals, report) = collected(
+            zero,
+            vec![
+                Note::Second(0, 0, second(1)),
+                Note::Second(0, 1, second(2)),
+                Note::Second(1, 0, second(10)),
+                Note::End(0, ending(2_000_000_000)),
+                Note::Second(1, 1, second(20)),
+                Note::Second(1, 2, second(30)),
+                Note::End(1, ending(2_250_000_000)),
+            ],
+        );
+        let shape: Vec<(u64, u64, u64)> = intervals
+            .iter()
+            .map(|each| {
+                let number = |name: &str| each[name].as_u64().unwrap();
+                (number("second"), number("duration_ns"), each["endpoints"][0]["started"].as_u64().unwrap())
+            })
+            .collect();
+        assert_eq!(shape, [(0, SECOND, 11), (1, SECOND, 22), (2, 250_000_000, 30)]);
+        assert_eq!((report.stop_reason, report.window_end_ns), ("cancelled", 2_250_000_000));
+    }
+}

@@ -1,0 +1,49 @@
+"""A first test without a server of one's own: the bundled target, started here, and the quickstart test against it."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+
+import yaml
+from fastapi import APIRouter, Request
+
+from atm.api.deps import Plane
+from atm.api.views import accepted
+from atm.models.control import RunAccepted
+from atm.runs.service import Request as Asked
+from atm.testing import TargetServer
+
+router = APIRouter(tags=["runs"])
+
+
+class DemoTarget:
+    """The target server of this process: started when it is first asked for, ended with the app."""
+
+    def __init__(self) -> None:
+        self._target: TargetServer | None = None
+        self._starting = asyncio.Lock()
+
+    async def url(self) -> str:
+        """Where it listens, on loopback."""
+        async with self._starting:
+            if self._target is None:
+                self._target = await asyncio.to_thread(TargetServer().start)
+            return self._target.url
+
+    async def close(self) -> None:
+        """End it, if it was ever started."""
+        target, self._target = self._target, None
+        if target is not None:
+            await asyncio.to_thread(target.stop)
+
+
+@router.post("/demo", status_code=202)
+async def run_demo(plane: Plane, request: Request) -> RunAccepted:
+    """Run the quickstart test against the bundled target server, on this machine: what `atm demo` does."""
+    demo: DemoTarget = request.app.state.demo
+    url = await demo.url()
+    spec = yaml.safe_load((files("atm.testing") / "quickstart.yaml").read_text(encoding="utf-8"))
+    spec["variables"] = {**spec["variables"], "base": url}
+    created = await plane.runs.create(spec, Asked(tags=("demo",)))
+    return accepted(created.run, is_new=created.is_new)

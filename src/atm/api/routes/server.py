@@ -1,0 +1,47 @@
+"""What this server is: its version, its engines, and what runs on it may ask for."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from fastapi import APIRouter
+
+from atm.api.deps import Plane, ServerKeys
+from atm.config import Settings
+from atm.engine.choose import LOADERS, PREFERENCE
+from atm.models.control import EngineView, LimitsView, ServerView
+from atm.version import VERSION
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/server")
+async def read_server(plane: Plane, keys: ServerKeys) -> ServerView:
+    """Version, engines, and the limits of this installation."""
+    return ServerView(
+        version=VERSION,
+        python=platform.python_version(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        engines=[_engine(name) for name in PREFERENCE],
+        limits=_limits(plane.settings),
+        has_keys=await keys.exist(),
+    )
+
+
+def _engine(name: str) -> EngineView:
+    engine = LOADERS[name]()
+    return EngineView(name=name, installed=engine is not None, version=None if engine is None else engine.version)
+
+
+def _limits(settings: Settings) -> LimitsView:
+    longest = settings.max_duration
+    return LimitsView(
+        max_concurrent_runs=settings.max_concurrent_runs,
+        max_rate=settings.max_rate,
+        max_users=settings.max_users,
+        max_duration_seconds=None if longest is None else longest.total_seconds(),
+        max_body_bytes=settings.max_body_bytes,
+        allowed_targets=list(settings.allowed_targets),
+        env_allow=list(settings.env_allow),
+    )

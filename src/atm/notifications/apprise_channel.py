@@ -1,0 +1,59 @@
+"""A message by whatever service an Apprise URL names, sent by a process of its own (`apprise_process.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from atm.notifications.sending import SEND_SECONDS, Message, SendError
+from atm.notifications.words import body_of, title_of
+from atm.plan.targets import TargetRules
+
+_KINDS = {"failure": "failure", "recovery": "success", "success": "success", "cancelled": "warning"}
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "VIRTUAL_ENV")
+"""What the process sees of the environment: no proxies, no secrets of the server."""
+
+
+class AppriseChannel:
+    """`Channel` of `AppriseTarget`s."""
+
+    def __init__(self, rules: TargetRules, *, timeout_seconds: float = 2 * SEND_SECONDS) -> None:
+        self._rules = rules
+        self._timeout = timeout_seconds
+
+    async def send(self, message: Message, at: float) -> None:  # noqa: ARG002 (services set their own times)
+        """Raises SendError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "atm.notifications.apprise_process",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                said, _ = await process.communicate(json.dumps(self._asked(message)).encode() + b"\n")
+        except TimeoutError as error:
+            raise SendError(f"not sent within {self._timeout:g} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            why = said.decode("utf-8", "replace").strip() or f"its process ended with exit code {process.returncode}"
+            raise SendError(why, final=process.returncode == 2)
+
+    def _asked(self, message: Message) -> Mapping[str, Any]:
+        return {
+            "url": message.target["url"],
+            "title": title_of(message.document),
+            "body": body_of(message.document),
+            "kind": _KINDS.get(str(message.document.get("event")), "info"),
+            "allowed": list(self._rules.allowed),
+        }

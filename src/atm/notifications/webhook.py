@@ -1,0 +1,102 @@
+"""A POST with the document as JSON, to an address that the installation's rules let through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+
+import httpx
+
+from atm.engine.resolve import addresses_of
+from atm.notifications import signing
+from atm.notifications.sending import SEND_SECONDS, Message, SendError
+from atm.plan.targets import TargetRules
+from atm.version import VERSION
+
+MOST_ANSWER_BYTES = 500
+
+
+class WebhookChannel:
+    """`Channel` of `Webhook` targets."""
+
+    def __init__(self, rules: TargetRules, *, timeout_seconds: float = SEND_SECONDS) -> None:
+        self._rules = rules
+        self._timeout = timeout_seconds
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, message: Message, at: float) -> None:
+        """Any answer of 200 to 299 is a success; redirects are not followed. Raises SendError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._post(message, int(at))
+        except TimeoutError as error:
+            raise SendError(f"no answer within {self._timeout:g} s") from error
+
+    async def _post(self, message: Message, timestamp: int) -> None:
+        body = json.dumps(dict(message.document), separators=(",", ":"), ensure_ascii=False).encode()
+        try:
+            url = httpx.URL(str(message.target["url"]))
+        except httpx.InvalidURL as error:
+            raise SendError(f"the URL makes no sense: {error}", final=True) from error
+        address = await self._address(url)
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "User-Agent": f"atm/{VERSION}",
+            "Content-Type": "application/json",
+            **signing.headers(message.id, timestamp, body, message.target.get("secret")),
+        }
+        # The address that was checked is the one that is dialled: a name may resolve to something else the second time.
+        async with httpx.AsyncClient(verify=self._context(), trust_env=False, timeout=None) as client:
+            request = client.build_request(
+                "POST",
+                url.copy_with(host=address, username=None, password=None),
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": url.host},
+            )
+            auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+            try:
+                response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
+            except (httpx.HTTPError, OSError) as error:
+                raise SendError(_reason(error)) from error
+            try:
+                if not response.is_success:
+                    raise SendError(await _refusal(response))
+            finally:
+                await response.aclose()
+
+    async def _address(self, url: httpx.URL) -> str:
+        refusal = self._rules.refusal_of_name(url.host) if url.host else "the URL names no host"
+        if refusal:
+            raise SendError(refusal, final=True)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses, reason = await asyncio.to_thread(addresses_of, url.host, port, self._rules)
+        if not addresses:
+            raise SendError(reason)
+        return addresses[0]
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+
+async def _refusal(response: httpx.Response) -> str:
+    """What the receiver said, as far as it fits into a line."""
+    said = b""
+    try:
+        async for piece in response.aiter_bytes():
+            said += piece
+            if len(said) >= MOST_ANSWER_BYTES:
+                break
+    except httpx.HTTPError:
+        said = b""  # the status alone says enough
+    text = " ".join("".join(each if each.isprintable() else " " for each in said.decode("utf-8", "replace")).split())
+    answer = f"answered {response.status_code} {response.reason_phrase}".rstrip()
+    return f"{answer}: {text[:200]}" if text else answer
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return "connection refused" if "all connection attempts failed" in text.lower() else text

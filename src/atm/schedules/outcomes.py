@@ -1,0 +1,133 @@
+"""What a run makes of its firing, what is told about it, and to whom. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from atm.models.outcome import RunStatus
+from atm.models.run import Measurement
+from atm.models.schedule import FiringOutcome, NotifyOn, WebhookDocument
+from atm.schedules.secrets import channel_name, masked
+from atm.storage.records import Run, RunSummary
+from atm.storage.scheduling import Delivery, Firing, Schedule, delivery_id
+from atm.storage.seal import Sealer
+
+Event = Literal["failure", "recovery", "success", "cancelled"]
+
+DECIDED = (FiringOutcome.PASSED, FiringOutcome.FAILED, FiringOutcome.ERROR)
+"""The outcomes that say whether what is tested is well; recovery is judged by the last of them."""
+_BAD = (FiringOutcome.FAILED, FiringOutcome.ERROR)
+_WANTED: Mapping[Event, tuple[NotifyOn, ...]] = {
+    "failure": (NotifyOn.FAILURE, NotifyOn.ALWAYS),
+    "recovery": (NotifyOn.RECOVERY, NotifyOn.ALWAYS),
+    "success": (NotifyOn.ALWAYS,),
+    "cancelled": (NotifyOn.ALWAYS,),
+}
+MOST_ERROR_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a firing ended, and why where that is to be told."""
+
+    outcome: FiringOutcome
+    error: str | None = None
+
+
+def ending_of(run: RunSummary | None, reasons: Sequence[str] = ()) -> Ending:
+    """What a run that has ended makes of its firing; `reasons` are the run's. None: it was deleted."""
+    if run is None:
+        return Ending(FiringOutcome.CANCELLED, "its run was deleted before it had ended")
+    if run.status is RunStatus.CANCELLED:
+        return Ending(FiringOutcome.CANCELLED)
+    if run.status is RunStatus.FAILED:
+        return Ending(FiringOutcome.FAILED, run.error_message or "the run failed")
+    if run.passed is False:
+        return Ending(FiringOutcome.FAILED, _short("; ".join(reasons)) or "a threshold was missed")
+    if run.measurement is Measurement.INVALID:
+        return Ending(FiringOutcome.FAILED, "the measurement is invalid")
+    return Ending(FiringOutcome.PASSED)
+
+
+def event_of(outcome: FiringOutcome, before: FiringOutcome | None) -> Event | None:
+    """What an outcome is to those who are told; `before` is the last one of `DECIDED`. None: nothing is told."""
+    if outcome in _BAD:
+        return "failure"
+    if outcome is FiringOutcome.CANCELLED:
+        return "cancelled"
+    if outcome is FiringOutcome.PASSED:
+        return "recovery" if before in _BAD else "success"
+    return None
+
+
+def deliveries(
+    sealer: Sealer,
+    schedule: Schedule,
+    channels: Sequence[Mapping[str, Any]],
+    firing: Firing,
+    before: FiringOutcome | None,
+    run: Run | None,
+    now: datetime,
+) -> tuple[Delivery, ...]:
+    """The notifications about a firing that has ended. `channels` are whole."""
+    event = event_of(firing.outcome, before)
+    if event is None:
+        return ()
+    found = []
+    for position, channel in enumerate(channels):
+        if not set(channel["on"]) & set(_WANTED[event]):
+            continue
+        name = delivery_id(schedule.id, firing.due, position)
+        shown = masked(channel)
+        found.append(
+            Delivery(
+                id=name,
+                schedule_id=schedule.id,
+                due=firing.due,
+                event=event,
+                channel=channel_name(channel),
+                created_at=now,
+                document=_document(event, name, schedule, firing, run),
+                target=shown,
+                sealed=sealer.seal({"target": json.dumps(dict(channel))}) if shown != channel else None,
+                next_attempt_at=now,
+            )
+        )
+    return tuple(found)
+
+
+def _document(event: Event, name: str, schedule: Schedule, firing: Firing, run: Run | None) -> dict[str, Any]:
+    summary = run.summary if run else None
+    document = WebhookDocument(
+        event=event,
+        delivery=name,
+        schedule=schedule.name,
+        schedule_id=schedule.id,
+        due=firing.due,
+        outcome=firing.outcome,
+        error=firing.error,
+        run_id=firing.run_id,
+        run_name=summary.name if summary else None,
+        run_status=summary.status if summary else None,
+        url=summary.url if summary else None,
+        passed=summary.passed if summary else None,
+        measurement=summary.measurement if summary else None,
+        failure_reasons=list(run.failure_reasons) if run else [],
+        latency_p95_ms=_finite(summary.latency_p95_ms) if summary else None,
+        requests_per_second=_finite(summary.requests_per_second) if summary else None,
+        error_rate=_finite(summary.error_rate) if summary else None,
+    )
+    return document.model_dump(mode="json")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_ERROR_CHARACTERS else f"{text[: MOST_ERROR_CHARACTERS - 1]}…"

@@ -1,0 +1,361 @@
+"""Schedules, firings and deliveries in JSON files.
+
+Files know no transactions, so a firing is written in an order that can be resumed: first its run, under a key that is a
+function of schedule and due time; then the firing; then the schedule with its next due time. Whoever comes after a
+crash in between is due for the same time again, finds what is there, and goes on from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from atm.errors import NotFoundError
+from atm.models.outcome import RunStatus
+from atm.models.schedule import DeliveryStatus, FiringOutcome
+from atm.storage.json_files.files import (
+    append_lines,
+    corrupt_file,
+    in_thread,
+    parsed,
+    read_document,
+    read_lines,
+    write_document,
+)
+from atm.storage.json_files.runs import add_new, before_with_key
+from atm.storage.json_files.state import Folder, sealed, unsealed
+from atm.storage.problems import name_taken, schedule_changed, schedule_not_found
+from atm.storage.records import FINAL, NewRun, RunSummary, checked_id, checked_tags
+from atm.storage.result import dumps
+from atm.storage.scheduling import Delivery, Fire, Firing, Schedule, Standing, decide, run_key
+
+_SCHEDULES = TypeAdapter(list[Schedule])
+_FIRING = TypeAdapter(Firing)
+_DELIVERIES = TypeAdapter(list[Delivery])
+_WITHOUT_RUN = (FiringOutcome.SKIPPED, FiringOutcome.MISSED, FiringOutcome.ERROR)
+MOST_DELIVERIES = 1000
+"""So many that are over are kept."""
+
+
+class JsonSchedules:
+    """`ScheduleStore` in JSON files."""
+
+    def __init__(self, folder: Folder, deliveries: JsonDeliveries) -> None:
+        self._folder = folder
+        self._path = folder.root / "schedules.json"
+        self._deliveries = deliveries
+        self._seen: dict[str, tuple[tuple[int, int], dict[datetime, Firing]]] = {}
+
+    def _read(self) -> list[Schedule]:
+        documents = read_document(self._path) or []
+        try:
+            return _SCHEDULES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
+        except (ValidationError, TypeError, KeyError) as error:
+            raise corrupt_file(str(self._path), str(error)) from error
+
+    def _write(self, schedules: Sequence[Schedule]) -> None:
+        plain = _SCHEDULES.dump_python([replace(each, sealed=None) for each in schedules], mode="json")
+        for document, schedule in zip(plain, schedules, strict=True):
+            document["sealed"] = sealed(schedule.sealed)
+        write_document(self._path, plain)
+
+    def _firings_path(self, schedule_id: str) -> Path:
+        return self._folder.root / "firings" / f"{schedule_id}.jsonl"
+
+    def _firings(self, schedule_id: str) -> dict[datetime, Firing]:
+        """By due time; of several lines about one the last counts. Read again only when there is more."""
+        path = self._firings_path(schedule_id)
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return {}
+        mark = (stat.st_ino, stat.st_size)
+        known = self._seen.get(schedule_id)
+        if known is not None and known[0] == mark:
+            return known[1]
+        found: dict[datetime, Firing] = {}
+        for number, line in read_lines(path):
+            try:
+                firing = _FIRING.validate_python(parsed(path, number, line))
+            except ValidationError as error:
+                raise corrupt_file(f"{path}:{number}", str(error)) from error
+            found[firing.due] = firing
+        self._seen[schedule_id] = (mark, found)
+        return found
+
+    def _append(self, firing: Firing) -> None:
+        path = self._firings_path(firing.schedule_id)
+        path.parent.mkdir(exist_ok=True)
+        append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
+
+    @in_thread
+    def add(self, schedule: Schedule) -> None:
+        checked_id(schedule.id)
+        with self._folder.changing():
+            schedules = self._read()
+            if any(each.id == schedule.id or each.name == schedule.name for each in schedules):
+                raise name_taken("a schedule", schedule.name)
+            self._write([*schedules, _cleaned(schedule)])
+
+    @in_thread
+    def get(self, schedule_id: str) -> Schedule:
+        return _found(self._read(), schedule_id)
+
+    @in_thread
+    def named(self, name: str) -> Schedule | None:
+        return next((each for each in self._read() if each.name == name), None)
+
+    @in_thread
+    def all(self) -> tuple[Schedule, ...]:
+        return tuple(sorted(self._read(), key=lambda each: each.name))
+
+    @in_thread
+    def replace(self, schedule: Schedule) -> Schedule:
+        with self._folder.changing():
+            schedules = self._read()
+            if _found(schedules, schedule.id).version != schedule.version:
+                raise schedule_changed(schedule.name)
+            if any(each.name == schedule.name and each.id != schedule.id for each in schedules):
+                raise name_taken("a schedule", schedule.name)
+            changed = replace(_cleaned(schedule), version=schedule.version + 1)
+            self._write([changed if each.id == schedule.id else each for each in schedules])
+            return changed
+
+    @in_thread
+    def delete(self, schedule_id: str) -> None:
+        with self._folder.changing():
+            schedules = self._read()
+            _found(schedules, schedule_id)
+            self._write([each for each in schedules if each.id != schedule_id])
+            self._firings_path(schedule_id).unlink(missing_ok=True)
+            self._deliveries.forget(schedule_id)
+
+    @in_thread
+    def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
+        come = [
+            (each.next_at, each.id, each)
+            for each in self._read()
+            if each.enabled and each.next_at is not None and each.next_at <= now
+        ]
+        come.sort(key=lambda entry: entry[:2])
+        return tuple(each for _, _, each in come[:limit])
+
+    @in_thread
+    def fire(self, fire: Fire) -> Firing | None:
+        with self._folder.changing():
+            schedules = self._read()
+            now = next((each for each in schedules if each.id == fire.seen.id), None)
+            if now is None or now.version != fire.seen.version or not now.enabled:
+                return None
+            before = self._firings(now.id).get(fire.due)
+            firing = self._fired(now, fire) if before is None else before
+            if before is None:
+                self._deliveries.insert(fire.deliveries)
+                self._append(firing)
+            advanced = replace(now, version=now.version + 1, next_due=fire.next_due, next_at=fire.next_at)
+            # Counted anew: after a crash the firing may be there and not be in the count.
+            runs = sum(each.outcome not in _WITHOUT_RUN for each in self._firings(now.id).values())
+            advanced = replace(advanced, run_count=runs)
+            if now.max_runs is not None and runs >= now.max_runs:
+                advanced = replace(advanced, next_due=None, next_at=None)
+            self._write([advanced if each.id == now.id else each for each in schedules])
+            return firing if before is None else None
+
+    def _fired(self, schedule: Schedule, fire: Fire) -> Firing:
+        """The firing, and its run where it has one; the run of a firing that was never written is taken up."""
+        outcome, error, run_id = fire.outcome, fire.error, None
+        if fire.run is not None:
+            run = _keyed(fire.run, schedule.id, fire.due)
+            before = before_with_key(self._folder, run)
+            if before is not None:
+                outcome, error, run_id = FiringOutcome.STARTED, None, before.summary.id
+            else:
+                outcome, error = decide(schedule.overlap, self._standing(schedule.id))
+                if outcome is FiringOutcome.STARTED:
+                    add_new(self._folder, run, RunStatus.PENDING)
+                    run_id = run.id
+        return Firing(schedule.id, fire.due, fire.at, fire.claimed_by, outcome, run_id, error, fire.missed)
+
+    def _standing(self, schedule_id: str) -> Standing:
+        firings = self._firings(schedule_id).values()
+        started = [each for each in firings if each.outcome is FiringOutcome.STARTED]
+        active = next((each.run_id for each in started if self._is_active(each)), None)
+        return Standing(active, sum(each.outcome is FiringOutcome.QUEUED for each in firings))
+
+    def _is_active(self, firing: Firing) -> bool:
+        run = self._run(firing)
+        return run is not None and run.status not in FINAL
+
+    def _run(self, firing: Firing) -> RunSummary | None:
+        try:
+            return None if firing.run_id is None else self._folder.state(firing.run_id).summary
+        except NotFoundError:
+            return None
+
+    @in_thread
+    def start_queued(
+        self,
+        firing: Firing,
+        run: NewRun | None,
+        at: datetime,
+        error: str | None,
+        deliveries: Sequence[Delivery] = (),
+        outcome: FiringOutcome = FiringOutcome.ERROR,
+    ) -> bool:
+        with self._folder.changing():
+            now = self._firings(firing.schedule_id).get(firing.due)
+            if now is None or now.outcome is not FiringOutcome.QUEUED:
+                return False
+            if run is None:
+                self._deliveries.insert(deliveries)
+                self._append(replace(now, outcome=outcome, error=error, fired_at=at))
+                return True
+            keyed = _keyed(run, firing.schedule_id, firing.due)
+            before = before_with_key(self._folder, keyed)
+            if before is None:
+                if self._standing(firing.schedule_id).active_run is not None:
+                    return False
+                add_new(self._folder, keyed, RunStatus.PENDING)
+            run_id = keyed.id if before is None else before.summary.id
+            self._append(replace(now, outcome=FiringOutcome.STARTED, run_id=run_id, error=None, fired_at=at))
+            return True
+
+    def _all_firings(self, outcome: FiringOutcome) -> list[Firing]:
+        found = [
+            firing
+            for schedule in self._read()
+            for firing in self._firings(schedule.id).values()
+            if firing.outcome is outcome
+        ]
+        return sorted(found, key=lambda each: each.due)
+
+    @in_thread
+    def queued(self) -> tuple[Firing, ...]:
+        first: dict[str, Firing] = {}
+        for firing in self._all_firings(FiringOutcome.QUEUED):
+            first.setdefault(firing.schedule_id, firing)
+        return tuple(first.values())
+
+    @in_thread
+    def started(self) -> tuple[tuple[Firing, RunSummary | None], ...]:
+        return tuple((firing, self._run(firing)) for firing in self._all_firings(FiringOutcome.STARTED))
+
+    @in_thread
+    def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
+        with self._folder.changing():
+            now = self._firings(firing.schedule_id).get(firing.due)
+            if now is None or now.outcome is not FiringOutcome.STARTED:
+                return False
+            self._deliveries.insert(deliveries)
+            self._append(replace(now, outcome=firing.outcome, error=firing.error))
+            return True
+
+    @in_thread
+    def firings(
+        self,
+        schedule_id: str,
+        *,
+        before: datetime | None = None,
+        outcomes: Sequence[FiringOutcome] = (),
+        limit: int = 50,
+    ) -> tuple[Firing, ...]:
+        found = [
+            each
+            for each in self._firings(schedule_id).values()
+            if (before is None or each.due < before) and (not outcomes or each.outcome in outcomes)
+        ]
+        return tuple(sorted(found, key=lambda each: each.due, reverse=True)[:limit])
+
+
+class JsonDeliveries:
+    """`DeliveryStore` in a JSON file."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._path = folder.root / "deliveries.json"
+
+    def _read(self) -> list[Delivery]:
+        documents = read_document(self._path) or []
+        try:
+            return _DELIVERIES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
+        except (ValidationError, TypeError, KeyError) as error:
+            raise corrupt_file(str(self._path), str(error)) from error
+
+    def _write(self, deliveries: Sequence[Delivery]) -> None:
+        plain = _DELIVERIES.dump_python([replace(each, sealed=None) for each in deliveries], mode="json")
+        for document, delivery in zip(plain, deliveries, strict=True):
+            document["sealed"] = sealed(delivery.sealed)
+        write_document(self._path, plain)
+
+    def insert(self, deliveries: Sequence[Delivery]) -> None:
+        """Add those that are not there; the caller holds the lock."""
+        if not deliveries:
+            return
+        known = self._read()
+        ids = {each.id for each in known}
+        over = [each for each in known if each.status is not DeliveryStatus.PENDING]
+        gone = {each.id for each in over[: max(0, len(over) - MOST_DELIVERIES)]}
+        kept = [each for each in known if each.id not in gone]
+        self._write([*kept, *(each for each in deliveries if each.id not in ids)])
+
+    def forget(self, schedule_id: str) -> None:
+        """Remove those about a schedule; the caller holds the lock."""
+        known = self._read()
+        kept = [each for each in known if each.schedule_id != schedule_id]
+        if len(kept) != len(known):
+            self._write(kept)
+
+    @in_thread
+    def claim(self, now: datetime, until: datetime) -> Delivery | None:
+        if self._next(now) is None:
+            return None
+        with self._folder.changing():
+            found = self._next(now)
+            if found is None:
+                return None
+            taken = replace(found, attempts=found.attempts + 1, next_attempt_at=until)
+            self._write([taken if each.id == taken.id else each for each in self._read()])
+            return taken
+
+    def _next(self, now: datetime) -> Delivery | None:
+        pending = [
+            (each.next_attempt_at, each.id, each)
+            for each in self._read()
+            if each.status is DeliveryStatus.PENDING and each.next_attempt_at is not None
+        ]
+        due = [entry for entry in pending if entry[0] <= now]
+        return min(due, key=lambda entry: entry[:2])[2] if due else None
+
+    @in_thread
+    def done(self, delivery: Delivery) -> None:
+        with self._folder.changing():
+            known = self._read()
+            self._write(
+                [delivery if each.id == delivery.id and each.attempts == delivery.attempts else each for each in known]
+            )
+
+    @in_thread
+    def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
+        mine = [each for each in self._read() if each.schedule_id == schedule_id]
+        mine.sort(key=lambda each: each.id)
+        mine.sort(key=lambda each: each.created_at, reverse=True)
+        return tuple(mine[:limit])
+
+
+def _found(schedules: Sequence[Schedule], schedule_id: str) -> Schedule:
+    found = next((each for each in schedules if each.id == schedule_id), None)
+    if found is None:
+        raise schedule_not_found(schedule_id)
+    return found
+
+
+def _keyed(run: NewRun, schedule_id: str, due: datetime) -> NewRun:
+    return replace(run, idempotency_key=run_key(schedule_id, due), request_digest="")
+
+
+def _cleaned(schedule: Schedule) -> Schedule:
+    return replace(schedule, tags=checked_tags(schedule.tags))

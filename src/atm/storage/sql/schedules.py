@@ -1,0 +1,360 @@
+"""Schedules, firings and deliveries on a database.
+
+What makes a due time fire exactly once: the schedule's row is taken first (by its version, which locks it on
+PostgreSQL; on SQLite only one transaction writes anyway), then firing and run are inserted beside it, and the firing's
+primary key is schedule and due time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from atm.models.outcome import RunStatus
+from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
+from atm.storage.problems import corrupt, name_taken, schedule_changed, schedule_not_found
+from atm.storage.records import NewRun, RunSummary, checked_id, checked_tags
+from atm.storage.result import dumps
+from atm.storage.scheduling import Delivery, Fire, Firing, Schedule, Standing, decide, run_key
+from atm.storage.sql.database import Database
+from atm.storage.sql.runs import SUMMARY, insert_run, new_run_values, summary_of
+from atm.storage.sql.tables import runs, schedule_deliveries, schedule_firings, schedules
+
+_PLAIN = (
+    "id",
+    "name",
+    "description",
+    "enabled",
+    "test",
+    "max_runs",
+    "run_count",
+    "misfire_grace_seconds",
+    "jitter_seconds",
+    "start_date",
+    "end_date",
+    "created_at",
+    "updated_at",
+    "next_due",
+    "next_at",
+    "sealed",
+)
+_ACTIVE = (RunStatus.PENDING.value, RunStatus.RUNNING.value)
+
+
+class SqlSchedules:
+    """`ScheduleStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, schedule: Schedule) -> None:
+        checked_id(schedule.id)
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(schedules).values({**_values(schedule), "version": schedule.version}))
+        except IntegrityError as error:
+            raise name_taken("a schedule", schedule.name) from error
+
+    async def get(self, schedule_id: str) -> Schedule:
+        found = await self._where(schedules.c.id == schedule_id)
+        if not found:
+            raise schedule_not_found(schedule_id)
+        return found[0]
+
+    async def named(self, name: str) -> Schedule | None:
+        found = await self._where(schedules.c.name == name)
+        return found[0] if found else None
+
+    async def all(self) -> tuple[Schedule, ...]:
+        return await self._where()
+
+    async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Schedule, ...]:
+        statement = select(schedules).where(*conditions).order_by(schedules.c.name)
+        async with self._database.read() as connection:
+            return tuple(_schedule_of(row) for row in await connection.execute(statement))
+
+    async def replace(self, schedule: Schedule) -> Schedule:
+        changed = replace(schedule, version=schedule.version + 1)
+        try:
+            async with self._database.write() as connection:
+                as_seen = (schedules.c.id == schedule.id) & (schedules.c.version == schedule.version)
+                statement = update(schedules).where(as_seen).values({**_values(changed), "version": changed.version})
+                if (await connection.execute(statement)).rowcount == 0:
+                    there = select(schedules.c.id).where(schedules.c.id == schedule.id)
+                    is_there = (await connection.execute(there)).scalar_one_or_none() is not None
+                    raise schedule_changed(schedule.name) if is_there else schedule_not_found(schedule.id)
+        except IntegrityError as error:
+            raise name_taken("a schedule", schedule.name) from error
+        return changed
+
+    async def delete(self, schedule_id: str) -> None:
+        async with self._database.write() as connection:
+            if (await connection.execute(delete(schedules).where(schedules.c.id == schedule_id))).rowcount == 0:
+                raise schedule_not_found(schedule_id)
+
+    async def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
+        come = (schedules.c.next_at <= now) & schedules.c.enabled
+        statement = select(schedules).where(come).order_by(schedules.c.next_at, schedules.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return tuple(_schedule_of(row) for row in await connection.execute(statement))
+
+    async def fire(self, fire: Fire) -> Firing | None:
+        seen = fire.seen
+        async with self._database.write() as connection:
+            as_seen = (schedules.c.id == seen.id) & (schedules.c.version == seen.version) & schedules.c.enabled
+            taken = (
+                update(schedules)
+                .where(as_seen)
+                .values(version=seen.version + 1, next_due=fire.next_due, next_at=fire.next_at)
+            )
+            if (await connection.execute(taken)).rowcount == 0:
+                return None
+            if await self._exists(connection, seen.id, fire.due):
+                # A clock was put back: it is moved on, and not fired again.
+                return None
+            outcome, error = fire.outcome, fire.error
+            if fire.run is not None:
+                outcome, error = decide(seen.overlap, await self._standing(connection, seen.id))
+            firing = Firing(
+                seen.id,
+                fire.due,
+                fire.at,
+                fire.claimed_by,
+                outcome,
+                fire.run.id if fire.run is not None and outcome is FiringOutcome.STARTED else None,
+                error,
+                fire.missed,
+            )
+            await connection.execute(insert(schedule_firings).values(_firing_values(firing)))
+            if fire.run is not None and outcome is FiringOutcome.STARTED:
+                await _insert_scheduled(connection, fire.run, firing)
+            if outcome in (FiringOutcome.STARTED, FiringOutcome.QUEUED):
+                await self._count(connection, seen)
+            await _insert_deliveries(connection, fire.deliveries)
+            return firing
+
+    async def _count(self, connection: AsyncConnection, seen: Schedule) -> None:
+        count = seen.run_count + 1
+        values: dict[str, Any] = {"run_count": count}
+        if seen.max_runs is not None and count >= seen.max_runs:
+            values |= {"next_due": None, "next_at": None}
+        await connection.execute(update(schedules).where(schedules.c.id == seen.id).values(values))
+
+    async def _exists(self, connection: AsyncConnection, schedule_id: str, due: datetime) -> bool:
+        statement = select(schedule_firings.c.due).where(_is(schedule_id, due))
+        return (await connection.execute(statement)).scalar_one_or_none() is not None
+
+    async def _standing(self, connection: AsyncConnection, schedule_id: str) -> Standing:
+        mine = schedule_firings.c.schedule_id == schedule_id
+        active = (
+            select(runs.c.id)
+            .join(schedule_firings, schedule_firings.c.run_id == runs.c.id)
+            .where(mine, schedule_firings.c.outcome == FiringOutcome.STARTED.value, runs.c.status.in_(_ACTIVE))
+            .limit(1)
+        )
+        queued = select(func.count()).where(mine, schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
+        return Standing(
+            (await connection.execute(active)).scalar_one_or_none(), (await connection.execute(queued)).scalar_one()
+        )
+
+    async def start_queued(
+        self,
+        firing: Firing,
+        run: NewRun | None,
+        at: datetime,
+        error: str | None,
+        deliveries: Sequence[Delivery] = (),
+        outcome: FiringOutcome = FiringOutcome.ERROR,
+    ) -> bool:
+        async with self._database.write() as connection:
+            lock = select(schedules.c.id).where(schedules.c.id == firing.schedule_id).with_for_update()
+            if (await connection.execute(lock)).scalar_one_or_none() is None:
+                return False
+            if run is not None and (await self._standing(connection, firing.schedule_id)).active_run is not None:
+                return False
+            becomes = outcome if run is None else FiringOutcome.STARTED
+            waits = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
+            values = {"outcome": becomes.value, "run_id": run.id if run else None, "error": error, "fired_at": at}
+            if (await connection.execute(update(schedule_firings).where(waits).values(values))).rowcount == 0:
+                return False
+            if run is not None:
+                await _insert_scheduled(connection, run, firing)
+            else:
+                await _insert_deliveries(connection, deliveries)
+            return True
+
+    async def queued(self) -> tuple[Firing, ...]:
+        waiting = schedule_firings.c.outcome == FiringOutcome.QUEUED.value
+        first = (
+            select(schedule_firings.c.schedule_id, func.min(schedule_firings.c.due).label("due"))
+            .where(waiting)
+            .group_by(schedule_firings.c.schedule_id)
+            .subquery()
+        )
+        statement = select(schedule_firings).join(
+            first, (schedule_firings.c.schedule_id == first.c.schedule_id) & (schedule_firings.c.due == first.c.due)
+        )
+        async with self._database.read() as connection:
+            return tuple(_firing_of(row) for row in await connection.execute(statement))
+
+    async def started(self) -> tuple[tuple[Firing, RunSummary | None], ...]:
+        statement = (
+            select(*SUMMARY, *(column.label(f"f_{column.name}") for column in schedule_firings.c))
+            .select_from(schedule_firings.outerjoin(runs, schedule_firings.c.run_id == runs.c.id))
+            .where(schedule_firings.c.outcome == FiringOutcome.STARTED.value)
+            .order_by(schedule_firings.c.due)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return tuple((_firing_of(row, "f_"), summary_of(row) if row[0] is not None else None) for row in rows)
+
+    async def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
+        async with self._database.write() as connection:
+            open_ = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.STARTED.value)
+            values = {"outcome": firing.outcome.value, "error": firing.error}
+            if (await connection.execute(update(schedule_firings).where(open_).values(values))).rowcount == 0:
+                return False
+            await _insert_deliveries(connection, deliveries)
+            return True
+
+    async def firings(
+        self,
+        schedule_id: str,
+        *,
+        before: datetime | None = None,
+        outcomes: Sequence[FiringOutcome] = (),
+        limit: int = 50,
+    ) -> tuple[Firing, ...]:
+        statement = select(schedule_firings).where(schedule_firings.c.schedule_id == schedule_id)
+        if before is not None:
+            statement = statement.where(schedule_firings.c.due < before)
+        if outcomes:
+            statement = statement.where(schedule_firings.c.outcome.in_([each.value for each in outcomes]))
+        statement = statement.order_by(schedule_firings.c.due.desc()).limit(limit)
+        async with self._database.read() as connection:
+            return tuple(_firing_of(row) for row in await connection.execute(statement))
+
+
+class SqlDeliveries:
+    """`DeliveryStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, now: datetime, until: datetime) -> Delivery | None:
+        table = schedule_deliveries
+        due = (table.c.status == DeliveryStatus.PENDING.value) & (table.c.next_attempt_at <= now)
+        first = select(table.c.id, table.c.attempts).where(due).order_by(table.c.next_attempt_at, table.c.id).limit(1)
+        async with self._database.read() as connection:
+            if (await connection.execute(first)).one_or_none() is None:
+                # The usual case takes no lock.
+                return None
+        async with self._database.write() as connection:
+            found = (await connection.execute(first.with_for_update(skip_locked=True))).one_or_none()
+            if found is None:
+                return None
+            taken = (
+                update(table)
+                .where(table.c.id == found.id, table.c.attempts == found.attempts, due)
+                .values(attempts=found.attempts + 1, next_attempt_at=until)
+                .returning(*table.c)
+            )
+            row = (await connection.execute(taken)).one_or_none()
+            return None if row is None else _delivery_of(row)
+
+    async def done(self, delivery: Delivery) -> None:
+        table = schedule_deliveries
+        as_claimed = (table.c.id == delivery.id) & (table.c.attempts == delivery.attempts)
+        values = {
+            "status": delivery.status.value,
+            "error": delivery.error,
+            "next_attempt_at": delivery.next_attempt_at,
+            "delivered_at": delivery.delivered_at,
+        }
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(as_claimed).values(values))
+
+    async def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
+        table = schedule_deliveries
+        statement = select(table).where(table.c.schedule_id == schedule_id)
+        statement = statement.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return tuple(_delivery_of(row) for row in await connection.execute(statement))
+
+
+def _is(schedule_id: str, due: datetime) -> ColumnElement[bool]:
+    return (schedule_firings.c.schedule_id == schedule_id) & (schedule_firings.c.due == due)
+
+
+async def _insert_scheduled(connection: AsyncConnection, run: NewRun, firing: Firing) -> None:
+    keyed = replace(run, idempotency_key=run_key(firing.schedule_id, firing.due), request_digest="")
+    await insert_run(connection, new_run_values(keyed), keyed.tags)
+
+
+async def _insert_deliveries(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
+    for delivery in deliveries:
+        await connection.execute(insert(schedule_deliveries).values(_delivery_values(delivery)))
+
+
+def _values(schedule: Schedule) -> dict[str, Any]:
+    return {
+        **{name: getattr(schedule, name) for name in _PLAIN},
+        "trigger_json": dumps(dict(schedule.trigger)),
+        "spec_json": None if schedule.spec is None else dumps(dict(schedule.spec)),
+        "notify_json": dumps([dict(each) for each in schedule.notify]),
+        "tags_json": dumps(checked_tags(schedule.tags)),
+        "overlap": schedule.overlap.value,
+        "misfire": schedule.misfire.value,
+    }
+
+
+def _schedule_of(row: Row[*tuple[Any, ...]]) -> Schedule:
+    found = row._mapping
+    try:
+        return Schedule(
+            **{name: found[name] for name in _PLAIN},
+            version=row.version,
+            trigger=json.loads(row.trigger_json),
+            spec=None if row.spec_json is None else json.loads(row.spec_json),
+            notify=tuple(json.loads(row.notify_json)),
+            tags=tuple(json.loads(row.tags_json)),
+            overlap=Overlap(row.overlap),
+            misfire=Misfire(row.misfire),
+        )
+    except ValueError as error:
+        raise corrupt(f"schedule {row.id}", error) from error
+
+
+def _firing_values(firing: Firing) -> dict[str, Any]:
+    return {**{name: getattr(firing, name) for name in firing.__slots__}, "outcome": firing.outcome.value}
+
+
+def _firing_of(row: Row[*tuple[Any, ...]], prefix: str = "") -> Firing:
+    found: Mapping[str, Any] = {name: getattr(row, prefix + name) for name in Firing.__slots__}
+    return Firing(**{**found, "outcome": FiringOutcome(found["outcome"])})
+
+
+def _delivery_values(delivery: Delivery) -> dict[str, Any]:
+    plain = {name: getattr(delivery, name) for name in delivery.__slots__ if name not in ("document", "target")}
+    return {
+        **plain,
+        "status": delivery.status.value,
+        "document_json": dumps(dict(delivery.document)),
+        "target_json": dumps(dict(delivery.target)),
+    }
+
+
+def _delivery_of(row: Row[*tuple[Any, ...]]) -> Delivery:
+    found = dict(row._mapping)
+    try:
+        document, target = json.loads(found.pop("document_json")), json.loads(found.pop("target_json"))
+    except ValueError as error:
+        raise corrupt(f"delivery {row.id}", error) from error
+    return Delivery(**{**found, "status": DeliveryStatus(row.status)}, document=document, target=target)

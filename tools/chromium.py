@@ -1,0 +1,41 @@
+"""Finds a Chromium to test the dashboard with, and installs Debian's when there is none and we are root.
+
+Without one the tests in a browser are skipped, and say how to get it.
+
+Usage: python -m tools.chromium
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from tools.packages import install
+
+MISSING = "no Chromium here to test with: apt-get install chromium (as root, `make test` does it by itself)"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+
+
+def browser() -> str | None:
+    """Where the browser is; null where there is none."""
+    named = os.environ.get("ATM_TEST_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, _NAMES)), None)
+    return found or (str(_MAC) if _MAC.exists() else None)
+
+
+def main() -> str | None:
+    """Find it or install it; what is wrong goes to stderr."""
+    found = browser()
+    if found is None:
+        error = install("chromium")
+        found = browser()
+        if found is None:
+            print(f"set-up: {MISSING}{f' (tried: {error})' if error else ''}", file=sys.stderr)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+import { inject, expect, test } from "vitest";
+
+import { open, PATIENCE_MS } from "./browser";
+import { SHOP } from "./setup";
+
+const server = inject("server");
+const target = inject("target");
+const shop = `${server}/runs/${inject("shop")}`;
+
+async function post<Answer>(path: string, body: unknown): Promise<Answer> {
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch(`${server}/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    expect(response.ok, await response.clone().text()).toBe(true);
+    return (await response.json()) as Answer;
+}
+
+const number = (text: string): number => Number(text.replaceAll(/[\s\u202f]/g, ""));
+
+test("a run is watched live to its end, and judged there with reasons", async () => {
+    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "live", duration: "6s" } });
+    const page = await open(`${server}/runs/${id}`);
+    await page.locator('[data-status="running"]').waitFor();
+    await page.getByRole("progressbar", { name: "Progress" }).waitFor();
+    const rate = page.locator('[data-figure="rate"] dd');
+    await expect.poll(() => rate.innerText(), { timeout: PATIENCE_MS }).toMatch(/^\d+(\.\d+)?\s*\/s/);
+    await page.getByText("so far").first().waitFor();
+    await page.locator('[data-status="completed"]').waitFor();
+    await page.getByText("1 of 2 thresholds failed", { exact: true }).waitFor();
+    await page.getByRole("list", { name: "Thresholds" }).getByText("on flaky").waitFor();
+    await page.getByRole("button", { name: "Rerun" }).waitFor();
+    expect(await page.getByRole("progressbar").count()).toBe(0);
+});
+
+test("the page tells the digits of the stored result", async () => {
+    const page = await open(shop);
+    const result = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}/result`)).json()) as {
+        metrics: { latency_p50_ms: number; successful_requests: number; failed_requests: number };
+    };
+    await page.locator('[data-cell="response-p50"]').waitFor();
+    const p50 = (await page.locator('[data-cell="response-p50"]').innerText()).replace("?", "");
+    expect(Number(p50)).toBeCloseTo(Number(result.metrics.latency_p50_ms.toPrecision(3)), 6);
+    const failed = await page.locator('[data-figure="failed"] dd > span').first().innerText();
+    expect(number(failed.split(/\s{2,}|(?<=\d)(?=\d+\.)/)[0] ?? "")).toBeGreaterThan(0);
+    expect(
+        await page
+            .getByText(`${result.metrics.successful_requests} ok + ${result.metrics.failed_requests} failed`)
+            .count(),
+    ).toBe(1);
+});
+
+test("a window that is brushed changes every figure, exactly, and stays in the address", async () => {
+    const page = await open(shop);
+    const group = page.getByRole("group", { name: /Window of time/ });
+    await page.getByRole("slider", { name: "Window starts" }).waitFor({ state: "attached" });
+    await group.scrollIntoViewIfNeeded();
+    const box = await group.boundingBox();
+    if (!box) throw new Error("there is no plot");
+    await page.mouse.move(box.x + box.width * 0.27, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 60, { steps: 4 });
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    const chip = page.locator("[data-window]");
+    await chip.waitFor();
+    const [start, end] = ((await chip.getAttribute("data-window")) ?? "").split("-").map(Number) as [number, number];
+    expect(new URL(page.url()).searchParams.get("window")).toBe(`${start}-${end}`);
+    const query = `start=${start}&end=${end}&merge=true&endpoint=*`;
+    const answer = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}/intervals?${query}`)).json()) as {
+        window: { endpoints: { warm_up: boolean; completed: number; started: number; latency: { p99_ms: number } }[] };
+    };
+    const merged = answer.window.endpoints.find((each) => !each.warm_up);
+    if (!merged) throw new Error("nothing in the window");
+    await page.getByText(`${merged.started} started, ${merged.completed} completed`).waitFor();
+    const p99 = (await page.locator('[data-cell="response-p99"]').innerText()).replace("?", "");
+    expect(number(p99)).toBeCloseTo(Number(merged.latency.p99_ms.toPrecision(3)), 6);
+
+    await page.reload();
+    await page.getByText(`${merged.started} started, ${merged.completed} completed`).waitFor();
+    await page.getByRole("button", { name: "Reset" }).click();
+    await chip.waitFor({ state: "detached" });
+    expect(new URL(page.url()).search).toBe("");
+});
+
+test("the window moves by keyboard", async () => {
+    const page = await open(shop);
+    const start = page.getByRole("slider", { name: "Window starts" });
+    await start.focus();
+    await start.press("ArrowRight");
+    await start.press("ArrowRight");
+    await page.locator('[data-window^="2-"]').waitFor();
+    await start.press("Escape");
+    await page.locator("[data-window]").waitFor({ state: "detached" });
+});
+
+test("an endpoint filters the whole page, and failures lead to their exchange", async () => {
+    const page = await open(shop);
+    await page.locator('[data-endpoint="flaky"] button').click();
+    await expect.poll(() => new URL(page.url()).searchParams.get("endpoint"), { timeout: PATIENCE_MS }).toBe("flaky");
+    await page.locator(".chip-on", { hasText: "flaky" }).waitFor();
+    await page.getByRole("button", { name: "Show the exchange" }).click();
+    const viewer = page.getByRole("region", { name: "Requests" });
+    await viewer.getByText("HTTP/1.1 503", { exact: false }).first().waitFor();
+    await viewer.getByLabel("Outcome").selectOption("ok");
+    await expect.poll(() => viewer.getByRole("listitem").first().innerText(), { timeout: PATIENCE_MS }).toMatch(/^200/);
+});
+
+test("a run is cancelled, with a key press", async () => {
+    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "long", duration: "10m" } });
+    const page = await open(`${server}/runs/${id}`);
+    await page.locator('[data-status="running"]').waitFor();
+    await page.getByRole("button", { name: "Cancel" }).press("Enter");
+    await page.locator('[data-status="cancelled"]').waitFor();
+    await page.getByRole("group", { name: "Verdicts" }).getByText("cancelled").waitFor();
+});
+
+test("a run is run again, noted and tagged", async () => {
+    const page = await open(shop);
+    await page.getByLabel("Add a tag").fill("release 7");
+    await page.getByLabel("Add a tag").press("Enter");
+    await page.locator(".tag", { hasText: "release 7" }).waitFor();
+    await page.getByLabel("Notes", { exact: true }).fill("after the deploy");
+    await page.getByRole("button", { name: "Save notes" }).click();
+    await page.getByRole("button", { name: "Save notes" }).waitFor({ state: "detached" });
+    await page.reload();
+    await expect
+        .poll(() => page.getByLabel("Notes", { exact: true }).inputValue(), { timeout: PATIENCE_MS })
+        .toBe("after the deploy");
+    await page.getByRole("button", { name: "Remove release 7" }).click();
+    await page.locator(".tag", { hasText: "release 7" }).waitFor({ state: "detached" });
+    const before = page.url();
+    await page.getByRole("button", { name: "Rerun" }).click();
+    await expect.poll(() => page.url(), { timeout: PATIENCE_MS }).not.toBe(before);
+    await page.locator('[data-status="completed"]').waitFor();
+    await page.getByRole("link", { name: "Compare" }).waitFor();
+});
+
+test("results leave the page as JSON, CSV and bundle", async () => {
+    const page = await open(shop);
+    await page.locator('[data-cell="response-p50"]').waitFor();
+    for (const [name, beginning] of [
+        ["Export as JSON", '{"run":'],
+        ["Export as CSV", "start_seconds,"],
+        ["Export as bundle", "\u001f"],
+    ] as const) {
+        await page.getByRole("button", { name: "More" }).click();
+        const [download] = await Promise.all([
+            page.waitForEvent("download"),
+            page.getByRole("menuitem", { name }).click(),
+        ]);
+        const chunks: Buffer[] = [];
+        for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
+        const text = Buffer.concat(chunks).toString("latin1");
+        expect(text.slice(0, beginning.length), name).toBe(beginning);
+    }
+});

@@ -1,0 +1,42 @@
+// One target and one server for all files; those that stop or lock theirs start their own.
+import type { TestProject } from "vitest/node";
+
+import { ApiServer, Target } from "./server";
+
+declare module "vitest" {
+    export interface ProvidedContext {
+        target: string;
+        server: string;
+        shop: string;
+    }
+}
+
+export const SHOP = (target: string): object => ({
+    name: "shop",
+    variables: { base: target },
+    endpoints: [
+        { name: "GET /users", url: "{{base}}/users", weight: 3 },
+        { name: "GET /orders/{id}", url: "{{base}}/orders/{{random_int}}", weight: 2 },
+        { name: "flaky", url: "{{base}}/status?ok=200&other=503&share=0.2" },
+    ],
+    distribution_strategy: "weighted",
+    load: { model: "open", rate: 60 },
+    duration: "8s",
+    thresholds: ["p99 < 5s", "error_rate < 1%"],
+});
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+    const [target, server] = await Promise.all([
+        new Target().open(),
+        new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4" }).open(),
+    ]);
+    const shop = await server.run(SHOP(target.url), ["nightly"]);
+    await server.ended(shop);
+    project.provide("target", target.url);
+    project.provide("server", server.url);
+    project.provide("shop", shop);
+    return async () => {
+        await server.close();
+        await target.close();
+    };
+}

@@ -1,0 +1,293 @@
+// A run as its page knows it: what is stored, what comes live, and the window and endpoint that everything follows.
+import { address, api, ApiProblem } from "$lib/api/client";
+import type {
+    DistributionView,
+    FinishedEvent,
+    IntervalEvent,
+    IntervalsView,
+    ProgressEvent,
+    RunResult,
+    RunView,
+    StartedEvent,
+} from "$lib/api/schema";
+import { openStream } from "$lib/api/stream";
+import { clock } from "$lib/format";
+import { plannedSeconds } from "$lib/spec/spec";
+import { connection } from "$lib/state/connection.svelte";
+import { merged, type Stretch, stretches, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
+
+import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
+
+/** So many single seconds are drawn; a longer run is read again in stretches that the server merges. */
+const MOST_SECONDS = 1200;
+/** While a run goes on, what has to be merged by the server is read again every so many seconds. */
+const LIVE_EVERY = 4;
+const FINAL = new Set(["completed", "cancelled", "failed"]);
+
+export interface Window {
+    start: number;
+    end: number;
+}
+
+export interface EndpointRow {
+    name: string;
+    index: number;
+    figures: Figures;
+    /** Completed per stretch; null where nothing is known. */
+    trend: (number | null)[];
+}
+
+export class RunModel {
+    readonly id: string;
+    run = $state.raw<RunView | null>(null);
+    result = $state.raw<RunResult | null>(null);
+    problem = $state.raw<ApiProblem | null>(null);
+    /** Its seconds were read, if it has any. */
+    loaded = $state(false);
+
+    /** All endpoints together, or the chosen one, over the whole run. */
+    seconds = $state.raw<Stretch[]>([]);
+    resolution = $state(1);
+    endpoints = $state.raw<string[]>([]);
+    rows = $state.raw<EndpointRow[]>([]);
+    /** Figures of the window (or of the whole run) from merged histograms. */
+    windowed = $state.raw<Figures | null>(null);
+    distribution = $state.raw<DistributionView | null>(null);
+
+    started = $state.raw<StartedEvent | null>(null);
+    last = $state.raw<IntervalEvent | null>(null);
+    progress = $state.raw<ProgressEvent | null>(null);
+    /** Grows with each sample that was kept: whoever shows them reads them again. */
+    samplesKept = $state(0);
+
+    window = $state.raw<Window | null>(null);
+    endpoint = $state<string | null>(null);
+    kind = $state<TimeKind>("response");
+
+    readonly isFinal = $derived(this.run !== null && FINAL.has(this.run.status));
+    readonly isLive = $derived(this.run !== null && !this.isFinal);
+    readonly figures = $derived.by((): Figures | null => {
+        if (this.window || this.endpoint) return this.windowed;
+        if (this.isFinal && this.run?.metrics) return ofMetrics(this.run.metrics);
+        if (this.isLive && this.last) {
+            const fresh = ofEvent(this.last);
+            const all = this.windowed;
+            if (!all) return fresh;
+            const times = { ...all.times, response: fresher(all.times.response, fresh.times.response) };
+            const { statuses, outcomes, received, sent } = all;
+            return { ...fresh, times, statuses, outcomes, received, sent };
+        }
+        return this.windowed;
+    });
+    readonly end = $derived.by(() => {
+        const last = this.seconds.at(-1);
+        return last ? last.start + Math.max(last.seconds, last.start === 0 ? 1 : 0) : 0;
+    });
+
+    #close: (() => void) | null = null;
+    #seen = 0;
+    #sinceMerged = 0;
+    #leaving = new AbortController();
+    #asking = 0;
+
+    constructor(id: string) {
+        this.id = id;
+    }
+
+    /** Reads everything, and watches the run until it ends. Gives back what leaves it. */
+    open(): () => void {
+        void this.#begin();
+        return () => {
+            this.#leaving.abort();
+            this.#stopWatching();
+        };
+    }
+
+    async #begin(): Promise<void> {
+        try {
+            this.run = await api.run(this.id);
+            if (this.isFinal) await this.#readResult();
+            await this.reread();
+            if (this.isLive) this.#watch();
+        } catch (error) {
+            this.#fail(error);
+        }
+    }
+
+    #fail(error: unknown): void {
+        if (this.#leaving.signal.aborted) return;
+        if (!(error instanceof ApiProblem)) throw error;
+        this.problem = error;
+    }
+
+    async #readResult(): Promise<void> {
+        try {
+            this.result = await api.result(this.id);
+        } catch (error) {
+            // It broke off before anything was measured: the run itself says why.
+            if (!(error instanceof ApiProblem && error.status === 409)) throw error;
+        }
+    }
+
+    /** Reads seconds, figures and distribution for the window and endpoint as they are chosen now. */
+    async reread(): Promise<void> {
+        const asked = ++this.#asking;
+        const { signal } = this.#leaving;
+        const of = this.endpoint === null ? "*" : this.endpoint;
+        const span = this.window ? { start: this.window.start, end: this.window.end } : {};
+        try {
+            const [all, distribution] = await Promise.all([
+                api.intervals(this.id, { endpoint: [of] }, signal),
+                api.distribution(this.id, { ...span, endpoint: this.endpoint ?? undefined }, signal),
+            ]);
+            const names = ["*", ...all.endpoints];
+            const length = (span.end ?? lastSecond(all)) - (span.start ?? 0);
+            const resolution = rowResolution(length, names.length);
+            const each = await api.intervals(this.id, { ...span, resolution, merge: true, endpoint: names }, signal);
+            if (asked !== this.#asking) return;
+            this.endpoints = all.endpoints;
+            this.resolution = Math.max(all.resolution, 1);
+            this.seconds = stretches(all, this.endpoint);
+            this.#seen = Math.max(this.#seen, all.last_event);
+            this.#takeWindow(each);
+            this.distribution = distribution.samples ? distribution : null;
+            this.problem = null;
+            this.loaded = true;
+        } catch (error) {
+            this.#fail(error);
+        }
+    }
+
+    #takeWindow(answer: IntervalsView): void {
+        const measured = answer.generator.filter((each) => each.phase !== "warm_up" && each.phase !== "drain");
+        const seconds = measured.reduce((sum, each) => sum + each.duration_seconds, 0);
+        const merged = (answer.window?.endpoints ?? []).filter((point) => !point.warm_up);
+        const chosen = merged.find((point) => point.endpoint === this.endpoint);
+        this.windowed = chosen ? ofPoint(chosen, seconds) : null;
+        const whole = !this.window && this.isFinal ? this.run?.endpoint_metrics : null;
+        this.rows = answer.endpoints.flatMap((name, index) => {
+            const point = merged.find((each) => each.endpoint === name);
+            const metrics = whole?.find((each) => each.name === name);
+            const trend = answer.generator.map((generator) => {
+                const own = answer.points.filter((each) => each.endpoint === name && each.start === generator.start);
+                return own.reduce((sum, each) => sum + each.completed, 0) / Math.max(generator.duration_seconds, 0.001);
+            });
+            const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
+            return figures ? [{ name, index, figures, trend: trend.slice(-60) }] : [];
+        });
+    }
+
+    #watch(): void {
+        this.#close = openStream({
+            url: () => address(`/runs/${encodeURIComponent(this.id)}/events`, { after: this.#seen }),
+            events: ["started", "interval", "sample", "progress", "finished"],
+            onEvent: (name, data, id) => {
+                if (id) this.#seen = Number(id);
+                this.#take(name, data);
+            },
+            onState: (state) => {
+                connection.set("run", state);
+                connection.since = state === "lost" && this.seconds.length ? clock(this.end) : "";
+            },
+        });
+    }
+
+    #stopWatching(): void {
+        this.#close?.();
+        this.#close = null;
+        connection.forget("run");
+    }
+
+    #take(name: string, data: string): void {
+        switch (name) {
+            case "started":
+                this.started = JSON.parse(data) as StartedEvent;
+                if (this.run)
+                    this.run = {
+                        ...this.run,
+                        status: "running",
+                        started_at: this.started.at,
+                        engine: this.started.engine,
+                    };
+                this.endpoints = this.started.endpoints;
+                break;
+            case "interval":
+                this.#takeInterval(JSON.parse(data) as IntervalEvent);
+                break;
+            case "sample":
+                this.samplesKept += 1;
+                break;
+            case "progress":
+                this.progress = JSON.parse(data) as ProgressEvent;
+                if (this.run && this.run.status !== this.progress.status && !FINAL.has(this.progress.status)) {
+                    this.run = { ...this.run, status: this.progress.status };
+                }
+                break;
+            case "finished":
+                void this.#finish(JSON.parse(data) as FinishedEvent);
+                break;
+        }
+    }
+
+    #takeInterval(event: IntervalEvent): void {
+        this.last = event;
+        const drawsItself = this.endpoint === null && this.kind === "response" && this.resolution === 1;
+        if (drawsItself && event.second < MOST_SECONDS) this.seconds = merged(this.seconds, [stretchOfEvent(event)]);
+        this.#sinceMerged += 1;
+        const wait = drawsItself ? LIVE_EVERY : Math.max(2, Math.min(this.resolution, 10));
+        if (this.#sinceMerged < wait || document.hidden) return;
+        this.#sinceMerged = 0;
+        void this.reread();
+    }
+
+    async #finish(event: FinishedEvent): Promise<void> {
+        this.#stopWatching();
+        if (this.run)
+            this.run = { ...this.run, status: event.status, passed: event.passed, measurement: event.measurement };
+        try {
+            this.run = await api.run(this.id);
+            await this.#readResult();
+            await this.reread();
+            this.samplesKept += 1;
+        } catch (error) {
+            this.#fail(error);
+        }
+    }
+
+    /** Seconds that were planned in all, warm-up included; null where the number of requests decides. */
+    readonly planned = $derived.by((): number | null => {
+        const started = this.started;
+        if (started) return started.planned_seconds === null ? null : started.planned_seconds + started.warm_up_seconds;
+        return this.run ? plannedSeconds(this.run.spec) : null;
+    });
+
+    /** How much of a running run is done, 0..1; null where that is not known. */
+    readonly done = $derived.by((): number | null => {
+        if (!this.isLive || !this.last) return this.isLive ? 0 : null;
+        if (this.planned) return Math.min(1, (this.last.second + 1) / this.planned);
+        const wanted = this.started?.planned_requests ?? this.run?.total_requests;
+        return wanted ? Math.min(1, this.last.so_far.completed / wanted) : null;
+    });
+
+    annotate = async (body: { tags?: string[]; notes?: string }): Promise<void> => {
+        this.run = await api.annotate(this.id, body);
+    };
+}
+
+function lastSecond(answer: IntervalsView): number {
+    const last = answer.generator.at(-1);
+    return last ? last.start + Math.max(last.duration_seconds, 1) : 0;
+}
+
+/** Seconds per point of the rows' small lines: few enough for all of them in one answer. */
+function rowResolution(length: number, names: number): string {
+    return (
+        ["1", "10", "60"].find((each) => length / Number(each) <= 120 && (length / Number(each)) * names < 6000) ?? "60"
+    );
+}
+
+/** The fresh percentiles over those that the server merged some seconds ago. */
+function fresher(old: Percentiles | undefined, fresh: Percentiles | undefined): Percentiles | undefined {
+    if (!old || !fresh) return fresh ?? old;
+    return { ...fresh, p999: fresh.p999 ?? old.p999, mean: fresh.mean ?? old.mean };
+}

@@ -1,0 +1,64 @@
+// What a threshold came to, in the words of the terminal's report. Pure.
+import type { MeasurementReason, RunResult, RunView, SoFar, ThresholdResult } from "$lib/api/schema";
+import { multiple, NO_DATA, numeric, percent, rate, share, time } from "$lib/format";
+
+/** What was measured, with its unit; `-` without data. */
+export function measured(threshold: ThresholdResult): string {
+    if (threshold.actual === null) return NO_DATA;
+    if (threshold.unit === "ms") return time(threshold.actual);
+    if (threshold.unit === "share") return share(threshold.actual);
+    return `${rate(threshold.actual)} /s`;
+}
+
+/** How far from the limit: `56 % to spare`, `1.3 × the limit`. */
+export function distance(threshold: ThresholdResult): string {
+    const actual = numeric(threshold.actual);
+    if (actual === null || threshold.margin === null || !Number.isFinite(actual)) return "";
+    if (threshold.passed) return threshold.margin ? `${percent(threshold.margin)} to spare` : "exactly at the limit";
+    if (!threshold.limit) return "";
+    if (actual < threshold.limit) return `${percent(-threshold.margin)} below the limit`;
+    return `${multiple(actual / threshold.limit)} the limit`;
+}
+
+/** `checkout: p99 < 800 ms`. */
+export function named(threshold: ThresholdResult): string {
+    const { endpoint, expression } = threshold;
+    return endpoint && !expression.startsWith(`${endpoint}:`) ? `${endpoint}: ${expression}` : expression;
+}
+
+export const MEASUREMENT_WORDS = {
+    valid: "valid: the load generator was not the limit",
+    suspect: "suspect: the load generator may have been the limit",
+    invalid: "invalid: do not quote the times of this run",
+} as const;
+
+export interface Judgement {
+    thresholds: ThresholdResult[];
+    measurement: keyof typeof MEASUREMENT_WORDS | null;
+    reasons: Pick<MeasurementReason, "what" | "hint">[];
+    /** The run goes on: it may still change. */
+    soFar: boolean;
+}
+
+/** How a run stands: from its result when there is one, from the stream until then. */
+export function judgement(run: RunView, result: RunResult | null, live: SoFar | null): Judgement {
+    if (result) {
+        const { measurement, reasons } = result.verdict;
+        return { thresholds: result.thresholds, measurement, reasons, soFar: false };
+    }
+    const reason = live?.reason ? [{ what: live.reason, hint: "" }] : [];
+    return {
+        thresholds: live?.thresholds ?? [],
+        measurement: live?.measurement ?? run.measurement,
+        reasons: reason,
+        soFar: run.status === "running",
+    };
+}
+
+/** A threshold that this run would pass, with ten percent to spare: `p99 < 145 ms`. */
+export function proposal(p99: number | "Infinity" | null | undefined): string {
+    const value = numeric(p99);
+    if (value === null || !Number.isFinite(value) || value <= 0) return "error_rate < 1%";
+    const limit = Number((value * 1.1).toPrecision(value * 1.1 >= 10 ? 3 : 2));
+    return limit >= 1000 ? `p99 < ${limit / 1000}s` : `p99 < ${limit}ms`;
+}

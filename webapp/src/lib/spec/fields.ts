@@ -1,0 +1,336 @@
+// Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
+// somebody typed is lost, and the server's validator says what is wrong with it.
+import { isObject, omit } from "./paths";
+import { hostsOf } from "./offered";
+import type { Auth, Spec } from "./spec";
+
+export function numberOf(text: string): number | string | undefined {
+    const plain = text.trim();
+    if (!plain) return undefined;
+    const grouped = plain.replace(/(?<=\d)[\u202f\u00a0 _](?=\d)/g, "");
+    const number = Number(grouped);
+    return /^[+-]?(\d|\.\d)/.test(grouped) && Number.isFinite(number) ? number : plain;
+}
+
+export function textOf(value: unknown): string {
+    if (value === undefined || value === null) return "";
+    return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** A duration as it is written: with its unit; a number of seconds gets one. */
+export function durationText(value: unknown): string {
+    return typeof value === "number" ? `${value} s` : textOf(value);
+}
+
+/** `30 s` and `30s` are the same, a bare number stays one of seconds; what it is not is for the validator to say. */
+export function durationOf(text: string): string | undefined {
+    const plain = text.trim().replace(/(\d)\s+(?=[a-zµ])/gi, "$1");
+    if (!plain) return undefined;
+    return /^\d+(\.\d+)?$/.test(plain) ? `${plain}s` : plain;
+}
+
+/** `200, 2xx 404` as a list. */
+export function statusesOf(text: string): (number | string)[] | undefined {
+    const found = text.split(/[\s,;]+/).filter(Boolean);
+    return found.length ? found.map((each) => (/^\d{3}$/.test(each) ? Number(each) : each)) : undefined;
+}
+
+export function statusesText(value: unknown): string {
+    return Array.isArray(value) ? value.map(textOf).join(", ") : textOf(value);
+}
+
+// Names with values: headers, variables
+
+export interface Row {
+    name: string;
+    value: string;
+}
+
+export function rowsOf(value: unknown): Row[] {
+    return isObject(value) ? Object.entries(value).map(([name, each]) => ({ name, value: textOf(each) })) : [];
+}
+
+/** Rows without a name are not written; of two with the same name the later one counts. */
+export function objectOf(rows: readonly Row[]): Record<string, string> | undefined {
+    const named = rows.filter((row) => row.name.trim());
+    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), row.value])) : undefined;
+}
+
+/** Indices of rows whose name stands in an earlier row too; header names ignore case. */
+export function repeated(rows: readonly Row[], ignoreCase: boolean): Set<number> {
+    const seen = new Set<string>();
+    const found = new Set<number>();
+    rows.forEach((row, index) => {
+        const name = ignoreCase ? row.name.trim().toLowerCase() : row.name.trim();
+        if (!name) return;
+        if (seen.has(name)) found.add(index);
+        seen.add(name);
+    });
+    return found;
+}
+
+// Bodies
+
+export type BodyKind = "none" | "json" | "text";
+
+export function bodyKind(body: unknown): BodyKind {
+    if (body === undefined || body === null) return "none";
+    return typeof body === "string" ? "text" : "json";
+}
+
+export function bodyText(body: unknown): string {
+    if (body === undefined || body === null) return "";
+    return typeof body === "string" ? body : JSON.stringify(body, null, 2);
+}
+
+export interface JsonMistake {
+    message: string;
+    line: number | null;
+}
+
+export function readJson(text: string): { value: unknown; mistake: null } | { value: undefined; mistake: JsonMistake } {
+    try {
+        return { value: JSON.parse(text), mistake: null };
+    } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        const at = /at position (\d+)/.exec(message)?.[1];
+        const end = /unexpected end|unterminated/i.test(message) ? text.length : null;
+        const position = at === undefined ? end : Number(at);
+        const line = position === null ? null : text.slice(0, position).split("\n").length;
+        const what = message
+            .replace(/^JSON\.parse: /, "")
+            .replace(/ in JSON at position.*$| is not valid JSON$/s, "")
+            .replace(/, "?\.*.*$/s, "");
+        return {
+            value: undefined,
+            mistake: { message: `this is no JSON: ${what.charAt(0).toLowerCase()}${what.slice(1)}`, line },
+        };
+    }
+}
+
+// Thresholds
+
+export interface Rule {
+    expression: string;
+    abort: boolean;
+    /** What else was written with it. */
+    rest: Record<string, unknown>;
+}
+
+export interface Rules {
+    /** Named limits as in `max_latency_p95_ms`. */
+    named: Record<string, unknown>;
+    rules: Rule[];
+}
+
+export const NAMED_LIMITS: Record<string, { label: string; unit: string }> = {
+    max_latency_p50_ms: { label: "p50 at most", unit: "ms" },
+    max_latency_p95_ms: { label: "p95 at most", unit: "ms" },
+    max_latency_p99_ms: { label: "p99 at most", unit: "ms" },
+    max_error_rate: { label: "error rate at most", unit: "of 1" },
+    min_throughput_rps: { label: "throughput at least", unit: "/s" },
+};
+
+export function rulesOf(thresholds: unknown): Rules {
+    if (typeof thresholds === "string" || Array.isArray(thresholds)) return { named: {}, rules: ruleList(thresholds) };
+    if (!isObject(thresholds)) return { named: {}, rules: [] };
+    const { expressions, ...named } = thresholds;
+    return { named, rules: ruleList(expressions) };
+}
+
+function ruleList(value: unknown): Rule[] {
+    if (value === undefined || value === null) return [];
+    return (Array.isArray(value) ? (value as unknown[]) : [value]).map((each) => {
+        if (!isObject(each)) return { expression: textOf(each), abort: false, rest: {} };
+        const { expression, abort, ...rest } = each;
+        return { expression: textOf(expression), abort: abort === true, rest };
+    });
+}
+
+/** As short as it can be: a list of texts where nothing more is said. */
+export function thresholdsOf({ named, rules }: Rules): unknown {
+    const written = rules.map(({ expression, abort, rest }) =>
+        abort || Object.keys(rest).length ? { expression, ...(abort ? { abort } : {}), ...rest } : expression,
+    );
+    if (Object.keys(named).length) return written.length ? { ...named, expressions: written } : named;
+    return written.length ? written : undefined;
+}
+
+// Credentials
+
+export interface AuthField {
+    name: string;
+    label: string;
+    secret?: boolean;
+    optional?: boolean;
+    placeholder?: string;
+    choices?: readonly string[];
+}
+
+export const AUTH_TYPES: Record<string, { label: string; fields: readonly AuthField[] }> = {
+    bearer_token: {
+        label: "Bearer token",
+        fields: [{ name: "token", label: "Token", secret: true, placeholder: "{{env:TOKEN}}" }],
+    },
+    api_key: {
+        label: "API key",
+        fields: [
+            { name: "key", label: "Key", secret: true, placeholder: "{{env:API_KEY}}" },
+            { name: "header_name", label: "Header", optional: true, placeholder: "X-API-Key" },
+        ],
+    },
+    basic: {
+        label: "Basic",
+        fields: [
+            { name: "username", label: "User name" },
+            { name: "password", label: "Password", secret: true, placeholder: "{{env:PASSWORD}}" },
+        ],
+    },
+    oauth2_client_credentials: {
+        label: "OAuth 2, client credentials",
+        fields: [
+            { name: "token_url", label: "Token URL", placeholder: "https://login.example.com/oauth/token" },
+            { name: "client_id", label: "Client id" },
+            { name: "client_secret", label: "Client secret", secret: true, placeholder: "{{env:CLIENT_SECRET}}" },
+            { name: "scope", label: "Scope", optional: true },
+        ],
+    },
+    oauth2_password_grant: {
+        label: "OAuth 2, password",
+        fields: [
+            { name: "token_url", label: "Token URL", placeholder: "https://login.example.com/oauth/token" },
+            { name: "client_id", label: "Client id" },
+            { name: "client_secret", label: "Client secret", secret: true, optional: true },
+            { name: "username", label: "User name" },
+            { name: "password", label: "Password", secret: true, placeholder: "{{env:PASSWORD}}" },
+            { name: "scope", label: "Scope", optional: true },
+        ],
+    },
+    jwt: {
+        label: "JWT, signed here",
+        fields: [
+            { name: "secret", label: "Secret or private key", secret: true, placeholder: "{{env:KEY}}" },
+            {
+                name: "algorithm",
+                label: "Algorithm",
+                optional: true,
+                choices: [
+                    "HS256",
+                    "HS384",
+                    "HS512",
+                    "RS256",
+                    "RS384",
+                    "RS512",
+                    "ES256",
+                    "ES384",
+                    "PS256",
+                    "PS384",
+                    "PS512",
+                ],
+            },
+            { name: "issuer", label: "Issuer", optional: true },
+            { name: "subject", label: "Subject", optional: true },
+            { name: "audience", label: "Audience", optional: true },
+        ],
+    },
+};
+
+/** Another type, with the fields that both have kept. */
+export function asAuthType(auth: Auth | undefined, type: string): Auth | undefined {
+    if (!type) return undefined;
+    const names = new Set(AUTH_TYPES[type]?.fields.map((field) => field.name));
+    return { type, ...Object.fromEntries(Object.entries(auth ?? {}).filter(([name]) => names.has(name))) };
+}
+
+// Drafts
+
+const SECRET_NAME =
+    /(^|[-_.])(password|passwd|passphrase|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)$/i;
+const SECRET_HEADERS = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"]);
+
+/** A spec without what is secret in it: a browser keeps drafts where scripts can read them. */
+export function withoutSecrets(spec: Spec): Spec {
+    return bare(spec, "") as Spec;
+}
+
+function bare(value: unknown, owner: string): unknown {
+    if (Array.isArray(value)) return value.map((item) => bare(item, owner));
+    if (typeof value === "string") return value.replace(/(?<=:\/\/)[^/?#@\s]*@/g, "");
+    if (!isObject(value)) return value;
+    return Object.fromEntries(
+        Object.entries(value)
+            .filter(([name, item]) => !(typeof item === "string" && isSecret(name, owner) && !isTemplate(item)))
+            .map(([name, item]) => [name, bare(item, name)]),
+    );
+}
+
+function isSecret(name: string, owner: string): boolean {
+    const parts = name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, "_");
+    return SECRET_HEADERS.has(name.toLowerCase()) || SECRET_NAME.test(parts) || (owner === "auth" && name === "key");
+}
+
+function isTemplate(text: string): boolean {
+    const rest = text
+        .replace(/\{\{[^{}]*\}\}/g, "")
+        .trim()
+        .toLowerCase();
+    return ["", "bearer", "basic", "token"].includes(rest);
+}
+
+/** Whether a text that was pasted is a curl command line. */
+export function isCurl(text: string): boolean {
+    return /^\s*(\$\s+)?curl(\.exe)?\s/.test(text);
+}
+
+// Endpoints
+
+/** A spec of one URL as one of several endpoints. */
+export function asSeveral(spec: Spec): Spec {
+    const { url, method, headers, body, expect_body, ...rest } = spec;
+    const name = nameFor(url ?? "", method ?? "GET");
+    const first = Object.fromEntries(
+        Object.entries({ name, url: url ?? "", method, body, expect_body }).filter(([, value]) => value !== undefined),
+    );
+    return { ...rest, ...(headers ? { headers } : {}), endpoints: [first] };
+}
+
+/** The first of several endpoints as the one URL; what belongs to the others goes. */
+export function asSingle(spec: Spec): Spec {
+    const { endpoints, ...rest } = omit(spec, "distribution_strategy");
+    const { headers, auth, timeout, expected_status_codes, ...first } = omit(
+        endpoints?.[0] ?? {},
+        "name",
+        "weight",
+        "thresholds",
+    );
+    const merged = { ...(isObject(rest.headers) ? rest.headers : {}), ...headers };
+    return {
+        ...rest,
+        ...first,
+        ...(Object.keys(merged).length ? { headers: merged } : {}),
+        ...(auth ? { auth: auth as Auth } : {}),
+        ...(timeout !== undefined ? { timeout: timeout as string } : {}),
+        ...(expected_status_codes ? { expected_status_codes } : {}),
+    };
+}
+
+/** `GET /users`: what an endpoint is called until somebody says otherwise. */
+export function nameFor(url: string, method: string): string {
+    const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? url;
+    return `${method || "GET"} ${path || "/"}`.slice(0, 128);
+}
+
+export function freeName(name: string, taken: readonly string[]): string {
+    if (!taken.includes(name)) return name;
+    for (let number = 2; ; number += 1) if (!taken.includes(`${name} ${number}`)) return `${name} ${number}`;
+}
+
+/** What a test is called that nobody has named: after what it asks for. */
+export function derivedName(spec: Spec): string {
+    if (Array.isArray(spec.endpoints)) return hostsOf(spec);
+    return spec.url ? nameFor(textOf(spec.url), textOf(spec.method)) : "";
+}
+
+export function named(spec: Spec): Spec {
+    return spec.name ? spec : { name: derivedName(spec) || "test", ...omit(spec, "name") };
+}

@@ -1,0 +1,417 @@
+import { describe, expect, it } from "vitest";
+
+import { diffLines, hasChanged } from "./diff";
+import { comparable, isSame, lineOf, parse, patched, render } from "./document";
+import * as fields from "./fields";
+import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset } from "./load";
+import { inWords, offered } from "./offered";
+import { get, parsePath, pathText, set } from "./paths";
+import { fieldOf, hintParts, missingVariable, problemsAt, problemsOf, visible } from "./problems";
+import type { Spec } from "./spec";
+
+const SPEC: Spec = {
+    name: "shop",
+    url: "https://api.example.com/users",
+    headers: { "X-A.b": "1", "X-A": "2" },
+    load: { model: "open", rate: 50 },
+    duration: "60s",
+};
+
+describe("places in a spec", () => {
+    it("are read from the validator's text and written back", () => {
+        for (const text of ["url", "endpoints[1].url", "load.stages[0].duration", "thresholds.expressions[2]"]) {
+            expect(pathText(parsePath(text))).toBe(text);
+        }
+        expect(parsePath("spec.url")).toEqual(["url"]);
+        expect(parsePath("url character 23")).toEqual(["url"]);
+        expect(parsePath("")).toEqual([]);
+    });
+
+    it("may hold dots in names, where the spec says so", () => {
+        expect(parsePath("headers.X-A.b character 1", SPEC)).toEqual(["headers", "X-A.b"]);
+        expect(parsePath("headers.X-A", SPEC)).toEqual(["headers", "X-A"]);
+    });
+
+    it("are written without touching the rest, and removed with what is empty then", () => {
+        const made = set<Spec>({}, ["load", "stages", 0, "target"], 5);
+        expect(made).toEqual({ load: { stages: [{ target: 5 }] } });
+        expect(set(SPEC, ["load", "rate"], undefined)).toEqual({ ...SPEC, load: { model: "open" } });
+        expect(set<Spec>({ tls: { insecure: true } }, ["tls", "insecure"], undefined)).toEqual({});
+        expect(set({ a: [1, 2, 3] }, ["a", 1], undefined)).toEqual({ a: [1, 3] });
+        expect(Object.keys(set(SPEC, ["url"], "x"))).toEqual(Object.keys(SPEC));
+    });
+
+    it("cannot reach what every object inherits", () => {
+        expect(get({}, ["constructor"])).toBeUndefined();
+        const made = set<Record<string, unknown>>({}, ["__proto__", "x"], 1);
+        expect(({} as { x?: unknown }).x).toBeUndefined();
+        expect(Object.hasOwn(made, "__proto__")).toBe(true);
+    });
+});
+
+describe("problems", () => {
+    const found = problemsOf(
+        [
+            {
+                message: "{{foo}} is not defined",
+                code: "unknown_variable",
+                path: "url character 23",
+                hint: 'Add `variables: {foo: "42"}` or so',
+            },
+            { message: "no duration", code: "bad_duration", path: "timeout_seconds", hint: "" },
+            { message: "must be above 0", code: "out_of_range", path: "requests_per_second", hint: "" },
+            { message: "name must have", code: "wrong_length", path: "name", hint: "" },
+        ],
+        SPEC,
+    );
+
+    it("stand at the field that they are about, however it was spelled", () => {
+        expect(found.map((each) => fieldOf(each.path))).toEqual(["url", "timeout", "load.rate", "name"]);
+        expect(problemsAt(found, "timeout")).toHaveLength(1);
+    });
+
+    it("are not shown before their field was left, or somebody tried to go on", () => {
+        expect(visible(found, new Set(), false)).toEqual([]);
+        expect(visible(found, new Set(["url"]), false).map((each) => each.where)).toEqual(["url character 23"]);
+        expect(visible(found, new Set(["load"]), false)).toHaveLength(1);
+        expect(visible(found, new Set(), true)).toHaveLength(4);
+    });
+
+    it("say what can be typed, and which variable is missing", () => {
+        expect(
+            hintParts("Add `a: 1` or `b`")
+                .filter((part) => part.typed)
+                .map((part) => part.text),
+        ).toEqual(["a: 1", "b"]);
+        expect(found.map(missingVariable)).toEqual(["foo", null, null, null]);
+    });
+});
+
+describe("the offered load", () => {
+    it("of a constant rate is a line, and its area the number of requests", () => {
+        const load = offered(SPEC);
+        expect(load?.points).toEqual([
+            { at: 0, level: 50 },
+            { at: 60, level: 50 },
+        ]);
+        expect(load?.requests).toBe(3000);
+    });
+
+    it("of stages is the ramp between their targets", () => {
+        const load = offered({
+            load: {
+                model: "open",
+                stages: [
+                    { duration: "10s", target: 100 },
+                    { duration: 0, target: 20 },
+                    { duration: "10s", target: 20 },
+                ],
+            },
+        });
+        expect(load?.points).toEqual([
+            { at: 0, level: 0 },
+            { at: 10, level: 100 },
+            { at: 10, level: 20 },
+            { at: 20, level: 20 },
+        ]);
+        expect(load?.requests).toBe(700);
+        expect(load?.peak).toBe(100);
+    });
+
+    it("begins with the warm-up, whose requests do not count", () => {
+        const load = offered({ load: { rate: 10, warm_up: "5s" }, duration: "10s" });
+        expect(load?.points).toEqual([
+            { at: 0, level: 10 },
+            { at: 5, level: 10 },
+            { at: 5, level: 10 },
+            { at: 15, level: 10 },
+        ]);
+        expect(load?.requests).toBe(100);
+    });
+
+    it("ends with the first of duration, requests and stages", () => {
+        expect(offered({ load: { rate: 10 }, duration: "10s", total_requests: 50 })?.length).toBe(5);
+        expect(offered({ requests_per_second: 10 })).toMatchObject({ length: 10, requests: 100 });
+        const ramp: Spec = { load: { model: "open", stages: [{ duration: "10s", target: 10 }] } };
+        expect(offered({ ...ramp, total_requests: 8 })?.length).toBeCloseTo(4);
+        expect(offered({ ...ramp, duration: "5s" })?.points.at(-1)).toEqual({ at: 5, level: 5 });
+    });
+
+    it("of users lasts as long as the target takes where only requests end it", () => {
+        expect(offered({ concurrency: 5, total_requests: 1000 })).toMatchObject({
+            length: null,
+            requests: 1000,
+            peak: 5,
+        });
+        expect(offered({ concurrency: 5, duration: "30s" })).toMatchObject({ length: 30, requests: null });
+    });
+
+    it("is not drawn where it cannot be read", () => {
+        for (const load of [
+            { rate: "x" as unknown as number },
+            { stages: [{ duration: "3x", target: 1 }], model: "open" as const },
+            { stages: [{ duration: "3s", target: 1 }] },
+            { rate: 0 },
+        ]) {
+            expect(offered({ load, duration: "5s" })).toBeNull();
+        }
+    });
+
+    it("is said in one sentence", () => {
+        const said = (spec: Spec): string => inWords(spec, offered(spec)).replaceAll("\u202f", " ");
+        expect(said(SPEC)).toBe("3 000 requests in 1 min to api.example.com");
+        expect(said({ url: "http://a.b:8/x", load: { model: "closed", users: 10 }, duration: "30s" })).toBe(
+            "as many requests as 10 users make in 30 s to a.b:8",
+        );
+        expect(said({ url: "http://a/", concurrency: 1, total_requests: 5 })).toBe("5 requests to a, by 1 user");
+        expect(said({ ...SPEC, load: { rate: 5, arrival: "poisson", max_in_flight: 64, warm_up: "2s" } })).toBe(
+            "about 300 requests in 1 min to api.example.com, at most 64 at once, after 2 s of warm-up",
+        );
+        expect(
+            said({
+                endpoints: [{ url: "{{base}}/a" }, { url: "http://c/" }],
+                variables: { base: "http://b" },
+                load: { rate: 1 },
+                duration: 1,
+            }),
+        ).toBe("1 request in 1 s to b and c");
+    });
+});
+
+describe("the load of a form", () => {
+    it("is lifted out of the flat fields, which then go", () => {
+        const flat: Spec = { name: "x", requests_per_second: 5, concurrency: 8 };
+        expect(loadOf(flat)).toEqual({ model: "open", rate: 5, max_in_flight: 8 });
+        expect(withLoad(flat, { rate: 6 })).toEqual({ name: "x", load: { rate: 6 } });
+        expect(loadOf({})).toEqual({ model: "closed", users: 10 });
+    });
+
+    it("changes its model and shape without keeping what does not belong there", () => {
+        expect(asModel({ rate: 5, arrival: "poisson", warm_up: "5s" }, "closed")).toEqual({
+            model: "closed",
+            users: 10,
+            warm_up: "5s",
+        });
+        const staged = asShape({ rate: 80 }, "stages");
+        expect(staged.rate).toBeUndefined();
+        expect(staged.stages?.[0]).toEqual({ duration: "30s", target: 80 });
+        expect(asShape(staged, "constant")).toEqual({ model: "open", rate: 80 });
+    });
+
+    it("knows the presets again", () => {
+        for (const preset of PRESETS)
+            expect(presetOf(withPreset({ ...SPEC, total_requests: 5 }, preset))).toBe(preset.id);
+        expect(presetOf(SPEC)).toBe("custom");
+    });
+});
+
+describe("fields", () => {
+    it("keep what they cannot read as text", () => {
+        expect(["50", " 1 000 ", "", "5x", "1e3", "0.5", "abc", "0x10"].map(fields.numberOf)).toEqual([
+            50,
+            1000,
+            undefined,
+            "5x",
+            1000,
+            0.5,
+            "abc",
+            16,
+        ]);
+        expect(["30 s", "5", "1m 30s", "", "x"].map(fields.durationOf)).toEqual([
+            "30s",
+            "5s",
+            "1m 30s",
+            undefined,
+            "x",
+        ]);
+        expect(fields.statusesOf("200, 2xx  404")).toEqual([200, "2xx", 404]);
+    });
+
+    it("of names and values leave out rows without a name and mark repeated ones", () => {
+        const rows = [
+            { name: "Accept", value: "a" },
+            { name: " ", value: "b" },
+            { name: "accept", value: "c" },
+        ];
+        expect(fields.objectOf(rows)).toEqual({ Accept: "a", accept: "c" });
+        expect([...fields.repeated(rows, true)]).toEqual([2]);
+        expect(fields.repeated(rows, false).size).toBe(0);
+        expect(fields.objectOf([])).toBeUndefined();
+    });
+
+    it("say on which line a body stops being JSON", () => {
+        expect(fields.readJson('{"a": 1}').value).toEqual({ a: 1 });
+        const wrong = fields.readJson('{\n  "a": 1,\n  b\n}');
+        expect(wrong.mistake?.message).toContain("no JSON");
+    });
+
+    it("of thresholds read every form and write the shortest", () => {
+        expect(fields.thresholdsOf(fields.rulesOf("p99 < 1s"))).toEqual(["p99 < 1s"]);
+        const whole = {
+            max_latency_p95_ms: 300,
+            expressions: ["rps > 5", { expression: "p99 < 1s", abort: true, min_samples: 50 }],
+        };
+        expect(fields.thresholdsOf(fields.rulesOf(whole))).toEqual(whole);
+        expect(fields.thresholdsOf(fields.rulesOf({}))).toBeUndefined();
+    });
+
+    it("of credentials keep what both types have", () => {
+        expect(fields.asAuthType({ type: "basic", username: "u", password: "p" }, "oauth2_password_grant")).toEqual({
+            type: "oauth2_password_grant",
+            username: "u",
+            password: "p",
+        });
+        expect(fields.asAuthType({ type: "basic" }, "")).toBeUndefined();
+    });
+});
+
+describe("drafts", () => {
+    it("hold no secret that is written out, and every one that is a template", () => {
+        const draft = fields.withoutSecrets({
+            url: "https://me:pw@host/x",
+            headers: { Authorization: "Bearer abc", Accept: "x", Cookie: "s=1", "X-Api-Key": "{{env:K}}" },
+            auth: { type: "api_key", key: "hush" },
+            endpoints: [{ name: "a", auth: { type: "bearer_token", token: "{{env:T}}" } }],
+            variables: { key: "v", accessToken: "hush" },
+        });
+        expect(draft).toEqual({
+            url: "https://host/x",
+            headers: { Accept: "x", "X-Api-Key": "{{env:K}}" },
+            auth: { type: "api_key" },
+            endpoints: [{ name: "a", auth: { type: "bearer_token", token: "{{env:T}}" } }],
+            variables: { key: "v" },
+        });
+    });
+});
+
+describe("one URL and several", () => {
+    it("become each other", () => {
+        const several = fields.asSeveral({ ...SPEC, method: "POST", body: { a: 1 } });
+        expect(several.endpoints).toEqual([{ name: "POST /users", url: SPEC.url, method: "POST", body: { a: 1 } }]);
+        expect(several.url).toBeUndefined();
+        expect(fields.asSingle(several)).toEqual({ ...SPEC, method: "POST", body: { a: 1 } });
+        expect(fields.freeName("a", ["a", "a 2"])).toBe("a 3");
+    });
+
+    it("are not needed to know curl", () => {
+        expect(["curl x", "  $ curl -k y", "curl.exe z"].every(fields.isCurl)).toBe(true);
+        expect(fields.isCurl("https://curl.se/")).toBe(false);
+    });
+});
+
+describe("a spec as text", () => {
+    it("is the same in YAML and JSON, in the order of people", () => {
+        for (const format of ["yaml", "json"] as const) {
+            const text = render({ duration: "5s", url: "u", name: "n", zzz: 1 } as Spec, format);
+            expect(parse(text).spec).toEqual({ name: "n", url: "u", duration: "5s", zzz: 1 });
+            expect(text.indexOf("name")).toBeLessThan(text.indexOf("url"));
+        }
+        expect(render({}, "yaml")).toBe("");
+    });
+
+    it("says where it cannot be read, and never guesses", () => {
+        expect(parse("name: x\nload: {rate: 5").problem).toMatchObject({ line: 2 });
+        expect(parse("a: 1\na: 2").problem?.line).toBe(2);
+        expect(parse("just text").problem?.message).toContain("fields with values");
+        expect(parse("").spec).toEqual({});
+        expect(parse("seed: 1\nname: x\nother: 18446744073709551615").problem).toMatchObject({ line: 3 });
+        expect(parse("seed: 5").spec).toEqual({ seed: 5 });
+    });
+
+    it("knows on which line a field stands", () => {
+        const text = "name: x\nload:\n  stages:\n    - duration: 5s\n      target: 1\n    - duration: 3x\n";
+        expect(lineOf(text, ["load", "stages", 1, "duration"])).toBe(6);
+        expect(lineOf(text, ["load", "stages", 1, "target"])).toBe(6);
+        expect(lineOf(text, ["url"])).toBeNull();
+    });
+
+    it("keeps its comments when the form changes a value", () => {
+        const text = "# ours\nname: x # the name\nload:\n  rate: 5 # per second\nheaders:\n  A: b\n";
+        const changed = patched(
+            text,
+            { name: "x", load: { rate: 6, stages: [{ duration: "1s", target: 2 }] }, url: "u" } as Spec,
+            "yaml",
+        );
+        expect(changed).toContain("# ours");
+        expect(changed).toContain("rate: 6 # per second");
+        expect(changed).not.toContain("headers");
+        expect(parse(changed).spec).toEqual({
+            name: "x",
+            load: { rate: 6, stages: [{ duration: "1s", target: 2 }] },
+            url: "u",
+        });
+    });
+
+    it("is compared without regard to order", () => {
+        expect(isSame({ a: 1, b: [1, { c: 2 }] }, { b: [1, { c: 2 }], a: 1 })).toBe(true);
+        expect(isSame({ a: 1 }, { a: 1, b: undefined })).toBe(false);
+        expect(isSame([1, 2], [2, 1])).toBe(false);
+    });
+});
+
+describe("a difference", () => {
+    it("is none where two specs say the same in other words", () => {
+        const written: Spec = {
+            url: "u",
+            name: "n",
+            duration: "1m30s",
+            timeout_seconds: 5,
+            thresholds: ["p99 < 1s"],
+            load: { rate: 5, warm_up: "5s" },
+            headers: { timeout: "5" },
+        };
+        const stored: Spec = {
+            name: "n",
+            url: "u",
+            duration: 90,
+            timeout: 5,
+            thresholds: { expressions: [{ expression: "p99 < 1s" }] },
+            load: { rate: 5, warm_up: 5 },
+            headers: { timeout: "5" },
+        };
+        expect(render(comparable(written), "yaml")).toBe(render(comparable(stored), "yaml"));
+        expect(isSame(comparable(written), comparable({ ...stored, duration: 91 }))).toBe(false);
+    });
+
+    it("has every line of both, in order", () => {
+        const [a, b] = ["a\nb\nc\nd\n", "a\nx\nc\nd\ne\n"];
+        const diff = diffLines(a, b, 99);
+        expect(
+            diff
+                .filter((line) => line.kind !== "added")
+                .map((line) => line.text)
+                .join("\n"),
+        ).toBe(a.trim());
+        expect(
+            diff
+                .filter((line) => line.kind !== "removed")
+                .map((line) => line.text)
+                .join("\n"),
+        ).toBe(b.trim());
+        expect(diff.map((line) => line.kind)).toEqual(["same", "removed", "added", "same", "same", "added"]);
+        expect(hasChanged(diffLines(a, a))).toBe(false);
+    });
+
+    it("folds what has not changed, and says how much that was", () => {
+        const lines = Array.from({ length: 30 }, (_, index) => `line ${index}`);
+        const diff = diffLines(lines.join("\n"), lines.with(15, "other").join("\n"), 2);
+        expect(diff.filter((line) => line.kind === "skipped").map((line) => line.text)).toEqual([
+            "13 lines as before",
+            "12 lines as before",
+        ]);
+    });
+
+    it("of anything puts it back together", () => {
+        const letters = "abc";
+        for (let seed = 1; seed < 200; seed += 1) {
+            let state = seed;
+            const next = (): number => (state = (state * 1_103_515 + 12_345) % 2_147_483_647);
+            const make = (): string[] => Array.from({ length: next() % 9 }, () => letters[next() % 3] as string);
+            const [a, b] = [make(), make()];
+            if (isSame(a, b)) continue;
+            const diff = diffLines(a.join("\n"), b.join("\n"), 99);
+            expect(diff.filter((line) => line.kind !== "added").map((line) => line.text)).toEqual(a);
+            expect(diff.filter((line) => line.kind !== "removed").map((line) => line.text)).toEqual(b);
+        }
+    });
+});

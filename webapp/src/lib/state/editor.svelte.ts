@@ -1,0 +1,174 @@
+import { SvelteSet } from "svelte/reactivity";
+
+import type { ErrorEntry, PlanView, ValidateAnswer } from "$lib/api/schema";
+import { parse, patched, render, type Format, type TextProblem } from "$lib/spec/document";
+import { get, pathText, set, type Path } from "$lib/spec/paths";
+import { fieldOf, problemsAt, problemsOf, problemsWithin, visible, type SpecProblem } from "$lib/spec/problems";
+import type { Spec } from "$lib/spec/spec";
+
+const WAIT_MS = 300;
+
+type Validate = (spec: Spec, signal: AbortSignal) => Promise<ValidateAnswer>;
+
+/**
+ * A spec that is being written: one piece of data, which the form and the text both show and change. The server says
+ * what is wrong with it, shortly after each change.
+ */
+export class SpecEditor {
+    spec = $state.raw<Spec>({});
+    format = $state<Format>("yaml");
+    text = $state("");
+    textProblem = $state.raw<TextProblem | null>(null);
+    plan = $state.raw<PlanView | null>(null);
+    notes = $state.raw<ErrorEntry[]>([]);
+    /** The server could not be asked. */
+    unchecked = $state("");
+    /** Somebody tried to go on: from now on everything that is wrong shows. */
+    attempted = $state(false);
+    left = new SvelteSet<string>();
+    #found = $state.raw<SpecProblem[]>([]);
+    /** Fields whose content cannot be put into the spec yet. */
+    #own = $state.raw<Record<string, SpecProblem>>({});
+    #validate: Validate;
+    #asking: AbortController | null = null;
+    #timer: ReturnType<typeof setTimeout> | undefined;
+
+    all = $derived<SpecProblem[]>([...Object.values(this.#own), ...this.#found]);
+    shown = $derived(visible(this.all, this.left, this.attempted));
+
+    constructor(validate: Validate) {
+        this.#validate = validate;
+    }
+
+    /** Begin with another spec. */
+    load(spec: Spec): void {
+        this.left.clear();
+        this.attempted = false;
+        this.#own = {};
+        this.replace(spec);
+        this.text = render(this.spec, this.format);
+    }
+
+    get(path: Path): unknown {
+        return get(this.spec, path);
+    }
+
+    /** Put a value there; undefined takes it away. */
+    set(path: Path, value: unknown): void {
+        this.replace(set(this.spec, path, value));
+    }
+
+    replace(spec: Spec): void {
+        this.spec = spec;
+        this.text = this.textProblem ? render(spec, this.format) : patched(this.text, spec, this.format);
+        this.textProblem = null;
+        this.#later();
+    }
+
+    /** What was typed as text; while it cannot be read the form keeps what it had. */
+    type(text: string): void {
+        this.text = text;
+        const { spec, problem } = parse(text);
+        this.textProblem = problem;
+        if (!spec) return;
+        this.spec = spec;
+        this.#own = {};
+        this.#later();
+    }
+
+    show(format: Format): void {
+        if (this.format === format) return;
+        this.format = format;
+        if (!this.textProblem) this.text = render(this.spec, format);
+    }
+
+    /** A field says that what stands in it cannot be read; null: it can. */
+    own(path: Path, problem: { message: string; hint?: string } | null): void {
+        const { [pathText(path)]: _known, ...rest } = this.#own;
+        if (!problem && !_known) return;
+        this.#own = problem
+            ? { ...rest, [pathText(path)]: { path, where: pathText(path), code: "unreadable", hint: "", ...problem } }
+            : rest;
+    }
+
+    leave(path: Path): void {
+        const field = fieldOf(path);
+        if (field) this.left.add(field);
+        if (this.#timer !== undefined) void this.check();
+    }
+
+    at(path: Path): SpecProblem | undefined {
+        return problemsAt(this.shown, fieldOf(path))[0];
+    }
+
+    within(path: Path): SpecProblem[] {
+        return problemsWithin(this.shown, fieldOf(path));
+    }
+
+    #later(): void {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => void this.check(), WAIT_MS);
+    }
+
+    /** Ask the server now; whether the spec can be run. */
+    async check(): Promise<boolean> {
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+        this.#asking?.abort();
+        const asking = new AbortController();
+        this.#asking = asking;
+        const { spec } = this;
+        try {
+            const answer = await this.#validate(spec, asking.signal);
+            if (asking.signal.aborted) return false;
+            this.unchecked = "";
+            this.#found = problemsOf(answer.errors, spec);
+            this.notes = answer.notes;
+            this.plan = answer.plan;
+            return answer.valid && !this.textProblem && Object.keys(this.#own).length === 0;
+        } catch (error) {
+            if (asking.signal.aborted) return false;
+            this.unchecked = error instanceof Error ? error.message : String(error);
+            return false;
+        }
+    }
+
+    /** What the server said when it refused to start or keep the spec. */
+    refused(errors: readonly ErrorEntry[]): void {
+        this.attempted = true;
+        // That a name is taken is known only when it is kept, and belongs at the name.
+        const placed = errors.map((error) => (error.code === "name_taken" ? { ...error, path: "name" } : error));
+        this.#found = problemsOf(placed, this.spec);
+    }
+
+    stop(): void {
+        clearTimeout(this.#timer);
+        this.#asking?.abort();
+    }
+}
+
+/** Brings the field of a problem into view, and the cursor into it; opens what it is folded away in. */
+export function focusField(path: Path): boolean {
+    const controls = [...document.querySelectorAll<HTMLElement>("[data-path]")];
+    const wanted = fieldOf(path);
+    const near = controls
+        .map((control) => ({ control, own: control.dataset.path ?? "" }))
+        .filter(
+            ({ own }) =>
+                own === wanted ||
+                wanted.startsWith(`${own}.`) ||
+                wanted.startsWith(`${own}[`) ||
+                own.startsWith(`${wanted}.`),
+        )
+        .toSorted((a, b) => closeness(b.own, wanted) - closeness(a.own, wanted))[0]?.control;
+    if (!near) return false;
+    for (let fold = near.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null)
+        fold.open = true;
+    near.focus();
+    near.scrollIntoView({ block: "center" });
+    return true;
+}
+
+function closeness(own: string, wanted: string): number {
+    return own === wanted ? Infinity : wanted.startsWith(own) ? own.length : -own.length;
+}

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+
+import type { RunSummaryView } from "$lib/api/schema";
+
+import { changeOfP95, filterOf, isByTest, matches, NO_FILTER, queryOf, told, without } from "./runList";
+
+const run = (id: string, more: Partial<RunSummaryView> = {}): RunSummaryView =>
+    ({
+        id,
+        name: "shop",
+        url: "https://api.example.com/cart",
+        status: "completed",
+        passed: true,
+        created_at: "2026-07-10T10:00:00+00:00",
+        tags: ["nightly"],
+        latency_p95_ms: 10,
+        ...more,
+    }) as RunSummaryView;
+
+const now = new Date("2026-07-10T12:00:00Z");
+
+test("filters are read from an address, and what is unknown there is no filter", () => {
+    const filter = filterOf(new URLSearchParams("status=failed&tag=nightly&when=century"));
+    expect(filter).toEqual({ ...NO_FILTER, status: "failed", tag: "nightly" });
+    expect(queryOf(filter, now)).toMatchObject({ passed: false, tag: "nightly", since: undefined });
+    expect(isByTest(filter)).toBe(false);
+    expect(isByTest({ ...NO_FILTER, text: "cart" })).toBe(true);
+});
+
+test("a run matches when all filters hold", () => {
+    expect(matches(run("a"), { ...NO_FILTER, text: "CART", tag: "nightly", when: "1d" }, now)).toBe(true);
+    expect(matches(run("a"), { ...NO_FILTER, text: "CART", status: "failed" }, now)).toBe(false);
+});
+
+test("a new run goes to the front of its test, and its test to the front of the list", () => {
+    const tests = [
+        { name: "other", runs: 1, recent: [run("o", { name: "other" })] },
+        { name: "shop", runs: 1, recent: [run("a")] },
+    ];
+    const after = told(tests, run("b"), true);
+    expect(after.map((test) => test.name)).toEqual(["shop", "other"]);
+    expect(after[0]).toMatchObject({ runs: 2, recent: [{ id: "b" }, { id: "a" }] });
+    expect(told(tests, run("z"), false)).toBe(tests);
+    expect(told(tests, run("a", { passed: false }), false)[1]?.recent[0]?.passed).toBe(false);
+});
+
+test("a deleted run leaves, and a test without runs leaves with it", () => {
+    const tests = [{ name: "shop", runs: 1, recent: [run("a")] }];
+    expect(without(tests, "a")).toEqual([]);
+    expect(without(tests, "b")).toEqual(tests);
+});
+
+test("p95 is compared with the last run that came to figures", () => {
+    const broken = run("c", { status: "failed", latency_p95_ms: null });
+    expect(changeOfP95([run("b", { latency_p95_ms: 12 }), broken, run("a")])).toBeCloseTo(0.2);
+    expect(changeOfP95([broken, run("a")])).toBeNull();
+});
