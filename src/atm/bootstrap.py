@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from atm.notifications.webhook import WebhookChannel
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
-from atm.runs.upkeep import prune_forever
+from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
@@ -75,12 +74,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         supervisor.start()
         if agent is not None:
             agent.start()
-        pruning = asyncio.create_task(prune_forever(storage, settings))
         try:
-            yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+            async with pruned(storage, settings):
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
         finally:
-            pruning.cancel()
-            await asyncio.gather(pruning, return_exceptions=True)
             await watcher.close()
             if agent is not None:
                 await agent.stop()

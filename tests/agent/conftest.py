@@ -24,7 +24,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """An installation whose schedules are fired by the server itself, by both workers of it."""
-    started = ApiServer(Path(tmp_path_factory.mktemp("agent")) / "data", workers=2)
+    """An installation whose schedules are fired by the server itself."""
+    started = ApiServer(Path(tmp_path_factory.mktemp("agent")) / "data")
     yield started.ready()
     started.stop()

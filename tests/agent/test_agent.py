@@ -17,6 +17,8 @@ from tests.agent.test_schedules_api import until
 from tests.api.server import ApiServer
 from tests.cli.program import environment
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:

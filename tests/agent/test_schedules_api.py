@@ -18,6 +18,8 @@ from tests.api.server import ApiServer
 from tests.cli.program import Said, atm
 from tests.notifications.receiver import Receiver
 
+pytestmark = pytest.mark.timeout(300)
+
 YEARLY = {"type": "cron", "expression": "0 0 1 1 *"}
 SPEC = {"name": "shop", "url": "http://127.0.0.1:9/"}
 

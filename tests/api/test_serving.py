@@ -35,7 +35,7 @@ def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
     async def read() -> Run:
         storage = await open_storage(Settings(data_dir=data_dir))
         try:
-            async with asyncio.timeout(50):
+            async with asyncio.timeout(240):
                 while (run := await storage.runs.get(run_id)).status not in FINAL and until_ended:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             return run
@@ -48,7 +48,7 @@ def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
 def begun(client: httpx.Client, target: TargetServer, **fields: Any) -> str:
     """A run that has sent something."""
     run_id = str(client.post("/runs", json={"spec": spec(target, requests_per_second=20, **fields)}).json()["id"])
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + 240
     while not client.get(f"/runs/{run_id}").json()["requests_completed"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -62,7 +62,7 @@ def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path, target
     assert server.stop() in (0, -signal.SIGTERM)
     run = kept(tmp_path, run_id, until_ended=True)
     assert (run.status, run.summary.requests_completed) == (RunStatus.COMPLETED, 80)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while processes_of(run_id):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -98,7 +98,7 @@ def test_those_who_watch_do_not_keep_a_server_from_ending(tmp_path: Path, target
     asked = time.monotonic()
     server.stop()
     assert time.monotonic() - asked < allowed(SHUTDOWN_SECONDS)
-    thread.join(20)
+    thread.join(240)
     assert not thread.is_alive()
 
 
@@ -118,7 +118,7 @@ def test_the_log_is_json_lines_with_the_ids_of_requests_and_runs(tmp_path: Path,
 def test_atm_serve_says_that_a_port_is_taken(tmp_path: Path) -> None:
     server = ApiServer(tmp_path).ready()
     command = [sys.executable, "-m", "atm", "serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     server.stop()
     assert done.returncode == 2
     assert f"port {server.port} on 127.0.0.1 is in use [port_in_use]" in done.stderr
@@ -134,7 +134,7 @@ def test_atm_serve_serves(tmp_path: Path) -> None:
             assert httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", trust_env=False).json()["runs"] == []
         finally:
             process.terminate()
-        assert process.wait(20) in (0, -signal.SIGTERM, 130)
+        assert process.wait(240) in (0, -signal.SIGTERM, 130)
     assert (tmp_path / "atm.db").exists()
 
 
@@ -155,7 +155,7 @@ def test_uvicorn_serves_the_app_and_it_is_closed_until_there_is_a_key(tmp_path: 
 
 
 def _answers(address: str) -> None:
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + 240
     while True:
         try:
             if httpx.get(address, trust_env=False).status_code == 200:

@@ -33,7 +33,7 @@ def spec(target: TargetServer, **fields: Any) -> dict[str, Any]:
 
 
 async def ended(control: ControlClient, run_id: str) -> list[AnyRunEvent]:
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(240):
         return [event async for event in control.watch(run_id)]
 
 
@@ -70,7 +70,7 @@ async def test_no_event_is_lost_or_told_twice_when_connections_break(
     async with Relay(server.port) as relay, ControlClient(relay.url) as client:
         seen: list[int] = []
         kinds: set[type[AnyRunEvent]] = set()
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(240):
             async for event in client.watch(accepted.id):
                 kinds.add(type(event))
                 if not isinstance(event, ProgressEvent):

@@ -39,7 +39,7 @@ def test_the_commands_of_a_page_run(page: Path, server: ApiServer, tmp_path: Pat
         for line in "".join(blocks).replace("\\\n", " ").splitlines():
             text = line.replace(TARGET, target.url).replace(SERVER, server.url)
             done = subprocess.run(
-                ["bash", "-c", text], env=environment, capture_output=True, text=True, timeout=55, check=False
+                ["bash", "-c", text], env=environment, capture_output=True, text=True, timeout=240, check=False
             )
             # A busy machine may make a measurement invalid (4), which is no fault of the page.
             good = (0, 4) if line.startswith(("atm run", "atm show")) else (0,)

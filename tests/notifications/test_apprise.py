@@ -10,7 +10,7 @@ from atm.plan.targets import TargetRules
 from tests.notifications.documents import message
 from tests.notifications.receiver import Receiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 AT = 1_767_234_600.0
 

@@ -23,6 +23,8 @@ from atm.storage import open_storage
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
 """How long answers that are under way may take at the end; those who watch a run are let go after it."""
+SILENCE_SECONDS = 60
+"""A worker that is silent for longer is replaced; on a busy machine a good one may need a while to start."""
 _MOST_WORKERS = 64
 
 
@@ -40,6 +42,7 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=SILENCE_SECONDS,
         ws_max_size=65_536,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from atm.clock import Clock, SystemClock
 from atm.config import Settings
@@ -26,15 +28,25 @@ def policy_of(settings: Settings) -> RetentionPolicy:
     )
 
 
-async def prune_forever(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> None:
-    """Prune now and every hour, until cancelled; returns at once where the settings keep everything."""
+@asynccontextmanager
+async def pruned(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
+    """Prune at once and every hour until the end of the block; nothing where the settings keep everything."""
     policy = policy_of(settings)
     if policy == RetentionPolicy():
+        yield
         return
-    watch = clock or SystemClock()
+    task = asyncio.create_task(_prune_forever(storage, policy, clock or SystemClock()))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _prune_forever(storage: StorageInterface, policy: RetentionPolicy, clock: Clock) -> None:
     while True:
         try:
-            report = await storage.upkeep.prune(policy, watch.now())
+            report = await storage.upkeep.prune(policy, clock.now())
         except StorageError as error:
             log.warning("the history could not be pruned: %s", error)
         else:
