@@ -6,8 +6,8 @@ export default defineConfig({
         include: ["e2e/**/*.test.ts"],
         environment: "node",
         fileParallelism: false,
-        testTimeout: 60_000,
-        hookTimeout: 60_000,
+        testTimeout: 240_000,
+        hookTimeout: 240_000,
         globalSetup: ["e2e/setup.ts"],
     },
 });

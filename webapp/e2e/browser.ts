@@ -8,7 +8,7 @@ import { afterAll, afterEach, expect } from "vitest";
 const NAMES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 export const CHROMIUM = process.env.ATM_TEST_CHROMIUM || NAMES.find(existsSync) || "";
 /** Waiting is for conditions; this is only when a test gives up. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 90_000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser: Browser | undefined;

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const VENV = join(ROOT, ".venv/bin/python");
 export const PYTHON = process.env.ATM_TEST_PYTHON || (existsSync(VENV) ? VENV : "python3");
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 export function freePort(): Promise<number> {
     return new Promise((resolve, reject) => {

@@ -50,13 +50,6 @@ def is_ours(path: str) -> bool:
     return not any(path == prefix or path.startswith(prefix + "/") for prefix in _NOT_OURS)
 
 
-ANNOUNCER = (
-    "position: absolute; left: 0; top: 0; clip: rect(0 0 0 0); clip-path: inset(50%); overflow: hidden; "
-    "white-space: nowrap; width: 1px; height: 1px"
-)
-"""The one style attribute of a built page: SvelteKit's element that tells screen readers which page was entered."""
-
-
 def _digest(text: bytes) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'"
 
@@ -64,9 +57,8 @@ def _digest(text: bytes) -> str:
 def policy(page: bytes) -> str:
     """The Content-Security-Policy of a page with these inline scripts."""
     scripts = " ".join(["'self'", *(_digest(script) for script in _INLINE.findall(page))])
-    styles = f"'self' 'unsafe-hashes' {_digest(ANNOUNCER.encode())}"
     return (
-        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data: blob:; "
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data: blob:; "
         "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )

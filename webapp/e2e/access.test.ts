@@ -1,0 +1,53 @@
+// Every page, dark and light, at the width of a desk and of a phone: what axe finds, and what does not fit.
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+
+import { faults, open } from "./browser";
+import { SHOP } from "./setup";
+
+const server = inject("server");
+const shop = inject("shop");
+const PAGES: [string, string, string][] = [
+    ["runs", "/", "Tests that were run"],
+    ["all runs", "/?when=7d", "Runs"],
+    ["run", `/runs/${shop}`, "Endpoints"],
+    ["new", "/new", ""],
+    ["edit", `/edit/${shop}`, ""],
+    ["tests", "/tests", ""],
+    ["schedules", "/schedules", ""],
+    ["compare", `/compare?a=${shop}&b=${shop}`, ""],
+    ["storage", "/storage", ""],
+    ["settings", "/settings", ""],
+    ["nothing", "/nowhere", ""],
+];
+
+beforeAll(async () => {
+    const headers = { "Content-Type": "application/json" };
+    await fetch(`${server}/api/v1/tests`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ spec: { ...SHOP(inject("target")), name: "kept" } }),
+    });
+});
+afterAll(() => undefined);
+
+for (const colorScheme of ["dark", "light"] as const) {
+    test.each(PAGES)(`axe finds nothing serious on the page %s, ${colorScheme}`, async (_, path, label) => {
+        const page = await open(server + path, { colorScheme, reducedMotion: "reduce", expectTrouble: true });
+        await page.getByRole("heading", { level: 1 }).or(page.getByRole("alert")).first().waitFor();
+        if (label) await page.getByLabel(label, { exact: true }).first().waitFor();
+        await page.waitForLoadState("networkidle").catch(() => undefined); // streams never end
+        expect(await faults(page)).toEqual([]);
+        await page.setViewportSize({ width: 390, height: 800 });
+        const tooWide = await page.evaluate(() =>
+            [...document.querySelectorAll("main *")]
+                .filter(
+                    (each) =>
+                        each.getBoundingClientRect().right > innerWidth + 1 &&
+                        !each.closest(".overflow-x-auto, .overflow-auto, pre, .tabs, svg, .sr-only"),
+                )
+                .map((each) => `${each.tagName} ${each.className}`)
+                .slice(0, 3),
+        );
+        expect(tooWide).toEqual([]);
+    });
+}

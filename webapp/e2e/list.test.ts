@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+
+import { open, PATIENCE_MS } from "./browser";
+import { ApiServer, until } from "./server";
+
+const target = inject("target");
+let server: ApiServer;
+
+beforeAll(async () => {
+    server = await new ApiServer({ ATM_MAX_CONCURRENT_RUNS: "4" }).open();
+});
+
+afterAll(() => server.close());
+
+const users = (name: string, more: object = {}): object => ({
+    name,
+    url: `${target}/users`,
+    total_requests: 20,
+    ...more,
+});
+
+test("where nothing has run yet, one click runs the demo test to its verdict", async () => {
+    const page = await open(`${server.url}/`);
+    await page.getByText("Nothing has run yet").waitFor();
+    await page.getByRole("button", { name: "Run the demo test" }).click();
+    await page.waitForURL(/\/runs\/[0-9a-f]+$/);
+    await page.getByRole("heading", { name: "quickstart" }).waitFor();
+    await page.locator('[data-status="completed"]').waitFor({ timeout: 2 * PATIENCE_MS });
+    await page.getByText(/3 thresholds/).waitFor();
+});
+
+test("the list shows what is started elsewhere, and filters stay in the address", async () => {
+    const page = await open(`${server.url}/`);
+    const tests = page.getByRole("list", { name: "Tests that were run" });
+    await tests.getByText("quickstart").waitFor();
+    await server.run(users("from elsewhere"), ["nightly"]);
+    await tests.getByText("from elsewhere").waitFor();
+    await tests
+        .getByRole("listitem")
+        .filter({ hasText: "from elsewhere" })
+        .getByText("Passed", { exact: true })
+        .waitFor();
+
+    await page.keyboard.press("/");
+    await page.keyboard.type("elsewhere");
+    await page.waitForURL(/text=elsewhere/);
+    await tests.getByText("quickstart").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Passed", exact: true }).click();
+    await page.waitForURL(/status=passed/);
+    await page.getByLabel("Tag", { exact: true }).fill("nightly");
+    await page.getByLabel("Tag", { exact: true }).press("Enter");
+    await page.waitForURL(/tag=nightly/);
+    await page.reload();
+    await page.getByText("1 run", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Cancelled", exact: true }).click();
+    await page.getByText(/No run matches/).waitFor();
+    await page.getByRole("link", { name: "Clear filters" }).first().click();
+    await tests.getByText("quickstart").waitFor();
+});
+
+test("runs are deleted together, and taken back", async () => {
+    const ids = [await server.run(users("short lived")), await server.run(users("short lived"))];
+    for (const id of ids) await server.ended(id);
+    const page = await open(`${server.url}/?name=short+lived`);
+    const boxes = page.getByRole("checkbox", { name: /short lived/ });
+    await boxes.nth(1).waitFor();
+    for (const box of await boxes.all()) await box.press("Space");
+    await page.getByRole("toolbar").getByRole("button", { name: "Delete" }).click();
+    await boxes.first().waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await boxes.nth(1).waitFor();
+    expect((await server.ask<{ total: number }>("GET", "/runs?name=short+lived")).total).toBe(2);
+
+    for (const box of await boxes.all()) await box.press("Space");
+    await page.getByRole("toolbar").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("button", { name: "Dismiss" }).click();
+    await until(
+        "the runs to be gone",
+        async () => (await server.ask<{ total: number }>("GET", "/runs?name=short+lived")).total === 0,
+    );
+});
+
+test("runs are cancelled together", async () => {
+    const ids = [
+        await server.run(users("endless", { total_requests: undefined, duration: "10m" })),
+        await server.run(users("endless", { total_requests: undefined, duration: "10m" })),
+    ];
+    const page = await open(`${server.url}/?name=endless`);
+    const boxes = page.getByRole("checkbox", { name: /endless/ });
+    await boxes.nth(1).waitFor();
+    for (const box of await boxes.all()) await box.press("Space");
+    await page.getByRole("toolbar").getByRole("button", { name: "Cancel" }).click();
+    for (const id of ids) await server.ended(id);
+    await expect
+        .poll(() => page.getByRole("list", { name: "Runs" }).getByText("Cancelled", { exact: true }).count(), {
+            timeout: PATIENCE_MS,
+        })
+        .toBe(2);
+});
+
+test("keys lead everywhere, and tell what they are", async () => {
+    const page = await open(`${server.url}/storage`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
+    await page.keyboard.press("n");
+    await page.waitForURL(/\/new$/);
+    await page.getByRole("heading", { level: 1 }).click();
+    await page.keyboard.press("g");
+    await page.keyboard.press("t");
+    await page.waitForURL(/\/tests$/);
+});
+
+test("a server that goes away is announced, and found again when it is back", async () => {
+    const id = await server.run(users("long", { total_requests: undefined, duration: "12s" }));
+    const page = await open(`${server.url}/runs/${id}`, { expectTrouble: true });
+    await page.locator('[data-status="running"]').waitFor();
+    await server.kill();
+    await page.getByText(/Reconnecting/).waitFor();
+    await server.open();
+    await page.getByText(/Reconnecting/).waitFor({ state: "detached" });
+    await page.locator('[data-status="completed"], [data-status="failed"]').waitFor();
+});

@@ -1,0 +1,42 @@
+// What is much: ten thousand runs in the list, two hours of twenty endpoints in one of them.
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { open, PATIENCE_MS } from "./browser";
+import { ApiServer } from "./server";
+
+let server: ApiServer;
+let long: string;
+
+beforeAll(async () => {
+    server = new ApiServer();
+    long = server.python("webapp/e2e/fill.py", server.folder);
+    await server.open();
+});
+
+afterAll(() => server.close());
+
+test("ten thousand runs are listed by test, searched, and paged through", async () => {
+    const page = await open(`${server.url}/`);
+    const tests = page.getByRole("list", { name: "Tests that were run" });
+    await tests.getByText("of the shop").first().waitFor();
+    expect(await tests.locator("> li").count()).toBe(50);
+    await page.getByRole("button", { name: /^More tests/ }).click();
+    await expect.poll(() => tests.locator("> li").count(), { timeout: PATIENCE_MS }).toBe(100);
+
+    await page.goto(`${server.url}/?tag=nightly`);
+    const runs = page.getByRole("list", { name: "Runs" });
+    await expect.poll(() => runs.locator("> li").count(), { timeout: PATIENCE_MS }).toBe(100);
+    await page.getByText("1\u202f000 runs").waitFor();
+    await page.getByRole("button", { name: "Older runs" }).click();
+    await expect.poll(() => runs.locator("> li").count(), { timeout: PATIENCE_MS }).toBe(200);
+    const ids = await runs.locator("> li").evaluateAll((rows) => rows.map((row) => (row as HTMLElement).dataset.run));
+    expect(new Set(ids).size).toBe(200);
+});
+
+test("two hours of twenty endpoints are drawn in stretches that the server merged, and brushed exactly", async () => {
+    const page = await open(`${server.url}/runs/${long}?window=600-4200`);
+    await page.getByText("per 10 s").waitFor();
+    await page.locator('[data-window="600-4200"]').waitFor();
+    // 3,600 seconds of 50 requests at each of 20 endpoints.
+    await page.getByText("3\u202f600\u202f000 started, 3\u202f600\u202f000 completed").waitFor();
+});
