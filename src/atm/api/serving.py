@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from atm.api.app import create_app
-from atm.api.logs import set_up
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
+from atm.logs import set_up
 from atm.storage import open_storage
 
 DEFAULT_PORT = 8000
