@@ -23,8 +23,9 @@ from atm.storage import open_storage
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
 """How long answers that are under way may take at the end; those who watch a run are let go after it."""
-SILENCE_SECONDS = 60
-"""A worker that is silent for longer is replaced; on a busy machine a good one may need a while to start."""
+WORKER_SILENCE_SECONDS = 60
+"""A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
+that is replaced while it starts would never get to its end."""
 _MOST_WORKERS = 64
 
 
@@ -42,8 +43,8 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=SILENCE_SECONDS,
         ws_max_size=65_536,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
 
 
