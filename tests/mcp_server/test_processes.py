@@ -70,7 +70,7 @@ async def test_the_end_of_a_session_ends_its_server_and_its_runs(tmp_path: Path,
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_program_that_is_killed_leaves_no_server_behind(number: signal.Signals, tmp_path: Path) -> None:
     data = tmp_path / "data"
     process = subprocess.Popen(
@@ -98,7 +98,7 @@ def test_a_program_that_is_killed_leaves_no_server_behind(number: signal.Signals
     assert answers[1]["result"]["structuredContent"] == {"tests": []}
     assert len(children_of(data)) == 2
     process.send_signal(number)
-    process.wait(20)
+    assert process.wait(DEADLINE) == -number
     process.stdin.close()
     process.stdout.close()
     wait_for(lambda: children_of(data) == [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -101,6 +102,18 @@ Wait = Annotated[
 Full = Annotated[
     bool, Field(description="true: everything, endpoints and spec too; false: what fits in a short answer.")
 ]
+
+
+FIELDS = (
+    *("name", "url", "method", "headers", "body", "endpoints", "requests_per_second", "users", "duration"),
+    *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth"),
+)
+"""The arguments above that make a spec together, as a tool has them among its own."""
+
+
+def fields_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a tool's arguments that make a spec, null where they were not given."""
+    return {name: arguments[name] for name in FIELDS}
 
 
 def spec_of(given: dict[str, Any] | str | None, fields: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def instructions(desk: Desk) -> str:
     """What an agent is told before its first call."""
     limits = desk.limits
     where = (
-        "a server of its own, which ends with this session and cancels runs that are still going"
+        "a server of its own, which ends when this MCP server does; runs that are still going are cancelled then"
         if desk.backend.is_ours
         else "the server that it was set up with"
     )

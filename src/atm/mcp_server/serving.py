@@ -24,6 +24,10 @@ from atm.mcp_server.server import AgentServer
 DEFAULT_PORT = 8001
 PATH = "/mcp"
 GRACE_SECONDS = 2
+_AT_A_TERMINAL = (
+    "atm mcp speaks the Model Context Protocol on standard input and output: an agent's program starts it, see\n"
+    "docs/guide/from-an-llm-agent.md. Ctrl-C ends it.\n"
+)
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -39,6 +43,8 @@ def set_up_logs() -> None:
 def serve_stdio(settings: Settings) -> None:
     """Serve the client at the other end of standard input and output, until it goes."""
     set_up_logs()
+    if sys.stdin.isatty():
+        sys.stderr.write(_AT_A_TERMINAL)
     asyncio.run(_serve_stdio(AgentServer(Desk.of(settings))))
 
 
@@ -62,6 +68,8 @@ async def _end(server: AgentServer, number: int) -> None:
     A thread waits for the next line of standard input and cannot be told to stop, so nothing gentler ends the process.
     """
     asyncio.get_running_loop().remove_signal_handler(number)
+    # Asked a second time, it ends at once.
+    signal.signal(number, signal.SIG_DFL)
     try:
         await server.desk.close()
     finally:

@@ -125,24 +125,7 @@ class RunTools:
         """Start a load test of an HTTP API. Give url (or endpoints, spec, or test: the name of a kept one) and how
         much load: requests_per_second or users, with duration or total_requests. Answers at once with a run_id for
         wait_for_test, or with wait_seconds also with the result. Targets must be on the allow list of this server."""
-        fields = {
-            "name": name,
-            "url": url,
-            "method": method and method.upper(),
-            "headers": headers,
-            "body": body,
-            "endpoints": endpoints,
-            "requests_per_second": requests_per_second,
-            "users": users,
-            "duration": duration,
-            "total_requests": total_requests,
-            "warm_up": warm_up,
-            "thresholds": thresholds,
-            "expected_status_codes": expected_status_codes,
-            "timeout": timeout,
-            "variables": variables,
-            "auth": auth,
-        }
+        fields = a.fields_of(locals())
         control = await self._desk.control()
         if test is not None:
             others = sorted(key for key, value in {**fields, "spec": spec}.items() if value is not None)

@@ -62,24 +62,7 @@ class SpecTools:
     ) -> Annotated[CallToolResult, SpecAnswer]:
         """Make a test spec of a few arguments and check it, without running it: answers with the spec and what it
         would do at most. With save=true it is kept under its name, for run_api_test(test=…) and create_schedule."""
-        fields = {
-            "name": name,
-            "url": url,
-            "method": method and method.upper(),
-            "headers": headers,
-            "body": body,
-            "endpoints": endpoints,
-            "requests_per_second": requests_per_second,
-            "users": users,
-            "duration": duration,
-            "total_requests": total_requests,
-            "warm_up": warm_up,
-            "thresholds": thresholds,
-            "expected_status_codes": expected_status_codes,
-            "timeout": timeout,
-            "variables": variables,
-            "auth": auth,
-        }
+        fields = a.fields_of(locals())
         control = await self._desk.control()
         made = a.spec_of(spec, fields)
         checked = await self._checked(control, made)
