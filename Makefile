@@ -5,6 +5,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+DIST ?= dist
 
 # What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
 # stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
@@ -31,8 +32,8 @@ setup: $(READY) ## Make the environment in .venv (every target below does this b
 demo: $(READY) ## Run the quickstart test against the bundled target server
 	@$(BIN)/atm demo
 
-serve: $(READY) $(DASHBOARD) ## Serve the dashboard and the API on http://127.0.0.1:8000
-	@$(BIN)/atm serve
+serve: $(READY) $(DASHBOARD) ## Serve the dashboard and the API (with options: make serve OPTIONS="--port 9000")
+	@$(BIN)/atm serve $(OPTIONS)
 
 test: $(READY) $(DASHBOARD) ## Run all tests
 	@$(BIN)/python -m tools.suites
@@ -55,9 +56,9 @@ bench-%: $(READY)
 	@$(BIN)/python -m benches $*
 
 build: $(READY) $(DASHBOARD) ## Build the dashboard, both wheels and the source archive into dist/
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build -d dist
-	@cp .venv/wheels/*.whl dist/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build -d $(DIST)
+	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
 
 lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("startup", "asyncio_engine", "storage")
-ON_REQUEST = ("peers",)
-"""Run only when they are named: they take longer than ten minutes, and they install other programs."""
+BENCHES = ("startup", "asyncio_engine", "native_engine", "storage", "control_plane")
+ON_REQUEST = ("peers", "soak")
+"""Run only when they are named: they take many minutes, and `peers` installs other programs."""
 
 
 def main(names: list[str]) -> int:

@@ -108,6 +108,30 @@ class Answer:
         return cls(name, statistics.median(ranked) * 1000, p95 * 1000, ranked[-1] * 1000, cpu, bar_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number in its unit, and the most that it may be; without a bar it is only told."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        return self.bar is None or self.value <= self.bar
+
+
+def figures(rows: Sequence[Figure]) -> str:
+    """The rows as people read them."""
+    width = max(len(row.name) for row in rows)
+    lines = []
+    for row in rows:
+        verdict = "" if row.bar is None else f"   at most {row.bar:,g}: {'ok' if row.holds else 'MISSED'}"
+        lines.append(f"{row.name:{width}}  {row.value:12,.2f} {row.unit}{verdict}")
+    return "\n".join(lines)
+
+
 def answers(rows: Sequence[Answer]) -> str:
     """The rows as people read them."""
     width = max(len(row.name) for row in rows)
@@ -140,7 +164,7 @@ def table(rows: Sequence[Row], baseline: str) -> str:
     return "\n".join(lines)
 
 
-def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row | Answer]) -> Path:
+def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row | Answer | Figure]) -> Path:
     """Write every sample, the rows and what they were measured on to results/`bench`.json; returns its path."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     document = {

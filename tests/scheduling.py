@@ -1,7 +1,7 @@
 """Who runs what where pytest-xdist runs the tests in several processes.
 
-The tests that look at the clock run in one process, one after another; most of their time they sleep. All others go to
-whichever process has nothing to do.
+The tests that look at the clock run in one process, one after another; most of their time they sleep. Tests of one file
+that share a server run in one process too. All others go to whichever process has nothing to do.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ _LOOK_AT_THE_CLOCK = (
 )
 
 
+_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/")
+
+
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
     """Keeps together what has the same scope, the largest first."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_SHARE_A_SERVER):
+            return nodeid.partition("::")[0]
         return "clock" if nodeid.startswith(_LOOK_AT_THE_CLOCK) else nodeid

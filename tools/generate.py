@@ -18,6 +18,7 @@ from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from benches.peers import publish
 from tools.cli_reference import cli_reference
+from tools.mcp_reference import mcp_reference
 from tools.repository import ROOT
 from tools.spec_tables import field_tables
 
@@ -86,13 +87,34 @@ def openapi() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def api_reference() -> str:
+    """The page of the Control API, with the table of its routes taken from the document."""
+    from atm.api.app import create_app
+    from atm.config import Settings
+
+    document = create_app(Settings.model_construct()).openapi()
+    rows: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            about = operation.get("description", "").strip().split("\n")[0]
+            row = f"| `{method.upper()} {path.removeprefix('/api/v1')}` | {about} |"
+            rows.setdefault(operation["tags"][0], []).append(row)
+    parts = [
+        f"### {tag.capitalize()}\n\n| route | what it does |\n|---|---|\n" + "\n".join(found)
+        for tag, found in rows.items()
+    ]
+    return between_marks("docs/reference/api.md", "routes", "\n" + "\n\n".join(parts) + "\n\n")
+
+
 GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
     Generated("docs/reference/cli.md", cli_reference),
+    Generated("docs/reference/mcp.md", mcp_reference),
     Generated("docs/reference/result.schema.json", result_schema),
     Generated("openapi.json", openapi),
+    Generated("docs/reference/api.md", api_reference),
     Generated(publish.PAGE, benchmarks),
     # There is no picture of nothing.
     *([Generated(publish.PICTURE, publish.picture)] if publish.newest() else []),

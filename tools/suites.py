@@ -38,6 +38,23 @@ class Suite:
 
 _CARGO_TEST = ("cargo", "test", "--quiet", "--locked", "--workspace", "--manifest-path", "native/Cargo.toml")
 
+_PYTEST = (sys.executable, "-u", "-m", "pytest")
+_THREE = "--numprocesses=3"
+"""Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals."""
+_PATIENT = "--override-ini=timeout=1800"
+_CONTROL = (
+    # These start servers and databases, which takes a while on a busy machine.
+    "--override-ini=timeout=600",
+    *(f"tests/{room}" for room in ("api", "client", "faults", "runs", "storage")),
+    *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_series")),
+)
+"""The control plane: what starts servers, databases and runs of its own."""
+_AGENTS = (
+    *(f"tests/{room}" for room in ("agent", "mcp_server", "notifications", "schedules")),
+    "tests/contract/test_storage_schedules.py",
+)
+"""What acts by itself or for a program that does: schedules, notifications, tools for LLM agents."""
+_REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS) if path.startswith("tests/"))
 # Style, types, logic, and then the pages in a browser against a real server.
 _DASHBOARD = ("npm", "run", "--silent", "--prefix", "webapp", "suite")
 
@@ -45,12 +62,9 @@ SUITES: tuple[Suite, ...] = (
     # Rust code is tested where it can be built; set-up says so where it cannot.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
-    Suite(
-        "core",
-        # Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals.
-        command=(sys.executable, "-u", "-m", "pytest", "--numprocesses=3"),
-        prove=(sys.executable, "-u", "-m", "pytest", "--override-ini=timeout=1800"),
-    ),
+    Suite("control", command=(*_PYTEST, _THREE, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
+    Suite("agents", command=(*_PYTEST, _THREE, *_AGENTS), prove=(*_PYTEST, *_AGENTS, _PATIENT)),
+    Suite("core", command=(*_PYTEST, _THREE, *_REST), prove=(*_PYTEST, _PATIENT, *_REST)),
 )
 
 

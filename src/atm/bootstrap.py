@@ -14,6 +14,7 @@ from atm.notifications.webhook import WebhookChannel
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
+from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
@@ -74,7 +75,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         if agent is not None:
             agent.start()
         try:
-            yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+            async with pruned(storage, settings):
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
         finally:
             await watcher.close()
             if agent is not None:

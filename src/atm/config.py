@@ -94,6 +94,22 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     """What stored credentials are sealed with; without it, a key file in the data directory."""
 
+    mcp_allowed_targets: Names = ("localhost", "*.localhost", "127.0.0.0/8", "::1")
+    """The hosts that agents may load through the MCP server: names (`*` for any part of one), addresses, networks."""
+    mcp_read_only: bool = False
+    """Agents may look, and change nothing."""
+    mcp_key: SecretStr | None = None
+    """What clients of `atm mcp --http` send as `Authorization: Bearer …`; needed beyond this machine."""
+    mcp_max_rate: float = Field(default=200, gt=0)
+    mcp_max_users: int = Field(default=50, ge=1)
+    mcp_max_duration: Span = timedelta(minutes=2)
+    mcp_max_requests: int = Field(default=50_000, ge=1)
+    """What one call of an agent may start without a word of the person in front of it."""
+    mcp_hourly_runs: int = Field(default=30, ge=1)
+    mcp_hourly_requests: int = Field(default=200_000, ge=1)
+    mcp_hourly_duration: Span = timedelta(minutes=20)
+    """The same for all calls of the last hour together."""
+
     retention_runs: Span | None = None
     """Runs that ended longer ago are pruned."""
     retention_count: int | None = Field(default=None, ge=1)

@@ -16,6 +16,9 @@ from typing import Any
 
 import httpx
 
+PATIENCE_SECONDS = 240.0
+"""Nothing here takes so long but on a machine that is very busy; what hangs still ends."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -41,7 +44,7 @@ class ApiServer:
             start_new_session=True,
         )
 
-    def ready(self, seconds: float = 50) -> ApiServer:
+    def ready(self, seconds: float = PATIENCE_SECONDS) -> ApiServer:
         """Wait until it answers."""
         deadline = time.monotonic() + seconds
         while True:
@@ -55,7 +58,7 @@ class ApiServer:
             time.sleep(0.05)
 
     def client(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
 
     def log(self) -> str:
         return (self.data_dir / "server.log").read_text()
@@ -65,7 +68,7 @@ class ApiServer:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(PATIENCE_SECONDS)
         finally:
             self.kill()
         return code
@@ -78,7 +81,9 @@ class ApiServer:
         self._log.close()
 
 
-def events(client: httpx.Client, run_id: str, last: str = "", seconds: float = 50) -> Iterator[tuple[str, str, Any]]:
+def events(
+    client: httpx.Client, run_id: str, last: str = "", seconds: float = PATIENCE_SECONDS
+) -> Iterator[tuple[str, str, Any]]:
     """Id, kind and data of each event of a run, until the stream ends."""
     headers = {"Last-Event-ID": last} if last else {}
     with client.stream("GET", f"/runs/{run_id}/events", headers=headers, timeout=seconds) as response:
@@ -95,7 +100,7 @@ def events(client: httpx.Client, run_id: str, last: str = "", seconds: float = 5
                 number = ""
 
 
-def ended(client: httpx.Client, run_id: str, seconds: float = 50) -> Any:
+def ended(client: httpx.Client, run_id: str, seconds: float = PATIENCE_SECONDS) -> Any:
     """The run when it has ended."""
     deadline = time.monotonic() + seconds
     while True:

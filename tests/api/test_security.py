@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import secrets
 import socket
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         ATM_MAX_BODY_BYTES="20000",
         ATM_MAX_DURATION="60",
         ATM_MAX_USERS="20",
+        ATM_MAX_RATE="500",
         SECRET_OF_THE_SERVER="do-not-tell",
     )
     yield server.ready()
@@ -274,6 +276,7 @@ def test_a_redirect_to_a_forbidden_address_is_not_followed(locked: ApiServer, ta
 @pytest.mark.parametrize(
     "changes",
     [
+        {"requests_per_second": 501},
         {"duration": "2h"},
         {"concurrency": 21},
         {"load": {"model": "closed", "stages": [{"duration": 5, "target": 100}]}},
@@ -312,7 +315,12 @@ def test_a_key_in_a_spec_is_nowhere_to_be_read(locked: ApiServer, target: Target
         run_id = client.post("/runs", json={"spec": spec}).json()["id"]
         run = ended(client, run_id)
         assert run["metrics"]["total_requests"] == 2
-        shown = [client.get(f"/runs/{run_id}{rest}").text for rest in ("", "/result", "/samples", "/intervals")]
+        parts = ("", "/result", "/samples", "/requests/1", "/intervals", "/distribution", "/events")
+        shown = [client.get(f"/runs/{run_id}{rest}").text for rest in parts]
+        shown.append(gzip.decompress(client.get(f"/runs/{run_id}/bundle").content).decode())
+        shown.append(client.get(f"/compare?a={run_id}&b={run_id}").text)
+        assert client.post("/tests", json={"spec": spec}).status_code == 201
+        shown += [client.get(rest).text for rest in ("/tests", "/tests/secret", "/history", "/runs?text=secret")]
     assert secret not in "".join(shown)
     files = [path for path in locked.data_dir.rglob("*") if path.is_file()]
     assert files
@@ -333,7 +341,7 @@ def test_raw_nonsense_on_the_port_is_survived(locked: ApiServer) -> None:
 def _until(condition: Any) -> None:
     import time
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

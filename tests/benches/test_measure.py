@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-from benches.measure import MeasurementError, Row, against, cpu_seconds, cpu_seconds_so_far, interleaved, table
+from benches.measure import (
+    Figure,
+    MeasurementError,
+    Row,
+    against,
+    cpu_seconds,
+    cpu_seconds_so_far,
+    figures,
+    interleaved,
+    table,
+)
 
 # Burns 0.2 s of CPU by its own clock, however fast the machine is.
 BURN = "import time\nwhile time.process_time() < 0.2: pass\n"
@@ -63,3 +73,13 @@ def test_the_table_says_which_bar_was_missed() -> None:
         "atm --version       12.0    1.20 (1.10 to 1.40)             2  ok",
         "atm --help         200.0   14.50 (13.00 to 15.00)          12  MISSED",
     ]
+
+
+def test_a_figure_may_have_a_bar() -> None:
+    rows = [Figure("memory", 1234.5, "MB", 90), Figure("requests", 7, "million"), Figure("failed", 0, "", 0)]
+    assert figures(rows).splitlines() == [
+        "memory        1,234.50 MB   at most 90: MISSED",
+        "requests          7.00 million",
+        "failed            0.00    at most 0: ok",
+    ]
+    assert [row.holds for row in rows] == [False, True, True]

@@ -33,7 +33,7 @@ def spec(target: TargetServer, **fields: Any) -> dict[str, Any]:
 
 
 async def ended(control: ControlClient, run_id: str) -> list[AnyRunEvent]:
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(240):
         return [event async for event in control.watch(run_id)]
 
 
@@ -66,18 +66,18 @@ async def test_a_run_from_its_start_to_its_bundle(control: ControlClient, target
 async def test_no_event_is_lost_or_told_twice_when_connections_break(
     server: ApiServer, control: ControlClient, target: TargetServer
 ) -> None:
-    accepted = await control.create_run(spec(target, requests_per_second=20, duration="4s", total_requests=None))
+    accepted = await control.create_run(spec(target, requests_per_second=20, duration="8s", total_requests=None))
     async with Relay(server.port) as relay, ControlClient(relay.url) as client:
         seen: list[int] = []
         kinds: set[type[AnyRunEvent]] = set()
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(240):
             async for event in client.watch(accepted.id):
                 kinds.add(type(event))
                 if not isinstance(event, ProgressEvent):
                     seen.append(event.sequence)
-                if isinstance(event, StartedEvent | IntervalEvent) and relay.connections < 5:
+                if isinstance(event, StartedEvent | IntervalEvent) and relay.connections < 4:
                     relay.cut()
-    assert relay.connections >= 4
+    assert relay.connections >= 3
     assert seen == list(range(1, len(seen) + 1))
     assert {StartedEvent, IntervalEvent, FinishedEvent} <= kinds
 

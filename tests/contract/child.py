@@ -14,8 +14,8 @@ from atm.plan.load_plan import LoadPlan
 from tests.contract.engines import ENGINES
 
 
-def main(name: str) -> None:
-    plan = LoadPlan.from_bytes(sys.stdin.buffer.read())
+def run_here(name: str, plan: LoadPlan) -> None:
+    """Run a plan, and write what the engine tells."""
 
     def write(interval: Interval) -> None:
         sys.stdout.buffer.write(interval.to_bytes() + b"\n")
@@ -25,4 +25,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    run_here(sys.argv[1], LoadPlan.from_bytes(sys.stdin.buffer.read()))

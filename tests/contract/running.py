@@ -139,11 +139,14 @@ def late_arrivals(ran: Ran, rate: float) -> float:
     return rate * held_up / 1e9
 
 
-def in_a_process(name: str, plan: LoadPlan, *, most_files: int | None = None) -> subprocess.Popen[bytes]:
-    """Start an engine in a process of its own, with so many file descriptors at most; `told_by` reads what it says."""
+def in_a_process(name: str, plan: LoadPlan, *, files: str = "") -> subprocess.Popen[bytes]:
+    """Start an engine in a process of its own; `told_by` reads what it says.
+
+    `files` are arguments of `ulimit`: how many file descriptors it may have.
+    """
     command = [sys.executable, "-m", "tests.contract.child", name]
-    if most_files is not None:
-        command = ["sh", "-c", f'ulimit -n {most_files} && exec "$@"', "sh", *command]
+    if files:
+        command = ["sh", "-c", f'ulimit {files} && exec "$@"', "sh", *command]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin
     child.stdin.write(plan.to_bytes())

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Origin
+from atm.plan.load_plan import BodyCheck, Connections, Load, Origin
 from atm.testing import TargetServer
 from tests.contract.engines import ENGINES
+from tests.contract.few_ports import IN_A_NETWORK_OF_ITS_OWN, PORTS, USERS
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
 from tests.contract.running import in_a_process, run, told_by
 from tests.examples import PROFILE
@@ -156,7 +159,7 @@ def test_a_body_over_the_limit_is_too_large(engine: Engine, target: TargetServer
 @pytest.mark.parametrize("name", ENGINES)
 def test_no_file_descriptor_is_our_own_fault(name: str, target: TargetServer) -> None:
     made = plan(http(target), step("/delay/50"), load=closed(60), duration=0.3)
-    total, intervals = told_by(in_a_process(name, made, most_files=40))
+    total, intervals = told_by(in_a_process(name, made, files="-n 40"))
     groups = [group for interval in intervals for group in interval.failures]
     assert {(group.outcome, group.message) for group in groups} == {
         (Outcome.GENERATOR_ERROR, "no free file descriptor")
@@ -168,3 +171,24 @@ def test_no_file_descriptor_is_our_own_fault(name: str, target: TargetServer) ->
     assert 20 * 2 // allowed(1) < errors < 60 * 5
     assert total.error_time.total == 0
     assert total.ok == target.settled_stats().completed > 0
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("load", [closed(80), opened(400, max_in_flight=80)])
+def test_a_low_soft_limit_of_descriptors_is_raised(name: str, load: Load, target: TargetServer) -> None:
+    made = plan(http(target), step("/delay/200"), load=load, total=80)
+    total, _ = told_by(in_a_process(name, made, files="-S -n 40"))
+    assert total.outcomes == {Outcome.OK: 80}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_no_local_port_is_our_own_fault(name: str) -> None:
+    if subprocess.run([*IN_A_NETWORK_OF_ITS_OWN, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a network with few ports needs `unshare --user --net`, which this system does not allow")
+    command = [*IN_A_NETWORK_OF_ITS_OWN, sys.executable, "-m", "tests.contract.few_ports", name]
+    total, intervals = told_by(subprocess.Popen(command, stdout=subprocess.PIPE))
+    groups = [group for interval in intervals for group in interval.failures]
+    assert {(group.outcome, group.message) for group in groups} == {(Outcome.GENERATOR_ERROR, "no free local port")}
+    assert total.failed == 0
+    assert total.outcomes[Outcome.GENERATOR_ERROR] >= USERS - PORTS
+    assert total.ok > 0

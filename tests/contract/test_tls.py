@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Tls
 from atm.testing import TargetServer
+from atm.testing.certificates import Authority
+from tests.contract.engines import ENGINES
 from tests.contract.plans import closed, http, https, opened, plan, step
 from tests.contract.running import open_connections, run
 from tests.steadiness import allowed
@@ -66,6 +71,35 @@ def test_large_bodies_and_open_ends_work_over_tls(engine: Engine, target: Target
     ran = run(engine, plan(https(target), *steps, load=closed(3), total=12, connections=trusting(target)))
     assert ran.total().ok == 12
     assert ran.total().bytes_received == sum(row.sent_bytes for row in target.record())
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="the native engine is not built here (set-up says why)")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_native_engine_resumes_sessions(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    authority = Authority(tmp_path)
+    files = authority.server("localhost", "127.0.0.1")
+    resumed: list[bool | None] = []
+
+    def serve(listener: socket.socket, context: ssl.SSLContext) -> None:
+        for _ in range(6):
+            with context.wrap_socket(listener.accept()[0], server_side=True) as stream:
+                resumed.append(stream.session_reused)
+                while b"\r\n\r\n" not in stream.recv(4096):
+                    pass
+                stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(files.certificate, files.key)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, listener, context)
+        origin = Origin("https", "localhost", listener.getsockname()[1], addresses=("127.0.0.1",))
+        trust = Connections(tls=Tls(ca_pem=authority.ca_file.read_text()))
+        ran = run(ENGINES["native"](), plan(origin, load=closed(1), total=6, connections=trust))
+        served.result()
+    assert ran.total().ok == 6
+    assert resumed == [False, True, True, True, True, True]
+    assert sum(interval.generator.tls.total for interval in ran.intervals) == 6
 
 
 def test_a_cancel_during_handshakes_leaves_nothing_behind(engine: Engine, target: TargetServer) -> None:

@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import yaml
 from atm.errors import SpecError
 from atm.library import compile_spec
 from atm.testing import TargetServer
+from tests.api.server import ApiServer
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -26,7 +28,7 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"\s+# exit (\d+)$")
 USUAL_ADDRESS = "http://127.0.0.1:8765"
 ENVIRONMENT = {"SHOP_TOKEN": "atm-token", "SHOP_SECRET": "atm-secret"}
-ELSEWHERE = {"atm demo", "make demo", "make test"}
+ELSEWHERE = {"atm demo", "make demo", "make test", "atm serve", "atm agent"}
 """What other tests run, or what is running right now."""
 
 
@@ -77,9 +79,21 @@ def test_the_specs_of_a_page_compile(page: Path) -> None:
                 raise AssertionError(f"{named(page)}:\n{block.text}\n{error}") from error
 
 
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The server that `atm serve` of a page would be."""
+    started = ApiServer(tmp_path_factory.mktemp("api") / "data")
+    yield started.ready()
+    started.stop()
+
+
 @pytest.mark.parametrize("page", with_language("sh"), ids=named)
 @pytest.mark.timeout(120)
-def test_the_commands_of_a_page_do_what_it_says(page: Path, target: TargetServer, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_do_what_it_says(
+    page: Path, target: TargetServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    asks = any("atm schedule" in block.text for block in blocks(page) if block.language == "sh")
+    known = {"ATM_API_URL": request.getfixturevalue("api").url} if asks else {}
     for block in blocks(page):
         if block.file_name:
             (tmp_path / Path(block.file_name).name).write_text(localized(block.text, target), "utf-8")
@@ -88,10 +102,10 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, target: TargetServer
         for line in block.text.replace("\\\n", " ").splitlines() if block.language == "sh" else ():
             command, expected = EXIT.sub("", line.strip()), EXIT.search(line)
             if command and shlex.join(shlex.split(command, comments=True)) not in ELSEWHERE:
-                check(localized(command, target), int(expected[1]) if expected else 0, tmp_path)
+                check(localized(command, target), int(expected[1]) if expected else 0, tmp_path, known)
 
 
-def check(command: str, expected: int, folder: Path) -> None:
+def check(command: str, expected: int, folder: Path, known: Mapping[str, str]) -> None:
     words = shlex.split(command, comments=True)
     variables = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     words = words[len(variables) :]
@@ -100,7 +114,7 @@ def check(command: str, expected: int, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "atm", *arguments],
         cwd=folder,
-        env={**os.environ, **variables, "NO_COLOR": "1"},
+        env={**os.environ, **known, **variables, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -30,7 +30,7 @@ class Installation:
     service: RunService
     supervisor: Supervisor
 
-    async def until(self, run_id: str, done: Callable[[Run], bool], seconds: float = 40) -> Run:
+    async def until(self, run_id: str, done: Callable[[Run], bool], seconds: float = 240) -> Run:
         """The run as soon as it is as it should be."""
         async with asyncio.timeout(seconds):
             while not done(run := await self.storage.runs.get(run_id)):  # noqa: ASYNC110
@@ -43,7 +43,7 @@ class Installation:
     async def sending(self, run_id: str, seconds: int = 1) -> Run:
         """The run when it has measured for so many seconds, and they are stored."""
 
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(240):
             while (await self.storage.series.written(run_id)).next_interval < seconds:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return await self.storage.runs.get(run_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -23,27 +22,20 @@ from atm.storage import Batch, StorageInterface, Written, open_storage, upgrade_
 from atm.storage.json_files.storage import JsonStorage
 from atm.storage.records import Lease, RunQuery
 from tests.contract.postgresql import PostgresqlServer
+from tests.disks import mounted, needs_root
 from tests.storage.builders import at, event, interval, new_run, sample
 from tools.postgresql import MISSING, binaries
 
 pytestmark = pytest.mark.anyio
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 KINDS = [StorageType.SQLITE, StorageType.JSON]
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip(f"no small disk could be mounted here (a container without the right?): {made.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with mounted(tmp_path / "disk", 3) as disk:
+        yield disk
 
 
 async def running(storage: StorageInterface) -> Lease:

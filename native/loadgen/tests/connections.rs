@@ -48,6 +48,17 @@ fn source_addresses_are_used_in_turn() {
 }
 
 #[test]
+fn a_source_address_of_another_machine_is_our_own_fault() {
+    let (port, who) = server(answer_all);
+    let mut plan = common::closed(port, 1, 2);
+    plan["connections"] = json!({"source_addresses": ["192.0.2.1"]});
+    let ran = common::run(&plan);
+    assert_eq!(ran.sum("outcomes.generator_error"), 2);
+    assert_eq!(ran.intervals[0]["failures"][0]["message"], "not an address of this machine: 192.0.2.1");
+    assert_eq!(who.try_iter().count(), 0);
+}
+
+#[test]
 fn a_name_without_addresses_is_looked_up_when_it_is_met_and_again_as_the_plan_asks() {
     let (port, _) = server(answer_all);
     let mut plan = common::plan(port);

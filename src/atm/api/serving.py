@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import json
 import os
 import socket
 import sys
@@ -14,14 +15,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from atm.api.app import create_app
-from atm.api.logs import set_up
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
+from atm.logs import set_up
 from atm.storage import open_storage
 
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
 """How long answers that are under way may take at the end; those who watch a run are let go after it."""
+WORKER_SILENCE_SECONDS = 60
+"""A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
+that is replaced while it starts would never get to its end."""
 _MOST_WORKERS = 64
 
 
@@ -40,6 +44,7 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws_max_size=65_536,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
     )
 
 
@@ -49,9 +54,11 @@ def app_of_worker() -> FastAPI:
     return create_app()
 
 
-def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -> None:
+def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
     """Serve until a signal ends it. Settings are those of the environment.
 
+    `for_parent` is for programs that start a server of their own: it ends when standard input does, so that it
+    outlives none of them, and says in one line of JSON on standard output where it listens (`port` 0: any free one).
     Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
     """
     settings = load_settings()
@@ -62,6 +69,9 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -
     asyncio.run(_prepare(settings))
     _check_port(host, port)
     config = configuration(settings, host, port, workers)
+    if for_parent:
+        _ParentsServer(config).run()
+        return
     if workers == 1:
         uvicorn.Server(config).run()
         return
@@ -69,6 +79,24 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1) -
 
     listener = config.bind_socket()
     Multiprocess(config, sockets=[listener]).run()
+
+
+class _ParentsServer(uvicorn.Server):
+    """A server that belongs to the process at the other end of its standard input and output."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        host, port, *_ = self.servers[0].sockets[0].getsockname()
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        os.write(1, json.dumps({"url": url}).encode() + b"\n")
+        asyncio.get_running_loop().add_reader(0, self._read_input)
+
+    def _read_input(self) -> None:
+        if not os.read(0, 4096):
+            asyncio.get_running_loop().remove_reader(0)
+            self.should_exit = True
 
 
 async def _prepare(settings: Settings) -> None:
@@ -97,11 +125,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--for-parent", action="store_true")
     given = parser.parse_args()
     if given.data_dir is not None:
         os.environ["ATM_DATA_DIR"] = str(given.data_dir)
     try:
-        serve(given.host, given.port, given.workers)
+        serve(given.host, given.port, given.workers, for_parent=given.for_parent)
     except AtmError as error:
         sys.stderr.write(f"{error}\n")
         return 1

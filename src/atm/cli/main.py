@@ -52,6 +52,8 @@ COMMANDS = (
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
     CommandEntry("target", "Run the bundled target server, to practise on."),
     CommandEntry("serve", "Serve the Control API, and carry out the runs that it accepts."),
+    CommandEntry("schedule", "Let a server run tests by itself: cron, every so often, once; and be told."),
+    CommandEntry("agent", "Fire the schedules, notify, and carry out runs, without serving the API."),
     CommandEntry("list", "List the runs of the history, newest first."),
     CommandEntry("show", "Show the report of a run again, as it was printed when the run ended."),
     CommandEntry("status", "Say where a run stands, and how it ended."),
@@ -62,6 +64,7 @@ COMMANDS = (
     CommandEntry("import", "Put a run that was exported elsewhere into the history."),
     CommandEntry("db", "Look after the storage of this machine: upgrade, status, prune."),
     CommandEntry("keys", "Make, list and revoke the API keys of a server."),
+    CommandEntry("mcp", "Serve load tests as tools for LLM agents (Model Context Protocol)."),
     CommandEntry("doctor", "Say which engine is here and what this machine allows."),
 )
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from atm.client.connection import TIMEOUT_SECONDS, Connection
 from atm.client.events import MessageParser, follow_run, messages
+from atm.client.schedules import ScheduleCalls
 from atm.errors import ApiRefusedError, Problem
 from atm.models.control import (
     CompareAnswer,
@@ -55,6 +56,8 @@ class ControlClient:
     def __init__(self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS) -> None:
         """`url` with or without `/api/v1`; `timeout` in seconds for one answer. Raises ApiRefusedError for no URL."""
         self._connection = Connection(url, key, timeout)
+        self.schedules = ScheduleCalls(self._connection)
+        """Tests that run by themselves."""
 
     @property
     def url(self) -> str:

@@ -332,6 +332,15 @@ class PlanView(_Answer):
     engine: str
     total_requests: int | None
     planned_seconds: float | None
+    hosts: list[str]
+    """Every host that it would dial: of its URLs, a proxy, `connect_to`, a token server. Redirects may lead further."""
+    redirects: int
+    peak: float
+    """Users (closed) or arrivals per second (open), warm-up included."""
+    most_seconds: float | None
+    """An upper bound of how long it sends, warm-up included; null when no time bounds it."""
+    most_requests: int | None
+    """An upper bound of the requests, warm-up included; null when only the target's speed bounds them."""
 
 
 class ValidateAnswer(_Answer):

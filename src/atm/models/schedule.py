@@ -133,12 +133,23 @@ class Webhook(_Strict):
     on: Annotated[list[NotifyOn], Field(min_length=1, max_length=3)] = [NotifyOn.FAILURE, NotifyOn.RECOVERY]
 
 
+LOCAL_SERVICES = frozenset({"syslog", "dbus", "glib", "gnome", "kde", "qt", "macosx", "windows"})
+"""What Apprise has for the machine that it runs on: nobody sees it there, and the server's log is the server's."""
+
+
 class AppriseTarget(_Strict):
-    """A message by whatever service an Apprise URL names (mail, Slack, Telegram, …)."""
+    """A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine."""
 
     type: Literal["apprise"] = "apprise"
     url: Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern="^[a-z][a-z0-9+.-]*://|^[*]{3}$")]
     on: Annotated[list[NotifyOn], Field(min_length=1, max_length=3)] = [NotifyOn.FAILURE, NotifyOn.RECOVERY]
+
+    @model_validator(mode="after")
+    def _far_away(self) -> Self:
+        scheme = self.url.partition("://")[0]
+        if scheme in LOCAL_SERVICES:
+            raise ValueError(f"{scheme}:// speaks to the machine that the server runs on, and to nobody else")
+        return self
 
 
 Notification = Annotated[Webhook | AppriseTarget, Field(discriminator="type")]

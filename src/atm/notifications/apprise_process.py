@@ -39,6 +39,8 @@ class Watch:
             self._judge(self._rules.refusal(self._name or host, host) if host else f"{address!r} is no network address")
         elif event in _REFUSED:
             self._judge("this service starts programs")
+        elif event.startswith("syslog."):
+            self._judge("this service writes to the log of the machine")
 
     def _judge(self, refusal: str) -> None:
         if refusal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ from atm.config import Settings
 from atm.errors import NotFoundError, StaleLeaseError, StorageUnavailableError
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs.recording import SpoolHistory, ending, finish, store
-from atm.runs.spool import SpoolReader
+from atm.runs.spool import NOT_WRITTEN, SpoolReader, complain
 from atm.storage import StorageInterface, open_storage
 from atm.storage.records import CancelRequest, Finish, Lease
 
@@ -53,7 +52,7 @@ class Recording:
         try:
             return await self._follow(storage)
         except StaleLeaseError as error:
-            sys.stderr.write(f"{error}\n")
+            complain(str(error))
             await self._end_runner()
             return 1
         finally:
@@ -64,7 +63,7 @@ class Recording:
             try:
                 return await open_storage(self._settings)
             except StorageUnavailableError as error:
-                sys.stderr.write(f"{error}\n")
+                complain(str(error))
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
         return None
 
@@ -78,10 +77,11 @@ class Recording:
                 if ended:
                     await finish(storage, self._lease, self._how_it_ended())
                     self._spool.unlink(missing_ok=True)
+                    self._spool.with_suffix(".log").unlink(missing_ok=True)
                     return 0
                 await self._stay_in_touch(storage)
             except StorageUnavailableError as error:
-                sys.stderr.write(f"{error}\n")
+                complain(str(error))
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
             await asyncio.sleep(TICK_SECONDS)
         return 2
@@ -117,7 +117,8 @@ class Recording:
             return ending(self._history.end)
         code = self._runner.returncode
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        error = f"the load process died {how}"
+        no_room = "there was no room on the disk for what the load process had measured"
+        error = no_room if code == NOT_WRITTEN else f"the load process died {how}"
         return Finish(RunStatus.FAILED, datetime.now(UTC), error_message=error, stop_reason=StopReason.FAILED)
 
     async def _end_runner(self) -> None:

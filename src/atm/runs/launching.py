@@ -23,9 +23,8 @@ _POLL_SECONDS = 0.05
 class Launched:
     """A recorder, and through it its runner."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._log = log
 
     @property
     def pid(self) -> int:
@@ -33,12 +32,10 @@ class Launched:
         return self._process.pid
 
     async def wait(self) -> int:
-        """Wait for its end; the log is kept when something went wrong."""
+        """Wait for its end. It removes its log by itself where nothing went wrong."""
         # Not by asyncio's own subprocesses: those are killed when the loop that started them ends, and runs go on.
         while (code := self._process.poll()) is None:  # noqa: ASYNC110 (a process is no event)
             await asyncio.sleep(_POLL_SECONDS)
-        if code == 0:
-            self._log.unlink(missing_ok=True)
         return code
 
     def leave(self) -> None:
@@ -80,7 +77,7 @@ def _launch(job: Job, directory: Path) -> Launched:
     # A broken pipe: it died before it had read its job, and whoever waits for it sees that.
     with suppress(BrokenPipeError), process.stdin:
         process.stdin.write(job.to_bytes())
-    return Launched(process, log)
+    return Launched(process)
 
 
 def settings_document(settings: Settings) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from atm.config import Settings
 from atm.errors import Problem, SpecError
-from atm.models.auth import OAuth2ClientCredentials, OAuth2PasswordGrant
 from atm.plan.compile import CompiledTest, compile_plan
-from atm.plan.load_plan import LoadPlan, Origin
+from atm.plan.extent import extent, leads_to
+from atm.plan.load_plan import LoadPlan
 from atm.plan.targets import TargetRules
 
 _CODE = "target_not_allowed"
@@ -63,31 +62,19 @@ class Policy:
         )
 
     def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
-        load = plan.load
-        highest = max([load.warm_up_level, *(level for each in load.segments for level in (each.start, each.end))])
+        load, asked = plan.load, extent(plan)
         problems = []
-        if load.model == "open" and self.max_rate is not None and highest > self.max_rate:
-            problems.append(_cap("rate", f"{highest:g} requests per second", f"{self.max_rate:g}", "ATM_MAX_RATE"))
-        if load.model == "closed" and self.max_users is not None and highest > self.max_users:
-            problems.append(_cap("users", f"{highest:g} users", str(self.max_users), "ATM_MAX_USERS"))
-        lengths = [each.duration_ns for each in load.segments if each.duration_ns is not None]
-        seconds = (load.warm_up_ns + (plan.duration_ns if plan.duration_ns is not None else sum(lengths))) / 1e9
-        if self.max_seconds is not None and seconds > self.max_seconds:
-            problems.append(_cap("duration", f"{seconds:g} s", f"{self.max_seconds:g} s", "ATM_MAX_DURATION"))
+        if load.model == "open" and self.max_rate is not None and asked.peak > self.max_rate:
+            problems.append(_cap("rate", f"{asked.peak:g} requests per second", f"{self.max_rate:g}", "ATM_MAX_RATE"))
+        if load.model == "closed" and self.max_users is not None and asked.peak > self.max_users:
+            problems.append(_cap("users", f"{asked.peak:g} users", str(self.max_users), "ATM_MAX_USERS"))
+        if self.max_seconds is not None and asked.seconds is not None and asked.seconds > self.max_seconds:
+            limit = f"{self.max_seconds:g} s"
+            problems.append(_cap("duration", f"{asked.seconds:g} s", limit, "ATM_MAX_DURATION"))
         return problems
 
     def _refused(self, test: CompiledTest) -> list[Problem]:
-        problems = []
-        proxy = test.plan.connections.proxy
-        origins: list[tuple[str, Origin]] = [("url", origin) for origin in test.plan.origins]
-        if proxy:
-            origins.append(("proxy", proxy.origin))
-        for path, origin in origins:
-            for host in dict.fromkeys((origin.host, origin.connect_host or origin.host)):
-                problems.append(self._refused_host(host, "connect_to" if host != origin.host else path))
-        for credential in test.credentials.values():
-            if isinstance(credential, OAuth2ClientCredentials | OAuth2PasswordGrant):
-                problems.append(self._refused_host(urlsplit(credential.token_url).hostname or "", "auth.token_url"))
+        problems = [self._refused_host(host, path) for path, host in leads_to(test)]
         return list(dict.fromkeys(problem for problem in problems if problem is not None))
 
     def _refused_host(self, host: str, path: str) -> Problem | None:

@@ -25,7 +25,7 @@ from atm.errors import AtmError
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import lines
 from atm.runs.job import Job
-from atm.runs.spool import SpoolWriter
+from atm.runs.spool import NOT_WRITTEN, SpoolWriter, complain
 
 if TYPE_CHECKING:
     from atm.metrics.interval import Interval
@@ -45,7 +45,7 @@ class Runner:
         self._control = Control()
 
     def run(self) -> int:
-        """Carry the job out; returns the exit code of the process, 0 when everything is in the spool."""
+        """Carry the job out; returns the exit code: 0 when everything is in the spool, else NOT_WRITTEN."""
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         try:
             execution = Execution(
@@ -56,9 +56,9 @@ class Runner:
         except AtmError as error:
             self._end(RunStatus.FAILED, StopReason.FAILED, "; ".join(each.what for each in error.problems))
         except Exception as error:  # noqa: BLE001 (the last border: the run must still end truthfully)
-            traceback.print_exc()
+            complain(traceback.format_exc())
             self._end(RunStatus.FAILED, StopReason.FAILED, f"unexpected {type(error).__name__} in the load process")
-        return 0 if self._spool.close() else 1
+        return 0 if self._spool.close() else NOT_WRITTEN
 
     async def _execute(self, execution: Execution) -> RunResult:
         if self._job.max_seconds is not None:

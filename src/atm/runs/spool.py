@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 Line = Mapping[str, Any]
 RETRY_SECONDS = 0.5
+PATIENCE_SECONDS = 600.0
+"""So long what was measured waits in memory for room on the disk, when the load has ended."""
+
+NOT_WRITTEN = 74
+"""The exit code of a runner that could not write all that it had measured (EX_IOERR of sysexits.h)."""
 
 
 class SpoolWriter:
@@ -43,8 +48,8 @@ class SpoolWriter:
         """Queue a line; returns at once."""
         self._queue.put(render)
 
-    def close(self, attempts: int = 10) -> bool:
-        """Write what is left; false where that is not possible."""
+    def close(self, attempts: int = round(PATIENCE_SECONDS / RETRY_SECONDS)) -> bool:
+        """Write what is left, waiting for room where there is none; false where that is not possible."""
         self._queue.put(None)
         self._thread.join()
         pause = threading.Event()
@@ -68,7 +73,7 @@ class SpoolWriter:
                 self._rest = self._rest[written:]
         except OSError as error:
             if not self.complaint:
-                sys.stderr.write(f"the spool cannot be written: {error}\n")
+                complain(f"the spool cannot be written: {error}")
             self.complaint = str(error)
         else:
             self.complaint = ""
@@ -98,6 +103,12 @@ class SpoolReader:
         if not all(isinstance(line, dict) for line in lines):
             raise ValueError(f"{self._path.name} holds something else than a run")
         return lines
+
+
+def complain(what: str) -> None:
+    """Say something in the log of a run's processes. The log lies on the disk that may be full: then it is not said."""
+    with suppress(OSError):
+        os.write(2, f"{what}\n".encode())
 
 
 def spool_path(directory: Path, run_id: str, token: str) -> Path:

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,8 @@ log = logging.getLogger("atm.runs")
 CLAIM_SECONDS = 0.25
 OBSERVE_SECONDS = 1.0
 EXPIRY_SECONDS = 15.0
+LOGS_SECONDS = 30 * 86_400.0
+"""So long the log of a recorder that failed is kept."""
 LAST_WORDS_SECONDS = 5.0
 """How long the runner of a recorder that died may take to write its end."""
 
@@ -103,7 +106,16 @@ class Supervisor:
     def start(self) -> None:
         """Begin to claim and to watch."""
         self.spool_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._sweep()
         self._tasks = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._observe_forever())]
+
+    def _sweep(self) -> None:
+        """Remove logs of recorders that failed, long after anybody may have looked at them."""
+        until = self._clock.now().timestamp() - LOGS_SECONDS
+        for path in self.spool_directory.glob("*.log"):
+            with suppress(FileNotFoundError):  # another process of this installation sweeps too
+                if path.stat().st_mtime < until:
+                    path.unlink()
 
     def notify(self) -> None:
         """A run may be pending: look at once, not in a quarter of a second."""

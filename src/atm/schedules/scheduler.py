@@ -107,7 +107,9 @@ class Scheduler:
         done = 0
         now = self._clock.now()
         while True:
-            come = await self._storage.schedules.due(now, AT_ONCE)
+            come = list(await self._storage.schedules.due(now, AT_ONCE))
+            # Those who work side by side begin at different ends.
+            self._chance.shuffle(come)
             fired = [await self._fire(schedule, now) for schedule in come]
             done += sum(fired)
             # Where all were others' there is nothing to do, and where a schedule is behind it is due once more.
@@ -234,9 +236,9 @@ class Scheduler:
         wanted = await self._wanted(schedule)
         told: tuple[Delivery, ...] = ()
         if wanted.run is None:
-            error = replace(firing, outcome=FiringOutcome.ERROR, error=wanted.error, fired_at=now)
-            told = await self._deliveries(schedule, error, None, now)
-        if await self._storage.schedules.start_queued(firing, wanted.run, now, wanted.error, told):
+            ended = replace(firing, outcome=wanted.outcome, error=wanted.error, fired_at=now)
+            told = await self._deliveries(schedule, ended, None, now)
+        if await self._storage.schedules.start_queued(firing, wanted.run, now, wanted.error, told, wanted.outcome):
             log.info("schedule %r due %s: its turn has come", schedule.name, firing.due)
             self._on_pending()
 

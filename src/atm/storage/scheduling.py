@@ -198,11 +198,12 @@ class ScheduleStore(Protocol):
         at: datetime,
         error: str | None,
         deliveries: Sequence[Delivery] = (),
+        outcome: FiringOutcome = FiringOutcome.ERROR,
     ) -> bool:
         """Start the run of a queued firing, if it still is, and no run of its schedule is pending or running.
 
-        Without a run it ends as `error`, for that reason, with these deliveries. One transaction; false where nothing
-        was done.
+        Without a run it ends with this outcome, for that reason, with these deliveries. One transaction; false where
+        nothing was done.
         """
         ...
 

@@ -1,17 +1,15 @@
 //! Sending a request, reading its response, and the one place in which a request ends.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-
+use super::Worker;
 use super::connections::Received;
-use super::{Hop, State, User, Worker};
+use super::sampling::sample;
+use super::user::State;
 use crate::clock;
 use crate::deadlines::NONE;
 use crate::outcome::Outcome;
-use crate::plan::{Header, Origin, Part, Plan, Scheme};
-use crate::record::{Message, RawSample, Reason};
-use crate::redirect::{self, Place, Rewrite};
-use crate::response::{self, Expect, Framing, Head, Progress};
+use crate::record::Message;
+use crate::redirect;
+use crate::response::{self, Framing, Head, Progress};
 use crate::template::Values;
 
 /// Checks look at so much of a body at most.
@@ -252,7 +250,7 @@ impl Worker {
 
     /// A response has been read to its end: its connection is free for the next request, or closed.
     #[inline]
-    fn release(&mut self, index: u32, head: Head, ends_connection: bool) {
+    pub(super) fn release(&mut self, index: u32, head: Head, ends_connection: bool) {
         let keep_alive = self.shared.plan.connections.keep_alive;
         let Some(connection) = self.connections.get(index) else { return };
         connection.busy = false;
@@ -266,99 +264,6 @@ impl Worker {
         if !reusable {
             self.drop_connection(index);
         }
-    }
-
-    /// Where the answer to `user` points, while it may be followed.
-    #[cold]
-    pub(super) fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
-        let state = &self.users[user as usize];
-        let (hops, origin) = state.hop.as_ref().map_or((0, NONE), |hop| (hop.hops, hop.origin));
-        if hops >= self.shared.plan.connections.redirects {
-            return None;
-        }
-        let route = &self.routes[state.flow as usize];
-        let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
-        let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
-        let whole = response::take_apart(raw, expect)?;
-        let location = std::str::from_utf8(whole.location.as_deref()?).ok()?.to_owned();
-        let request = self.request_of(user);
-        let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
-        let base = format!("{}://{}", origin.scheme.name(), origin.authority());
-        let target = line.split(' ').nth(1).unwrap_or("/");
-        redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
-    }
-
-    /// The request of `user` as it was sent.
-    fn request_of(&self, user: u32) -> Vec<u8> {
-        let state = &self.users[user as usize];
-        if let Some(hop) = &state.hop {
-            return hop.request.clone();
-        }
-        let mut request = Vec::new();
-        let values = Values { seed: self.shared.plan.seed, number: state.number, wall_ns: state.wall_ns };
-        self.routes[state.flow as usize].program.render(values, &mut request);
-        request
-    }
-
-    /// Sends the request of `user` on to where its answer points.
-    #[cold]
-    pub(super) fn follow(&mut self, user: u32, index: u32, place: Place, head: Head, ends_connection: bool) {
-        let request = self.request_of(user);
-        let state = &self.users[user as usize];
-        let route = &self.routes[state.flow as usize];
-        let (from, hops) = state.hop.as_ref().map_or((route.origin, 0), |hop| (hop.origin, hop.hops));
-        let known = self.origins.iter().position(|origin| {
-            (origin.scheme, origin.host.as_str(), origin.port) == (place.scheme, place.host.as_str(), place.port)
-        });
-        let to = known.unwrap_or_else(|| {
-            self.origins.push(Origin {
-                scheme: place.scheme,
-                // A literal address needs no looking up.
-                addresses: place.host.parse().into_iter().collect(),
-                host: place.host.clone(),
-                port: place.port,
-                connect_host: String::new(),
-                connect_port: 0,
-                resolve_error: String::new(),
-            });
-            self.origins.len() - 1
-        });
-        let to = u32::try_from(to).unwrap_or(NONE);
-        let origin = &self.origins[to as usize];
-        let through_proxy = self.shared.plan.connections.proxy.is_some();
-        let target = if through_proxy && place.scheme == Scheme::Http {
-            format!("http://{}{}", origin.authority(), place.target)
-        } else {
-            place.target
-        };
-        let step = &self.shared.plan.flows[state.flow as usize].steps[0];
-        let is_secret = |header: &&Header| header.value.iter().any(|part| matches!(part, Part::Secret { .. }));
-        let secret_headers: Vec<String> =
-            step.headers.iter().filter(is_secret).map(|header| header.name.to_ascii_lowercase()).collect();
-        let request = redirect::rewritten(
-            &request,
-            Rewrite {
-                status: head.status,
-                target: &target,
-                host: &origin.authority(),
-                crosses: to != from,
-                secret_headers: &secret_headers,
-                keeps_proxy_authorization: through_proxy && place.scheme == Scheme::Http,
-            },
-        );
-        let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
-        let expect = Expect { head_only: method == b"HEAD" };
-        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
-        let figures = self.second.figures(endpoint, warm_up);
-        figures.redirect_hops += 1;
-        if let Some(connection) = self.connections.get(index) {
-            figures.bytes_received += connection.reader.received();
-        }
-        self.release(index, head, ends_connection);
-        let state = &mut self.users[user as usize];
-        state.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect }));
-        state.connection = NONE;
-        self.connect(user, to);
     }
 
     /// The request of `user` ends without a full response; its connection is closed.
@@ -466,139 +371,4 @@ impl Worker {
 pub(super) fn is_idempotent(request: &[u8]) -> bool {
     let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
     matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
-}
-
-#[allow(clippy::too_many_arguments)]
-pub(super) fn sample(
-    user: &User,
-    plan: &Plan,
-    origins: &[Origin],
-    outcome: Outcome,
-    message: &Message,
-    now: u64,
-    expect: Expect,
-    raw: &[u8],
-    body_bytes: u64,
-) -> RawSample {
-    // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
-    let hop = user.hop.as_ref().map(|hop| {
-        let origin = &origins[hop.origin as usize];
-        Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), hop.request.clone()))
-    });
-    let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
-    RawSample {
-        reason: Reason::First,
-        flow: user.flow,
-        warm_up: user.warm_up,
-        outcome,
-        message: message.clone(),
-        values: Values { seed: plan.seed, number: user.number, wall_ns: user.wall_ns },
-        intended_ns: user.intended,
-        actual_ns: user.actual,
-        finish_ns: now,
-        first_byte_ns: (user.first_byte > 0).then_some(user.first_byte),
-        expect,
-        response: raw[..raw.len().min(most)].to_vec(),
-        body_bytes,
-        hop,
-        http2: false,
-    }
-}
-
-/// Decides which requests are kept whole.
-#[derive(Debug)]
-pub(super) struct Sampler {
-    first_left: Vec<u64>,
-    /// Failures were seen of which more are to be kept.
-    curious: Vec<bool>,
-    failures_per_kind: u64,
-    failures: HashMap<(usize, Outcome), u64>,
-    slowest: usize,
-    /// The longest response times so far.
-    slow_times: BinaryHeap<Reverse<u64>>,
-    /// Slower than this is among the slowest.
-    slow_over: u64,
-    kept: Vec<RawSample>,
-    slow: Vec<RawSample>,
-}
-
-impl Sampler {
-    pub(super) fn new(plan: &Plan) -> Sampler {
-        Sampler {
-            first_left: vec![plan.sampling.first_per_endpoint; plan.endpoints.len()],
-            curious: vec![false; plan.endpoints.len()],
-            failures_per_kind: plan.sampling.failures_per_kind,
-            failures: HashMap::new(),
-            slowest: plan.sampling.slowest,
-            slow_times: BinaryHeap::new(),
-            slow_over: if plan.sampling.slowest == 0 { u64::MAX } else { 0 },
-            kept: Vec::new(),
-            slow: Vec::new(),
-        }
-    }
-
-    /// Whether the headers of the next answer are worth reading in full.
-    pub(super) fn is_curious(&self, endpoint: usize) -> bool {
-        self.first_left[endpoint] > 0 || self.curious[endpoint]
-    }
-
-    /// Whether a request that ends is to be kept, and why.
-    #[inline]
-    pub(super) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
-        if outcome == Outcome::Ok && self.first_left[endpoint] == 0 && (response <= self.slow_over || warm_up) {
-            return None;
-        }
-        self.choose(endpoint, warm_up, outcome, response)
-    }
-
-    #[cold]
-    fn choose(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
-        if outcome == Outcome::Unfinished {
-            return None;
-        }
-        let slow = response > self.slow_over && !warm_up && outcome != Outcome::GeneratorError;
-        if slow {
-            self.slow_times.push(Reverse(response));
-            if self.slow_times.len() > self.slowest {
-                self.slow_times.pop();
-            }
-            if self.slow_times.len() == self.slowest {
-                self.slow_over = self.slow_times.peek().map_or(0, |Reverse(least)| *least);
-            }
-        }
-        if self.first_left[endpoint] > 0 {
-            self.first_left[endpoint] -= 1;
-            return Some(Reason::First);
-        }
-        if outcome != Outcome::Ok {
-            let seen = self.failures.entry((endpoint, outcome)).or_default();
-            if *seen < self.failures_per_kind {
-                *seen += 1;
-                self.curious[endpoint] = *seen < self.failures_per_kind;
-                return Some(Reason::Failure);
-            }
-        }
-        slow.then_some(Reason::Slowest)
-    }
-
-    pub(super) fn keep(&mut self, reason: Reason, mut sample: RawSample) {
-        sample.reason = reason;
-        if reason != Reason::Slowest {
-            self.kept.push(sample);
-        } else if self.slow.len() < self.slowest {
-            self.slow.push(sample);
-        } else {
-            // While everything gets slower and slower, only the slowest of this second are kept.
-            let time = |sample: &RawSample| sample.finish_ns - sample.intended_ns;
-            if let Some(fastest) = self.slow.iter_mut().min_by_key(|sample| time(sample)) {
-                *fastest = sample;
-            }
-        }
-    }
-
-    /// Gives away what was kept in this second.
-    pub(super) fn hand_over(&mut self, samples: &mut Vec<RawSample>) {
-        samples.append(&mut self.kept);
-        samples.append(&mut self.slow);
-    }
 }

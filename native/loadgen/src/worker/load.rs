@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::{FREED_PER_TURN, State, User, Worker};
+use super::user::{State, User};
+use super::{FREED_PER_TURN, Worker};
 use crate::deadlines::NONE;
 use crate::outcome::{Outcome, StopReason};
 use crate::plan::{CatchUp, Model, Saturation};

@@ -2,16 +2,24 @@
 //!
 //! # Layout
 //!
-//! - `mod.rs`: the loop, time, seconds, the end of it all;
+//! - `mod.rs`: the loop and its time; `ending.rs`: the end of a second, of sending, of the run;
+//! - `routes.rs`: what is known about each flow's requests before any is sent; `user.rs`: who sends them;
 //! - `load.rs`: which user starts what when, in both load models;
-//! - `connections.rs`: dialling and closing;
+//! - `connections.rs`, `dialling.rs`: connections, and how they come about;
 //! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends;
-//! - `multiplex.rs`: the same over HTTP/2, where users share connections.
+//! - `redirects.rs`: following where an answer points; `sampling.rs`: which requests are kept whole;
+//! - `multiplex`: the same over HTTP/2, where users share connections.
 
 mod connections;
+mod dialling;
+mod ending;
 mod exchange;
 mod load;
 mod multiplex;
+mod redirects;
+mod routes;
+mod sampling;
+mod user;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -20,22 +28,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
-use fancy_regex::Regex;
-
 use crate::clock;
-use crate::deadlines::{Deadlines, NONE};
-use crate::outcome::{Outcome, StopReason};
-use crate::plan::{CheckKind, HttpVersion, Model, Origin, Scheme};
+use crate::deadlines::Deadlines;
+use crate::outcome::StopReason;
+use crate::plan::{HttpVersion, Model, Origin};
 use crate::poller::{self, Poller, WAKE};
-use crate::record::{Message, Second};
+use crate::record::Second;
 use crate::resolver::Resolver;
-use crate::response::{Expect, HeadCache};
+use crate::response::HeadCache;
 use crate::schedule::{Due, Schedule, Shard};
 use crate::shared::Shared;
-use crate::template::{AbsoluteForm, Program};
 
 use connections::{ConnectionKey, Connections};
-use multiplex::{Answer, StreamRoute};
+use routes::Route;
+use sampling::Sampler;
+use user::User;
 
 const SECOND: u64 = 1_000_000_000;
 /// Coming back this much later than asked is a stall.
@@ -72,94 +79,6 @@ pub struct Ending {
     pub barrier_ns: u64,
     /// Why sending ended.
     pub reason: StopReason,
-}
-
-/// What does not change about a flow's requests until a secret does.
-#[derive(Debug)]
-struct Route {
-    endpoint: usize,
-    origin: u32,
-    program: Program,
-    expect: Expect,
-    idempotent: bool,
-    deadline_list: u32,
-    /// Bytes of a body in pieces that are worth keeping.
-    keep: usize,
-    checks: Vec<Check>,
-    /// Where the plan may speak HTTP/2.
-    stream: Option<StreamRoute>,
-}
-
-#[derive(Debug)]
-enum Check {
-    Contains(memchr::memmem::Finder<'static>),
-    Regex(Regex),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing to do: free (open model), or not to run now (closed model).
-    Idle,
-    /// Waits for its token of `max_rate`.
-    Token,
-    /// Pauses after a generator error.
-    Pause,
-    /// A request is in flight.
-    Busy,
-}
-
-/// A virtual user.
-#[derive(Debug)]
-struct User {
-    state: State,
-    flow: u32,
-    warm_up: bool,
-    /// The response had begun on a reused connection that then died, and the request was sent again.
-    redialled: bool,
-    number: u64,
-    intended: u64,
-    actual: u64,
-    first_byte: u64,
-    /// Wall time of the rendering, where the request shows it.
-    wall_ns: u64,
-    /// The connection of the request in flight; `NONE` between connections.
-    connection: u32,
-    /// Open connections, by origin.
-    owned: Vec<(u32, u32)>,
-    /// A redirect has been followed: the request that is sent now.
-    hop: Option<Box<Hop>>,
-    /// HTTP/2: the answer that is coming in, or room for the next one.
-    answer: Option<Box<Answer>>,
-}
-
-/// A request that follows a redirect.
-#[derive(Debug)]
-struct Hop {
-    origin: u32,
-    request: Vec<u8>,
-    /// How many redirects were followed.
-    hops: u32,
-    expect: Expect,
-}
-
-impl User {
-    fn new() -> User {
-        User {
-            state: State::Idle,
-            flow: 0,
-            warm_up: false,
-            redialled: false,
-            number: 0,
-            intended: 0,
-            actual: 0,
-            first_byte: 0,
-            wall_ns: 0,
-            connection: NONE,
-            owned: Vec::new(),
-            hop: None,
-            answer: None,
-        }
-    }
 }
 
 /// One load thread.
@@ -242,7 +161,7 @@ pub struct Worker {
     thread_cpu: u64,
     notes: Sender<Note>,
     spares: Receiver<Box<Second>>,
-    sampler: exchange::Sampler,
+    sampler: Sampler,
     graceful_stop: u64,
     /// A stop after the total was reached: how long what is in flight may still take.
     give_up_at: u64,
@@ -320,7 +239,7 @@ impl Worker {
             thread_cpu: 0,
             notes,
             spares,
-            sampler: exchange::Sampler::new(plan),
+            sampler: Sampler::new(plan),
             graceful_stop: plan.graceful_stop_ns,
             give_up_at: u64::MAX,
             schedule,
@@ -490,205 +409,5 @@ impl Worker {
             .min(self.next_names)
             .min(self.deadlines.next())
             .min(ending)
-    }
-
-    fn drain_end(&self) -> u64 {
-        if self.total_reached { self.give_up_at } else { self.end_of_sending.saturating_add(self.graceful_stop) }
-    }
-
-    /// Ends sending where it is over, and says whether the whole run is.
-    fn is_over(&mut self) -> bool {
-        if !self.sending_over {
-            let time_is_over = self.now >= self.end_of_sending;
-            let all_sent = self.reason == StopReason::Total
-                && self.end_of_sending != u64::MAX
-                && self.next_due == u64::MAX
-                && self.in_flight == 0
-                && self.waiting.is_empty();
-            let total_done = self.total_reached && self.barrier.is_none();
-            if !(time_is_over || all_sent || total_done) {
-                return false;
-            }
-            self.end_sending();
-        }
-        if self.in_flight > 0 && self.now >= self.drain_end() {
-            self.abandon();
-        }
-        self.in_flight == 0
-    }
-
-    fn end_sending(&mut self) {
-        // What was due by then and not noticed yet: an arrival is never lost.
-        self.take_arrivals_before(self.end_of_sending);
-        self.sending_over = true;
-        self.next_due = u64::MAX;
-        self.next_rise = u64::MAX;
-        self.timers.clear();
-        self.freed.clear();
-        let end = self.end_of_sending.min(self.now);
-        for due in std::mem::take(&mut self.waiting) {
-            let flow = self.schedule.flow(due.number, due.warm_up);
-            let figures = self.second.figures(self.routes[flow].endpoint, due.warm_up);
-            figures.queued_at_end += 1;
-            figures.clamped += u64::from(figures.waits_at_end.record(end.saturating_sub(due.intended)));
-        }
-    }
-
-    /// What was asked from outside.
-    fn listen_to_signal(&mut self) {
-        self.touch();
-        let stop_at = self.shared.stop_at();
-        if stop_at < u64::MAX && !matches!(self.reason, StopReason::Stopped | StopReason::Cancelled) {
-            // A stop that comes when sending is over anyway changes nothing about why it ended.
-            if !self.sending_over && !self.total_reached {
-                self.take_arrivals_before(stop_at);
-                self.end_of_sending = self.end_of_sending.min(stop_at);
-                self.leg_end = u64::MAX;
-                self.barrier = None;
-                self.reason = StopReason::Stopped;
-                self.next_due = u64::MAX;
-            } else if self.total_reached {
-                // All was sent, and the last finish was awaited without a limit.
-                self.give_up_at = self.give_up_at.min(stop_at.saturating_add(self.graceful_stop));
-            }
-        }
-        if self.shared.is_cancelled() {
-            self.reason = StopReason::Cancelled;
-            if !self.sending_over {
-                self.end_sending();
-            }
-            self.abandon();
-            self.total_reached = false;
-            self.end_of_sending = self.end_of_sending.min(stop_at);
-        }
-        self.compile_routes();
-    }
-
-    /// Everything in flight is unfinished, and its connections are closed.
-    fn abandon(&mut self) {
-        self.touch();
-        for user in 0..self.users.len() {
-            if self.users[user].state == State::Busy {
-                self.finish(u32::try_from(user).unwrap_or(NONE), Outcome::Unfinished, &Message::None, 0);
-            }
-        }
-        self.freed.clear();
-        self.connections.close_all();
-        self.last_finish = self.now;
-    }
-
-    fn end(mut self) {
-        self.touch();
-        let open = self.connections.len();
-        self.connections.close_all();
-        self.report_second(open);
-        let ending = Ending {
-            end_of_sending: if self.total_reached { None } else { Some(self.end_of_sending) },
-            last_finish: self.last_finish,
-            at: self.now,
-            barrier_ns: self.schedule.barrier_ns(),
-            reason: self.reason,
-        };
-        // The collector outlives the threads, unless the process is going down.
-        let _ = self.notes.send(Note::End(self.shard.index, ending));
-    }
-
-    #[cold]
-    fn end_seconds(&mut self) {
-        while self.now >= self.second_end {
-            self.report_second(self.connections.len());
-        }
-    }
-
-    fn report_second(&mut self, open_connections: usize) {
-        let cpu = clock::thread_cpu_ns();
-        let closed = self.shared.plan.load.model == Model::Closed;
-        let users = if closed {
-            self.users.len().saturating_sub(self.parked.len())
-        } else {
-            usize::try_from(self.shared.plan.load.max_in_flight.unwrap_or(0)).unwrap_or(0)
-        };
-        let generator = &mut self.second.generator;
-        generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
-        generator.users = if closed || self.shard.index == 0 { users as u64 } else { 0 };
-        generator.in_flight = self.in_flight as u64;
-        generator.waiting = self.waiting.len() as u64;
-        generator.open_connections = open_connections as u64;
-        generator.saturated |= !self.waiting.is_empty();
-        self.thread_cpu = cpu;
-        if self.times_are_equal {
-            for (_, _, figures) in self.second.active() {
-                figures.service.merge(&figures.response_ok);
-                figures.service.merge(&figures.response_failed);
-                figures.service.merge(&figures.response_timeout);
-            }
-        }
-        self.sampler.hand_over(&mut self.second.samples);
-        let next = match self.spares.try_recv() {
-            Ok(mut spare) => {
-                spare.clear();
-                spare
-            }
-            Err(_) => Box::new(Second::new(self.shared.plan.endpoints.len())),
-        };
-        let done = std::mem::replace(&mut self.second, next);
-        // The collector outlives the threads, unless the process is going down.
-        let _ = self.notes.send(Note::Second(self.shard.index, self.second_number, done));
-        self.second_number += 1;
-        self.second_end += SECOND;
-    }
-
-    /// Writes the plan's templates and the secrets of the moment into programs.
-    fn compile_routes(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let plan = &shared.plan;
-        let secrets = shared.with_secrets(|store| store.current.clone());
-        let mut old = std::mem::take(&mut self.routes).into_iter();
-        for flow in &plan.flows {
-            let step = &flow.steps[0];
-            let origin = &plan.origins[step.origin];
-            let proxy =
-                plan.connections.proxy.as_ref().filter(|_| origin.scheme == Scheme::Http).map(|proxy| AbsoluteForm {
-                    origin,
-                    authorization: secrets.get(&proxy.authorization_slot).map_or("", String::as_str),
-                });
-            let program = Program::new(step, &secrets, false, proxy);
-            let multiplexes = plan.connections.http_version != HttpVersion::One;
-            let checks = match old.next() {
-                Some(route) => route.checks,
-                None => step.checks.iter().map(Check::new).collect(),
-            };
-            let keep = if checks.is_empty() { plan.sampling.body_bytes } else { exchange::MOST_CHECKED_BYTES };
-            self.routes.push(Route {
-                endpoint: step.endpoint,
-                origin: u32::try_from(step.origin).unwrap_or(NONE),
-                program,
-                expect: Expect { head_only: step.method == "HEAD" },
-                idempotent: matches!(step.method.as_str(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"),
-                deadline_list: self.deadlines.list(step.timeout_ns),
-                keep,
-                checks,
-                stream: multiplexes.then(|| StreamRoute::new(step, plan, &secrets)),
-            });
-        }
-    }
-}
-
-impl Check {
-    fn new(check: &crate::plan::BodyCheck) -> Check {
-        match check.kind {
-            CheckKind::Contains => Check::Contains(memchr::memmem::Finder::new(&check.pattern).into_owned()),
-            // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
-            CheckKind::Regex => Regex::new(&check.pattern)
-                .map_or_else(|_| Check::Contains(memchr::memmem::Finder::new("\u{0}").into_owned()), Check::Regex),
-        }
-    }
-
-    fn holds(&self, body: &[u8]) -> bool {
-        match self {
-            Check::Contains(finder) => finder.find(body).is_some(),
-            // A pattern that takes too many steps to decide is one that was not found.
-            Check::Regex(regex) => regex.is_match(&*String::from_utf8_lossy(body)).unwrap_or(false),
-        }
     }
 }

@@ -21,10 +21,18 @@ from atm.storage.records import RunSummary
 router = APIRouter(tags=["live"])
 
 HEARTBEAT_SECONDS = 15.0
+_EVENT: dict[str, object] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The event's number, for Last-Event-ID; progress has none."},
+        "event": {"type": "string", "description": "Its kind."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _STREAM: dict[int | str, dict[str, object]] = {
     200: {
-        "description": "Server-sent events",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": "event: progress\ndata: {…}\n\n"}},
+        "description": "Server-sent events; the schema is that of one of them",
+        "content": {"text/event-stream": {"schema": _EVENT, "example": "event: progress\ndata: {…}\n\n"}},
     }
 }
 _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such run"}}

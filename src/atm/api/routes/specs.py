@@ -13,6 +13,7 @@ from atm.errors import CapabilityError, CredentialError, Problem, SpecError, Unr
 from atm.importers.curl import import_curl
 from atm.models.control import CurlAnswer, CurlRequest, PlanView, TryAnswer, TryRequest, ValidateAnswer, ValidateRequest
 from atm.plan.compile import CompiledTest
+from atm.plan.extent import extent, leads_to
 from atm.plan.trial import one_of_each
 from atm.runs import credentials
 
@@ -37,6 +38,7 @@ def _plan(test: CompiledTest) -> PlanView:
     lengths = [each.duration_ns for each in plan.load.segments]
     staged = sum(length for length in lengths if length is not None) if None not in lengths else None
     planned = staged if plan.duration_ns is None else plan.duration_ns
+    most = extent(plan)
     return PlanView(
         name=plan.name,
         model=plan.load.model,
@@ -44,6 +46,11 @@ def _plan(test: CompiledTest) -> PlanView:
         engine=plan.engine,
         total_requests=plan.total_requests,
         planned_seconds=None if planned is None else planned / 1e9,
+        hosts=list(dict.fromkeys(host for _, host in leads_to(test))),
+        redirects=plan.connections.redirects,
+        peak=most.peak,
+        most_seconds=most.seconds,
+        most_requests=most.requests,
     )
 
 

@@ -18,6 +18,13 @@ def command(
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", metavar="DIR", help="Where history and keys are; or set ATM_DATA_DIR.")
     ] = None,
+    for_parent: Annotated[
+        bool,
+        typer.Option(
+            "--for-parent",
+            help="For programs: end when standard input does, say in JSON where it listens (port 0: any).",
+        ),
+    ] = False,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
     """Serve the Control API, and carry out the runs that it accepts.
@@ -29,5 +36,5 @@ def command(
         os.environ["ATM_DATA_DIR"] = data_dir
     from atm.api.serving import serve
 
-    serve(host, port, workers)
+    serve(host, port, workers, for_parent=for_parent)
     return ExitCode.PASSED

@@ -204,6 +204,7 @@ class JsonSchedules:
         at: datetime,
         error: str | None,
         deliveries: Sequence[Delivery] = (),
+        outcome: FiringOutcome = FiringOutcome.ERROR,
     ) -> bool:
         with self._folder.changing():
             now = self._firings(firing.schedule_id).get(firing.due)
@@ -211,7 +212,7 @@ class JsonSchedules:
                 return False
             if run is None:
                 self._deliveries.insert(deliveries)
-                self._append(replace(now, outcome=FiringOutcome.ERROR, error=error, fired_at=at))
+                self._append(replace(now, outcome=outcome, error=error, fired_at=at))
                 return True
             keyed = _keyed(run, firing.schedule_id, firing.due)
             before = before_with_key(self._folder, keyed)

@@ -171,6 +171,7 @@ class SqlSchedules:
         at: datetime,
         error: str | None,
         deliveries: Sequence[Delivery] = (),
+        outcome: FiringOutcome = FiringOutcome.ERROR,
     ) -> bool:
         async with self._database.write() as connection:
             lock = select(schedules.c.id).where(schedules.c.id == firing.schedule_id).with_for_update()
@@ -178,9 +179,9 @@ class SqlSchedules:
                 return False
             if run is not None and (await self._standing(connection, firing.schedule_id)).active_run is not None:
                 return False
-            outcome = FiringOutcome.ERROR if run is None else FiringOutcome.STARTED
+            becomes = outcome if run is None else FiringOutcome.STARTED
             waits = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
-            values = {"outcome": outcome.value, "run_id": run.id if run else None, "error": error, "fired_at": at}
+            values = {"outcome": becomes.value, "run_id": run.id if run else None, "error": error, "fired_at": at}
             if (await connection.execute(update(schedule_firings).where(waits).values(values))).rowcount == 0:
                 return False
             if run is not None:

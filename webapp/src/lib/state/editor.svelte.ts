@@ -136,7 +136,9 @@ export class SpecEditor {
     /** What the server said when it refused to start or keep the spec. */
     refused(errors: readonly ErrorEntry[]): void {
         this.attempted = true;
-        this.#found = problemsOf(errors, this.spec);
+        // That a name is taken is known only when it is kept, and belongs at the name.
+        const placed = errors.map((error) => (error.code === "name_taken" ? { ...error, path: "name" } : error));
+        this.#found = problemsOf(placed, this.spec);
     }
 
     stop(): void {

@@ -1,35 +1,21 @@
-//! A run from its plan to its report: threads for the load, and one that collects a second from each of them, puts them
-//! together and queues the interval for whoever asks.
+//! Puts the seconds of all threads together, in order, and queues each as an interval.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::clock;
-use crate::health::{self, Health};
+use crate::health::Health;
 use crate::interval::{self, Frame};
 use crate::outcome::StopReason;
-use crate::plan::{self, HttpVersion, Model, Plan, PlanError, Scheme, Selection};
+use crate::plan::Model;
 use crate::record::Second;
 use crate::schedule::{Schedule, Shard};
-use crate::shared::{SecretStore, Shared};
-use crate::template::Secrets;
-use crate::tls::TlsSettings;
-use crate::worker::{Ending, Note, Worker};
+use crate::shared::Shared;
+use crate::worker::{Ending, Note};
 
 const SECOND: u64 = 1_000_000_000;
-/// Threads have so long to set themselves up before the first request is due.
-const LEAD: u64 = 2_000_000;
-/// In the open model, more requests in flight than this are never needed to find out that a target is lost.
-const CEILING: u64 = 10_000;
-/// Users that one thread drives without effort; measured, see docs/benchmarks.md.
-const USERS_PER_THREAD: usize = 256;
-const ARRIVALS_PER_THREAD: f64 = 20_000.0;
 
 /// What an engine says at the end. Times are ns since the start of the run.
 #[derive(Debug, Clone, Serialize)]
@@ -52,226 +38,28 @@ pub struct Report {
     pub threads: usize,
 }
 
-/// What [`Run::next_interval`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The next second, as JSON.
-    Interval(Vec<u8>),
-    /// Nothing yet.
-    Waiting,
-    /// The run has ended and all of it was delivered.
-    Over,
+/// What is ready for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) intervals: VecDeque<Vec<u8>>,
+    pub(super) report: Option<Report>,
 }
 
 #[derive(Debug, Default)]
-struct Outbox {
-    intervals: VecDeque<Vec<u8>>,
-    report: Option<Report>,
-}
-
-#[derive(Debug, Default)]
-struct Delivery {
+pub(super) struct Delivery {
     outbox: Mutex<Outbox>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
 }
 
 impl Delivery {
-    fn lock(&self) -> MutexGuard<'_, Outbox> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Outbox> {
         // The outbox is whole between any two statements, so a panic elsewhere leaves nothing half-done.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A run that has been started. Dropping it cancels it.
-#[derive(Debug)]
-pub struct Run {
-    shared: Arc<Shared>,
-    delivery: Arc<Delivery>,
-}
-
-impl Run {
-    /// Starts a plan. `threads` = None chooses by the size of the load and the cores of the machine.
-    ///
-    /// # Errors
-    /// [`PlanError`] where a secret is missing or unusable, or threads cannot be set up.
-    pub fn start(plan: Plan, secrets: &Secrets, threads: Option<usize>) -> Result<Run, PlanError> {
-        let store = checked_secrets(&plan, secrets)?;
-        let threads = thread_count(&plan, threads);
-        let most_users = most_users(&plan, threads);
-        // A redirect may lead to https from a plan without it.
-        let uses_tls =
-            plan.connections.redirects > 0 || plan.origins.iter().any(|origin| origin.scheme == Scheme::Https);
-        let protocols: &[&[u8]] = match plan.connections.http_version {
-            HttpVersion::One => &[b"http/1.1"],
-            HttpVersion::Two => &[b"h2"],
-            HttpVersion::Auto => &[b"h2", b"http/1.1"],
-        };
-        let tls = uses_tls.then(|| TlsSettings::new(&plan.connections.tls, &store.current, protocols)).transpose()?;
-        let zero = clock::monotonic_ns() + LEAD;
-        let started_at_ns = clock::wall_ns() + LEAD;
-        let shared = Arc::new(Shared::new(plan, store, tls, zero));
-        let (notes, inbox) = mpsc::channel();
-        let mut spares = Vec::with_capacity(threads);
-        let mut workers = Vec::with_capacity(threads);
-        let cannot =
-            |error: std::io::Error| PlanError::Invalid("engine".to_owned(), format!("no load thread: {error}"));
-        for index in 0..threads {
-            let (spare, returned) = mpsc::channel();
-            spares.push(spare);
-            let shard = Shard { index, of: threads };
-            workers.push(Worker::new(Arc::clone(&shared), shard, most_users, notes.clone(), returned).map_err(cannot)?);
-        }
-        for (index, worker) in workers.into_iter().enumerate() {
-            let notes = notes.clone();
-            let send_load = move || {
-                if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| worker.run())) {
-                    // The collector outlives the threads, unless the process is going down.
-                    let _ = notes.send(Note::Lost(index, message_of(panic.as_ref())));
-                }
-            };
-            let started = thread::Builder::new().name(format!("atm-load-{index}")).spawn(send_load);
-            if let Err(error) = started {
-                shared.cancel();
-                return Err(cannot(error));
-            }
-        }
-        let delivery = Arc::new(Delivery::default());
-        let collector = Collector::new(Arc::clone(&shared), Arc::clone(&delivery), spares, started_at_ns);
-        if let Err(error) = thread::Builder::new().name("atm-collect".to_owned()).spawn(move || collector.run(&inbox)) {
-            shared.cancel();
-            return Err(cannot(error));
-        }
-        Ok(Run { shared, delivery })
-    }
-
-    /// The next second, waiting for it at most so long.
-    #[must_use]
-    pub fn next_interval(&self, timeout: Duration) -> Step {
-        let deadline = Instant::now() + timeout;
-        let mut outbox = self.delivery.lock();
-        loop {
-            if let Some(interval) = outbox.intervals.pop_front() {
-                return Step::Interval(interval);
-            }
-            if outbox.report.is_some() {
-                return Step::Over;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Step::Waiting;
-            }
-            outbox = self.delivery.changed.wait_timeout(outbox, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// No new starts; what is in flight may finish within the plan's graceful stop.
-    pub fn stop(&self) {
-        self.shared.stop();
-    }
-
-    /// No new starts, and every connection closed.
-    pub fn cancel(&self) {
-        self.shared.cancel();
-    }
-
-    /// Requests rendered from now on use `value` in `slot`.
-    ///
-    /// # Errors
-    /// [`PlanError`] where the value cannot stand where the plan puts it.
-    pub fn set_secret(&self, slot: &str, value: &str) -> Result<(), PlanError> {
-        check_secret(&self.shared.plan, slot, value)?;
-        self.shared.set_secret(slot, value);
-        Ok(())
-    }
-
-    /// How it ended; None while it runs.
-    #[must_use]
-    pub fn report(&self) -> Option<Report> {
-        self.delivery.lock().report.clone()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.shared.cancel();
-    }
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a load thread died".to_owned())
-}
-
-fn checked_secrets(plan: &Plan, secrets: &Secrets) -> Result<SecretStore, PlanError> {
-    let mut store = SecretStore::default();
-    for slot in plan.secret_slots() {
-        if !secrets.contains_key(slot) {
-            return Err(PlanError::Secret(slot.to_owned(), plan::MISSING));
-        }
-    }
-    for (slot, value) in secrets {
-        check_secret(plan, slot, value)?;
-        store.set(slot, value);
-    }
-    Ok(store)
-}
-
-/// A line feed in a header would be a second header: a secret that stands in one must not have it.
-fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
-    use crate::plan::Part;
-    let in_line = |parts: &[Part]| {
-        parts.iter().any(
-            |part| matches!(part, Part::Secret { slot: used, encoding: crate::plan::Encoding::Raw } if used == slot),
-        )
-    };
-    let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
-    let in_head =
-        steps.into_iter().any(|step| in_line(&step.target) || step.headers.iter().any(|header| in_line(&header.value)))
-            || plan.connections.proxy.as_ref().is_some_and(|proxy| proxy.authorization_slot == slot);
-    if in_head && !crate::plan::is_header_text(value) {
-        return Err(PlanError::Secret(slot.to_owned(), "has a line break, which no header may hold"));
-    }
-    Ok(())
-}
-
-fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
-    // Barriers and a written limit in flight are exact only where one thread sees everything.
-    let open = plan.load.model == Model::Open;
-    if plan.selection == Selection::Sequential || (open && plan.load.max_in_flight.is_some()) {
-        return 1;
-    }
-    let schedule = Schedule::new(plan, Shard { index: 0, of: 1 });
-    let users = schedule.peak_users().max(1);
-    if let Some(wanted) = wanted {
-        return wanted.clamp(1, 256).min(if open { 256 } else { users });
-    }
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let useful = if open {
-        let rate = plan
-            .load
-            .segments
-            .iter()
-            .fold(plan.load.warm_up_level, |peak, segment| peak.max(segment.start).max(segment.end));
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are at most 10 million
-        let threads = (rate / ARRIVALS_PER_THREAD).ceil() as usize;
-        threads
-    } else {
-        users.div_ceil(USERS_PER_THREAD)
-    };
-    // The other half of the machine is for the target's side of the connections, and for whoever watches.
-    useful.clamp(1, (cores / 2).max(1))
-}
-
-/// How many users one thread may have in the open model.
-fn most_users(plan: &Plan, threads: usize) -> usize {
-    let most = plan.load.max_in_flight.unwrap_or_else(|| {
-        if plan.load.model == Model::Open { CEILING.min(health::descriptors_for_connections()) } else { CEILING }
-    });
-    usize::try_from(most).unwrap_or(usize::MAX).div_ceil(threads).max(1)
-}
-
 /// Puts the seconds of all threads together.
-struct Collector {
+pub(super) struct Collector {
     shared: Arc<Shared>,
     delivery: Arc<Delivery>,
     spares: Vec<Sender<Box<Second>>>,
@@ -294,7 +82,7 @@ struct Partial {
 }
 
 impl Collector {
-    fn new(
+    pub(super) fn new(
         shared: Arc<Shared>,
         delivery: Arc<Delivery>,
         spares: Vec<Sender<Box<Second>>>,
@@ -314,7 +102,7 @@ impl Collector {
         }
     }
 
-    fn run(mut self, inbox: &Receiver<Note>) {
+    pub(super) fn run(mut self, inbox: &Receiver<Note>) {
         while self.endings.iter().any(Option::is_none) {
             let Ok(note) = inbox.recv() else { break };
             match note {
@@ -452,7 +240,13 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+    use crate::plan::Plan;
+    use crate::run::message_of;
+    use crate::shared::SecretStore;
     use serde_json::{Value, json};
+    use std::panic;
+    use std::sync::mpsc;
 
     fn plan() -> Plan {
         let document = json!({

@@ -1,26 +1,31 @@
 //! HTTP/2: users that share a connection. The protocol itself is the crate `h2client`; here is who uses which connection,
 //! what happens when one ends, and one write for everything that a turn of the loop has to say.
 
+mod answers;
+mod heads;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use h2client::{Body, Events, Failure, Head, Request, Stream, Template, Value};
+use h2client::{Body, Failure, Request};
 
+use super::Worker;
 use super::connections::{Connection, ConnectionKey};
 use super::exchange::{CLOSED_BEFORE, CLOSED_WITHIN, is_idempotent};
-use super::{Route, State, User, Worker};
+use super::user::State;
 use crate::clock;
 use crate::deadlines::NONE;
 use crate::decode;
 use crate::outcome::Outcome;
-use crate::plan::{HttpVersion, Part, Plan, Scheme, Step};
+use crate::plan::{HttpVersion, Scheme};
 use crate::record::{Message, RawSample, Reason};
 use crate::redirect;
 use crate::response::{self, Fault, Framing};
-use crate::template::{Program, Secrets, Values};
+use crate::template::Values;
 
-/// What frames add to each HEADERS and DATA.
-const FRAME_HEADER: u64 = 9;
+use answers::Sink;
+pub(super) use answers::{Answer, End, Ended};
+pub(super) use heads::{StreamRoute, templates};
 
 /// A connection's part in this.
 #[derive(Debug)]
@@ -43,219 +48,6 @@ impl Multiplex {
     pub(super) fn is_open(&self) -> bool {
         self.protocol.is_some()
     }
-}
-
-/// An answer on a stream, as far as it is here. Used again for each request of its user.
-#[derive(Debug, Default)]
-pub(super) struct Answer {
-    /// The stream's number; 0 while the request has none.
-    stream: u32,
-    status: u16,
-    begun: bool,
-    too_large: bool,
-    received: u64,
-    body_bytes: u64,
-    /// The head as HTTP/1.1 would write it, for samples and redirects.
-    head: Vec<u8>,
-    has_location: bool,
-    coding: Option<response::Coding>,
-    /// The beginning of the body.
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn start(&mut self, stream: u32) {
-        self.stream = stream;
-        self.status = 0;
-        self.begun = false;
-        self.too_large = false;
-        self.received = 0;
-        self.body_bytes = 0;
-        self.head.clear();
-        self.has_location = false;
-        self.coding = None;
-        self.body.clear();
-    }
-
-    /// A request of its user is on a stream.
-    pub(super) fn has_stream(&self) -> bool {
-        self.stream != 0
-    }
-
-    fn raw(&self) -> Vec<u8> {
-        [self.head.as_slice(), &self.body].concat()
-    }
-}
-
-/// What a route needs to be sent over HTTP/2.
-#[derive(Debug)]
-pub(super) struct StreamRoute {
-    /// Values of the template's variable fields, in order.
-    values: Vec<Program>,
-    body: Option<Program>,
-}
-
-impl StreamRoute {
-    /// With the secrets of the moment.
-    pub(super) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamRoute {
-        let (_, variables) = template(step, plan);
-        let values = variables
-            .iter()
-            .map(|variable| match variable {
-                Source::Parts(parts) => Program::of_value(parts, secrets),
-                Source::BodyLength => Program::of_length(step, secrets),
-            })
-            .collect();
-        StreamRoute { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
-    }
-}
-
-/// The heads of all flows; secrets are not in them.
-pub(super) fn templates(plan: &Plan) -> Arc<[Template]> {
-    plan.flows.iter().map(|flow| template(&flow.steps[0], plan).0).collect()
-}
-
-/// What a variable value of a head is made of.
-enum Source {
-    Parts(Vec<Part>),
-    BodyLength,
-}
-
-/// The head of a step, and what its variable values are made of.
-fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
-    let origin = &plan.origins[step.origin];
-    let host = step.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
-    let authority =
-        host.map_or_else(|| vec![Part::Literal { text: origin.authority() }], |header| header.value.clone());
-    let mut variables = Vec::new();
-    let mut value_of = |parts: &[Part]| match parts {
-        [] => Value::from(""),
-        [Part::Literal { text }] => Value::from(text.as_str()),
-        parts => {
-            variables.push(Source::Parts(parts.to_vec()));
-            if parts.iter().any(|part| matches!(part, Part::Secret { .. })) { Value::Secret } else { Value::Variable }
-        }
-    };
-    let authority = value_of(&authority);
-    let target = value_of(&step.target);
-    let mut template = Template::new(step.method.as_str(), origin.scheme.name(), authority, target);
-    for header in &step.headers {
-        let name = header.name.to_ascii_lowercase();
-        let is_te = name == "te" && header.value != [Part::Literal { text: "trailers".to_owned() }];
-        // What HTTP/2 has no place for is not sent, as everybody who speaks it does.
-        if h2client::is_allowed(name.as_bytes()) && !is_te {
-            template.header(name.as_bytes(), value_of(&header.value));
-        }
-    }
-    if step.sends_length() {
-        variables.push(Source::BodyLength);
-        template.header(b"content-length", Value::Variable);
-    }
-    (template, variables)
-}
-
-/// A user, its stream, and how it ended.
-pub(super) type Ended = (u32, u32, End);
-
-/// How a stream ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum End {
-    Whole,
-    Failed(Failure),
-    TooLarge,
-}
-
-/// Puts what comes in where it belongs.
-struct Sink<'a> {
-    users: &'a mut [User],
-    routes: &'a [Route],
-    now: u64,
-    most_bytes: u64,
-    ended: &'a mut Vec<Ended>,
-    goes_away: bool,
-}
-
-impl Sink<'_> {
-    fn answer(&mut self, stream: Stream) -> Option<(u32, &mut Answer, usize)> {
-        let user = u32::try_from(stream.token).ok()?;
-        let state = self.users.get_mut(user as usize)?;
-        let keep = self.routes[state.flow as usize].keep;
-        let answer = state.answer.as_deref_mut()?;
-        (answer.stream == stream.id).then_some((user, answer, keep))
-    }
-}
-
-impl Events for Sink<'_> {
-    fn head(&mut self, stream: Stream, head: &Head<'_>) {
-        let now = self.now;
-        let Some((user, answer, _)) = self.answer(stream) else { return };
-        answer.status = head.status;
-        answer.begun = true;
-        answer.received += head.block_length as u64 + FRAME_HEADER;
-        answer.has_location = head.location.is_some();
-        answer.coding = head.content_encoding.map(response::coding_of);
-        write_head(answer, head);
-        self.users[user as usize].first_byte = now;
-    }
-
-    fn data(&mut self, stream: Stream, piece: &[u8]) {
-        let most = self.most_bytes;
-        let Some((user, answer, keep)) = self.answer(stream) else { return };
-        answer.received += piece.len() as u64 + FRAME_HEADER;
-        answer.body_bytes += piece.len() as u64;
-        let room = keep.saturating_add(4096).saturating_sub(answer.body.len()).min(piece.len());
-        answer.body.extend_from_slice(&piece[..room]);
-        if answer.body_bytes > most && !answer.too_large {
-            answer.too_large = true;
-            self.ended.push((user, stream.id, End::TooLarge));
-        }
-    }
-
-    fn end(&mut self, stream: Stream) {
-        if let Some((user, answer, _)) = self.answer(stream)
-            && !answer.too_large
-        {
-            self.ended.push((user, stream.id, End::Whole));
-        }
-    }
-
-    fn failed(&mut self, stream: Stream, failure: Failure) {
-        if let Some((user, answer, _)) = self.answer(stream)
-            && !answer.too_large
-        {
-            self.ended.push((user, stream.id, End::Failed(failure)));
-        }
-    }
-
-    fn go_away(&mut self, _last: u32, _code: h2client::ErrorCode) {
-        self.goes_away = true;
-    }
-}
-
-fn write_head(answer: &mut Answer, head: &Head<'_>) {
-    use std::io::Write;
-    answer.head.clear();
-    // Writing into memory does not fail.
-    let _ = write!(answer.head, "HTTP/1.1 {} \r\n", head.status);
-    let mut line = |name: &[u8], value: &[u8]| {
-        answer.head.extend_from_slice(name);
-        answer.head.extend_from_slice(b": ");
-        answer.head.extend_from_slice(value);
-        answer.head.extend_from_slice(b"\r\n");
-    };
-    if head.fields.iter().len() > 0 {
-        for (name, value) in head.fields.iter() {
-            line(name, value);
-        }
-    } else {
-        if let Some(location) = head.location {
-            line(b"location", location);
-        }
-        if let Some(coding) = head.content_encoding {
-            line(b"content-encoding", coding);
-        }
-    }
-    answer.head.extend_from_slice(b"\r\n");
 }
 
 impl Worker {
@@ -608,7 +400,7 @@ impl Worker {
         let state = &self.users[user as usize];
         let expect = state.hop.as_ref().map_or(self.routes[state.flow as usize].expect, |hop| hop.expect);
         let raw = answer.raw();
-        let sample: RawSample = super::exchange::sample(
+        let sample: RawSample = super::sampling::sample(
             state,
             &self.shared.plan,
             &self.origins,

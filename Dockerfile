@@ -1,0 +1,30 @@
+# API Test Machine with its native engine, as a server. From a checkout: docker build -t api-test-machine .
+
+FROM rust:1-slim-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY requirements requirements
+RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/bootstrap.txt \
+    && /build/bin/uv pip install --no-cache --python /build --require-hashes -r requirements/dev.txt
+COPY . .
+# The dashboard is in the wheel where it was built before (`make build`); the image itself needs no Node.js.
+RUN /build/bin/python -m hatchling build -t wheel -d /wheels \
+    && /build/bin/maturin build --release --locked --manifest-path native/python/Cargo.toml --out /wheels
+
+FROM python:3.13-slim-bookworm
+COPY requirements/bootstrap.txt requirements/runtime.txt /locks/
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --require-hashes -r /locks/bootstrap.txt \
+    && uv pip install --system --no-cache --require-hashes -r /locks/runtime.txt \
+    && uv pip install --system --no-cache --no-deps /wheels/*.whl \
+    && rm -rf /wheels /locks \
+    && useradd --system --home-dir /var/lib/atm atm && install -d -o atm -m 700 /var/lib/atm
+USER atm
+WORKDIR /var/lib/atm
+VOLUME /var/lib/atm
+ENV ATM_DATA_DIR=/var/lib/atm
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+ENTRYPOINT ["atm"]
+CMD ["serve", "--host", "0.0.0.0"]

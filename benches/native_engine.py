@@ -1,0 +1,215 @@
+"""What the native engine costs: instructions per request, 10,000 connections on one thread, memory per endpoint.
+
+Requests go to one nginx worker on another core. Instructions are those of user space, counted by valgrind: they hold
+still where CPU time drifts, so they are what guards against regressions. `child` runs a plan in one load thread, for
+this benchmark and for profilers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from atm.engine.native_engine import load_native_engine
+from atm.metrics.interval import Interval
+from atm.plan.compile import compile_plan
+from atm.plan.load_plan import LoadPlan
+from benches.measure import BIN, ROOT, Figure, MeasurementError, figures, keep
+from benches.nginx import Nginx
+
+CLIENT_CORE, SERVER_CORE = 0, 1
+MOST_INSTRUCTIONS = 5_000
+"""Of user space, per request: about what wrk takes."""
+FEW, MANY = 10_000, 40_000
+"""Requests of the two runs whose difference is counted, so that start and end are in neither."""
+CONNECTIONS = 10_000
+CONNECTION_SECONDS = 8
+ENDPOINTS = 1_000
+ENDPOINT_SECONDS = 4
+MOST_MEGABYTES = 90
+_PATIENCE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a child said of its run."""
+
+    ok: int
+    not_ok: int
+    connections: int
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+def main() -> int:
+    if sys.platform != "linux" or load_native_engine() is None:
+        print("error: this benchmark needs Linux and the native engine (`atm doctor` says why it is not there)")
+        return 2
+    _raise_descriptors()
+    with Nginx(SERVER_CORE) as nginx:
+        url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
+        try:
+            rows = [*instructions(url), *connections(url), *memory(url)]
+        except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    print(figures(rows))
+    print(f"samples: {keep('native_engine', {}, rows).relative_to(ROOT)}")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def instructions(url: str) -> list[Figure]:
+    """Instructions of user space per request, of a constant request and of one with templates."""
+    if shutil.which("valgrind") is None:
+        print("native_engine: instructions are not measured: valgrind is not installed (apt-get install valgrind)")
+        return []
+    templated: dict[str, Any] = {"url": f"{url}&n={{{{request_number}}}}", "headers": {"X-Request-Id": "{{uuid}}"}}
+    rows = []
+    specs = {"constant request": {"url": url}, "templates in URL and header": templated}
+    for name, spec in specs.items():
+        few, many = (_instructions(made({**spec, "total_requests": total})) for total in (FEW, MANY))
+        rows.append(
+            Figure(f"{name}: user instructions per request", (many - few) / (MANY - FEW), "", MOST_INSTRUCTIONS)
+        )
+    return rows
+
+
+def _instructions(plan: LoadPlan) -> int:
+    with tempfile.TemporaryDirectory(prefix="atm-callgrind-") as folder:
+        counter = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out")
+        said = _run(plan, *counter).stderr
+    found = re.search(r"Collected : (\d+)", said)
+    if found is None:
+        raise MeasurementError(f"valgrind did not count: {said[-300:]}")
+    return int(found[1])
+
+
+def connections(url: str) -> list[Figure]:
+    """As many users as the engine takes, each with a connection, on one thread; and the same with 64."""
+    usual, many = (
+        told(made({"url": url, "concurrency": users, "duration": f"{CONNECTION_SECONDS}s", "timeout_seconds": 30}))
+        for users in (64, CONNECTIONS)
+    )
+    title = f"{CONNECTIONS:,} connections on one thread"
+    return [
+        Figure(f"{title}: not opened, or failed", CONNECTIONS - many.connections + many.not_ok, "", 0),
+        Figure(f"{title}: requests", many.ok / many.seconds, "per second"),
+        Figure(f"{title}: CPU per request against 64", _cpu_per_request(many) / _cpu_per_request(usual), "times"),
+        Figure(f"{title}: memory for each", _per(many, usual, CONNECTIONS - 64) / 1e3, "kB"),
+    ]
+
+
+def memory(url: str) -> list[Figure]:
+    """The whole command line, with few endpoints and with many, without writing the run to the history at its end."""
+    few, many = (_peak_of_command_line(url, endpoints) for endpoints in (3, ENDPOINTS))
+    return [
+        Figure("peak memory of `atm run`, 3 endpoints", few / 1e6, "MB", MOST_MEGABYTES),
+        Figure("memory for each further endpoint", (many - few) / (ENDPOINTS - 3) / 1e3, "kB"),
+    ]
+
+
+def _peak_of_command_line(url: str, endpoints: int) -> int:
+    spec = {
+        "name": "memory",
+        "endpoints": [{"name": f"endpoint {number}", "url": f"{url}&e={number}"} for number in range(endpoints)],
+        "concurrency": 64,
+        "duration": f"{ENDPOINT_SECONDS}s",
+    }
+    with tempfile.TemporaryDirectory(prefix="atm-memory-") as folder:
+        document = Path(folder) / "spec.json"
+        document.write_text(json.dumps(spec), encoding="utf-8")
+        command = [_ATM, "run", document, "--engine", "native", "--json", "--quiet", "--no-history"]
+        timed = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-c", _PEAK, *map(str, command)]
+        environment = {"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(
+            timed, env=environment, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS
+        )
+    if done.returncode != 0:
+        raise MeasurementError(f"atm run ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+    return int(done.stdout)
+
+
+_ATM = BIN / "atm"
+_PEAK = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(0 if status in (0, 4) else status)  # 4: the measurement was judged invalid
+"""
+
+
+def _per(many: Told, few: Told, more: int) -> float:
+    return (many.peak_memory_bytes - few.peak_memory_bytes) / more
+
+
+def _cpu_per_request(run: Told) -> float:
+    return run.cpu_seconds / run.ok
+
+
+def made(spec: dict[str, Any]) -> LoadPlan:
+    """The plan of a spec; a constant seed, so that every run sends the same."""
+    return compile_plan({"name": "bench", "concurrency": 64, "seed": 1, **spec}, {}).plan
+
+
+def told(plan: LoadPlan) -> Told:
+    """Run a plan in a process of its own, on the client's core."""
+    return Told(**json.loads(_run(plan).stdout))
+
+
+def _run(plan: LoadPlan, *before: str) -> subprocess.CompletedProcess[str]:
+    command = ["taskset", "-c", str(CLIENT_CORE), *before, sys.executable, "-m", "benches.native_engine", "child"]
+    done = subprocess.run(
+        command,
+        input=plan.to_bytes().decode(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_SECONDS,
+    )
+    if done.returncode != 0:
+        raise MeasurementError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+    return done
+
+
+def child(document: bytes) -> Told:
+    """Run a plan here, in one load thread, without the command line."""
+    import atm_engine
+
+    run = atm_engine.Run(document, {}, threads=1)
+    ok = not_ok = most_connections = 0
+    cpu = 0.0
+    while (interval := run.next_interval(_PATIENCE_SECONDS)) is not None:
+        second = Interval.from_bytes(interval)
+        for endpoint in second.endpoints:
+            ok += endpoint.ok
+            not_ok += sum(endpoint.outcomes.values()) - endpoint.ok
+        most_connections = max(most_connections, second.generator.open_connections)
+        cpu += second.generator.cpu_seconds
+    report = run.report()
+    if report is None:
+        raise MeasurementError("the engine did not report")
+    ended = json.loads(report)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Told(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, peak)
+
+
+def _raise_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["child"]:
+        print(json.dumps(asdict(child(sys.stdin.buffer.read()))))
+        sys.exit(0)
+    sys.exit(main())

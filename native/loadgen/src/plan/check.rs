@@ -1,0 +1,161 @@
+//! What a plan must hold before a request is sent by it. Plans come from outside: nothing in one may make the engine panic,
+//! send a header that the plan does not hold, or allocate without bound.
+
+use fancy_regex::Regex;
+
+use super::{CAPABILITIES, CheckKind, HttpVersion, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step};
+
+/// More users, arrivals per second or connections than any one machine can drive.
+const MOST_USERS: f64 = 1_000_000.0;
+const MOST_PER_SECOND: f64 = 10_000_000.0;
+const MOST_ENDPOINTS: usize = 100_000;
+/// Ten years: sums of a few of them still fit far within an i64.
+const LONGEST_NS: u64 = 315_360_000_000_000_000;
+
+impl Plan {
+    pub(super) fn check(&self) -> Result<(), PlanError> {
+        ensure(!self.endpoints.is_empty(), "endpoints", "there is none")?;
+        ensure(self.endpoints.len() <= MOST_ENDPOINTS, "endpoints", "there are more than 100,000")?;
+        ensure(!self.flows.is_empty(), "flows", "there is none")?;
+        ensure(self.flows.len() <= MOST_ENDPOINTS, "flows", "there are more than 100,000")?;
+        for (index, origin) in self.origins.iter().enumerate() {
+            check_origin(origin, &format!("origins[{index}]"))?;
+        }
+        let mut weights = 0_u64;
+        for (index, flow) in self.flows.iter().enumerate() {
+            let path = format!("flows[{index}]");
+            weights =
+                weights.checked_add(flow.weight).ok_or_else(|| invalid(&path, "the weights add up to too much"))?;
+            if flow.steps.len() != 1 {
+                ensure(!flow.steps.is_empty(), &path, "it has no step")?;
+                return Err(PlanError::Unsupported("multi_step".to_owned()));
+            }
+            for (position, step) in flow.steps.iter().enumerate() {
+                self.check_step(step, &format!("{path}.steps[{position}]"))?;
+            }
+        }
+        ensure(self.selection != Selection::Weighted || weights > 0, "flows", "all weights are 0")?;
+        self.check_load()?;
+        ensure(self.total_requests != Some(0), "total_requests", "it is 0")?;
+        check_duration(self.duration_ns, "duration_ns")?;
+        check_duration(Some(self.graceful_stop_ns.max(1)), "graceful_stop_ns")?;
+        ensure(
+            (1..=1000).contains(&self.connections.streams_per_connection),
+            "connections.streams_per_connection",
+            "it is not within 1 to 1,000",
+        )?;
+        check_duration(self.connections.resolve_every_ns, "connections.resolve_every_ns")?;
+        if let Some(proxy) = &self.connections.proxy {
+            check_origin(&proxy.origin, "connections.proxy.origin")?;
+        }
+        ensure(self.sampling.slowest <= 10_000, "sampling.slowest", "it is more than 10,000")?;
+        ensure(self.sampling.first_per_endpoint <= 10_000, "sampling.first_per_endpoint", "it is more than 10,000")?;
+        ensure(self.sampling.failures_per_kind <= 10_000, "sampling.failures_per_kind", "it is more than 10,000")?;
+        match self.needs.iter().find(|need| !CAPABILITIES.contains(&need.as_str())) {
+            Some(need) => Err(PlanError::Unsupported(need.clone())),
+            None => self.check_supported(),
+        }
+    }
+
+    /// What the plan uses without saying so in `needs`.
+    fn check_supported(&self) -> Result<(), PlanError> {
+        let connections = &self.connections;
+        let used = [
+            ("tls", self.origins.iter().any(|origin| origin.scheme == Scheme::Https)),
+            ("client_certificate", !connections.tls.certificate_pem.is_empty()),
+            ("proxy", connections.proxy.is_some()),
+            ("redirects", connections.redirects > 0),
+            ("http2", connections.http_version == HttpVersion::Two),
+            ("source_addresses", !connections.source_addresses.is_empty()),
+            ("re_resolution", connections.resolve_every_ns.is_some()),
+        ];
+        match used.iter().find(|(name, used)| *used && !CAPABILITIES.contains(name)) {
+            Some((name, _)) => Err(PlanError::Unsupported((*name).to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn check_step(&self, step: &Step, path: &str) -> Result<(), PlanError> {
+        ensure(step.endpoint < self.endpoints.len(), path, "its endpoint does not exist")?;
+        ensure(step.origin < self.origins.len(), path, "its origin does not exist")?;
+        ensure(is_token(&step.method), path, "its method is not a token")?;
+        ensure(!step.target.is_empty(), path, "its target is empty")?;
+        ensure(literals(&step.target).all(is_target_text), path, "its target has a space or a control character")?;
+        for header in &step.headers {
+            ensure(is_token(&header.name), path, "a header's name is not a token")?;
+            ensure(literals(&header.value).all(is_header_text), path, "a header's value has a control character")?;
+        }
+        for (low, high) in &step.expected_statuses {
+            ensure(*low <= *high && *low >= 100 && *high <= 999, path, "a range of expected statuses is not one")?;
+        }
+        for check in step.checks.iter().filter(|check| check.kind == CheckKind::Regex) {
+            Regex::new(&check.pattern)
+                .map_err(|error| invalid(path, &format!("a check's pattern cannot be used: {error}")))?;
+        }
+        check_duration(Some(step.timeout_ns), path)
+    }
+
+    fn check_load(&self) -> Result<(), PlanError> {
+        let load = &self.load;
+        let most = if load.model == Model::Closed { MOST_USERS } else { MOST_PER_SECOND };
+        let level_is_fine = |level: f64| level.is_finite() && (0.0..=most).contains(&level);
+        ensure(!load.segments.is_empty(), "load.segments", "there is none")?;
+        for (index, segment) in load.segments.iter().enumerate() {
+            let path = format!("load.segments[{index}]");
+            ensure(level_is_fine(segment.start) && level_is_fine(segment.end), &path, "its levels are out of range")?;
+            check_duration(segment.duration_ns, &path)?;
+            let endless = segment.duration_ns.is_none();
+            ensure(!endless || index + 1 == load.segments.len(), &path, "it has no end and is not the last")?;
+            ensure(
+                !endless || segment.start.to_bits() == segment.end.to_bits(),
+                &path,
+                "it has no end, so it cannot ramp",
+            )?;
+        }
+        ensure(level_is_fine(load.warm_up_level), "load.warm_up_level", "it is out of range")?;
+        ensure(load.warm_up_ns <= LONGEST_NS, "load.warm_up_ns", "it is more than ten years")?;
+        ensure(load.catch_up_max_ns <= LONGEST_NS, "load.catch_up_max_ns", "it is more than ten years")?;
+        ensure(load.max_in_flight != Some(0), "load.max_in_flight", "it is 0")?;
+        #[allow(clippy::cast_precision_loss)]
+        let in_flight = load.max_in_flight.unwrap_or(0) as f64;
+        ensure(in_flight <= MOST_USERS, "load.max_in_flight", "it is more than 1,000,000")?;
+        let rate = load.max_rate.unwrap_or(1.0);
+        ensure(rate.is_finite() && rate > 0.0 && rate <= MOST_PER_SECOND, "load.max_rate", "it is out of range")
+    }
+}
+
+fn invalid(path: &str, why: &str) -> PlanError {
+    PlanError::Invalid(path.to_owned(), why.to_owned())
+}
+
+fn ensure(holds: bool, path: &str, why: &str) -> Result<(), PlanError> {
+    if holds { Ok(()) } else { Err(invalid(path, why)) }
+}
+
+fn check_duration(duration_ns: Option<u64>, path: &str) -> Result<(), PlanError> {
+    ensure(duration_ns != Some(0), path, "a duration is 0")?;
+    ensure(duration_ns.unwrap_or(1) <= LONGEST_NS, path, "a duration is more than ten years")
+}
+
+fn check_origin(origin: &Origin, path: &str) -> Result<(), PlanError> {
+    ensure(origin.port > 0, path, "its port is 0")?;
+    ensure(!origin.host.is_empty() && is_target_text(&origin.host), path, "its host is not one")
+}
+
+fn literals(template: &[Part]) -> impl Iterator<Item = &str> {
+    template.iter().filter_map(|part| if let Part::Literal { text } = part { Some(text.as_str()) } else { None })
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn is_target_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte > 0x20 && byte != 0x7F)
+}
+
+/// True where `text` may stand in a header's value.
+#[must_use]
+pub fn is_header_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\t')
+}

@@ -1,0 +1,28 @@
+"""Hosts what fires schedules until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from atm.bootstrap import control_plane
+from atm.config import Settings
+
+log = logging.getLogger("atm.agent")
+
+
+async def run_agent(settings: Settings) -> None:
+    """Fire schedules, notify, and carry out runs, until SIGINT or SIGTERM; runs under way go on by themselves.
+
+    Raises SettingsError, SchemaError, StorageUnavailableError.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with control_plane(settings.model_copy(update={"agent": True})) as plane:
+        status = await plane.storage.upkeep.status()
+        log.info("the agent fires the schedules of %s", status.location)
+        await ended.wait()
+    log.info("the agent has ended")

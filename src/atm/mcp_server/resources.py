@@ -1,0 +1,83 @@
+"""What agents can read besides calling tools: runs, kept specs, the spec's JSON Schema, a guide to the figures."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+
+from atm.errors import AtmError, NotFoundError
+from atm.mcp_server.desk import Desk
+from atm.mcp_server.untrusted import cleaned_tree, without_credentials
+from atm.models.schema import spec_json_schema
+
+JSON = "application/json"
+MOST_RUNS = 50
+
+
+def figures_guide() -> str:
+    """The guide to the figures, as Markdown."""
+    return files("atm.mcp_server").joinpath("figures.md").read_text("utf-8")
+
+
+def add_resources(server: MCPServer[Any], desk: Desk) -> None:
+    """Give the server its resources."""
+
+    @server.resource("atm://guide/figures", title="What the figures mean", mime_type="text/markdown")
+    def guide() -> str:
+        """What response time, service time, percentiles, verdicts and outcomes are."""
+        return figures_guide()
+
+    @server.resource("atm://schema/spec", title="JSON Schema of a test spec", mime_type=JSON)
+    def schema() -> str:
+        """Every field of a spec with its type, range and meaning."""
+        return json.dumps(spec_json_schema(), ensure_ascii=False)
+
+    @server.resource("atm://runs", title="The newest runs", mime_type=JSON)
+    async def runs() -> str:
+        """The newest runs of the history, newest first."""
+        try:
+            page = await (await desk.control()).runs(limit=MOST_RUNS)
+        except AtmError as error:
+            raise _said(error) from error
+        return _json([run.model_dump(mode="json") for run in page.runs])
+
+    @server.resource("atm://runs/{run_id}", title="A run", mime_type=JSON)
+    async def run(run_id: str, context: Context[Any, Any]) -> str:  # noqa: ARG001  (makes it a template's function)
+        """A run with its spec (credentials are ***), state and figures."""
+        try:
+            control = await desk.control()
+            view = await control.run(await desk.run_id(control, run_id))
+        except AtmError as error:
+            raise _said(error) from error
+        return _json(view.model_dump(mode="json"))
+
+    @server.resource("atm://specs", title="The kept specs", mime_type=JSON)
+    async def specs() -> str:
+        """The names of the specs that are kept as tests."""
+        try:
+            kept = await (await desk.control()).tests()
+        except AtmError as error:
+            raise _said(error) from error
+        return _json([{"name": each.name, "uri": f"atm://specs/{each.id}"} for each in kept.tests])
+
+    @server.resource("atm://specs/{test}", title="A kept spec", mime_type=JSON)
+    async def spec(test: str, context: Context[Any, Any]) -> str:  # noqa: ARG001  (makes it a template's function)
+        """A spec that is kept as a test, by name or id; credentials are ***."""
+        try:
+            kept = await (await desk.control()).test(test)
+        except AtmError as error:
+            raise _said(error) from error
+        return _json(kept.spec)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(cleaned_tree(value), ensure_ascii=False, indent=1)
+
+
+def _said(error: AtmError) -> ResourceError:
+    text = "\n".join(without_credentials(line, 500) for each in error.problems[:5] for line in each.lines())
+    return ResourceNotFoundError(text) if isinstance(error, NotFoundError) else ResourceError(text)

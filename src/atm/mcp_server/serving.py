@@ -1,0 +1,150 @@
+"""The two transports: standard input and output, and streamable HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+
+from atm.config import Settings
+from atm.errors import Problem, SettingsError
+from atm.mcp_server.desk import Desk
+from atm.mcp_server.server import AgentServer
+
+DEFAULT_PORT = 8001
+PATH = "/mcp"
+GRACE_SECONDS = 2
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def set_up_logs() -> None:
+    """Send warnings to standard error: standard output is the protocol's."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def serve_stdio(settings: Settings) -> None:
+    """Serve the client at the other end of standard input and output, until it goes."""
+    set_up_logs()
+    asyncio.run(_serve_stdio(AgentServer(Desk.of(settings))))
+
+
+async def _serve_stdio(server: AgentServer) -> None:
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []
+
+    def ended(number: int) -> None:
+        if not ending:
+            ending.append(loop.create_task(_end(server, number)))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, ended, number)
+    await server.run_stdio_async()
+
+
+async def _end(server: AgentServer, number: int) -> None:
+    """End by that signal, after what belongs to the session has been ended.
+
+    A thread waits for the next line of standard input and cannot be told to stop, so nothing gentler ends the process.
+    """
+    asyncio.get_running_loop().remove_signal_handler(number)
+    try:
+        await server.desk.close()
+    finally:
+        os.kill(os.getpid(), number)
+
+
+def serve_http(settings: Settings, host: str, port: int) -> None:
+    """Serve many clients over HTTP until a signal ends it. Raises SettingsError: beyond this machine it needs a key."""
+    set_up_logs()
+    if not _is_loopback(host) and settings.mcp_key is None:
+        what = f"{host} can be reached from elsewhere, and nobody would need a key"
+        hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
+        raise SettingsError(Problem(what, "key_needed", path="ATM_MCP_KEY", hint=hint))
+    app: App = AgentServer(Desk.of(settings)).streamable_http_app(
+        streamable_http_path=PATH, transport_security=security(settings, host)
+    )
+    if settings.mcp_key is not None:
+        app = KeyNeeded(app, settings.mcp_key.get_secret_value())
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port, *_ = self.servers[0].sockets[0].getsockname()
+            shown = f"[{host}]" if ":" in host else host
+            sys.stderr.write(f"atm mcp listens on http://{shown}:{port}{PATH}\n")
+            sys.stderr.flush()
+
+
+def security(settings: Settings, host: str) -> TransportSecuritySettings:
+    """Which Host and Origin headers are answered: those of this machine, and the names that the settings allow.
+
+    A page in a browser on this machine comes with an Origin of its own, and under DNS rebinding with a Host of its own.
+    """
+    names = [*_LOOPBACK, *settings.allowed_hosts]
+    if not _is_unspecified(host):
+        names.append(f"[{host}]" if ":" in host else host)
+    hosts = [each for name in dict.fromkeys(names) for each in (name, f"{name}:*")]
+    origins = [f"{scheme}://{each}" for scheme in ("http", "https") for each in hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[*origins, *settings.cors_origins])
+
+
+class KeyNeeded:
+    """Answers only who sends the key as `Authorization: Bearer …`."""
+
+    def __init__(self, app: App, key: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(sent, self._expected):
+                headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
+                await send({"type": "http.response.start", "status": 401, "headers": headers})
+                body = b'{"error": "send the key of this MCP server (its ATM_MCP_KEY) as Authorization: Bearer KEY"}'
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host

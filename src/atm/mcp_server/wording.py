@@ -1,0 +1,188 @@
+"""Results in a few lines that a model reads well: verdicts first, units always, nothing that it did not ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from atm.mcp_server.answers import FailureGroup, Figures
+from atm.mcp_server.untrusted import cleaned, quoted
+from atm.models import figures
+from atm.models.control import RunSummaryView
+from atm.models.outcome import RunStatus
+from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResult, ThresholdResult
+
+MOST_FAILURES = 3
+MOST_THRESHOLDS = 6
+MOST_REASONS = 3
+_BELIEVE = {
+    Measurement.VALID: "valid: the load generator was not the limit",
+    Measurement.SUSPECT: "SUSPECT: the load generator may have been the limit",
+    Measurement.INVALID: "INVALID: do not quote these times",
+}
+
+
+def name(text: str, most: int = 80) -> str:
+    """A name that somebody gave, in quotes."""
+    return quoted(text, most)
+
+
+def threshold(each: ThresholdResult) -> str:
+    """`FAILED p99 < 300ms: 352 ms (1.2 × the limit)`."""
+    where = f"{name(each.endpoint)} " if each.endpoint else ""
+    said = f"{'held' if each.passed else 'FAILED'} {where}{cleaned(each.expression, 120)}: {measured(each)}"
+    if each.actual is None or math.isinf(each.actual) or each.margin is None:
+        return f"{said} ({each.message})" if each.message else said
+    if each.passed:
+        return f"{said} ({figures.percent(each.margin)} to spare)"
+    if each.limit and each.actual > each.limit:
+        return f"{said} ({figures.multiple(each.actual / each.limit)} the limit)"
+    return said
+
+
+def measured(each: ThresholdResult) -> str:
+    """What a threshold saw, with its unit."""
+    if each.actual is None:
+        return "no data"
+    if each.unit == "ms":
+        return figures.time(each.actual)
+    return figures.share(each.actual) if each.unit == "share" else f"{figures.rate(each.actual)}/s"
+
+
+def verdict(result: RunResult) -> str:
+    """The line that everything begins with."""
+    failed = [each for each in result.thresholds if not each.passed]
+    if result.run.status is RunStatus.FAILED:
+        said = f"RUN FAILED: {cleaned(result.run.error or 'the engine failed', 300)}"
+    elif not result.thresholds:
+        said = "NOT JUDGED: the spec has no thresholds"
+    elif failed:
+        said = f"THRESHOLDS FAILED: {len(failed)} of {len(result.thresholds)}"
+    else:
+        said = f"PASSED: all {len(result.thresholds)} thresholds held"
+    if result.run.status is RunStatus.CANCELLED:
+        said += "; it was CANCELLED, so the figures cover a part only"
+    if result.metrics.failed_requests and result.metrics.failed_requests == result.metrics.total_requests:
+        said += "; NOTHING SUCCEEDED"
+    return said
+
+
+def measurement(result: RunResult) -> list[str]:
+    """Whether the figures can be believed, and why not."""
+    lines = [f"measurement {_BELIEVE[result.verdict.measurement]}"]
+    for reason in result.verdict.reasons[:MOST_REASONS]:
+        lines.append(f"- {cleaned(reason.what, 200)}{f'; {reason.hint}' if reason.hint else ''}")
+    return lines
+
+
+def counts(metrics: EndpointMetrics) -> str:
+    """`3,000 started = 2,990 ok + 10 failed (0.33 %) + 0 unfinished`."""
+    text = (
+        f"{figures.count(metrics.total_requests)} started = {figures.count(metrics.successful_requests)} ok + "
+        f"{figures.count(metrics.failed_requests)} failed ({figures.share(metrics.error_rate)})"
+    )
+    if metrics.generator_errors:
+        text += f" + {figures.count(metrics.generator_errors)} generator errors"
+    if metrics.unfinished:
+        text += f" + {figures.count(metrics.unfinished)} unfinished"
+    return f"{text}; {figures.count(metrics.missed)} missed" if metrics.missed else text
+
+
+def times(metrics: EndpointMetrics) -> str:
+    """The response times, and beside them what differs from them."""
+    named = (("p50", metrics.latency_p50_ms), ("p90", metrics.latency_p90_ms), ("p95", metrics.latency_p95_ms))
+    shown = [*named, ("p99", metrics.latency_p99_ms), ("max", metrics.latency_max_ms)]
+    text = "response time " + ", ".join(f"{label} {figures.time(value)}" for label, value in shown)
+    if metrics.latency_p99_ms is None:
+        return "response time: no answers"
+    service = metrics.service_p99_ms
+    if service is not None and metrics.latency_p99_ms > 1.1 * service:
+        text += f"; service time p99 {figures.time(service)} (the rest was waiting to be sent)"
+    if metrics.adjusted_latency_p99_ms is not None and math.isinf(metrics.adjusted_latency_p99_ms):
+        text += "; p99 with failures as ∞: ∞"
+    return text
+
+
+def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> list[str]:
+    """The largest groups, the target's own words quoted."""
+    lines = []
+    for each in sorted(groups, key=lambda group: -group.count)[:most]:
+        first, last = figures.clock(each.first_seconds), figures.clock(each.last_seconds)
+        when = first if first == last else f"{first} to {last}"
+        said = f": {quoted(each.message, 100)}" if each.message else ""
+        lines.append(f"- {figures.count(each.count)} × {each.outcome} at {name(each.endpoint)}{said}, {when}")
+    if len(groups) > most:
+        lines.append(f"- {len(groups) - most} more kinds (detail=full has them)")
+    return lines
+
+
+def result(result: RunResult) -> list[str]:
+    """A result in short."""
+    run, metrics = result.run, result.metrics
+    lines = [f"{verdict(result)}. Run {run.id}, {name(run.name)}"]
+    ordered = sorted(result.thresholds, key=lambda each: each.passed)
+    lines += [f"- {threshold(each)}" for each in ordered[:MOST_THRESHOLDS]]
+    if len(ordered) > MOST_THRESHOLDS:
+        lines.append(f"- {len(ordered) - MOST_THRESHOLDS} more (detail=full has them)")
+    lines += measurement(result)
+    asked = "" if metrics.offered_rate is None else f" of {figures.rate(metrics.offered_rate)}/s asked for"
+    lines.append(f"requests: {counts(metrics)}, in {figures.duration(metrics.duration_seconds)}")
+    lines.append(
+        f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok{asked}"
+    )
+    lines.append(times(metrics))
+    if result.failures:
+        lines.append("failures (quoted text is data from the target):")
+        lines += failures(result.failures)
+    return lines
+
+
+def short(run: RunSummaryView) -> str:
+    """A run on one line."""
+    judged = {True: "passed", False: "FAILED", None: "not judged"}[run.passed]
+    parts = [f"{run.id} {name(run.name, 60)}", run.status.value]
+    if run.status is RunStatus.COMPLETED:
+        parts += [judged, f"measurement {run.measurement or 'unknown'}"]
+    if run.latency_p95_ms is not None:
+        parts.append(f"p95 {figures.time(run.latency_p95_ms)}")
+    if run.requests_per_second is not None:
+        parts.append(f"{figures.rate(run.requests_per_second)}/s")
+    if run.error_rate:
+        parts.append(f"{figures.share(run.error_rate)} failed")
+    return f"{', '.join(parts)}, {run.created_at:%Y-%m-%d %H:%M} UTC"
+
+
+def figures_of(metrics: EndpointMetrics, duration_seconds: float) -> Figures:
+    """The figures as data."""
+    return Figures(
+        started=metrics.total_requests,
+        ok=metrics.successful_requests,
+        failed=metrics.failed_requests,
+        unfinished=metrics.unfinished,
+        missed=metrics.missed,
+        error_rate=metrics.error_rate,
+        requests_per_second=metrics.requests_per_second,
+        throughput_per_second=metrics.throughput,
+        offered_per_second=metrics.offered_rate,
+        response_p50_ms=metrics.latency_p50_ms,
+        response_p90_ms=metrics.latency_p90_ms,
+        response_p95_ms=metrics.latency_p95_ms,
+        response_p99_ms=metrics.latency_p99_ms,
+        response_max_ms=metrics.latency_max_ms,
+        service_p99_ms=metrics.service_p99_ms,
+        adjusted_p99_ms=metrics.adjusted_latency_p99_ms,
+        duration_seconds=duration_seconds,
+    )
+
+
+def failure_group(each: FailureSummary) -> FailureGroup:
+    """A group of failures as data, the target's words cleaned."""
+    return FailureGroup(
+        outcome=each.outcome,
+        endpoint=cleaned(each.endpoint, 200),
+        count=each.count,
+        message=cleaned(each.message, 200),
+        example_from_target=cleaned(each.example, 200),
+        first_seconds=each.first_seconds,
+        last_seconds=each.last_seconds,
+    )

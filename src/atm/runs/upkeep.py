@@ -1,0 +1,56 @@
+"""What a server removes by itself: runs, seconds and samples that its settings do not keep any longer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from atm.clock import Clock, SystemClock
+from atm.config import Settings
+from atm.errors import StorageError
+from atm.storage import StorageInterface
+from atm.storage.records import RetentionPolicy
+
+log = logging.getLogger("atm.runs")
+
+EVERY_SECONDS = 3600.0
+
+
+def policy_of(settings: Settings) -> RetentionPolicy:
+    """What ATM_RETENTION_… say."""
+    return RetentionPolicy(
+        runs_for=settings.retention_runs,
+        runs_at_most=settings.retention_count,
+        seconds_for=settings.retention_seconds,
+        samples_for=settings.retention_samples,
+    )
+
+
+@asynccontextmanager
+async def pruned(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
+    """Prune at once and every hour until the end of the block; nothing where the settings keep everything."""
+    policy = policy_of(settings)
+    if policy == RetentionPolicy():
+        yield
+        return
+    task = asyncio.create_task(_prune_forever(storage, policy, clock or SystemClock()))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _prune_forever(storage: StorageInterface, policy: RetentionPolicy, clock: Clock) -> None:
+    while True:
+        try:
+            report = await storage.upkeep.prune(policy, clock.now())
+        except StorageError as error:
+            log.warning("the history could not be pruned: %s", error)
+        else:
+            if report.runs or report.seconds or report.samples:
+                counts = (len(report.runs), len(report.seconds), len(report.samples))
+                log.info("pruned: %d runs, the seconds of %d, the samples of %d", *counts)
+        await asyncio.sleep(EVERY_SECONDS)

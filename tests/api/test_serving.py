@@ -1,0 +1,166 @@
+"""The server as a process: how it starts, what it logs, and what becomes of runs when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from atm.config import Settings
+from atm.models.outcome import RunStatus
+from atm.storage import open_storage
+from atm.storage.records import FINAL, Run
+from atm.testing import TargetServer
+from tests.api.server import ApiServer, ended, events, free_port
+from tests.runs.installation import processes_of, spec
+from tests.steadiness import allowed
+
+SHUTDOWN_SECONDS = 7.0
+"""Five for answers that are under way, and the rest for what comes after."""
+
+
+def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
+    """A run as storage has it."""
+
+    async def read() -> Run:
+        storage = await open_storage(Settings(data_dir=data_dir))
+        try:
+            async with asyncio.timeout(240):
+                while (run := await storage.runs.get(run_id)).status not in FINAL and until_ended:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            return run
+        finally:
+            await storage.close()
+
+    return asyncio.run(read())
+
+
+def begun(client: httpx.Client, target: TargetServer, **fields: Any) -> str:
+    """A run that has sent something."""
+    run_id = str(client.post("/runs", json={"spec": spec(target, requests_per_second=20, **fields)}).json()["id"])
+    deadline = time.monotonic() + 240
+    while not client.get(f"/runs/{run_id}").json()["requests_completed"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return run_id
+
+
+def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path, target: TargetServer) -> None:
+    server = ApiServer(tmp_path).ready()
+    with server.client() as client:
+        run_id = begun(client, target, duration=4)
+    assert server.stop() in (0, -signal.SIGTERM)
+    run = kept(tmp_path, run_id, until_ended=True)
+    assert (run.status, run.summary.requests_completed) == (RunStatus.COMPLETED, 80)
+    deadline = time.monotonic() + 240
+    while processes_of(run_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_server_that_is_told_so_cancels_its_runs_when_it_ends(tmp_path: Path, target: TargetServer) -> None:
+    server = ApiServer(tmp_path, ATM_CANCEL_RUNS_ON_SHUTDOWN="true").ready()
+    with server.client() as client:
+        run_id = begun(client, target, duration=600)
+    server.stop()
+    assert kept(tmp_path, run_id).status is RunStatus.CANCELLED
+    assert processes_of(run_id) == {}
+
+
+def test_those_who_watch_do_not_keep_a_server_from_ending(tmp_path: Path, target: TargetServer) -> None:
+    server = ApiServer(tmp_path, ATM_CANCEL_RUNS_ON_SHUTDOWN="true").ready()
+    told: list[str] = []
+
+    def watch() -> None:
+        with server.client() as watcher:
+            try:
+                told.extend(kind for _, kind, _ in events(watcher, run_id))
+            except httpx.TransportError:
+                told.append("cut off")
+
+    with server.client() as client:
+        run_id = begun(client, target, duration=600)
+        thread = threading.Thread(target=watch)
+        thread.start()
+        while "interval" not in told:
+            time.sleep(0.05)
+    asked = time.monotonic()
+    server.stop()
+    assert time.monotonic() - asked < allowed(SHUTDOWN_SECONDS)
+    thread.join(240)
+    assert not thread.is_alive()
+
+
+def test_the_log_is_json_lines_with_the_ids_of_requests_and_runs(tmp_path: Path, target: TargetServer) -> None:
+    server = ApiServer(tmp_path).ready()
+    with server.client() as client:
+        accepted = client.post("/runs", json={"spec": spec(target, total_requests=1)})
+        run_id = accepted.json()["id"]
+        ended(client, run_id)
+    server.stop()
+    lines = [json.loads(line) for line in (tmp_path / "server.log").read_text().splitlines()]
+    of_request = [each for each in lines if each.get("request_id") == accepted.headers["x-request-id"]]
+    assert [each["message"] for each in of_request] == ["POST /api/v1/runs 202"]
+    assert {each["message"] for each in lines if each.get("run_id") == run_id} >= {f"run {run_id} claimed"}
+
+
+def test_atm_serve_says_that_a_port_is_taken(tmp_path: Path) -> None:
+    server = ApiServer(tmp_path).ready()
+    command = [sys.executable, "-m", "atm", "serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    server.stop()
+    assert done.returncode == 2
+    assert f"port {server.port} on 127.0.0.1 is in use [port_in_use]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_atm_serve_serves(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "atm", "serve", "--port", str(port), "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _answers(f"http://127.0.0.1:{port}/health/ready")
+            assert httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", trust_env=False).json()["runs"] == []
+        finally:
+            process.terminate()
+        assert process.wait(240) in (0, -signal.SIGTERM, 130)
+    assert (tmp_path / "atm.db").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_uvicorn_serves_the_app_and_it_is_closed_until_there_is_a_key(tmp_path: Path, workers: int) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "atm.api.app:app", f"--port={port}", f"--workers={workers}"]
+    environment = {**os.environ, "ATM_DATA_DIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            _answers(f"http://127.0.0.1:{port}/health/ready")
+            address = f"http://127.0.0.1:{port}/api/v1/runs"
+            assert httpx.get(address, trust_env=False).status_code == 200
+            far = httpx.get(address, headers={"X-Forwarded-For": "192.0.2.1"}, trust_env=False)
+            assert far.status_code == 403
+        finally:
+            process.terminate()
+
+
+def _answers(address: str) -> None:
+    deadline = time.monotonic() + 240
+    while True:
+        try:
+            if httpx.get(address, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

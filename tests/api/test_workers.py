@@ -1,0 +1,108 @@
+"""Four workers share one storage: whichever answers, the answer is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from atm.testing import TargetServer
+from tests.api.server import ApiServer, ended
+from tests.runs.installation import spec
+from tests.steadiness import allowed
+
+pytestmark = pytest.mark.timeout(300)
+
+CALLS = 500
+CANCEL_SEEN_SECONDS = 0.25
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    server = ApiServer(tmp_path_factory.mktemp("four") / "data", workers=4)
+    yield server.ready()
+    server.stop()
+
+
+def fresh(server: ApiServer) -> httpx.AsyncClient:
+    """A client that makes a connection for each call, so that calls spread over the workers."""
+    return httpx.AsyncClient(
+        base_url=f"{server.url}/api/v1",
+        trust_env=False,
+        timeout=200,
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
+    )
+
+
+def test_five_hundred_calls_at_once_are_all_answered_as_they_should(four: ApiServer, target: TargetServer) -> None:
+    async def scenario() -> Counter[tuple[str, int]]:
+        async with fresh(four) as client:
+            first = (await client.post("/runs", json={"spec": spec(target, total_requests=1)})).json()["id"]
+
+            async def call(number: int) -> tuple[str, int]:
+                kinds: list[tuple[str, str, Any]] = [
+                    ("POST", "/runs", {"spec": spec(target, total_requests=1, name=f"mixed {number}")}),
+                    ("GET", "/runs", None),
+                    ("GET", f"/runs/{first}", None),
+                    ("POST", "/specs/validate", {"spec": {"name": "x", "url": "http://127.0.0.1:1/"}}),
+                    ("GET", "/runs?status=completed&limit=5", None),
+                    ("GET", "/storage/status", None),
+                    ("POST", "/runs", {"spec": {"name": "no load", "url": 3}}),
+                    ("GET", "/runs/none", None),
+                    ("GET", "/tests", None),
+                    ("GET", "/health", None),
+                ]
+                method, path, body = kinds[number % 10] if number >= 20 or number % 10 else kinds[0]
+                if number >= 100 and number % 10 == 0:
+                    method, path, body = kinds[1]
+                answer = await client.request(method, path, json=body)
+                return f"{method} {path.partition('?')[0].replace(first, 'it')}", answer.status_code
+
+            return Counter(await asyncio.gather(*(call(number) for number in range(CALLS))))
+
+    found = asyncio.run(scenario())
+    assert found == {
+        ("POST /runs", 202): 10,
+        ("GET /runs", 200): 40 + 50 + 50,
+        ("GET /runs/it", 200): 50,
+        ("POST /specs/validate", 200): 50,
+        ("GET /storage/status", 200): 50,
+        ("POST /runs", 422): 50,
+        ("GET /runs/none", 404): 50,
+        ("GET /tests", 200): 50,
+        ("GET /health", 200): 50,
+    }
+    assert "Traceback" not in four.log()
+
+
+def test_every_worker_sees_a_run_and_a_cancel_reaches_its_runner_from_any(
+    four: ApiServer, target: TargetServer
+) -> None:
+    with four.client() as client:
+        for run in client.get("/runs", params={"limit": 200}).json()["runs"]:
+            client.post(f"/runs/{run['id']}/cancel")
+            ended(client, run["id"])
+    target.settled_stats()
+    target.reset()
+
+    async def scenario() -> tuple[str, int]:
+        async with fresh(four) as client:
+            accepted = await client.post("/runs", json={"spec": spec(target, requests_per_second=200, duration=60)})
+            run_id = str(accepted.json()["id"])
+            seen = await asyncio.gather(*(client.get(f"/runs/{run_id}") for _ in range(40)))
+            assert {answer.status_code for answer in seen} == {200}
+            while target.stats().received < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert (await client.post(f"/runs/{run_id}/cancel")).status_code == 202
+            return run_id, time.monotonic_ns()
+
+    run_id, cancelled = asyncio.run(scenario())
+    with four.client() as client:
+        assert ended(client, run_id)["status"] == "cancelled"
+    last = max(row.arrived_ns for row in target.record())
+    assert (last - cancelled) / 1e9 < allowed(CANCEL_SEEN_SECONDS)

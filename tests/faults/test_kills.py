@@ -1,0 +1,142 @@
+"""Runs whose processes, server or database are killed at random moments: every run ends truthful, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from atm.config import Settings, StorageType
+from atm.models.outcome import RunStatus
+from atm.storage import open_storage
+from atm.storage.opening import upgrade_storage
+from atm.testing import TargetServer
+from tests.contract.postgresql import PostgresqlServer
+from tests.examples import PROFILE
+from tests.faults.killing import AT_ONCE, DUE, OF_THE_RUN, RATE, Installation, Kill, State, Victim
+from tests.runs.installation import processes_of
+from tools.postgresql import MISSING, binaries
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+
+RUNS = 50 if PROFILE == "prove" else 15
+AIMED = tuple(state for state in State if state is not State.ENDED)
+NOTICED_SECONDS = 2.5
+"""A second that is not over, the time to notice that nobody records, and the time to close."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def target() -> Iterator[TargetServer]:
+    with TargetServer(capture=RUNS * DUE * 2) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[PostgresqlServer | None]:
+    """A database server of its own, as it is killed."""
+    if request.param == "sqlite":
+        yield None
+        return
+    if binaries() is None:
+        pytest.skip(MISSING)
+    server = PostgresqlServer()
+    server.sql("CREATE DATABASE atm")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def installation(
+    tmp_path: Path, target: TargetServer, database: PostgresqlServer | None
+) -> AsyncIterator[Installation]:
+    url = SecretStr(database.url("atm")) if database else None
+    settings = Settings(data_dir=tmp_path / "data", database_url=url, storage_type=StorageType.SQLITE)
+    settings.data_dir.mkdir()
+    await upgrade_storage(settings)
+    storage = await open_storage(settings)
+    installed = Installation(settings, storage, target, database)
+    await installed.ready()
+    yield installed
+    await asyncio.to_thread(installed.close)
+    await storage.close()
+
+
+async def test_every_run_ends_truthful_whatever_is_killed_and_when(
+    installation: Installation, database: PostgresqlServer | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = random.Random(7)
+    victims = [victim for victim in Victim if database is not None or victim is not Victim.DATABASE]
+    # All are accepted before anything is killed: the first ones are claimed at once, the others wait for them.
+    runs = [await installation.submit(number) for number in range(RUNS)]
+    killers: list[asyncio.Task[None]] = []
+    tries: Counter[State] = Counter()
+    for number, (run_id, aim) in enumerate(zip(runs, _aims(), strict=True)):
+        possible = [each for each in victims if aim is not State.PENDING or each not in OF_THE_RUN]
+        victim = possible[tries[aim] % len(possible)]
+        tries[aim] += 1
+        chance = random.Random(generator.random())
+        killers.append(asyncio.create_task(installation.kill(run_id, number, aim, victim, chance)))
+    ended = [await installation.ended(run_id) for run_id in runs]
+    await asyncio.gather(*killers)
+    received = installation.received()
+    kills = sorted(installation.kills, key=lambda each: each.number)
+    hit = Counter(str(each.state) for each in kills)
+    with capsys.disabled():
+        statuses = Counter(run.status.value for run in ended)
+        print(f"\nfaults: {len(kills)} kills: {_told(hit)}; runs: {_told(statuses)}")
+    for run, kill in zip(ended, kills, strict=True):
+        said = f"{kill.victim} killed while {kill.state}: {run.status}, {run.summary.error_message}"
+        await _check(installation, kill, received.get(kill.number, 0), said)
+    assert await installation.storage.leases.states() == ()
+    assert [processes_of(run_id) for run_id in runs] == [{}] * RUNS
+    assert sorted(path.name for path in (installation.settings.data_dir / "spool").glob("*.jsonl")) == []
+    assert {state for state in AIMED if not hit[str(state)]} == set()
+
+
+def _aims() -> list[State]:
+    """The same number of each state; those that are soon over are for runs that are still to come to them."""
+    later = [state for state in State if state not in (State.PENDING, State.CLAIMING, State.ENDED)]
+    aims: list[State] = [later[number % len(later)] for number in range(AT_ONCE)]
+    each = -(-RUNS // len(AIMED))
+    for state in AIMED:
+        aims += [state] * (each - aims.count(state))
+    return aims[:RUNS]
+
+
+async def _check(installation: Installation, kill: Kill, received: int, said: str) -> None:
+    storage = installation.storage
+    run = await storage.runs.get(kill.run_id)
+    seconds = await storage.series.intervals(kill.run_id)
+    assert [each.second for each in seconds] == list(range(len(seconds))), said
+    assert len(seconds) >= kill.acknowledged, said
+    assert (await storage.series.written(kill.run_id)).last_event >= kill.last_event, said
+    parts = [part for each in seconds for part in each.endpoints]
+    started, completed = sum(part.started for part in parts), sum(part.completed for part in parts)
+    result = await storage.runs.result(kill.run_id)
+    if run.status is RunStatus.COMPLETED:
+        assert run.summary.error_message is None, said
+        assert result is not None, said
+        assert result.metrics.total_requests == completed == started == received == DUE, said
+        return
+    assert run.status is RunStatus.FAILED, said
+    assert run.summary.error_message, said
+    assert run.summary.passed is None, said
+    # Nothing is in the history that was not sent; and what was sent and is not in it, was sent after the last second.
+    assert completed <= started <= received, said
+    assert received - started <= RATE * NOTICED_SECONDS, said
+    if result is not None:
+        assert result.metrics.total_requests == started, said
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

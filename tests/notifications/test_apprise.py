@@ -1,0 +1,52 @@
+"""Apprise, in a process of its own: what it sends arrives, and it dials nothing that it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from atm.notifications.apprise_channel import AppriseChannel
+from atm.notifications.sending import SendError
+from atm.plan.targets import TargetRules
+from tests.notifications.documents import message
+from tests.notifications.receiver import Receiver
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+AT = 1_767_234_600.0
+
+
+async def test_a_message_arrives_by_the_service_that_the_url_names(receiver: Receiver) -> None:
+    channel = AppriseChannel(TargetRules(), timeout_seconds=50)
+    await channel.send(message(f"json://127.0.0.1:{receiver.port}/200/hook", "apprise"), AT)
+    [got] = receiver.received()
+    assert got.json["title"] == "nightly failed"
+    assert got.json["message"].startswith("p99 < 300 ms: actual 412 ms\n")
+    assert got.json["type"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "said", "final"),
+    [
+        ("json://127.0.0.1:{port}/200/hook", ("hooks.example",), "not among the hosts", False),
+        ("json://169.254.169.254/latest", (), "link-local", False),
+        ("json://localhost:{port}/200/hook", ("10.0.0.0/8",), "not among the hosts", False),
+        ("syslog://", (), "log of the machine", False),
+        ("nobody-knows-this://x", (), "knows no service", True),
+    ],
+)
+async def test_what_it_may_not_reach_it_does_not(
+    receiver: Receiver, url: str, allowed: tuple[str, ...], said: str, final: bool
+) -> None:
+    channel = AppriseChannel(TargetRules(allowed), timeout_seconds=50)
+    with pytest.raises(SendError, match=said) as caught:
+        await channel.send(message(url.format(port=receiver.port), "apprise"), AT)
+    assert caught.value.final is final
+    assert receiver.received() == []
+
+
+async def test_a_service_that_refuses_is_a_failure_without_secrets(receiver: Receiver) -> None:
+    channel = AppriseChannel(TargetRules(), timeout_seconds=50)
+    with pytest.raises(SendError) as caught:
+        await channel.send(message(f"json://anna:s3cret@127.0.0.1:{receiver.port}/500/hush-hush", "apprise"), AT)
+    assert "s3cret" not in str(caught.value)
+    assert "hush" not in str(caught.value)
