@@ -24,7 +24,7 @@ export function niceStep(top: number, most: number): number {
 export function linearTicks(top: number, most = 4): number[] {
     const step = niceStep(top, most);
     const ticks: number[] = [];
-    for (let n = 0; n * step < top * 1.0001 + step; n += 1) ticks.push(Number((n * step).toPrecision(12)));
+    for (let n = 0; (n - 1) * step < top * 0.9999; n += 1) ticks.push(Number((n * step).toPrecision(12)));
     return ticks;
 }
 
