@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from atm.engine.native_engine import load_native_engine
@@ -33,71 +33,63 @@ def main(millions: int = MILLIONS) -> int:
     print(f"soak: {millions} million requests, some minutes")
     with Nginx(SERVER_CORE) as nginx:
         try:
-            marks = list(memory_after(nginx, millions))
+            marks, peak = memory_during(nginx, millions * 1_000_000)
         except (MeasurementError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-    # The million whose end was not seen, as requests went by too fast, is in the next.
-    (first_requests, first, _), (requests, last, seconds) = marks[0], marks[-1]
+    first, last = marks[0], marks[-1]
     rows = [
-        Figure("requests", requests / 1e6, "million"),
-        Figure("took", seconds, "s"),
-        Figure(f"memory after {first_requests / 1e6:.1f} million", first / 1e6, "MB"),
-        Figure("memory at the end", last / 1e6, "MB"),
-        Figure("growth", (last - first) / 1e6, "MB", MOST_GROWTH_MEGABYTES),
-        Figure("peak memory", max(memory for _, memory, _ in marks) / 1e6, "MB", MOST_MEGABYTES),
+        Figure("requests", last.requests / 1e6, "million"),
+        Figure("took", last.seconds, "s"),
+        Figure(f"memory after {first.requests / 1e6:.2f} million", first.memory_bytes / 1e6, "MB"),
+        Figure("memory before the last ones", last.memory_bytes / 1e6, "MB"),
+        Figure("growth", (last.memory_bytes - first.memory_bytes) / 1e6, "MB", MOST_GROWTH_MEGABYTES),
+        Figure("peak memory, the report included", peak / 1e6, "MB", MOST_MEGABYTES),
     ]
     print(figures(rows))
-    samples = {f"{done / 1e6:.1f} million: MB": [memory / 1e6] for done, memory, _ in marks}
+    samples = {f"{mark.requests / 1e6:.2f} million: MB": [mark.memory_bytes / 1e6] for mark in marks}
     print(f"samples: {keep('soak', samples, rows).relative_to(ROOT)}")
     return 0 if all(row.holds for row in rows) else 1
 
 
-def memory_after(nginx: Nginx, millions: int) -> Iterator[tuple[int, int, float]]:
-    """(requests so far, bytes of memory, seconds) at the end of each million, and at the end of all."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much memory there was after so many requests, and after how long."""
+
+    requests: int
+    memory_bytes: int
+    seconds: float
+
+
+def memory_during(nginx: Nginx, total: int) -> tuple[list[Mark], int]:
+    """The memory at each twentieth of the requests and before the last ones, and the highest of all in bytes."""
     with tempfile.TemporaryDirectory(prefix="atm-soak-") as folder, (Path(folder) / "result.json").open("w+b") as said:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
-        options = ("--requests", str(millions * 1_000_000), "--concurrency", "64", "--engine", "native")
-        command = [
-            "taskset",
-            "-c",
-            str(CLIENT_CORE),
-            str(BIN / "atm"),
-            "run",
-            url,
-            *options,
-            "--json",
-            "--quiet",
-            "--no-history",
-        ]
+        options = ("--requests", str(total), "--concurrency", "64", "--engine", "native", "--no-history")
+        command = ["taskset", "-c", str(CLIENT_CORE), str(BIN / "atm"), "run", url, *options, "--json", "--quiet"]
+        environment = {"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"}
         start = time.monotonic()
-        process = subprocess.Popen(
-            command,
-            env={"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"},
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
-            mark, last = 1_000_000, None
+            marks, last, peak = list[Mark](), Mark(0, 0, 0.0), 0
             while process.poll() is None:
                 if time.monotonic() - start > _PATIENCE_SECONDS:
-                    raise MeasurementError(f"{millions} million requests took longer than {_PATIENCE_SECONDS} s")
+                    raise MeasurementError(f"{total:,} requests took longer than {_PATIENCE_SECONDS} s")
                 time.sleep(_EVERY_SECONDS)
-                memory = resident_bytes(process.pid)
-                if memory is None:
-                    continue
-                last = (nginx.requests(), memory, time.monotonic() - start)
-                if last[0] >= mark:
-                    yield last
-                    mark = (last[0] // 1_000_000 + 1) * 1_000_000
-            if process.returncode not in (0, 4) or last is None:  # 4: the measurement was judged invalid
-                said.seek(0)
-                raise MeasurementError(f"atm run ended with {process.returncode}: {said.read()[-400:]!r}")
-            yield last
+                memory, requests = resident_bytes(process.pid), nginx.requests()
+                peak = max(peak, memory or 0)
+                # Once all is sent, what is measured is the report.
+                if memory is not None and requests < total:
+                    last = Mark(requests, memory, time.monotonic() - start)
+                    if requests >= (len(marks) + 1) * total // 20:
+                        marks.append(last)
         finally:
             process.kill()
             process.wait()
+        if process.returncode not in (0, 4) or not marks:  # 4: the measurement was judged invalid
+            said.seek(0)
+            raise MeasurementError(f"atm run ended with {process.returncode}: {said.read()[-400:]!r}")
+    return [*marks, last], peak
 
 
 def resident_bytes(pid: int) -> int | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from atm.notifications.apprise_channel import AppriseChannel
@@ -50,3 +54,14 @@ async def test_a_service_that_refuses_is_a_failure_without_secrets(receiver: Rec
         await channel.send(message(f"json://anna:s3cret@127.0.0.1:{receiver.port}/500/hush-hush", "apprise"), AT)
     assert "s3cret" not in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+def test_where_apprise_is_not_installed_it_is_said_once_and_for_all() -> None:
+    hidden = "import sys; sys.modules['apprise'] = None"
+    code = f"{hidden}; from atm.notifications.apprise_process import main; sys.exit(main())"
+    asked = {"url": "json://127.0.0.1:9/", "title": "", "body": "", "kind": "info", "allowed": []}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(asked), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout == "Apprise is not installed where the agent runs: pip install 'api-test-machine[apprise]'\n"

@@ -35,7 +35,7 @@ export async function open(
     const wrong: string[] = [];
     // What a server refuses on purpose is in the console too; all else there is a fault of ours, a broken policy above all.
     page.on("console", (message) => {
-        if (message.type() === "error" && !(expectTrouble && /Failed to load resource/.test(message.text())))
+        if (message.type() === "error" && !(expectTrouble && /Failed to load resource|Not found/.test(message.text())))
             wrong.push(message.text());
     });
     page.on("pageerror", (error) => wrong.push(String(error)));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import Mapping
 
 import httpx
 
@@ -39,34 +40,27 @@ class WebhookChannel:
             url = httpx.URL(str(message.target["url"]))
         except httpx.InvalidURL as error:
             raise SendError(f"the URL makes no sense: {error}", final=True) from error
-        address = await self._address(url)
+        addresses = await self._addresses(url)
         headers = {
             "Host": url.netloc.decode("ascii"),
             "User-Agent": f"atm/{VERSION}",
             "Content-Type": "application/json",
             **signing.headers(message.id, timestamp, body, message.target.get("secret")),
         }
-        # The address that was checked is the one that is dialled: a name may resolve to something else the second time.
         async with httpx.AsyncClient(verify=self._context(), trust_env=False, timeout=None) as client:
-            request = client.build_request(
-                "POST",
-                url.copy_with(host=address, username=None, password=None),
-                content=body,
-                headers=headers,
-                extensions={"sni_hostname": url.host},
-            )
-            auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
-            try:
-                response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
-            except (httpx.HTTPError, OSError) as error:
-                raise SendError(_reason(error)) from error
-            try:
-                if not response.is_success:
-                    raise SendError(await _refusal(response))
-            finally:
-                await response.aclose()
+            for address in addresses:
+                try:
+                    await _ask(client, url, address, body, headers)
+                except httpx.ConnectError as error:
+                    # Nobody listens there: the name may have another address, as localhost has two.
+                    if address == addresses[-1]:
+                        raise SendError(_reason(error)) from error
+                except (httpx.HTTPError, OSError) as error:
+                    raise SendError(_reason(error)) from error
+                else:
+                    return
 
-    async def _address(self, url: httpx.URL) -> str:
+    async def _addresses(self, url: httpx.URL) -> tuple[str, ...]:
         refusal = self._rules.refusal_of_name(url.host) if url.host else "the URL names no host"
         if refusal:
             raise SendError(refusal, final=True)
@@ -74,12 +68,35 @@ class WebhookChannel:
         addresses, reason = await asyncio.to_thread(addresses_of, url.host, port, self._rules)
         if not addresses:
             raise SendError(reason)
-        return addresses[0]
+        return addresses
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
+
+
+async def _ask(
+    client: httpx.AsyncClient, url: httpx.URL, address: str, body: bytes, headers: Mapping[str, str]
+) -> None:
+    """POST to the address that was checked: a name may resolve to something else the second time.
+
+    Raises SendError for an answer that is no success, and what httpx raises.
+    """
+    request = client.build_request(
+        "POST",
+        url.copy_with(host=address, username=None, password=None),
+        content=body,
+        headers=dict(headers),
+        extensions={"sni_hostname": url.host},
+    )
+    auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+    response = await client.send(request, auth=auth, stream=True, follow_redirects=False)
+    try:
+        if not response.is_success:
+            raise SendError(await _refusal(response))
+    finally:
+        await response.aclose()
 
 
 async def _refusal(response: httpx.Response) -> str:

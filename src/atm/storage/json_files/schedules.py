@@ -69,11 +69,9 @@ class JsonSchedules:
     def _firings(self, schedule_id: str) -> dict[datetime, Firing]:
         """By due time; of several lines about one the last counts. Read again only when there is more."""
         path = self._firings_path(schedule_id)
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
+        mark = _mark(path)
+        if mark is None:
             return {}
-        mark = (stat.st_ino, stat.st_size)
         known = self._seen.get(schedule_id)
         if known is not None and known[0] == mark:
             return known[1]
@@ -90,7 +88,12 @@ class JsonSchedules:
     def _append(self, firing: Firing) -> None:
         path = self._firings_path(firing.schedule_id)
         path.parent.mkdir(exist_ok=True)
+        before, known = _mark(path), self._seen.get(firing.schedule_id)
         append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
+        after = _mark(path)
+        if known is not None and known[0] == before and after is not None:
+            # Nobody else wrote meanwhile (the caller holds the lock), so nothing needs to be read again.
+            self._seen[firing.schedule_id] = (after, {**known[1], firing.due: firing})
 
     @in_thread
     def add(self, schedule: Schedule) -> None:
@@ -344,6 +347,15 @@ class JsonDeliveries:
         mine.sort(key=lambda each: each.id)
         mine.sort(key=lambda each: each.created_at, reverse=True)
         return tuple(mine[:limit])
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written to; None where there is none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_size
 
 
 def _found(schedules: Sequence[Schedule], schedule_id: str) -> Schedule:
