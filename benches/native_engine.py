@@ -84,13 +84,17 @@ def instructions(url: str) -> list[Figure]:
 
 
 def _instructions(plan: LoadPlan) -> int:
+    """Those of the load thread alone: what is done once a second depends on how long valgrind takes."""
     with tempfile.TemporaryDirectory(prefix="atm-callgrind-") as folder:
-        counter = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out")
-        said = _run(plan, *counter).stderr
-    found = re.search(r"Collected : (\d+)", said)
-    if found is None:
-        raise MeasurementError(f"valgrind did not count: {said[-300:]}")
-    return int(found[1])
+        _run(plan, "valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out")
+        profiles = [path.read_text(encoding="utf-8", errors="replace") for path in Path(folder).iterdir()]
+    totals = [re.search(r"^totals: (\d+)", profile, re.MULTILINE) for profile in profiles if _LOOP in profile]
+    if len(totals) != 1 or totals[0] is None:
+        raise MeasurementError(f"valgrind saw {len(totals)} load threads, one was expected")
+    return int(totals[0][1])
+
+
+_LOOP = "loadgen::worker::Worker::turn"
 
 
 def connections(url: str) -> list[Figure]:
