@@ -1,5 +1,11 @@
 # API Test Machine with its native engine, as a server. From a checkout: docker build -t api-test-machine .
 
+FROM node:20-slim AS dashboard
+WORKDIR /source
+COPY openapi.json .
+COPY webapp webapp
+RUN npm install --prefix webapp --no-save --ignore-scripts --no-audit --no-fund && npm run --prefix webapp build
+
 FROM rust:1-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
@@ -7,7 +13,7 @@ COPY requirements requirements
 RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/bootstrap.txt \
     && /build/bin/uv pip install --no-cache --python /build --require-hashes -r requirements/dev.txt
 COPY . .
-# The dashboard is in the wheel where it was built before (`make build`); the image itself needs no Node.js.
+COPY --from=dashboard /source/src/atm/api/static src/atm/api/static
 RUN /build/bin/python -m hatchling build -t wheel -d /wheels \
     && /build/bin/maturin build --release --locked --manifest-path native/python/Cargo.toml --out /wheels
 
