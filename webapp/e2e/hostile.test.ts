@@ -44,7 +44,7 @@ test.each(["/", "/?status=failed", "/run", "/tests", "/compare"])("what is hosti
     if (path === "/run") {
         const viewer = page.getByRole("region", { name: "Requests" });
         await viewer.getByRole("listitem").filter({ hasText: "echo" }).getByRole("button").first().click();
-        await viewer.getByText("window.owned=1", { exact: false }).first().waitFor();
+        await viewer.getByText("window.owned=1").filter({ visible: true }).first().waitFor();
     }
     expect(await page.evaluate(() => (window as { owned?: number }).owned)).toBeUndefined();
     expect(await page.locator("main img").count()).toBe(0);

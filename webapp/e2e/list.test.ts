@@ -33,17 +33,20 @@ test("the list shows what is started elsewhere, and filters stay in the address"
     const page = await open(`${server.url}/`);
     const tests = page.getByRole("list", { name: "Tests that were run" });
     await tests.getByText("quickstart").waitFor();
-    await server.run(users("from elsewhere"), ["nightly"]);
-    await tests.getByText("from elsewhere").waitFor();
-    await tests
-        .getByRole("listitem")
-        .filter({ hasText: "from elsewhere" })
-        .getByText("Passed", { exact: true })
-        .waitFor();
+    // Where the machine is too busy to measure, a run is invalid: then another one.
+    let [name, measurement] = ["", "invalid"];
+    for (let attempt = 1; measurement === "invalid" && attempt <= 10; attempt += 1) {
+        name = `elsewhere-${attempt}`;
+        const id = await server.run(users(name), ["nightly"]);
+        await tests.getByText(name, { exact: true }).waitFor();
+        await server.ended(id);
+        ({ measurement } = await server.ask<{ measurement: string }>("GET", `/runs/${id}`));
+    }
+    await tests.getByRole("listitem").filter({ hasText: name }).getByText("Passed", { exact: true }).waitFor();
 
     await page.keyboard.press("/");
-    await page.keyboard.type("elsewhere");
-    await page.waitForURL(/text=elsewhere/);
+    await page.keyboard.type(name);
+    await page.waitForURL(`**/?text=${name}`);
     await tests.getByText("quickstart").waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Passed", exact: true }).click();
     await page.waitForURL(/status=passed/);

@@ -110,7 +110,7 @@ test("a run is cancelled, with a key press", async () => {
     await page.locator('[data-status="running"]').waitFor();
     await page.getByRole("button", { name: "Cancel" }).press("Enter");
     await page.locator('[data-status="cancelled"]').waitFor();
-    await page.getByRole("group", { name: "Verdicts" }).getByText("cancelled").waitFor();
+    await page.getByRole("group", { name: "Verdicts" }).getByText("cancelled", { exact: true }).waitFor();
 });
 
 test("a run is run again, noted and tagged", async () => {
