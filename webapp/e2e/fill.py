@@ -6,6 +6,7 @@ Usage: python webapp/e2e/fill.py DATA_DIR
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 from pathlib import Path
@@ -31,7 +32,12 @@ async def main(folder: Path) -> None:
     newest = (await storage.runs.page(RunQuery(limit=1))).runs[0].id
     await storage.close()
     with sqlite3.connect(settings.database_file) as connection:
-        connection.execute("UPDATE runs SET status = 'cancelled', passed = NULL WHERE id = ?", (newest,))
+        endpoints = [{"name": f"endpoint {at + 1}", "url": "https://shop.example/"} for at in range(bench.ENDPOINTS)]
+        connection.execute(
+            "UPDATE runs SET status = 'cancelled', passed = NULL, sampled_requests_json = NULL,"
+            " next_interval = ?, spec_json = ? WHERE id = ?",
+            (60 * bench.MINUTES, json.dumps({"name": "two hours", "endpoints": endpoints}), newest),
+        )
     bench.fill_series(settings.database_file, newest)
     sys.stdout.write(newest)
 
