@@ -17,7 +17,7 @@ async function post<Answer>(path: string, body: unknown): Promise<Answer> {
 const number = (text: string): number => Number(text.replaceAll(/[\s\u202f]/g, ""));
 
 test("a run is watched live to its end, and judged there with reasons", async () => {
-    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "live", duration: "6s" } });
+    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "live", duration: "15s" } });
     const page = await open(`${server}/runs/${id}`);
     await page.locator('[data-status="running"]').waitFor();
     await page.getByRole("progressbar", { name: "Progress" }).waitFor();
