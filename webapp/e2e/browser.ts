@@ -1,14 +1,13 @@
 // One browser for a file of tests; each page remembers what went wrong in it.
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, expect } from "vitest";
 
-const NAMES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-export const CHROMIUM = process.env.ATM_TEST_CHROMIUM || NAMES.find(existsSync) || "";
+import { CHROMIUM } from "./chromium";
+
 /** Waiting is for conditions; this is only when a test gives up. */
-export const PATIENCE_MS = 90_000;
+export const PATIENCE_MS = 60_000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser: Browser | undefined;
@@ -24,7 +23,7 @@ export async function launched(): Promise<Browser> {
 
 export async function open(
     url: string,
-    options: BrowserContextOptions & { expectTrouble?: boolean } = {},
+    options: BrowserContextOptions & { expectTrouble?: boolean | RegExp } = {},
 ): Promise<Page> {
     const { expectTrouble, ...more } = options;
     const context = await (
@@ -33,10 +32,10 @@ export async function open(
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     const wrong: string[] = [];
+    const expected = expectTrouble === true ? /Failed to load resource|Not found/ : expectTrouble || null;
     // What a server refuses on purpose is in the console too; all else there is a fault of ours, a broken policy above all.
     page.on("console", (message) => {
-        if (message.type() === "error" && !(expectTrouble && /Failed to load resource|Not found/.test(message.text())))
-            wrong.push(message.text());
+        if (message.type() === "error" && !expected?.test(message.text())) wrong.push(message.text());
     });
     page.on("pageerror", (error) => wrong.push(String(error)));
     pages.push({ page, wrong });

@@ -1,6 +1,6 @@
 // Real servers for the tests in a browser: the API with its built dashboard, and the target that it loads.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,11 +42,26 @@ const environment = (more: Record<string, string>): NodeJS.ProcessEnv => ({
     ...more,
 });
 
-/** Started in a session of its own, so that it can be ended with whatever it started. */
+/** Its standard input is a pipe of ours: it ends with us, however we end. */
 function start(args: string[], log: string, more: Record<string, string> = {}): ChildProcess {
     const file = openSync(log, "a");
-    return spawn(PYTHON, args, { cwd: ROOT, env: environment(more), stdio: ["ignore", file, file], detached: true });
+    const child = spawn(PYTHON, args, { cwd: ROOT, env: environment(more), stdio: ["pipe", file, file] });
+    closeSync(file);
+    return child;
 }
+
+/** `atm target`, until its standard input ends. */
+const TARGET = `
+import os, runpy, signal, sys, threading
+
+def follow_parent():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=follow_parent, daemon=True).start()
+sys.argv = ["atm", "target", "--port", sys.argv[1]]
+runpy.run_module("atm", run_name="__main__")
+`;
 
 function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
     return new Promise((resolve) => {
@@ -63,7 +78,7 @@ export class Target {
     async open(): Promise<this> {
         const port = await freePort();
         const log = join(mkdtempSync(join(tmpdir(), "atm-target-")), "log");
-        this.#child = start(["-m", "atm", "target", "--port", String(port)], log);
+        this.#child = start(["-c", TARGET, String(port)], log);
         this.url = `http://127.0.0.1:${port}`;
         await until("the target", () => answers(`${this.url}/`));
         return this;
@@ -87,7 +102,11 @@ export class ApiServer {
     async open(): Promise<this> {
         this.port ||= await freePort();
         this.url = `http://127.0.0.1:${this.port}`;
-        const child = start(["-m", "atm.api.serving", `--port=${this.port}`], this.#log, this.#environment);
+        const child = start(
+            ["-m", "atm.api.serving", `--port=${this.port}`, "--for-parent"],
+            this.#log,
+            this.#environment,
+        );
         this.#child = child;
         await until("the API", () => {
             if (child.exitCode !== null) throw new Error(this.log());

@@ -1,6 +1,7 @@
 // From stretches of a run to what charts draw. Pure.
 import { clockTicks, linearTicks, logTicks, rateLabels, type Tick, timeLabels } from "$lib/charts/axes";
-import type { Limit, PlotData, Series } from "$lib/charts/Plot.svelte";
+import type { BarSeries, LineSeries, Point, Series } from "$lib/charts/draw";
+import type { Limit, PlotData } from "$lib/charts/Plot.svelte";
 import { type Palette, translucent } from "$lib/colours";
 import type { DistributionView } from "$lib/api/schema";
 import { clock, numeric } from "$lib/format";
@@ -24,10 +25,6 @@ export function frameOf(known: Stretch[], planned: number | null, wide: boolean)
 }
 
 type Read = (each: Stretch) => number | null;
-interface Point {
-    x: number;
-    y: number | null;
-}
 
 function points(known: Stretch[], read: Read, resolution: number): Point[] {
     const found: Point[] = [];
@@ -50,38 +47,22 @@ const top = (known: Stretch[], read: Read): number =>
     known.reduce((most, each) => Math.max(most, finite(read(each)) ?? 0), 0);
 const finite = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null);
 
-function line(label: string, data: Point[], colour: string, more: object = {}): Series {
-    // A lone point between two gaps would not show as a line.
-    const pointRadius = data.map((each, at) =>
-        each.y !== null && (data[at - 1]?.y ?? null) === null && (data[at + 1]?.y ?? null) === null ? 1.5 : 0,
-    );
-    return {
-        type: "line",
-        label,
-        data,
-        borderColor: colour,
-        backgroundColor: colour,
-        pointBackgroundColor: colour,
-        pointBorderWidth: 0,
-        pointRadius: pointRadius.some(Boolean) ? pointRadius : 0,
-        spanGaps: false,
-        ...more,
-    } as Series;
-}
+type More = Partial<Omit<LineSeries, "type" | "label" | "data" | "borderColor">>;
 
-function bars(label: string, known: Stretch[], read: Read, resolution: number, colour: string): Series {
-    const data = known.map((each) => ({ x: each.start + middle(each, resolution), y: read(each) }));
-    return {
-        type: "bar",
-        label,
-        data,
-        backgroundColor: colour,
-        barPercentage: 1,
-        categoryPercentage: 0.9,
-        maxBarThickness: 24,
-        stack: "failures",
-    } as unknown as Series;
-}
+const line = (label: string, data: Point[], colour: string, more: More = {}): LineSeries => ({
+    type: "line",
+    label,
+    data,
+    borderColor: colour,
+    ...more,
+});
+
+const bars = (label: string, known: Stretch[], read: Read, resolution: number, colour: string): BarSeries => ({
+    type: "bar",
+    label,
+    data: known.map((each) => ({ x: each.start + middle(each, resolution), y: read(each) })),
+    backgroundColor: colour,
+});
 
 /** A: offered against achieved rate; what is missing between them is shaded. */
 export function ratePlot(known: Stretch[], resolution: number, frame: Frame, palette: Palette): PlotData {
@@ -91,19 +72,15 @@ export function ratePlot(known: Stretch[], resolution: number, frame: Frame, pal
         1,
     );
     const ticks = linearTicks(high * 1.02, 3);
+    const offered = points(known, (each) => each.offered, resolution);
     const series: Series[] = [
-        line(
-            "offered",
-            points(known, (each) => each.offered, resolution),
-            palette.muted,
-            { borderDash: [4, 3], borderWidth: 1 },
-        ),
+        line("offered", offered, palette.muted, { borderDash: [4, 3], borderWidth: 1 }),
         line(
             "completed",
             points(known, (each) => each.completed, resolution),
             palette.info,
             {
-                fill: { target: 0, below: translucent(palette.warn, 0.22), above: "rgb(0 0 0 / 0)" },
+                short: { of: offered, colour: translucent(palette.warn, 0.22) },
             },
         ),
         bars("failed", known, (each) => each.failed, resolution, palette.fail),
@@ -141,11 +118,7 @@ export function timePlot(
     const values = log ? logTicks(low, high) : linearTicks(high * 1.02, 4);
     const { p50, p95, p99 } = palette.percentiles;
     const series: Series[] = [
-        line("max", points(known, read("max"), resolution), palette.control, {
-            showLine: false,
-            pointRadius: 1.25,
-            pointBackgroundColor: palette.control,
-        }),
+        line("max", points(known, read("max"), resolution), palette.control, { dots: 1.25 }),
         line("p50", points(known, read("p50"), resolution), p50),
         line("p95", points(known, read("p95"), resolution), p95),
         line("p99", points(known, read("p99"), resolution), p99),
@@ -246,7 +219,7 @@ export function curveX(percentile: number): number {
 export function curvePlot(distribution: DistributionView, palette: Palette, hidden: ReadonlySet<Kind>): PlotData {
     const { curve } = distribution;
     const last = curve.at(-1)?.percentile ?? 50;
-    const kinds: [Kind, "response_ms" | "service_ms" | "first_byte_ms" | "adjusted_ms", string, object][] = [
+    const kinds: [Kind, "response_ms" | "service_ms" | "first_byte_ms" | "adjusted_ms", string, More][] = [
         ["adjusted", "adjusted_ms", palette.fail, { borderDash: [3, 3] }],
         ["first_byte", "first_byte_ms", palette.percentiles.p50, { borderWidth: 1 }],
         ["service", "service_ms", palette.percentiles.p95, {}],

@@ -1,0 +1,5 @@
+import { existsSync } from "node:fs";
+
+const NAMES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/** Where the browser is to test with; empty where there is none. */
+export const CHROMIUM = process.env.ATM_TEST_CHROMIUM || NAMES.find(existsSync) || "";
