@@ -100,7 +100,7 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
     assert await installation.storage.leases.states() == ()
     # A recorder that has stored the end still has to leave.
     async with asyncio.timeout(60):
-        while any(processes_of(run_id) for run_id in runs):
+        while any(processes_of(run_id) for run_id in runs):  # noqa: ASYNC110 (they set no event of ours)
             await asyncio.sleep(0.1)
     assert sorted(path.name for path in (installation.settings.data_dir / "spool").glob("*.jsonl")) == []
     assert {state for state in AIMED if not hit[str(state)]} == set()
