@@ -34,9 +34,11 @@ def children_of(data_dir: Path) -> list[int]:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether it is gone, or waits for its parent to look; its memory goes before its connections do."""
+    """Whether it is gone, or waits for its parent to look: its last thread has left, and its connections with it."""
+    process = Path("/proc") / str(pid)
     try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(") ")[2][0] in "ZX"
+        left = (process / "stat").read_text().rpartition(") ")[2][0] in "ZX"
+        return left and len(list((process / "task").iterdir())) == 1
     except OSError:
         return True
 
