@@ -33,6 +33,16 @@ def children_of(data_dir: Path) -> list[int]:
     return found
 
 
+def has_ended(pid: int) -> bool:
+    """Whether it is gone, or waits for its parent to look: its last thread has left, and its connections with it."""
+    process = Path("/proc") / str(pid)
+    try:
+        left = (process / "stat").read_text().rpartition(") ")[2][0] in "ZX"
+        return left and len(list((process / "task").iterdir())) == 1
+    except OSError:
+        return True
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
     while not condition():
@@ -123,7 +133,7 @@ async def test_a_server_of_our_own_that_dies_is_started_again(tmp_path: Path) ->
         ours = min(children_of(data))
         [child] = [pid for pid in children_of(data) if pid != ours]
         os.kill(child, signal.SIGKILL)
-        wait_for(lambda: child not in children_of(data))
+        wait_for(lambda: has_ended(child))
         await agent.call("list_tests")
         assert len(children_of(data)) == 2
 

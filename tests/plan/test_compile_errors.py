@@ -293,6 +293,12 @@ CASES = {
         "  at: auth.token_url, shop.yaml:3\n"
         '  hint: Write "http://login/x"',
     ),
+    "token server left out": (
+        URL + "auth: {type: oauth2_client_credentials, client_id: a, client_secret: b}\n",
+        "error: auth needs a field token_url [missing_field]\n"
+        "  at: auth.token_url, shop.yaml:3\n"
+        "  hint: Add `token_url: https://login.example.com/oauth/token`",
+    ),
     "regular expression": (
         URL + 'expect_body: {regex: "a("}\n',
         'error: "a(" is no regular expression: missing ), unterminated subpattern at character 2 [bad_regex]\n'

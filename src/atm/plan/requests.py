@@ -205,6 +205,8 @@ class Requests:
         if len(self.names.findings) > before:
             return auth
         if not isinstance(auth, Jwt):
+            if "token_url" not in data:  # left out, which has been said
+                return auth
             compile_origin(str(data["token_url"]), (*path, "token_url"), self.names.findings)
         return type(auth).read(data, path, self.names.findings)
 
