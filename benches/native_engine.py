@@ -1,4 +1,4 @@
-"""What the native engine costs: instructions per request, 10,000 connections on one thread, memory per endpoint.
+"""What the native engine costs and keeps: instructions per request, schedule lag by rate, 10,000 connections, memory.
 
 Requests go to one nginx worker on another core. Instructions are those of user space, counted by valgrind: they hold
 still where CPU time drifts, so they are what guards against regressions. `child` runs a plan in one load thread, for
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from atm.engine.native_engine import load_native_engine
+from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.plan.compile import compile_plan
 from atm.plan.load_plan import LoadPlan
@@ -35,6 +36,10 @@ CONNECTION_SECONDS = 8
 ENDPOINTS = 1_000
 ENDPOINT_SECONDS = 4
 MOST_MEGABYTES = 90
+SHARES = (0.05, 0.25, 0.5)
+"""Rates of the open model, as shares of what the closed one reached."""
+MOST_LAG_MILLISECONDS = 0.5
+LAG_SECONDS = 5
 _PATIENCE_SECONDS = 300
 
 
@@ -47,6 +52,7 @@ class Told:
     connections: int
     seconds: float
     cpu_seconds: float
+    lag_p99_ns: float
     peak_memory_bytes: int
 
 
@@ -58,7 +64,7 @@ def main() -> int:
     with Nginx(SERVER_CORE) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         try:
-            rows = [*instructions(url), *connections(url), *memory(url)]
+            rows = [*instructions(url), *lags(url), *connections(url), *memory(url)]
         except (MeasurementError, OSError, subprocess.TimeoutExpired) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
@@ -97,6 +103,19 @@ def _instructions(plan: LoadPlan) -> int:
 _LOOP = "loadgen::worker::Worker::turn"
 
 
+def lags(url: str) -> list[Figure]:
+    """How late requests are sent at shares of the closed-loop rate of 64 connections."""
+    closed = told(made({"url": url, "concurrency": 64, "duration": f"{LAG_SECONDS}s"}))
+    fastest = closed.ok / closed.seconds
+    rows = [Figure("closed-loop rate of one thread", fastest, "per second")]
+    for share in SHARES:
+        spec = {"url": url, "requests_per_second": round(share * fastest), "duration": f"{LAG_SECONDS}s"}
+        lag = told(made({**spec, "concurrency": 256})).lag_p99_ns / 1e6
+        title = f"schedule lag p99 at {share:.0%} of that rate"
+        rows.append(Figure(title, lag, "ms", MOST_LAG_MILLISECONDS))
+    return rows
+
+
 def connections(url: str) -> list[Figure]:
     """As many users as the engine takes, each with a connection, on one thread; and the same with 64."""
     usual, many = (
@@ -131,7 +150,7 @@ def _peak_of_command_line(url: str, endpoints: int) -> int:
     with tempfile.TemporaryDirectory(prefix="atm-memory-") as folder:
         document = Path(folder) / "spec.json"
         document.write_text(json.dumps(spec), encoding="utf-8")
-        command = [_ATM, "run", document, "--engine", "native", "--json", "--quiet", "--no-history"]
+        command = [_ATM, "run", document, "--engine", "native", "--json", "--quiet"]
         timed = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-c", _PEAK, *map(str, command)]
         environment = {"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"}
         done = subprocess.run(
@@ -192,6 +211,7 @@ def child(document: bytes) -> Told:
     run = atm_engine.Run(document, {}, threads=1)
     ok = not_ok = most_connections = 0
     cpu = 0.0
+    lag = Histogram()
     while (interval := run.next_interval(_PATIENCE_SECONDS)) is not None:
         second = Interval.from_bytes(interval)
         for endpoint in second.endpoints:
@@ -199,12 +219,13 @@ def child(document: bytes) -> Told:
             not_ok += sum(endpoint.outcomes.values()) - endpoint.ok
         most_connections = max(most_connections, second.generator.open_connections)
         cpu += second.generator.cpu_seconds
+        lag.merge(second.generator.schedule_lag)
     report = run.report()
     if report is None:
         raise MeasurementError("the engine did not report")
     ended = json.loads(report)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Told(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, peak)
+    return Told(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, lag.percentile(99) or 0, peak)
 
 
 def _raise_descriptors() -> None:

@@ -1,6 +1,6 @@
 """Memory over a long run: 20 million requests, what 20 minutes at 16,667 requests/s are, as fast as they go.
 
-The whole command line on one core, nginx on another, without writing the run to the history at its end. Memory is read
+The whole command line on one core, nginx on another, the history that it writes at its end included. Memory is read
 from the kernel while the run goes on; what is compared is how much there is after one million requests, and after all.
 Other lengths: python -m benches.soak MILLIONS
 """
@@ -44,7 +44,7 @@ def main(millions: int = MILLIONS) -> int:
         Figure(f"memory after {first.requests / 1e6:.2f} million", first.memory_bytes / 1e6, "MB"),
         Figure("memory before the last ones", last.memory_bytes / 1e6, "MB"),
         Figure("growth", (last.memory_bytes - first.memory_bytes) / 1e6, "MB", MOST_GROWTH_MEGABYTES),
-        Figure("peak memory, the report included", peak / 1e6, "MB", MOST_MEGABYTES),
+        Figure("peak memory, history and report included", peak / 1e6, "MB", MOST_MEGABYTES),
     ]
     print(figures(rows))
     samples = {f"{mark.requests / 1e6:.2f} million: MB": [mark.memory_bytes / 1e6] for mark in marks}
@@ -65,7 +65,7 @@ def memory_during(nginx: Nginx, total: int) -> tuple[list[Mark], int]:
     """The memory at each twentieth of the requests and before the last ones, and the highest of all in bytes."""
     with tempfile.TemporaryDirectory(prefix="atm-soak-") as folder, (Path(folder) / "result.json").open("w+b") as said:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
-        options = ("--requests", str(total), "--concurrency", "64", "--engine", "native", "--no-history")
+        options = ("--requests", str(total), "--concurrency", "64", "--engine", "native")
         command = ["taskset", "-c", str(CLIENT_CORE), str(BIN / "atm"), "run", url, *options, "--json", "--quiet"]
         environment = {"ATM_DATA_DIR": folder, "PATH": "/usr/bin:/bin"}
         start = time.monotonic()

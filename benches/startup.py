@@ -5,9 +5,11 @@ Nobody waits gladly for `--help`, and a test of one second should not spend anot
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 
 from benches.measure import (
     BIN,
@@ -32,12 +34,19 @@ _PATIENCE_SECONDS = 20.0
 
 def until_first_request() -> float:
     """CPU time of `atm run URL` at the moment the first bytes of its first request have come to the server."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    # What is run here is no part of anybody's history.
+    with tempfile.TemporaryDirectory(prefix="atm-startup-") as folder, socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(_PATIENCE_SECONDS)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         command = [str(ATM), "run", url, "--requests", "1", "--concurrency", "1", "--quiet"]
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "ATM_DATA_DIR": folder},
         )
         with process:
             try:

@@ -492,17 +492,21 @@ async def test_a_run_that_ended_elsewhere_is_restored_whole_or_not_at_all(storag
     lease = await running(storage)
     history = RunSeries(tuple(interval(second) for second in range(75)), (event(1), event(2)))
     with pytest.raises(ConflictError) as caught:
-        await storage.runs.restore(await storage.runs.get(lease.run_id), None, history)
+        await storage.runs.restore(await storage.runs.get(lease.run_id), None, [history])
     assert code(caught) == "run_not_finished"
     await storage.series.append(lease, Batch(intervals=history.intervals, events=history.events))
     await storage.leases.finish(lease, completed(lease.run_id))
     run, kept = await storage.runs.get(lease.run_id), await storage.runs.result(lease.run_id)
     points = await storage.series.points(lease.run_id, 60)
     with pytest.raises(ConflictError) as caught:
-        await storage.runs.restore(run, kept, history)
+        await storage.runs.restore(run, kept, [history])
     assert code(caught) == "run_exists"
     await storage.runs.delete(lease.run_id)
-    await storage.runs.restore(run, kept, history)
+    parts = [
+        RunSeries(history.intervals[:31], history.events[:1]),
+        RunSeries(history.intervals[31:], history.events[1:]),
+    ]
+    await storage.runs.restore(run, kept, iter(parts))
     assert await storage.runs.get(lease.run_id) == run
     assert await storage.runs.result(lease.run_id) == kept
     assert await storage.series.intervals(lease.run_id) == list(history.intervals)

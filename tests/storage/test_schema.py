@@ -22,7 +22,7 @@ from atm.errors import SchemaError, SettingsError
 from atm.storage import open_storage, upgrade_storage
 from atm.storage.migrations import HEAD, REVISIONS
 from atm.storage.sql import schema
-from atm.storage.sql.database import Database, database_url
+from atm.storage.sql.database import Database, database_url, sqlite_url
 from atm.storage.sql.tables import metadata
 from tests.contract.postgresql import PostgresqlServer
 from tests.storage.builders import new_run
@@ -78,6 +78,41 @@ async def test_tables_and_migrations_agree(empty: Settings) -> None:
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
     await database.close()
+
+
+async def test_a_new_file_is_what_the_migrations_lead_to(tmp_path: Path) -> None:
+    made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
+    await schema.prepare_file(made)
+    await schema.upgrade(sqlite_url(migrated))
+    assert len(structure(made)) > 10
+    assert structure(made) == structure(migrated)
+
+
+def structure(path: Path) -> dict[str, object]:
+    """What a file is made of: by table its columns, keys and indexes."""
+    connection = sqlite3.connect(path)
+
+    def rows(pragma: str, name: str) -> list[tuple[object, ...]]:
+        return connection.execute(f"SELECT * FROM pragma_{pragma}(?)", (name,)).fetchall()
+
+    try:
+        found: dict[str, object] = {}
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in names:
+            # Without their positions: what was added later comes last where it was migrated.
+            columns = sorted(column[1:] for column in rows("table_xinfo", table))
+            indexes = {
+                index[1]: (index[2:], [(part[0], part[2:]) for part in rows("index_xinfo", str(index[1]))])
+                for index in rows("index_list", table)
+            }
+            keys = sorted(key[2:] for key in rows("foreign_key_list", table))
+            found[table] = (columns, indexes, keys)
+        where = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'"
+        found["partial indexes"] = tuple(sorted(connection.execute(where)))
+        found["revision"] = tuple(connection.execute("SELECT version_num FROM alembic_version"))
+        return found
+    finally:
+        connection.close()
 
 
 async def test_a_database_of_a_newer_version_is_refused(empty: Settings) -> None:

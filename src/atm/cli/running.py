@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.25
 SAVE_SECONDS = 15.0
-"""How long a report waits for the history to be written."""
+"""How long a report waits for a storage that does not get on with the history."""
 
 
 class ForegroundRun:
@@ -152,8 +152,15 @@ def _saved(keeper: HistoryKeeper, result: RunResult, test: CompiledTest, output:
     from atm.config import load_settings
 
     async def save() -> None:
-        async with asyncio.timeout(SAVE_SECONDS):
-            await keeper.save(result, test, load_settings())
+        saving = asyncio.create_task(keeper.save(result, test, load_settings()))
+        before = -1
+        while not saving.done():
+            if keeper.seconds_read == before:
+                saving.cancel()
+                raise TimeoutError
+            before = keeper.seconds_read
+            await asyncio.wait({saving}, timeout=SAVE_SECONDS)
+        await saving
 
     try:
         asyncio.run(save())

@@ -6,7 +6,7 @@ Nothing here imports storage before `save`: no history is written beside the loa
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atm.metrics.interval import Interval
     from atm.models.run import RunResult
     from atm.plan.compile import CompiledTest
+    from atm.storage.base import RunSeries
     from atm.storage.records import Run
 
 
@@ -30,18 +31,12 @@ class HistoryKeeper:
 
     def __init__(self) -> None:
         """Makes a spool, for this user only, among the temporary files. Raises StorageUnavailableError."""
-        try:
-            descriptor, name = tempfile.mkstemp(prefix="atm-", suffix=".jsonl")
-            os.close(descriptor)
-            self._path = Path(name)
-            self._spool = SpoolWriter(self._path)
-        except OSError as error:
-            what = f"no temporary file can be made: {error.strerror or error}"
-            raise StorageUnavailableError(
-                Problem(what, "no_temporary_file", place=str(error.filename or ""))
-            ) from error
+        self._path, self._spool = _new_spool()
         self._clock = SystemClock()
         self._whole: bool | None = None
+        self._given_up = False
+        self.seconds_read = 0
+        """How far `save` has come; another thread counts."""
 
     def started(self, execution: Execution) -> None:
         """The load begins."""
@@ -54,19 +49,29 @@ class HistoryKeeper:
 
     async def save(self, result: RunResult, test: CompiledTest, settings: Settings) -> None:
         """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
-        from atm.runs.recording import SpoolHistory
         from atm.storage import open_storage
 
         if not self._end():
             what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
-        history = SpoolHistory()
-        history.add(SpoolReader(self._path).lines())
         storage = await open_storage(settings)
         try:
-            await storage.runs.restore(_run_of(result, test), result, history.series())
+            await storage.runs.restore(_run_of(result, test), result, self._history())
         finally:
+            self._given_up = True
             await storage.close()
+
+    def _history(self) -> Iterator[RunSeries]:
+        from atm.runs.recording import SpoolHistory
+
+        history = SpoolHistory()
+        for part in SpoolReader(self._path).parts():
+            if self._given_up:
+                # This is read in a thread, which nobody else can stop.
+                raise StorageUnavailableError(Problem("interrupted while it was written", "interrupted"))
+            history.add(part)
+            self.seconds_read += len(part)
+            yield history.taken()
 
     def close(self) -> None:
         """Remove the spool."""
@@ -77,6 +82,21 @@ class HistoryKeeper:
         if self._whole is None:
             self._whole = self._spool.close(attempts=1)
         return self._whole
+
+
+def _new_spool() -> tuple[Path, SpoolWriter]:
+    """In the first folder that takes it, of those that `tempfile` knows: importing that costs more than this."""
+    named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    folders = [folder for folder in named if folder] + ["/tmp", "/var/tmp"]
+    complaint = folder = ""
+    for folder in folders:
+        path = Path(folder, f"atm-{os.urandom(8).hex()}.jsonl")
+        try:
+            return path, SpoolWriter(path)
+        except OSError as error:
+            complaint = error.strerror or str(error)
+    what = f"no temporary file can be made: {complaint}"
+    raise StorageUnavailableError(Problem(what, "no_temporary_file", place=folder, hint="TMPDIR names another folder"))
 
 
 def _run_of(result: RunResult, test: CompiledTest) -> Run:

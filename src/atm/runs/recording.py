@@ -97,12 +97,13 @@ class SpoolHistory:
         self._sequence += 1
         return self._sequence
 
-    def series(self) -> RunSeries:
-        """Everything that has been read and not stored yet, to be stored at once."""
+    def taken(self) -> RunSeries:
+        """What has been read since the last call, for whoever stores it without a lease."""
+        entries, self.entries = self.entries, []
         return RunSeries(
-            intervals=tuple(entry.interval for entry in self.entries if entry.interval is not None),
-            events=tuple(event for entry in self.entries for event in entry.events),
-            samples=tuple(sample for entry in self.entries for sample in entry.samples),
+            intervals=tuple(entry.interval for entry in entries if entry.interval is not None),
+            events=tuple(event for entry in entries for event in entry.events),
+            samples=tuple(sample for entry in entries for sample in entry.samples),
         )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +20,8 @@ from typing import Any
 
 Line = Mapping[str, Any]
 RETRY_SECONDS = 0.5
+AT_ONCE_BYTES = 1 << 15
+"""How much of a spool is read at once; what it holds takes about a hundred times as much in memory."""
 PATIENCE_SECONDS = 600.0
 """So long what was measured waits in memory for room on the disk, when the load has ended."""
 
@@ -89,14 +91,24 @@ class SpoolReader:
 
     def lines(self) -> list[Line]:
         """The lines that are complete since the last call. Raises ValueError for one that is no JSON object."""
+        return [line for part in self.parts() for line in part]
+
+    def parts(self) -> Iterator[list[Line]]:
+        """The same some at a time, so that a long spool need not fit into memory."""
+        while data := self._read():
+            yield self._complete(data)
+
+    def _read(self) -> bytes:
         try:
             if os.stat(self._path).st_size == self._position:
-                return []
+                return b""
             with self._path.open("rb") as file:
                 file.seek(self._position)
-                data = file.read()
+                return file.read(AT_ONCE_BYTES)
         except FileNotFoundError:
-            return []
+            return b""
+
+    def _complete(self, data: bytes) -> list[Line]:
         self._position += len(data)
         *complete, self._torn = (self._torn + data).split(b"\n")
         lines = [json.loads(line) for line in complete if line]

@@ -18,7 +18,7 @@ belongs to one event loop. Nothing reads a clock: times are arguments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -94,9 +94,10 @@ class RunStore(Protocol):
         """How many runs there are of every status, also 0."""
         ...
 
-    async def restore(self, run: Run, result: RunResult | None, series: RunSeries) -> None:
+    async def restore(self, run: Run, result: RunResult | None, history: Iterable[RunSeries]) -> None:
         """Store a run that has ended, with its history, all or nothing: imports, and runs of the command line.
 
+        `history` comes in parts, in order, and is read once, in a thread: a long one is never in memory as a whole.
         Raises ConflictError `run_exists` or `run_not_finished`.
         """
         ...
@@ -104,7 +105,7 @@ class RunStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunSeries:
-    """The whole second-by-second history of a run."""
+    """The second-by-second history of a run, or the next part of it."""
 
     intervals: tuple[Interval, ...] = ()
     events: tuple[RunEvent, ...] = ()

@@ -101,7 +101,7 @@ async def import_run(storage: StorageInterface, file: IO[bytes], *, new_id: str 
     if new_id is not None:
         run = replace(run, summary=replace(run.summary, id=new_id))
         result = result and result.model_copy(update={"run": result.run.model_copy(update={"id": new_id})})
-    await storage.runs.restore(run, result, series)
+    await storage.runs.restore(run, result, [series])
     return await storage.runs.get(run.id)
 
 

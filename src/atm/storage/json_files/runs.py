@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -121,7 +121,7 @@ class JsonRuns:
         return counts
 
     @in_thread
-    def restore(self, run: Run, result: RunResult | None, series: RunSeries) -> None:
+    def restore(self, run: Run, result: RunResult | None, history: Iterable[RunSeries]) -> None:
         checked_id(run.id)
         if run.status not in FINAL:
             raise run_not_finished(run.id)
@@ -135,7 +135,7 @@ class JsonRuns:
             folder.mkdir(exist_ok=True)
             for leftover in folder.iterdir():
                 leftover.unlink()
-            self._series.write_whole(run.id, series, with_samples=result is None)
+            self._series.write_whole(run.id, history, with_samples=result is None)
             if result is not None:
                 write_result(self._folder, run.id, result)
             self._folder.add(state, spec)

@@ -81,13 +81,16 @@ class JsonSeries:
         rollup = mine.rollup if mine is not None and current else self._resumed(run_id)
         self._append_rows(run_id, rollup.close())
 
-    def write_whole(self, run_id: str, series: RunSeries, *, with_samples: bool) -> None:
+    def write_whole(self, run_id: str, history: Iterable[RunSeries], *, with_samples: bool) -> None:
         """The history of a run that has ended elsewhere. The caller holds the lock."""
         folder = self._folder.run(run_id)
-        self._append_rows(run_id, reading.all_rows(series.intervals))
-        append_lines(folder / "events.jsonl", [_event_line(event) for event in series.events])
-        if with_samples:
-            append_lines(folder / "samples.jsonl", samples_to_text(series.samples))
+        rollup = Rollup()
+        for part in history:
+            self._append_rows(run_id, [row for interval in part.intervals for row in rollup.add(interval)])
+            append_lines(folder / "events.jsonl", [_event_line(event) for event in part.events])
+            if with_samples:
+                append_lines(folder / "samples.jsonl", samples_to_text(part.samples))
+        self._append_rows(run_id, rollup.close())
 
     def drop_seconds(self, run_id: str) -> None:
         """Remove the seconds of a run that has ended. The caller holds the lock."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.run import SampledExchange
@@ -134,9 +133,3 @@ def sample_matches(sample: SampledExchange, query: SampleQuery) -> bool:
         and (query.reason is None or sample.reason == query.reason)
         and (query.minimum_ms is None or sample.response_ms >= query.minimum_ms)
     )
-
-
-def all_rows(intervals: Iterable[Interval]) -> list[IntervalRow]:
-    """Every row of a whole history."""
-    rollup = Rollup()
-    return [*chain.from_iterable(rollup.add(interval) for interval in intervals), *rollup.close()]

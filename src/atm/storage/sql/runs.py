@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
@@ -39,8 +40,8 @@ from atm.storage.records import (
     search_text,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
-from atm.storage.sql import series
 from atm.storage.sql.database import Database
+from atm.storage.sql.staging import staging
 from atm.storage.sql.tables import run_tags, runs
 
 SUMMARY = (
@@ -224,7 +225,7 @@ class SqlRuns:
             found = {row.status: row.number for row in await connection.execute(statement)}
         return {status: found.get(status.value, 0) for status in RunStatus}
 
-    async def restore(self, run: Run, result: RunResult | None, series_of_run: RunSeries) -> None:
+    async def restore(self, run: Run, result: RunResult | None, history: Iterable[RunSeries]) -> None:
         summary = run.summary
         checked_id(run.id)
         if summary.status not in FINAL:
@@ -234,13 +235,14 @@ class SqlRuns:
             **result_values(result),
             "failure_reasons_json": dumps(run.failure_reasons),
         }
-        prepared = await series.prepare_whole(run.id, series_of_run)
-        try:
-            async with self._database.write() as connection:
-                await insert_run(connection, {**values, **prepared.positions}, summary.tags)
-                await series.insert_prepared(connection, prepared, with_samples=result is None)
-        except IntegrityError as error:
-            raise run_exists(run.id) from error
+        with staging(run.id) as staged:
+            await asyncio.to_thread(staged.add, history, with_samples=result is None)
+            try:
+                async with self._database.write() as connection:
+                    await insert_run(connection, {**values, **staged.positions}, summary.tags)
+                    await staged.insert(connection)
+            except IntegrityError as error:
+                raise run_exists(run.id) from error
 
 
 _IN_RUNS = (runs.c.created_at, runs.c.id)

@@ -15,10 +15,10 @@ from atm.errors import NotFoundError
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
 from atm.models.run import SampledExchange
-from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
+from atm.storage.base import MAXIMUM_PAGE, Batch, Written
 from atm.storage.problems import corrupt, run_not_found, stale_lease
 from atm.storage.records import Lease, RunEvent, SampleQuery
-from atm.storage.result import dumps, samples_from_text, samples_to_text
+from atm.storage.result import samples_from_text
 from atm.storage.series import reading
 from atm.storage.series.reading import Selection, fresh
 from atm.storage.series.rollup import Rollup, needed_to_resume
@@ -26,6 +26,7 @@ from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, Generato
 from atm.storage.series.windows import Window
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import run_events, run_intervals, run_samples, runs
+from atm.storage.sql.values import event_values, row_values, sample_values
 
 _ROW = (
     run_intervals.c.resolution,
@@ -91,8 +92,12 @@ class SqlSeries:
             if (await connection.execute(mine)).rowcount == 0:
                 raise stale_lease(run_id)
             await self.insert_rows(connection, run_id, rows)
-            await _insert_events(connection, run_id, new.events)
-            await _insert_samples(connection, run_id, before.next_sample, new.samples)
+            for table, rows_of_it in (
+                (run_events, [event_values(run_id, event) for event in new.events]),
+                (run_samples, sample_values(run_id, before.next_sample, new.samples)),
+            ):
+                if rows_of_it:
+                    await connection.execute(insert(table), rows_of_it)
         self._writing[run_id] = _Writing(lease.token, new.after.next_interval, rollup)
         return new.after
 
@@ -122,7 +127,7 @@ class SqlSeries:
     async def insert_rows(self, connection: AsyncConnection, run_id: str, rows: Sequence[IntervalRow]) -> None:
         """Rows of intervals, in a transaction of the caller's."""
         if rows:
-            await connection.execute(insert(run_intervals), [_row_values(run_id, row) for row in rows])
+            await connection.execute(insert(run_intervals), [row_values(run_id, row) for row in rows])
 
     async def written(self, run_id: str) -> Written:
         statement = select(runs.c.next_interval, runs.c.last_event, runs.c.next_sample).where(runs.c.id == run_id)
@@ -265,84 +270,11 @@ class SqlSeries:
                 await self.insert_rows(connection, run_id, rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A whole history, ready to be inserted: the slow part is done before the transaction begins."""
-
-    run_id: str
-    rows: list[dict[str, Any]]
-    series: RunSeries
-
-    @property
-    def positions(self) -> dict[str, int]:
-        """The columns of `runs` that say how far it is written."""
-        return {
-            "next_interval": len(self.series.intervals),
-            "last_event": self.series.events[-1].sequence if self.series.events else 0,
-            "next_sample": len(self.series.samples),
-        }
-
-
-async def prepare_whole(run_id: str, series: RunSeries) -> Prepared:
-    """Work out all rows of a history."""
-
-    def rows() -> list[dict[str, Any]]:
-        return [_row_values(run_id, row) for row in reading.all_rows(series.intervals)]
-
-    return Prepared(run_id, await asyncio.to_thread(rows), series)
-
-
-async def insert_prepared(connection: AsyncConnection, prepared: Prepared, *, with_samples: bool) -> None:
-    """Insert what `prepare_whole` made."""
-    if prepared.rows:
-        await connection.execute(insert(run_intervals), prepared.rows)
-    await _insert_events(connection, prepared.run_id, prepared.series.events)
-    if with_samples:
-        await _insert_samples(connection, prepared.run_id, 0, prepared.series.samples)
-
-
-async def _insert_events(connection: AsyncConnection, run_id: str, events: Sequence[RunEvent]) -> None:
-    if events:
-        rows = [
-            {
-                "run_id": run_id,
-                "sequence": event.sequence,
-                "kind": event.kind,
-                "at": event.at,
-                "data_json": dumps(dict(event.data)),
-            }
-            for event in events
-        ]
-        await connection.execute(insert(run_events), rows)
-
-
-async def _insert_samples(
-    connection: AsyncConnection, run_id: str, first: int, samples: Sequence[SampledExchange]
-) -> None:
-    if samples:
-        texts = enumerate(samples_to_text(samples), first)
-        rows = [{"run_id": run_id, "number": number, "sample_json": text} for number, text in texts]
-        await connection.execute(insert(run_samples), rows)
-
-
 async def delete_seconds(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
     """Remove the intervals of 1 s of these runs."""
     for run_id in run_ids:
         gone = delete(run_intervals).where(run_intervals.c.run_id == run_id, run_intervals.c.resolution == 1)
         await connection.execute(gone)
-
-
-def _row_values(run_id: str, row: IntervalRow) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "resolution": row.resolution,
-        "start": row.start,
-        "endpoint": row.endpoint,
-        "warm_up": row.warm_up,
-        "counts_json": row.counts,
-        "figures_json": row.figures,
-        "histograms": row.histograms,
-    }
 
 
 async def _added(rollup: Rollup, intervals: Sequence[Interval]) -> list[IntervalRow]:

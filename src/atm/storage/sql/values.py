@@ -1,0 +1,42 @@
+"""What the tables of a run's history hold, as values for their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from atm.models.run import SampledExchange
+from atm.storage.records import RunEvent
+from atm.storage.result import dumps, samples_to_text
+from atm.storage.series.rows import IntervalRow
+
+
+def row_values(run_id: str, row: IntervalRow) -> dict[str, Any]:
+    """Of `run_intervals`."""
+    return {
+        "run_id": run_id,
+        "resolution": row.resolution,
+        "start": row.start,
+        "endpoint": row.endpoint,
+        "warm_up": row.warm_up,
+        "counts_json": row.counts,
+        "figures_json": row.figures,
+        "histograms": row.histograms,
+    }
+
+
+def event_values(run_id: str, event: RunEvent) -> dict[str, Any]:
+    """Of `run_events`."""
+    return {
+        "run_id": run_id,
+        "sequence": event.sequence,
+        "kind": event.kind,
+        "at": event.at,
+        "data_json": dumps(dict(event.data)),
+    }
+
+
+def sample_values(run_id: str, first: int, samples: Sequence[SampledExchange]) -> list[dict[str, Any]]:
+    """Of `run_samples`; numbers go on from `first`."""
+    texts = enumerate(samples_to_text(samples), first)
+    return [{"run_id": run_id, "number": number, "sample_json": text} for number, text in texts]
