@@ -60,9 +60,9 @@ class FollowedRun:
         finally:
             ticks.cancel()
             self._view.close()
-            if self._interrupts and self._output.err.interactive:
+            if self._interrupts:
                 # What the terminal itself wrote: ^C.
-                self._output.err.write("\r\x1b[2K")
+                self._output.err.passing()
 
     async def _watch(self, told: AsyncIterator[AnyRunEvent]) -> None:
         async for event in told:

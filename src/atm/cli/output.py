@@ -104,6 +104,11 @@ class Surface:
         os.dup2(descriptor, self.stream.fileno())
         os.close(descriptor)
 
+    def passing(self, text: str = "") -> None:
+        """On a terminal, a line in place of the last one of this kind; without text that one is wiped."""
+        if self.interactive:
+            self.write(f"\r\x1b[2K{text}")
+
     def lines(self, lines: Iterable[Line]) -> None:
         self.write(joined(lines, self.color))
 

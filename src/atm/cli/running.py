@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atm.runs.keeping import HistoryKeeper
 
 TICK_SECONDS = 0.25
+SAVE_TICK_SECONDS = 1.0
 SAVE_SECONDS = 15.0
 """How long a report waits for a storage that does not get on with the history."""
 
@@ -92,9 +93,9 @@ class ForegroundRun:
         finally:
             ticks.cancel()
             self._view.close()
-            if self._stopped_by == "Ctrl-C" and self._output.err.interactive:
+            if self._stopped_by == "Ctrl-C":
                 # What the terminal itself wrote: ^C.
-                self._output.err.write("\r\x1b[2K")
+                self._output.err.passing()
 
     async def _tick(self) -> None:
         while True:
@@ -153,13 +154,20 @@ def _saved(keeper: HistoryKeeper, result: RunResult, test: CompiledTest, output:
 
     async def save() -> None:
         saving = asyncio.create_task(keeper.save(result, test, load_settings()))
-        before = -1
-        while not saving.done():
-            if keeper.seconds_read == before:
-                saving.cancel()
-                raise TimeoutError
+        before, still = -1, 0.0
+        shown = output.err if not output.quiet else None
+        while not (await asyncio.wait({saving}, timeout=SAVE_TICK_SECONDS))[0]:
+            if shown:
+                shown.passing(f"writing the history: {keeper.seconds_read:,} of {keeper.seconds:,} s")
+            still = still + SAVE_TICK_SECONDS if keeper.seconds_read == before else 0.0
             before = keeper.seconds_read
-            await asyncio.wait({saving}, timeout=SAVE_SECONDS)
+            if still >= SAVE_SECONDS:
+                saving.cancel()
+                break
+        if shown:
+            shown.passing()
+        if saving.cancelling():
+            raise TimeoutError
         await saving
 
     try:

@@ -35,8 +35,10 @@ class HistoryKeeper:
         self._clock = SystemClock()
         self._whole: bool | None = None
         self._given_up = False
+        self.seconds = 0
+        """Those of the run so far."""
         self.seconds_read = 0
-        """How far `save` has come; another thread counts."""
+        """How many of them `save` has read; another thread counts."""
 
     def started(self, execution: Execution) -> None:
         """The load begins."""
@@ -45,6 +47,7 @@ class HistoryKeeper:
 
     def second(self, interval: Interval) -> None:
         """A second has passed."""
+        self.seconds += 1
         self._spool.write(partial(lines.interval, interval, self._clock.now()))
 
     async def save(self, result: RunResult, test: CompiledTest, settings: Settings) -> None:
@@ -70,8 +73,9 @@ class HistoryKeeper:
                 # This is read in a thread, which nobody else can stop.
                 raise StorageUnavailableError(Problem("interrupted while it was written", "interrupted"))
             history.add(part)
-            self.seconds_read += len(part)
-            yield history.taken()
+            taken = history.taken()
+            self.seconds_read += len(taken.intervals)
+            yield taken
 
     def close(self) -> None:
         """Remove the spool."""
