@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atm.metrics.histogram import Histogram, highest_of
+from atm.metrics.histogram import Histogram
 from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
 from atm.models.outcome import Outcome
 from atm.storage.series import codec
@@ -256,21 +256,14 @@ def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
 
 
 def spread(histogram: Histogram, beyond: int = 0) -> Spread:
-    """Minimum, mean, percentiles and maximum in one pass; `beyond` further samples lie at +∞ (see `Histogram`)."""
-    total = histogram.total + beyond
-    if not total:
+    """Minimum, mean, percentiles and maximum; `beyond` further samples lie at +∞ (see `Histogram`)."""
+    if not histogram.total + beyond:
         return Spread(None, None, None, None, None, None, None, None)
-    ranks = [max(1, math.ceil(round(percent * total / 100, 9))) for percent in PERCENTILES]
-    found: list[float] = []
-    for index, seen in histogram.cumulative():
-        while len(found) < len(ranks) and seen >= ranks[len(found)]:
-            found.append(float(highest_of(index)))
-    found += [math.inf] * (len(ranks) - len(found))
     infinite = math.inf if beyond else None
     minimum = infinite if histogram.minimum is None else float(histogram.minimum)
     mean = infinite if beyond else histogram.mean
     maximum = infinite if beyond or histogram.maximum is None else float(histogram.maximum)
-    p50, p90, p95, p99, p99_9 = found
+    p50, p90, p95, p99, p99_9 = histogram.percentiles(PERCENTILES, beyond)
     return Spread(minimum, mean, p50, p90, p95, p99, p99_9, maximum)
 
 
