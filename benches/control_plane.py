@@ -29,7 +29,7 @@ from atm.storage import open_storage
 from atm.storage.records import RunQuery
 from atm.testing import TargetServer
 from benches import storage as filling
-from benches.measure import BIN, ROOT, Answer, answers, cpu_seconds_so_far, keep
+from benches.measure import BIN, ROOT, Answer, Figure, answers, cpu_seconds_so_far, figures, keep
 
 LIST_BAR_MS = 25.0
 WINDOW_BAR_MS = 300.0
@@ -168,8 +168,8 @@ async def watch(port: int, run_id: str) -> list[int]:
     return numbers
 
 
-def watching(server: Server, target: TargetServer, size: Size) -> tuple[float, bool]:
-    """What so many watchers of one run cost the server, as a share of a core, and whether none lost anything."""
+def watching(server: Server, target: TargetServer, size: Size) -> tuple[float, int]:
+    """What so many watchers of one run cost the server, as a share of a core, and how many of them lost something."""
     spec = {
         "name": "watched",
         "url": f"{target.url}/fixed",
@@ -185,8 +185,9 @@ def watching(server: Server, target: TargetServer, size: Size) -> tuple[float, b
     start, start_cpu = time.perf_counter(), cpu_seconds_so_far(server.process.pid)
     told = asyncio.run(all_of_them())
     share = (cpu_seconds_so_far(server.process.pid) - start_cpu) / (time.perf_counter() - start)
-    whole = list(range(1, max(len(each) for each in told) + 1))
-    return share, len(whole) > size.watched_seconds and all(each == whole for each in told)
+    # An event for each second at least, numbered from 1.
+    whole = list(range(1, max(size.watched_seconds + 1, *(len(each) for each in told)) + 1))
+    return share, sum(each != whole for each in told)
 
 
 def life(server: Server, target: TargetServer, size: Size) -> tuple[list[float], list[float]]:
@@ -218,27 +219,25 @@ def main(small: bool = False) -> int:
         run_id = asyncio.run(fill(Path(folder), size.runs))
         with serving(Path(folder)) as server, TargetServer() as target:
             found = history(server, run_id, size)
-            share, whole = watching(server, target, size)
+            share, lost = watching(server, target, size)
             starts, cancels = life(server, target, size)
     cpu = [0.0] * len(starts)
     found.append((Answer.of("cancel to last request", cancels, cpu, CANCEL_BAR_MS), cancels))
     rows = [row for row, _ in found]
+    others = [
+        Figure("start to first request, median", statistics.median(starts) * 1000, "ms", START_BAR_MS),
+        Figure(f"{size.watchers} watchers of one run", share * 100, "% of a core", WATCHERS_BAR_SHARE * 100),
+        Figure("watchers that lost something", lost, "", 0),
+    ]
     print(f"control plane: one worker, SQLite, {size.runs:,} runs, wall time seen by a client")
     print(answers(rows))
-    start = statistics.median(starts) * 1000
-    verdict = "ok" if start <= START_BAR_MS else "MISSED"
-    print(f"start to first request: median {start:.0f} ms, bar {START_BAR_MS:g}  {verdict}")
-    lost = "nothing lost" if whole else "EVENTS LOST"
-    verdict = "ok" if share <= WATCHERS_BAR_SHARE and whole else "MISSED"
-    print(
-        f"{size.watchers} watchers of one run: {share:.1%} of a core, {lost}, bar {WATCHERS_BAR_SHARE:.0%}  {verdict}"
-    )
+    print(figures(others))
     samples = {row.name: wall for row, wall in found}
     samples |= {"start to first request": starts, f"{size.watchers} watchers, share of a core": [share]}
+    judged: list[Answer | Figure] = [*rows, *others]
     if not small:
-        print(f"kept in {keep('control_plane', samples, rows)}")
-    holds = all(row.holds for row in rows) and start <= START_BAR_MS and share <= WATCHERS_BAR_SHARE and whole
-    return 0 if holds else 1
+        print(f"kept in {keep('control_plane', samples, judged)}")
+    return 0 if all(row.holds for row in judged) else 1
 
 
 if __name__ == "__main__":

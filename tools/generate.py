@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
+from benches import kept
 from benches.peers import publish
 from tools.cli_reference import cli_reference
 from tools.mcp_reference import mcp_reference
@@ -48,8 +49,13 @@ def between_marks(path: str, mark: str, block: str) -> str:
 
     Raises `ValueError` where the marks are missing.
     """
+    return with_block((ROOT / path).read_text(encoding="utf-8"), path, mark, block)
+
+
+def with_block(text: str, path: str, mark: str, block: str) -> str:
+    """The same for a text that was read, or made, before."""
     start, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
-    before, found_start, rest = (ROOT / path).read_text(encoding="utf-8").partition(start)
+    before, found_start, rest = text.partition(start)
     _, found_end, after = rest.partition(end)
     if not (found_start and found_end):
         raise ValueError(f"{path} has no marks {start.strip()} and {end}")
@@ -73,8 +79,9 @@ def spec_reference() -> str:
 
 
 def benchmarks() -> str:
-    """docs/benchmarks.md as it stands, with the tables of the newest results of `make bench-peers`."""
-    return between_marks(publish.PAGE, publish.MARK, publish.figures_block())
+    """docs/benchmarks.md as it stands, with the tables of the newest results in benches/results/."""
+    text = between_marks(publish.PAGE, publish.MARK, publish.figures_block())
+    return with_block(text, publish.PAGE, kept.MARK, kept.tables())
 
 
 def openapi() -> str:
