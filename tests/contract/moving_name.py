@@ -51,7 +51,7 @@ def main(engine: str, what_moves: str) -> None:
             resolve_every_ns=30_000_000, keep_alive=False, proxy=None if what_moves == "origin" else Proxy(place)
         )
         one = step("/fixed", expected=ANY_STATUS, timeout=5)
-        made = plan(origin, one, load=closed(1, max_rate=200), duration=60, connections=connections)
+        made = plan(origin, one, load=closed(1, max_rate=200), duration=20, connections=connections)
         run_here(engine, made, control)
 
 

@@ -35,7 +35,7 @@ def test_connect_to_dials_elsewhere_and_still_asks_for_the_name(engine: Engine, 
     assert ran.generated("dials") == 1
     heads = [(request.raw or b"").decode() for request in target.captured()]
     assert [head.split("\r\n")[1] for head in heads] == ["Host: target.test", "Host: api.example.com"] * 3
-    assert {sample.url for sample in ran.samples} == {"http://api.example.com/fixed"}
+    assert all(sample.url.startswith("http://api.example.com/") for sample in ran.samples)
 
 
 @pytest.mark.needs(Capability.TLS)

@@ -124,7 +124,7 @@ def test_a_load_thread_that_dies_fails_the_run_with_its_message(target: TargetSe
                     # Its next wait fails, which the thread takes for a defect of its own.
                     os.dup2(nothing.fileno(), poller)
 
-        spec = {"url": target.url + "/fixed", "requests_per_second": 100, "duration": 30, "engine": "native"}
+        spec = {"name": "dies", "url": target.url + "/fixed", "requests_per_second": 100, "duration": 30}
         return await run_of_library(spec, on_interval=take_away)
 
     result = asyncio.run(main())

@@ -16,6 +16,10 @@ pub use portable::{Poller, Waker};
 /// The token that a [`Waker`] reports with.
 pub const WAKE: u64 = u64::MAX;
 
+/// The token of an alarm that has rung: an event that says nothing but that it is time.
+#[cfg(all(target_os = "linux", not(portable_poller)))]
+const ALARM: u64 = u64::MAX - 1;
+
 /// How many events one wait gives at most.
 const MOST_EVENTS: usize = 256;
 

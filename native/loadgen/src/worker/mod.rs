@@ -258,9 +258,14 @@ impl Worker {
             return true;
         }
         let until = self.next_wake();
-        let asked = until.saturating_sub(self.now);
+        let count = if until == self.next_due && until > self.now {
+            // Of an even rate most waits end with an answer: so the timer is set once for each arrival, not for each wait.
+            self.poller.wait_until(self.shared.zero + until)
+        } else {
+            self.poller.wait(until.saturating_sub(self.now))
+        };
         // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
-        let count = self.poller.wait(asked).expect("waiting for events");
+        let count = count.expect("waiting for events");
         if count == 0 {
             self.touch();
             self.notice_stall(until);
