@@ -63,7 +63,9 @@ def test_a_name_that_moves_is_followed(name: str, what_moves: str) -> None:
     assert sum(interval.generator.dns.total for interval in intervals) >= 2
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="sockets are found by /proc/self/fd, as only Linux has it")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="sockets are found by /proc/self/fd, as only Linux has it"
+)
 def test_small_requests_leave_at_once(engine: Engine, target: TargetServer) -> None:
     no_delay: list[int] = []
 

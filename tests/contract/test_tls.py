@@ -77,7 +77,7 @@ def test_the_server_is_asked_for_by_name(
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
-    context.sni_callback = lambda _socket, name, _context: names.append(name)  # type: ignore[assignment]  # None goes on
+    context.sni_callback = lambda _socket, name, _context: names.append(name)  # None goes on
 
     def serve(listener: socket.socket) -> None:
         with context.wrap_socket(listener.accept()[0], server_side=True) as stream:
