@@ -21,8 +21,8 @@ pub struct Poller {
     rings_at: u64,
 }
 
-/// A wait that an alarm ends.
-const LONGEST_NS: u64 = 1_000_000_000;
+/// A wait that an alarm ends lasts longer only where a clock is wrong.
+const LONGEST_NS: u64 = 50_000_000;
 
 /// Wakes a [`Poller`] from another thread.
 #[derive(Debug, Clone)]
@@ -105,8 +105,8 @@ impl Poller {
         }
     }
 
-    /// Waits until `at`, a time of the monotonic clock, for which an alarm is set: what happens before it leaves the alarm
-    /// as it is, where the timeout of a wait is set and taken back each time.
+    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away. An alarm is set
+    /// for it: what happens before leaves the alarm as it is, where the timeout of a wait is set and taken back each time.
     ///
     /// # Errors
     /// As [`Poller::wait`].

@@ -72,7 +72,7 @@ impl Poller {
         Ok(self.found.len())
     }
 
-    /// Waits until `at`, a time of the monotonic clock.
+    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away.
     ///
     /// # Errors
     /// As [`Poller::wait`].
