@@ -90,7 +90,7 @@ def run(suite: Suite, prove: bool) -> Outcome:
         "NO_COLOR": "1",
         "ATM_TEST_PROFILE": "prove" if prove else "test",
         "CARGO_TARGET_DIR": str(ROOT / "native" / "target"),
-        "PROPTEST_CASES": "2000" if prove else "128",
+        "PROPTEST_CASES": "10000" if prove else "1000",
     }
     start = time.monotonic()
     outcome = Outcome(suite.name, status=0, seconds=0)

@@ -14,14 +14,14 @@ from atm.plan.load_plan import LoadPlan
 from tests.contract.engines import ENGINES
 
 
-def run_here(name: str, plan: LoadPlan) -> None:
+def run_here(name: str, plan: LoadPlan, control: Control | None = None) -> None:
     """Run a plan, and write what the engine tells."""
 
     def write(interval: Interval) -> None:
         sys.stdout.buffer.write(interval.to_bytes() + b"\n")
         sys.stdout.buffer.flush()
 
-    asyncio.run(ENGINES[name]().run(plan, {}, write, Control()))
+    asyncio.run(ENGINES[name]().run(plan, {}, write, control or Control()))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, Origin, Step, Tls
-from atm.testing import Http2Server
+from atm.plan.load_plan import BodyCheck, Connections, Origin, Proxy, Step, Tls
+from atm.testing import Http2Server, ProxyServer
 from tests.contract.plans import ANY_STATUS, NUMBERED, closed, opened, plan, step
 from tests.contract.running import Ran, resident_bytes, run
 
@@ -167,6 +168,28 @@ def test_http_1_is_spoken_where_alpn_says_so(engine: Engine) -> None:
     with Http2Server(protocols=[]) as server:
         ran = run(engine, plan(over_tls(server), load=closed(2), total=4, connections=trusting(server)))
         assert ran.failures == {(Outcome.TLS_ERROR, "the target does not speak HTTP/2"): 4}
+
+
+def test_a_proxy_is_tunnelled_through(engine: Engine, server: Http2Server) -> None:
+    with ProxyServer() as proxy:
+        place = Proxy(Origin("http", "127.0.0.1", proxy.port, addresses=("127.0.0.1",)))
+        connections = replace(trusting(server, 4), proxy=place)
+        ran = run(engine, plan(over_tls(server), load=closed(8), total=40, connections=connections))
+        assert ran.total().ok == 40, ran.failures
+        tunnels = [(request.method, request.target) for request in proxy.requests()]
+    assert tunnels == [("CONNECT", f"127.0.0.1:{server.tls_port}")] * 2
+    assert server.record().connections == 2
+
+
+def test_a_body_over_the_limit_is_too_large_and_gives_up_its_stream(engine: Engine, server: Http2Server) -> None:
+    steps = (step("/bytes/1000"), step("/bytes/1001"), step("/bytes/50000000"))
+    limited = two(3, max_response_bytes=1000)
+    ran = run(engine, plan(cleartext(server), *steps, load=closed(3), total=12, connections=limited))
+    assert ran.failures == {(Outcome.RESPONSE_TOO_LARGE, "over 1000 bytes"): 8}
+    assert ran.total(0).ok == 4
+    assert ran.total().bytes_received < 5_000_000
+    record = server.record()
+    assert (record.connections, record.faults) == (1, ())
 
 
 def test_a_timeout_gives_up_its_stream_and_leaves_the_others_alone(engine: Engine, server: Http2Server) -> None:

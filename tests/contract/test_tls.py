@@ -56,6 +56,45 @@ def test_insecure_takes_any_certificate(engine: Engine, target: TargetServer) ->
     assert run(engine, made).total().ok == 20
 
 
+def test_the_systems_roots_are_trusted(engine: Engine, target: TargetServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(https(target), load=closed(1), total=2)
+    assert run(engine, made).total().outcomes == {Outcome.TLS_ERROR: 2}
+    # By this variable a system says where its roots are; engines look each time that a run begins.
+    monkeypatch.setenv("SSL_CERT_FILE", str(target.ca_file))
+    assert run(engine, made).total().ok == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "server_name", "asked"),
+    [("localhost", "", "localhost"), ("other.test", "localhost", "localhost"), ("127.0.0.1", "", None)],
+    ids=["the host", "another name", "none for an address"],
+)
+def test_the_server_is_asked_for_by_name(
+    engine: Engine, tmp_path: Path, host: str, server_name: str, asked: str | None
+) -> None:
+    authority = Authority(tmp_path)
+    files = authority.server("localhost", "127.0.0.1")
+    names: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    context.sni_callback = lambda _socket, name, _context: names.append(name)  # None goes on
+
+    def serve(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as stream:
+            while b"\r\n\r\n" not in stream.recv(4096):
+                pass
+            stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, listener)
+        origin = Origin("https", host, listener.getsockname()[1], addresses=("127.0.0.1",))
+        trust = Connections(tls=Tls(ca_pem=authority.ca_file.read_text(), server_name=server_name))
+        ran = run(engine, plan(origin, total=1, connections=trust))
+        served.result()
+    assert ran.total().ok == 1
+    assert names == [asked]
+
+
 def test_tls_with_a_server_that_speaks_none_is_a_tls_error(engine: Engine, target: TargetServer) -> None:
     origin = replace(http(target), scheme="https")
     ran = run(engine, plan(origin, step(timeout=2), total=2))

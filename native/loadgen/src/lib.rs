@@ -25,7 +25,7 @@
 //!
 //! What is told:
 //!
-//! - [`outcome`], [`histogram`], [`record`]: what a thread notes in a second;
+//! - [`outcome`], [`histogram`], [`message`], [`record`]: what a thread notes in a second;
 //! - `sample`, `interval`, `health`: a second as JSON.
 
 mod clock;
@@ -34,6 +34,7 @@ pub mod decode;
 mod health;
 pub mod histogram;
 mod interval;
+pub mod message;
 pub mod outcome;
 pub mod pacer;
 pub mod plan;

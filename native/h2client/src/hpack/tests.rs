@@ -241,7 +241,7 @@ fn a_block_that_fills_the_table_is_passed_over_in_the_end() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn huffman_decodes_what_was_encoded(text in prop::collection::vec(any::<u8>(), 0..200)) {

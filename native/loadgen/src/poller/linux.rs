@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::{Event, MOST_EVENTS, WAKE};
+use super::{ALARM, Event, MOST_EVENTS, WAKE};
 
 /// An epoll instance of one thread.
 #[derive(Debug)]
@@ -15,7 +15,14 @@ pub struct Poller {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
+    /// A clock that rings; it stands among the sockets.
+    alarm: OwnedFd,
+    /// When it rings, or has rung.
+    rings_at: u64,
 }
+
+/// A wait that an alarm ends lasts longer only where a clock is wrong.
+const LONGEST_NS: u64 = 50_000_000;
 
 /// Wakes a [`Poller`] from another thread.
 #[derive(Debug, Clone)]
@@ -23,6 +30,11 @@ pub struct Waker(Arc<OwnedFd>);
 
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // a time of this clock, or a short one
+fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec { tv_sec: (ns / 1_000_000_000) as libc::time_t, tv_nsec: (ns % 1_000_000_000) as _ }
 }
 
 impl Poller {
@@ -33,7 +45,12 @@ impl Poller {
     pub fn new() -> io::Result<Poller> {
         // SAFETY: no pointers; the descriptor that comes back is ours alone.
         let epoll = unsafe { OwnedFd::from_raw_fd(checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        Ok(Poller { epoll, events: Vec::with_capacity(MOST_EVENTS), has_pwait2: true })
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: as above.
+        let alarm = unsafe { OwnedFd::from_raw_fd(checked(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags))?) };
+        let poller = Poller { epoll, events: Vec::with_capacity(MOST_EVENTS), has_pwait2: true, alarm, rings_at: 0 };
+        poller.register(poller.alarm.as_raw_fd(), ALARM, libc::EPOLLIN | libc::EPOLLET)?;
+        Ok(poller)
     }
 
     /// Registers `socket` for everything, until it is closed.
@@ -88,13 +105,26 @@ impl Poller {
         }
     }
 
+    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away. An alarm is set
+    /// for it: what happens before leaves the alarm as it is, where the timeout of a wait is set and taken back each time.
+    ///
+    /// # Errors
+    /// As [`Poller::wait`].
+    pub fn wait_until(&mut self, at: u64) -> io::Result<usize> {
+        if self.rings_at != at {
+            let rings = libc::itimerspec { it_interval: timespec(0), it_value: timespec(at) };
+            let (alarm, absolute) = (self.alarm.as_raw_fd(), libc::TFD_TIMER_ABSTIME);
+            // SAFETY: `rings` lives through the call, and what was set before is not asked for.
+            checked(unsafe { libc::timerfd_settime(alarm, absolute, &raw const rings, std::ptr::null_mut()) })?;
+            self.rings_at = at;
+        }
+        self.wait(LONGEST_NS)
+    }
+
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
     fn wait_raw(&mut self, timeout_ns: u64) -> io::Result<usize> {
         let epoll = self.epoll.as_raw_fd();
-        let time = libc::timespec {
-            tv_sec: (timeout_ns / 1_000_000_000) as libc::time_t,
-            tv_nsec: (timeout_ns % 1_000_000_000) as _,
-        };
+        let time = timespec(timeout_ns);
         let events = self.events.as_mut_ptr();
         let most = MOST_EVENTS as libc::c_int;
         if timeout_ns == 0 {

@@ -16,6 +16,10 @@ pub use portable::{Poller, Waker};
 /// The token that a [`Waker`] reports with.
 pub const WAKE: u64 = u64::MAX;
 
+/// The token of an alarm that has rung: an event that says nothing but that it is time.
+#[cfg(all(target_os = "linux", not(portable_poller)))]
+const ALARM: u64 = u64::MAX - 1;
+
 /// How many events one wait gives at most.
 const MOST_EVENTS: usize = 256;
 
@@ -39,4 +43,58 @@ pub fn sharpen_timers() {
     unsafe {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0)
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    /// Waits until `at`; the tokens of what happened, without the alarm's.
+    fn tokens(poller: &mut Poller, at: u64) -> Vec<u64> {
+        let count = poller.wait_until(at).unwrap();
+        (0..count).map(|index| poller.event(index).token).filter(|token| *token == WAKE).collect()
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_time_and_never_before() {
+        let mut poller = Poller::new().unwrap();
+        for _ in 0..5 {
+            let at = clock::monotonic_ns() + 3_000_000;
+            assert!(tokens(&mut poller, at).is_empty());
+            assert!(clock::monotonic_ns() >= at);
+        }
+    }
+
+    #[test]
+    fn what_happens_before_its_time_ends_a_wait_and_leaves_the_next_one_whole() {
+        let mut poller = Poller::new().unwrap();
+        let waker = poller.waker().unwrap();
+        for _ in 0..5 {
+            let at = clock::monotonic_ns() + 30_000_000;
+            waker.wake();
+            assert_eq!(tokens(&mut poller, at), [WAKE]);
+            waker.drain();
+            while clock::monotonic_ns() < at {
+                assert!(tokens(&mut poller, at).is_empty());
+            }
+            assert!(clock::monotonic_ns() >= at);
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_put_off_and_put_forward() {
+        let mut poller = Poller::new().unwrap();
+        let waker = poller.waker().unwrap();
+        let now = clock::monotonic_ns();
+        for wait in [40_000_000, 10_000_000, 45_000_000] {
+            waker.wake();
+            assert_eq!(tokens(&mut poller, now + wait), [WAKE]);
+            waker.drain();
+        }
+        // The one that was asked for last is the one that rings.
+        let at = clock::monotonic_ns() + 5_000_000;
+        assert!(tokens(&mut poller, at).is_empty());
+        assert!((at..at + 1_000_000_000).contains(&clock::monotonic_ns()));
+    }
 }

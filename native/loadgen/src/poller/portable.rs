@@ -9,6 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::{Event, MOST_EVENTS, WAKE};
+use crate::clock;
 
 /// A poll instance of one thread.
 #[derive(Debug)]
@@ -69,6 +70,14 @@ impl Poller {
             }
         }));
         Ok(self.found.len())
+    }
+
+    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away.
+    ///
+    /// # Errors
+    /// As [`Poller::wait`].
+    pub fn wait_until(&mut self, at: u64) -> io::Result<usize> {
+        self.wait(at.saturating_sub(clock::monotonic_ns()))
     }
 
     /// The event at `index`, below what [`Poller::wait`] returned.

@@ -204,4 +204,59 @@ proptest! {
         let at_once = read(&mut again, [bytes.as_slice()]).map(|left| left.is_some());
         prop_assert_eq!(in_pieces, at_once);
     }
+
+    #[test]
+    fn wrong_bytes_are_never_taken_for_whole_by_the_way_they_come(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cuts in prop::collection::vec(1_usize..40, 1..10),
+    ) {
+        let bytes = changed(WHOLE[which.index(WHOLE.len())].0, &changes);
+        let mut whole = reader();
+        let at_once = read(&mut whole, [bytes.as_slice()]).map(|left| left.is_some());
+        let mut rest = bytes.as_slice();
+        let mut cuts = cuts.iter().cycle();
+        let pieces = std::iter::from_fn(|| {
+            let (piece, after) = rest.split_at((*cuts.next()?).min(rest.len()));
+            rest = after;
+            (!piece.is_empty()).then_some(piece)
+        });
+        let mut cut = reader();
+        let in_pieces = read(&mut cut, pieces).map(|left| left.is_some());
+        if at_once.is_err() {
+            // In pieces it may take one more to find out.
+            prop_assert_ne!(in_pieces, Ok(true));
+        } else {
+            prop_assert_eq!(in_pieces, at_once);
+            prop_assert_eq!((cut.head(), cut.received()), (whole.head(), whole.received()));
+        }
+    }
+
+    #[test]
+    fn a_head_like_the_one_before_is_read_as_if_there_had_been_none(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        head_only in any::<bool>(),
+    ) {
+        let before = WHOLE[which.index(WHOLE.len())].0;
+        let mut cache = HeadCache::default();
+        let mut known = Reader::default();
+        known.start(EXPECT, 0, u64::MAX);
+        prop_assert!(known.feed(before, &mut cache).is_ok());
+        let bytes = changed(before, &changes);
+        let (mut cached, mut fresh) = (Reader::default(), Reader::default());
+        cached.start(Expect { head_only }, 0, u64::MAX);
+        fresh.start(Expect { head_only }, 0, u64::MAX);
+        prop_assert_eq!(cached.feed(&bytes, &mut cache), fresh.feed(&bytes, &mut HeadCache::default()));
+        prop_assert_eq!(cached.head(), fresh.head());
+    }
+}
+
+fn changed(bytes: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (at, byte) in changes {
+        let at = at.index(bytes.len());
+        bytes[at] = *byte;
+    }
+    bytes
 }

@@ -1,4 +1,4 @@
-//! From an origin to a connection on which requests can be sent: names, addresses, tunnels, handshakes; and closing.
+//! From an origin to a connection on which requests can be sent: addresses, tunnels, handshakes; and closing.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,20 +12,14 @@ use super::Worker;
 use super::connections::{Connection, Received, Stage};
 use super::user::State;
 use crate::deadlines::NONE;
+use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::plan::{Origin, Scheme};
+use crate::plan::Scheme;
 use crate::poller::Event;
-use crate::record::Message;
-use crate::resolver::Resolver;
 use crate::response::{Expect, HeadCache, Progress};
 use crate::tls::{self, Session};
 
 impl Worker {
-    /// Where connections for `origin` are dialled.
-    fn place(&self, origin: u32) -> &Origin {
-        self.shared.plan.connections.proxy.as_ref().map_or(&self.origins[origin as usize], |proxy| &proxy.origin)
-    }
-
     /// Sends the request of `user` on a connection that there is, or on a new one.
     #[inline]
     pub(super) fn connect(&mut self, user: u32, origin: u32) {
@@ -77,65 +71,6 @@ impl Worker {
         fitting().nth(turn % count).map(|source| SocketAddr::new(*source, 0))
     }
 
-    /// An origin that a redirect has led to is looked up when it is met.
-    fn resolve_for(&mut self, user: u32, origin: u32) {
-        let number = self.users[user as usize].number;
-        let is_asked = self.awaiting_names.iter().any(|(asked, ..)| *asked == origin);
-        self.awaiting_names.push((origin, user, number));
-        if !is_asked && let Err(error) = self.ask_for_name(origin) {
-            self.dial_failed(user, &error);
-        }
-    }
-
-    fn ask_for_name(&mut self, origin: u32) -> io::Result<()> {
-        let resolver = match self.resolver.take() {
-            Some(resolver) => resolver,
-            None => Resolver::start(self.waker.clone())?,
-        };
-        let place = &self.origins[origin as usize];
-        let host = if place.connect_host.is_empty() { &place.host } else { &place.connect_host };
-        resolver.ask(origin, host, place.dial_port());
-        self.resolver = Some(resolver);
-        Ok(())
-    }
-
-    /// Names that have been looked up.
-    pub(super) fn take_names(&mut self) {
-        while let Some(answer) = self.resolver.as_ref().and_then(Resolver::answer) {
-            self.second.generator.dns.record(answer.took);
-            let place = &mut self.origins[answer.origin as usize];
-            // A name server that is away for a while is no reason to forget the addresses that there are.
-            if !answer.addresses.is_empty() || place.addresses.is_empty() {
-                place.addresses = answer.addresses;
-                place.resolve_error = answer.error;
-            }
-            let (ready, rest) = std::mem::take(&mut self.awaiting_names)
-                .into_iter()
-                .partition::<Vec<_>, _>(|(origin, ..)| *origin == answer.origin);
-            self.awaiting_names = rest;
-            for (origin, user, number) in ready {
-                let state = &self.users[user as usize];
-                if state.state == State::Busy && state.number == number && state.connection == NONE {
-                    self.connect(user, origin);
-                }
-            }
-        }
-    }
-
-    /// Looks all names up again, where the plan asks for it.
-    pub(super) fn renew_names(&mut self) {
-        let every = self.shared.plan.connections.resolve_every_ns.unwrap_or(u64::MAX);
-        self.next_names = self.now.saturating_add(every);
-        for origin in 0..self.origins.len() {
-            let place = &self.origins[origin];
-            let host = if place.connect_host.is_empty() { &place.host } else { &place.connect_host };
-            if host.parse::<std::net::IpAddr>().is_err() {
-                // Without a thread for it the addresses stay as they are.
-                let _ = self.ask_for_name(u32::try_from(origin).unwrap_or(NONE));
-            }
-        }
-    }
-
     fn begin_dial(
         &mut self,
         user: u32,
@@ -163,7 +98,7 @@ impl Worker {
         Ok(index)
     }
 
-    fn dial_failed(&mut self, user: u32, error: &io::Error) {
+    pub(super) fn dial_failed(&mut self, user: u32, error: &io::Error) {
         let (outcome, message) = dial_error(error);
         self.fail(user, outcome, &message);
     }

@@ -1,12 +1,39 @@
 //! The end: of a second, of sending, of the run.
 
 use super::user::State;
-use super::{Ending, Note, SECOND, Worker};
+use super::{SECOND, Worker};
 use crate::clock;
 use crate::deadlines::NONE;
+use crate::message::Message;
 use crate::outcome::{Outcome, StopReason};
 use crate::plan::Model;
-use crate::record::{Message, Second};
+use crate::record::Second;
+
+/// What a thread tells the collector.
+#[derive(Debug)]
+pub enum Note {
+    /// Second `1` of thread `0` is over.
+    Second(usize, u64, Box<Second>),
+    /// Thread `0` has ended.
+    End(usize, Ending),
+    /// Thread `0` has died, with this message.
+    Lost(usize, String),
+}
+
+/// How a thread ended. Times are ns since the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// The end of sending; None in the closed model with a total, where it is the last finish of all threads.
+    pub end_of_sending: Option<u64>,
+    /// The last finish, or the moment of cancel.
+    pub last_finish: u64,
+    /// When the thread itself ended.
+    pub at: u64,
+    /// Time at barriers.
+    pub barrier_ns: u64,
+    /// Why sending ended.
+    pub reason: StopReason,
+}
 
 impl Worker {
     pub(super) fn drain_end(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::user::{State, User};
 use super::{FREED_PER_TURN, Worker};
 use crate::deadlines::NONE;
+use crate::message::Message;
 use crate::outcome::{Outcome, StopReason};
 use crate::plan::{CatchUp, Model, Saturation};
 use crate::schedule::{Due, Next};
@@ -328,6 +329,6 @@ impl Worker {
     pub(super) fn time_out(&mut self, user: u32) {
         self.touch();
         let timeout = self.shared.plan.flows[self.users[user as usize].flow as usize].steps[0].timeout_ns;
-        self.fail(user, Outcome::Timeout, &crate::record::Message::Timeout(timeout));
+        self.fail(user, Outcome::Timeout, &Message::Timeout(timeout));
     }
 }

@@ -5,7 +5,7 @@
 //! - `mod.rs`: the loop and its time; `ending.rs`: the end of a second, of sending, of the run;
 //! - `routes.rs`: what is known about each flow's requests before any is sent; `user.rs`: who sends them;
 //! - `load.rs`: which user starts what when, in both load models;
-//! - `connections.rs`, `dialling.rs`: connections, and how they come about;
+//! - `connections.rs`, `names.rs`, `dialling.rs`: connections, and how they come about;
 //! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends;
 //! - `redirects.rs`: following where an answer points; `sampling.rs`: which requests are kept whole;
 //! - `multiplex`: the same over HTTP/2, where users share connections.
@@ -16,6 +16,7 @@ mod ending;
 mod exchange;
 mod load;
 mod multiplex;
+mod names;
 mod redirects;
 mod routes;
 mod sampling;
@@ -40,6 +41,7 @@ use crate::schedule::{Due, Schedule, Shard};
 use crate::shared::Shared;
 
 use connections::{ConnectionKey, Connections};
+pub use ending::{Ending, Note};
 use routes::Route;
 use sampling::Sampler;
 use user::User;
@@ -54,32 +56,6 @@ const PER_EVENT: u64 = 100_000;
 const READ_BUFFER: usize = 64 * 1024;
 /// Users that go on without an answer (refused at once, say) are taken up to this many per turn of the loop.
 const FREED_PER_TURN: usize = 256;
-
-/// What a thread tells the collector.
-#[derive(Debug)]
-pub enum Note {
-    /// Second `1` of thread `0` is over.
-    Second(usize, u64, Box<Second>),
-    /// Thread `0` has ended.
-    End(usize, Ending),
-    /// Thread `0` has died, with this message.
-    Lost(usize, String),
-}
-
-/// How a thread ended. Times are ns since the start of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ending {
-    /// The end of sending; None in the closed model with a total, where it is the last finish of all threads.
-    pub end_of_sending: Option<u64>,
-    /// The last finish, or the moment of cancel.
-    pub last_finish: u64,
-    /// When the thread itself ended.
-    pub at: u64,
-    /// Time at barriers.
-    pub barrier_ns: u64,
-    /// Why sending ended.
-    pub reason: StopReason,
-}
 
 /// One load thread.
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
@@ -129,8 +105,10 @@ pub struct Worker {
     signal_seen: u32,
     /// The plan's origins, and those that redirects have led to.
     origins: Vec<Origin>,
+    /// Where connections are dialled instead.
+    proxy: Option<Origin>,
     resolver: Option<Resolver>,
-    /// (origin, user, request number): requests that wait for a name to be looked up.
+    /// (origin or proxy, user, request number): requests that wait for a name to be looked up.
     awaiting_names: Vec<(u32, u32, u64)>,
     /// When names are looked up again.
     next_names: u64,
@@ -218,6 +196,7 @@ impl Worker {
             last_finish: 0,
             signal_seen: shared.signal.load(Ordering::Acquire),
             origins: plan.origins.clone(),
+            proxy: plan.connections.proxy.as_ref().map(|proxy| proxy.origin.clone()),
             resolver: None,
             awaiting_names: Vec::new(),
             next_names: plan.connections.resolve_every_ns.unwrap_or(u64::MAX),
@@ -279,9 +258,14 @@ impl Worker {
             return true;
         }
         let until = self.next_wake();
-        let asked = until.saturating_sub(self.now);
+        let count = if until == self.next_due && until > self.now {
+            // Of an even rate most waits end with an answer: so the timer is set once for each arrival, not for each wait.
+            self.poller.wait_until(self.shared.zero + until)
+        } else {
+            self.poller.wait(until.saturating_sub(self.now))
+        };
         // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
-        let count = self.poller.wait(asked).expect("waiting for events");
+        let count = count.expect("waiting for events");
         if count == 0 {
             self.touch();
             self.notice_stall(until);

@@ -13,12 +13,11 @@ impl Worker {
     #[cold]
     pub(super) fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
         let state = &self.users[user as usize];
-        let (hops, origin) = state.hop.as_ref().map_or((0, NONE), |hop| (hop.hops, hop.origin));
-        if hops >= self.shared.plan.connections.redirects {
+        if state.hop.as_ref().map_or(0, |hop| hop.hops) >= self.shared.plan.connections.redirects {
             return None;
         }
         let route = &self.routes[state.flow as usize];
-        let origin = &self.origins[if origin == NONE { route.origin } else { origin } as usize];
+        let origin = &self.origins[self.origin_of(user) as usize];
         let expect = state.hop.as_ref().map_or(route.expect, |hop| hop.expect);
         let whole = response::take_apart(raw, expect)?;
         let location = std::str::from_utf8(whole.location.as_deref()?).ok()?.to_owned();
@@ -27,6 +26,12 @@ impl Worker {
         let base = format!("{}://{}", origin.scheme.name(), origin.authority());
         let target = line.split(' ').nth(1).unwrap_or("/");
         redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
+    }
+
+    /// Where the request of `user` goes now.
+    pub(super) fn origin_of(&self, user: u32) -> u32 {
+        let state = &self.users[user as usize];
+        state.hop.as_ref().map_or(self.routes[state.flow as usize].origin, |hop| hop.origin)
     }
 
     /// The request of `user` as it was sent.

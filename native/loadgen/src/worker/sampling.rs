@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::user::User;
+use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::plan::{Origin, Plan};
-use crate::record::{Message, RawSample, Reason};
+use crate::record::{RawSample, Reason};
 use crate::response::{self, Expect};
 use crate::template::Values;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -205,7 +206,9 @@ class Connection(asyncio.Protocol):
                 row.reset = True
         elif isinstance(event, (h2.events.WindowUpdated, h2.events.RemoteSettingsChanged)):
             for stream in list(self._waiting):
-                self._go_on(stream)
+                # One that the client has given up in the same breath is among the events that follow.
+                with contextlib.suppress(h2.exceptions.StreamClosedError):
+                    self._go_on(stream)
         elif isinstance(event, h2.events.ConnectionTerminated):
             code = event.error_code
             self.seen.goodbyes.append(code.name if isinstance(code, h2.errors.ErrorCodes) else str(code))
