@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -106,7 +107,8 @@ class Guard:
     async def _admitted(self, scope: Scope) -> Principal | None:
         """Who asks; None where that does not matter. Raises _RefusedError."""
         headers = Headers(scope=scope)
-        path = scope["path"]
+        # The address that a route will be found for: below ATM_ROOT_PATH a proxy may or may not take that path off.
+        path = get_route_path(scope)
         if OPEN.fullmatch(path):
             return None
         keys: Keys = scope["app"].state.keys
@@ -208,7 +210,7 @@ class Guard:
         if scope["type"] != "http":
             return receive
         settings = self._settings
-        is_bundle = scope["path"] == BUNDLE and scope["method"] == "POST"
+        is_bundle = get_route_path(scope) == BUNDLE and scope["method"] == "POST"
         most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:
