@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CompareAnswer, Difference } from "$lib/api/schema";
 
 import * as comparing from "./comparing";
+import type { Stretch } from "./seconds";
 
 const difference = (
     name: string,
@@ -75,6 +76,16 @@ describe("a comparison", () => {
         expect(b[1]?.y).toBeNull();
         expect(ratio.map((point) => point.y)).toEqual([1.5, null]);
         expect(to).toBeCloseTo(2);
+    });
+
+    it("over time has each moment of either run once", () => {
+        const at = (start: number): Stretch => ({ start, completed: start }) as unknown as Stretch;
+        const rows = comparing.sideBySide([at(0), at(1)], [at(0), at(2)]);
+        expect(rows.map(({ start, a, b }) => [start, a?.completed, b?.completed])).toEqual([
+            [0, 0, 0],
+            [1, 1, undefined],
+            [2, undefined, 2],
+        ]);
     });
 
     it("of endpoints has those of one run only at the end", () => {

@@ -195,3 +195,10 @@ export function endpointChanges(answer: CompareAnswer, name: string): EndpointCh
                 : 0;
     return changes.toSorted((x, y) => badness(y) - badness(x) || 0);
 }
+
+/** The stretches of two runs by the time since their start; null where one of them has none. */
+export function sideBySide(a: Stretch[], b: Stretch[]): { start: number; a: Stretch | null; b: Stretch | null }[] {
+    const [ofA, ofB] = [a, b].map((side) => new Map(side.map((each) => [each.start, each])));
+    const starts = [...new Set([...a, ...b].map((each) => each.start))].toSorted((x, y) => x - y);
+    return starts.map((start) => ({ start, a: ofA?.get(start) ?? null, b: ofB?.get(start) ?? null }));
+}
