@@ -186,6 +186,7 @@ export const api = {
 
     storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),
     schedules: () => ask<ScheduleList>("/schedules"),
+    schedule: (id: string) => ask<ScheduleView>(schedule(id)),
     createSchedule: (body: ScheduleRequest) => ask<ScheduleView>("/schedules", { method: "POST", body }),
     replaceSchedule: (id: string, body: ScheduleRequest) => ask<ScheduleView>(schedule(id), { method: "PUT", body }),
     deleteSchedule: (id: string, keepalive = false) => ask<undefined>(schedule(id), { method: "DELETE", keepalive }),

@@ -76,6 +76,21 @@ export function hintParts(hint: string): { text: string; typed: boolean }[] {
 
 const DEFINE = /^\{\{([^{}|]+)(?:\|[^{}]*)?\}\} is not defined$/;
 
+/** A text in pieces, of which those are marked that use a name which nobody has defined. */
+export function marked(text: string, names: readonly string[]): { text: string; unknown: boolean }[] {
+    return text
+        .split(/(\{\{[^{}]*\}\})/)
+        .filter(Boolean)
+        .map((piece) => ({ text: piece, unknown: names.includes(REFERENCE.exec(piece)?.[1]?.trim() ?? "") }));
+}
+
+const REFERENCE = /^\{\{([^{}|]+)(?:\|[^{}]*)?\}\}$/;
+
+/** The names that these problems miss. */
+export function missingNames(problems: readonly SpecProblem[]): string[] {
+    return problems.flatMap((problem) => missingVariable(problem) ?? []);
+}
+
 /** The name of a variable that is used and not defined: it can be added by one click. */
 export function missingVariable(problem: SpecProblem): string | null {
     return problem.code === "unknown_variable" ? (DEFINE.exec(problem.message)?.[1]?.trim() ?? null) : null;
