@@ -34,9 +34,9 @@ def built(tmp_path: Path) -> Path:
 
 
 def served(directory: Path, root_path: str = "") -> httpx.AsyncClient:
-    app = FastAPI(root_path=root_path, openapi_url=None, docs_url=None, redoc_url=None)
-    dashboard.install(app, directory)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    dashboard.install(app, root_path, directory)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path=root_path), base_url="http://127.0.0.1")
 
 
 def allowed(answer: httpx.Response) -> list[str]:

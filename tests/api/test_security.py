@@ -96,7 +96,8 @@ def test_below_a_path_of_a_proxy_a_key_is_asked_for_whether_that_path_was_taken_
     from atm.api.app import create_app
 
     async def scenario() -> None:
-        app = create_app(Settings(data_dir=tmp_path, root_path="/atm", server_api_key=SecretStr(SERVER_KEY)))
+        settings = Settings(data_dir=tmp_path, root_path="/atm", API_TEST_MACHINE_API_KEY=SecretStr(SERVER_KEY))  # type: ignore[call-arg]
+        app = create_app(settings)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,

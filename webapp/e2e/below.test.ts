@@ -32,7 +32,9 @@ test("below a path of a proxy people sign in, watch a run to its end, and go fro
     const answer = await fetch(`${proxy.url}/api/v1/runs`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-API-Key": KEY },
-        body: JSON.stringify({ spec: { name: "below", url: `${target}/users`, requests_per_second: 20, duration: "3s" } }),
+        body: JSON.stringify({
+            spec: { name: "below", url: `${target}/users`, requests_per_second: 20, duration: "3s" },
+        }),
     });
     const { id } = (await answer.json()) as { id: string };
     await page.getByRole("link", { name: "Runs", exact: true }).click();

@@ -66,7 +66,9 @@ describe("a new test", () => {
         await page.getByLabel("For", { exact: true }).fill("2 s");
         await page.getByTestId("sentence").getByText("50 requests in 2 s").waitFor();
         await page.getByText("Show as table").click();
-        expect(await page.getByRole("region", { name: "The offered load, as a table" }).innerText()).toMatch(/00:02\s+25/);
+        expect(await page.getByRole("region", { name: "The offered load, as a table" }).innerText()).toMatch(
+            /00:02\s+25/,
+        );
         await page.getByRole("button", { name: "p99 < 300ms" }).click();
         await page.getByLabel("Threshold 1").fill("p99 < 5s");
         await page.getByRole("button", { name: "Try one request" }).click();
@@ -129,7 +131,13 @@ describe("a new test", () => {
                 variables: { nested: "{{nested}}" },
                 endpoints: [
                     { name: "one", url: `${target}/{{lost}}/{{uuid}}`, weight: -1, thresholds: ["p99 << 5"] },
-                    { name: "two", url: `${target}/`, method: "POST", body: { deep: ["{{gone}}"] }, expected_status_codes: ["9xx"] },
+                    {
+                        name: "two",
+                        url: `${target}/`,
+                        method: "POST",
+                        body: { deep: ["{{gone}}"] },
+                        expected_status_codes: ["9xx"],
+                    },
                 ],
                 load: { model: "open", rate: -5, arrival: "never" },
                 distribution_strategy: "weighted",
@@ -350,7 +358,12 @@ describe("a schedule", () => {
     it("signs what it sends with a secret that nobody sees again, and its own spec is edited in the form", async () => {
         const { id } = await api<{ id: string }>("/schedules", {
             name: "its own",
-            spec: { name: "own spec", url: `${target}/users`, total_requests: 3, headers: { Authorization: "Bearer hush" } },
+            spec: {
+                name: "own spec",
+                url: `${target}/users`,
+                total_requests: 3,
+                headers: { Authorization: "Bearer hush" },
+            },
             trigger: { type: "cron", expression: "0 0 1 1 *" },
         });
         interface Kept {

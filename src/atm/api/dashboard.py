@@ -113,9 +113,9 @@ class _Everything(Route):
         return super().matches(scope)
 
 
-def install(app: FastAPI, directory: Path = STATIC) -> None:
-    """Give the app its pages, of the build in `directory`; after every other route."""
-    dashboard = Dashboard(directory, app.root_path)
+def install(app: FastAPI, root_path: str = "", directory: Path = STATIC) -> None:
+    """Give the app its pages, of the build in `directory`, at home below `root_path`; after every other route."""
+    dashboard = Dashboard(directory, root_path)
 
     async def page(request: Request) -> Response:
         return await dashboard(request)

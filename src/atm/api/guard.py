@@ -48,7 +48,10 @@ class _RefusedError(Exception):
 
 
 class Guard:
-    """The outermost part of the app but for CORS. `keys` come with the storage, when the server has started."""
+    """The outermost part of the app but for CORS; it judges the address that a route will be found for.
+
+    `keys` come with the storage, when the server has started.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -61,6 +64,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        # Below this path a proxy serves all of it; it may or may not take that path off before it asks here.
+        scope["root_path"] = self._settings.root_path
         state = scope.setdefault("state", {})
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
@@ -107,7 +112,6 @@ class Guard:
     async def _admitted(self, scope: Scope) -> Principal | None:
         """Who asks; None where that does not matter. Raises _RefusedError."""
         headers = Headers(scope=scope)
-        # The address that a route will be found for: below ATM_ROOT_PATH a proxy may or may not take that path off.
         path = get_route_path(scope)
         if OPEN.fullmatch(path):
             return None

@@ -81,6 +81,7 @@ describe("a schedule", () => {
 
     it("has a problem of a secret at the secret", () => {
         expect(schedules.fieldOfProblem("body.notify.1.webhook.secret")).toBe("notify.1.secret");
+        expect(schedules.fieldOfProblem("body.notify.1.webhook.secret.literal['***']")).toBe("notify.1.secret");
         expect(schedules.fieldOfProblem("notify[0].secret")).toBe("notify.0.secret");
         expect(schedules.fieldOfProblem("notify[0].url")).toBe("notify.0");
     });

@@ -148,8 +148,8 @@ export function withSpec(schedule: ScheduleView, spec: Record<string, unknown>):
     const { jitter_seconds, start_date, end_date, notify } = schedule;
     return {
         ...{ name, description, trigger, spec, enabled, max_runs, tags, overlap, misfire, misfire_grace_seconds },
-        ...{ jitter_seconds, start_date, end_date, notify: notify as unknown as Notification[] },
-    };
+        ...{ jitter_seconds, start_date, end_date, notify },
+    } as unknown as ScheduleRequest;
 }
 
 export function requestOf(form: ScheduleForm): ScheduleRequest {
@@ -196,7 +196,7 @@ export function fieldOfProblem(path: string): string {
               ? "every"
               : "expression";
     const notify = /^notify[.[](\d+)/.exec(plain);
-    if (notify) return `notify.${notify[1]}${/\bsecret$/.test(plain) ? ".secret" : ""}`;
+    if (notify) return `notify.${notify[1]}${/[.\]]secret\b/.test(plain) ? ".secret" : ""}`;
     return (
         { max_runs: "maxRuns", jitter_seconds: "jitter", test: "test", spec: "test", tags: "tags", name: "name" }[
             plain.split(/[.[]/)[0] ?? ""
