@@ -78,6 +78,13 @@ describe("a comparison", () => {
         expect(to).toBeCloseTo(2);
     });
 
+    it("calls nothing better or worse that has not changed by a percent", () => {
+        expect(comparing.judged(difference("requests_per_second", 145, 144.9, false))).toBeNull();
+        expect(comparing.judged(difference("latency_p99_ms", 100, 101, false))).toBe(false);
+        expect(comparing.judged(difference("latency_p99_ms", 100, 90, true))).toBe(true);
+        expect(comparing.judged(difference("missed", 0, 5, false))).toBe(false);
+    });
+
     it("over time has each moment of either run once", () => {
         const at = (start: number): Stretch => ({ start, completed: start }) as unknown as Stretch;
         const rows = comparing.sideBySide([at(0), at(1)], [at(0), at(2)]);

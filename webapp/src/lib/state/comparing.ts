@@ -72,11 +72,17 @@ export function changeText(difference: Difference): string {
     return size_ >= 10 ? `${Math.round(size_ + 1)} ×` : `${sign}${percent(size_)}`;
 }
 
+/** Whether it became better, where it changed enough to be said in a whole percent. */
+export function judged(difference: Difference): boolean | null {
+    return difference.change !== null && Math.abs(difference.change) < 0.005 ? null : difference.better;
+}
+
 /** Worst first: what became worse by how much, then what stayed, then what became better. */
 export function worstFirst(differences: readonly Difference[]): Difference[] {
     const badness = (each: Difference): number => {
-        const change = Math.abs(each.change ?? (each.better === null ? 0 : Infinity));
-        return each.better === false ? change : each.better === true ? -change : 0;
+        const better = judged(each);
+        const change = Math.abs(each.change ?? (better === null ? 0 : Infinity));
+        return better === false ? change : better === true ? -change : 0;
     };
     return differences.toSorted((a, b) => badness(b) - badness(a) || 0);
 }
@@ -180,7 +186,7 @@ export function endpointChanges(answer: CompareAnswer, name: string): EndpointCh
             a: figure(name, own("a")),
             b: figure(name, own("b")),
             change: found?.change ?? null,
-            better: found?.better ?? null,
+            better: found ? judged(found) : null,
             text: found ? changeText(found) : "-",
             only: endpoint.a === null ? "b" : endpoint.b === null ? "a" : "",
         };
