@@ -63,9 +63,7 @@ async def test_files_are_kept_for_ever_and_the_page_is_asked_for_again(built: Pa
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("asked", ["/atm/runs/anything", "/runs/anything", "/atm/index.html", "/index.html"])
-async def test_below_a_path_the_page_names_its_files_there_and_tells_its_scripts(
-    built: Path, asked: str
-) -> None:
+async def test_below_a_path_the_page_names_its_files_there_and_tells_its_scripts(built: Path, asked: str) -> None:
     async with served(built, "/atm") as client:
         page = await client.get(asked, headers={"Accept-Encoding": "br, gzip"})
     assert page.headers["content-encoding"] == "gzip"

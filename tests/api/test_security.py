@@ -96,7 +96,7 @@ def test_below_a_path_of_a_proxy_a_key_is_asked_for_whether_that_path_was_taken_
     from atm.api.app import create_app
 
     async def scenario() -> None:
-        settings = Settings(data_dir=tmp_path, root_path="/atm", API_TEST_MACHINE_API_KEY=SecretStr(SERVER_KEY))  # type: ignore[call-arg]
+        settings = Settings(data_dir=tmp_path, root_path="/atm", API_TEST_MACHINE_API_KEY=SecretStr(SERVER_KEY))
         app = create_app(settings)
         async with (
             app.router.lifespan_context(app),

@@ -52,7 +52,8 @@ def test_the_wheel_carries_the_dashboard_as_it_was_built(wheels: Sequence[Path])
         page = wheel.read("atm/api/static/index.html")
         named = set(re.findall(r"/(_app/immutable/[^\"']+)", page.decode()))
     assert page == built["index.html"].read_bytes()
-    assert named and named <= built.keys()
+    assert named
+    assert named <= built.keys()
 
 
 @pytest.mark.timeout(600)
