@@ -5,7 +5,7 @@ import type { Limit, PlotData } from "$lib/charts/Plot.svelte";
 import { type Palette, translucent } from "$lib/colours";
 import type { DistributionView } from "$lib/api/schema";
 import { clock, numeric } from "$lib/format";
-import { type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
+import { drawable, type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
 import { FAILURE_KINDS, outcomeWords } from "$lib/verdict";
 
 import { type Kind, KIND_WORDS } from "./figures";
@@ -33,7 +33,7 @@ export type Read = (each: Stretch) => number | null;
 function points(known: Stretch[], read: Read, resolution: number): Point[] {
     const found: Point[] = [];
     let expected: number | null = null;
-    for (const each of known) {
+    for (const each of drawable(known)) {
         // A hole in what is known is a hole in the line.
         if (expected !== null && each.start > expected + 0.5) found.push({ x: (expected + each.start) / 2, y: null });
         const value = read(each);

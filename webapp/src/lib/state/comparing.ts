@@ -2,7 +2,7 @@
 import type { CompareAnswer, CurvePoint, Difference } from "$lib/api/schema";
 import { count, numeric, percent, rate, share, size, time } from "$lib/format";
 
-import type { Stretch } from "./seconds";
+import { drawable, type Stretch } from "./seconds";
 
 type Kind = "time" | "rate" | "share" | "count" | "bytes";
 
@@ -148,13 +148,6 @@ export function curves(points: readonly CurvePoint[], samples: number): CurveDat
         }),
         to: tail(drawn.at(-1)?.percentile ?? 99),
     };
-}
-
-/** Without the rest of a second at the very end, whose rate would be that of an instant. */
-function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
-    const last = stretches.at(-1);
-    const before = stretches.at(-2);
-    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
 }
 
 /** A figure of each stretch at its middle; a stretch without one is a gap. */

@@ -141,6 +141,13 @@ export function merged(known: Stretch[], come: Stretch[]): Stretch[] {
     return [...known.filter((each) => !starts.has(each.start)), ...come].sort((a, b) => a.start - b.start);
 }
 
+/** Without the rest of a second at the very end, whose rate would be that of an instant. */
+export function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
+    const last = stretches.at(-1);
+    const before = stretches.at(-2);
+    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
+}
+
 export interface Gap {
     start: number;
     end: number;
