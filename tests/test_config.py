@@ -74,6 +74,23 @@ def test_every_wrong_variable_is_named_at_once_and_no_value_shown(monkeypatch: p
     assert "s3cret-floppy" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "path"), [("/atm", "/atm"), ("atm/", "/atm"), ("/tools/atm-2/", "/tools/atm-2"), ("/", ""), ("", "")]
+)
+def test_the_path_below_a_proxy_begins_with_a_slash_and_ends_without(
+    monkeypatch: pytest.MonkeyPatch, written: str, path: str
+) -> None:
+    monkeypatch.setenv("ATM_ROOT_PATH", written)
+    assert load_settings().root_path == path
+
+
+@pytest.mark.parametrize("written", ["https://a.example/atm", "/a b", "/a//b", '/"><script>'])
+def test_what_is_no_path_is_refused(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("ATM_ROOT_PATH", written)
+    with pytest.raises(SettingsError, match="ATM_ROOT_PATH should be a path as /atm"):
+        load_settings()
+
+
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATM_DATABASE_URL", "")
     monkeypatch.setenv("ATM_DATA_DIR", "")

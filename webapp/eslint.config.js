@@ -18,7 +18,7 @@ export default ts.config(
     {
         rules: {
             "no-undef": "off", // TypeScript does it, and knows types
-            "svelte/no-navigation-without-resolve": "off", // the app lives at the root of its server
+            "svelte/no-navigation-without-resolve": "off", // $lib/place does it, for links in texts too
             "svelte/prefer-svelte-reactivity": "off", // it minds dates and queries that live for a line
         },
     },

@@ -27,7 +27,7 @@ const pages = {
 
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-async function picture(name, path, options) {
+async function picture(name, path, options, part) {
     const context = await browser.newContext({
         viewport: { width: 1280, height: 860 },
         reducedMotion: "reduce",
@@ -37,12 +37,14 @@ async function picture(name, path, options) {
     await page.goto(server + path);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.waitForFunction(() => !document.querySelector(".skeleton"));
+    if (part) await page.getByRole("region", { name: part, exact: true }).evaluate((each) => each.scrollIntoView());
     // Charts draw at most four times a second.
     await page.waitForTimeout(1000);
     await page.screenshot({ path: `${folder}${name}.jpg`, type: "jpeg", quality: 72 });
     await context.close();
 }
 for (const [name, path] of Object.entries(pages)) await picture(name, path, { colorScheme: "dark" });
+await picture("run-endpoints", pages.run, { colorScheme: "dark" }, "Endpoints over time");
 await picture("run-light", pages.run, { colorScheme: "light" });
 await picture("run-phone", pages.run, { colorScheme: "dark", viewport: { width: 390, height: 844 } });
 await browser.close();

@@ -38,8 +38,18 @@ def _duration(value: Any) -> Any:
     return read_span(value) if isinstance(value, str) else value
 
 
+def _path(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    path = "/" + value.strip().strip("/") if value.strip("/ ") else ""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("should be a path as /atm: letters, digits, and . _ ~ - between slashes")
+    return path
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
+UrlPath = Annotated[str, BeforeValidator(_path)]
 
 
 class StorageType(StrEnum):
@@ -84,7 +94,7 @@ class Settings(BaseSettings):
 
     allowed_hosts: Names = ()
     trusted_proxies: Names = ()
-    root_path: str = ""
+    root_path: UrlPath = ""
     cors_origins: Names = ()
     """For a server behind a proxy, or a dashboard of another origin."""
     env_allow: Names = ()

@@ -89,6 +89,26 @@ def test_without_a_key_another_address_is_refused_however_the_app_was_started(tm
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/atm/api/v1/runs", "/atm/metrics"])
+def test_below_a_path_of_a_proxy_a_key_is_asked_for_whether_that_path_was_taken_off_or_not(
+    tmp_path: Path, path: str
+) -> None:
+    from atm.api.app import create_app
+
+    async def scenario() -> None:
+        settings = Settings(data_dir=tmp_path, root_path="/atm", API_TEST_MACHINE_API_KEY=SecretStr(SERVER_KEY))
+        app = create_app(settings)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
+        ):
+            assert code(await client.get(path)) == (401, "key_needed")
+            assert (await client.get(path, headers={"X-API-Key": SERVER_KEY})).status_code == 200
+            assert (await client.get("/atm/health/live")).status_code == 200
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     "origin", ["https://attacker.example", "null", "http://127.0.0.1.attacker.example", "http://127.0.0.1"]
 )

@@ -16,6 +16,7 @@ from atm.errors import ApiRefusedError, BundleError, ConflictError, NotFoundErro
 from atm.models.events import AnyRunEvent, FinishedEvent, IntervalEvent, ProgressEvent, StartedEvent
 from atm.models.outcome import RunStatus
 from atm.testing import TargetServer
+from atm.version import VERSION
 from tests.api.server import ApiServer
 from tests.client.relay import Relay
 
@@ -132,6 +133,15 @@ async def test_the_server_says_what_it_is(control: ControlClient) -> None:
     assert (await control.health()).status == "ok"
     assert (await control.session()).role == "admin"
     assert (await control.storage_status()).kind == "sqlite"
+    overview = await control.storage_overview(days=2)
+    assert overview.status.schema_version == overview.schema_latest
+    assert len(overview.days) == 2
+    server = await control.server()
+    assert server.version == VERSION
+    assert "asyncio" in [engine.name for engine in server.engines if engine.installed]
+    assert server.limits.max_concurrent_runs == 1
+    with pytest.raises(SpecError, match="days"):
+        await control.storage_overview(days=0)
 
 
 async def test_changes_of_the_list_are_told(control: ControlClient, target: TargetServer) -> None:

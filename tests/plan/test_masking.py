@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atm.plan.masking import is_sensitive, masked_spec, masked_url
+from atm.plan.masking import is_sensitive, masked_spec, masked_url, shown_url
 
 
 def test_literal_credentials_are_masked_and_templates_stay() -> None:
@@ -54,3 +54,27 @@ def test_other_names_are_left_alone(name: str) -> None:
 
 def test_a_url_without_secrets_stays_as_it_is() -> None:
     assert masked_url("http://h:81/{{uuid}}?a=b@c&d") == "http://h:81/{{uuid}}?a=b@c&d"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("{{base}}/users", "https://h:81/api/users"),
+        ("{{ base }}/{{id|raw}}", "https://h:81/api/7"),
+        ("{{base}}/{{uuid}}/{{nobody}}", "https://h:81/api/{{uuid}}/{{nobody}}"),
+        ("{{base}}/{{trace}}/{{env:HOST}}", "https://h:81/api/{{trace}}/{{env:HOST}}"),
+        ("{{base}}/{{api_key}}", "https://h:81/api/{{api_key}}"),
+        ("{{base}}/?token={{id}}&page={{id}}", "https://h:81/api/?token=***&page=7"),
+        ("{{account}}/x", "https://***@h/x"),
+        (r"{{base}}/\{{id}}", r"https://h:81/api/\{{id}}"),
+    ],
+)
+def test_a_listed_url_has_the_specs_own_values_and_no_secret(url: str, shown: str) -> None:
+    variables = {
+        "base": "https://h:81/api",
+        "id": "7",
+        "trace": "a-{{uuid}}",
+        "api_key": "hush",
+        "account": "https://ada:hush@h",
+    }
+    assert shown_url(url, variables) == shown

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from atm.api.dashboard import STATIC
 from atm.engine.native_engine import load_native_engine
 from tools.repository import ROOT
 
@@ -30,10 +33,31 @@ def call(command: Sequence[str | Path], **fields: object) -> subprocess.Complete
     return result
 
 
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What `make build` makes, by name."""
+    dist = tmp_path_factory.mktemp("build") / "dist"
+    call(["make", "--no-print-directory", "build", f"DIST={dist}"], cwd=ROOT)
+    return sorted(dist.glob("*.whl"))
+
+
 @pytest.mark.timeout(600)
-def test_the_wheels_are_enough_for_a_demo_in_an_empty_environment(tmp_path: Path) -> None:
-    call(["make", "--no-print-directory", "build", f"DIST={tmp_path / 'dist'}"], cwd=ROOT)
-    wheels = sorted((tmp_path / "dist").glob("*.whl"))
+def test_the_wheel_carries_the_dashboard_as_it_was_built(wheels: Sequence[Path]) -> None:
+    built = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    if "index.html" not in built:
+        pytest.skip("the dashboard is not built here: `make build` builds it, and needs Node.js")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        names = [name for name in wheel.namelist() if name.startswith("atm/api/static/")]
+        assert {name.removeprefix("atm/api/static/") for name in names} == built.keys()
+        page = wheel.read("atm/api/static/index.html")
+        named = set(re.findall(r"/(_app/immutable/[^\"']+)", page.decode()))
+    assert page == built["index.html"].read_bytes()
+    assert named
+    assert named <= built.keys()
+
+
+@pytest.mark.timeout(600)
+def test_the_wheels_are_enough_for_a_demo_in_an_empty_environment(wheels: Sequence[Path], tmp_path: Path) -> None:
     names = [wheel.name.split("-")[0] for wheel in wheels]
     built = load_native_engine() is not None
     assert names == (["api_test_machine", "atm_engine"] if built else ["api_test_machine"])

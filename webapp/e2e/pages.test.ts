@@ -1,171 +1,11 @@
-// What people do on the pages that make, keep, schedule and compare tests: in a real browser, against a real server.
-import type { BrowserContextOptions, Page } from "playwright-core";
-import { describe, expect, inject, it } from "vitest";
+// What people do on the pages that keep, schedule and compare tests: in a real browser, against a real server.
+import { describe, expect, it } from "vitest";
 
-import { faults, open, PATIENCE_MS } from "./browser";
-import { ApiServer, until } from "./server";
-
-const server = inject("server");
-const target = inject("target");
+import { open, PATIENCE_MS } from "./browser";
+import { ApiServer } from "./server";
+import { api, at, ran, server, shop, target } from "./shared";
 
 const HOSTILE = `<img src=x onerror="document.title='pwned'"> \u202eesrever ${"9".repeat(40)}`;
-
-async function api<Answer>(path: string, body?: unknown): Promise<Answer> {
-    const response = await fetch(`${server}/api/v1${path}`, {
-        method: body === undefined ? "GET" : "POST",
-        headers: body === undefined ? {} : { "Content-Type": "application/json" },
-        body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    return (await response.json()) as Answer;
-}
-
-/** A run that has ended. */
-async function ran(spec: Record<string, unknown>): Promise<string> {
-    const { id } = await api<{ id: string }>("/runs", { spec });
-    await until(`the end of run ${id}`, async () => {
-        const { status } = await api<{ status: string }>(`/runs/${id}`);
-        return ["completed", "cancelled", "failed"].includes(status);
-    });
-    return id;
-}
-
-/** The page, once it has read what it shows. */
-async function at(path: string, options: BrowserContextOptions & { expectTrouble?: boolean } = {}): Promise<Page> {
-    const page = await open(server + path, options);
-    await page.locator("h1").waitFor();
-    return page;
-}
-
-function shop(name: string, rate = 40): Record<string, unknown> {
-    return {
-        name,
-        endpoints: [
-            { name: "GET /users", url: `${target}/users` },
-            { name: "POST /orders", url: `${target}/orders`, method: "POST", body: { item: "book" } },
-        ],
-        load: { model: "open", rate },
-        duration: "2s",
-        thresholds: ["p99 < 5s"],
-    };
-}
-
-describe("a new test", () => {
-    it("is written in the form, checked by the server, tried once and started", async () => {
-        const page = await at("/new");
-        await page.getByLabel("URL", { exact: true }).fill("nope");
-        expect(await page.getByText("has no scheme").count()).toBe(0);
-        await page.getByLabel("URL", { exact: true }).blur();
-        // At its field and in the list, each with what to do.
-        await page.locator("[id$=-error]", { hasText: "has no scheme" }).waitFor();
-        await page.getByRole("button", { name: /has no scheme/ }).waitFor();
-        await page.getByLabel("URL", { exact: true }).fill(`${target}/users`);
-        await page.getByText("Ready to run").waitFor();
-        await page.getByRole("button", { name: /^Steady/ }).click();
-        await page.getByLabel("Arrivals").first().fill("25");
-        await page.getByLabel("For", { exact: true }).fill("2 s");
-        await page.getByTestId("sentence").getByText("50 requests in 2 s").waitFor();
-        await page.getByRole("button", { name: "p99 < 300ms" }).click();
-        await page.getByLabel("Threshold 1").fill("p99 < 5s");
-        await page.getByRole("button", { name: "Try one request" }).click();
-        await page.getByRole("region", { name: "Answer" }).getByText("Barbara").waitFor();
-        await page.getByRole("button", { name: "Start", exact: true }).click();
-        await page.waitForURL(/\/runs\/[0-9a-f]+/);
-        const id = page.url().split("/").at(-1) ?? "";
-        const run = await api<{ spec: Record<string, unknown>; name: string }>(`/runs/${id}`);
-        expect(run.name).toBe("GET /users");
-        expect(run.spec.load).toMatchObject({ model: "open", rate: 25 });
-    });
-
-    it("goes to the first problem instead of starting, and keeps it in step with the text", async () => {
-        const page = await at("/new");
-        await page.getByRole("button", { name: "Start", exact: true }).click();
-        await page.getByText("neither url nor endpoints").first().waitFor();
-        await page.waitForFunction(() => (document.activeElement as HTMLElement | null)?.dataset.path === "url");
-        await page.getByRole("tab", { name: "YAML" }).click();
-        const text = page.getByLabel("The spec as YAML");
-        await text.fill(
-            `name: by hand # kept\nurl: ${target}/users\nheaders:\n  X-Trace: "{{nobody}}"\nrequests_per_second: 5\nduration: 1s\n`,
-        );
-        await page.getByRole("button", { name: /nobody\}\} is not defined/ }).waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("by hand");
-        expect(await page.getByLabel("Arrivals").first().inputValue()).toBe("5");
-        await page.getByRole("button", { name: /nobody\}\} is not defined/ }).click();
-        await page.waitForFunction(
-            () => (document.activeElement as HTMLElement | null)?.dataset.path === "headers.X-Trace",
-        );
-        await page.getByLabel("Value of header X-Trace").fill("{{uuid}}");
-        await page.getByText("Ready to run").waitFor();
-        const written = await text.inputValue();
-        expect(written).toContain("# kept");
-        expect(written).toContain("{{uuid}}");
-        await text.fill("name: [");
-        await page.getByText("The form shows the last text that could be read").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("by hand");
-        await page.getByRole("tab", { name: "JSON" }).click();
-        await page
-            .getByLabel("The spec as JSON")
-            .fill(JSON.stringify({ name: "as json", url: `${target}/users`, concurrency: 2 }));
-        await page.getByText("Ready to run").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
-        expect(await page.getByLabel("Users", { exact: true }).inputValue()).toBe("2");
-        // A reload keeps the draft.
-        await page.reload();
-        await page.getByText("Your draft").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
-    });
-
-    it("comes from a pasted curl command, which says what it leaves out, and is saved", async () => {
-        const page = await at("/new");
-        const command = `curl -X POST '${target}/orders' -H 'Content-Type: application/json' -H 'Authorization: Bearer hush' --data-raw '{"item":"book"}' --compressed -v`;
-        await page.getByLabel("URL", { exact: true }).focus();
-        await page.evaluate((text) => {
-            const data = new DataTransfer();
-            data.setData("text/plain", text);
-            document.activeElement?.dispatchEvent(
-                new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }),
-            );
-        }, command);
-        await page.getByText("This is a curl command: POST").waitFor();
-        await page.getByRole("button", { name: "Fill the form" }).click();
-        expect(await page.getByLabel("URL", { exact: true }).inputValue()).toBe(`${target}/orders`);
-        expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("POST");
-        expect(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))).not.toContain("hush");
-        await page.getByLabel("Name of the test").fill("from curl");
-        await page.getByText("Ready to run").waitFor();
-        await page.getByRole("button", { name: "Save as test" }).click();
-        await page.waitForURL(/^[^?]*\/tests$/);
-        await page.getByRole("link", { name: "from curl", exact: true }).waitFor();
-        const test = await api<{ spec: { headers: Record<string, string>; body: unknown } }>("/tests/from%20curl");
-        expect(test.spec.headers.Authorization).toBe("***");
-    });
-
-    it("of several endpoints is made by keyboard alone", async () => {
-        const page = await at("/new");
-        await page.getByLabel("URL", { exact: true }).fill(`${target}/users`);
-        await page.getByRole("button", { name: "Several endpoints" }).focus();
-        await page.keyboard.press("Enter");
-        await page.getByRole("button", { name: "Add an endpoint" }).focus();
-        await page.keyboard.press("Enter");
-        await page.waitForFunction(
-            () => (document.activeElement as HTMLElement | null)?.dataset.path === "endpoints[1].url",
-        );
-        await page.keyboard.press("End");
-        await page.keyboard.type("fixed");
-        await page.keyboard.press("Tab");
-        await page.getByLabel("Requests go to them").selectOption("weighted");
-        await page.getByLabel("Weight").first().fill("3");
-        await page.getByText("Ready to run").waitFor();
-        await page.getByRole("tab", { name: "Preview" }).focus();
-        await page.keyboard.press("ArrowRight");
-        const text = await page.getByLabel("The spec as YAML").inputValue();
-        expect(text).toContain("GET /fixed");
-        expect(text).toContain("weight: 3");
-        await page.getByLabel("For", { exact: true }).fill("1s");
-        await page.keyboard.press("Control+Enter");
-        await page.waitForURL(/\/runs\//);
-    });
-});
 
 describe("kept tests", () => {
     it("are run, switched off, edited with a diff against what ran, and deleted with undo", async () => {
@@ -234,6 +74,10 @@ describe("two runs", () => {
         expect(await table.innerText()).toMatch(/p99\s/);
         await page.getByRole("region", { name: "Endpoints of both runs" }).getByText("POST /orders").waitFor();
         await page.getByRole("img", { name: /Completed requests per second of A and B/ }).waitFor();
+        const over = page.getByRole("region", { name: "Over time" });
+        await over.getByText("Show as table").click();
+        const [first] = await over.locator("tbody tr").allInnerTexts();
+        expect(first).toMatch(/^00:00\t\d+\t\d+\t[\d.]+ \wm?s\t/u);
         await page.getByText("Specs", { exact: false }).last().click();
         await page.getByRole("region", { name: "The specs of A and B" }).getByText("rate: 50").waitFor();
         await page.getByRole("button", { name: "Swap" }).click();
@@ -287,6 +131,54 @@ describe("a schedule", () => {
             })
             .toBe(true);
     });
+
+    it("signs what it sends with a secret that nobody sees again, and its own spec is edited in the form", async () => {
+        const { id } = await api<{ id: string }>("/schedules", {
+            name: "its own",
+            spec: {
+                name: "own spec",
+                url: `${target}/users`,
+                total_requests: 3,
+                headers: { Authorization: "Bearer hush" },
+            },
+            trigger: { type: "cron", expression: "0 0 1 1 *" },
+        });
+        interface Kept {
+            notify: { url: string; secret: string }[];
+            spec: { total_requests: number; headers: Record<string, string> };
+        }
+        const page = await at("/schedules", { expectTrouble: true });
+        const dialog = page.getByRole("dialog");
+        const change = async (): Promise<void> => {
+            await page.getByRole("button", { name: "More for its own" }).click();
+            await page.getByRole("menuitem", { name: "Change" }).click();
+            await dialog.getByText("Notifications").click();
+        };
+        await change();
+        await dialog.getByRole("button", { name: "Webhook", exact: true }).click();
+        await dialog.getByLabel("Webhook", { exact: true }).fill("http://127.0.0.1:9/hook");
+        await dialog.getByLabel("Secret", { exact: true }).fill("short");
+        await dialog.getByRole("button", { name: "Save", exact: true }).click();
+        await dialog.locator('input[type="password"][aria-invalid="true"]').waitFor();
+        await dialog.getByLabel("Secret", { exact: true }).fill("a long secret of this test");
+        await dialog.getByRole("button", { name: "Save", exact: true }).click();
+        await dialog.waitFor({ state: "hidden" });
+        const [channel] = (await api<Kept>(`/schedules/${id}`)).notify;
+        expect(channel).toMatchObject({ url: "http://127.0.0.1:9/***", secret: "***" });
+        await change();
+        await dialog.getByText("Stays what it was").waitFor();
+        await dialog.getByRole("button", { name: "Cancel" }).click();
+
+        await page.getByRole("button", { name: "More for its own" }).click();
+        await page.getByRole("menuitem", { name: "Its spec" }).click();
+        await page.waitForURL(new RegExp(`/edit/${id}[?]schedule`));
+        await page.getByLabel("Or until").first().fill("4");
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.waitForURL(/\/schedules$/);
+        const kept = await api<Kept>(`/schedules/${id}`);
+        expect(kept.spec).toMatchObject({ total_requests: 4, headers: { Authorization: "***" } });
+        expect(kept.notify[0]).toEqual(channel);
+    });
 });
 
 describe("hostile content", () => {
@@ -309,41 +201,6 @@ describe("hostile content", () => {
             expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), path).toBe(true);
         }
     });
-});
-
-describe("every page", () => {
-    it("has no serious problem for axe, dark and light, wide and narrow, and does not scroll sideways", async () => {
-        const a = await ran(shop("accessible"));
-        const test = await api<{ id: string }>("/tests", { spec: shop("accessible") });
-        const found: string[] = [];
-        for (const [colorScheme, width] of [
-            ["dark", 1280],
-            ["light", 390],
-        ] as const) {
-            const page = await at("/tests", { colorScheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
-            for (const path of [
-                "/new?demo=1",
-                `/edit/${test.id}?test`,
-                `/edit/${a}`,
-                "/tests",
-                "/schedules",
-                "/schedules?new=accessible",
-                `/compare?a=${a}&b=${a}`,
-                "/storage",
-                "/settings",
-            ]) {
-                await page.goto(server + path);
-                await page.locator("h1").waitFor();
-                await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
-                if (path.includes("?new="))
-                    await page.getByRole("dialog").getByRole("list", { name: "The next times" }).waitFor();
-                for (const problem of await faults(page)) found.push(`${colorScheme} ${width} ${path}: ${problem}`);
-                const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-                if (wide > 0) found.push(`${colorScheme} ${width} ${path}: ${wide} px too wide`);
-            }
-        }
-        expect(found).toEqual([]);
-    }, 180_000);
 });
 
 describe("a server with a key", () => {

@@ -81,6 +81,53 @@ test("a window that is brushed changes every figure, exactly, and stays in the a
     expect(new URL(page.url()).search).toBe("");
 });
 
+test("endpoints are drawn over each other, hidden one by one, and told in figures", async () => {
+    const page = await open(shop);
+    const section = page.getByRole("region", { name: "Endpoints over time", exact: true });
+    const chart = section.getByRole("img", { name: /^p95 of the response time of 3 endpoints/ });
+    await chart.scrollIntoViewIfNeeded();
+    const drawn = (): Promise<string> =>
+        section.evaluate((all) => [...all.querySelectorAll("canvas")].map((each) => each.toDataURL()).join());
+    await expect.poll(drawn, { timeout: PATIENCE_MS }).not.toBe("");
+    await section.getByRole("img", { name: /^Completed requests per second of 3 endpoints/ }).waitFor();
+    const legend = section.getByRole("group", { name: "Legend" });
+    const before = await drawn();
+    await legend.getByRole("button", { name: "flaky" }).click();
+    await section.getByRole("img", { name: /^p95 of the response time of 2 endpoints/ }).waitFor();
+    await page.mouse.move(0, 0);
+    await expect.poll(drawn, { timeout: PATIENCE_MS }).not.toBe(before);
+    await legend.getByRole("button", { name: "Show all" }).click();
+    await chart.waitFor();
+    const box = await chart.boundingBox();
+    if (!box) throw new Error("there is no chart");
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    expect(await section.locator("dl dt").count()).toBe(3);
+
+    await section.getByRole("button", { name: "p99", exact: true }).click();
+    await section.getByRole("button", { name: "Show as table" }).click();
+    const answer = (await (
+        await fetch(`${server}/api/v1/runs/${inject("shop")}/intervals?endpoint=GET%20%2Fusers`)
+    ).json()) as { points: { start: number; completed: number; latency: { p99_ms: number } }[] };
+    const point = answer.points.find((each) => each.start === 2);
+    const row = section.locator("tbody tr", { hasText: "00:02" });
+    const [, p99, rate] = await row.locator("td").allInnerTexts();
+    const [figure, unit] = (p99 ?? "").split(/\s/);
+    const ms = number(figure ?? "") * ({ s: 1000, ms: 1, µs: 0.001 }[unit ?? ""] ?? Number.NaN);
+    expect(ms).toBeCloseTo(Number(point?.latency.p99_ms.toPrecision(3)), 6);
+    expect(number(rate ?? "")).toBeCloseTo(point?.completed ?? -1, 0);
+    await page.goto(`${shop}?window=2-5`);
+    await section.getByRole("button", { name: "Show as table" }).click();
+    await expect.poll(() => section.locator("tbody tr").count(), { timeout: PATIENCE_MS }).toBe(3);
+});
+
+test("lists show the URL with what the spec says its variables are", async () => {
+    const page = await open(`${server}/`);
+    const row = page.getByRole("listitem").filter({ has: page.getByRole("link", { name: "shop", exact: true }) });
+    await row.getByText(`${target}/users`).first().waitFor();
+    const { url } = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}`)).json()) as { url: string };
+    expect(url).toBe(`${target}/users`);
+});
+
 test("the window moves by keyboard", async () => {
     const page = await open(shop);
     const start = page.getByRole("slider", { name: "Window starts" });

@@ -1,6 +1,7 @@
 // Real servers for the tests in a browser: the API with its built dashboard, and the target that it loads.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { createServer as createHttpServer, request, type Server } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -152,6 +153,41 @@ export class ApiServer {
             const { status } = await this.ask<{ status: string }>("GET", `/runs/${id}`);
             return ["completed", "cancelled", "failed"].includes(status);
         });
+    }
+}
+
+/** A proxy that serves a server below a path, which it takes off: as `proxy_pass http://server/;` in nginx. */
+export class Proxy {
+    #server: Server | undefined;
+    /** What was asked for outside of that path: a link that forgot it. */
+    readonly astray: string[] = [];
+    url = "";
+
+    async open(port: number, path: string): Promise<this> {
+        this.#server = createHttpServer((asked, answer) => {
+            if (!`${asked.url}/`.startsWith(`${path}/`)) {
+                this.astray.push(`${asked.method} ${asked.url}`);
+                answer.writeHead(404).end();
+                return;
+            }
+            const options = { port, host: "127.0.0.1", method: asked.method, headers: asked.headers };
+            const onward = request({ ...options, path: asked.url?.slice(path.length) || "/" }, (found) => {
+                answer.writeHead(found.statusCode ?? 502, found.headers);
+                found.pipe(answer);
+            });
+            onward.on("error", () => answer.destroy());
+            answer.on("close", () => onward.destroy());
+            asked.pipe(onward);
+        });
+        const own = await freePort();
+        await new Promise<void>((resolve) => this.#server?.listen(own, "127.0.0.1", resolve));
+        this.url = `http://127.0.0.1:${own}${path}`;
+        return this;
+    }
+
+    close(): void {
+        this.#server?.closeAllConnections();
+        this.#server?.close();
     }
 }
 

@@ -62,7 +62,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="API Test Machine",
         version=VERSION,
         lifespan=lifespan,
-        root_path=given.root_path,
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -91,7 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         server,
     ):
         app.include_router(room.router, prefix=PREFIX)
-    dashboard.install(app)
+    dashboard.install(app, given.root_path)
     app.add_middleware(Guard, settings=given)
     if given.cors_origins:
         app.add_middleware(

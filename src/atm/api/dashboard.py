@@ -7,7 +7,9 @@ of the built page by their digests. Nothing else, from nowhere else.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import mimetypes
 import re
 from dataclasses import dataclass
@@ -30,6 +32,10 @@ NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API T
 """
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+_ADDRESS = re.compile(rb'(?<=")/(?=_app/|favicon\.svg|api/)')
+"""Where the page names something of this server."""
+_BASE = b'base: ""'
+"""How the built page tells its scripts what path they live below."""
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _NOT_OURS = ("/api", "/health", "/metrics")
 _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
@@ -67,10 +73,13 @@ def policy(page: bytes) -> str:
 class Dashboard:
     """The files of a build, read once: nothing outside of it can be asked for."""
 
-    def __init__(self, directory: Path = STATIC) -> None:
+    def __init__(self, directory: Path = STATIC, root_path: str = "") -> None:
+        """`root_path` is the path below which a proxy serves all of it, as `/atm`; its page then says so."""
         self._files = dict(_read(directory)) if directory.is_dir() else {}
-        page = self._files.get("index.html")
-        self._page = page or _file("index.html", NOT_BUILT.encode(), ())
+        page = self._files.get("index.html") or _file("index.html", NOT_BUILT.encode(), ())
+        self._page = _below(page, root_path) if root_path else page
+        if "index.html" in self._files:
+            self._files["index.html"] = self._page
         self._policy = policy(self._page.content)
 
     async def __call__(self, request: Request) -> Response:
@@ -104,14 +113,21 @@ class _Everything(Route):
         return super().matches(scope)
 
 
-def install(app: FastAPI) -> None:
-    """Give the app its pages; after every other route."""
-    dashboard = Dashboard()
+def install(app: FastAPI, root_path: str = "", directory: Path = STATIC) -> None:
+    """Give the app its pages, of the build in `directory`, at home below `root_path`; after every other route."""
+    dashboard = Dashboard(directory, root_path)
 
     async def page(request: Request) -> Response:
         return await dashboard(request)
 
     app.router.routes.append(_Everything("/{path:path}", page, methods=["GET"], include_in_schema=False))
+
+
+def _below(page: _File, root_path: str) -> _File:
+    """The page for a server below a path: its files and its scripts' addresses begin with that path."""
+    content = _ADDRESS.sub(root_path.encode() + b"/", page.content)
+    content = content.replace(_BASE, b"base: " + json.dumps(root_path).encode())
+    return _file("index.html", content, (("gzip", gzip.compress(content)),))
 
 
 def _read(directory: Path) -> list[tuple[str, _File]]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +48,10 @@ class _RefusedError(Exception):
 
 
 class Guard:
-    """The outermost part of the app but for CORS. `keys` come with the storage, when the server has started."""
+    """The outermost part of the app but for CORS; it judges the address that a route will be found for.
+
+    `keys` come with the storage, when the server has started.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -60,6 +64,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        # Below this path a proxy serves all of it; it may or may not take that path off before it asks here.
+        scope["root_path"] = self._settings.root_path
         state = scope.setdefault("state", {})
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
@@ -106,7 +112,7 @@ class Guard:
     async def _admitted(self, scope: Scope) -> Principal | None:
         """Who asks; None where that does not matter. Raises _RefusedError."""
         headers = Headers(scope=scope)
-        path = scope["path"]
+        path = get_route_path(scope)
         if OPEN.fullmatch(path):
             return None
         keys: Keys = scope["app"].state.keys
@@ -208,7 +214,7 @@ class Guard:
         if scope["type"] != "http":
             return receive
         settings = self._settings
-        is_bundle = scope["path"] == BUNDLE and scope["method"] == "POST"
+        is_bundle = get_route_path(scope) == BUNDLE and scope["method"] == "POST"
         most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:

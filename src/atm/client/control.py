@@ -32,8 +32,10 @@ from atm.models.control import (
     RunList,
     RunSummaryView,
     RunView,
+    ServerView,
     SessionView,
     StartedRuns,
+    StorageOverview,
     StorageStatusView,
     SyncAnswer,
     TestList,
@@ -89,6 +91,14 @@ class ControlClient:
     async def storage_status(self) -> StorageStatusView:
         """Kind, place, size and number of runs."""
         return await self._connection.get(StorageStatusView, "/storage/status")
+
+    async def storage_overview(self, *, days: int = 30) -> StorageOverview:
+        """The status, what came on each of the last `days` (1 to 92, in UTC), the largest tests, and what is kept."""
+        return await self._connection.get(StorageOverview, "/storage/overview", {"days": days})
+
+    async def server(self) -> ServerView:
+        """Version, engines, and the limits of that installation."""
+        return await self._connection.get(ServerView, "/server")
 
     # Runs
 

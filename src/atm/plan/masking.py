@@ -18,6 +18,7 @@ _SENSITIVE_NAME = re.compile(
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _AUTH_SECRETS = ("token", "key", "password", "client_secret", "secret")
+_REFERENCE = re.compile(r"\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}")
 _USER_INFO = re.compile(r"(?<=://)[^/?#@\s]*@")
 _QUERY = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
 
@@ -36,6 +37,20 @@ def masked_url(url: str) -> str:
     """A URL without user names, passwords, and values of parameters that are called like credentials."""
     without = _USER_INFO.sub(f"{MASK}@", url)
     return _QUERY.sub(lambda pair: f"{pair[1]}={masked_text(pair[2])}" if is_sensitive(pair[1]) else pair[0], without)
+
+
+def shown_url(url: str, variables: Mapping[str, str]) -> str:
+    """A URL as lists show it: masked, with each `{{name}}` that the spec itself gives a plain value filled in.
+
+    What differs per request, comes from the environment, or is called like a credential stays as it is written.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        text = variables.get(name) if name else None
+        return found[0] if text is None or "{{" in text or is_sensitive(name) else text
+
+    return masked_url(_REFERENCE.sub(value, url))
 
 
 def masked_text(text: str) -> str:

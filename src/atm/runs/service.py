@@ -19,7 +19,7 @@ from atm.engine.choose import choose_engine
 from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
 from atm.plan.compile import CompiledTest
-from atm.plan.masking import masked_url
+from atm.plan.masking import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy
 from atm.storage import StorageInterface
@@ -121,7 +121,7 @@ class RunService:
         return NewRun(
             id=new_run_id(),
             name=spec.name,
-            url=masked_url(first.url or ""),
+            url=shown_url(first.url or "", spec.variables),
             method=first.method,
             created_at=self._clock.now(),
             spec=test.data,

@@ -30,6 +30,7 @@ import type {
     TryAnswer,
     ValidateAnswer,
 } from "./schema";
+import { below } from "$lib/place";
 import type { Spec } from "$lib/spec/spec";
 
 export const PREFIX = "/api/v1";
@@ -70,7 +71,7 @@ export function address(path: string, query: Query = {}): string {
         for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
     }
     const text = parameters.toString();
-    return `${PREFIX}${path}${text ? `?${text}` : ""}`;
+    return below(`${PREFIX}${path}${text ? `?${text}` : ""}`);
 }
 
 interface Options {
@@ -113,7 +114,7 @@ async function problem(response: Response): Promise<ApiProblem> {
 
 /** Whether the server can read its storage; it answers so also where it cannot. */
 async function ready(): Promise<ReadyView> {
-    const response = await fetch("/health/ready", { credentials: "same-origin" });
+    const response = await fetch(below("/health/ready"), { credentials: "same-origin" });
     return (await response.json()) as ReadyView;
 }
 
@@ -185,6 +186,7 @@ export const api = {
 
     storage: (days = 30) => ask<StorageOverview>("/storage/overview", { query: { days } }),
     schedules: () => ask<ScheduleList>("/schedules"),
+    schedule: (id: string) => ask<ScheduleView>(schedule(id)),
     createSchedule: (body: ScheduleRequest) => ask<ScheduleView>("/schedules", { method: "POST", body }),
     replaceSchedule: (id: string, body: ScheduleRequest) => ask<ScheduleView>(schedule(id), { method: "PUT", body }),
     deleteSchedule: (id: string, keepalive = false) => ask<undefined>(schedule(id), { method: "DELETE", keepalive }),

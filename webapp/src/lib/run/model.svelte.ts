@@ -14,7 +14,7 @@ import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
 import { plannedSeconds } from "$lib/spec/spec";
 import { connection } from "$lib/state/connection.svelte";
-import { merged, type Stretch, stretches, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
+import { merged, type Stretch, stretches, stretchesOfEach, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 
@@ -33,8 +33,8 @@ export interface EndpointRow {
     name: string;
     index: number;
     figures: Figures;
-    /** Completed per stretch; null where nothing is known. */
-    trend: (number | null)[];
+    /** The window (or the whole run), stretch by stretch. */
+    known: Stretch[];
 }
 
 export class RunModel {
@@ -50,6 +50,8 @@ export class RunModel {
     resolution = $state(1);
     endpoints = $state.raw<string[]>([]);
     rows = $state.raw<EndpointRow[]>([]);
+    /** Seconds per stretch of the rows: fewer and longer ones, as there are many endpoints. */
+    rowsResolution = $state(1);
     /** Figures of the window (or of the whole run) from merged histograms. */
     windowed = $state.raw<Figures | null>(null);
     distribution = $state.raw<DistributionView | null>(null);
@@ -165,16 +167,14 @@ export class RunModel {
         const chosen = merged.find((point) => point.endpoint === this.endpoint);
         this.windowed = chosen ? ofPoint(chosen, seconds) : null;
         const whole = !this.window && this.isFinal ? this.run?.endpoint_metrics : null;
+        const known = stretchesOfEach(answer);
         this.rows = answer.endpoints.flatMap((name, index) => {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
-            const trend = answer.generator.map((generator) => {
-                const own = answer.points.filter((each) => each.endpoint === name && each.start === generator.start);
-                return own.reduce((sum, each) => sum + each.completed, 0) / Math.max(generator.duration_seconds, 0.001);
-            });
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
-            return figures ? [{ name, index, figures, trend: trend.slice(-60) }] : [];
+            return figures ? [{ name, index, figures, known: known.get(name) ?? [] }] : [];
         });
+        this.rowsResolution = Math.max(answer.resolution, 1);
     }
 
     #watch(): void {

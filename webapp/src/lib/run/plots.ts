@@ -5,7 +5,7 @@ import type { Limit, PlotData } from "$lib/charts/Plot.svelte";
 import { type Palette, translucent } from "$lib/colours";
 import type { DistributionView } from "$lib/api/schema";
 import { clock, numeric } from "$lib/format";
-import { type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
+import { drawable, type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
 import { FAILURE_KINDS, outcomeWords } from "$lib/verdict";
 
 import { type Kind, KIND_WORDS } from "./figures";
@@ -20,16 +20,20 @@ export interface Frame {
 export function frameOf(known: Stretch[], planned: number | null, wide: boolean): Frame {
     const last = known.at(-1);
     const end = last ? last.start + Math.max(last.seconds, 1) : 1;
-    const to = Math.max(end, planned ?? 0, 2);
-    return { from: 0, to, ticks: clockTicks(0, to, wide ? 10 : 4).map((value) => ({ value, label: clock(value) })) };
+    return framed(0, Math.max(end, planned ?? 0, 2), wide);
 }
 
-type Read = (each: Stretch) => number | null;
+/** The x axis of a part of a run. */
+export function framed(from: number, to: number, wide: boolean): Frame {
+    return { from, to, ticks: clockTicks(from, to, wide ? 10 : 4).map((value) => ({ value, label: clock(value) })) };
+}
+
+export type Read = (each: Stretch) => number | null;
 
 function points(known: Stretch[], read: Read, resolution: number): Point[] {
     const found: Point[] = [];
     let expected: number | null = null;
-    for (const each of known) {
+    for (const each of drawable(known)) {
         // A hole in what is known is a hole in the line.
         if (expected !== null && each.start > expected + 0.5) found.push({ x: (expected + each.start) / 2, y: null });
         const value = read(each);
@@ -132,6 +136,39 @@ export function timePlot(
         log,
         limits,
         ends: true,
+    };
+}
+
+/** One endpoint of those that are drawn over each other. */
+export interface Curve {
+    name: string;
+    known: Stretch[];
+    colour: string;
+    width: number;
+}
+
+/** One figure of several endpoints, a line for each; the first one lies on top. */
+export function overlayPlot(
+    curves: readonly Curve[],
+    resolution: number,
+    frame: Frame,
+    read: Read,
+    unit: "time" | "rate",
+): PlotData {
+    const high = Math.max(unit === "rate" ? 1 : 0.001, ...curves.map((each) => top(each.known, read)));
+    const positive = curves.flatMap((each) => each.known.map(read)).filter((value) => value !== null && value > 0);
+    const low = positive.reduce<number>((least, value) => Math.min(least, value ?? least), high);
+    const log = unit === "time" && high / low > 100;
+    const values = log ? logTicks(low, high) : linearTicks(high * 1.02, unit === "rate" ? 3 : 4);
+    return {
+        series: curves.map((each) =>
+            line(each.name, points(each.known, read, resolution), each.colour, { borderWidth: each.width }),
+        ),
+        xFrom: frame.from,
+        xTo: frame.to,
+        xTicks: frame.ticks,
+        yTicks: unit === "rate" ? rateLabels(values) : timeLabels(values),
+        log,
     };
 }
 

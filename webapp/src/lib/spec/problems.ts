@@ -57,6 +57,15 @@ export function problemsWithin(problems: readonly SpecProblem[], field: string):
     return problems.filter((problem) => isWithin(problem.path, field));
 }
 
+/** Several problems of one field as one, for the one place that it has to tell them. */
+export function together(problems: readonly SpecProblem[]): SpecProblem | undefined {
+    const [first, ...more] = problems;
+    if (!first || !more.length) return first;
+    const joined = (read: (problem: SpecProblem) => string, by: string): string =>
+        [...new Set(problems.map(read).filter(Boolean))].join(by);
+    return { ...first, message: joined((each) => each.message, "; "), hint: joined((each) => each.hint, ". ") };
+}
+
 /** Problems of fields that were left, or all once somebody has tried to go on: nothing is red before. */
 export function visible(problems: readonly SpecProblem[], left: ReadonlySet<string>, all: boolean): SpecProblem[] {
     if (all) return [...problems];
@@ -75,6 +84,21 @@ export function hintParts(hint: string): { text: string; typed: boolean }[] {
 }
 
 const DEFINE = /^\{\{([^{}|]+)(?:\|[^{}]*)?\}\} is not defined$/;
+
+/** A text in pieces, of which those are marked that use a name which nobody has defined. */
+export function marked(text: string, names: readonly string[]): { text: string; unknown: boolean }[] {
+    return text
+        .split(/(\{\{[^{}]*\}\})/)
+        .filter(Boolean)
+        .map((piece) => ({ text: piece, unknown: names.includes(REFERENCE.exec(piece)?.[1]?.trim() ?? "") }));
+}
+
+const REFERENCE = /^\{\{([^{}|]+)(?:\|[^{}]*)?\}\}$/;
+
+/** The names that these problems miss. */
+export function missingNames(problems: readonly SpecProblem[]): string[] {
+    return problems.flatMap((problem) => missingVariable(problem) ?? []);
+}
 
 /** The name of a variable that is used and not defined: it can be added by one click. */
 export function missingVariable(problem: SpecProblem): string | null {

@@ -6,8 +6,8 @@ import * as fields from "./fields";
 import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset } from "./load";
 import { inWords, offered } from "./offered";
 import { get, parsePath, pathText, set } from "./paths";
-import { fieldOf, hintParts, missingVariable, problemsAt, problemsOf, visible } from "./problems";
-import type { Spec } from "./spec";
+import { fieldOf, hintParts, marked, missingVariable, problemsAt, problemsOf, visible } from "./problems";
+import { shownUrl, type Spec } from "./spec";
 
 const SPEC: Spec = {
     name: "shop",
@@ -49,6 +49,19 @@ describe("places in a spec", () => {
     });
 });
 
+describe("a URL as lists show it", () => {
+    it("has the spec's own values, and nothing that is a secret or differs", () => {
+        const variables = { base: "https://h:81/api", id: "7", trace: "a-{{uuid}}", api_key: "***" };
+        const shown = (url: string): string => shownUrl({ variables, endpoints: [{ url }] });
+        expect(shown("{{base}}/users/{{ id|raw }}")).toBe("https://h:81/api/users/7");
+        expect(shown("{{base}}/{{uuid}}/{{trace}}/{{env:X}}/{{api_key}}")).toBe(
+            "https://h:81/api/{{uuid}}/{{trace}}/{{env:X}}/{{api_key}}",
+        );
+        expect(shown("{{base}}/\\{{id}}")).toBe("https://h:81/api/\\{{id}}");
+        expect(shownUrl({ url: "{{base}}/" })).toBe("{{base}}/");
+    });
+});
+
 describe("problems", () => {
     const found = problemsOf(
         [
@@ -75,6 +88,18 @@ describe("problems", () => {
         expect(visible(found, new Set(["url"]), false).map((each) => each.where)).toEqual(["url character 23"]);
         expect(visible(found, new Set(["load"]), false)).toHaveLength(1);
         expect(visible(found, new Set(), true)).toHaveLength(4);
+    });
+
+    it("mark the names that nobody has defined, and no others", () => {
+        expect(marked("{{base}}/{{foo}}?a={{ foo |raw}}{{", ["foo"])).toEqual([
+            { text: "{{base}}", unknown: false },
+            { text: "/", unknown: false },
+            { text: "{{foo}}", unknown: true },
+            { text: "?a=", unknown: false },
+            { text: "{{ foo |raw}}", unknown: true },
+            { text: "{{", unknown: false },
+        ]);
+        expect(marked("", ["foo"])).toEqual([]);
     });
 
     it("say what can be typed, and which variable is missing", () => {

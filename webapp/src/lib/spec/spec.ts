@@ -100,9 +100,20 @@ export function timeLimit(expression: string): number | null {
     return Number(found[1]) * unit;
 }
 
-/** Where the load goes, with the variables of the spec filled in; what only the server knows stays as it is written. */
+/**
+ * A URL with the variables that the spec itself gives a plain value; what differs per request, comes from the environment
+ * or is a secret stays as it is written. As `shown_url` in src/atm/plan/masking.py.
+ */
+export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
+    return url.replace(/\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}/g, (whole, name?: string) => {
+        const value = name === undefined ? undefined : spec.variables?.[name];
+        return value === undefined || value.includes("{{") || value.includes("***") ? whole : value;
+    });
+}
+
+/** Where the load goes. */
 export function targetOf(spec: Spec, url: string): string {
-    const filled = url.replace(/\{\{\s*([\w.-]+)\s*\}\}/g, (whole, name: string) => spec.variables?.[name] ?? whole);
+    const filled = shownUrl(spec, url);
     return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { CompareAnswer, Difference } from "$lib/api/schema";
 
 import * as comparing from "./comparing";
+import type { Stretch } from "./seconds";
 
 const difference = (
     name: string,
@@ -75,6 +76,23 @@ describe("a comparison", () => {
         expect(b[1]?.y).toBeNull();
         expect(ratio.map((point) => point.y)).toEqual([1.5, null]);
         expect(to).toBeCloseTo(2);
+    });
+
+    it("calls nothing better or worse that has not changed by a percent", () => {
+        expect(comparing.judged(difference("requests_per_second", 145, 144.9, false))).toBeNull();
+        expect(comparing.judged(difference("latency_p99_ms", 100, 101, false))).toBe(false);
+        expect(comparing.judged(difference("latency_p99_ms", 100, 90, true))).toBe(true);
+        expect(comparing.judged(difference("missed", 0, 5, false))).toBe(false);
+    });
+
+    it("over time has each moment of either run once", () => {
+        const at = (start: number): Stretch => ({ start, completed: start }) as unknown as Stretch;
+        const rows = comparing.sideBySide([at(0), at(1)], [at(0), at(2)]);
+        expect(rows.map(({ start, a, b }) => [start, a?.completed, b?.completed])).toEqual([
+            [0, 0, 0],
+            [1, 1, undefined],
+            [2, undefined, 2],
+        ]);
     });
 
     it("of endpoints has those of one run only at the end", () => {

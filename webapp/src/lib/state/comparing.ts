@@ -2,7 +2,7 @@
 import type { CompareAnswer, CurvePoint, Difference } from "$lib/api/schema";
 import { count, numeric, percent, rate, share, size, time } from "$lib/format";
 
-import type { Stretch } from "./seconds";
+import { drawable, type Stretch } from "./seconds";
 
 type Kind = "time" | "rate" | "share" | "count" | "bytes";
 
@@ -72,11 +72,17 @@ export function changeText(difference: Difference): string {
     return size_ >= 10 ? `${Math.round(size_ + 1)} ×` : `${sign}${percent(size_)}`;
 }
 
+/** Whether it became better, where it changed enough to be said in a whole percent. */
+export function judged(difference: Difference): boolean | null {
+    return difference.change !== null && Math.abs(difference.change) < 0.005 ? null : difference.better;
+}
+
 /** Worst first: what became worse by how much, then what stayed, then what became better. */
 export function worstFirst(differences: readonly Difference[]): Difference[] {
     const badness = (each: Difference): number => {
-        const change = Math.abs(each.change ?? (each.better === null ? 0 : Infinity));
-        return each.better === false ? change : each.better === true ? -change : 0;
+        const better = judged(each);
+        const change = Math.abs(each.change ?? (better === null ? 0 : Infinity));
+        return better === false ? change : better === true ? -change : 0;
     };
     return differences.toSorted((a, b) => badness(b) - badness(a) || 0);
 }
@@ -144,13 +150,6 @@ export function curves(points: readonly CurvePoint[], samples: number): CurveDat
     };
 }
 
-/** Without the rest of a second at the very end, whose rate would be that of an instant. */
-function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
-    const last = stretches.at(-1);
-    const before = stretches.at(-2);
-    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
-}
-
 /** A figure of each stretch at its middle; a stretch without one is a gap. */
 export function series(
     stretches: readonly Stretch[],
@@ -180,7 +179,7 @@ export function endpointChanges(answer: CompareAnswer, name: string): EndpointCh
             a: figure(name, own("a")),
             b: figure(name, own("b")),
             change: found?.change ?? null,
-            better: found?.better ?? null,
+            better: found ? judged(found) : null,
             text: found ? changeText(found) : "-",
             only: endpoint.a === null ? "b" : endpoint.b === null ? "a" : "",
         };
@@ -194,4 +193,11 @@ export function endpointChanges(answer: CompareAnswer, name: string): EndpointCh
                 ? -Math.abs(each.change ?? 0)
                 : 0;
     return changes.toSorted((x, y) => badness(y) - badness(x) || 0);
+}
+
+/** The stretches of two runs by the time since their start; null where one of them has none. */
+export function sideBySide(a: Stretch[], b: Stretch[]): { start: number; a: Stretch | null; b: Stretch | null }[] {
+    const [ofA, ofB] = [a, b].map((side) => new Map(side.map((each) => [each.start, each])));
+    const starts = [...new Set([...a, ...b].map((each) => each.start))].toSorted((x, y) => x - y);
+    return starts.map((start) => ({ start, a: ofA?.get(start) ?? null, b: ofB?.get(start) ?? null }));
 }

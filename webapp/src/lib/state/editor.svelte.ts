@@ -3,7 +3,16 @@ import { SvelteSet } from "svelte/reactivity";
 import type { ErrorEntry, PlanView, ValidateAnswer } from "$lib/api/schema";
 import { parse, patched, render, type Format, type TextProblem } from "$lib/spec/document";
 import { get, pathText, set, type Path } from "$lib/spec/paths";
-import { fieldOf, problemsAt, problemsOf, problemsWithin, visible, type SpecProblem } from "$lib/spec/problems";
+import {
+    fieldOf,
+    missingNames,
+    problemsAt,
+    problemsOf,
+    problemsWithin,
+    together,
+    visible,
+    type SpecProblem,
+} from "$lib/spec/problems";
 import type { Spec } from "$lib/spec/spec";
 
 const WAIT_MS = 300;
@@ -98,7 +107,12 @@ export class SpecEditor {
     }
 
     at(path: Path): SpecProblem | undefined {
-        return problemsAt(this.shown, fieldOf(path))[0];
+        return together(problemsAt(this.shown, fieldOf(path)));
+    }
+
+    /** The `{{names}}` that are used there, or within, and defined nowhere. */
+    missing(path: Path): string[] {
+        return missingNames(this.within(path));
     }
 
     within(path: Path): SpecProblem[] {

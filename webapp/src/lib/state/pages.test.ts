@@ -19,6 +19,10 @@ describe("where a sign-in leads", () => {
         ]) {
             expect(localPath(other)).toBeNull();
         }
+        expect(localPath("/atm/tests?a=1", "/atm")).toBe("/atm/tests?a=1");
+        expect(localPath("/atm", "/atm")).toBe("/atm");
+        expect(localPath("/atmosphere", "/atm")).toBeNull();
+        expect(localPath("/atm/../other", "/atm")).toBeNull();
     });
 });
 

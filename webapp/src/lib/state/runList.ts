@@ -1,5 +1,6 @@
 // What a list of runs becomes when something is told about one of them. Pure.
 import type { RunSummaryView, TestHistory } from "$lib/api/schema";
+import { percent } from "$lib/format";
 
 export const RECENT = 20;
 
@@ -95,6 +96,11 @@ export function without(tests: TestHistory[], id: string): TestHistory[] {
                 : test,
         )
         .filter((test) => test.runs > 0);
+}
+
+/** A change as a share, in whole percent: `+12 %`, `−3 %`, and `±0 %` where it would be less than half of one. */
+export function changeWords(change: number): string {
+    return `${Math.abs(change) < 0.005 ? "±" : change > 0 ? "+" : "−"}${percent(Math.abs(change))}`;
 }
 
 /** The change of p95 against the last run before that came to figures, as a share; null where there is none. */

@@ -58,6 +58,34 @@ describe("a schedule", () => {
         expect(request.spec).toBeUndefined();
     });
 
+    it("takes another spec, and stays as it is in all else", () => {
+        const own = { ...VIEW, test: null, spec: { name: "before" } } as unknown as ScheduleView;
+        const request = schedules.withSpec(own, { name: "after" });
+        expect(request).toMatchObject({
+            name: "nightly",
+            spec: { name: "after" },
+            trigger: VIEW.trigger,
+            misfire_grace_seconds: 90,
+            notify: [{ type: "webhook", url: "https://x/***", secret: "***", on: ["failure"] }],
+        });
+        expect(request.test).toBeUndefined();
+        expect(request).not.toHaveProperty("recent");
+    });
+
+    it("for one moment keeps its second", () => {
+        const at = (run_date: string): string =>
+            schedules.formOf({ ...VIEW, trigger: { type: "date", run_date, timezone: "UTC" } }, "UTC").runDate;
+        expect(at("2026-11-24T02:30:15Z")).toBe("2026-11-24T02:30:15");
+        expect(at("2026-11-24T02:30:00Z")).toBe("2026-11-24T02:30");
+    });
+
+    it("has a problem of a secret at the secret", () => {
+        expect(schedules.fieldOfProblem("body.notify.1.webhook.secret")).toBe("notify.1.secret");
+        expect(schedules.fieldOfProblem("body.notify.1.webhook.secret.literal['***']")).toBe("notify.1.secret");
+        expect(schedules.fieldOfProblem("notify[0].secret")).toBe("notify.0.secret");
+        expect(schedules.fieldOfProblem("notify[0].url")).toBe("notify.0");
+    });
+
     it("with fields of its own keeps its trigger", () => {
         const trigger = {
             type: "cron",

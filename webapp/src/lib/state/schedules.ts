@@ -112,13 +112,16 @@ export function formOf(schedule: ScheduleView, zone: string): ScheduleForm {
         return {
             ...form,
             kind: "date",
-            runDate: trigger.run_date.slice(0, 16),
+            runDate: minuteOf(trigger.run_date),
             timezone: zoneOf(trigger.run_date, trigger.timezone ?? "UTC"),
         };
     if (trigger.expression)
         return { ...form, kind: "cron", expression: trigger.expression, timezone: trigger.timezone ?? "UTC" };
     return { ...form, kind: "kept", kept: trigger };
 }
+
+/** A moment as a field has it: to the minute, or to the second where it is not at the beginning of one. */
+const minuteOf = (moment: string): string => /^.{16}(?::(?!00)\d\d)?/.exec(moment)?.[0] ?? "";
 
 /** A time with an offset of its own is in UTC here when that is what it says. */
 function zoneOf(runDate: string, zone: string): string {
@@ -137,6 +140,16 @@ export function triggerOf(form: ScheduleForm): Trigger {
         case "kept":
             return form.kept ?? { type: "interval", seconds: 0, minutes: 0, hours: 0, days: 0 };
     }
+}
+
+/** What the API has to be sent for a schedule to stay as it is, but for the spec that it holds. */
+export function withSpec(schedule: ScheduleView, spec: Record<string, unknown>): ScheduleRequest {
+    const { name, description, trigger, enabled, max_runs, tags, overlap, misfire, misfire_grace_seconds } = schedule;
+    const { jitter_seconds, start_date, end_date, notify } = schedule;
+    return {
+        ...{ name, description, trigger, spec, enabled, max_runs, tags, overlap, misfire, misfire_grace_seconds },
+        ...{ jitter_seconds, start_date, end_date, notify },
+    } as unknown as ScheduleRequest;
 }
 
 export function requestOf(form: ScheduleForm): ScheduleRequest {
@@ -183,7 +196,7 @@ export function fieldOfProblem(path: string): string {
               ? "every"
               : "expression";
     const notify = /^notify[.[](\d+)/.exec(plain);
-    if (notify) return `notify.${notify[1]}`;
+    if (notify) return `notify.${notify[1]}${/[.\]]secret\b/.test(plain) ? ".secret" : ""}`;
     return (
         { max_runs: "maxRuns", jitter_seconds: "jitter", test: "test", spec: "test", tags: "tags", name: "name" }[
             plain.split(/[.[]/)[0] ?? ""

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import type { IntervalsView } from "$lib/api/schema";
 
-import { gaps, merged, type Stretch, stretches, wantsLog } from "./seconds";
+import { drawable, gaps, merged, type Stretch, stretches, stretchesOfEach, wantsLog } from "./seconds";
 
 const spread = (p50: number | null, max = p50): unknown => ({
     p50_ms: p50,
@@ -51,6 +51,29 @@ test("a second in which nothing finished has a rate of 0 and no percentile", () 
 test("counts of longer stretches are drawn per second", () => {
     const [only] = stretches(answer([point(0, { completed: 100, failed: 20 })], [generator(0, 10)]));
     expect(only).toMatchObject({ completed: 10, failed: 2 });
+});
+
+test("the rest of a second at the end of a run is told, and not drawn", () => {
+    const known = stretches(answer([point(0), point(1), point(2)], [generator(0), generator(1), generator(2, 0.2)]));
+    expect(known).toHaveLength(3);
+    expect(drawable(known).map((each) => each.start)).toEqual([0, 1]);
+    expect(drawable(known.slice(0, 2))).toHaveLength(2);
+    // A whole run may be shorter than a second.
+    expect(drawable(known.slice(2))).toHaveLength(1);
+});
+
+test("endpoints are of the same moments, whether they had an answer there or not", () => {
+    const points = [point(0), point(0, { endpoint: "a" }), point(1, { endpoint: "b", completed: 4 })];
+    const found = stretchesOfEach({ ...answer(points, [generator(0), generator(1)]), endpoints: ["a", "b"] });
+    expect([...found.keys()]).toEqual(["a", "b"]);
+    expect(found.get("a")).toMatchObject([
+        { start: 0, completed: 10, response: { p50: 5 } },
+        { start: 1, completed: 0, response: { p50: null } },
+    ]);
+    expect(found.get("b")).toMatchObject([
+        { start: 0, completed: 0 },
+        { start: 1, completed: 4 },
+    ]);
 });
 
 test("where warm-up ends in the middle of a second, times are those of the measured load", () => {

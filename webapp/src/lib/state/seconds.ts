@@ -51,6 +51,23 @@ export function stretches(answer: IntervalsView, endpoint: string | null = null)
     );
 }
 
+/** The stretches of each endpoint, by its name: all of the same moments. */
+export function stretchesOfEach(answer: IntervalsView): Map<string, Stretch[]> {
+    const points = new Map<string, PointView[]>();
+    for (const point of answer.points) {
+        const key = `${point.start} ${point.endpoint ?? ""}`;
+        const known = points.get(key);
+        if (known) known.push(point);
+        else points.set(key, [point]);
+    }
+    return new Map(
+        answer.endpoints.map((name) => [
+            name,
+            answer.generator.map((each) => stretch(each, points.get(`${each.start} ${name}`) ?? [], false)),
+        ]),
+    );
+}
+
 function stretch(generator: GeneratorView, points: PointView[], isWhole: boolean): Stretch {
     const seconds = Math.max(generator.duration_seconds, 0.001);
     // Where warm-up and measured load meet, times are those of the measured load; counts are of both.
@@ -122,6 +139,13 @@ export function merged(known: Stretch[], come: Stretch[]): Stretch[] {
     if (!last || last.start < first.start) return [...known, ...come];
     const starts = new Set(come.map((each) => each.start));
     return [...known.filter((each) => !starts.has(each.start)), ...come].sort((a, b) => a.start - b.start);
+}
+
+/** Without the rest of a second at the very end, whose rate would be that of an instant. */
+export function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
+    const last = stretches.at(-1);
+    const before = stretches.at(-2);
+    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
 }
 
 export interface Gap {
