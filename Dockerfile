@@ -18,10 +18,10 @@ RUN /build/bin/python -m hatchling build -t wheel -d /wheels \
     && /build/bin/maturin build --release --locked --manifest-path native/python/Cargo.toml --out /wheels
 
 FROM python:3.13-slim-bookworm
-COPY requirements/bootstrap.txt requirements/runtime.txt /locks/
+COPY requirements/bootstrap.txt requirements/server.txt /locks/
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --require-hashes -r /locks/bootstrap.txt \
-    && uv pip install --system --no-cache --require-hashes -r /locks/runtime.txt \
+    && uv pip install --system --no-cache --require-hashes -r /locks/server.txt \
     && uv pip install --system --no-cache --no-deps /wheels/*.whl \
     && rm -rf /wheels /locks \
     && useradd --system --home-dir /var/lib/atm atm && install -d -o atm -m 700 /var/lib/atm

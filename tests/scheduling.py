@@ -1,10 +1,13 @@
 """Who runs what where pytest-xdist runs the tests in several processes.
 
 The tests that look at the clock run in one process, one after another; most of their time they sleep. Tests of one file
-that share a server run in one process too. All others go to whichever process has nothing to do.
+that share a server run in one process too. All others go to whichever process has nothing to do. The few that take most
+of a minute each begin first, each in another process: at the end all others would wait for them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -16,11 +19,21 @@ _LOOK_AT_THE_CLOCK = (
 )
 
 
-_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/")
+_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http")
+
+
+_LONG = ("tests/faults/test_kills",)
 
 
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
-    """Keeps together what has the same scope, the largest first."""
+    """Keeps together what has the same scope, the longest and then the largest first."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        for scope in self.workqueue:
+            if scope.startswith(_LONG):
+                self.workqueue.move_to_end(scope, last=False)
+                break
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(_SHARE_A_SERVER):

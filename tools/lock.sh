@@ -14,4 +14,6 @@ lock() {
 # One resolution decides all versions; the smaller locks are cut out of it.
 lock requirements/dev.txt "$@" pyproject.toml requirements/dev.in
 lock requirements/runtime.txt "$@" --constraint requirements/dev.txt pyproject.toml
+# What an image has beside it: every channel of notifications.
+lock requirements/server.txt "$@" --constraint requirements/dev.txt --extra apprise pyproject.toml
 lock requirements/bootstrap.txt "$@" --constraint requirements/dev.txt requirements/bootstrap.in

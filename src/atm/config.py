@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     """Intervals of 1 s of runs that ended longer ago are pruned; those of 10 s and more stay with the run."""
     retention_samples: Span | None = None
     """Kept requests and responses of runs that ended longer ago are pruned."""
+    retention_firings: Span | None = None
+    """Firings of schedules that were due longer ago are pruned; the newest of each schedule stay."""
 
     @property
     def database_file(self) -> Path:

@@ -76,7 +76,7 @@ def test_a_schedule_fires_runs_ends_and_is_told_about(
         lambda firings: bool(firings) and firings[0]["outcome"] != "started",
     )
     assert firing["outcome"] == "failed", firing
-    assert firing["error"].startswith("error_rate < 1 %: actual 1"), firing
+    assert firing["error"].startswith("error_rate < 1 %: actual 100 %"), firing
     run = client.get(f"/runs/{firing['run_id']}").json()
     assert (run["source"], run["tags"], run["passed"]) == ("schedule", ["by-itself"], False)
     after = client.get("/schedules/whole").json()
@@ -134,7 +134,7 @@ def test_what_is_shown_can_be_sent_back_and_nothing_of_it_is_lost(client: httpx.
     elsewhere = {**again, "notify": [{**again["notify"][0], "url": "https://evil.example/"}]}
     assert refused(client.put("/schedules/renamed", json=elsewhere)) == [("credentials_needed", "notify[0].secret")]
     stolen = {**again, "spec": {**again["spec"], "url": "http://evil.example/"}}
-    assert refused(client.put("/schedules/renamed", json=stolen)) == [("credentials_needed", "")]
+    assert refused(client.put("/schedules/renamed", json=stolen)) == [("credentials_needed", "spec")]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_is_shown_can_be_sent_back_and_nothing_of_it_is_lost(client: httpx.
         ({"trigger": {"type": "cron", "expression": "0 0 30 2 *"}}, ("never_due", "trigger")),
         ({"spec": None}, ("value_error", "body")),
         ({"spec": None, "test": "nobody"}, ("test_not_found", "test")),
-        ({"spec": {"name": "x", "url": "http://127.0.0.1/{{nobody}}"}}, ("unknown_variable", "url character 18")),
+        ({"spec": {"name": "x", "url": "http://127.0.0.1/{{nobody}}"}}, ("unknown_variable", "spec.url character 18")),
         (
             {"notify": [{"type": "webhook", "url": "http://169.254.169.254/latest/meta-data"}]},
             ("target_not_allowed", "notify[0].url"),
@@ -267,6 +267,14 @@ def test_the_command_line_says_what_is_wrong(
     process = atm(tmp_path, "schedule", *arguments, "--server", server.url)
     assert process.code == 2
     assert said in process.err
+
+
+def test_what_the_server_finds_in_a_file_is_told_with_its_line(server: ApiServer, tmp_path: Path) -> None:
+    spec = tmp_path / "shop.yaml"
+    spec.write_text("name: shop\nurl: http://127.0.0.1:9/\nheaders:\n  X-Order: '{{order}}'\n")
+    process = atm(tmp_path, "schedule", "add", "x", str(spec), "--every", "1h", "--server", server.url)
+    assert process.code == 2
+    assert f"at: spec.headers.X-Order character 1, {spec}:4" in process.err
 
 
 def test_a_preview_on_the_command_line(server: ApiServer, tmp_path: Path) -> None:

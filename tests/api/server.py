@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import httpx
 
 PATIENCE_SECONDS = 240.0
 """Nothing here takes so long but on a machine that is very busy; what hangs still ends."""
+
+_SERVE = [sys.executable, "-m", "atm.api.serving", "--for-parent"]
 
 
 def free_port() -> int:
@@ -29,7 +31,8 @@ def free_port() -> int:
 class ApiServer:
     """`python -m atm.api.serving` with an installation of its own."""
 
-    def __init__(self, data_dir: Path, *, workers: int = 1, **environment: str) -> None:
+    def __init__(self, data_dir: Path, *, workers: int = 1, within: Sequence[str] = (), **environment: str) -> None:
+        """`within` are the words of a command that runs another one; it must not fork."""
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,8 +40,10 @@ class ApiServer:
         self._log = (data_dir / "server.log").open("ab")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "atm.api.serving", f"--port={self.port}", f"--workers={workers}"],
+            # Whatever becomes of the tests, it ends with them: nothing else holds the other end of its input.
+            [*within, *_SERVE, f"--port={self.port}", f"--workers={workers}"],
             env={**inherited, "ATM_DATA_DIR": str(data_dir), "ATM_RETENTION_COUNT": "", **environment},
+            stdin=subprocess.PIPE,
             stderr=self._log,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -78,6 +83,8 @@ class ApiServer:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self._log.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.server import ApiServer, ended
+from tests.api.server import ApiServer, ended, events
 
 
 def test_the_demo_runs_the_quickstart_test_against_a_target_that_ends_with_the_server(tmp_path: Path) -> None:
@@ -17,6 +17,10 @@ def test_the_demo_runs_the_quickstart_test_against_a_target_that_ends_with_the_s
         with server.client() as client:
             answer = client.post("/demo")
             assert answer.status_code == 202, answer.text
+            for _, kind, _ in events(client, answer.json()["id"]):
+                if kind == "interval":
+                    # It would go on for ten more.
+                    client.post(f"/runs/{answer.json()['id']}/cancel", params={"graceful": True})
             run = ended(client, answer.json()["id"])
             assert run["status"] == "completed", run["error_message"]
             assert (run["name"], run["tags"]) == ("quickstart", ["demo"])

@@ -64,6 +64,11 @@ def test_without_a_key_only_this_machine_is_answered(server: ApiServer) -> None:
         {"Host": "attacker.example"},
         {"Host": f"attacker.example:{server.port}"},
         {"Host": f"127.0.0.1.attacker.example:{server.port}"},
+        {"Host": f"127.0.0.1:{server.port}@attacker.example"},
+        {"Host": f"[::1].attacker.example:{server.port}"},
+        {"Host": "localhost.attacker.example."},
+        {"Host": "0.0.0.0"},
+        {"Host": ""},
         {"X-Forwarded-For": "127.0.0.1"},
         {"Forwarded": "for=127.0.0.1"},
         {"Via": "1.1 proxy"},
@@ -126,6 +131,30 @@ def test_a_page_of_another_site_may_not_post(server: ApiServer, origin: str) -> 
     assert own.status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_page_whose_name_was_rebound_to_this_machine_is_refused(
+    server: ApiServer, locked: ApiServer, method: str
+) -> None:
+    # To the browser it is the page's own server: Host and Origin agree, and it sends no key.
+    for each, refusal in ((server, (403, "no_key_yet")), (locked, (421, "unknown_host"))):
+        name = f"attacker.example:{each.port}"
+        for headers in ({"Host": name}, {"Host": name, "Origin": f"http://{name}", "Sec-Fetch-Site": "same-origin"}):
+            for path in ("/api/v1/runs", "/api/v1/session", "/api/v1/events", "/metrics", "/"):
+                answer = httpx.request(method, f"{each.url}{path}", headers=headers, trust_env=False)
+                assert code(answer) == refusal, (path, headers)
+
+
+def test_a_web_socket_of_a_page_whose_name_was_rebound_is_refused(server: ApiServer) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+    from websockets.typing import Origin
+
+    name = f"attacker.example:{server.port}"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection, pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{name}/api/v1/runs/any/ws", origin=Origin(f"http://{name}"), sock=connection, proxy=None)
+    assert refused.value.response.status_code == 403
+
+
 def test_a_web_socket_of_another_site_is_refused(server: ApiServer) -> None:
     from websockets.exceptions import InvalidStatus
     from websockets.sync.client import connect
@@ -176,6 +205,39 @@ def test_a_viewer_may_look_and_change_nothing(locked: ApiServer) -> None:
             assert code(viewer.request(method, path, json={})) == (403, "role_too_low"), path
         assert operator.delete("/runs/x").status_code == 404
         assert viewer.get("/session").json() == {"role": "viewer", "name": "viewer", "expires_at": None}
+
+
+def test_keys_are_for_admins(locked: ApiServer) -> None:
+    for role in (Role.VIEWER, Role.OPERATOR):
+        with locked.client(**{"X-API-Key": KEYS[role]}) as lower:
+            asked = (
+                ("GET", "/keys", None),
+                ("POST", "/keys", {"name": "mine", "role": "admin"}),
+                ("POST", "/keys", {"name": "mine", "role": role.value}),
+                ("DELETE", "/keys/admin", None),
+                ("DELETE", f"/keys/{role.value}", None),
+            )
+            for method, path, body in asked:
+                assert code(lower.request(method, path, json=body)) == (403, "role_too_low"), (role, method)
+    with locked.client() as nobody:
+        assert code(nobody.get("/keys")) == (401, "key_needed")
+    with locked.client(**{"X-API-Key": KEYS[Role.ADMIN]}) as admin:
+        assert {"admin", "operator", "viewer"} <= {each["name"] for each in admin.get("/keys").json()["keys"]}
+        made = admin.post("/keys", json={"name": " nightly ", "role": "viewer"})
+        assert (made.status_code, made.json()["name"], made.json()["role"]) == (201, "nightly", "viewer")
+        assert code(admin.post("/keys", json={"name": "nightly"})) == (409, "name_taken")
+        assert admin.post("/keys", json={"name": "a\nb"}).status_code == 422
+        assert admin.post("/keys", json={"name": "b", "role": "root"}).status_code == 422
+        key = made.json()["key"]
+        assert key not in admin.get("/keys").text + locked.log()
+        with locked.client(**{"X-API-Key": key}) as viewer:
+            assert viewer.get("/session").json()["role"] == "viewer"
+            assert code(viewer.get("/keys")) == (403, "role_too_low")
+            assert admin.delete("/keys/nightly").status_code == 204
+            _until(lambda: viewer.get("/runs").status_code == 401)
+        assert code(admin.delete("/keys/nightly")) == (404, "key_not_found")
+    files = [path for path in locked.data_dir.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if key.encode() in path.read_bytes()]
 
 
 def test_a_session_cookie_is_out_of_reach_of_scripts_and_other_sites(locked: ApiServer) -> None:

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +20,7 @@ from atm.models.outcome import RunStatus
 from atm.storage import open_storage
 from atm.storage.records import FINAL, Run
 from atm.testing import TargetServer
-from tests.api.server import ApiServer, ended, events, free_port
+from tests.api.server import ApiServer, events, free_port
 from tests.runs.installation import processes_of, spec
 from tests.steadiness import allowed
 
@@ -45,9 +44,8 @@ def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
     return asyncio.run(read())
 
 
-def begun(client: httpx.Client, target: TargetServer, **fields: Any) -> str:
-    """A run that has sent something."""
-    run_id = str(client.post("/runs", json={"spec": spec(target, requests_per_second=20, **fields)}).json()["id"])
+def sending(client: httpx.Client, run_id: str) -> str:
+    """The run when it has sent something."""
     deadline = time.monotonic() + 240
     while not client.get(f"/runs/{run_id}").json()["requests_completed"]:
         assert time.monotonic() < deadline
@@ -55,10 +53,11 @@ def begun(client: httpx.Client, target: TargetServer, **fields: Any) -> str:
     return run_id
 
 
-def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path, target: TargetServer) -> None:
+def test_a_server_that_ends_leaves_its_runs_to_themselves_and_a_log(tmp_path: Path, target: TargetServer) -> None:
     server = ApiServer(tmp_path).ready()
     with server.client() as client:
-        run_id = begun(client, target, duration=4)
+        accepted = client.post("/runs", json={"spec": spec(target, requests_per_second=20, duration=4)})
+        run_id = sending(client, accepted.json()["id"])
     assert server.stop() in (0, -signal.SIGTERM)
     run = kept(tmp_path, run_id, until_ended=True)
     assert (run.status, run.summary.requests_completed) == (RunStatus.COMPLETED, 80)
@@ -67,18 +66,16 @@ def test_a_server_that_ends_leaves_its_runs_to_themselves(tmp_path: Path, target
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert list((tmp_path / "spool").iterdir()) == []
+    # The log is JSON Lines with the ids of requests and runs.
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    of_request = [each for each in lines if each.get("request_id") == accepted.headers["x-request-id"]]
+    assert [each["message"] for each in of_request] == ["POST /api/v1/runs 202"]
+    assert {each["message"] for each in lines if each.get("run_id") == run_id} >= {f"run {run_id} claimed"}
 
 
-def test_a_server_that_is_told_so_cancels_its_runs_when_it_ends(tmp_path: Path, target: TargetServer) -> None:
-    server = ApiServer(tmp_path, ATM_CANCEL_RUNS_ON_SHUTDOWN="true").ready()
-    with server.client() as client:
-        run_id = begun(client, target, duration=600)
-    server.stop()
-    assert kept(tmp_path, run_id).status is RunStatus.CANCELLED
-    assert processes_of(run_id) == {}
-
-
-def test_those_who_watch_do_not_keep_a_server_from_ending(tmp_path: Path, target: TargetServer) -> None:
+def test_a_server_that_is_told_so_cancels_its_runs_when_it_ends_whoever_watches(
+    tmp_path: Path, target: TargetServer
+) -> None:
     server = ApiServer(tmp_path, ATM_CANCEL_RUNS_ON_SHUTDOWN="true").ready()
     told: list[str] = []
 
@@ -90,7 +87,8 @@ def test_those_who_watch_do_not_keep_a_server_from_ending(tmp_path: Path, target
                 told.append("cut off")
 
     with server.client() as client:
-        run_id = begun(client, target, duration=600)
+        accepted = client.post("/runs", json={"spec": spec(target, requests_per_second=20, duration=600)})
+        run_id = sending(client, accepted.json()["id"])
         thread = threading.Thread(target=watch)
         thread.start()
         while "interval" not in told:
@@ -100,42 +98,26 @@ def test_those_who_watch_do_not_keep_a_server_from_ending(tmp_path: Path, target
     assert time.monotonic() - asked < allowed(SHUTDOWN_SECONDS)
     thread.join(240)
     assert not thread.is_alive()
+    assert kept(tmp_path, run_id).status is RunStatus.CANCELLED
+    assert processes_of(run_id) == {}
 
 
-def test_the_log_is_json_lines_with_the_ids_of_requests_and_runs(tmp_path: Path, target: TargetServer) -> None:
-    server = ApiServer(tmp_path).ready()
-    with server.client() as client:
-        accepted = client.post("/runs", json={"spec": spec(target, total_requests=1)})
-        run_id = accepted.json()["id"]
-        ended(client, run_id)
-    server.stop()
-    lines = [json.loads(line) for line in (tmp_path / "server.log").read_text().splitlines()]
-    of_request = [each for each in lines if each.get("request_id") == accepted.headers["x-request-id"]]
-    assert [each["message"] for each in of_request] == ["POST /api/v1/runs 202"]
-    assert {each["message"] for each in lines if each.get("run_id") == run_id} >= {f"run {run_id} claimed"}
-
-
-def test_atm_serve_says_that_a_port_is_taken(tmp_path: Path) -> None:
-    server = ApiServer(tmp_path).ready()
-    command = [sys.executable, "-m", "atm", "serve", "--port", str(server.port), "--data-dir", str(tmp_path / "other")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    server.stop()
-    assert done.returncode == 2
-    assert f"port {server.port} on 127.0.0.1 is in use [port_in_use]" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_atm_serve_serves(tmp_path: Path) -> None:
+def test_atm_serve_serves_and_says_that_a_port_is_taken(tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "atm", "serve", "--port", str(port), "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "atm", "serve", "--port", str(port), "--data-dir"]
+    with subprocess.Popen([*command, str(tmp_path)], stderr=subprocess.PIPE, text=True) as process:
         try:
             _answers(f"http://127.0.0.1:{port}/health/ready")
             assert httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", trust_env=False).json()["runs"] == []
+            other = [*command, str(tmp_path / "other")]
+            second = subprocess.run(other, capture_output=True, text=True, timeout=240, check=False)
         finally:
             process.terminate()
         assert process.wait(240) in (0, -signal.SIGTERM, 130)
     assert (tmp_path / "atm.db").exists()
+    assert second.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use [port_in_use]" in second.stderr
+    assert "Traceback" not in second.stderr
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from atm.api.serving import WORKER_SILENCE_SECONDS
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
+from tests.faults.killing import children_of
 from tests.runs.installation import spec
 from tests.steadiness import allowed
 
@@ -107,3 +112,34 @@ def test_every_worker_sees_a_run_and_a_cancel_reaches_its_runner_from_any(
         assert ended(client, run_id)["status"] == "cancelled"
     last = max(row.arrived_ns for row in target.record())
     assert (last - cancelled) / 1e9 < allowed(CANCEL_SEEN_SECONDS)
+
+
+def test_a_worker_that_is_slow_to_start_keeps_no_other_from_being_replaced(four: ApiServer) -> None:
+    first, second, *_ = children_of(four.process.pid)
+    known = set(children_of(four.process.pid))
+    os.kill(first, signal.SIGKILL)
+    slow = _newcomer(four, known)
+    os.kill(slow, signal.SIGSTOP)
+    os.kill(second, signal.SIGKILL)
+    # Well before the slow one is given up.
+    assert _newcomer(four, known | {slow}, seconds=WORKER_SILENCE_SECONDS / 2) != slow
+    os.kill(slow, signal.SIGCONT)
+    four.ready()
+
+
+def _newcomer(server: ApiServer, known: set[int], seconds: float = 240) -> int:
+    """A worker that was not there before, as soon as there is one."""
+    deadline = time.monotonic() + seconds
+    while not (found := set(children_of(server.process.pid)) - known):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found.pop()
+
+
+def test_a_server_and_its_workers_end_with_the_input_of_the_program_that_started_them(four: ApiServer) -> None:
+    workers = children_of(four.process.pid)
+    assert len(workers) == 4
+    assert four.process.stdin is not None
+    four.process.stdin.close()
+    assert four.process.wait(240) == 0
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []

@@ -89,7 +89,7 @@ def test_list_and_status_tell_how_it_ended(kept: Kept) -> None:
     assert "no run matches" in atm(kept.data_dir, "list", "--passed").out
     status = atm(kept.data_dir, "status", "last").out
     assert status.startswith(" ✗ completed  http")
-    assert " thresholds  error_rate < 1 %: actual 1 share" in status
+    assert " thresholds  error_rate < 1 %: actual 100 %" in status
     assert status.endswith(f" next        `atm show {kept.id}`\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from atm.errors import ConflictError, NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage import StorageInterface, open_storage
-from atm.storage.records import CancelRequest, RunQuery
-from atm.storage.scheduling import MOST_QUEUED, Delivery, Fire, Firing, Schedule, delivery_id
+from atm.storage.records import CancelRequest, RetentionPolicy, RunQuery
+from atm.storage.scheduling import KEPT_FIRINGS, MOST_QUEUED, Delivery, Fire, Firing, Schedule, delivery_id
 from tests.storage.builders import at, new_run
 
 pytestmark = pytest.mark.anyio
@@ -285,6 +286,45 @@ async def test_firings_are_listed_newest_first_in_pages_and_by_outcome(storage: 
     assert [each.due for each in await storage.schedules.firings("nightly", before=at(30))] == [at(20), at(10)]
     errors = await storage.schedules.firings("nightly", outcomes=[FiringOutcome.ERROR])
     assert [each.due for each in errors] == [at(40), at(20)]
+
+
+async def test_old_firings_that_are_over_are_pruned_and_the_newest_stay(storage: StorageInterface) -> None:
+    await storage.schedules.add(schedule(overlap=Overlap.ALLOW, max_runs=KEPT_FIRINGS + 10))
+    await storage.schedules.add(schedule("rarely"))
+    await fired(storage, "rarely", run=None)
+    # Of six more than are kept, the second had a run that has ended, and the third one that goes on.
+    for number in range(KEPT_FIRINGS + 6):
+        run = new_run() if number in (1, 2) else None
+        made = await fired(
+            storage, run=run, deliveries=(delivery(id=delivery_id("nightly", at(0), number), due=at(0)),)
+        )
+        if number == 1:
+            await storage.schedules.settle(replace(made, outcome=FiringOutcome.PASSED), ())
+    everything = await storage.schedules.firings("nightly", limit=200)
+    claimed = await storage.deliveries.claim(at(50), at(60))
+    assert claimed is not None
+    await storage.deliveries.done(replace(claimed, status=DeliveryStatus.DELIVERED, next_attempt_at=None))
+
+    policy = RetentionPolicy(firings_for=timedelta(seconds=100))
+    assert (await storage.upkeep.prune(policy, at(140), dry_run=True)).firings == 2
+    assert (await storage.upkeep.prune(policy, at(9999), dry_run=True)).firings == 5
+    assert await storage.schedules.firings("nightly", limit=200) == everything
+    assert (await storage.upkeep.prune(policy, at(140))).firings == 2
+    assert (await storage.upkeep.prune(policy, at(9999))).firings == 3
+    assert (await storage.upkeep.prune(policy, at(9999))).firings == 0
+
+    left = await storage.schedules.firings("nightly", limit=200)
+    assert left == (*everything[:KEPT_FIRINGS], everything[-3])
+    assert [each.outcome for each in (left[-1], *await storage.schedules.firings("rarely"))] == ["started", "error"]
+    sent = await storage.deliveries.of_schedule("nightly", limit=200)
+    assert len(sent) == KEPT_FIRINGS + 5
+    assert claimed.id not in {each.id for each in sent}
+    # What was pruned is still counted, and not done again.
+    await fired(storage)
+    after = await storage.schedules.get("nightly")
+    assert after.run_count == 3
+    again = await storage.schedules.replace(replace(after, next_due=left[0].due, next_at=left[0].due))
+    assert await storage.schedules.fire(fire(again)) is None
 
 
 async def test_deleting_a_schedule_leaves_its_runs(storage: StorageInterface) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.core import TyperGroup
 
-from atm.cli.main import COMMANDS
+from atm.cli.main import COMMANDS, load
 from atm.config import Settings
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
@@ -57,11 +58,18 @@ def test_every_setting_is_on_its_page() -> None:
 
 def test_every_command_that_is_named_anywhere_exists() -> None:
     known = {entry.name for entry in COMMANDS}
+    commands = {name: load(name) for name in known}
+    groups = {name: set(each.commands) for name, each in commands.items() if isinstance(each, TyperGroup)}
+    assert set(groups) == {"db", "keys", "schedule"}
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     sources = [*(ROOT / "src/atm").rglob("*.py"), ROOT / "Makefile", ROOT / "Dockerfile", ROOT / "compose.yaml"]
     for path in [*pages, *sources]:
-        named = set(re.findall(r"`atm ([a-z]+)\b", path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        named = set(re.findall(r"`atm ([a-z]+)\b", text))
         assert named <= known, path
+        # `atm keys create` in a sentence, and at the beginning of a line of a block.
+        for group, part in re.findall(r"(?:`|^|\$\()atm ([a-z]+) ([a-z]+)\b", text, re.MULTILINE):
+            assert part in groups.get(group, {part}), f"{path}: atm {group} {part}"
 
 
 def test_the_compose_file_reads_and_demands_its_secrets() -> None:

@@ -37,7 +37,8 @@ DUE = round(RATE * SECONDS)
 DRAIN_MILLISECONDS = 400
 """So long the target takes to answer, and so long the run drains at its end."""
 AT_ONCE = 6
-PAUSE_SECONDS = 0.003
+PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 0.02, 0.003
+"""How often it is looked where a run stands; more often where the next state lasts for milliseconds."""
 _Found = TypeVar("_Found")
 
 
@@ -145,7 +146,7 @@ class Installation:
         while (state := await self.state(run_id)) is not aim and state is not State.ENDED:
             if state is State.RUNNING and len(pids) < 2:
                 pids = processes_of(run_id)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(SHORT_PAUSE_SECONDS if state is State.DRAINING else PAUSE_SECONDS)
         share = {State.CLAIMING: 0.5, State.RUNNING: SECONDS, State.DRAINING: DRAIN_MILLISECONDS / 1e3}.get(aim, 0.0)
         await asyncio.sleep(generator.uniform(0, share * 0.8))
         if len(pids) < 2:

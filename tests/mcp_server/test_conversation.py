@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 async def test_an_agent_plans_runs_watches_understands_and_compares(
     transport: str, mode: str, target: TargetServer, tmp_path: Path
 ) -> None:
+    running = None
     with ExitStack() as stack:
         if transport == "stdio":
             where: Any = command(tmp_path / "data")
@@ -39,6 +40,11 @@ async def test_an_agent_plans_runs_watches_understands_and_compares(
             listed = {each.name for each in (await agent.client.list_tools()).tools}
             assert listed == set(agent.called)
             assert listed == {each.name for each in all_tools(Desk.of(Settings.model_construct()))}
+        if running is not None:
+            with running.client() as client:
+                sources = {run["source"] for run in client.get("/runs").json()["runs"]}
+            assert "mcp" in sources
+            assert "api" not in sources
 
 
 async def converse(agent: Agent, target: TargetServer) -> None:

@@ -94,12 +94,12 @@ async def test_a_name_is_judged_by_where_it_leads(receiver: Receiver) -> None:
 
 
 async def test_every_address_of_a_name_is_tried(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    def two(host: str, port: int, rules: TargetRules) -> tuple[tuple[str, ...], str]:
+    async def two(host: str, port: int, rules: TargetRules) -> tuple[tuple[str, ...], str]:
         assert (host, port) == ("hooks.example", receiver.port)
         return ("127.0.0.3", "127.0.0.1"), ""
 
     # What a resolver answers is not ours to decide; nobody listens at the first one.
-    monkeypatch.setattr("atm.notifications.webhook.addresses_of", two)
+    monkeypatch.setattr("atm.notifications.webhook.look_up", two)
     await WebhookChannel(TargetRules()).send(message(f"http://hooks.example:{receiver.port}/200/hook"), AT)
     [got] = receiver.received()
     assert got.headers["host"] == f"hooks.example:{receiver.port}"

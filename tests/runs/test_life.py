@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,12 +16,15 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.runs.service import Request, RunService
 from atm.runs.supervisor import Supervisor
 from atm.storage import StorageInterface
-from atm.storage.records import LeaseState
+from atm.storage.records import LeaseState, Run
 from atm.storage.seal import Sealer
 from atm.testing import TargetServer
 from tests.runs.installation import Installation, processes_of, spec
+from tests.steadiness import allowed
 
 pytestmark = pytest.mark.anyio
+CANCELLED_SECONDS = 1.0
+"""A run ends within this on a quiet machine, whatever state a cancel finds it in."""
 
 
 async def test_a_run_is_carried_out_and_its_history_agrees_with_the_targets_record(
@@ -80,6 +84,93 @@ async def test_a_pending_run_is_cancelled_at_once(storage: StorageInterface, set
     created = await service.create({"name": "never", "url": "http://127.0.0.1:9/"})
     assert await service.cancel(created.run.id) is RunStatus.CANCELLED
     assert await service.cancel(created.run.id) is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 0.1, 0.3])
+async def test_a_run_is_cancelled_soon_in_its_first_moments(
+    installation: Installation, target: TargetServer, wait_seconds: float
+) -> None:
+    created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
+    await installation.until(created.run.id, lambda run: run.status is RunStatus.RUNNING)
+    await asyncio.sleep(wait_seconds)
+    asked = time.monotonic()
+    await installation.service.cancel(created.run.id)
+    run = await installation.ended(created.run.id)
+    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
+    assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
+    assert run.summary.error_message is None
+    assert (run.summary.requests_completed or 0) <= target.settled_stats().received
+
+
+async def test_a_run_that_waits_for_its_token_is_cancelled_soon(
+    installation: Installation, target: TargetServer
+) -> None:
+    auth = {"type": "oauth2_client_credentials", "client_id": "a", "client_secret": "b"}
+    auth["token_url"] = f"{target.url}/never"
+    created = await installation.service.create(spec(target, total_requests=1, auth=auth))
+    async with asyncio.timeout(60):
+        while not target.stats().in_progress:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    asked = time.monotonic()
+    await installation.service.cancel(created.run.id)
+    run = await installation.ended(created.run.id)
+    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
+    assert (run.status, run.summary.started_at) == (RunStatus.CANCELLED, None)
+
+
+SLOW_TO_IMPORT = """
+import os, sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        while name == "atm.runs.following" and os.path.exists({held!r}):
+            time.sleep(0.02)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+async def test_a_run_whose_recorder_is_slow_to_start_is_cancelled_without_it(
+    installation: Installation, target: TargetServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "held").touch()
+    (tmp_path / "sitecustomize.py").write_text(SLOW_TO_IMPORT.format(held=str(tmp_path / "held")))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
+    async with asyncio.timeout(60):
+        while not target.stats().received:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    asked = time.monotonic()
+    await installation.service.cancel(created.run.id)
+    run = await installation.ended(created.run.id)
+    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
+    # Nobody has recorded it but the supervisor, from what its spool held.
+    assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
+    result = await installation.storage.runs.result(run.id)
+    assert result is not None
+    assert result.metrics.total_requests == target.settled_stats().received
+    async with asyncio.timeout(60):
+        while processes_of(run.id) or list(installation.supervisor.spool_directory.iterdir()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_a_run_that_is_cancelled_while_it_is_claimed_never_starts(
+    installation: Installation, target: TargetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = installation.storage.leases.claim
+
+    async def cancelled_meanwhile(owner: str, token: str, maximum: int) -> Run | None:
+        run = await claim(owner, token, maximum)
+        if run is not None:
+            await installation.service.cancel(run.id)
+        return run
+
+    monkeypatch.setattr(installation.storage.leases, "claim", cancelled_meanwhile)
+    created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
+    run = await installation.ended(created.run.id)
+    assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
+    assert processes_of(run.id) == {}
+    assert target.settled_stats().received == 0
 
 
 async def test_a_run_whose_load_process_is_killed_fails_with_the_reason(

@@ -21,6 +21,7 @@ from atm.api.routes import (
     distribution,
     health,
     history,
+    keys,
     live,
     metrics,
     runs,
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         schedules,
         storage,
         server,
+        keys,
     ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app, given.root_path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Depends
+from fastapi import Depends, Header
 from starlette.requests import HTTPConnection
 
 from atm.api.auth import LOCAL, Keys, Principal
+from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
+from atm.errors import Problem
+from atm.models.control import SOURCE_HEADER
+from atm.storage.records import Role, RunSource
 
 
 def _plane(connection: HTTPConnection) -> ControlPlane:
@@ -26,6 +30,25 @@ def _principal(connection: HTTPConnection) -> Principal:
     return principal or LOCAL
 
 
+def _admin(connection: HTTPConnection) -> Principal:
+    principal = _principal(connection)
+    if not principal.may(Role.ADMIN):
+        what = f"the key {principal.name!r} is no admin's"
+        raise ApiError(403, Problem(what, "role_too_low", hint="use a key with the role admin, or `atm keys` there"))
+    return principal
+
+
+def _source(
+    source: Annotated[
+        Literal["api", "mcp"], Header(alias=SOURCE_HEADER, description="Which front door the run comes through.")
+    ] = "api",
+) -> RunSource:
+    return RunSource(source)
+
+
 Plane = Annotated[ControlPlane, Depends(_plane)]
 ServerKeys = Annotated[Keys, Depends(_keys)]
 Asking = Annotated[Principal, Depends(_principal)]
+Admin = Annotated[Principal, Depends(_admin)]
+"""For what decides over others: who may ask at all."""
+Source = Annotated[RunSource, Depends(_source)]

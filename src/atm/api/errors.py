@@ -38,7 +38,7 @@ _STATUS: tuple[tuple[type[AtmError], int], ...] = (
     (ConflictError, 409),
     (StorageUnavailableError, 503),
     (SchemaError, 503),
-    (CorruptDataError, 500),
+    (CorruptDataError, 503),
 )
 _INVALID = frozenset({"invalid_id", "invalid_tag"})
 
@@ -110,7 +110,8 @@ async def _ours(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
-    headers = {"Retry-After": "2"} if status == 503 else {}
+    # What is corrupt stays so until somebody has mended it.
+    headers = {"Retry-After": "2"} if isinstance(error, StorageUnavailableError) else {}
     return response(status, error.problems, _id(request), **headers)
 
 
@@ -123,7 +124,7 @@ def _problem(each: dict[str, Any]) -> Problem:
     if each["type"] == "json_invalid":
         what = f"the body is no JSON: {each.get('ctx', {}).get('error', '')}".rstrip(": ")
         return Problem(what, "json_invalid", path="body")
-    message = str(each["msg"])
+    message = str(each["msg"]).removeprefix("Value error, ")
     where = ".".join(str(part) for part in each["loc"])
     return Problem(message[:1].lower() + message[1:], str(each["type"]), path=where)
 

@@ -36,6 +36,7 @@ OPEN = re.compile(r"/(api/v1/)?health(/live|/ready)?")
 SESSION = "/api/v1/session"
 BUNDLE = "/api/v1/import/bundle"
 """Where a body may be as large as a run."""
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
@@ -274,9 +275,9 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _host_name(host: str) -> str:
     """The name in a Host header: without port, brackets and a dot at its end."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0].rstrip(".") if host.count(":") == 1 else host.rstrip(".")
+    found = _HOST.fullmatch(host)
+    # What is no host is nobody's name.
+    return (found[1] or found[2] or "").rstrip(".") if found else host
 
 
 def _is_loopback(name: str) -> bool:

@@ -26,7 +26,7 @@ _EVERYWHERE = {
     "413": "The body is too large",
     "421": "The server is not called what the Host header says",
     "422": "Something in the request is wrong; `errors` says what and where",
-    "503": "The storage is away; try again later",
+    "503": "The storage is away, or what it holds cannot be read; `detail` says which",
 }
 _EXAMPLE = {
     "type": "about:blank",

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -69,16 +70,31 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     asyncio.run(_prepare(settings))
     _check_port(host, port)
     config = configuration(settings, host, port, workers)
-    if for_parent:
-        _ParentsServer(config).run()
-        return
     if workers == 1:
-        uvicorn.Server(config).run()
+        (_ParentsServer if for_parent else uvicorn.Server)(config).run()
         return
-    from uvicorn.supervisors import Multiprocess
+    from atm.api.workers import Workers
 
     listener = config.bind_socket()
-    Multiprocess(config, sockets=[listener]).run()
+    supervisor = Workers(config, listener)
+    if for_parent:
+        # Who connects before the workers accept waits for them.
+        listener.listen(config.backlog)
+        _say_where(listener)
+        threading.Thread(target=_wait_for_end_of_input, args=(supervisor.should_exit,), daemon=True).start()
+    supervisor.run()
+
+
+def _say_where(listener: socket.socket) -> None:
+    host, port, *_ = listener.getsockname()
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    os.write(1, json.dumps({"url": url}).encode() + b"\n")
+
+
+def _wait_for_end_of_input(ended: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    ended.set()
 
 
 class _ParentsServer(uvicorn.Server):
@@ -88,9 +104,7 @@ class _ParentsServer(uvicorn.Server):
         await super().startup(sockets)
         if not self.started:
             return
-        host, port, *_ = self.servers[0].sockets[0].getsockname()
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        os.write(1, json.dumps({"url": url}).encode() + b"\n")
+        _say_where(self.servers[0].sockets[0])
         asyncio.get_running_loop().add_reader(0, self._read_input)
 
     def _read_input(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ async def _run(document: SpecDocument, output: Output, server: str, *, strict: b
         try:
             accepted = await history.client.create_run(spec)
         except SpecError as error:
-            raise SpecError([_placed(problem, document) for problem in error.problems]) from error
+            raise SpecError([placed(problem, document) for problem in error.problems]) from error
         if not output.quiet:
             line = output.err.paper.line(f" run {short_id(accepted.id)} on {history.place}", Style.DIM)
             output.err.lines([line])
@@ -53,9 +54,9 @@ async def _run(document: SpecDocument, output: Output, server: str, *, strict: b
     return judged_again(result, strict=strict, no_fail=no_fail)
 
 
-def _placed(problem: Problem, document: SpecDocument) -> Problem:
+def placed(problem: Problem, document: SpecDocument) -> Problem:
     """The server's problem with the line of our file that it is about."""
-    path = problem.path.removeprefix("body.spec.").partition(" character ")[0]
+    path = re.sub(r"^(body\.)?spec\.", "", problem.path).partition(" character ")[0]
     places = {path_text(known): place for known, place in document.places.items()}
     while path and path not in places:
         path = path.rpartition("." if path.rfind(".") > path.rfind("[") else "[")[0]

@@ -21,7 +21,7 @@ from atm.errors import (
     SpecError,
     StorageUnavailableError,
 )
-from atm.models.control import ErrorDocument
+from atm.models.control import SOURCE_HEADER, ErrorDocument
 from atm.version import VERSION
 
 PREFIX = "/api/v1"
@@ -50,10 +50,12 @@ def base_of(url: str) -> str:
 class Connection:
     """Asks one server; belongs to one event loop."""
 
-    def __init__(self, url: str, key: str | None, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, url: str, key: str | None, timeout: float = TIMEOUT_SECONDS, source: str = "api") -> None:
         """Raises ApiRefusedError for something that is no URL; nothing is sent."""
         self.base = base_of(url)
         headers = {"User-Agent": f"atm/{VERSION}", "Accept": "application/json"}
+        if source != "api":
+            headers[SOURCE_HEADER] = source
         if key:
             headers["X-API-Key"] = key
         # Redirects are not followed: they could take the key elsewhere.

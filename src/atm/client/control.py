@@ -27,7 +27,10 @@ from atm.models.control import (
     CurlAnswer,
     HealthView,
     IntervalsView,
+    KeyCreated,
+    KeyList,
     ListChange,
+    RoleName,
     RunAccepted,
     RunList,
     RunSummaryView,
@@ -55,9 +58,14 @@ class ControlClient:
     (every problem), NotFoundError, ConflictError, StorageUnavailableError, and ApiRefusedError for every other refusal.
     """
 
-    def __init__(self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """`url` with or without `/api/v1`; `timeout` in seconds for one answer. Raises ApiRefusedError for no URL."""
-        self._connection = Connection(url, key, timeout)
+    def __init__(
+        self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS, source: str = "api"
+    ) -> None:
+        """`url` with or without `/api/v1`; `timeout` in seconds for one answer. Raises ApiRefusedError for no URL.
+
+        `source` is what the history says about where runs came from: `api`, or `mcp` for an agent.
+        """
+        self._connection = Connection(url, key, timeout, source)
         self.schedules = ScheduleCalls(self._connection)
         """Tests that run by themselves."""
 
@@ -313,6 +321,20 @@ class ControlClient:
     async def sync_tests(self) -> SyncAnswer:
         """Keep a test for each test name in the history that has none."""
         return await self._connection.send(SyncAnswer, "POST", "/tests/sync")
+
+    # Keys: for admins
+
+    async def keys(self) -> KeyList:
+        """Who may ask, revoked keys too."""
+        return await self._connection.get(KeyList, "/keys")
+
+    async def create_key(self, name: str, role: RoleName = "operator") -> KeyCreated:
+        """Make a key; it is in the answer, and nowhere else."""
+        return await self._connection.send(KeyCreated, "POST", "/keys", {"name": name, "role": role})
+
+    async def revoke_key(self, key: str) -> None:
+        """By id or name."""
+        await self._connection.delete(f"/keys/{_part(key)}")
 
     # Bundles
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
-from atm.engine.resolve import addresses_of
+from atm.engine.resolve import look_up
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
 from atm.plan.load_plan import Connections
@@ -266,7 +266,7 @@ async def _checked_address(url: str, connections: Connections) -> str:
     addresses: tuple[str, ...] = ("",)
     if not refusal and connections.proxy is None:
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        addresses, refusal = await asyncio.to_thread(addresses_of, parsed.host, port, rules)
+        addresses, refusal = await look_up(parsed.host, port, rules)
     if refusal:
         what = f"the token server {_shown(url)} may not be asked: {refusal}"
         raise CredentialError(Problem(what, "target_not_allowed", path="auth.token_url"))

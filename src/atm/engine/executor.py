@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
 from atm.engine.base import Control, Engine, EngineReport
 from atm.engine.choose import choose_engine
-from atm.engine.resolve import resolve_origins
+from atm.engine.resolve import Resolved, resolve_origins
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.metrics.collector import Collector
 from atm.metrics.interval import Interval
@@ -25,9 +25,12 @@ from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
 
 if TYPE_CHECKING:
+    from atm.engine.auth import CredentialKeeper
     from atm.models.run import RunInfo, RunResult
 
 IntervalCallback = Callable[[Interval], None]
+_ASKED_SECONDS = 0.05
+"""How often it is asked, before the load begins, whether the run is to end."""
 
 
 def new_run_id() -> str:
@@ -93,9 +96,9 @@ class Execution:
             from atm.engine.auth import CredentialKeeper
 
             keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
-            secrets.update(await keeper.fetch())
-        resolved = await resolve_origins(self.test.plan)
-        _require_an_address(resolved.plan)
+        resolved = await self._unless_ended(_prepared(self.test.plan, keeper, secrets))
+        if resolved is None:
+            return self._result(None, None, strict=strict, no_fail=no_fail)
 
         def take(interval: Interval) -> None:
             self._take(interval)
@@ -120,6 +123,16 @@ class Execution:
             if renewal:
                 renewal.cancel()
         return self._result(report, failure, strict=strict, no_fail=no_fail)
+
+    async def _unless_ended(self, preparing: Coroutine[Any, Any, Resolved]) -> Resolved | None:
+        """What it gives; null where the run was asked to end before: token servers and resolvers may take long."""
+        task = asyncio.create_task(preparing)
+        try:
+            while not task.done() and self.control.stop_reason is None:
+                await asyncio.wait({task}, timeout=_ASKED_SECONDS)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
 
     def _take(self, interval: Interval) -> None:
         self.collector.add(interval)
@@ -154,13 +167,17 @@ class Execution:
                 poisson=plan.load.arrival == "poisson",
                 worker_lost=worker_lost,
                 other_run=self._other_run,
-                cancelled=bool(report and report.stop_reason is StopReason.CANCELLED),
+                cancelled=self._stop_reason(report) is StopReason.CANCELLED,
             ),
             environment=describe_environment(),
             spec=self.test.data,
             strict=strict,
             no_fail=no_fail,
         )
+
+    def _stop_reason(self, report: EngineReport | None) -> StopReason:
+        """Without a report the load never began; then somebody has said why, or it could not."""
+        return report.stop_reason if report else self.control.stop_reason or StopReason.FAILED
 
     def _run_info(self, report: EngineReport | None, failure: AtmError | None) -> RunInfo:
         from atm.models.run import RunInfo
@@ -171,7 +188,7 @@ class Execution:
             error = failure.problems[0].what
         elif report and report.worker_lost:
             error = f"a load thread died: {report.worker_lost}"
-        reason = StopReason.FAILED if error or not report else report.stop_reason
+        reason = StopReason.FAILED if error else self._stop_reason(report)
         status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
         return RunInfo(
             id=self.run_id,
@@ -188,6 +205,15 @@ class Execution:
             model=plan.load.model,
             error=error,
         )
+
+
+async def _prepared(plan: LoadPlan, keeper: CredentialKeeper | None, secrets: dict[str, str]) -> Resolved:
+    """Fetch credentials into `secrets` and find the addresses. Raises CredentialError, UnreachableError."""
+    if keeper:
+        secrets.update(await keeper.fetch())
+    resolved = await resolve_origins(plan)
+    _require_an_address(resolved.plan)
+    return resolved
 
 
 def _described(test: CompiledTest) -> list[tuple[str, str, str]]:

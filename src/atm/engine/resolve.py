@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from atm.metrics.histogram import Histogram
@@ -62,9 +64,36 @@ async def _resolved(origin: Origin, times: Histogram, rules: TargetRules | None)
         refusal = rules.refusal(host, host) if rules else ""
         return replace(origin, resolve_error=refusal) if refusal else replace(origin, addresses=(host,))
     began = time.monotonic_ns()
-    addresses, error = await asyncio.to_thread(addresses_of, host, origin.connect_port or origin.port, rules)
+    addresses, error = await look_up(host, origin.connect_port or origin.port, rules)
     times.record(time.monotonic_ns() - began)
     return replace(origin, addresses=addresses, resolve_error=error)
+
+
+async def look_up(host: str, port: int, rules: TargetRules | None = None) -> tuple[tuple[str, ...], str]:
+    """`addresses_of`, without blocking. Who stops waiting is rid of it: a resolver that is silent holds up no end."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[tuple[tuple[str, ...], str]] = loop.create_future()
+
+    def tell(found: tuple[tuple[str, ...], str] | None, error: Exception | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        elif found is not None:
+            answer.set_result(found)
+
+    def work() -> None:
+        found, failure = None, None
+        try:
+            found = addresses_of(host, port, rules)
+        except Exception as error:  # noqa: BLE001 (it goes to whoever waits)
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(tell, found, failure)
+
+    # Threads of an executor are waited for when the loop and the interpreter end.
+    threading.Thread(target=work, name="resolve", daemon=True).start()
+    return await answer
 
 
 def addresses_of(host: str, port: int, rules: TargetRules | None = None) -> tuple[tuple[str, ...], str]:

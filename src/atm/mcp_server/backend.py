@@ -62,10 +62,11 @@ class Backend:
             await self._let_go()
             if self._settings.api_url is None:
                 self._child = OwnServer(self._environment)
-                self._client = ControlClient(await self._child.start(), self._child.key)
+                self._client = ControlClient(await self._child.start(), self._child.key, source="mcp")
             else:
                 key = self._settings.api_key
-                self._client = ControlClient(self._settings.api_url, key.get_secret_value() if key else None)
+                secret = key.get_secret_value() if key else None
+                self._client = ControlClient(self._settings.api_url, secret, source="mcp")
             return self._client
 
     async def close(self) -> None:

@@ -74,7 +74,8 @@ class OurTool(Tool):
 
     def _unknown(self, name: str) -> Problem:
         known = list(self.parameters["properties"])
-        meant = _SYNONYMS.get(name)
+        # Units are in the values here (`duration="30s"`), and in the names elsewhere.
+        meant = _SYNONYMS.get(name, name.removesuffix("_seconds"))
         near = [meant] if meant in known else get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}" if known else "it takes none"
         return Problem(f"{self.name} has no argument {name[:64]!r}", "unknown_argument", path=name[:64], hint=hint)

@@ -8,10 +8,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import EndpointMetrics, Figure, Measurement, Metrics, NamedEndpointMetrics, SampledExchange
+
+SOURCE_HEADER = "X-ATM-Source"
+"""How a front door that is a client of the API (the MCP server) says which one it is."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -531,6 +534,8 @@ class RetentionView(_Answer):
     intervals_seconds: float | None
     """Intervals of 1 s; coarser ones stay with the run."""
     samples_seconds: float | None
+    firings_seconds: float | None
+    """Firings of schedules, since they were due; the newest of each schedule stay."""
 
 
 class StorageOverview(_Answer):
@@ -584,6 +589,10 @@ class ServerView(_Answer):
     """Whether a key is asked for; without one only this machine is answered."""
 
 
+RoleName = Literal["viewer", "operator", "admin"]
+"""Each may all that the one before it may: look; start, change and delete; make and revoke keys."""
+
+
 class SessionRequest(_Request):
     """POST /session."""
 
@@ -593,10 +602,50 @@ class SessionRequest(_Request):
 class SessionView(_Answer):
     """Who is asking."""
 
-    role: Literal["viewer", "operator", "admin"]
+    role: RoleName
     name: str
     """Of the key; `local` without one."""
     expires_at: datetime | None
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("should have printable characters only")
+    return text
+
+
+class KeyRequest(_Request):
+    """POST /keys."""
+
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_printable)
+    ]
+    """Who or what will use it: ci, grafana, anna."""
+    role: RoleName = "operator"
+
+
+class KeyView(_Answer):
+    """An API key, without the key."""
+
+    id: str
+    name: str
+    role: RoleName
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyList(_Answer):
+    """GET /keys."""
+
+    keys: list[KeyView]
+
+
+class KeyCreated(KeyView):
+    """The answer to POST /keys."""
+
+    key: str
+    """It is shown this once."""
 
 
 class ListChange(_Answer):

@@ -6,14 +6,17 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import httpx
-
-from atm.engine.resolve import addresses_of
+from atm.engine.resolve import look_up
 from atm.notifications import signing
 from atm.notifications.sending import SEND_SECONDS, Message, SendError
 from atm.plan.targets import TargetRules
 from atm.version import VERSION
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_ANSWER_BYTES = 500
 
@@ -30,11 +33,15 @@ class WebhookChannel:
         """Any answer of 200 to 299 is a success; redirects are not followed. Raises SendError."""
         try:
             async with asyncio.timeout(self._timeout):
+                # It takes a third of a second, which servers without webhooks need not spend at their start.
+                await asyncio.to_thread(import_module, "httpx")
                 await self._post(message, int(at))
         except TimeoutError as error:
             raise SendError(f"no answer within {self._timeout:g} s") from error
 
     async def _post(self, message: Message, timestamp: int) -> None:
+        import httpx
+
         body = json.dumps(dict(message.document), separators=(",", ":"), ensure_ascii=False).encode()
         try:
             url = httpx.URL(str(message.target["url"]))
@@ -65,7 +72,7 @@ class WebhookChannel:
         if refusal:
             raise SendError(refusal, final=True)
         port = url.port or (443 if url.scheme == "https" else 80)
-        addresses, reason = await asyncio.to_thread(addresses_of, url.host, port, self._rules)
+        addresses, reason = await look_up(url.host, port, self._rules)
         if not addresses:
             raise SendError(reason)
         return addresses
@@ -83,6 +90,8 @@ async def _ask(
 
     Raises SendError for an answer that is no success, and what httpx raises.
     """
+    import httpx
+
     request = client.build_request(
         "POST",
         url.copy_with(host=address, username=None, password=None),
@@ -101,6 +110,8 @@ async def _ask(
 
 async def _refusal(response: httpx.Response) -> str:
     """What the receiver said, as far as it fits into a line."""
+    import httpx
+
     said = b""
     try:
         async for piece in response.aiter_bytes():

@@ -1,4 +1,7 @@
-"""How a recorder is started: in a session of its own, the job by pipe, what it says into a log beside its spool."""
+"""How a recorder is started: in a session of its own, the job by pipe, what it says into a log beside its spool.
+
+The pipe stays open for a while: a recorder takes longer to start than the load, and is told of a cancel meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ class Launched:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.was_killed = False
+        """By `kill`."""
 
     @property
     def pid(self) -> int:
@@ -38,8 +43,30 @@ class Launched:
             await asyncio.sleep(_POLL_SECONDS)
         return code
 
+    async def tell(self, word: str) -> None:
+        """Pass a command on to the runner: `stop` or `cancel`."""
+        await asyncio.to_thread(self._tell, word)
+
+    def _tell(self, word: str) -> None:
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with suppress(OSError):  # it has ended by itself
+                self._process.stdin.write(f"{word}\n".encode())
+                self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """End the recorder at once, with whatever it was at."""
+        self.was_killed = True
+        self._process.kill()
+
+    def hang_up(self) -> None:
+        """Nothing more will be told: the recorder listens by itself now, or has ended."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+
     def leave(self) -> None:
         """Nobody here waits for it any more: it goes on by itself, and its end is written by itself."""
+        self.hang_up()
         if self._process.poll() is None:
             self._process.returncode = 0  # or Popen would complain that it was left
 
@@ -75,8 +102,9 @@ def _launch(job: Job, directory: Path) -> Launched:
         )
     assert process.stdin is not None
     # A broken pipe: it died before it had read its job, and whoever waits for it sees that.
-    with suppress(BrokenPipeError), process.stdin:
+    with suppress(BrokenPipeError):
         process.stdin.write(job.to_bytes())
+        process.stdin.flush()
     return Launched(process)
 
 

@@ -1,9 +1,10 @@
 """The process that keeps the history of one run: holds the lease, starts the runner, copies its spool to storage.
 
 It lives in a session of its own, so that a run outlives the server that started it. It passes the job on to the runner
-before it imports anything that takes time. Storage being away is no reason to stop: the spool waits, and is replayed.
+before it imports anything that takes time, and what it is told afterwards (a cancel in the first moments of the run)
+while it imports. Storage being away is no reason to stop: the spool waits, and is replayed.
 
-Usage: python -m atm.runs.recorder (the supervisor starts it, and writes the job to its standard input)
+Usage: python -m atm.runs.recorder (the supervisor starts it, and writes job and commands to its standard input)
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+
+from atm.runs.commands import CommandInput
 
 NICE = 5
 """The load goes first: this process only has to be in time for people."""
@@ -20,8 +24,9 @@ NICE = 5
 
 def main() -> int:
     """Start the runner with the job of standard input, then record what it does."""
-    job = sys.stdin.buffer.readline()
-    if not job.endswith(b"\n"):
+    commands = CommandInput()
+    job = commands.line()
+    if not job:
         return 0
     runner = subprocess.Popen(
         [sys.executable, "-P", "-m", "atm.runs.runner"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -31,6 +36,7 @@ def main() -> int:
     with suppress(BrokenPipeError):
         runner.stdin.write(job)
         runner.stdin.flush()
+    threading.Thread(target=_pass_on, args=(commands, runner.stdin.fileno()), name="commands", daemon=True).start()
     os.nice(NICE)
     import asyncio
 
@@ -45,6 +51,13 @@ def main() -> int:
         runner=runner,
     )
     return asyncio.run(recording.record())
+
+
+def _pass_on(commands: CommandInput, runner: int) -> None:
+    """Give the runner what comes until the input ends, as it does when the server has let go of the run."""
+    with suppress(BrokenPipeError):  # the runner has ended by itself
+        while command := commands.line():
+            os.write(runner, command)
 
 
 if __name__ == "__main__":

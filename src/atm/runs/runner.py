@@ -10,7 +10,6 @@ Usage: python -m atm.runs.runner (the recorder starts it)
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 import traceback
@@ -24,6 +23,7 @@ from atm.engine.executor import Execution
 from atm.errors import AtmError
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import lines
+from atm.runs.commands import CommandInput
 from atm.runs.job import Job
 from atm.runs.spool import NOT_WRITTEN, SpoolWriter, complain
 
@@ -87,26 +87,6 @@ class Runner:
                 self._control.cancel()
         self._lost = True
         self._control.cancel()
-
-
-class CommandInput:
-    """The lines of a descriptor. (A thread that waits in `sys.stdin` would keep the interpreter from ending.)"""
-
-    def __init__(self, descriptor: int = 0) -> None:
-        self._descriptor = descriptor
-        self._pieces = bytearray()
-
-    def line(self) -> bytes:
-        """The next line with its line feed; empty when the input has ended."""
-        while b"\n" not in self._pieces:
-            piece = os.read(self._descriptor, 1 << 20)
-            if not piece:
-                return b""
-            self._pieces += piece
-        end = self._pieces.index(b"\n") + 1
-        line = bytes(self._pieces[:end])
-        del self._pieces[:end]
-        return line
 
 
 def main() -> int:

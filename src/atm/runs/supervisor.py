@@ -18,13 +18,13 @@ from pathlib import Path
 
 from atm.clock import Clock, SystemClock
 from atm.config import Settings
-from atm.errors import AtmError, StorageError, StorageUnavailableError
+from atm.errors import AtmError, NotFoundError, StorageError
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import launching
 from atm.runs.job import Job
 from atm.runs.policy import Policy
 from atm.runs.recovery import DIED, NEVER_STARTED, recover
-from atm.runs.spool import spool_path
+from atm.runs.spool import SpoolReader, spool_path
 from atm.storage import StorageInterface
 from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Run
 from atm.storage.seal import Sealer
@@ -36,6 +36,8 @@ OBSERVE_SECONDS = 1.0
 EXPIRY_SECONDS = 15.0
 LOGS_SECONDS = 30 * 86_400.0
 """So long the log of a recorder that failed is kept."""
+PASS_ON_SECONDS = 0.1
+"""How often it is asked whether a run was cancelled whose recorder is still starting."""
 LAST_WORDS_SECONDS = 5.0
 """How long the runner of a recorder that died may take to write its end."""
 
@@ -96,6 +98,8 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._mine: dict[str, str] = {}
         """Run id to token, of the runs whose recorders are children of this process."""
+        self._listening: set[str] = set()
+        """Tokens of the recorders that have shown a sign of life: they see for themselves when they are cancelled."""
         self._away = False
 
     @property
@@ -138,13 +142,18 @@ class Supervisor:
         await asyncio.gather(*self._waiting, return_exceptions=True)
 
     async def _claim_forever(self) -> None:
+        said = ""
         while True:
             self._wake.clear()
             try:
                 while await self._claim():
                     pass
-            except StorageUnavailableError as error:
-                log.warning("no run can be claimed: %s", error)
+                said = ""
+            except StorageError as error:
+                # It may be there, or be mended, the next time; until then once is enough.
+                if str(error) != said:
+                    log.warning("no run can be claimed: %s", error)
+                said = str(error)
             try:
                 async with asyncio.timeout(CLAIM_SECONDS):
                     await self._wake.wait()
@@ -159,6 +168,9 @@ class Supervisor:
         log.info("run %s claimed", run.id, extra={"run_id": run.id})
         try:
             job = await self._job(run, token)
+            if await self._is_cancelled(run.id):
+                await self._cancelled_before_start(run, token)
+                return True
             process = await launching.launch(job, self.spool_directory)
         except (AtmError, OSError) as error:
             await self._could_not_start(run, token, error)
@@ -198,20 +210,68 @@ class Supervisor:
         )
         await self._storage.leases.finish(Lease(run.id, token), how)
 
+    async def _is_cancelled(self, run_id: str) -> bool:
+        try:
+            return (await self._storage.leases.control(run_id)).cancel is not None
+        except StorageError:
+            # No reason not to start it: its recorder waits for the storage, and asks again.
+            return False
+
+    async def _cancelled_before_start(self, run: Run, token: str) -> None:
+        log.info("run %s was cancelled before it started", run.id, extra={"run_id": run.id})
+        how = Finish(RunStatus.CANCELLED, self._clock.now(), stop_reason=StopReason.CANCELLED)
+        await self._storage.leases.finish(Lease(run.id, token), how)
+
     async def _wait(self, run_id: str, token: str, process: launching.Launched) -> None:
         """Wait for the recorder; when it died before the end, end the run without waiting for its lease."""
+        passing = asyncio.create_task(self._pass_on(run_id, token, process))
         try:
             code = await process.wait()
         except asyncio.CancelledError:
             process.leave()
             raise
+        finally:
+            passing.cancel()
+            [ended] = await asyncio.gather(passing, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("run %s: a cancel could not be passed on: %s", run_id, ended, extra={"run_id": run_id})
+            process.hang_up()
         log.info("run %s: recorder ended with %s", run_id, code, extra={"run_id": run_id})
         self._wake.set()
         if code != 0:
             await process.group_gone(LAST_WORDS_SECONDS)
             await self._end_at_once(run_id, token, code)
+        if process.was_killed:
+            # There is nothing to find out about its end.
+            spool_path(self.spool_directory, run_id, token).with_suffix(".log").unlink(missing_ok=True)
         self._mine.pop(run_id, None)
         self._wake.set()
+
+    async def _pass_on(self, run_id: str, token: str, process: launching.Launched) -> None:
+        """Tell a recorder that is still starting when its run is cancelled; its runner hears of it at once.
+
+        Where the load is over before the recorder has come up, it is not waited for: the spool has everything.
+        """
+        said = None
+        reader = SpoolReader(spool_path(self.spool_directory, run_id, token))
+        while token not in self._listening:
+            try:
+                control = await self._storage.leases.control(run_id)
+            except NotFoundError:
+                break
+            except StorageError:
+                pass  # what cannot be read now is read the next time
+            else:
+                if control.token != token:
+                    break
+                if control.cancel is not None and control.cancel is not said:
+                    said = control.cancel
+                    await process.tell("cancel" if said is CancelRequest.NOW else "stop")
+            if said is not None and any(line["kind"] == "finished" for line in reader.lines()):
+                process.kill()
+                break
+            await asyncio.sleep(PASS_ON_SECONDS)
+        process.hang_up()
 
     async def _end_at_once(self, run_id: str, token: str, code: int) -> None:
         try:
@@ -221,7 +281,7 @@ class Supervisor:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 reason = f"the process that recorded the run died ({how})"
                 await recover(self._storage, self.spool_directory, seen, reason, self._clock.now())
-        except StorageUnavailableError as error:
+        except StorageError as error:
             # Its lease will be found standing still when storage is back.
             log.warning("run %s could not be ended now: %s", run_id, error, extra={"run_id": run_id})
 
@@ -230,7 +290,7 @@ class Supervisor:
             try:
                 await self._observe()
                 self._away = False
-            except StorageUnavailableError as error:
+            except StorageError as error:
                 self._watch.forget()
                 if not self._away:
                     log.warning("running runs cannot be watched: %s", error)
@@ -239,6 +299,7 @@ class Supervisor:
 
     async def _observe(self) -> None:
         states = await self._storage.leases.states()
+        self._listening = {state.token for state in states if state.beat}
         for state in self._watch.expired(states, self._clock.monotonic_ns()):
             reason = DIED.format(seconds=EXPIRY_SECONDS) if state.beat else NEVER_STARTED
             if await recover(self._storage, self.spool_directory, state, reason, self._clock.now()):

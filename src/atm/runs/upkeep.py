@@ -25,6 +25,7 @@ def policy_of(settings: Settings) -> RetentionPolicy:
         runs_at_most=settings.retention_count,
         seconds_for=settings.retention_seconds,
         samples_for=settings.retention_samples,
+        firings_for=settings.retention_firings,
     )
 
 
@@ -50,7 +51,7 @@ async def _prune_forever(storage: StorageInterface, policy: RetentionPolicy, clo
         except StorageError as error:
             log.warning("the history could not be pruned: %s", error)
         else:
-            if report.runs or report.seconds or report.samples:
-                counts = (len(report.runs), len(report.seconds), len(report.samples))
-                log.info("pruned: %d runs, the seconds of %d, the samples of %d", *counts)
+            counts = (len(report.runs), len(report.seconds), len(report.samples), report.firings)
+            if any(counts):
+                log.info("pruned: %d runs, the seconds of %d, the samples of %d, %d firings", *counts)
         await asyncio.sleep(EVERY_SECONDS)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
-from atm.errors import AtmError, NotFoundError, StorageUnavailableError
+from atm.errors import AtmError, NotFoundError, StorageError, StorageUnavailableError
 from atm.models.events import AnyRunEvent, ProgressEvent
 from atm.models.outcome import RunStatus
 from atm.runs import events
@@ -105,7 +105,9 @@ class _Reader:
                 return (await self._storage.series.written(self.run_id)).last_event
             except StorageUnavailableError:
                 await asyncio.sleep(POLL_SECONDS)
-            except NotFoundError:
+            except AtmError as error:
+                if not isinstance(error, NotFoundError):
+                    log.error("run %s cannot be watched: %s", self.run_id, error, extra={"run_id": self.run_id})
                 self.ended = True
                 return 0
 
@@ -273,7 +275,7 @@ class RunListReader:
         while True:
             try:
                 page = await self._storage.runs.page(RunQuery(limit=LIST_LENGTH, with_total=False))
-            except StorageUnavailableError as error:
+            except StorageError as error:
                 log.warning("the list of runs cannot be read: %s", error)
             else:
                 known = {run.id: run for run in page.runs}

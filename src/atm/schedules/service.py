@@ -216,11 +216,14 @@ class ScheduleService:
             await self._check_test(asked.test)
             return None, None
         assert asked.spec is not None
-        if before is None:
-            credentials.reject_masks(asked.spec)
-            compiled = self._runs.compile(asked.spec)
-        else:
-            compiled = self._runs.compile(credentials.restored(asked.spec, before))
+        try:
+            if before is None:
+                credentials.reject_masks(asked.spec)
+                compiled = self._runs.compile(asked.spec)
+            else:
+                compiled = self._runs.compile(credentials.restored(asked.spec, before))
+        except SpecError as error:
+            raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()
 
     async def _check_test(self, test: str) -> None:
@@ -245,6 +248,11 @@ class ScheduleService:
                 problems.append(Problem(refusal, "target_not_allowed", path=f"notify[{index}].url", hint=hint))
         if problems:
             raise SpecError(problems)
+
+
+def _in_spec(problem: Problem) -> Problem:
+    """A problem of the spec as one of the schedule: both have names, and more in common."""
+    return replace(problem, path=f"spec.{problem.path}" if problem.path else "spec")
 
 
 def _is_due_alike(before: Schedule, after: Schedule) -> bool:

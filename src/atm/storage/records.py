@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from atm.errors import ConflictError, Problem
+from atm.models import figures
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
@@ -51,6 +52,8 @@ class RunSource(StrEnum):
 
     API = "api"
     CLI = "cli"
+    MCP = "mcp"
+    """An agent, through the MCP server."""
     SCHEDULE = "schedule"
     IMPORT = "import"
 
@@ -204,8 +207,14 @@ class Finish:
 
 def _missed(threshold: ThresholdResult) -> str:
     where = f" ({threshold.endpoint})" if threshold.endpoint else ""
-    actual = "no data" if threshold.actual is None else f"actual {threshold.actual:.6g} {threshold.unit}"
-    return f"{threshold.expression}{where}: {actual}"
+    return f"{threshold.expression}{where}: {_actual(threshold)}"
+
+
+def _actual(threshold: ThresholdResult) -> str:
+    if threshold.actual is None:
+        return "no data"
+    spelled = {"ms": figures.time, "share": figures.share}.get(threshold.unit)
+    return f"actual {spelled(threshold.actual) if spelled else f'{figures.rate(threshold.actual)} /s'}"
 
 
 class Order(StrEnum):
@@ -342,6 +351,9 @@ class RetentionPolicy:
     """Intervals of 1 s of runs that ended longer ago are removed; those of 10 s, 60 s and the whole run stay."""
     samples_for: timedelta | None = None
     """Samples (requests and responses) of runs that ended longer ago are removed."""
+    firings_for: timedelta | None = None
+    """Firings of schedules that were due longer ago and are over are removed, and what was sent about them; of each
+    schedule the newest (`atm.storage.scheduling.KEPT_FIRINGS`) stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +363,8 @@ class PruneReport:
     runs: tuple[str, ...]
     seconds: tuple[str, ...]
     samples: tuple[str, ...]
+    firings: int = 0
+    """How many firings of schedules."""
 
 
 @dataclass(frozen=True, slots=True)

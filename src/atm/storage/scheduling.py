@@ -20,6 +20,13 @@ from atm.storage.records import NewRun, RunSummary
 
 MOST_QUEUED = 100
 """So many firings of a schedule may wait for the run before them; one more is skipped."""
+KEPT_FIRINGS = 50
+"""So many of the newest firings of each schedule are never pruned: lists show them, and whether the next one recovers
+from a failure is seen by the one before it."""
+FIRINGS_OVER = tuple(
+    outcome for outcome in FiringOutcome if outcome not in (FiringOutcome.STARTED, FiringOutcome.QUEUED)
+)
+"""The outcomes of firings of which nothing more will come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from importlib.resources import files
 
-import yaml
 from fastapi import APIRouter, Request
 
 from atm.api.deps import Plane
@@ -41,6 +40,8 @@ class DemoTarget:
 @router.post("/demo", status_code=202)
 async def run_demo(plane: Plane, request: Request) -> RunAccepted:
     """Run the quickstart test against the bundled target server, on this machine: what `atm demo` does."""
+    import yaml
+
     demo: DemoTarget = request.app.state.demo
     url = await demo.url()
     spec = yaml.safe_load((files("atm.testing") / "quickstart.yaml").read_text(encoding="utf-8"))

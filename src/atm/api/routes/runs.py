@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import AwareDatetime
 
-from atm.api.deps import Plane
+from atm.api.deps import Plane, Source
 from atm.api.errors import ApiError
 from atm.api.views import accepted, read_cursor, write_cursor
 from atm.errors import Problem
@@ -43,9 +43,11 @@ _CONFLICT: dict[int | str, dict[str, object]] = {409: {"description": "Its state
 
 
 @router.post("/runs", status_code=202, responses={409: {"description": "The key came with another request before"}})
-async def create_run(plane: Plane, body: NewRunRequest, response: Response, idempotency_key: Key = None) -> RunAccepted:
+async def create_run(
+    plane: Plane, body: NewRunRequest, response: Response, source: Source, idempotency_key: Key = None
+) -> RunAccepted:
     """Accept a run: checked whole, stored as pending, carried out when it is its turn."""
-    asked = Asked(tags=tuple(body.tags), notes=body.notes, idempotency_key=idempotency_key)
+    asked = Asked(tags=tuple(body.tags), notes=body.notes, idempotency_key=idempotency_key, source=source)
     created = await plane.runs.create(body.spec, asked)
     response.headers["Location"] = f"runs/{created.run.id}"
     return accepted(created.run, is_new=created.is_new)
@@ -140,12 +142,12 @@ async def cancel_run(
 
 
 @router.post("/runs/{run_id}/rerun", status_code=202, responses=_NOT_FOUND)
-async def rerun(plane: Plane, run_id: RunId, body: RerunRequest | None = None) -> RunAccepted:
+async def rerun(plane: Plane, run_id: RunId, source: Source, body: RerunRequest | None = None) -> RunAccepted:
     """Run the same spec, or an edited one, once more, with the credentials of that run."""
     run = await plane.storage.runs.get(run_id)
     wanted = body or RerunRequest()
     tags = run.summary.tags if wanted.tags is None else tuple(wanted.tags)
-    created = await plane.runs.rerun(run_id, Asked(tags=tags, notes=wanted.notes), wanted.spec)
+    created = await plane.runs.rerun(run_id, Asked(tags=tags, notes=wanted.notes, source=source), wanted.spec)
     return accepted(created.run, is_new=True)
 
 

@@ -81,6 +81,7 @@ def _retention(settings: Settings) -> RetentionView:
         runs_at_most=settings.retention_count,
         intervals_seconds=_seconds(settings.retention_seconds),
         samples_seconds=_seconds(settings.retention_samples),
+        firings_seconds=_seconds(settings.retention_firings),
     )
 
 

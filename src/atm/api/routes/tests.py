@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from atm.api.deps import Plane
+from atm.api.deps import Plane, Source
 from atm.api.errors import entry
 from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
@@ -26,7 +26,7 @@ from atm.models.control import (
 )
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
-from atm.storage.records import RunQuery, RunSummary, TestConfig, checked_tags
+from atm.storage.records import RunQuery, RunSource, RunSummary, TestConfig, checked_tags
 
 router = APIRouter(tags=["tests"])
 
@@ -98,7 +98,7 @@ async def sync_tests(plane: Plane) -> SyncAnswer:
 
 
 @router.post("/tests/run-all", status_code=202)
-async def run_all_tests(plane: Plane) -> StartedRuns:
+async def run_all_tests(plane: Plane, source: Source) -> StartedRuns:
     """Start a run of every test that is enabled, in the order of their names."""
     runs: list[RunAccepted] = []
     skipped: list[ErrorEntry] = []
@@ -106,7 +106,7 @@ async def run_all_tests(plane: Plane) -> StartedRuns:
         if not config.enabled:
             continue
         try:
-            runs.append(await _run(plane, config))
+            runs.append(await _run(plane, config, source))
         except AtmError as error:
             skipped += [entry(problem).model_copy(update={"path": config.name}) for problem in error.problems[:1]]
     return StartedRuns(runs=runs, skipped=skipped)
@@ -145,14 +145,14 @@ async def enable_test(plane: Plane, test: Test, body: EnabledRequest) -> TestVie
 
 
 @router.post("/tests/{test}/run", status_code=202, responses=_NOT_FOUND)
-async def run_test(plane: Plane, test: Test) -> RunAccepted:
+async def run_test(plane: Plane, test: Test, source: Source) -> RunAccepted:
     """Start a run of a test."""
-    return await _run(plane, await _find(plane, test))
+    return await _run(plane, await _find(plane, test), source)
 
 
-async def _run(plane: ControlPlane, config: TestConfig) -> RunAccepted:
+async def _run(plane: ControlPlane, config: TestConfig, source: RunSource) -> RunAccepted:
     spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
-    created = await plane.runs.create(spec, Asked(tags=config.tags))
+    created = await plane.runs.create(spec, Asked(tags=config.tags, source=source))
     return accepted(created.run, is_new=True)
 
 

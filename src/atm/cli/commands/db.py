@@ -84,6 +84,9 @@ def prune(
     samples: Annotated[
         str | None, typer.Option("--samples", metavar="SPAN", help="Of older runs delete the kept requests.")
     ] = None,
+    firings: Annotated[
+        str | None, typer.Option("--firings", metavar="SPAN", help="Of schedules delete what was due longer ago.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
@@ -91,8 +94,8 @@ def prune(
 ) -> int:
     """Delete what is not to be kept any longer.
 
-    Without options by the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS and _SAMPLES; an option stands in for its
-    setting. Runs that go on are never touched.
+    Without options by the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS, _SAMPLES and _FIRINGS; an option stands in
+    for its setting. Runs that go on are never touched, and the newest firings of each schedule stay.
     """
     from atm.config import load_settings
     from atm.storage.records import RetentionPolicy
@@ -105,6 +108,7 @@ def prune(
         runs_at_most=keep or settings.retention_count,
         seconds_for=span(seconds, "--seconds") or settings.retention_seconds,
         samples_for=span(samples, "--samples") or settings.retention_samples,
+        firings_for=span(firings, "--firings") or settings.retention_firings,
     )
     if policy == RetentionPolicy():
         what = "nothing says what is not to be kept any longer"
@@ -115,14 +119,19 @@ def prune(
     output = Output.of(color, json=json)
     if json:
         found = {"runs": list(report.runs), "seconds": list(report.seconds), "samples": list(report.samples)}
-        output.document({"dry_run": dry_run, **found})
+        output.document({"dry_run": dry_run, **found, "firings": report.firings})
         return ExitCode.PASSED
     paper = output.out.paper
     would = "would be " if dry_run else ""
-    facts = ((report.runs, "deleted"), (report.seconds, "thinned to 10 s"), (report.samples, "rid of kept requests"))
+    facts = (
+        (len(report.runs), "run", "deleted"),
+        (len(report.seconds), "run", "thinned to 10 s"),
+        (len(report.samples), "run", "rid of kept requests"),
+        (report.firings, "firing", "deleted"),
+    )
     output.out.lines(
-        paper.line(f" {len(ids):>6,}").add(f" {'run' if len(ids) == 1 else 'runs'} {would}{what}")
-        for ids, what in facts
+        paper.line(f" {number:>6,}").add(f" {noun}{'' if number == 1 else 's'} {would}{what}")
+        for number, noun, what in facts
     )
     return ExitCode.PASSED
 

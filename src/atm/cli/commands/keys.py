@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,15 +12,13 @@ from atm.cli.output import Color, Output
 from atm.cli.storage import on_storage
 from atm.cli.text import Line, Paper, Style
 from atm.cli.values import PlainCommand, PlainGroup
-from atm.errors import NotFoundError, Problem, SpecError
+from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from atm.storage import StorageInterface
     from atm.storage.records import ApiKey
 
-PREFIX = "atm_"
-RANDOM_BYTES = 32
 ROLES = ("viewer", "operator", "admin")
 app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -35,7 +32,8 @@ def _keys() -> None:
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what will use it: ci, grafana, anna.")],
     role: Annotated[
-        str, typer.Option("--role", metavar="ROLE", help="viewer (look), operator (also start and delete) or admin.")
+        str,
+        typer.Option("--role", metavar="ROLE", help="viewer (look), operator (start, delete) or admin (also keys)."),
     ] = "operator",
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
@@ -45,8 +43,8 @@ def create(
 
     With the first key the server answers nobody without one. Run it on the server's machine, with its settings.
     """
-    from atm.engine.executor import new_run_id
-    from atm.storage.records import ApiKey, Role, hash_api_key
+    from atm.storage.api_keys import new_api_key
+    from atm.storage.records import Role
 
     if role not in ROLES:
         raise SpecError(
@@ -54,8 +52,7 @@ def create(
         )
     if not 1 <= len(name.strip()) <= 128 or not name.isprintable():
         raise SpecError(Problem("a name has 1 to 128 printable characters", "bad_value", path="NAME"))
-    key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-    record = ApiKey(new_run_id(), name.strip(), Role(role), hash_api_key(key), datetime.now(UTC))
+    record, key = new_api_key(name, Role(role), datetime.now(UTC))
     on_storage(lambda storage: storage.keys.add(record))
     output = Output.of(color, json=json)
     if json:
@@ -71,7 +68,7 @@ def create(
 _MAY = {
     "viewer": "look at everything",
     "operator": "look, start, change and delete",
-    "admin": "do everything",
+    "admin": "do everything, and make and revoke keys",
 }
 
 
@@ -113,11 +110,9 @@ def revoke(
 
 
 async def _revoked(storage: StorageInterface, name: str) -> ApiKey:
-    valid = [key for key in await storage.keys.all() if key.revoked_at is None]
-    found = next((key for key in valid if name in (key.name, key.id)), None)
-    if found is None:
-        what = f"there is no key {name!r} that could be revoked"
-        raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` names them"))
+    from atm.storage.api_keys import key_in_use
+
+    found = key_in_use(await storage.keys.all(), name)
     await storage.keys.revoke(found.id, datetime.now(UTC))
     return found
 

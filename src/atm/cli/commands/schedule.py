@@ -18,6 +18,7 @@ from atm.models.exit_code import ExitCode
 if TYPE_CHECKING:
     from atm.client import ControlClient
     from atm.models.schedule import ScheduleView
+    from atm.plan.document import SpecDocument
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 MOST = 200
@@ -107,12 +108,13 @@ def add(
     It is due at --cron, --every or --at. When clocks are put forward or back it is still due once, and every quarter of
     an hour every quarter of an hour.
     """
+    document = _document(name, spec)
     channels = [_channel(url, secret, on or [_On.FAILURE, _On.RECOVERY]) for url in notify or ()]
     asked = {
         "name": name,
         "description": description,
         "trigger": _trigger(cron, every, at, zone),
-        "spec": None if spec is None else _spec(name, spec),
+        "spec": document and _plain(document),
         "test": test,
         "enabled": not paused,
         "max_runs": max_runs,
@@ -137,7 +139,11 @@ def add(
                 pass  # there is none yet
         return await client.schedules.create(request)
 
-    return _shown(_asked(server, question), Output.of(color, json=json))
+    try:
+        made = _asked(server, question)
+    except SpecError as error:
+        raise _with_lines(error, document) from error
+    return _shown(made, Output.of(color, json=json))
 
 
 @app.command("list", cls=PlainCommand)
@@ -376,12 +382,29 @@ def _channel(url: str, secret: str | None, on: list[_On]) -> dict[str, Any]:
     return {"type": "apprise", "url": url, "on": wanted}
 
 
-def _spec(name: str, source: str) -> dict[str, Any]:
-    """The spec as plain data. Raises SpecError with every problem of it."""
-    from atm.cli.sending import plain_spec
+def _document(name: str, source: str | None) -> SpecDocument | None:
+    """The spec as it was written, with the places of its fields. Raises SpecError where it cannot be read."""
     from atm.cli.specs import is_url, read_source
+    from atm.plan.document import SpecDocument
 
-    return {"name": name, "url": source} if is_url(source) else plain_spec(read_source(source))
+    if source is None:
+        return None
+    return SpecDocument({"name": name, "url": source}) if is_url(source) else read_source(source)
+
+
+def _plain(document: SpecDocument) -> dict[str, Any]:
+    from atm.cli.sending import plain_spec
+
+    return plain_spec(document)
+
+
+def _with_lines(error: SpecError, document: SpecDocument | None) -> SpecError:
+    """What the server found in the spec, with the lines of the file; what it found in the options as it is."""
+    from atm.cli.sending import placed
+
+    if document is None:
+        return error
+    return SpecError([placed(each, document) if each.path.startswith("spec") else each for each in error.problems])
 
 
 def _request(asked: dict[str, Any]) -> Any:

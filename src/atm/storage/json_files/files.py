@@ -63,10 +63,19 @@ def unavailable(error: OSError) -> StorageUnavailableError:
 
 def write_document(path: Path, document: Any) -> None:
     """Replace the file by this document, or leave it as it is. Readers see the one or the other."""
+    _replace(path, dumps(document))
+
+
+def replace_lines(path: Path, lines: Sequence[str]) -> None:
+    """Replace the file by these lines, as `write_document` does."""
+    _replace(path, "".join(f"{line}\n" for line in lines))
+
+
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            file.write(dumps(document).encode())
+            file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""Schedules, firings and deliveries in JSON files.
+"""Schedules and firings in JSON files.
 
 Files know no transactions, so a firing is written in an order that can be resumed: first its run, under a key that is a
 function of schedule and due time; then the firing; then the schedule with its next due time. Whoever comes after a
@@ -8,7 +8,7 @@ crash in between is due for the same time again, finds what is there, and goes o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus
-from atm.models.schedule import DeliveryStatus, FiringOutcome
+from atm.models.schedule import FiringOutcome
+from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import (
     append_lines,
     corrupt_file,
@@ -24,6 +25,7 @@ from atm.storage.json_files.files import (
     parsed,
     read_document,
     read_lines,
+    replace_lines,
     write_document,
 )
 from atm.storage.json_files.runs import add_new, before_with_key
@@ -31,14 +33,38 @@ from atm.storage.json_files.state import Folder, sealed, unsealed
 from atm.storage.problems import name_taken, schedule_changed, schedule_not_found
 from atm.storage.records import FINAL, NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
-from atm.storage.scheduling import Delivery, Fire, Firing, Schedule, Standing, decide, run_key
+from atm.storage.scheduling import (
+    FIRINGS_OVER,
+    KEPT_FIRINGS,
+    Delivery,
+    Fire,
+    Firing,
+    Schedule,
+    Standing,
+    decide,
+    run_key,
+)
 
 _SCHEDULES = TypeAdapter(list[Schedule])
 _FIRING = TypeAdapter(Firing)
-_DELIVERIES = TypeAdapter(list[Delivery])
 _WITHOUT_RUN = (FiringOutcome.SKIPPED, FiringOutcome.MISSED, FiringOutcome.ERROR)
-MOST_DELIVERIES = 1000
-"""So many that are over are kept."""
+_PRUNED_RUNS = "pruned_runs"
+"""The field of the line that begins a file of firings of which some were pruned."""
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """The firings in one file, by due time; of several lines about one the last counts."""
+
+    mark: tuple[int, int]
+    firings: dict[datetime, Firing]
+    pruned_runs: int = 0
+    """Firings with a run that were pruned."""
+
+    @property
+    def runs(self) -> int:
+        """How many firings ever had a run, or wait for one."""
+        return self.pruned_runs + sum(each.outcome not in _WITHOUT_RUN for each in self.firings.values())
 
 
 class JsonSchedules:
@@ -48,7 +74,7 @@ class JsonSchedules:
         self._folder = folder
         self._path = folder.root / "schedules.json"
         self._deliveries = deliveries
-        self._seen: dict[str, tuple[tuple[int, int], dict[datetime, Firing]]] = {}
+        self._seen: dict[str, _History] = {}
 
     def _read(self) -> list[Schedule]:
         documents = read_document(self._path) or []
@@ -67,23 +93,31 @@ class JsonSchedules:
         return self._folder.root / "firings" / f"{schedule_id}.jsonl"
 
     def _firings(self, schedule_id: str) -> dict[datetime, Firing]:
-        """By due time; of several lines about one the last counts. Read again only when there is more."""
+        return self._history(schedule_id).firings
+
+    def _history(self, schedule_id: str) -> _History:
+        """What is kept of a schedule's firings. Read again only when there is more."""
         path = self._firings_path(schedule_id)
         mark = _mark(path)
         if mark is None:
-            return {}
+            return _History((0, 0), {})
         known = self._seen.get(schedule_id)
-        if known is not None and known[0] == mark:
-            return known[1]
+        if known is not None and known.mark == mark:
+            return known
         found: dict[datetime, Firing] = {}
+        pruned_runs = 0
         for number, line in read_lines(path):
+            document = parsed(path, number, line)
             try:
-                firing = _FIRING.validate_python(parsed(path, number, line))
-            except ValidationError as error:
+                if isinstance(document, dict) and _PRUNED_RUNS in document:
+                    pruned_runs = int(document[_PRUNED_RUNS])
+                    continue
+                firing = _FIRING.validate_python(document)
+            except (ValidationError, TypeError, ValueError) as error:
                 raise corrupt_file(f"{path}:{number}", str(error)) from error
             found[firing.due] = firing
-        self._seen[schedule_id] = (mark, found)
-        return found
+        history = self._seen[schedule_id] = _History(mark, found, pruned_runs)
+        return history
 
     def _append(self, firing: Firing) -> None:
         path = self._firings_path(firing.schedule_id)
@@ -91,9 +125,36 @@ class JsonSchedules:
         before, known = _mark(path), self._seen.get(firing.schedule_id)
         append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
         after = _mark(path)
-        if known is not None and known[0] == before and after is not None:
+        if known is not None and known.mark == before and after is not None:
             # Nobody else wrote meanwhile (the caller holds the lock), so nothing needs to be read again.
-            self._seen[firing.schedule_id] = (after, {**known[1], firing.due: firing})
+            self._seen[firing.schedule_id] = replace(known, mark=after, firings={**known.firings, firing.due: firing})
+
+    def prune(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove firings due before that moment that are over, but for the newest of each schedule; how many."""
+        removed = 0
+        for schedule in self._read():
+            with self._folder.changing():
+                history = self._history(schedule.id)
+                dues = sorted(history.firings)
+                gone = [
+                    due
+                    for due in dues[: max(0, len(dues) - KEPT_FIRINGS)]
+                    if due < before and history.firings[due].outcome in FIRINGS_OVER
+                ]
+                removed += len(gone)
+                if gone and not dry_run:
+                    self._remove(schedule.id, history, gone)
+                    # What was sent about the newest stays, as they do.
+                    self._deliveries.prune(schedule.id, min(before, dues[-KEPT_FIRINGS]))
+        return removed
+
+    def _remove(self, schedule_id: str, history: _History, gone: Sequence[datetime]) -> None:
+        """In one step with the number of runs that are then known by nothing else."""
+        runs = sum(history.firings[due].outcome not in _WITHOUT_RUN for due in gone)
+        head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
+        kept = [firing for due, firing in history.firings.items() if due not in set(gone)]
+        lines = [dumps(_FIRING.dump_python(firing, mode="json")) for firing in kept]
+        replace_lines(self._firings_path(schedule_id), [head, *lines])
 
     @in_thread
     def add(self, schedule: Schedule) -> None:
@@ -161,7 +222,7 @@ class JsonSchedules:
                 self._append(firing)
             advanced = replace(now, version=now.version + 1, next_due=fire.next_due, next_at=fire.next_at)
             # Counted anew: after a crash the firing may be there and not be in the count.
-            runs = sum(each.outcome not in _WITHOUT_RUN for each in self._firings(now.id).values())
+            runs = self._history(now.id).runs
             advanced = replace(advanced, run_count=runs)
             if now.max_runs is not None and runs >= now.max_runs:
                 advanced = replace(advanced, next_due=None, next_at=None)
@@ -272,81 +333,6 @@ class JsonSchedules:
             if (before is None or each.due < before) and (not outcomes or each.outcome in outcomes)
         ]
         return tuple(sorted(found, key=lambda each: each.due, reverse=True)[:limit])
-
-
-class JsonDeliveries:
-    """`DeliveryStore` in a JSON file."""
-
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-        self._path = folder.root / "deliveries.json"
-
-    def _read(self) -> list[Delivery]:
-        documents = read_document(self._path) or []
-        try:
-            return _DELIVERIES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
-        except (ValidationError, TypeError, KeyError) as error:
-            raise corrupt_file(str(self._path), str(error)) from error
-
-    def _write(self, deliveries: Sequence[Delivery]) -> None:
-        plain = _DELIVERIES.dump_python([replace(each, sealed=None) for each in deliveries], mode="json")
-        for document, delivery in zip(plain, deliveries, strict=True):
-            document["sealed"] = sealed(delivery.sealed)
-        write_document(self._path, plain)
-
-    def insert(self, deliveries: Sequence[Delivery]) -> None:
-        """Add those that are not there; the caller holds the lock."""
-        if not deliveries:
-            return
-        known = self._read()
-        ids = {each.id for each in known}
-        over = [each for each in known if each.status is not DeliveryStatus.PENDING]
-        gone = {each.id for each in over[: max(0, len(over) - MOST_DELIVERIES)]}
-        kept = [each for each in known if each.id not in gone]
-        self._write([*kept, *(each for each in deliveries if each.id not in ids)])
-
-    def forget(self, schedule_id: str) -> None:
-        """Remove those about a schedule; the caller holds the lock."""
-        known = self._read()
-        kept = [each for each in known if each.schedule_id != schedule_id]
-        if len(kept) != len(known):
-            self._write(kept)
-
-    @in_thread
-    def claim(self, now: datetime, until: datetime) -> Delivery | None:
-        if self._next(now) is None:
-            return None
-        with self._folder.changing():
-            found = self._next(now)
-            if found is None:
-                return None
-            taken = replace(found, attempts=found.attempts + 1, next_attempt_at=until)
-            self._write([taken if each.id == taken.id else each for each in self._read()])
-            return taken
-
-    def _next(self, now: datetime) -> Delivery | None:
-        pending = [
-            (each.next_attempt_at, each.id, each)
-            for each in self._read()
-            if each.status is DeliveryStatus.PENDING and each.next_attempt_at is not None
-        ]
-        due = [entry for entry in pending if entry[0] <= now]
-        return min(due, key=lambda entry: entry[:2])[2] if due else None
-
-    @in_thread
-    def done(self, delivery: Delivery) -> None:
-        with self._folder.changing():
-            known = self._read()
-            self._write(
-                [delivery if each.id == delivery.id and each.attempts == delivery.attempts else each for each in known]
-            )
-
-    @in_thread
-    def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
-        mine = [each for each in self._read() if each.schedule_id == schedule_id]
-        mine.sort(key=lambda each: each.id)
-        mine.sort(key=lambda each: each.created_at, reverse=True)
-        return tuple(mine[:limit])
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

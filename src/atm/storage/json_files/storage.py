@@ -8,10 +8,11 @@ from pathlib import Path
 
 from atm.errors import Problem, SchemaError
 from atm.models.outcome import RunStatus
+from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
 from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
-from atm.storage.json_files.schedules import JsonDeliveries, JsonSchedules
+from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, Folder, RunState
 from atm.storage.locks import locked_soon
@@ -32,7 +33,7 @@ class JsonStorage:
         self.keys = JsonApiKeys(folder)
         self.deliveries = JsonDeliveries(folder)
         self.schedules = JsonSchedules(folder, self.deliveries)
-        self.upkeep = JsonUpkeep(folder, self.series)
+        self.upkeep = JsonUpkeep(folder, self.series, self.schedules)
 
     @classmethod
     async def open(cls, root: Path) -> JsonStorage:
@@ -57,9 +58,10 @@ class JsonStorage:
 class JsonUpkeep:
     """`Upkeep` of JSON files."""
 
-    def __init__(self, folder: Folder, series: JsonSeries) -> None:
+    def __init__(self, folder: Folder, series: JsonSeries, schedules: JsonSchedules) -> None:
         self._folder = folder
         self._series = series
+        self._schedules = schedules
 
     @in_thread
     def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
@@ -85,7 +87,10 @@ class JsonUpkeep:
             for run_id in samples:
                 with self._folder.changing():
                     self._drop_samples(run_id)
-        return PruneReport(tuple(old), tuple(seconds), tuple(samples))
+        firings = 0
+        if policy.firings_for is not None:
+            firings = self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
+        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings)
 
     def _drop_samples(self, run_id: str) -> None:
         result = self._folder.result(run_id)

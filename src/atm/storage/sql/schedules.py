@@ -22,7 +22,17 @@ from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage.problems import corrupt, name_taken, schedule_changed, schedule_not_found
 from atm.storage.records import NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
-from atm.storage.scheduling import Delivery, Fire, Firing, Schedule, Standing, decide, run_key
+from atm.storage.scheduling import (
+    FIRINGS_OVER,
+    KEPT_FIRINGS,
+    Delivery,
+    Fire,
+    Firing,
+    Schedule,
+    Standing,
+    decide,
+    run_key,
+)
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SUMMARY, insert_run, new_run_values, summary_of
 from atm.storage.sql.tables import runs, schedule_deliveries, schedule_firings, schedules
@@ -45,6 +55,7 @@ _PLAIN = (
     "next_at",
     "sealed",
 )
+_OVER = tuple(outcome.value for outcome in FIRINGS_OVER)
 _ACTIVE = (RunStatus.PENDING.value, RunStatus.RUNNING.value)
 
 
@@ -240,6 +251,28 @@ class SqlSchedules:
         statement = statement.order_by(schedule_firings.c.due.desc()).limit(limit)
         async with self._database.read() as connection:
             return tuple(_firing_of(row) for row in await connection.execute(statement))
+
+    async def prune(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove firings due before that moment that are over, but for the newest of each schedule; how many."""
+        removed = 0
+        for schedule in await self.all():
+            mine = schedule_firings.c.schedule_id == schedule.id
+            newest = select(schedule_firings.c.due).where(mine).order_by(schedule_firings.c.due.desc())
+            async with self._database.read() as connection:
+                last_kept = newest.offset(KEPT_FIRINGS - 1).limit(1)
+                kept = (await connection.execute(last_kept)).scalar_one_or_none()
+                if kept is None:
+                    continue
+                until = min(kept, before)
+                gone = mine & (schedule_firings.c.due < until) & schedule_firings.c.outcome.in_(_OVER)
+                removed += (await connection.execute(select(func.count()).where(gone))).scalar_one()
+            if not dry_run:
+                table = schedule_deliveries
+                sent = (table.c.schedule_id == schedule.id) & (table.c.due < until)
+                async with self._database.write() as connection:
+                    await connection.execute(delete(schedule_firings).where(gone))
+                    await connection.execute(delete(table).where(sent, table.c.status != DeliveryStatus.PENDING.value))
+        return removed
 
 
 class SqlDeliveries:

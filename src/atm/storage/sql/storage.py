@@ -26,7 +26,7 @@ class SqlStorage:
         self.keys = SqlApiKeys(database)
         self.schedules = SqlSchedules(database)
         self.deliveries = SqlDeliveries(database)
-        self.upkeep = SqlUpkeep(database, self.runs, self.series)
+        self.upkeep = SqlUpkeep(database, self.runs, self.series, self.schedules)
 
     @classmethod
     async def open(cls, url: URL, *, echo: bool = False) -> SqlStorage:

@@ -12,6 +12,7 @@ from atm.storage.migrations import HEAD
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SqlRuns
+from atm.storage.sql.schedules import SqlSchedules
 from atm.storage.sql.schema import current
 from atm.storage.sql.series import SqlSeries, delete_seconds
 from atm.storage.sql.tables import run_samples, runs
@@ -23,10 +24,11 @@ _AT_ONCE = 100
 class SqlUpkeep:
     """`Upkeep` on a database."""
 
-    def __init__(self, database: Database, all_runs: SqlRuns, series: SqlSeries) -> None:
+    def __init__(self, database: Database, all_runs: SqlRuns, series: SqlSeries, schedules: SqlSchedules) -> None:
         self._database = database
         self._runs = all_runs
         self._series = series
+        self._schedules = schedules
 
     async def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
         old = await self._old_runs(policy, now)
@@ -51,7 +53,10 @@ class SqlUpkeep:
                 await self._prune_seconds(run_id)
             for start in range(0, len(samples), _AT_ONCE):
                 await self._prune_samples(samples[start : start + _AT_ONCE])
-        return PruneReport(tuple(old), tuple(seconds), tuple(samples))
+        firings = 0
+        if policy.firings_for is not None:
+            firings = await self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
+        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings)
 
     async def _old_runs(self, policy: RetentionPolicy, now: datetime) -> list[str]:
         old = await self._ended_before(policy.runs_for, now)

@@ -848,6 +848,50 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins.
+         */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Create Key
+         * @description Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Key
+         * @description Revoke a key: within two seconds it and its sessions open nothing any more. For admins.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 };
 export type webhooks = Record<string, never>;
 export type components = {
@@ -864,7 +908,7 @@ export type components = {
         };
         /**
          * AppriseTarget
-         * @description A message by whatever service an Apprise URL names (mail, Slack, Telegram, …).
+         * @description A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine.
          */
         AppriseTarget: {
             /**
@@ -1529,6 +1573,78 @@ export type components = {
             last_event: number;
         };
         /**
+         * KeyCreated
+         * @description The answer to POST /keys.
+         */
+        KeyCreated: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "operator" | "admin";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Key */
+            key: string;
+        };
+        /**
+         * KeyList
+         * @description GET /keys.
+         */
+        KeyList: {
+            /** Keys */
+            keys: components["schemas"]["KeyView"][];
+        };
+        /**
+         * KeyRequest
+         * @description POST /keys.
+         */
+        KeyRequest: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @default operator
+             * @enum {string}
+             */
+            role: "viewer" | "operator" | "admin";
+        };
+        /**
+         * KeyView
+         * @description An API key, without the key.
+         */
+        KeyView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "operator" | "admin";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+        };
+        /**
          * LimitsView
          * @description What runs through this server may ask for; null: no limit.
          */
@@ -1947,6 +2063,16 @@ export type components = {
             total_requests: number | null;
             /** Planned Seconds */
             planned_seconds: number | null;
+            /** Hosts */
+            hosts: string[];
+            /** Redirects */
+            redirects: number;
+            /** Peak */
+            peak: number;
+            /** Most Seconds */
+            most_seconds: number | null;
+            /** Most Requests */
+            most_requests: number | null;
         };
         /**
          * PointView
@@ -2071,6 +2197,8 @@ export type components = {
             intervals_seconds: number | null;
             /** Samples Seconds */
             samples_seconds: number | null;
+            /** Firings Seconds */
+            firings_seconds: number | null;
         };
         /**
          * RunAccepted
@@ -4225,6 +4353,10 @@ export type HeatView = components['schemas']['HeatView'];
 export type HistoryView = components['schemas']['HistoryView'];
 export type IntervalTrigger = components['schemas']['IntervalTrigger'];
 export type IntervalsView = components['schemas']['IntervalsView'];
+export type KeyCreated = components['schemas']['KeyCreated'];
+export type KeyList = components['schemas']['KeyList'];
+export type KeyRequest = components['schemas']['KeyRequest'];
+export type KeyView = components['schemas']['KeyView'];
 export type LimitsView = components['schemas']['LimitsView'];
 export type Measurement = components['schemas']['Measurement'];
 export type MeasurementReason = components['schemas']['MeasurementReason'];
@@ -4446,7 +4578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4848,7 +4980,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5057,7 +5189,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5266,7 +5398,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5475,7 +5607,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5688,7 +5820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5895,7 +6027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6123,7 +6255,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6185,6 +6317,8 @@ export interface operations {
             header?: {
                 /** @description The same key with the same request makes one run, however often it is sent. */
                 "Idempotency-Key"?: string | null;
+                /** @description Which front door the run comes through. */
+                "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
             cookie?: never;
@@ -6366,7 +6500,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6605,7 +6739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6869,7 +7003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7112,7 +7246,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7378,7 +7512,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7620,7 +7754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7679,7 +7813,10 @@ export interface operations {
     rerun: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Which front door the run comes through. */
+                "X-ATM-Source"?: "api" | "mcp";
+            };
             path: {
                 /** @description The run's id. */
                 run_id: string;
@@ -7863,7 +8000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8080,7 +8217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8330,7 +8467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8576,7 +8713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8817,7 +8954,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9063,7 +9200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9137,7 +9274,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events */
+            /** @description Server-sent events; the schema is that of one of them */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9147,7 +9284,13 @@ export interface operations {
                      * @example event: progress
                      *     data: {…}
                      */
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        id?: string;
+                        /** @description Its kind. */
+                        event?: string;
+                        data?: string;
+                    };
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -9312,7 +9455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9377,7 +9520,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events */
+            /** @description Server-sent events; the schema is that of one of them */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9387,7 +9530,13 @@ export interface operations {
                      * @example event: progress
                      *     data: {…}
                      */
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        id?: string;
+                        /** @description Its kind. */
+                        event?: string;
+                        data?: string;
+                    };
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -9525,7 +9674,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9738,7 +9887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9951,7 +10100,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10164,7 +10313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10376,7 +10525,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10616,7 +10765,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10825,7 +10974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10884,7 +11033,10 @@ export interface operations {
     run_all_tests: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Which front door the run comes through. */
+                "X-ATM-Source"?: "api" | "mcp";
+            };
             path?: never;
             cookie?: never;
         };
@@ -11034,7 +11186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11273,7 +11425,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11543,7 +11695,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11780,7 +11932,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12023,7 +12175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12082,7 +12234,10 @@ export interface operations {
     run_test: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Which front door the run comes through. */
+                "X-ATM-Source"?: "api" | "mcp";
+            };
             path: {
                 /** @description Its id or its name. */
                 test: string;
@@ -12262,7 +12417,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12528,7 +12683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12794,7 +12949,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13037,7 +13192,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13246,7 +13401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13486,7 +13641,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13699,7 +13854,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13938,7 +14093,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14208,7 +14363,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14445,7 +14600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14711,7 +14866,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14977,7 +15132,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15222,7 +15377,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15463,7 +15618,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15672,7 +15827,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15884,7 +16039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16093,7 +16248,693 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away; try again later */
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyCreated"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is a key of this name already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id or name. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is no such key, or it was revoked */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
                     [name: string]: unknown;

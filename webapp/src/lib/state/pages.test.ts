@@ -53,9 +53,15 @@ describe("the storage", () => {
 
     it("says what stays for how long", () => {
         const said = kept(
-            { runs_seconds: 90 * 86_400, runs_at_most: null, intervals_seconds: 3600, samples_seconds: null },
+            {
+                runs_seconds: 90 * 86_400,
+                runs_at_most: null,
+                intervals_seconds: 3600,
+                samples_seconds: null,
+                firings_seconds: null,
+            },
             (seconds) => `${seconds} s`,
         );
-        expect(said.map(({ value }) => value)).toEqual(["90 days", "any number", "3600 s", "for ever"]);
+        expect(said.map(({ value }) => value)).toEqual(["90 days", "any number", "3600 s", "for ever", "for ever"]);
     });
 });

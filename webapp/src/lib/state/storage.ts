@@ -44,5 +44,6 @@ export function kept(
         },
         { name: "Each second", value: span(retention.intervals_seconds), variable: "ATM_RETENTION_SECONDS" },
         { name: "Requests and answers", value: span(retention.samples_seconds), variable: "ATM_RETENTION_SAMPLES" },
+        { name: "Firings of schedules", value: span(retention.firings_seconds), variable: "ATM_RETENTION_FIRINGS" },
     ];
 }

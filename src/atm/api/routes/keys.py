@@ -1,0 +1,56 @@
+"""The keys of the installation. Who may decide who may: all of it needs the role admin."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from atm.api.deps import Admin, Plane
+from atm.models.control import KeyCreated, KeyList, KeyRequest, KeyView
+from atm.storage.api_keys import key_in_use, new_api_key
+from atm.storage.records import ApiKey, Role
+
+log = logging.getLogger("atm.api")
+router = APIRouter(tags=["keys"])
+
+_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a key of this name already"}}
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such key, or it was revoked"}}
+
+
+@router.get("/keys")
+async def list_keys(plane: Plane, admin: Admin) -> KeyList:  # noqa: ARG001
+    """List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins."""
+    return KeyList(keys=[_view(key) for key in await plane.storage.keys.all()])
+
+
+@router.post("/keys", status_code=201, responses=_TAKEN)
+async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated:
+    """Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins."""
+    record, key = new_api_key(body.name, Role(body.role), datetime.now(UTC))
+    await plane.storage.keys.add(record)
+    log.info("key %r (%s) made by %r", record.name, record.role.value, admin.name)
+    return KeyCreated(**_view(record).model_dump(), key=key)
+
+
+@router.delete("/keys/{key}", status_code=204, responses=_NOT_FOUND)
+async def revoke_key(
+    plane: Plane, admin: Admin, key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")]
+) -> None:
+    """Revoke a key: within two seconds it and its sessions open nothing any more. For admins."""
+    found = key_in_use(await plane.storage.keys.all(), key)
+    await plane.storage.keys.revoke(found.id, datetime.now(UTC))
+    log.info("key %r revoked by %r", found.name, admin.name)
+
+
+def _view(key: ApiKey) -> KeyView:
+    return KeyView(
+        id=key.id,
+        name=key.name,
+        role=key.role.value,
+        created_at=key.created_at,
+        last_used_at=key.last_used_at,
+        revoked_at=key.revoked_at,
+    )

@@ -1,0 +1,104 @@
+"""Deliveries in a JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+
+from atm.models.schedule import DeliveryStatus
+from atm.storage.json_files.files import corrupt_file, in_thread, read_document, write_document
+from atm.storage.json_files.state import Folder, sealed, unsealed
+from atm.storage.scheduling import Delivery
+
+MOST_DELIVERIES = 1000
+"""So many that are over are kept."""
+_DELIVERIES = TypeAdapter(list[Delivery])
+
+
+class JsonDeliveries:
+    """`DeliveryStore` in a JSON file."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._path = folder.root / "deliveries.json"
+
+    def _read(self) -> list[Delivery]:
+        documents = read_document(self._path) or []
+        try:
+            return _DELIVERIES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
+        except (ValidationError, TypeError, KeyError) as error:
+            raise corrupt_file(str(self._path), str(error)) from error
+
+    def _write(self, deliveries: Sequence[Delivery]) -> None:
+        plain = _DELIVERIES.dump_python([replace(each, sealed=None) for each in deliveries], mode="json")
+        for document, delivery in zip(plain, deliveries, strict=True):
+            document["sealed"] = sealed(delivery.sealed)
+        write_document(self._path, plain)
+
+    def insert(self, deliveries: Sequence[Delivery]) -> None:
+        """Add those that are not there; the caller holds the lock."""
+        if not deliveries:
+            return
+        known = self._read()
+        ids = {each.id for each in known}
+        over = [each for each in known if each.status is not DeliveryStatus.PENDING]
+        gone = {each.id for each in over[: max(0, len(over) - MOST_DELIVERIES)]}
+        kept = [each for each in known if each.id not in gone]
+        self._write([*kept, *(each for each in deliveries if each.id not in ids)])
+
+    def forget(self, schedule_id: str) -> None:
+        """Remove those about a schedule; the caller holds the lock."""
+        known = self._read()
+        kept = [each for each in known if each.schedule_id != schedule_id]
+        if len(kept) != len(known):
+            self._write(kept)
+
+    def prune(self, schedule_id: str, before: datetime) -> None:
+        """Remove those about a schedule's due times before that moment that are over; the caller holds the lock."""
+        known = self._read()
+        kept = [
+            each
+            for each in known
+            if each.schedule_id != schedule_id or each.due >= before or each.status is DeliveryStatus.PENDING
+        ]
+        if len(kept) != len(known):
+            self._write(kept)
+
+    @in_thread
+    def claim(self, now: datetime, until: datetime) -> Delivery | None:
+        if self._next(now) is None:
+            return None
+        with self._folder.changing():
+            found = self._next(now)
+            if found is None:
+                return None
+            taken = replace(found, attempts=found.attempts + 1, next_attempt_at=until)
+            self._write([taken if each.id == taken.id else each for each in self._read()])
+            return taken
+
+    def _next(self, now: datetime) -> Delivery | None:
+        pending = [
+            (each.next_attempt_at, each.id, each)
+            for each in self._read()
+            if each.status is DeliveryStatus.PENDING and each.next_attempt_at is not None
+        ]
+        due = [entry for entry in pending if entry[0] <= now]
+        return min(due, key=lambda entry: entry[:2])[2] if due else None
+
+    @in_thread
+    def done(self, delivery: Delivery) -> None:
+        with self._folder.changing():
+            known = self._read()
+            self._write(
+                [delivery if each.id == delivery.id and each.attempts == delivery.attempts else each for each in known]
+            )
+
+    @in_thread
+    def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
+        mine = [each for each in self._read() if each.schedule_id == schedule_id]
+        mine.sort(key=lambda each: each.id)
+        mine.sort(key=lambda each: each.created_at, reverse=True)
+        return tuple(mine[:limit])
