@@ -12,10 +12,10 @@ const PAGES: [string, string, string][] = [
     ["run", `/runs/${shop}`, "Endpoints"],
     ["new", "/new?demo=1", ""],
     ["edit", `/edit/${shop}`, ""],
-    ["edit a test", "/edit/kept?test", ""],
+    ["edit a test", "/edit/accessible?test", ""],
     ["tests", "/tests", ""],
     ["schedules", "/schedules", ""],
-    ["a schedule", "/schedules?new=kept", "The next times"],
+    ["a schedule", "/schedules?new=accessible", "The next times"],
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
@@ -24,11 +24,12 @@ const PAGES: [string, string, string][] = [
 
 beforeAll(async () => {
     const headers = { "Content-Type": "application/json" };
-    await fetch(`${server}/api/v1/tests`, {
+    const answer = await fetch(`${server}/api/v1/tests`, {
         method: "POST",
         headers,
-        body: JSON.stringify({ spec: { ...SHOP(inject("target")), name: "kept" } }),
+        body: JSON.stringify({ spec: { ...SHOP(inject("target")), name: "accessible" } }),
     });
+    expect(answer.status).toBe(201);
 });
 
 for (const colorScheme of ["dark", "light"] as const) {

@@ -66,7 +66,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         # Below this path a proxy serves all of it; it may or may not take that path off before it asks here.
-        scope["root_path"] = self._settings.root_path
+        if self._settings.root_path:
+            scope["root_path"] = self._settings.root_path
         state = scope.setdefault("state", {})
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
