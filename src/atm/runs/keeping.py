@@ -104,7 +104,7 @@ def _new_spool() -> tuple[Path, SpoolWriter]:
 
 
 def _run_of(result: RunResult, test: CompiledTest) -> Run:
-    from atm.plan.masking import masked_url
+    from atm.plan.masking import shown_url
     from atm.runs.service import concurrency_of
     from atm.storage.records import Finish, Run, RunSource, RunSummary
 
@@ -114,7 +114,7 @@ def _run_of(result: RunResult, test: CompiledTest) -> Run:
     summary = RunSummary(
         id=info.id,
         name=info.name,
-        url=masked_url(first.url or ""),
+        url=shown_url(first.url or "", spec.variables),
         method=first.method,
         total_requests=test.plan.total_requests,
         concurrency=concurrency_of(test),
