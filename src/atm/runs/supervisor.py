@@ -238,12 +238,14 @@ class Supervisor:
             process.hang_up()
         log.info("run %s: recorder ended with %s", run_id, code, extra={"run_id": run_id})
         self._wake.set()
-        if code != 0:
+        if process.was_killed:
+            # The runner has said its last words, and there is nothing to find out about the end of either.
+            await self._end_at_once(run_id, token, code)
+            spool_path(self.spool_directory, run_id, token).with_suffix(".log").unlink(missing_ok=True)
+            await process.group_gone(LAST_WORDS_SECONDS)
+        elif code != 0:
             await process.group_gone(LAST_WORDS_SECONDS)
             await self._end_at_once(run_id, token, code)
-        if process.was_killed:
-            # There is nothing to find out about its end.
-            spool_path(self.spool_directory, run_id, token).with_suffix(".log").unlink(missing_ok=True)
         self._mine.pop(run_id, None)
         self._wake.set()
 
