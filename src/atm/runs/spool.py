@@ -20,7 +20,7 @@ from typing import Any
 
 Line = Mapping[str, Any]
 RETRY_SECONDS = 0.5
-AT_ONCE_BYTES = 1 << 15
+AT_ONCE_BYTES = 1 << 13
 """How much of a spool is read at once; what it holds takes about a hundred times as much in memory."""
 PATIENCE_SECONDS = 600.0
 """So long what was measured waits in memory for room on the disk, when the load has ended."""
