@@ -143,6 +143,11 @@ async def test_pages_follow_each_other_without_gap_or_repetition(storage: Storag
         assert seen == expected
         offset = await storage.runs.page(RunQuery(order=order, limit=4, offset=9))
         assert [run.id for run in offset.runs] == expected[9:]
+        assert offset.total == 11
+        for offset_by in (0, 3, 12):
+            found = await storage.runs.page(RunQuery(order=order, limit=4, offset=offset_by, text="shop"))
+            assert [run.id for run in found.runs] == expected[offset_by : offset_by + 4]
+            assert found.total == 11
 
 
 async def test_a_page_is_not_disturbed_by_what_is_added_or_deleted_meanwhile(storage: StorageInterface) -> None:
