@@ -163,6 +163,9 @@ class SqlRuns:
             page = page.where(_beyond(created_at, run_id, query.after, newest=newest))
         order = (created_at.desc(), run_id.desc()) if newest else (created_at, run_id)
         page = page.order_by(*order).limit(limit + 1).offset(max(0, query.offset))
+        if query.text and tagged is None:
+            # Found in the index alone; only what is shown is read from the table.
+            page = select(*SUMMARY).where(runs.c.id.in_(page.with_only_columns(runs.c.id))).order_by(*order)
         async with self._database.read() as connection:
             found = [summary_of(row) for row in await connection.execute(page)]
             more = len(found) > limit
