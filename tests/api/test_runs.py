@@ -166,7 +166,7 @@ def test_a_key_of_the_caller_makes_one_run(client: httpx.Client, target: TargetS
 
 
 def test_two_runs_are_compared(client: httpx.Client, target: TargetServer) -> None:
-    runs = [post(client, spec(target, path, total_requests=30)) for path in ("/fixed", "/delay/20")]
+    runs = [post(client, spec(target, path, total_requests=10)) for path in ("/fixed", "/delay/300")]
     for run_id in runs:
         ended(client, run_id)
     answer = client.get("/compare", params={"a": runs[0], "b": runs[1]}).json()

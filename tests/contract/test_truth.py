@@ -80,10 +80,12 @@ def check_against_record(ours: Histogram, target: TargetServer, pause: Pause) ->
     truth = Histogram()
     for row in rows:
         truth.record(int((row.answered_ns or 0) - began - due[row.number]))
+    # Waits for a pause lie 1/rate apart: where a busy machine changes the rank of one, a percentile moves as far.
+    below = allowed(0.1 * MILLISECOND) + (0 if pause.is_ideal else SECOND / pause.rate)
     for percent in (50, 90, 95, 99):
         known = truth.percentile(percent) or 0
         beyond = (ours.percentile(percent) or 0) - known * 0.999
-        assert -allowed(0.1 * MILLISECOND) < beyond < 0.03 * known + MILLISECOND + pause.slack * SECOND, percent
+        assert -below < beyond < 0.03 * known + MILLISECOND + pause.slack * SECOND, percent
 
 
 @pytest.mark.parametrize("pause", SIZES)

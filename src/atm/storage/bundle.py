@@ -43,6 +43,7 @@ MAXIMUM_BYTES = 4 * 1024**3
 _MAXIMUM_LINE = 256 * 1024**2
 _EVENTS_AT_ONCE = 500
 _MINUTES_AT_ONCE = 5
+_LINES_AT_ONCE = 50
 
 _SUMMARY = TypeAdapter(RunSummary)
 _EVENT = TypeAdapter(RunEvent)
@@ -97,16 +98,19 @@ async def import_run(storage: StorageInterface, file: IO[bytes], *, new_id: str 
 
     `place` names the file in messages. Raises BundleError (with the line), ConflictError `run_exists`, `invalid_id`.
     """
-    run, result, series = await asyncio.to_thread(read_bundle, file, place)
+    run, result, history = await asyncio.to_thread(read_bundle, file, place)
     if new_id is not None:
         run = replace(run, summary=replace(run.summary, id=new_id))
         result = result and result.model_copy(update={"run": result.run.model_copy(update={"id": new_id})})
-    await storage.runs.restore(run, result, [series])
+    await storage.runs.restore(run, result, history)
     return await storage.runs.get(run.id)
 
 
-def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None, RunSeries]:
-    """Read a bundle and check everything in it. Raises BundleError."""
+def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None, Iterator[RunSeries]]:
+    """Read a bundle: the run and its result at once, its history as it is iterated over, everything checked.
+
+    Both raise BundleError; the history also at its end, where something is missing.
+    """
     lines = _lines(file, place)
     head = _part(next(lines, None), None, place)
     if head.get("format") != FORMAT:
@@ -121,13 +125,28 @@ def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None
         raise _broken("the result belongs to another run", f"{place}:3")
     if run.status not in FINAL:
         raise _broken(f"the run in it is {run.status}: it had not ended", f"{place}:2")
-    return run, result, _series(lines, place)
+    return run, result, _history(lines, place)
 
 
-def _series(lines: Iterator[tuple[int, Any]], place: str) -> RunSeries:
-    intervals: list[Interval] = []
-    events: list[RunEvent] = []
-    samples: list[SampledExchange] = []
+class _Part:
+    """What has been read of a history since the last part was given out."""
+
+    def __init__(self) -> None:
+        self.intervals: list[Interval] = []
+        self.events: list[RunEvent] = []
+        self.samples: list[SampledExchange] = []
+
+    def __len__(self) -> int:
+        return len(self.intervals) + len(self.events) + len(self.samples)
+
+    def taken(self) -> RunSeries:
+        return RunSeries(tuple(self.intervals), tuple(self.events), tuple(self.samples))
+
+
+def _history(lines: Iterator[tuple[int, Any]], place: str) -> Iterator[RunSeries]:
+    counted = {"intervals": 0, "events": 0, "samples": 0}
+    last_second = -1
+    part = _Part()
     end: Mapping[str, Any] | None = None
     for number, document in lines:
         where = f"{place}:{number}"
@@ -135,23 +154,31 @@ def _series(lines: Iterator[tuple[int, Any]], place: str) -> RunSeries:
             raise _broken("a line that does not belong here", where)
         [(kind, content)] = document.items()
         if kind == "interval":
-            intervals.append(_made(_interval, content, where))
-            if len(intervals) > 1 and intervals[-1].second <= intervals[-2].second:
+            interval = _made(_interval, content, where)
+            if interval.second <= last_second:
                 raise _broken("the seconds are not in order", where)
+            last_second = interval.second
+            part.intervals.append(interval)
+            counted["intervals"] += 1
         elif kind == "event":
-            events.append(_made(_EVENT.validate_python, content, where))
-            if events[-1].sequence != len(events):
+            event = _made(_EVENT.validate_python, content, where)
+            counted["events"] += 1
+            if event.sequence != counted["events"]:
                 raise _broken("the events are not numbered from 1", where)
+            part.events.append(event)
         elif kind == "sample":
-            samples.append(_made(SampledExchange.model_validate, content, where))
+            part.samples.append(_made(SampledExchange.model_validate, content, where))
+            counted["samples"] += 1
         elif kind == "end" and isinstance(content, dict):
             end = content
         else:
             raise _broken(f"a line of an unknown kind, {kind!r}", where)
-    counted = {"intervals": len(intervals), "events": len(events), "samples": len(samples)}
+        if len(part) == _LINES_AT_ONCE:
+            yield part.taken()
+            part = _Part()
     if end != counted:
         raise _broken("the bundle is not whole: its end is missing or does not agree", place, "export the run again")
-    return RunSeries(tuple(intervals), tuple(events), tuple(samples))
+    yield part.taken()
 
 
 def _run_document(run: Run) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -127,18 +129,23 @@ class JsonRuns:
             raise run_not_finished(run.id)
         state = RunState(run.summary, run.notes, run.failure_reasons)
         spec = SpecFile(run.spec)
-        with self._folder.changing():
-            # It is there when its `run.json` is, which comes last.
-            if exists(self._folder, run.id):
-                raise run_exists(run.id)
-            folder = self._folder.run(run.id)
-            folder.mkdir(exist_ok=True)
-            for leftover in folder.iterdir():
-                leftover.unlink()
-            self._series.write_whole(run.id, history, with_samples=result is None)
+        # Where nobody looks, and without the lock: a long history takes a while.
+        staged = self._folder.run(f".{run.id}.{secrets.token_hex(8)}")
+        staged.mkdir()
+        try:
+            self._series.write_whole(staged.name, history, with_samples=result is None)
             if result is not None:
-                write_result(self._folder, run.id, result)
-            self._folder.add(state, spec)
+                write_result(self._folder, staged.name, result)
+            with self._folder.changing():
+                # It is there when its `run.json` is, which comes last.
+                if exists(self._folder, run.id):
+                    raise run_exists(run.id)
+                folder = self._folder.run(run.id)
+                shutil.rmtree(folder, ignore_errors=True)
+                staged.rename(folder)
+                self._folder.add(state, spec)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 class JsonLeases:

@@ -82,7 +82,7 @@ class JsonSeries:
         self._append_rows(run_id, rollup.close())
 
     def write_whole(self, run_id: str, history: Iterable[RunSeries], *, with_samples: bool) -> None:
-        """The history of a run that has ended elsewhere. The caller holds the lock."""
+        """The history of a run that has ended elsewhere, and that nobody knows yet."""
         folder = self._folder.run(run_id)
         rollup = Rollup()
         for part in history:
