@@ -7,12 +7,14 @@ every commit is on the disk (synchronous=FULL) before it is acknowledged. No tra
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError
@@ -33,7 +35,9 @@ class Database:
     def __init__(self, url: URL, *, echo: bool = False, migrating: bool = False) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine: AsyncEngine = _sqlite(url, echo, migrating) if self.is_sqlite else _postgresql(url, echo)
+        self._opened: list[aiosqlite.Connection] = []
+        """Those on SQLite whose threads may still be at work."""
+        self.engine: AsyncEngine = self._sqlite(echo, migrating) if self.is_sqlite else _postgresql(url, echo)
 
     @property
     def kind(self) -> str:
@@ -72,6 +76,42 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        # A call that was cancelled goes on in its connection's thread, which tells the event loop when it is done.
+        left = [connection for connection in self._opened if connection._thread.is_alive()]
+        for connection in left:
+            connection.stop()
+        for connection in left:
+            await asyncio.to_thread(connection._thread.join, BUSY_SECONDS)
+        self._opened.clear()
+
+    def _sqlite(self, echo: bool, migrating: bool) -> AsyncEngine:
+        options = {"timeout": BUSY_SECONDS, "async_creator_fn": self._open}
+        engine = create_async_engine(self.url, echo=echo, connect_args=options)
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            # The driver must not begin transactions by itself: `begin` below does.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            # A migration replaces tables by changed copies: dropping the old ones must not take what refers to them.
+            cursor.execute(f"PRAGMA foreign_keys={'OFF' if migrating else 'ON'}")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA cache_size=-16384")
+            cursor.close()
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Connection) -> None:
+            writes = connection.get_execution_options().get("atm_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    def _open(self, *arguments: Any, **options: Any) -> aiosqlite.Connection:
+        connection = aiosqlite.connect(*arguments, **options)
+        # No thread of a connection keeps the process from ending.
+        connection._thread.daemon = True
+        self._opened = [other for other in self._opened if other._thread.is_alive()] + [connection]
+        return connection
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -188,28 +228,6 @@ def database_url(value: str) -> URL:
 def _unusable(what: str) -> SettingsError:
     hint = "postgresql://user:password@host/database, or sqlite:///path/to/file"
     return SettingsError(Problem(f"ATM_DATABASE_URL {what}", "invalid_database_url", hint=hint))
-
-
-def _sqlite(url: URL, echo: bool, migrating: bool) -> AsyncEngine:
-    engine = create_async_engine(url, echo=echo, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself: `begin` below does.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # A migration replaces tables by changed copies: dropping the old `runs` must not take all that refers to it.
-        cursor.execute(f"PRAGMA foreign_keys={'OFF' if migrating else 'ON'}")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA cache_size=-16384")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("atm_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def _postgresql(url: URL, echo: bool) -> AsyncEngine:
