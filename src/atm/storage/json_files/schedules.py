@@ -152,7 +152,8 @@ class JsonSchedules:
         """In one step with the number of runs that are then known by nothing else."""
         runs = sum(history.firings[due].outcome not in _WITHOUT_RUN for due in gone)
         head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
-        kept = [firing for due, firing in history.firings.items() if due not in set(gone)]
+        over = frozenset(gone)
+        kept = [firing for due, firing in history.firings.items() if due not in over]
         lines = [dumps(_FIRING.dump_python(firing, mode="json")) for firing in kept]
         replace_lines(self._firings_path(schedule_id), [head, *lines])
 

@@ -173,13 +173,13 @@ class SqlRuns:
             if query.with_total and not more and query.after is None and query.offset <= 0:
                 total = len(found)
             elif query.with_total:
-                passed = 0
-                if found and query.text is not None and query.after is None:
+                before = 0
+                if found and query.text and query.after is None:
                     # Each run is looked at for its text: those up to the end of this page not once more.
-                    passed = max(0, query.offset) + len(found)
+                    before = max(0, query.offset) + len(found)
                     last = RunCursor(found[-1].created_at, found[-1].id)
                     conditions.append(_beyond(created_at, run_id, last, newest=newest))
-                total = passed + (await connection.execute(count.where(*conditions))).scalar_one()
+                total = before + (await connection.execute(count.where(*conditions))).scalar_one()
         shown = tuple(found[:limit])
         return RunPage(shown, total, RunCursor(shown[-1].created_at, shown[-1].id) if more else None)
 
