@@ -5,10 +5,7 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use serde_json::json;
 
@@ -57,25 +54,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn target() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                // Requests of these tests come in one piece each.
-                while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-                    if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
 /// What a closed run of so many requests allocates, and what an open one does.
 fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
     let mut closed = common::closed(port, 4, total);
@@ -93,7 +71,7 @@ fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
 
 #[test]
 fn a_warm_request_allocates_nothing() {
-    let port = target();
+    let port = common::target();
     let variable = |name: &str| json!({"part": "variable", "name": name, "encoding": "raw"});
     let constant = json!({"name": "X-A", "value": [{"part": "literal", "text": "b"}]});
     let templates = json!({"name": "X-A", "value": [variable("uuid"), variable("timestamp"), variable("random_int")]});

@@ -26,19 +26,9 @@ fn server(serve: fn(TcpStream)) -> (u16, Receiver<IpAddr>) {
     (port, who)
 }
 
-fn answer_all(mut stream: TcpStream) {
-    let mut buffer = [0; 4096];
-    // Requests of these tests come in one piece each.
-    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
-            return;
-        }
-    }
-}
-
 #[test]
 fn source_addresses_are_used_in_turn() {
-    let (port, who) = server(answer_all);
+    let (port, who) = server(common::answer_all);
     let mut plan = common::closed(port, 4, 40);
     plan["connections"] = json!({"source_addresses": ["127.0.0.2", "127.0.0.3", "::1"]});
     assert_eq!(common::run(&plan).sum("outcomes.ok"), 40);
@@ -49,7 +39,7 @@ fn source_addresses_are_used_in_turn() {
 
 #[test]
 fn a_source_address_of_another_machine_is_our_own_fault() {
-    let (port, who) = server(answer_all);
+    let (port, who) = server(common::answer_all);
     let mut plan = common::closed(port, 1, 2);
     plan["connections"] = json!({"source_addresses": ["192.0.2.1"]});
     let ran = common::run(&plan);
@@ -60,7 +50,7 @@ fn a_source_address_of_another_machine_is_our_own_fault() {
 
 #[test]
 fn a_name_without_addresses_is_looked_up_when_it_is_met_and_again_as_the_plan_asks() {
-    let (port, _) = server(answer_all);
+    let (port, _) = server(common::answer_all);
     let mut plan = common::plan(port);
     plan["origins"][0]["host"] = "localhost".into();
     plan["origins"][0]["connect_host"] = "localhost".into();

@@ -5,10 +5,7 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::fd::AsRawFd;
-use std::thread;
 
 /// The descriptors by which load threads of this process wait.
 fn pollers() -> Vec<i32> {
@@ -26,21 +23,7 @@ fn pollers() -> Vec<i32> {
 
 #[test]
 fn a_panic_in_a_load_thread_ends_the_run_as_failed_with_its_message() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-                    if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    let mut plan = common::closed(port, 2, 1);
+    let mut plan = common::closed(common::target(), 2, 1);
     plan["total_requests"] = serde_json::Value::Null;
     plan["duration_ns"] = 60_000_000_000_u64.into();
     let run = common::start(&plan, Some(2));

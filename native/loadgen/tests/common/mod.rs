@@ -1,12 +1,38 @@
-//! Plans in few words, and running them to their end.
+//! Plans in few words, a server for them, and running them to their end.
 #![allow(dead_code)] // each test file uses its own part of this
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use loadgen::plan::Plan;
 use loadgen::run::{Report, Run, Step};
 use loadgen::template::Secrets;
 use serde_json::{Value, json};
+
+/// Answers every request of a connection with two bytes.
+pub fn answer_all(mut stream: TcpStream) {
+    let mut buffer = [0; 4096];
+    // Requests of these tests come in one piece each.
+    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+            return;
+        }
+    }
+}
+
+/// A server that answers every request with two bytes, for as long as the test lives; its port.
+pub fn target() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer_all(stream));
+        }
+    });
+    port
+}
 
 /// A plan for one endpoint at a port of loopback: closed, one user, one request.
 pub fn plan(port: u16) -> Value {
