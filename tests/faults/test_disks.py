@@ -101,6 +101,7 @@ async def test_jumps_of_the_clock_end_no_run_and_lose_none(tmp_path: Path, targe
         assert (run.status, run.summary.requests_completed) == (RunStatus.COMPLETED, RATE)
         result = await storage.runs.result(run.id)
         assert result is not None
-        assert 0.9 < result.metrics.duration_seconds < 1.5
+        # A jump is a year; what a busy machine adds is seconds.
+        assert 0.9 < result.metrics.duration_seconds < 10
     await supervisor.stop()
     await storage.close()
