@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+from atm.models.printable import printable
+
 _EXTRA = ("run_id", "request_id", "milliseconds")
 
 
@@ -27,12 +29,20 @@ class JsonLines(logging.Formatter):
         return json.dumps(document, ensure_ascii=False)
 
 
+class PlainLines(logging.Formatter):
+    """One line for a person at a terminal, to which what strangers ask for can do nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = self.formatTime(record, "%H:%M:%S")
+        line = printable(f"{at} {record.levelname:<7} {record.getMessage()}")
+        return f"{line}\n{printable(self.formatException(record.exc_info), layout=True)}" if record.exc_info else line
+
+
 def set_up(stream: TextIO | None = None) -> None:
     """Send what this program and its server log to a stream, standard error by default."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-    handler.setFormatter(plain if stream.isatty() else JsonLines())
+    handler.setFormatter(PlainLines() if stream.isatty() else JsonLines())
     for name in ("atm", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
