@@ -80,12 +80,15 @@ fn an_open_load_is_dealt_out_without_a_gap() {
 fn users_of_a_ramp_come_over_all_threads() {
     let (port, _) = server();
     let mut plan = common::plan(port);
-    plan["load"]["segments"] = json!([{"start": 0.0, "end": 9.0, "duration_ns": 600_000_000}]);
+    plan["load"]["segments"] = json!([
+        {"start": 0.0, "end": 9.0, "duration_ns": 400_000_000},
+        {"start": 9.0, "end": 9.0, "duration_ns": 600_000_000}
+    ]);
     plan["total_requests"] = json!(null);
     let ran = common::finish(&common::start(&plan, Some(2)));
     assert_eq!(ran.generated("dials"), 9);
     assert_eq!(ran.sum("started"), ran.sum("outcomes.ok"));
-    assert_eq!((ran.report.stop_reason, ran.report.window_end_ns), ("stages", 600_000_000));
+    assert_eq!((ran.report.stop_reason, ran.report.window_end_ns), ("stages", 1_000_000_000));
 }
 
 #[test]
