@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from atm.cli.text import Line, Paper, Style, cells, short_id
 from atm.models import figures
-from atm.models.control import RunSummaryView, RunView
+from atm.models.control.runs import RunSummaryView, RunView
 from atm.models.outcome import RunStatus
 from atm.models.run import Measurement
 

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from atm.api.deps import Plane
 from atm.api.routes.runs import RunId
 from atm.errors import NotFoundError
-from atm.models.control import ListChange
+from atm.models.control.runs import ListChange
 from atm.runs.views import summary_view
 from atm.runs.watching import Told
 from atm.storage.records import RunSummary
