@@ -5,10 +5,11 @@ The server resolves names by a hosts file of the test's own, in a mount namespac
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import httpx
 import pytest
 
 from atm.testing import TargetServer
-from tests.api.server import ApiServer, ended
+from tests.api.server import PATIENCE_SECONDS, ApiServer, ended
+from tests.contract import engines
 
 pytestmark = pytest.mark.timeout(300)
 
 ALLOWED, DENIED, METADATA = "127.0.0.1", "127.0.0.9", "169.254.169.254"
 NAME = "rebound.example"
+ENGINES = [name for name in ("native", "asyncio") if name in engines.ENGINES]
 
 
 class Names:
@@ -106,26 +109,38 @@ def test_a_name_that_was_allowed_when_it_was_checked_is_not_dialled_where_it_lea
     assert target.settled_stats().received == 0
 
 
-def test_of_several_addresses_only_those_that_are_allowed_are_dialled(
-    client: httpx.Client, target: TargetServer, names: Names
+@pytest.mark.parametrize("engine", ENGINES)
+def test_of_several_addresses_only_those_that_are_allowed_are_dialled_at_first_and_by_redirects(
+    client: httpx.Client, target: TargetServer, names: Names, engine: str
 ) -> None:
-    names.lead_to("fe80::1", ALLOWED)
-    assert run(client, spec(target))["metrics"]["successful_requests"] == 10
-    assert target.settled_stats().received == 10
-
-
-@pytest.mark.parametrize("address", [DENIED, METADATA])
-def test_a_redirect_to_a_name_is_checked_by_its_address(
-    client: httpx.Client, target: TargetServer, names: Names, address: str
-) -> None:
-    names.lead_to(address)
+    names.lead_to("fe80::1", DENIED, ALLOWED)
     there = f"http://{NAME}:{httpx.URL(target.url).port}"
-    asked = spec(target, url=f"{target.url}/redirect/1?to={there}", redirects=3, total_requests=1)
+    led = {"name": "led", "url": f"{target.url}/redirect/1?to={there}"}
+    endpoints = [{"name": "direct", "url": f"{there}/fixed"}, led]
+    asked = {"name": "several", "endpoints": endpoints, "keep_alive": False, "redirects": 3, "total_requests": 12}
+    followed = run(client, {**asked, "engine": engine})
+    assert followed["metrics"]["successful_requests"] == 12
+    assert followed["engine"] == engine
+    assert target.settled_stats().received == 6 + 2 * 6
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_redirect_is_checked_by_its_address_however_it_is_written(
+    client: httpx.Client, target: TargetServer, names: Names, engine: str
+) -> None:
+    names.lead_to(DENIED)
+    port = httpx.URL(target.url).port
+    # The last one is an address as one number.
+    ways = (NAME, DENIED, METADATA, f"[::ffff:{DENIED}]", str(int(ipaddress.ip_address(METADATA))))
+    endpoints = [{"name": way, "url": f"{target.url}/redirect/1?to=http://{way}:{port}"} for way in ways]
+    asked = {"name": "led", "endpoints": endpoints, "redirects": 3, "total_requests": len(ways), "engine": engine}
     redirected = run(client, asked)
-    [sample] = client.get(f"/runs/{redirected['id']}/samples").json()
-    assert address in sample["message"]
-    assert "may not load" in sample["message"] or "not among the hosts" in sample["message"]
-    assert target.settled_stats().received == 1
+    samples = client.get(f"/runs/{redirected['id']}/samples").json()
+    assert {sample["endpoint"] for sample in samples} == set(ways)
+    assert {sample["outcome"] for sample in samples} == {"dns_error"}
+    assert all("may not load" in each["message"] or "not among the hosts" in each["message"] for each in samples)
+    assert redirected["engine"] == engine
+    assert target.settled_stats().received == len(ways)
 
 
 def test_a_token_server_is_checked_by_its_address(client: httpx.Client, target: TargetServer, names: Names) -> None:
@@ -142,9 +157,41 @@ def test_a_token_server_is_checked_by_its_address(client: httpx.Client, target: 
     assert target.settled_stats().received == 0
 
 
-def test_names_are_not_looked_up_again_during_a_run_where_no_engine_could_check_them(
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_name_that_is_looked_up_again_is_judged_again(
+    client: httpx.Client, target: TargetServer, names: Names, engine: str
+) -> None:
+    """DNS rebinding: checked at one address, and another one a moment later."""
+    names.lead_to(ALLOWED)
+    asked = spec(target, requests_per_second=50, duration=60, total_requests=None, resolve_every="100ms")
+    run_id = client.post("/runs", json={"spec": {**asked, "engine": engine}}).json()["id"]
+    _wait_for(lambda: target.stats().received > 0)
+    names.lead_to(DENIED)
+    _wait_for(lambda: bool(client.get(f"/runs/{run_id}/samples", params={"outcome": "dns_error"}).json()))
+    before = target.stats().received
+    # Back where it may be dialled, among addresses that may not.
+    names.lead_to(METADATA, DENIED, ALLOWED)
+    _wait_for(lambda: target.stats().received > before)
+    client.post(f"/runs/{run_id}/cancel", params={"graceful": True})
+    after = ended(client, run_id)
+    assert after["engine"] == engine
+    assert target.settled_stats().received == after["metrics"]["successful_requests"]
+    samples = client.get(f"/runs/{run_id}/samples").json()
+    assert {sample["outcome"] for sample in samples} == {"ok", "dns_error"}
+    refused = [sample["message"] for sample in samples if sample["outcome"] == "dns_error"]
+    assert all(DENIED in message and NAME in message for message in refused)
+
+
+def test_names_are_looked_up_again_no_more_often_than_name_servers_bear(
     client: httpx.Client, target: TargetServer
 ) -> None:
-    answer = client.post("/runs", json={"spec": spec(target, resolve_every=1)})
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    answer = client.post("/runs", json={"spec": spec(target, resolve_every="99ms")})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "beyond_cap")
+    assert answer.json()["errors"][0]["path"] == "resolve_every"
+
+
+def _wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -132,8 +132,17 @@ def test_uvicorn_serves_the_app_and_it_is_closed_until_there_is_a_key(tmp_path: 
             assert httpx.get(address, trust_env=False).status_code == 200
             far = httpx.get(address, headers={"X-Forwarded-For": "192.0.2.1"}, trust_env=False)
             assert far.status_code == 403
+            # uvicorn by itself would wait for an open stream without a limit.
+            with httpx.stream(
+                "GET", f"http://127.0.0.1:{port}/api/v1/events", timeout=240, trust_env=False
+            ) as response:
+                lines = response.iter_lines()
+                assert next(lines).startswith("retry: ")
+                process.terminate()
+                assert [line for line in lines if line.startswith("data: ")] == []
         finally:
             process.terminate()
+        process.wait(240)
 
 
 def _answers(address: str) -> None:

@@ -179,6 +179,9 @@ def test_a_stopped_run_is_shown_as_it_was_reported(target: TargetServer, tmp_pat
     output, _ = process.communicate(timeout=30)
     assert " ■ STOPPED      by Ctrl-C at 00:0" in output
     assert atm(tmp_path, "show", "last").out == output
+    # A part of it is missing: it has not passed, although nothing was missed of what was judged.
+    assert atm(tmp_path, "list").out.splitlines()[1].startswith(" ■ ")
+    assert atm(tmp_path, "status", "last").out.startswith(" ■ stopped ")
 
 
 def test_nothing_of_the_history_is_imported_before_the_first_request(target: TargetServer, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Proxy, Tls
+from atm.plan.targets import TargetRules
 from atm.testing import ProxyServer, TargetServer
 from tests.contract.plans import closed, http, https, plan, step
 from tests.contract.running import run
@@ -42,6 +43,19 @@ def test_https_goes_through_a_tunnel(engine: Engine, target: TargetServer) -> No
         assert run(engine, made, {"p": CREDENTIALS}).total().ok == 60
         tunnels = [request for request in proxy.requests() if request.method == "CONNECT"]
         assert [tunnel.target for tunnel in tunnels] == [f"127.0.0.1:{target.tls_port}"] * 3
+
+
+@pytest.mark.needs(Capability.REDIRECTS, Capability.TARGET_RULES)
+def test_a_proxy_is_not_asked_for_what_may_not_be_loaded(engine: Engine, target: TargetServer) -> None:
+    with ProxyServer() as proxy:
+        rules = TargetRules(("127.0.0.*",))
+        connections = Connections(proxy=through(proxy), redirects=3, targets=rules)
+        for host in ("elsewhere.test", "169.254.169.254"):
+            one = step(f"/redirect/1?to=http://{host}")
+            ran = run(engine, plan(http(target), one, total=2, connections=connections))
+            [(outcome, message)] = ran.failures
+            assert (outcome, host in message) == (Outcome.DNS_ERROR, True)
+        assert [request.target for request in proxy.requests() if "redirect" not in request.target] == []
 
 
 def test_a_proxy_that_refuses_is_a_connect_error(engine: Engine, target: TargetServer) -> None:

@@ -503,15 +503,21 @@ async def test_a_run_that_ended_elsewhere_is_restored_whole_or_not_at_all(storag
     await storage.leases.finish(lease, completed(lease.run_id))
     run, kept = await storage.runs.get(lease.run_id), await storage.runs.result(lease.run_id)
     points = await storage.series.points(lease.run_id, 60)
+    unread = iter([history])
     with pytest.raises(ConflictError) as caught:
-        await storage.runs.restore(run, kept, [history])
+        await storage.runs.restore(run, kept, unread)
     assert code(caught) == "run_exists"
+    # A long history takes a while to work out.
+    assert list(unread) == [history]
     await storage.runs.delete(lease.run_id)
     parts = [
         RunSeries(history.intervals[:31], history.events[:1]),
         RunSeries(history.intervals[31:], history.events[1:]),
     ]
-    await storage.runs.restore(run, kept, iter(parts))
+    # All of them find that it is not there, and one of them stores it.
+    attempts = [storage.runs.restore(run, kept, iter(parts)) for _ in range(3)]
+    refused = [each for each in await asyncio.gather(*attempts, return_exceptions=True) if each is not None]
+    assert [isinstance(each, ConflictError) and each.problems[0].code for each in refused] == ["run_exists"] * 2
     assert await storage.runs.get(lease.run_id) == run
     assert await storage.runs.result(lease.run_id) == kept
     assert await storage.series.intervals(lease.run_id) == list(history.intervals)

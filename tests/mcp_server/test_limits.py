@@ -8,7 +8,7 @@ import pytest
 from atm.config import Settings
 from atm.mcp_server.gate import per_hour
 from atm.mcp_server.limits import Demand, Limits, Used
-from atm.models.control import PlanView
+from atm.models.control.specs import PlanView
 
 LIMITS = Limits.of(Settings.model_construct())
 

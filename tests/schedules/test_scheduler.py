@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from atm.config import Settings
-from atm.models.control import TestRequest
+from atm.models.control.tests import TestRequest
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.schedule import FiringOutcome
 from atm.runs.service import RunService

@@ -1,10 +1,12 @@
 //! Names to addresses while load runs: on a thread of its own, because the system's resolver blocks.
 
+use std::cell::Cell;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use crate::clock;
+use crate::plan::TargetRules;
 use crate::poller::Waker;
 
 /// A name that has been looked up.
@@ -16,6 +18,8 @@ pub struct Answer {
     pub addresses: Vec<IpAddr>,
     /// Why there are none.
     pub error: String,
+    /// The name has addresses, and none of them may be dialled.
+    pub is_refused: bool,
     /// How long it took, ns.
     pub took: u64,
 }
@@ -23,42 +27,69 @@ pub struct Answer {
 /// Asks the system's resolver.
 #[derive(Debug)]
 pub struct Resolver {
+    /// Questions without an answer.
+    open: Cell<u32>,
     questions: Sender<(u32, String, u16)>,
     answers: Receiver<Answer>,
 }
 
 impl Resolver {
-    /// Starts its thread; `waker` is woken with every answer.
+    /// Starts its thread; `waker` is woken with every answer, which holds only addresses that `rules` let through.
     ///
     /// # Errors
     /// Where the system has no thread left.
-    pub fn start(waker: Waker) -> std::io::Result<Resolver> {
+    pub fn start(waker: Waker, rules: Option<TargetRules>) -> std::io::Result<Resolver> {
         let (questions, asked) = mpsc::channel::<(u32, String, u16)>();
         let (answered, answers) = mpsc::channel();
         thread::Builder::new().name("atm-resolve".to_owned()).spawn(move || {
             for (origin, host, port) in asked {
                 let began = clock::monotonic_ns();
-                let (addresses, error) = look_up(&host, port);
+                let (found, error) = look_up(&host, port);
+                let (addresses, refusal) = allowed(&host, found, rules.as_ref());
+                let (error, is_refused) = refusal.map_or((error, false), |refusal| (refusal, true));
                 let took = clock::monotonic_ns() - began;
-                if answered.send(Answer { origin, addresses, error, took }).is_err() {
+                if answered.send(Answer { origin, addresses, error, is_refused, took }).is_err() {
                     return;
                 }
                 waker.wake();
             }
         })?;
-        Ok(Resolver { questions, answers })
+        Ok(Resolver { open: Cell::new(0), questions, answers })
     }
 
     /// Asks for the addresses of an origin.
     pub fn ask(&self, origin: u32, host: &str, port: u16) {
+        self.open.set(self.open.get() + 1);
         // The thread lives as long as this does.
         let _ = self.questions.send((origin, host.to_owned(), port));
     }
 
     /// An answer that has come.
     pub fn answer(&self) -> Option<Answer> {
-        self.answers.try_recv().ok()
+        let answer = self.answers.try_recv().ok()?;
+        self.open.set(self.open.get().saturating_sub(1));
+        Some(answer)
     }
+
+    /// Whether it owes no answer.
+    pub fn is_idle(&self) -> bool {
+        self.open.get() == 0
+    }
+}
+
+/// Those of the addresses that may be dialled; where there are some and none may be, why not the first.
+fn allowed(host: &str, found: Vec<IpAddr>, rules: Option<&TargetRules>) -> (Vec<IpAddr>, Option<String>) {
+    let Some(rules) = rules else { return (found, None) };
+    let mut refusal = None;
+    let mut addresses = Vec::with_capacity(found.len());
+    for address in found {
+        match rules.refusal(host, address) {
+            None => addresses.push(address),
+            Some(why) => refusal = refusal.or(Some(why)),
+        }
+    }
+    let refusal = if addresses.is_empty() { refusal } else { None };
+    (addresses, refusal)
 }
 
 fn look_up(host: &str, port: u16) -> (Vec<IpAddr>, String) {

@@ -12,6 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from atm.api import dashboard, errors
 from atm.api.auth import Keys
+from atm.api.ending import told_of_the_end
 from atm.api.guard import Guard
 from atm.api.openapi import describe
 from atm.api.routes import (
@@ -40,6 +41,8 @@ from atm.version import VERSION
 log = logging.getLogger("atm.api")
 
 PREFIX = "/api/v1"
+END_STREAMS = "end_streams"
+"""In the state of the lifespan: what ends all open streams at once."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -47,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     given = settings or load_settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with control_plane(given) as plane:
             app.state.plane = plane
             app.state.keys = Keys(plane.storage, given, plane.sealer)
@@ -55,7 +58,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 log.info("no key yet: only this machine is answered")
             app.state.demo = demo.DemoTarget()
             try:
-                yield
+                with told_of_the_end(plane.watcher.end):
+                    # For a server that ends without a signal.
+                    yield {END_STREAMS: plane.watcher.end}
             finally:
                 await app.state.demo.close()
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
+
+from atm.api.paths import route_path
 
 STATIC = Path(__file__).parent / "static"
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API Test Machine</title>
@@ -84,7 +85,7 @@ class Dashboard:
 
     async def __call__(self, request: Request) -> Response:
         """A file, or the page, which then shows what belongs to the address."""
-        path = get_route_path(request.scope).lstrip("/")
+        path = route_path(request.scope).lstrip("/")
         found = self._files.get(path)
         if found is None and "." in path.rpartition("/")[2]:
             raise HTTPException(404)
@@ -108,7 +109,7 @@ class _Everything(Route):
     """Every address that is not the API's: there, a wrong method stays a 405 and an unknown route a 404 in JSON."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and not is_ours(get_route_path(scope)):
+        if scope["type"] == "http" and not is_ours(route_path(scope)):
             return Match.NONE, {}
         return super().matches(scope)
 

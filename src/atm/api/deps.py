@@ -11,7 +11,7 @@ from atm.api.auth import LOCAL, Keys, Principal
 from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
-from atm.models.control import SOURCE_HEADER
+from atm.models.control.base import SOURCE_HEADER
 from atm.storage.records import Role, RunSource
 
 

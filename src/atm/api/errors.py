@@ -24,7 +24,7 @@ from atm.errors import (
     StaleLeaseError,
     StorageUnavailableError,
 )
-from atm.models.control import ErrorDocument, ErrorEntry
+from atm.models.control.errors import ErrorDocument, ErrorEntry
 
 log = logging.getLogger("atm.api")
 

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +24,7 @@ from starlette.websockets import WebSocketClose
 from atm.api.auth import COOKIE, LOCAL, Keys, Principal
 from atm.api.dashboard import is_ours
 from atm.api.errors import response, status_of
+from atm.api.paths import route_path, settle
 from atm.config import Settings
 from atm.errors import AtmError, Problem
 from atm.storage.records import Role
@@ -65,9 +65,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # Below this path a proxy serves all of it; it may or may not take that path off before it asks here.
-        if self._settings.root_path:
-            scope["root_path"] = self._settings.root_path
+        settle(scope, self._settings.root_path)
         state = scope.setdefault("state", {})
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
@@ -114,7 +112,7 @@ class Guard:
     async def _admitted(self, scope: Scope) -> Principal | None:
         """Who asks; None where that does not matter. Raises _RefusedError."""
         headers = Headers(scope=scope)
-        path = get_route_path(scope)
+        path = route_path(scope)
         if OPEN.fullmatch(path):
             return None
         keys: Keys = scope["app"].state.keys
@@ -216,7 +214,7 @@ class Guard:
         if scope["type"] != "http":
             return receive
         settings = self._settings
-        is_bundle = get_route_path(scope) == BUNDLE and scope["method"] == "POST"
+        is_bundle = route_path(scope) == BUNDLE and scope["method"] == "POST"
         most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from atm.api.errors import MEDIA_TYPE
-from atm.models.control import ErrorDocument, ListChange
+from atm.models.control.errors import ErrorDocument
+from atm.models.control.runs import ListChange
 from atm.models.events import EVENTS
 from atm.models.schema import inline_schema
 from atm.models.spec import TestSpec

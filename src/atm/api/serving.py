@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from atm.api.app import create_app
+from atm.api.app import END_STREAMS, create_app
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
 from atm.logs import set_up
@@ -23,7 +23,7 @@ from atm.storage import open_storage
 
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
-"""How long answers that are under way may take at the end; those who watch a run are let go after it."""
+"""How long answers that are under way may take at the end; streams are ended at once."""
 WORKER_SILENCE_SECONDS = 60
 """A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
 that is replaced while it starts would never get to its end."""
@@ -110,6 +110,7 @@ class _ParentsServer(uvicorn.Server):
     def _read_input(self) -> None:
         if not os.read(0, 4096):
             asyncio.get_running_loop().remove_reader(0)
+            self.lifespan.state[END_STREAMS]()
             self.should_exit = True
 
 

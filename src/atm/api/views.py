@@ -10,14 +10,9 @@ from datetime import datetime
 
 from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
-from atm.models.control import (
-    GeneratorView,
-    PointView,
-    RunAccepted,
-    SpreadView,
-    TestView,
-    WindowView,
-)
+from atm.models.control.runs import RunAccepted
+from atm.models.control.series import GeneratorView, PointView, SpreadView, WindowView
+from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
 from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory

@@ -2,14 +2,18 @@
 
 uvicorn asks one worker after the other whether it lives, and waits for each answer as long as a worker may be silent,
 even when the worker has died meanwhile. Starting takes seconds, and on a busy machine many of them: for so long it
-would neither hear a signal nor see that another worker is gone. Here answers are looked for, and not waited for.
+would neither hear a signal nor see that another worker is gone. Here answers are looked for, and not waited for, and
+a signal to end is heard at once, not when it is looked for the next time.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import threading
 import time
+from types import FrameType
 
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
@@ -26,6 +30,12 @@ class Workers(Multiprocess):
         super().__init__(config, sockets=[listener])
         self._asked: dict[Process, float] = {}
         """Since when a worker owes an answer (our monotonic clock)."""
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, self._end)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        # In a thread of its own: the handler may have come while the main thread holds the lock of this very event.
+        threading.Thread(target=self.should_exit.set, daemon=True).start()
 
     def keep_subprocess_alive(self) -> None:
         """Twice a second."""

@@ -19,7 +19,7 @@ from atm.models.events import AnyRunEvent, FinishedEvent, IntervalEvent, Progres
 from atm.models.outcome import RunStatus
 
 if TYPE_CHECKING:
-    from atm.models.control import RunView
+    from atm.models.control.runs import RunView
 
 TICK_SECONDS = 0.25
 STOPS = "Ctrl-C stops and reports · again quits at once"

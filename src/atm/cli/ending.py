@@ -14,7 +14,7 @@ from atm.models.exit_code import ExitCode
 from atm.models.outcome import RunStatus
 
 if TYPE_CHECKING:
-    from atm.models.control import RunView
+    from atm.models.control.runs import RunView
     from atm.models.run import RunResult
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from atm.cli.text import Line, Paper, Style, cells, short_id
 from atm.models import figures
-from atm.models.control import RunSummaryView, RunView
-from atm.models.outcome import RunStatus
+from atm.models.control.runs import RunSummaryView, RunView
+from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import Measurement
 
 _LABEL_END = 13
@@ -57,13 +57,22 @@ def _sign(run: RunSummaryView, paper: Paper) -> tuple[str, Style]:
     signs = paper.signs
     if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
         return " ", Style.PLAIN
-    if run.status is RunStatus.CANCELLED:
+    if _was_stopped(run):
         return signs.stopped, Style.WARN
     if run.status is RunStatus.FAILED or run.passed is False or run.measurement is Measurement.INVALID:
         return signs.failed, Style.FAIL
     if run.measurement is Measurement.SUSPECT:
         return signs.warning, Style.WARN
     return signs.passed, Style.PASS
+
+
+def _was_stopped(run: RunSummaryView) -> bool:
+    """Somebody has ended it before its plan did: a run of which a part is missing has not passed."""
+    return run.status is RunStatus.CANCELLED or run.stop_reason in (StopReason.STOPPED, StopReason.CANCELLED)
+
+
+def _word(run: RunSummaryView) -> str:
+    return "stopped" if run.status is RunStatus.COMPLETED and _was_stopped(run) else str(run.status)
 
 
 def _state(run: RunSummaryView) -> str:
@@ -75,7 +84,7 @@ def _state(run: RunSummaryView) -> str:
 def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
     """Everything about a run but its figures second by second; what is not known is left out."""
     sign, style = _sign(run, paper)
-    line = paper.line(" ").add(sign, style).add(f" {run.status}", style)
+    line = paper.line(" ").add(sign, style).add(f" {_word(run)}", style)
     line.add(f"  {paper.fitted(run.name, max(paper.width - 40, 20))}", Style.BOLD)
     lines = [line.right(f"run {short_id(run.id)}", paper.width, Style.DIM)]
     for label, fact in _facts(run, now):

@@ -21,7 +21,8 @@ from atm.errors import (
     SpecError,
     StorageUnavailableError,
 )
-from atm.models.control import SOURCE_HEADER, ErrorDocument
+from atm.models.control.base import SOURCE_HEADER
+from atm.models.control.errors import ErrorDocument
 from atm.version import VERSION
 
 PREFIX = "/api/v1"

@@ -22,29 +22,14 @@ from atm.client.connection import TIMEOUT_SECONDS, Connection
 from atm.client.events import MessageParser, follow_run, messages
 from atm.client.schedules import ScheduleCalls
 from atm.errors import ApiRefusedError, Problem
-from atm.models.control import (
-    CompareAnswer,
-    CurlAnswer,
-    HealthView,
-    IntervalsView,
-    KeyCreated,
-    KeyList,
-    ListChange,
-    RoleName,
-    RunAccepted,
-    RunList,
-    RunSummaryView,
-    RunView,
-    ServerView,
-    SessionView,
-    StartedRuns,
-    StorageOverview,
-    StorageStatusView,
-    SyncAnswer,
-    TestList,
-    TestView,
-    ValidateAnswer,
-)
+from atm.models.control.compare import CompareAnswer
+from atm.models.control.keys import KeyCreated, KeyList, RoleName, SessionView
+from atm.models.control.runs import ListChange, RunAccepted, RunList, RunSummaryView, RunView
+from atm.models.control.series import IntervalsView
+from atm.models.control.server import HealthView, ServerView
+from atm.models.control.specs import CurlAnswer, ValidateAnswer
+from atm.models.control.storage import StorageOverview, StorageStatusView
+from atm.models.control.tests import StartedRuns, SyncAnswer, TestList, TestView
 from atm.models.events import AnyRunEvent
 from atm.models.run import RunResult, SampledExchange
 

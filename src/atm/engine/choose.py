@@ -59,7 +59,7 @@ _WORDS = {
     Capability.SOURCE_ADDRESSES: "source addresses",
     Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.PYTHON_HOOKS: "Python hooks",
-    Capability.TARGET_RULES: "rules for what redirects may lead to",
+    Capability.TARGET_RULES: "rules for what may be dialled",
 }
 
 

@@ -1,4 +1,4 @@
-"""Names to addresses, before the run: engines dial only what is found here.
+"""Names to addresses, before the run: engines dial what is found here, and what they find later by the same rules.
 
 Resolving may block for seconds, so it happens in threads; literal addresses pass as they are.
 """
@@ -60,7 +60,7 @@ async def _resolved(origin: Origin, times: Histogram, rules: TargetRules | None)
     if origin.addresses:
         return origin
     host = origin.connect_host or origin.host
-    if _is_address(host):
+    if is_address(host):
         refusal = rules.refusal(host, host) if rules else ""
         return replace(origin, resolve_error=refusal) if refusal else replace(origin, addresses=(host,))
     began = time.monotonic_ns()
@@ -106,8 +106,12 @@ def addresses_of(host: str, port: int, rules: TargetRules | None = None) -> tupl
         return (), f'the name "{host}" could not be resolved: {(error.strerror or str(error)).lower()}'
     except UnicodeError:
         return (), f'the name "{host}" does not exist'
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if rules is None:
+    return allowed_of(host, tuple(dict.fromkeys(str(entry[4][0]) for entry in found)), rules)
+
+
+def allowed_of(host: str, addresses: tuple[str, ...], rules: TargetRules | None) -> tuple[tuple[str, ...], str]:
+    """Those of the addresses that may be dialled; where there are some and none may be, why not the first."""
+    if rules is None or not addresses:
         return addresses, ""
     refusals = {address: rules.refusal(host, address) for address in addresses}
     allowed = tuple(address for address in addresses if not refusals[address])
@@ -117,7 +121,8 @@ def addresses_of(host: str, port: int, rules: TargetRules | None = None) -> tupl
 _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether `host` needs no looking up."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

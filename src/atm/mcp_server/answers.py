@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atm.models.control import Difference, ErrorEntry, RunSummaryView
+from atm.models.control.compare import Difference
+from atm.models.control.errors import ErrorEntry
+from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import Figure, Measurement, MeasurementReason, ThresholdResult
 

@@ -16,7 +16,9 @@ from atm.errors import ApiRefusedError, Problem, SpecError
 from atm.mcp_server.asking import Asking, can_ask
 from atm.mcp_server.limits import Demand, Excess, Limits, Used
 from atm.mcp_server.untrusted import quoted
-from atm.models.control import ErrorEntry, PlanView, RunSummaryView
+from atm.models.control.errors import ErrorEntry
+from atm.models.control.runs import RunSummaryView
+from atm.models.control.specs import PlanView
 from atm.models.outcome import RunStatus
 
 TAG = "mcp"

@@ -10,7 +10,7 @@ from typing import Any
 
 from atm.config import Settings
 from atm.models import figures
-from atm.models.control import PlanView
+from atm.models.control.specs import PlanView
 
 
 @dataclass(frozen=True, slots=True)

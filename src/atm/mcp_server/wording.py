@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from atm.mcp_server.answers import FailureGroup, Figures
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
-from atm.models.control import RunSummaryView
+from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunStatus
 from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResult, ThresholdResult
 

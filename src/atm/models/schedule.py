@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from atm.models.control import Name, Notes, RunSummaryView, Spec, Tags
+from atm.models.control.base import Name, Notes, Spec, Tags
+from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunStatus
 
 MOST_SECONDS = 366 * 86_400

@@ -1,13 +1,17 @@
 """Which hosts and addresses a plan may dial: what a server that starts runs for others holds its runs to.
 
 Link-local and metadata addresses are refused unless they are named: behind them are the credentials of the machine.
+
+The rules are part of the plan, so that whoever finds an address later judges it too: the asyncio engine by these very
+functions, the native one by those of `native/loadgen/src/plan/targets.rs`. One table of cases holds them together.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -24,6 +28,11 @@ class TargetRules:
     """`allowed` holds host names (`*` for any part of one), addresses and networks; empty: all but those above."""
 
     allowed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entries: Iterable[str]) -> TargetRules:
+        """The rules that a setting names: networks become address and prefix length, as engines read them."""
+        return cls(tuple(entry if (network := _network(entry)) is None else str(network) for entry in entries))
 
     def refusal_of_name(self, host: str) -> str:
         """Why this host may not be dialled whatever its address is, or "": names are checked before they resolve."""
@@ -49,7 +58,12 @@ class TargetRules:
 
     def _names(self, host: str) -> bool:
         plain = host.lower().rstrip(".")
-        return any(fnmatchcase(plain, entry.lower().rstrip(".")) for entry in self.allowed)
+        return any(_matches(entry.lower().rstrip("."), plain) for entry in self.allowed)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    pieces = (re.escape(piece) for piece in pattern.split("*"))
+    return re.fullmatch(".*".join(pieces), name, re.DOTALL) is not None
 
 
 def _address(text: str) -> _Address | None:

@@ -17,6 +17,8 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.targets import TargetRules
 
 _CODE = "target_not_allowed"
+_OFTEN_NS = 100_000_000
+"""Names are looked up again no more often than this: name servers are no target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Policy:
         """The limits that the settings name."""
         return cls(
             env_allow=settings.env_allow,
-            targets=TargetRules(settings.allowed_targets),
+            targets=TargetRules.of(settings.allowed_targets),
             max_rate=settings.max_rate,
             max_users=settings.max_users,
             max_seconds=settings.max_duration.total_seconds() if settings.max_duration else None,
@@ -53,7 +55,7 @@ class Policy:
         return replace(test, plan=self._held_to_targets(test.plan))
 
     def _held_to_targets(self, plan: LoadPlan) -> LoadPlan:
-        """The plan with the rules in it; an engine that finds addresses by itself must know them."""
+        """The plan with the rules in it; an engine that finds addresses by itself must judge them by these."""
         finds_addresses = plan.connections.redirects > 0 or plan.connections.resolve_every_ns is not None
         return replace(
             plan,
@@ -71,6 +73,10 @@ class Policy:
         if self.max_seconds is not None and asked.seconds is not None and asked.seconds > self.max_seconds:
             limit = f"{self.max_seconds:g} s"
             problems.append(_cap("duration", f"{asked.seconds:g} s", limit, "ATM_MAX_DURATION"))
+        every_ns = plan.connections.resolve_every_ns
+        if every_ns is not None and every_ns < _OFTEN_NS:
+            what = f"names to be looked up every {every_ns / 1e9:g} s"
+            problems.append(_cap("resolve_every", what, f"every {_OFTEN_NS / 1e9:g} s"))
         return problems
 
     def _refused(self, test: CompiledTest) -> list[Problem]:
@@ -83,6 +89,7 @@ class Policy:
         return Problem(refusal, _CODE, path=path, hint=hint) if refusal else None
 
 
-def _cap(path: str, asked: str, limit: str, setting: str) -> Problem:
+def _cap(path: str, asked: str, limit: str, setting: str = "") -> Problem:
     what = f"the test asks for {asked}, and this server allows {limit}"
-    return Problem(what, "beyond_cap", path=path, hint=f"ask for less, or have {setting} raised")
+    hint = f"ask for less, or have {setting} raised" if setting else "ask for less"
+    return Problem(what, "beyond_cap", path=path, hint=hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atm.models.control import RunSummaryView, RunView
+from atm.models.control.runs import RunSummaryView, RunView
 from atm.models.run import Metrics, NamedEndpointMetrics
 from atm.storage.records import Run, RunSummary
 

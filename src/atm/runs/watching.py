@@ -59,6 +59,8 @@ class _Reader:
         self.progress: Told | None = None
         self.ended = False
         """Finished, or gone."""
+        self.released = False
+        """Nobody is to watch any longer, whatever is still to come."""
         self._changed = asyncio.Condition()
         self._before: ProgressEvent | None = None
         self.ready = asyncio.Event()
@@ -67,7 +69,9 @@ class _Reader:
     async def wait(self, seen: int, progress: Told | None) -> None:
         """Until there is something new."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.last > seen or self.progress is not progress or self.ended)
+            await self._changed.wait_for(
+                lambda: self.last > seen or self.progress is not progress or self.ended or self.released
+            )
 
     async def _read_forever(self) -> None:
         self.last = await self._first()
@@ -91,6 +95,12 @@ class _Reader:
         """Read no more, and let those who watch go."""
         self.task.cancel()
         self.ended = True
+        self.ready.set()
+        await self._tell()
+
+    async def release(self) -> None:
+        """Let those who watch go in the middle."""
+        self.released = True
         self.ready.set()
         await self._tell()
 
@@ -151,28 +161,52 @@ class Watcher:
         self._storage = storage
         self._readers: dict[str, _Reader] = {}
         self._list: RunListReader | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether those who watch were let go before there was nothing more to tell."""
+        return self._ending is not None
 
     @property
     def readers(self) -> int:
         """How many runs are being read now."""
         return len(self._readers)
 
+    def end(self) -> None:
+        """Let everybody who watches go at once, and whoever comes from now on.
+
+        Who goes on elsewhere, after the last number that it was told, misses nothing.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._release_all())
+
+    async def _release_all(self) -> None:
+        for reader in list(self._readers.values()):
+            await reader.release()
+        if self._list is not None:
+            await self._list.release()
+
     async def close(self) -> None:
         """Stop reading; those who watch are told nothing more."""
+        self.end()
         readers = list(self._readers.values())
         for reader in readers:
             await reader.end()
         if self._list is not None:
             self._list.task.cancel()
         tasks = [each.task for each in readers] + ([self._list.task] if self._list else [])
-        await asyncio.gather(*tasks, return_exceptions=True)
+        assert self._ending is not None
+        await asyncio.gather(*tasks, self._ending, return_exceptions=True)
 
     async def watch(self, run_id: str, after: int = 0) -> AsyncGenerator[Told, None]:
-        """Every event after that number, in order and without a gap, and where the run stands; ends with the run.
+        """Every event after that number, in order and without a gap, and where the run stands.
 
-        Raises NotFoundError.
+        Ends with the run, or without its last event where the watcher ends. Raises NotFoundError.
         """
         await self._storage.leases.control(run_id)
+        if self.has_ended:
+            return
         reader = self._enter(run_id)
         try:
             await reader.ready.wait()
@@ -187,6 +221,9 @@ class Watcher:
             async for told in self._missed(reader, seen):
                 yield told
                 seen = told.sequence or seen
+            if reader.released:
+                # What was missed may not have been told to its end, and nothing comes after a gap.
+                return
             for told in [each for each in reader.buffer if (each.sequence or 0) > seen]:
                 yield told
                 seen = told.sequence or seen
@@ -200,7 +237,7 @@ class Watcher:
 
     async def _missed(self, reader: _Reader, seen: int) -> AsyncIterator[Told]:
         """What lies between the last one seen and the first one that is still in memory."""
-        while True:
+        while not reader.released:
             first = reader.buffer[0].sequence if reader.buffer else reader.last + 1
             if first is None or seen + 1 >= first:
                 return
@@ -227,6 +264,8 @@ class Watcher:
 
     async def watch_list(self) -> AsyncIterator[list[RunSummary | str]]:
         """The newest runs at first, then those that are new or changed; of those that are gone, the id."""
+        if self.has_ended:
+            return
         if self._list is None or self._list.task.done():
             self._list = RunListReader(self._storage)
         reader = self._list
@@ -246,6 +285,7 @@ class RunListReader:
     def __init__(self, storage: StorageInterface) -> None:
         self._storage = storage
         self.watching = 0
+        self._released = False
         self._known: dict[str, RunSummary] = {}
         self._version = 0
         self._changed = asyncio.Condition()
@@ -257,7 +297,9 @@ class RunListReader:
         version = 0
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda seen=version: self._version > seen)  # type: ignore[misc]
+                await self._changed.wait_for(lambda seen=version: self._version > seen or self._released)  # type: ignore[misc]
+            if self._released:
+                return
             version, known = self._version, self._known
             changed = [run for run_id, run in reversed(known.items()) if told.get(run_id) != run]
             # Who falls off the end of the list is not gone: it is only no longer among the newest.
@@ -270,6 +312,12 @@ class RunListReader:
             told = known
             if changed or gone:
                 yield [*changed, *gone]
+
+    async def release(self) -> None:
+        """Let those who watch go."""
+        self._released = True
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _read_forever(self) -> None:
         while True:

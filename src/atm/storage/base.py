@@ -97,7 +97,8 @@ class RunStore(Protocol):
     async def restore(self, run: Run, result: RunResult | None, history: Iterable[RunSeries]) -> None:
         """Store a run that has ended, with its history, all or nothing: imports, and runs of the command line.
 
-        `history` comes in parts, in order, and is read once, in a thread: a long one is never in memory as a whole.
+        `history` comes in parts, in order, and is read once, in a thread: a long one is never in memory as a whole. It
+        is not read where the run is there already.
         Raises ConflictError `run_exists` or `run_not_finished`.
         """
         ...

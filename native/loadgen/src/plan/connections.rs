@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use super::TargetRules;
+
 /// The two schemes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,6 +151,8 @@ pub struct Connections {
     pub resolve_every_ns: Option<u64>,
     /// Bind to these in turn.
     pub source_addresses: Vec<IpAddr>,
+    /// What may be dialled; None = anything. The plan's own addresses have been held to it before.
+    pub targets: Option<TargetRules>,
 }
 
 impl Default for Connections {
@@ -163,6 +167,7 @@ impl Default for Connections {
             streams_per_connection: 1,
             resolve_every_ns: None,
             source_addresses: Vec::new(),
+            targets: None,
         }
     }
 }

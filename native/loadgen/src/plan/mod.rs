@@ -1,12 +1,14 @@
 //! The load plan as `atm.plan.load_plan` writes it (`format` 1), read and checked: after [`Plan::from_bytes`] nothing in it
 //! can make the engine panic, send a header that the plan does not hold, or allocate without bound.
 //!
-//! `request.rs` holds what is sent, `load.rs` how much of it and when, `connections.rs` over what; `check.rs` checks it all.
+//! `request.rs` holds what is sent, `load.rs` how much of it and when, `connections.rs` over what, `targets.rs` whereto at
+//! most; `check.rs` checks it all.
 
 mod check;
 mod connections;
 mod load;
 mod request;
+mod targets;
 
 use std::fmt;
 
@@ -16,6 +18,7 @@ pub use check::is_header_text;
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
 pub use load::{Arrival, CatchUp, Load, Model, Saturation, Segment};
 pub use request::{BodyCheck, CheckKind, Encoding, Flow, Header, Part, Step, Template, Variable};
+pub use targets::TargetRules;
 
 /// The plan format that this engine reads.
 pub const PLAN_FORMAT: u32 = 1;
@@ -127,8 +130,17 @@ struct FormatOnly {
 }
 
 /// What a plan may need and this engine can do.
-pub const CAPABILITIES: &[&str] =
-    &["tls", "client_certificate", "proxy", "redirects", "body_checks", "source_addresses", "re_resolution", "http2"];
+pub const CAPABILITIES: &[&str] = &[
+    "tls",
+    "client_certificate",
+    "proxy",
+    "redirects",
+    "body_checks",
+    "source_addresses",
+    "re_resolution",
+    "http2",
+    "target_rules",
+];
 
 impl Plan {
     /// Reads and checks a plan.

@@ -35,6 +35,13 @@ impl Worker {
 
     /// Begins a connection for the request of `user`.
     pub(super) fn dial(&mut self, user: u32, origin: u32) {
+        // A proxy looks up what is behind it: whether it may be asked to is decided by the name.
+        let behind = &self.origins[origin as usize];
+        if self.proxy.is_some() && !behind.resolve_error.is_empty() {
+            let reason = Message::Reason(Arc::from(behind.resolve_error.as_str()));
+            self.fail(user, Outcome::DnsError, &reason);
+            return;
+        }
         let place = self.place(origin);
         if place.addresses.is_empty() {
             if place.resolve_error.is_empty() {

@@ -32,7 +32,7 @@ impl Worker {
     fn ask_for_name(&mut self, place: u32) -> io::Result<()> {
         let resolver = match self.resolver.take() {
             Some(resolver) => resolver,
-            None => Resolver::start(self.waker.clone())?,
+            None => Resolver::start(self.waker.clone(), self.shared.plan.connections.targets.clone())?,
         };
         let looked_up = self.place(place);
         resolver.ask(place, looked_up.dial_host(), looked_up.dial_port());
@@ -45,8 +45,9 @@ impl Worker {
         while let Some(answer) = self.resolver.as_ref().and_then(Resolver::answer) {
             self.second.generator.dns.record(answer.took);
             let place = self.proxy.as_mut().unwrap_or_else(|| &mut self.origins[answer.origin as usize]);
-            // A name server that is away for a while is no reason to forget the addresses that there are.
-            if !answer.addresses.is_empty() || place.addresses.is_empty() {
+            // A name server that is away for a while is no reason to forget the addresses that there are; a name that
+            // leads where nobody may dial is.
+            if !answer.addresses.is_empty() || answer.is_refused || place.addresses.is_empty() {
                 place.addresses = answer.addresses;
                 place.resolve_error = answer.error;
             }
@@ -67,6 +68,10 @@ impl Worker {
     pub(super) fn renew_names(&mut self) {
         let every = self.shared.plan.connections.resolve_every_ns.unwrap_or(u64::MAX);
         self.next_names = self.now.saturating_add(every);
+        if self.resolver.as_ref().is_some_and(|resolver| !resolver.is_idle()) {
+            // A resolver that is slower than that gets no pile of questions.
+            return;
+        }
         // The origins behind a proxy are not ours to look up, and may be unknown here.
         let places =
             if self.proxy.is_some() { PROXY..=PROXY } else { 0..=u32::try_from(self.origins.len() - 1).unwrap_or(0) };

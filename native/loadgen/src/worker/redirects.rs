@@ -57,15 +57,17 @@ impl Worker {
             (origin.scheme, origin.host.as_str(), origin.port) == (place.scheme, place.host.as_str(), place.port)
         });
         let to = known.unwrap_or_else(|| {
+            let rules = self.shared.plan.connections.targets.as_ref();
+            let refusal = rules.and_then(|rules| rules.refusal_of_name(&place.host));
             self.origins.push(Origin {
                 scheme: place.scheme,
                 // A literal address needs no looking up.
-                addresses: place.host.parse().into_iter().collect(),
+                addresses: if refusal.is_none() { place.host.parse().into_iter().collect() } else { Vec::new() },
                 host: place.host.clone(),
                 port: place.port,
                 connect_host: String::new(),
                 connect_port: 0,
-                resolve_error: String::new(),
+                resolve_error: refusal.unwrap_or_default(),
             });
             self.origins.len() - 1
         });

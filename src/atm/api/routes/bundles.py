@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from atm.api.deps import Plane
 from atm.api.routes.runs import RunId
-from atm.models.control import RunView
+from atm.models.control.runs import RunView
 from atm.runs.views import run_view
 from atm.storage.bundle import bundle_name, export_run, import_run
 

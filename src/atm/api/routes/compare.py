@@ -11,7 +11,7 @@ from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.metrics.comparison import compare_curves, compare_figures, differing
-from atm.models.control import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
+from atm.models.control.compare import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
 from atm.models.run import EndpointMetrics, RunResult
 from atm.runs.views import summary_view
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from atm.api.deps import Plane
 from atm.api.views import accepted
-from atm.models.control import RunAccepted
+from atm.models.control.runs import RunAccepted
 from atm.runs.service import Request as Asked
 from atm.testing import TargetServer
 

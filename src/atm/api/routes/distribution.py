@@ -13,7 +13,7 @@ from atm.api.routes.runs import RunId
 from atm.api.routes.series import endpoint_names
 from atm.metrics.histogram import Histogram, highest_of
 from atm.metrics.interval import EndpointInterval
-from atm.models.control import DistributionView, HeatColumn, HeatView, QuantilePoint, RungView
+from atm.models.control.distribution import DistributionView, HeatColumn, HeatView, QuantilePoint, RungView
 from atm.models.outcome import Outcome
 from atm.reports.rungs import rungs
 from atm.storage import StorageInterface

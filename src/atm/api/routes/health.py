@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from atm.api.deps import Plane
 from atm.errors import StorageError
-from atm.models.control import HealthView, ReadyView
+from atm.models.control.server import HealthView, ReadyView
 from atm.version import VERSION
 
 router = APIRouter(tags=["server"])

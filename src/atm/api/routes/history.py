@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from atm.api.deps import Plane
-from atm.models.control import HistoryView, TestHistory
+from atm.models.control.history import HistoryView, TestHistory
 from atm.runs.views import summary_view
 from atm.storage.records import RunQuery
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from atm.api.deps import Admin, Plane
-from atm.models.control import KeyCreated, KeyList, KeyRequest, KeyView
+from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
 from atm.storage.api_keys import key_in_use, new_api_key
 from atm.storage.records import ApiKey, Role
 

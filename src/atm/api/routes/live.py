@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect, status
 from fastapi.responses import StreamingResponse
 
 from atm.api.deps import Plane
 from atm.api.routes.runs import RunId
 from atm.errors import NotFoundError
-from atm.models.control import ListChange
+from atm.models.control.runs import ListChange
 from atm.runs.views import summary_view
 from atm.runs.watching import Told
 from atm.storage.records import RunSummary
@@ -78,7 +78,8 @@ async def watch_run(socket: WebSocket, plane: Plane, run_id: str, after: After =
         if sending.done():
             sending.result()
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone by itself
-                await socket.close()
+                # Who is told that the server goes away comes back; who is told of a normal end does not.
+                await socket.close(status.WS_1012_SERVICE_RESTART if plane.watcher.has_ended else 1000)
     finally:
         for task in (listening, sending):
             task.cancel()

@@ -11,7 +11,7 @@ from atm.api.deps import Plane, Source
 from atm.api.errors import ApiError
 from atm.api.views import accepted, read_cursor, write_cursor
 from atm.errors import Problem
-from atm.models.control import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
+from atm.models.control.runs import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
 from atm.runs.service import Request as Asked

@@ -11,7 +11,7 @@ from atm.api.errors import ApiError, bad_request
 from atm.api.routes.runs import RunId
 from atm.api.views import generator_view, point_view, window_view
 from atm.errors import Problem
-from atm.models.control import IntervalsView
+from atm.models.control.series import IntervalsView
 from atm.models.outcome import Outcome
 from atm.models.run import SampledExchange
 from atm.storage import StorageInterface

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from atm.api.deps import Plane, ServerKeys
 from atm.config import Settings
 from atm.engine.choose import LOADERS, PREFERENCE
-from atm.models.control import EngineView, LimitsView, ServerView
+from atm.models.control.server import EngineView, LimitsView, ServerView
 from atm.version import VERSION
 
 router = APIRouter(tags=["server"])

@@ -8,7 +8,7 @@ from atm.api.auth import COOKIE, SESSION_LIFE
 from atm.api.deps import Asking, ServerKeys
 from atm.api.errors import ApiError
 from atm.errors import Problem
-from atm.models.control import SessionRequest, SessionView
+from atm.models.control.keys import SessionRequest, SessionView
 
 router = APIRouter(tags=["session"])
 

@@ -11,7 +11,15 @@ from atm.api.deps import Plane
 from atm.api.errors import ApiError, bad_request, entry
 from atm.errors import CapabilityError, CredentialError, Problem, SpecError, UnreachableError
 from atm.importers.curl import import_curl
-from atm.models.control import CurlAnswer, CurlRequest, PlanView, TryAnswer, TryRequest, ValidateAnswer, ValidateRequest
+from atm.models.control.specs import (
+    CurlAnswer,
+    CurlRequest,
+    PlanView,
+    TryAnswer,
+    TryRequest,
+    ValidateAnswer,
+    ValidateRequest,
+)
 from atm.plan.compile import CompiledTest
 from atm.plan.extent import extent, leads_to
 from atm.plan.trial import one_of_each

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from atm.api.deps import Plane
 from atm.bootstrap import ControlPlane
 from atm.config import Settings
-from atm.models.control import DayView, NamedCount, RetentionView, StorageOverview, StorageStatusView
+from atm.models.control.storage import DayView, NamedCount, RetentionView, StorageOverview, StorageStatusView
 from atm.storage.records import Order, RunQuery, StorageStatus
 
 router = APIRouter(tags=["server"])

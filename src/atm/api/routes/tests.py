@@ -14,16 +14,9 @@ from atm.api.views import accepted, test_view
 from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, NotFoundError, Problem
-from atm.models.control import (
-    EnabledRequest,
-    ErrorEntry,
-    RunAccepted,
-    StartedRuns,
-    SyncAnswer,
-    TestList,
-    TestRequest,
-    TestView,
-)
+from atm.models.control.errors import ErrorEntry
+from atm.models.control.runs import RunAccepted
+from atm.models.control.tests import EnabledRequest, StartedRuns, SyncAnswer, TestList, TestRequest, TestView
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
 from atm.storage.records import RunQuery, RunSource, RunSummary, TestConfig, checked_tags

@@ -34,7 +34,7 @@ def command(
 ) -> int:
     """List the runs of the history, newest first.
 
-    A sign says how each one ended: ✓ passed, ! suspect, ✗ failed, ■ cancelled. All filters hold together.
+    A sign says how each one ended: ✓ passed, ! suspect, ✗ failed, ■ stopped. All filters hold together.
     """
     from atm.cli.history import Filters, asked
 

@@ -11,7 +11,7 @@ from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from atm.cli.history import History
-    from atm.models.control import RunView
+    from atm.models.control.runs import RunView
 
 
 def command(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from atm.errors import NotFoundError, Problem
 
 if TYPE_CHECKING:
-    from atm.models.control import RunList, RunSummaryView, RunView, StorageStatusView
+    from atm.models.control.runs import RunList, RunSummaryView, RunView
+    from atm.models.control.storage import StorageStatusView
     from atm.models.events import AnyRunEvent
     from atm.models.outcome import RunStatus
     from atm.models.run import RunResult

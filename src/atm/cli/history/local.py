@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from atm.cli.history.base import MOST_NAMED, Filters
 from atm.errors import ConflictError
-from atm.models.control import RunList, RunSummaryView, RunView, StorageStatusView
+from atm.models.control.runs import RunList, RunSummaryView, RunView
+from atm.models.control.storage import StorageStatusView
 from atm.models.events import EVENTS, AnyRunEvent
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from atm.engine.asyncio_engine.connection import Connection
 from atm.engine.asyncio_engine.words import connect_failure, tls_failure
-from atm.engine.resolve import addresses_of
+from atm.engine.resolve import allowed_of, is_address, look_up
 from atm.engine.tls import client_context
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan, Origin
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from atm.engine.asyncio_engine.run import Run
     from atm.engine.asyncio_engine.user import User
 
+_PROXY = -1
+"""The proxy, where the index of an origin is asked for."""
 _LONGEST_PROXY_HEAD = 65_536
 _HANDSHAKE_SECONDS = 3_600.0
 """The loop's own limit must never be the first: the request's timeout covers the handshake."""
@@ -37,19 +39,31 @@ class DialError(Exception):
 
 
 class Dialer:
-    """Opens the connections of a run. `origins` are the plan's, and those that redirects have led to since."""
+    """Opens the connections of a run. `origins` are the plan's, and those that redirects have led to since.
+
+    Only addresses that the plan's rules let through are dialled, whenever a name is looked up.
+    """
 
     def __init__(self, run: Run, plan: LoadPlan, secrets: Mapping[str, str]) -> None:
         self._run = run
         self._secrets = secrets
         self._proxy = plan.connections.proxy
+        self._rules = plan.connections.targets
         self._tls = plan.connections.tls
         self.origins: list[Origin] = list(plan.origins)
         self._resolving: dict[int, asyncio.Task[Origin]] = {}
-        self._turns: dict[Origin, int] = {}
+        self._turns: dict[int, int] = {}
+        self._renewing: asyncio.Task[None] | None = None
         self._context: ssl.SSLContext | None = None
         if any(origin.scheme == "https" for origin in plan.origins):
             self._context = self._tls_context()
+
+    def start(self) -> None:
+        """From now on names are looked up again, where the plan asks for it."""
+        every_ns = self._run.plan.connections.resolve_every_ns
+        if every_ns is not None:
+            self._renewing = self._run.loop.create_task(self._renew_forever(every_ns / 1e9))
+            self._renewing.add_done_callback(self._ended)
 
     def dial(self, user: User, origin: int) -> asyncio.Task[None]:
         """Open a connection for the request that `user` is at; it hears of it by `connected` or `failed`."""
@@ -74,13 +88,13 @@ class Dialer:
         origin = self.origins[index]
         if not self._proxy and not origin.addresses:
             origin = await self._resolved(index)
-        rules = self._run.plan.connections.targets
-        if self._proxy and rules and (refusal := rules.refusal_of_name(origin.host)):
+        if self._proxy and self._rules and (refusal := self._rules.refusal_of_name(origin.host)):
             raise DialError(Outcome.DNS_ERROR, refusal)
-        hop = self._proxy.origin if self._proxy else origin
+        place = _PROXY if self._proxy else index
+        hop = self._place(place)
         if not hop.addresses:
             raise DialError(Outcome.DNS_ERROR, hop.resolve_error)
-        plain = await self._connected(hop)
+        plain = await self._connected(place, hop)
         connection = Connection(self._run, user, index)
         try:
             if origin.scheme == "https":
@@ -94,9 +108,9 @@ class Dialer:
             raise
         return connection
 
-    async def _connected(self, hop: Origin) -> socket.socket:
-        turn = self._turns.get(hop, 0)
-        self._turns[hop] = turn + 1
+    async def _connected(self, place: int, hop: Origin) -> socket.socket:
+        turn = self._turns.get(place, 0)
+        self._turns[place] = turn + 1
         address = hop.addresses[turn % len(hop.addresses)]
         health = self._run.health
         health.dials += 1
@@ -177,7 +191,8 @@ class Dialer:
             if (origin.scheme, origin.host, origin.port) == (scheme, host, port):
                 return index
         assert scheme in ("http", "https")
-        self.origins.append(Origin("https" if scheme == "https" else "http", host, port))
+        refusal = self._rules.refusal_of_name(host) if self._rules else ""
+        self.origins.append(Origin("https" if scheme == "https" else "http", host, port, resolve_error=refusal))
         return len(self.origins) - 1
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -194,12 +209,37 @@ class Dialer:
             task = self._resolving[index] = self._run.loop.create_task(self._resolve(index))
         return await asyncio.shield(task)
 
-    async def _resolve(self, index: int) -> Origin:
-        origin = self.origins[index]
+    async def _renew_forever(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            # The origins behind a proxy are not ours to look up, and may be unknown here.
+            places = [_PROXY] if self._proxy else range(len(self.origins))
+            await asyncio.gather(*(self._resolve(place) for place in places if not is_address(self._dialled(place)[0])))
+
+    async def _resolve(self, place: int) -> Origin:
+        host, port = self._dialled(place)
         began = monotonic_ns()
-        addresses, error = await self._run.loop.run_in_executor(
-            None, addresses_of, origin.host, origin.port, self._run.plan.connections.targets
-        )
+        found, error = await look_up(host, port)
         self._run.health.resolved(monotonic_ns() - began)
-        self.origins[index] = replace(origin, addresses=addresses, resolve_error=error)
-        return self.origins[index]
+        addresses, refusal = allowed_of(host, found, self._rules)
+        # A name server that is away for a while is no reason to forget the addresses that there are; a name that leads
+        # where nobody may dial is.
+        if addresses or refusal or not self._place(place).addresses:
+            self._put(place, replace(self._place(place), addresses=addresses, resolve_error=refusal or error))
+        return self._place(place)
+
+    def _place(self, place: int) -> Origin:
+        if place != _PROXY:
+            return self.origins[place]
+        assert self._proxy is not None
+        return self._proxy.origin
+
+    def _put(self, place: int, origin: Origin) -> None:
+        if place != _PROXY:
+            self.origins[place] = origin
+        elif self._proxy is not None:
+            self._proxy = replace(self._proxy, origin=origin)
+
+    def _dialled(self, place: int) -> tuple[str, int]:
+        origin = self._place(place)
+        return origin.connect_host or origin.host, origin.connect_port or origin.port

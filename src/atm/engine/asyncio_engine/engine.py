@@ -25,6 +25,7 @@ CAPABILITIES = frozenset(
         Capability.PROXY,
         Capability.REDIRECTS,
         Capability.BODY_CHECKS,
+        Capability.RE_RESOLUTION,
         Capability.TARGET_RULES,
     }
 )

@@ -87,6 +87,7 @@ class Run:
         now = self.epoch = self.last_finish = monotonic_ns()
         self.second_end = now + SECOND
         self.model.start(now)
+        self.dialer.start()
         self.ring_at(now)
         try:
             return await self._done

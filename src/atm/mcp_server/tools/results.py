@@ -25,7 +25,8 @@ from atm.mcp_server.explaining import findings
 from atm.mcp_server.tool import READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted
 from atm.models import figures
-from atm.models.control import CompareAnswer, Difference, RunSummaryView
+from atm.models.control.compare import CompareAnswer, Difference
+from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunStatus
 from atm.models.run import Measurement, RunResult, SampledExchange
 

@@ -20,7 +20,7 @@ from atm.mcp_server.gate import ENDED, TAG, Admitted
 from atm.mcp_server.tool import READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
-from atm.models.control import RunView
+from atm.models.control.runs import RunView
 from atm.models.events import AnyRunEvent, FinishedEvent, IntervalEvent, ProgressEvent, StartedEvent
 from atm.models.outcome import RunStatus
 

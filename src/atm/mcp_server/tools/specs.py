@@ -19,7 +19,9 @@ from atm.mcp_server.limits import Demand
 from atm.mcp_server.tool import READ_ONLY, READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models import figures
-from atm.models.control import ErrorEntry, PlanView, TestView
+from atm.models.control.errors import ErrorEntry
+from atm.models.control.specs import PlanView
+from atm.models.control.tests import TestView
 from atm.plan.masking import masked_spec
 
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)

@@ -127,6 +127,8 @@ class JsonRuns:
         checked_id(run.id)
         if run.status not in FINAL:
             raise run_not_finished(run.id)
+        if exists(self._folder, run.id):
+            raise run_exists(run.id)
         state = RunState(run.summary, run.notes, run.failure_reasons)
         spec = SpecFile(run.spec)
         # Where nobody looks, and without the lock: a long history takes a while.
@@ -137,7 +139,7 @@ class JsonRuns:
             if result is not None:
                 write_result(self._folder, staged.name, result)
             with self._folder.changing():
-                # It is there when its `run.json` is, which comes last.
+                # It is there when its `run.json` is, which comes last; somebody may have stored it meanwhile.
                 if exists(self._folder, run.id):
                     raise run_exists(run.id)
                 folder = self._folder.run(run.id)

@@ -239,6 +239,10 @@ class SqlRuns:
         checked_id(run.id)
         if summary.status not in FINAL:
             raise run_not_finished(run.id)
+        # A long history takes a while to work out; whoever stores the same run meanwhile is found by the insert.
+        async with self._database.read() as connection:
+            if (await connection.execute(select(runs.c.id).where(runs.c.id == run.id))).first() is not None:
+                raise run_exists(run.id)
         values = {
             **restored_values(run),
             **result_values(result),

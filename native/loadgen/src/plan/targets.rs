@@ -1,0 +1,193 @@
+//! Which addresses a plan may dial: the rules that a server holds the runs of others to, as `atm.plan.targets` has them.
+//!
+//! Names that are looked up while load runs, and addresses that redirects name, are judged here before they are dialled.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::Deserialize;
+
+/// Where clouds answer with credentials, beside the link-local 169.254.169.254.
+const METADATA: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// What may be dialled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct TargetRules {
+    /// Host names (`*` for any part of one), addresses and networks; empty: all but link-local and metadata addresses.
+    pub allowed: Vec<String>,
+}
+
+impl TargetRules {
+    /// Why this host may not be dialled whatever its address is; an address is judged as one.
+    #[must_use]
+    pub fn refusal_of_name(&self, host: &str) -> Option<String> {
+        if let Ok(address) = literal(host).parse() {
+            return self.refusal(host, address);
+        }
+        let may_be_named_by_its_address = self.allowed.iter().any(|entry| Network::of(entry).is_some());
+        if self.allowed.is_empty() || self.names(host) || may_be_named_by_its_address {
+            return None;
+        }
+        Some(format!("\"{host}\" is not among the hosts that this server may load"))
+    }
+
+    /// Why this address of this host may not be dialled.
+    #[must_use]
+    pub fn refusal(&self, host: &str, address: IpAddr) -> Option<String> {
+        let found = unwrapped(address);
+        if self.allowed.iter().filter_map(|entry| Network::of(entry)).any(|network| network.contains(found)) {
+            return None;
+        }
+        if let Some(kind) = special(found) {
+            return Some(format!("\"{host}\" leads to {found}, a {kind} address that this server may not load"));
+        }
+        if self.allowed.is_empty() || self.names(host) {
+            return None;
+        }
+        Some(format!("\"{host}\" ({found}) is not among the hosts that this server may load"))
+    }
+
+    fn names(&self, host: &str) -> bool {
+        let plain = plain(host);
+        self.allowed.iter().any(|entry| matches(&self::plain(entry), &plain))
+    }
+}
+
+/// An entry that is an address or a network.
+#[derive(Debug, Clone, Copy)]
+struct Network {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    fn of(entry: &str) -> Option<Network> {
+        let entry = entry.trim_matches(['[', ']']);
+        let (address, prefix) =
+            entry.split_once('/').map_or((entry, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => longest,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
+            Some(_) => return None,
+        };
+        (prefix <= longest).then_some(Network { address, prefix })
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(mine), IpAddr::V4(other)) => {
+                (mine.to_bits() ^ other.to_bits()).checked_shr(32 - self.prefix).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(mine), IpAddr::V6(other)) => {
+                (mine.to_bits() ^ other.to_bits()).checked_shr(128 - self.prefix).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+fn special(address: IpAddr) -> Option<&'static str> {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    if link_local {
+        Some("link-local")
+    } else if METADATA.contains(&address) {
+        Some("metadata")
+    } else if address.is_multicast() || address.is_unspecified() {
+        Some("special")
+    } else {
+        None
+    }
+}
+
+/// An IPv4 address inside of an IPv6 one taken out: it is where the packets go.
+fn unwrapped(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = address else { return address };
+    let inner = match six.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            (u32::from(high) << 16) | u32::from(low)
+        }
+        _ => return address,
+    };
+    IpAddr::V4(Ipv4Addr::from_bits(inner))
+}
+
+/// The text of an address without brackets and scope.
+fn literal(host: &str) -> &str {
+    let host = host.trim_matches(['[', ']']);
+    host.split_once('%').map_or(host, |(address, _)| address)
+}
+
+fn plain(name: &str) -> String {
+    name.to_lowercase().trim_end_matches('.').to_owned()
+}
+
+/// Whether all of `text` is what `pattern` says, where `*` is any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Deserialize)]
+    struct Case {
+        allowed: Vec<String>,
+        host: String,
+        /// None: the name alone is judged.
+        address: Option<String>,
+        refusal: String,
+    }
+
+    /// The same file is read by the tests of `atm.plan.targets`.
+    #[test]
+    fn addresses_are_judged_as_the_other_engine_judges_them() {
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../../tests/targets.json")).unwrap();
+        assert!(cases.len() > 40);
+        for Case { allowed, host, address, refusal } in cases {
+            let rules = TargetRules { allowed };
+            let found = match &address {
+                Some(address) => rules.refusal(&host, address.parse().unwrap()),
+                None => rules.refusal_of_name(&host),
+            };
+            assert_eq!(found.unwrap_or_default(), refusal, "{:?} {host} {address:?}", rules.allowed);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_holds_what_shares_its_first_bits(address: u32, other: u32, prefix in 0_u32..=32) {
+            let entry = format!("{}/{prefix}", Ipv4Addr::from_bits(address));
+            let shared = (address ^ other).leading_zeros() >= prefix;
+            let network = Network::of(&entry).unwrap();
+            prop_assert_eq!(network.contains(Ipv4Addr::from_bits(other).into()), shared);
+        }
+
+        #[test]
+        fn any_text_is_a_rule_and_refuses_metadata(allowed in prop::collection::vec("[a-z*./:\\[\\]%0-9]{0,12}", 0..4)) {
+            let by_address = allowed.iter().any(|entry| Network::of(entry).is_some());
+            let rules = TargetRules { allowed };
+            let refused = rules.refusal("name.test", "169.254.169.254".parse().unwrap()).is_some();
+            prop_assert!(refused || by_address);
+        }
+    }
+}

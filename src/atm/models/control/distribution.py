@@ -1,0 +1,56 @@
+"""How times were distributed: the percentile curve, the histogram, the heat map."""
+
+from __future__ import annotations
+
+from atm.models.control.base import Answer
+from atm.models.run import Figure
+
+
+class QuantilePoint(Answer):
+    """A percentile of every kind of time, in ms."""
+
+    percentile: float
+    response_ms: Figure
+    service_ms: Figure
+    first_byte_ms: Figure
+    adjusted_ms: Figure
+
+
+class RungView(Answer):
+    """A row of a histogram: samples above the row before it, up to and with `limit_ms`."""
+
+    limit_ms: float
+    count: int
+    cumulative_share: float
+
+
+class HeatColumn(Answer):
+    """How response times were distributed from `start` on."""
+
+    start: int
+    counts: list[int]
+
+
+class HeatView(Answer):
+    """Counts by time and by response time, merged from histograms."""
+
+    step: int
+    """Seconds per column."""
+    limits_ms: list[float]
+    """Upper limits of the rows, on a logarithmic scale; the first row begins at `floor_ms`."""
+    floor_ms: float
+    columns: list[HeatColumn]
+
+
+class DistributionView(Answer):
+    """GET /runs/{id}/distribution: any window of the measured load, from its merged histograms."""
+
+    run_id: str
+    start: int
+    end: int
+    endpoint: str | None
+    samples: int
+    curve: list[QuantilePoint]
+    """Up to the last percentile with ten samples beyond it."""
+    rungs: list[RungView]
+    heat: HeatView

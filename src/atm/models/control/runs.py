@@ -1,0 +1,105 @@
+"""Runs, one and many, and what changes in their list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from atm.models.control.base import Answer, Notes, Request, Spec, Tags
+from atm.models.outcome import RunStatus, StopReason
+from atm.models.run import Figure, Measurement, Metrics, NamedEndpointMetrics
+
+
+class NewRunRequest(Request):
+    """POST /runs."""
+
+    spec: Spec
+    tags: Tags = Field([])
+    notes: Notes = ""
+
+
+class RerunRequest(Request):
+    """POST /runs/{id}/rerun; what is left out is as it was."""
+
+    spec: Spec | None = None
+    """An edited spec; a credential that is sent as `***` stays as it was, unless the spec now leads elsewhere."""
+    tags: Tags | None = None
+    notes: Notes = ""
+
+
+class AnnotateRequest(Request):
+    """PATCH /runs/{id}; what is left out stays as it is."""
+
+    tags: Tags | None = None
+    notes: Notes | None = None
+
+
+class RunAccepted(Answer):
+    """The answer to POST /runs."""
+
+    id: str
+    status: RunStatus
+    message: str
+
+
+class RunSummaryView(Answer):
+    """A run as a line in a list."""
+
+    id: str
+    name: str
+    url: str
+    method: str
+    total_requests: int | None
+    concurrency: int | None
+    status: RunStatus
+    stop_reason: StopReason | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    passed: bool | None
+    measurement: Measurement | None
+    requests_completed: int
+    error_message: str | None
+    engine: str
+    source: str
+    """`api`, `cli`, `schedule` or `import`."""
+    tags: list[str]
+    latency_p95_ms: Figure
+    requests_per_second: Figure
+    error_rate: Figure
+
+
+class RunView(RunSummaryView):
+    """A run with everything but its seconds."""
+
+    notes: str
+    spec: dict[str, Any]
+    """Credentials are shown as `***`."""
+    failure_reasons: list[str]
+    metrics: Metrics | None
+    endpoint_metrics: list[NamedEndpointMetrics] | None
+    cancel_requested: Literal["graceful", "now"] | None
+    has_credentials: bool
+    """Whether a rerun needs no credentials to be sent again."""
+
+
+class RunList(Answer):
+    """A page of runs, newest first."""
+
+    runs: list[RunSummaryView]
+    total: int | None
+    """How many match; null when the page was asked for by `cursor`."""
+    limit: int
+    offset: int
+    next: str | None
+    """Send as `cursor` for the next page: stable, whatever is added or deleted meanwhile. Null on the last page."""
+
+
+class ListChange(Answer):
+    """An event of GET /events: a run is new, has changed, or is gone."""
+
+    kind: Literal["run", "deleted"]
+    id: str
+    run: RunSummaryView | None = None

@@ -1,0 +1,88 @@
+"""A run's seconds, in any window and resolution."""
+
+from __future__ import annotations
+
+from atm.models.control.base import Answer
+from atm.models.outcome import Outcome
+from atm.models.run import Figure
+
+
+class SpreadView(Answer):
+    """How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures."""
+
+    min_ms: Figure
+    mean_ms: Figure
+    p50_ms: Figure
+    p90_ms: Figure
+    p95_ms: Figure
+    p99_ms: Figure
+    p99_9_ms: Figure
+    max_ms: Figure
+
+
+class PointView(Answer):
+    """One stretch of one endpoint (null: of all together); warm-up and measured load apart."""
+
+    start: int
+    endpoint: str | None
+    warm_up: bool
+    started: int
+    completed: int
+    ok: int
+    failed: int
+    missed: int
+    outcomes: dict[Outcome, int]
+    statuses: dict[int, int]
+    bytes_received: int
+    bytes_sent: int
+    latency: SpreadView
+    ok_latency: SpreadView
+    adjusted_latency: SpreadView
+    service: SpreadView
+    first_byte: SpreadView
+
+
+class GeneratorView(Answer):
+    """What the load generator did in one stretch."""
+
+    start: int
+    phase: str
+    duration_seconds: float
+    offered_rate: float
+    users: int
+    in_flight: int
+    waiting: int
+    stalls: int
+    longest_stall_ms: float
+    cpu_share: float
+    busiest_thread_share: float
+    memory_bytes: int
+    open_connections: int
+    schedule_lag: SpreadView
+
+
+class WindowView(Answer):
+    """A whole window merged from histograms: percentiles of it, not averages of percentiles."""
+
+    start: int
+    end: int
+    endpoints: list[PointView]
+    """One for each endpoint that was asked for, and for warm-up where the window reaches into it."""
+
+
+class IntervalsView(Answer):
+    """GET /runs/{id}/intervals."""
+
+    run_id: str
+    resolution: int
+    """Seconds per point; 0: the whole run."""
+    start: int
+    end: int | None
+    endpoints: list[str]
+    """Names of all endpoints of the run."""
+    points: list[PointView]
+    generator: list[GeneratorView]
+    window: WindowView | None
+    """With `merge=true`."""
+    last_event: int = 0
+    """The number of the last event that is stored: `after` of the stream that goes on from here."""

@@ -1,0 +1,73 @@
+"""Tests that are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from atm.models.control.base import Answer, Notes, Request, Spec, Tags
+from atm.models.control.errors import ErrorEntry
+from atm.models.control.runs import RunAccepted, RunSummaryView
+
+
+class TestRequest(Request):
+    """POST /tests, PUT /tests/{test}. The name of a test is its spec's."""
+
+    __test__ = False
+
+    spec: Spec
+    description: Notes = ""
+    enabled: bool = True
+    tags: Tags = Field([])
+
+
+class EnabledRequest(Request):
+    """POST /tests/{test}/enabled."""
+
+    enabled: bool
+
+
+class TestView(Answer):
+    """A test that is kept to be run again."""
+
+    __test__ = False
+
+    id: str
+    name: str
+    description: str
+    enabled: bool
+    tags: list[str]
+    spec: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    runs: int
+    """How many runs of this name there are."""
+    last_run: RunSummaryView | None
+    recent: list[RunSummaryView] = Field([])
+    """Its newest runs, newest first, where they were asked for."""
+
+
+class TestList(Answer):
+    """GET /tests, by name."""
+
+    __test__ = False
+
+    tests: list[TestView]
+
+
+class SyncAnswer(Answer):
+    """POST /tests/sync."""
+
+    created: list[str]
+    """Names of the tests that the history had and the list had not."""
+    total: int
+
+
+class StartedRuns(Answer):
+    """POST /tests/run-all."""
+
+    runs: list[RunAccepted]
+    skipped: list[ErrorEntry]
+    """Tests that could not be started, and why."""
