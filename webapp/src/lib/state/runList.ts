@@ -56,7 +56,7 @@ export function problemsOf(parameters: URLSearchParams, utc: boolean): Partial<R
     const found: Partial<Record<keyof Filter, string>> = {};
     const read = (name: string): string => parameters.get(name) ?? "";
     const [since, until] = [momentOf(read("since"), utc), momentOf(read("until"), utc)];
-    const example = "write 2026-11-23 or 2026-11-23T14:30";
+    const example = "not heeded; write 2026-11-23 or 2026-11-23T14:30";
     if (read("status") && !STATUSES[read("status")])
         found.status = `“${read("status")}” is no status; there are ${Object.keys(STATUSES).join(", ")}`;
     if (read("when") && !SPANS[read("when")])
