@@ -257,7 +257,7 @@ export function curveX(percentile: number): number {
 }
 
 /** E: the percentile curve of each kind of time. Failures at infinity leave at the top. */
-export function curvePlot(distribution: DistributionView, palette: Palette, hidden: ReadonlySet<Kind>): PlotData {
+export function curvePlot(distribution: DistributionView, palette: Palette, hidden: ReadonlySet<string>): PlotData {
     const { curve } = distribution;
     const last = curve.at(-1)?.percentile ?? 50;
     const kinds: [Kind, "response_ms" | "service_ms" | "first_byte_ms" | "adjusted_ms", string, More][] = [
