@@ -50,6 +50,13 @@ def test_a_run_is_watched_from_its_start_to_its_end(client: httpx.Client, target
         each["reason"] == "slowest"
         for each in client.get(f"/runs/{run_id}/samples", params={"reason": "slowest"}).json()
     )
+    windows = [
+        client.get(f"/runs/{run_id}/samples", params={"start": second, "end": second + 1}).json()
+        for second in range(len(view["generator"]))
+    ]
+    in_one = [each["request_number"] for kept in windows for each in kept]
+    assert sorted(in_one) == sorted(each["request_number"] for each in samples)
+    assert client.get(f"/runs/{run_id}/samples", params={"start": 2, "end": 2}).status_code == 422
 
 
 def test_a_web_socket_tells_the_same(server: ApiServer, client: httpx.Client, target: TargetServer) -> None:

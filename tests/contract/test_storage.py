@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -437,9 +438,33 @@ async def test_samples_of_a_running_run_give_way_to_those_of_its_result(storage:
     assert await numbers(SampleQuery(outcome=Outcome.OK)) == [1]
     assert await numbers(SampleQuery(reason="failure", minimum_ms=51)) == []
     assert await numbers(SampleQuery(status=200, minimum_ms=10)) == [1, 9]
+    assert await numbers(SampleQuery(start=0, end=1)) == [1, 9]
     await storage.leases.finish(lease, completed(lease.run_id))
     assert await storage.series.samples(lease.run_id) == result(lease.run_id).samples
     assert await numbers(SampleQuery(outcome=Outcome.TIMEOUT)) == [2]
+
+
+async def test_samples_of_a_window_are_those_that_finished_in_its_seconds(storage: StorageInterface) -> None:
+    """Due in one second and finished in another, they are where the intervals count them."""
+    lease = await running(storage)
+    kept = (
+        sample(1, at_seconds=0.1, response_ms=20.0),
+        sample(2, at_seconds=0.9, response_ms=99.999999),  # a nanosecond before the border
+        sample(3, at_seconds=0.9, response_ms=100.0),  # on it
+        sample(4, at_seconds=1.1, response_ms=1899.999999, endpoint="pay"),
+        sample(5, at_seconds=1.1, response_ms=1900.0, endpoint="pay"),
+    )
+    await storage.series.append(lease, Batch(samples=kept))
+
+    async def numbers(**fields: Any) -> list[int]:
+        return [each.request_number for each in await storage.series.samples(lease.run_id, SampleQuery(**fields))]
+
+    assert await numbers(start=0, end=1) == [1, 2]
+    assert await numbers(start=1, end=2) == [3]
+    assert await numbers(start=2, end=3) == [4]
+    assert await numbers(start=1, end=4, endpoint="pay") == [4, 5]
+    assert await numbers(start=3) == [5]
+    assert await numbers(start=4) == []
 
 
 async def test_events_come_back_after_a_number_in_order(storage: StorageInterface) -> None:

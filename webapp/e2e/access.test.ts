@@ -56,6 +56,6 @@ for (const colorScheme of ["dark", "light"] as const) {
                     .map((each) => `${each.tagName} ${each.className}`)
                     .slice(0, 3);
             });
-        await expect.poll(tooWide, { timeout: 10_000 }).toEqual([]);
+        await expect.poll(tooWide, { timeout: PATIENCE_MS }).toEqual([]);
     });
 }

@@ -61,6 +61,44 @@ test("the list shows what is started elsewhere, and filters stay in the address"
     await tests.getByText("quickstart").waitFor();
 });
 
+test("runs are asked for by days and times, by keyboard, and what is no date is told", async () => {
+    const id = await server.run(users("dated"));
+    await server.ended(id);
+    const { created_at } = await server.ask<{ created_at: string }>("GET", `/runs/${id}`);
+    const day = created_at.slice(0, 10);
+    const page = await open(`${server.url}/?text=dated`, { timezoneId: "UTC" });
+    const runs = page.getByRole("list", { name: "Runs" });
+    await page.getByLabel("When").selectOption("dates");
+    const since = page.getByLabel("Since, day");
+    await page.waitForFunction(() => (document.activeElement as HTMLInputElement | null)?.name === "since");
+    const [year = "", month = "", date = ""] = day.split("-");
+    await page.keyboard.type(`${month}${date}${year}`);
+    await page.waitForURL((url) => url.searchParams.get("since") === day);
+    await runs.getByText("dated").waitFor();
+    await page.getByLabel("Until, day").fill(day);
+    await page.waitForURL((url) => url.searchParams.get("until") === day);
+    await runs.getByText("dated").waitFor();
+    await page.getByLabel("Until, time").fill("00:00");
+    await page.waitForURL((url) => url.searchParams.get("until") === `${day}T00:00Z`);
+    await page.getByText("so no run lies between the two").waitFor();
+    await page.getByText(/^No run matches/).waitFor();
+    await page.reload();
+    expect(await page.getByLabel("Until, time").inputValue()).toBe("00:00");
+    await page.getByRole("button", { name: "No longer until a date" }).click();
+    await page.waitForURL((url) => !url.searchParams.has("until"));
+    await runs.getByText("dated").waitFor();
+    expect(await since.inputValue()).toBe(day);
+
+    await page.goto(`${server.url}/?text=dated&since=2026-02-30&status=nice`);
+    await page.getByText("“2026-02-30” is no date").waitFor();
+    await page.getByText("“nice” is no status").waitFor();
+    // What cannot be heeded filters nothing.
+    await page.getByRole("list", { name: "Tests that were run" }).getByText("dated").waitFor();
+    await page.getByLabel("When").selectOption("7d");
+    await page.waitForURL((url) => url.searchParams.get("when") === "7d" && !url.searchParams.has("since"));
+    await runs.getByText("dated").waitFor();
+});
+
 test("runs are deleted together, and taken back", async () => {
     const ids = [await server.run(users("short lived")), await server.run(users("short lived"))];
     for (const id of ids) await server.ended(id);
@@ -117,12 +155,14 @@ test("keys lead everywhere, and tell what they are", async () => {
 });
 
 test("a server that goes away is announced, and found again when it is back", async () => {
-    const id = await server.run(users("long", { total_requests: undefined, duration: "12s" }));
+    const id = await server.run(users("long", { total_requests: undefined, duration: "10m" }));
     const page = await open(`${server.url}/runs/${id}`, { expectTrouble: true });
     await page.locator('[data-status="running"]').waitFor();
     await server.kill();
     await page.getByText(/Reconnecting/).waitFor();
     await server.open();
     await page.getByText(/Reconnecting/).waitFor({ state: "detached" });
-    await page.locator('[data-status="completed"], [data-status="failed"]').waitFor();
+    // The run has outlived it, and what it is told now it hears.
+    await server.ask("POST", `/runs/${id}/cancel`);
+    await page.locator('[data-status="cancelled"]').waitFor();
 });

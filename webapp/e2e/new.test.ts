@@ -110,15 +110,13 @@ describe("a new test", () => {
         for (const problem of await problems.all()) {
             await problem.click();
             const told = (await problem.innerText()).split("\n");
-            const found = await page.evaluate(() => {
-                const field = document.activeElement as HTMLElement;
-                const ids = field.getAttribute("aria-describedby") ?? "";
-                const error = document.getElementById(ids)?.innerText ?? "";
-                return { path: field.dataset.path ?? "", wrong: field.getAttribute("aria-invalid") === "true", error };
-            });
             const message = (told[0] ?? "").replace(/^✗ /, "");
-            if (!found.wrong || !found.error.includes(message))
-                astray.push(`${told.join(" | ")} -> ${JSON.stringify(found)}`);
+            const field = page.locator(":focus");
+            const where = await field.getAttribute("data-path");
+            const described = await field.getAttribute("aria-describedby");
+            const wrong = await field.getAttribute("aria-invalid");
+            const error = described ? await page.locator(`[id="${described}"]`).innerText() : "";
+            if (wrong !== "true" || !error.includes(message)) astray.push(`${told.join(" | ")} -> ${where}: ${error}`);
         }
         expect(astray).toEqual([]);
         for (const name of ["nobody", "lost", "gone", "nowhere"])

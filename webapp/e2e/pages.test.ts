@@ -76,7 +76,7 @@ describe("two runs", () => {
         await page.getByRole("img", { name: /Completed requests per second of A and B/ }).waitFor();
         const over = page.getByRole("region", { name: "Over time" });
         await over.getByText("Show as table").click();
-        const [first] = await over.locator("tbody tr").allInnerTexts();
+        const first = await over.locator("tbody tr").first().innerText();
         expect(first).toMatch(/^00:00\t\d+\t\d+\t[\d.]+ \wm?s\t/u);
         await page.getByText("Specs", { exact: false }).last().click();
         await page.getByRole("region", { name: "The specs of A and B" }).getByText("rate: 50").waitFor();
@@ -227,8 +227,22 @@ describe("a server with a key", () => {
             await page.getByText("may do everything").waitFor();
             await page.getByRole("button", { name: "Sign out" }).click();
             await page.getByLabel("API key").waitFor();
+
+            // Whoever may only look is offered nothing that would be refused.
+            const headers = { "Content-Type": "application/json", "X-API-Key": "right-key-of-this-test" };
+            const body = JSON.stringify({ name: "guest", role: "viewer" });
+            const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });
+            await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);
+            await page.keyboard.press("Enter");
+            await page.getByText("may look at everything").waitFor();
+            await page.getByRole("link", { name: "read only" }).waitFor();
+            expect(await page.getByRole("link", { name: "New test" }).count()).toBe(0);
+            await page.goto(`${locked.url}/tests`);
+            await page.getByText("No test is kept yet").waitFor();
+            await page.getByRole("link", { name: "read only" }).waitFor();
+            expect(await page.getByRole("button", { name: "Keep all of the history" }).count()).toBe(0);
         } finally {
             await locked.close();
         }
-    }, 120_000);
+    });
 });

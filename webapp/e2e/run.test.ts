@@ -16,15 +16,21 @@ async function post<Answer>(path: string, body: unknown): Promise<Answer> {
 
 const number = (text: string): number => Number(text.replaceAll(/[\s\u202f]/g, ""));
 
-test("a run is watched live to its end, and judged there with reasons", async () => {
-    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "live", duration: "15s" } });
+test("a run is watched live, stopped, and judged with reasons", async () => {
+    // As long as it takes until the page has been looked at: a slow machine is given its time.
+    const { id } = await post<{ id: string }>("/runs", { spec: { ...SHOP(target), name: "live", duration: "10m" } });
     const page = await open(`${server}/runs/${id}`);
     await page.locator('[data-status="running"]').waitFor();
     await page.getByRole("progressbar", { name: "Progress" }).waitFor();
     const rate = page.locator('[data-figure="rate"] dd');
     await expect.poll(() => rate.innerText(), { timeout: PATIENCE_MS }).toMatch(/^\d+(\.\d+)?\s*\/s/);
     await page.getByText("so far").first().waitFor();
+    // Some of the flaky ones have to have failed.
+    await page.getByText("1 of 2 thresholds failed so far").waitFor();
+    await page.getByRole("button", { name: "More" }).click();
+    await page.getByRole("menuitem", { name: "Stop, let requests finish" }).click();
     await page.locator('[data-status="completed"]').waitFor();
+    await page.getByText("stopped", { exact: true }).waitFor();
     await page.getByText("1 of 2 thresholds failed", { exact: true }).waitFor();
     await page.getByRole("list", { name: "Thresholds" }).getByText("on flaky").waitFor();
     await page.getByRole("button", { name: "Rerun" }).waitFor();
@@ -63,7 +69,7 @@ test("a window that is brushed changes every figure, exactly, and stays in the a
     const chip = page.locator("[data-window]");
     await chip.waitFor();
     const [start, end] = ((await chip.getAttribute("data-window")) ?? "").split("-").map(Number) as [number, number];
-    expect(new URL(page.url()).searchParams.get("window")).toBe(`${start}-${end}`);
+    await page.waitForURL((url) => url.searchParams.get("window") === `${start}-${end}`);
     const query = `start=${start}&end=${end}&merge=true&endpoint=*`;
     const answer = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}/intervals?${query}`)).json()) as {
         window: { endpoints: { warm_up: boolean; completed: number; started: number; latency: { p99_ms: number } }[] };
@@ -78,7 +84,59 @@ test("a window that is brushed changes every figure, exactly, and stays in the a
     await page.getByText(`${merged.started} started, ${merged.completed} completed`).waitFor();
     await page.getByRole("button", { name: "Reset" }).click();
     await chip.waitFor({ state: "detached" });
-    expect(new URL(page.url()).search).toBe("");
+    await page.waitForURL((url) => url.search === "");
+});
+
+test("failures and kept requests follow the window: counts from its intervals, requests by when they finished", async () => {
+    const id = inject("shop");
+    const answer = (await (
+        await fetch(`${server}/api/v1/runs/${id}/intervals?start=2&end=5&merge=true&endpoint=flaky`)
+    ).json()) as { window: { endpoints: { warm_up: boolean; outcomes: Record<string, number> }[] } };
+    const failed = answer.window.endpoints.find((each) => !each.warm_up)?.outcomes.unexpected_status ?? 0;
+    const samples = (await (await fetch(`${server}/api/v1/runs/${id}/samples`)).json()) as {
+        at_seconds: number;
+        response_ms: number;
+    }[];
+    const finished = (each: (typeof samples)[number]): number => each.at_seconds + each.response_ms / 1000;
+    const inside = samples.filter((each) => finished(each) >= 2 && finished(each) < 5);
+    expect(failed).toBeGreaterThan(0);
+    expect(inside.length).toBeLessThan(samples.length);
+
+    const page = await open(`${shop}?window=2-5`);
+    const failures = page.getByRole("region", { name: "Failures" });
+    await failures.getByText("00:02 to 00:05").waitFor();
+    await failures.getByText(`${failed} ×`).waitFor();
+    const viewer = page.getByRole("region", { name: "Requests" });
+    await viewer.getByText("finished 00:02 to 00:05").waitFor();
+    const rows = viewer.getByRole("listitem");
+    await expect.poll(() => rows.count(), { timeout: PATIENCE_MS }).toBe(inside.length);
+    await page.getByRole("button", { name: "Reset" }).click();
+    await expect.poll(() => rows.count(), { timeout: PATIENCE_MS }).toBe(samples.length);
+
+    // Where nothing ran there is nothing, and it says so.
+    await page.goto(`${shop}?window=500-510`);
+    await viewer.getByText(/No kept request that finished from 08:20 to 08:30/).waitFor();
+    await failures.getByText("No request of the measured load finished from 08:20 to 08:30.").waitFor();
+});
+
+test("a run that was stopped before its end is not shown as passed", async () => {
+    const spec = { name: "stopped early", url: `${target}/users`, load: { model: "open", rate: 20 }, duration: "10m" };
+    const { id } = await post<{ id: string }>("/runs", { spec });
+    const page = await open(`${server}/runs/${id}`);
+    await expect
+        .poll(() => page.locator('[data-figure="rate"] dd').innerText(), { timeout: PATIENCE_MS })
+        .toMatch(/\d/);
+    await post(`/runs/${id}/cancel?graceful=true`, {});
+    // Or invalid, where the machine is too busy to measure.
+    const word = /^(Stopped|Invalid)$/;
+    await page.locator('[data-status="completed"]', { hasText: /Stopped|Invalid/ }).waitFor();
+    await page.getByText("this run was not judged").waitFor();
+    await page.goto(`${server}/?name=stopped+early`);
+    const row = page.getByRole("list", { name: "Runs" }).getByRole("listitem").first();
+    await row.getByText(word).waitFor();
+    expect(await page.locator("main .text-pass").count()).toBe(0);
+    await page.goto(`${server}/compare?a=${id}&b=${inject("shop")}`);
+    await page.getByText(word).first().waitFor();
 });
 
 test("endpoints are drawn over each other, hidden one by one, and told in figures", async () => {
@@ -101,7 +159,7 @@ test("endpoints are drawn over each other, hidden one by one, and told in figure
     const box = await chart.boundingBox();
     if (!box) throw new Error("there is no chart");
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-    expect(await section.locator("dl dt").count()).toBe(3);
+    await expect.poll(() => section.locator("dl dt").count(), { timeout: PATIENCE_MS }).toBe(3);
 
     await section.getByRole("button", { name: "p99", exact: true }).click();
     await section.getByRole("button", { name: "Show as table" }).click();
@@ -110,6 +168,7 @@ test("endpoints are drawn over each other, hidden one by one, and told in figure
     ).json()) as { points: { start: number; completed: number; latency: { p99_ms: number } }[] };
     const point = answer.points.find((each) => each.start === 2);
     const row = section.locator("tbody tr", { hasText: "00:02" });
+    await row.waitFor();
     const [, p99, rate] = await row.locator("td").allInnerTexts();
     const [figure, unit] = (p99 ?? "").split(/\s/);
     const ms = number(figure ?? "") * ({ s: 1000, ms: 1, µs: 0.001 }[unit ?? ""] ?? Number.NaN);

@@ -217,14 +217,18 @@ class ControlClient:
         status: int | None = None,
         reason: str | None = None,
         minimum_ms: float | None = None,
+        start: int = 0,
+        end: int | None = None,
     ) -> list[SampledExchange]:
-        """The requests that were kept whole."""
+        """The requests that were kept whole; of a window those that finished in its seconds, `end` left out."""
         query = {
             "endpoint": endpoint,
             "outcome": outcome,
             "status": status,
             "reason": reason,
             "minimum_ms": minimum_ms,
+            "start": start or None,
+            "end": end,
         }
         return await self._connection.list_of(SampledExchange, f"/runs/{_part(run_id)}/samples", query)
 

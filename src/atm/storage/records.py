@@ -283,6 +283,9 @@ class SampleQuery:
     """`first`, `failure` or `slowest`."""
     minimum_ms: float | None = None
     """Response time of at least this."""
+    start: int = 0
+    end: int | None = None
+    """Finished within [start, end), in seconds since the start of the run: as intervals count them."""
 
 
 @dataclass(frozen=True, slots=True)

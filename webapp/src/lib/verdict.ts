@@ -12,6 +12,7 @@ export interface Judged {
 
 type Judgeable = Pick<RunSummaryView, "status" | "passed" | "measurement"> & {
     error_rate?: RunSummaryView["error_rate"];
+    stop_reason?: RunSummaryView["stop_reason"];
 };
 
 export function verdictOf(run: Judgeable): Judged {
@@ -29,6 +30,8 @@ export function verdictOf(run: Judgeable): Judged {
             if (run.passed === false) return { word: "Failed", tone: "fail", icon: "cross" };
             // Nothing was asked of it, and nothing came back either.
             if (run.error_rate === 1) return { word: "All failed", tone: "fail", icon: "cross" };
+            // Somebody ended it before its time: what it had not done yet was not judged.
+            if (run.stop_reason === "stopped") return { word: "Stopped", tone: "muted", icon: "stop" };
             if (run.passed === null) return { word: "Not judged", tone: "muted", icon: "dash" };
             return { word: "Passed", tone: "pass", icon: "check" };
     }

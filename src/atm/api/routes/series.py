@@ -50,8 +50,7 @@ async def read_intervals(
     """Read any window of a run: points for plots and, merged from histograms, the figures of the window itself."""
     storage = plane.storage
     written = await storage.series.written(run_id)
-    if end is not None and end <= start:
-        raise bad_request("the window ends before it begins", "bad_window", "query.end")
+    _check_window(start, end)
     names = await endpoint_names(storage, run_id)
     indices = [_index(name, names) for name in endpoint] if endpoint else None
     length = (min(end, written.next_interval) if end is not None else written.next_interval) - start
@@ -77,6 +76,11 @@ async def read_intervals(
     )
 
 
+def _check_window(start: int, end: int | None) -> None:
+    if end is not None and end <= start:
+        raise bad_request("the window ends before it begins", "bad_window", "query.end")
+
+
 def _index(name: str, names: list[str]) -> int:
     if name == "*":
         return -1
@@ -98,10 +102,15 @@ async def read_samples(
     status: Annotated[int | None, Query(ge=100, le=999)] = None,
     reason: Literal["first", "failure", "slowest"] | None = None,
     minimum_ms: Annotated[float | None, Query(ge=0, description="Response time of at least this.")] = None,
+    start: Annotated[Second, Query(description="Finished at or after this second of the run.")] = 0,
+    end: Annotated[Second | None, Query(description="Finished before this second of the run.")] = None,
 ) -> list[SampledExchange]:
     """Read the requests that were kept whole, secrets masked; all filters hold together."""
     await plane.storage.leases.control(run_id)
-    query = SampleQuery(endpoint=endpoint, outcome=outcome, status=status, reason=reason, minimum_ms=minimum_ms)
+    _check_window(start, end)
+    query = SampleQuery(
+        endpoint=endpoint, outcome=outcome, status=status, reason=reason, minimum_ms=minimum_ms, start=start, end=end
+    )
     return await plane.storage.series.samples(run_id, query)
 
 

@@ -23,6 +23,8 @@ from atm.storage.series.rows import (
 )
 from atm.storage.series.windows import Part, Window, merged, parts
 
+SECOND_NS = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -132,4 +134,11 @@ def sample_matches(sample: SampledExchange, query: SampleQuery) -> bool:
         and (query.status is None or sample.status == query.status)
         and (query.reason is None or sample.reason == query.reason)
         and (query.minimum_ms is None or sample.response_ms >= query.minimum_ms)
+        and _finished_in(sample, query.start, query.end)
     )
+
+
+def _finished_in(sample: SampledExchange, start: int, end: int | None) -> bool:
+    # In whole nanoseconds, as they were recorded: sums of fractions would move some across the border of a second.
+    finish_ns = round(sample.at_seconds * 1e9) + round(sample.response_ms * 1e6)
+    return start * SECOND_NS <= finish_ns and (end is None or finish_ns < end * SECOND_NS)

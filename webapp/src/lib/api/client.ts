@@ -154,7 +154,9 @@ export const api = {
     ) => ask<IntervalsView>(`${run(id)}/intervals`, { query, signal }),
     distribution: (id: string, query: { start?: number; end?: number; endpoint?: string }, signal?: AbortSignal) =>
         ask<DistributionView>(`${run(id)}/distribution`, { query, signal }),
-    samples: (id: string) => ask<SampledExchange[]>(`${run(id)}/samples`),
+    /** Of a window: those that finished in its seconds. */
+    samples: (id: string, window: { start?: number; end?: number } = {}) =>
+        ask<SampledExchange[]>(`${run(id)}/samples`, { query: { start: window.start, end: window.end } }),
     start: (spec: Spec, tags: string[] = [], notes = "") =>
         ask<RunAccepted>("/runs", { method: "POST", body: { spec, tags, notes } }),
     demo: () => ask<RunAccepted>("/demo", { method: "POST" }),

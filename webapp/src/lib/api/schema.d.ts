@@ -8532,6 +8532,10 @@ export interface operations {
                 reason?: ("first" | "failure" | "slowest") | null;
                 /** @description Response time of at least this. */
                 minimum_ms?: number | null;
+                /** @description Finished at or after this second of the run. */
+                start?: number;
+                /** @description Finished before this second of the run. */
+                end?: number | null;
             };
             header?: never;
             path: {

@@ -35,6 +35,8 @@ export interface Figures {
     rate: Figure;
     errorRate: Figure;
     times: Partial<Record<Kind, Percentiles>>;
+    /** Of so many of those that completed the statuses and outcomes are known. */
+    counted: number;
     statuses: Record<string, number>;
     outcomes: Record<string, number>;
     received: number | null;
@@ -68,6 +70,7 @@ export function ofMetrics(metrics: EndpointMetrics | Metrics): Figures {
             first_byte: read("first_byte"),
             adjusted: read("adjusted_latency"),
         },
+        counted: metrics.successful_requests + metrics.failed_requests,
         statuses: metrics.status_code_counts,
         outcomes: metrics.errors_by_type as Record<string, number>,
         received: metrics.total_bytes_received,
@@ -93,6 +96,7 @@ export function ofPoint(point: PointView, seconds: number): Figures {
             first_byte: ofSpread(point.first_byte),
             adjusted: ofSpread(point.adjusted_latency),
         },
+        counted: point.completed,
         statuses: point.statuses,
         outcomes,
         received: point.bytes_received,
@@ -134,6 +138,7 @@ export function ofEvent(event: IntervalEvent): Figures {
                 mean: null,
             },
         },
+        counted: 0,
         statuses: {},
         outcomes: {},
         received: null,

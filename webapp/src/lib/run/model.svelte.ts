@@ -76,8 +76,8 @@ export class RunModel {
             const all = this.windowed;
             if (!all) return fresh;
             const times = { ...all.times, response: fresher(all.times.response, fresh.times.response) };
-            const { statuses, outcomes, received, sent } = all;
-            return { ...fresh, times, statuses, outcomes, received, sent };
+            const { counted, statuses, outcomes, received, sent } = all;
+            return { ...fresh, times, counted, statuses, outcomes, received, sent };
         }
         return this.windowed;
     });

@@ -16,11 +16,15 @@ export interface Frame {
     ticks: Tick[];
 }
 
-/** The common x axis of everything over time. */
+/** Seconds that the axis of a run that goes on has room for at first; it doubles as they fill up. */
+const ROOM = 120;
+
+/** The common x axis of everything over time; of a run that goes on with room for what is `planned` to come. */
 export function frameOf(known: Stretch[], planned: number | null, wide: boolean): Frame {
     const last = known.at(-1);
     const end = last ? last.start + Math.max(last.seconds, 1) : 1;
-    return framed(0, Math.max(end, planned ?? 0, 2), wide);
+    const room = ROOM * 2 ** Math.max(0, Math.ceil(Math.log2((end + 1) / ROOM)));
+    return framed(0, Math.max(end, Math.min(planned ?? 0, room), 2), wide);
 }
 
 /** The x axis of a part of a run. */
@@ -197,7 +201,7 @@ export function failurePlot(known: Stretch[], resolution: number, frame: Frame, 
     const kinds = kindsOf(known);
     const high = Math.max(
         top(known, (each) => each.failed),
-        0.001,
+        kinds.length ? 0.001 : 1,
     );
     return {
         series: kinds.map((kind) =>
@@ -253,7 +257,7 @@ export function curveX(percentile: number): number {
 }
 
 /** E: the percentile curve of each kind of time. Failures at infinity leave at the top. */
-export function curvePlot(distribution: DistributionView, palette: Palette, hidden: ReadonlySet<Kind>): PlotData {
+export function curvePlot(distribution: DistributionView, palette: Palette, hidden: ReadonlySet<string>): PlotData {
     const { curve } = distribution;
     const last = curve.at(-1)?.percentile ?? 50;
     const kinds: [Kind, "response_ms" | "service_ms" | "first_byte_ms" | "adjusted_ms", string, More][] = [

@@ -2,7 +2,18 @@ import { expect, test } from "vitest";
 
 import type { RunSummaryView } from "$lib/api/schema";
 
-import { changeOfP95, filterOf, isByTest, matches, NO_FILTER, queryOf, told, without } from "./runList";
+import {
+    changeOfP95,
+    filterOf,
+    isByTest,
+    filterWords,
+    matches,
+    NO_FILTER,
+    problemsOf,
+    queryOf,
+    told,
+    without,
+} from "./runList";
 
 const run = (id: string, more: Partial<RunSummaryView> = {}): RunSummaryView =>
     ({
@@ -22,14 +33,43 @@ const now = new Date("2026-07-10T12:00:00Z");
 test("filters are read from an address, and what is unknown there is no filter", () => {
     const filter = filterOf(new URLSearchParams("status=failed&tag=nightly&when=century"));
     expect(filter).toEqual({ ...NO_FILTER, status: "failed", tag: "nightly" });
-    expect(queryOf(filter, now)).toMatchObject({ passed: false, tag: "nightly", since: undefined });
+    expect(queryOf(filter, now, true)).toMatchObject({ passed: false, tag: "nightly", since: undefined });
     expect(isByTest(filter)).toBe(false);
     expect(isByTest({ ...NO_FILTER, text: "cart" })).toBe(true);
 });
 
+test("dates are read from an address, and hold to the end of the last day", () => {
+    const filter = filterOf(new URLSearchParams("since=2026-07-01&until=2026-07-10&when=7d"));
+    expect(filter).toEqual({ ...NO_FILTER, since: "2026-07-01", until: "2026-07-10" });
+    expect(queryOf(filter, now, true)).toMatchObject({
+        since: "2026-07-01T00:00:00.000Z",
+        until: "2026-07-11T00:00:00.000Z",
+    });
+    expect(isByTest(filter)).toBe(false);
+    expect(matches(run("a"), filter, now, true)).toBe(true);
+    expect(matches(run("a", { created_at: "2026-07-11T00:00:00+00:00" }), filter, now, true)).toBe(false);
+    expect(matches(run("a", { created_at: "2026-06-30T23:59:59.9+00:00" }), filter, now, true)).toBe(false);
+    expect(filterWords({ ...filter, status: "failed" })).toBe("Failed + since 2026-07-01 + until 2026-07-10");
+});
+
+test("what an address asks for in vain is told by its name", () => {
+    const told = (text: string) => problemsOf(new URLSearchParams(text), true);
+    expect(told("status=failed&when=7d&since=&until=")).toEqual({});
+    expect(told("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
+        status: expect.stringContaining("“nice” is no status"),
+        when: expect.stringContaining("“century” is no span"),
+        since: expect.stringContaining("“soon” is no date"),
+        until: expect.stringContaining("“2026-02-30” is no date"),
+    });
+    expect(told("since=2026-07-02&until=2026-07-01")).toHaveProperty("until");
+    expect(told("since=2026-07-02&until=2026-07-02")).toEqual({});
+    expect(told("since=2026-07-02&when=7d")).toHaveProperty("when");
+    expect(filterOf(new URLSearchParams("since=soon"))).toEqual(NO_FILTER);
+});
+
 test("a run matches when all filters hold", () => {
-    expect(matches(run("a"), { ...NO_FILTER, text: "CART", tag: "nightly", when: "1d" }, now)).toBe(true);
-    expect(matches(run("a"), { ...NO_FILTER, text: "CART", status: "failed" }, now)).toBe(false);
+    expect(matches(run("a"), { ...NO_FILTER, text: "CART", tag: "nightly", when: "1d" }, now, true)).toBe(true);
+    expect(matches(run("a"), { ...NO_FILTER, text: "CART", status: "failed" }, now, true)).toBe(false);
 });
 
 test("a new run goes to the front of its test, and its test to the front of the list", () => {

@@ -2,6 +2,8 @@
 import type { RunSummaryView, TestHistory } from "$lib/api/schema";
 import { percent } from "$lib/format";
 
+import { instantOf, momentOf } from "./when";
+
 export const RECENT = 20;
 
 export interface Filter {
@@ -9,10 +11,14 @@ export interface Filter {
     status: string;
     tag: string;
     name: string;
+    /** One of the spans. */
     when: string;
+    /** Days or times, as the address has them; only what can be read. */
+    since: string;
+    until: string;
 }
 
-export const NO_FILTER: Filter = { text: "", status: "", tag: "", name: "", when: "" };
+export const NO_FILTER: Filter = { text: "", status: "", tag: "", name: "", when: "", since: "", until: "" };
 
 /** What can be chosen, each with what it asks of the API. */
 export const STATUSES: Record<string, { label: string; query: { status?: string; passed?: boolean } }> = {
@@ -32,33 +38,74 @@ export const SPANS: Record<string, { label: string; days: number }> = {
 
 export function filterOf(parameters: URLSearchParams): Filter {
     const read = (name: string): string => parameters.get(name) ?? "";
+    const date = (name: string): string => (momentOf(read(name), true) ? read(name) : "");
+    const [since, until] = [date("since"), date("until")];
     return {
         text: read("text"),
         status: STATUSES[read("status")] ? read("status") : "",
         tag: read("tag"),
         name: read("name"),
-        when: SPANS[read("when")] ? read("when") : "",
+        when: SPANS[read("when")] && !since && !until ? read("when") : "",
+        since,
+        until,
     };
 }
 
-export function queryOf(filter: Filter, now: Date): Record<string, string | boolean | undefined> {
+/** What an address asks for that cannot be had, by its name: the runs are shown without it, and people are told. */
+export function problemsOf(parameters: URLSearchParams, utc: boolean): Partial<Record<keyof Filter, string>> {
+    const found: Partial<Record<keyof Filter, string>> = {};
+    const read = (name: string): string => parameters.get(name) ?? "";
+    const [since, until] = [momentOf(read("since"), utc), momentOf(read("until"), utc)];
+    const example = "not heeded; write 2026-11-23 or 2026-11-23T14:30";
+    if (read("status") && !STATUSES[read("status")])
+        found.status = `“${read("status")}” is no status; there are ${Object.keys(STATUSES).join(", ")}`;
+    if (read("when") && !SPANS[read("when")])
+        found.when = `“${read("when")}” is no span of time; there are ${Object.keys(SPANS).join(", ")}`;
+    else if (read("when") && (since || until))
+        found.when = `the dates hold, and not “${SPANS[read("when")]?.label}” too`;
+    if (read("since") && !since) found.since = `“${read("since")}” is no date: ${example}`;
+    if (read("until") && !until) found.until = `“${read("until")}” is no date: ${example}`;
+    if (since && until && instantOf(since, utc) >= instantOf(until, utc, true))
+        found.until = "this is before it begins, so no run lies between the two";
+    return found;
+}
+
+export function queryOf(filter: Filter, now: Date, utc: boolean): Record<string, string | boolean | undefined> {
     const span = SPANS[filter.when];
+    const [since, until] = [momentOf(filter.since, utc), momentOf(filter.until, utc)];
+    const from = span ? new Date(now.getTime() - span.days * 86_400_000) : since && instantOf(since, utc);
     return {
         ...STATUSES[filter.status]?.query,
         text: filter.text || undefined,
         tag: filter.tag || undefined,
         name: filter.name || undefined,
-        since: span ? new Date(now.getTime() - span.days * 86_400_000).toISOString() : undefined,
+        since: from?.toISOString(),
+        until: until ? instantOf(until, utc, true).toISOString() : undefined,
     };
+}
+
+/** What is asked for, in words. */
+export function filterWords(filter: Filter): string {
+    const words = (name: string, value: string): string => {
+        if (name === "status") return STATUSES[value]?.label ?? value;
+        if (name === "when") return SPANS[value]?.label ?? value;
+        if (name === "since" || name === "until") return `${name} ${value.replace("T", " ")}`;
+        return `“${value}”`;
+    };
+    return Object.entries(filter)
+        .filter(([, value]) => value)
+        .map(([name, value]) => words(name, value))
+        .join(" + ");
 }
 
 /** Runs are shown by test unless something is asked of the runs themselves. */
 export function isByTest(filter: Filter): boolean {
-    return !filter.status && !filter.tag && !filter.name && !filter.when;
+    return !Object.entries(filter).some(([name, value]) => name !== "text" && value);
 }
 
-export function matches(run: RunSummaryView, filter: Filter, now: Date): boolean {
-    const query = queryOf(filter, now);
+export function matches(run: RunSummaryView, filter: Filter, now: Date, utc: boolean): boolean {
+    const query = queryOf(filter, now, utc);
+    const created = Date.parse(run.created_at);
     const text = filter.text.toLowerCase();
     return (
         (!text || `${run.name} ${run.url}`.toLowerCase().includes(text)) &&
@@ -66,7 +113,8 @@ export function matches(run: RunSummaryView, filter: Filter, now: Date): boolean
         (!filter.name || run.name === filter.name) &&
         (query.status === undefined || run.status === query.status) &&
         (query.passed === undefined || run.passed === query.passed) &&
-        (typeof query.since !== "string" || run.created_at >= query.since)
+        (typeof query.since !== "string" || created >= Date.parse(query.since)) &&
+        (typeof query.until !== "string" || created < Date.parse(query.until))
     );
 }
 

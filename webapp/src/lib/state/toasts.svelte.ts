@@ -20,6 +20,8 @@ class Toasts {
     list = $state<Toast[]>([]);
     #next = 1;
     #pending = new Map<number, Doing>();
+    /** What ends each of them, and after how long. */
+    #ends = new Map<number, { timer: ReturnType<typeof setTimeout>; after: number; end: () => void }>();
 
     constructor() {
         // What was not taken back happens, also when the page is left.
@@ -31,7 +33,7 @@ class Toasts {
     say(text: string, more: Partial<Omit<Toast, "id" | "text">> = {}): number {
         const id = this.#next++;
         this.list.push({ id, text, kind: "info", ...more });
-        setTimeout(() => this.dismiss(id), more.kind === "fail" ? SHOWN_MS * 2 : SHOWN_MS);
+        this.#endAfter(id, more.kind === "fail" ? SHOWN_MS * 2 : SHOWN_MS, () => this.dismiss(id));
         return id;
     }
 
@@ -50,7 +52,23 @@ class Toasts {
             doing.undo();
         };
         this.list.push({ id, text: doing.text, kind: "info", action: { label: "Undo", run: undo } });
-        setTimeout(() => void this.#commit(id, false), SHOWN_MS);
+        this.#endAfter(id, SHOWN_MS, () => void this.#commit(id, false));
+    }
+
+    #endAfter(id: number, after: number, end: () => void): void {
+        this.#ends.set(id, { timer: setTimeout(end, after), after, end });
+    }
+
+    /** Somebody is at it: it stays until they have left. */
+    hold(id: number): void {
+        clearTimeout(this.#ends.get(id)?.timer);
+    }
+
+    release(id: number): void {
+        const known = this.#ends.get(id);
+        if (!known) return;
+        clearTimeout(known.timer);
+        this.#endAfter(id, known.after, known.end);
     }
 
     dismiss(id: number): void {
@@ -72,6 +90,8 @@ class Toasts {
     }
 
     #remove(id: number): void {
+        clearTimeout(this.#ends.get(id)?.timer);
+        this.#ends.delete(id);
         this.list = this.list.filter((toast) => toast.id !== id);
     }
 }

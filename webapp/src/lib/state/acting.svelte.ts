@@ -1,0 +1,77 @@
+// What people do with a spec that they write: try it, keep it, run it. The same for a new one and for one that is edited.
+import { api, ApiProblem } from "$lib/api/client";
+import type { SampledExchange } from "$lib/api/schema";
+import { named } from "$lib/spec/fields";
+import type { Spec } from "$lib/spec/spec";
+
+import { focusField, type SpecEditor } from "./editor.svelte";
+import { toasts } from "./toasts.svelte";
+
+export type Act = "try" | "save" | "start";
+
+export class SpecActions {
+    readonly #editor: SpecEditor;
+    /** What is being done now; empty: nothing. */
+    busy = $state<Act | "">("");
+    /** What a try came to: its exchanges, or why there are none. */
+    exchanges = $state.raw<SampledExchange[] | null>(null);
+    tried = $state.raw<ApiProblem | null>(null);
+
+    constructor(editor: SpecEditor) {
+        this.#editor = editor;
+    }
+
+    /** Does it with a spec that the server finds valid; else leads to the first problem. */
+    async act(what: Act, doing: (spec: Spec) => Promise<void>): Promise<void> {
+        const editor = this.#editor;
+        this.busy = what;
+        try {
+            editor.attempted = true;
+            if (!(await editor.check())) {
+                const [first] = editor.all;
+                if (first && !editor.textProblem) focusField(first.path);
+                if (editor.unchecked) toasts.say(editor.unchecked, { kind: "fail" });
+                return;
+            }
+            await doing(named(editor.spec));
+        } catch (error) {
+            if (!(error instanceof ApiProblem)) throw error;
+            if (error.status === 422 || error.code === "name_taken") {
+                editor.refused(error.errors);
+                const [first] = editor.all;
+                if (first) focusField(first.path);
+            }
+            toasts.fail(error);
+        } finally {
+            this.busy = "";
+        }
+    }
+
+    tryOnce = (): Promise<void> =>
+        this.act("try", async (spec) => {
+            this.forget();
+            try {
+                this.exchanges = (await api.tryOnce(spec)).exchanges;
+            } catch (error) {
+                if (!(error instanceof ApiProblem)) throw error;
+                this.tried = error;
+            }
+            requestAnimationFrame(() => document.getElementById("answer")?.scrollIntoView({ block: "nearest" }));
+        });
+
+    forget = (): void => {
+        this.tried = this.exchanges = null;
+    };
+}
+
+/** Tags as somebody wrote them, each once. */
+export function tagsOf(text: string): string[] {
+    return [
+        ...new Set(
+            text
+                .split(",")
+                .map((tag) => tag.trim())
+                .filter(Boolean),
+        ),
+    ];
+}
