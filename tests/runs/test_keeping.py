@@ -23,7 +23,7 @@ async def kept(settings: Settings, seconds: int) -> tuple[str, int]:
     try:
         keeper.started(execution)
         for second in range(seconds):
-            keeper.second(interval(second, 1, requests=200))
+            keeper.second(interval(second, 1, requests=60))
         tracemalloc.start()
         try:
             await keeper.save(result(execution.run_id), compiled, settings)
