@@ -9,6 +9,7 @@ const shop = inject("shop");
 const PAGES: [string, string, string][] = [
     ["runs", "/", "Tests that were run"],
     ["all runs", "/?when=7d", "Runs"],
+    ["runs by dates", "/?since=2026-01-01&until=soon&status=nice", "Dates"],
     ["run", `/runs/${shop}`, "Endpoints"],
     ["new", "/new?demo=1", ""],
     ["edit", `/edit/${shop}`, ""],
