@@ -72,6 +72,18 @@ describe("a new test", () => {
         expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
     });
 
+    it("is started by a press under which a problem goes away", async () => {
+        const page = await at("/new");
+        await page.getByLabel("URL", { exact: true }).fill("nope");
+        await page.getByLabel("URL", { exact: true }).blur();
+        await page.getByRole("button", { name: /has no scheme/ }).waitFor();
+        await page.getByLabel("URL", { exact: true }).fill(`${target}/users`);
+        // Pressing leaves the field, and the server has answered before a finger is up again.
+        await page.getByRole("button", { name: "Start", exact: true }).click({ delay: 800 });
+        await page.waitForURL(/\/runs\/[0-9a-f]+/);
+        await api(`/runs/${page.url().split("/").at(-1)}/cancel`, {});
+    });
+
     it("has each problem at its field, and a line under each name that nobody defined", async () => {
         const page = await at("/new");
         await page.getByRole("tab", { name: "YAML" }).click();
