@@ -184,6 +184,25 @@ def test_a_preview_makes_nothing(client: httpx.Client) -> None:
     assert client.get("/schedules").json()["schedules"] == []
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_moment_that_not_every_clock_can_show_is_refused(client: httpx.Client, moment: str) -> None:
+    once = {"type": "date", "run_date": moment}
+    for body, path in (
+        ({"trigger": YEARLY, "start_date": moment}, "body.start_date"),
+        ({"trigger": YEARLY, "end_date": moment}, "body.end_date"),
+        ({"trigger": once}, "body.trigger.date.run_date"),
+    ):
+        assert refused(client.post("/schedules/preview", json=body)) == [("value_error", path)]
+    for path, name in (("/runs", "since"), ("/runs", "until")):
+        assert refused(client.get(path, params={name: moment})) == [("value_error", f"query.{name}")]
+
+
+def test_a_schedule_that_has_begun_long_ago_is_due_as_any_other(client: httpx.Client) -> None:
+    body = {"trigger": YEARLY, "start_date": "0002-01-01T00:00:00Z", "count": 1}
+    [upcoming] = client.post("/schedules/preview", json=body).json()["upcoming"]
+    assert upcoming == f"{datetime.now(UTC).year + 1}-01-01T00:00:00Z"
+
+
 def test_a_key_that_may_only_look_changes_nothing(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     key = atm(data_dir, "keys", "create", "screen", "--role", "viewer").out.strip()

@@ -10,9 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from atm.models.control.base import Name, Notes, Spec, Tags
+from atm.models.control.base import Moment, Name, Notes, ShownTime, Spec, Tags
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import RunStatus
 
@@ -86,7 +86,7 @@ class DateTrigger(_Strict):
     """Once. A `run_date` without an offset is on the clocks of `timezone`."""
 
     type: Literal["date"] = "date"
-    run_date: datetime
+    run_date: ShownTime
     timezone: Zone = "UTC"
 
 
@@ -177,8 +177,8 @@ class ScheduleRequest(_Strict):
     """A due time noticed later than this was missed."""
     jitter_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
     """Starts up to so much later than due, differently each time."""
-    start_date: AwareDatetime | None = None
-    end_date: AwareDatetime | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
     """Due times lie at or after the one, and at or before the other."""
     notify: Annotated[list[Notification], Field(max_length=20)] = []
 
@@ -311,8 +311,8 @@ class PreviewRequest(_Strict):
     """POST /schedules/preview."""
 
     trigger: Trigger
-    start_date: AwareDatetime | None = None
-    end_date: AwareDatetime | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
     count: Annotated[int, Field(ge=1, le=50)] = 5
 
 

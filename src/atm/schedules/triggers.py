@@ -85,7 +85,7 @@ class _Within:
 
     def next(self, after: datetime) -> datetime | None:
         # A due time at the start itself counts.
-        earliest = after if self.start is None else max(after, self.start - _INSTANT)
+        earliest = after if self.start is None or self.start <= after else self.start - _INSTANT
         found = self.inner.next(earliest)
         return None if found is None or (self.end is not None and found > self.end) else found
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import AwareDatetime
 
 from atm.api.deps import Plane, Source
 from atm.api.errors import ApiError
 from atm.api.views import accepted, read_cursor, write_cursor
 from atm.errors import Problem
+from atm.models.control.base import Moment
 from atm.models.control.runs import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
@@ -66,8 +66,8 @@ async def list_runs(
     tag: Annotated[str | None, Query(max_length=128)] = None,
     status: RunStatus | None = None,
     passed: bool | None = None,
-    since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Created before.")] = None,
+    since: Annotated[Moment | None, Query(description="Created at or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Created before.")] = None,
     text: Annotated[str | None, Query(max_length=256, description="Somewhere in name or URL, ignoring case.")] = None,
     order: Order = Order.NEWEST,
 ) -> RunList:

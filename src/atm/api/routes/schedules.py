@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 
 from atm.api.deps import Plane
+from atm.models.control.base import Moment
 from atm.models.schedule import (
     DeliveryList,
     FiringList,
@@ -81,7 +81,7 @@ async def list_firings(
     plane: Plane,
     schedule: Named,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[AwareDatetime | None, Query(description="Due before; `next` of the page before.")] = None,
+    before: Annotated[Moment | None, Query(description="Due before; `next` of the page before.")] = None,
     outcome: Annotated[list[FiringOutcome] | None, Query(description="Only these; may be given several times.")] = None,
 ) -> FiringList:
     """List what became of its due times, newest first."""

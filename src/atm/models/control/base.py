@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 SOURCE_HEADER = "X-ATM-Source"
 """How a front door that is a client of the API (the MCP server) says which one it is."""
@@ -13,6 +22,18 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Notes = Annotated[str, StringConstraints(max_length=20_000)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
+
+
+def _in_every_zone(moment: datetime) -> datetime:
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError(f"the year is {MINYEAR + 1} to {MAXYEAR - 1}, so that the clocks of every zone can show it")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_every_zone)]
+"""With its offset from UTC, and such that the clocks of every zone can show it."""
+ShownTime = Annotated[datetime, AfterValidator(_in_every_zone)]
+"""The same, or what the clocks of a zone show that is named elsewhere."""
 
 
 class Answer(BaseModel):
