@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from atm.errors import AtmError, NotFoundError, StorageError, StorageUnavailableError
 from atm.models.events import AnyRunEvent, ProgressEvent
@@ -297,7 +298,7 @@ class RunListReader:
         version = 0
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda seen=version: self._version > seen or self._released)  # type: ignore[misc]
+                await self._changed.wait_for(partial(self._goes_on, version))
             if self._released:
                 return
             version, known = self._version, self._known
@@ -312,6 +313,9 @@ class RunListReader:
             told = known
             if changed or gone:
                 yield [*changed, *gone]
+
+    def _goes_on(self, seen: int) -> bool:
+        return self._version > seen or self._released
 
     async def release(self) -> None:
         """Let those who watch go."""
