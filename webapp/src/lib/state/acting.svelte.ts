@@ -63,15 +63,3 @@ export class SpecActions {
         this.tried = this.exchanges = null;
     };
 }
-
-/** Tags as somebody wrote them, each once. */
-export function tagsOf(text: string): string[] {
-    return [
-        ...new Set(
-            text
-                .split(",")
-                .map((tag) => tag.trim())
-                .filter(Boolean),
-        ),
-    ];
-}

@@ -1,6 +1,7 @@
 // A schedule as a form shows it, and as the API takes it. Pure.
 import type { FiringView, ScheduleRequest, ScheduleView } from "$lib/api/schema";
 import type { IconName } from "$lib/components/Icon.svelte";
+import { tagsOf } from "$lib/spec/tags";
 import type { Tone } from "$lib/verdict";
 
 export type TriggerKind = "cron" | "interval" | "date" | "kept";
@@ -161,14 +162,7 @@ export function requestOf(form: ScheduleForm): ScheduleRequest {
         ...(form.test ? { test: form.test } : { spec: form.spec as ScheduleRequest["spec"] }),
         enabled: form.enabled,
         max_runs: form.maxRuns.trim() ? numberOr(form.maxRuns) : null,
-        tags: [
-            ...new Set(
-                form.tags
-                    .split(",")
-                    .map((tag) => tag.trim())
-                    .filter(Boolean),
-            ),
-        ],
+        tags: tagsOf(form.tags),
         overlap: form.overlap,
         misfire: form.misfire,
         jitter_seconds: form.jitter.trim() ? numberOr(form.jitter) : 0,

@@ -1,0 +1,11 @@
+/** Tags as somebody wrote them, each once. */
+export function tagsOf(text: string): string[] {
+    return [
+        ...new Set(
+            text
+                .split(",")
+                .map((tag) => tag.trim())
+                .filter(Boolean),
+        ),
+    ];
+}
