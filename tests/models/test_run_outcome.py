@@ -63,7 +63,7 @@ def test_the_word_for_a_run(status: RunStatus, reason: StopReason | None, passed
 
 def stored_before(result: RunResult, *, thresholds: bool, passed: bool | None) -> dict[str, Any]:
     """The document as an earlier version wrote it."""
-    document = json.loads(result.model_dump_json())
+    document: dict[str, Any] = json.loads(result.model_dump_json())
     document["verdict"] = {"passed": passed, "measurement": "valid", "reasons": [], "exit_code": 0}
     document["thresholds"] = [
         {name: value for name, value in each.items() if name != "is_implied"}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -226,7 +227,7 @@ async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Setti
     rules = {"thresholds": ["error_rate < 50%"]}
     loose = {"thresholds": ["rps > 0"]}
     # status, stop reason, passed as it was stored, measurement, metrics, spec: passed as it is now
-    before = {
+    before: dict[str, tuple[Any, ...]] = {
         "fine": ("completed", "total", True, "valid", fine, {}, True),
         "without": ("completed", "total", True, "valid", some, {}, False),
         "within": ("completed", "total", True, "valid", some, rules, True),
