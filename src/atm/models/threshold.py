@@ -91,7 +91,7 @@ def parse_threshold(
         raise _problem(*_why_unreadable(text, rule_text))
     metric, percent, statistic = _subject(rule["subject"].strip(), text)
     comparison = rule["comparison"]
-    limit, limit_text = _limit(metric, float(rule["number"]), rule["unit"].lower(), text)
+    limit, limit_text = _limit(metric, comparison, float(rule["number"]), rule["unit"].lower(), text)
     window = _window(rule["window"], text)
     what = metric if metric in (*_RATES, "error_rate") else _time_text(metric, percent, statistic)
     scope = f"{endpoints[endpoint]}: " if endpoint is not None and endpoint < len(endpoints) else ""
@@ -131,12 +131,21 @@ def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
     if not operators:
         return f'the threshold "{text}" has no comparison: one of <, <=, >, >=', HINT
     if operators[0] not in ("<", "<=", ">", ">="):
-        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', HINT
+        meant = next((known for known in ("<=", ">=", "<", ">") if set(known) == set(operators[0])), "")
+        hint = f"Write `{meant}`" if meant else "Say whether the limit is the most (`<=`) or the least (`>=`)"
+        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', hint
+    if re.search(r"\s(and|or|&&|\|\|)\s", rule, re.IGNORECASE) or len(operators) > 1:
+        return f'the threshold "{text}" holds more than one comparison', "Write a threshold for each"
+    before = rule.split(operators[0], 1)[0].strip()
+    if re.fullmatch(r"[0-9.]+\s*[a-zµ%/]*", before, re.IGNORECASE):
+        return f'the threshold "{text}" begins with its limit', 'The metric comes first: "p99 < 300ms"'
     after = rule.split(operators[0], 1)[1].strip()
     if not re.match(r"[0-9.]", after):
         what = f"not {after.split(' ')[0]!r}".replace("'", '"') if after else "but it ends there"
         return f'the threshold "{text}" needs a number of 0 or more after "{operators[0]}", {what}', HINT
     rest = re.sub(r"^[0-9.]+\s*", "", after)
+    if re.search(r"\bfor$", rest, re.IGNORECASE):
+        return f'the threshold "{text}" names no window after "for"', 'A window is written "for 10s"'
     return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
 
 
@@ -149,9 +158,21 @@ def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
     if match is None:
         from difflib import get_close_matches
 
-        known = ["p50", "p95", "p99", "min", "max", "mean", "error_rate", *_RATES, *_TIMES]
+        known = [
+            "p50",
+            "p95",
+            "p99",
+            "min",
+            "max",
+            "mean",
+            "error_rate",
+            *_RATES,
+            *(f"{name} p95" for name in _TIMES if name),
+        ]
         close = get_close_matches(lowered, known, n=1)
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
+        if lowered in _TIMES and subject:
+            hint = f'Say which percentile, or min, max, mean: "{lowered} p95 < 300ms"'
         raise _problem(f'the threshold "{text}" judges "{subject}", which is no metric', hint)
     metric = _TIMES[(match["prefix"] or "").lower()]
     if match["statistic"]:
@@ -166,14 +187,15 @@ def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
     return metric, percent, ""
 
 
-def _limit(metric: str, number: float, unit: str, text: str) -> tuple[float, str]:
+def _limit(metric: str, comparison: str, number: float, unit: str, text: str) -> tuple[float, str]:
     """The limit in its base unit, and as people read it."""
     if metric == "error_rate":
         if unit not in ("", "%"):
             raise _problem(f'the threshold "{text}" has the unit "{unit}"; an error rate is a share (0.01) or 1%')
         share = number / 100 if unit == "%" else number
         if share > 1:
-            hint = f'"error_rate < {plain_number(number)}%", or a share from 0 to 1'
+            percent = plain_number(number) if number <= 100 else "1"
+            hint = f'"error_rate {comparison} {percent}%", or a share from 0 to 1'
             raise _problem(f'the threshold "{text}" has an error rate above 1 (100 %)', hint)
         return share, f"{plain_number(share * 100)} %"
     if metric in _RATES:
