@@ -20,9 +20,9 @@ from atm.version import VERSION
 
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# Python and Rust do not agree on these, and an engine must not depend on the spec's luck.
 # `?name=` or `&name=`, or what stands between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
+# Python and Rust disagree on look-around, named references, conditions and back-references.
 _UNPORTABLE = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
 
 

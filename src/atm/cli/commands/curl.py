@@ -22,10 +22,11 @@ def command(
         typer.Argument(metavar="[CURL ARGUMENTS]...", help="What stands behind `curl`; without any, stdin is read."),
     ] = None,
 ) -> int:
-    """Turn curl commands into a spec, printed as YAML.
+    """Turn curl commands into a spec.
 
     Put `atm` in front of a curl command: `atm curl -X POST https://api.example.com/orders -d '{}' > orders.yaml`.
-    Or pass a text with one or more commands on stdin, as browsers copy it: `atm curl < copied.txt`.
+    Or pass a text with one or more commands on stdin, as browsers copy it: `atm curl < copied.txt`. The spec is
+    printed as YAML.
     """
     from atm.importers.curl import import_arguments, import_curl
 
