@@ -51,11 +51,5 @@ def _kinds(result: RunResult) -> str:
 
 def _missed(threshold: ThresholdResult) -> str:
     where = f" ({threshold.endpoint})" if threshold.endpoint else ""
-    return f"{threshold.expression}{where}: {_actual(threshold)}"
-
-
-def _actual(threshold: ThresholdResult) -> str:
-    if threshold.actual is None:
-        return "no data"
-    spelled = {"ms": figures.time, "share": figures.share}.get(threshold.unit)
-    return f"actual {spelled(threshold.actual) if spelled else f'{figures.rate(threshold.actual)} /s'}"
+    actual = "no data" if threshold.actual is None else f"actual {threshold.measured}"
+    return f"{threshold.expression}{where}: {actual}"
