@@ -40,6 +40,13 @@ def earlier_passed(
     return passed_of(status, stop_reason, thresholds_hold=holds, answered=answered, is_invalid=is_invalid)
 
 
+def earlier_reason(metrics: Mapping[str, Any]) -> str:
+    """Why a run without thresholds has failed by today's rule."""
+    completed = metrics["successful_requests"] + metrics["failed_requests"]
+    kinds = ", ".join(f"{count:,} × {outcome}" for outcome, count in metrics["errors_by_type"].items())
+    return f"{metrics['failed_requests']:,} of {completed:,} requests failed: {kinds}"
+
+
 def with_outcome(document: dict[str, Any]) -> dict[str, Any]:
     """A result document with an outcome; one that has it is returned as it is."""
     verdict = document.get("verdict")

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from atm.models.earlier_result import earlier_passed
+from atm.models.earlier_result import earlier_passed, earlier_reason
 from atm.models.outcome import RunStatus
 from atm.models.run import Measurement
 from atm.storage.json_files.files import corrupt_file, read_document, sync_folder, write_document
@@ -118,7 +118,7 @@ class Folder:
         """A run that an earlier version has stored, with `passed` by today's rule."""
         summary = state.summary
         result = self.result(summary.id) if summary.status is RunStatus.COMPLETED else None
-        passed = summary.passed
+        passed, reasons = summary.passed, state.failure_reasons
         if result is not None:
             passed = earlier_passed(
                 summary.status,
@@ -128,7 +128,10 @@ class Folder:
                 has_thresholds=bool(result["rest"]["thresholds"]),
                 is_invalid=summary.measurement is Measurement.INVALID,
             )
-        return replace(state, summary=replace(summary, passed=passed), judged_by=JUDGED_BY)
+            if passed is False and not reasons:
+                reasons = (earlier_reason(result["metrics"]),)
+        summary = replace(summary, passed=passed)
+        return replace(state, summary=summary, failure_reasons=reasons, judged_by=JUDGED_BY)
 
     def owned(self, lease: Lease) -> RunState:
         """The state of a running run. Raises StaleLeaseError unless the token is its own."""

@@ -7,7 +7,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from atm.models.earlier_result import earlier_passed, has_thresholds
+from atm.models.earlier_result import earlier_passed, earlier_reason, has_thresholds
 from atm.models.outcome import RunStatus, StopReason
 
 revision = "0003"
@@ -16,7 +16,6 @@ branch_labels = None
 depends_on = None
 
 AT_ONCE = 500
-IMPLIED_REASON = "requests failed, and the spec has no thresholds: no request may fail then"
 
 runs = sa.table(
     "runs",
@@ -55,11 +54,12 @@ def upgrade() -> None:
 def _correct(connection: sa.Connection, ids: list[str]) -> None:
     for row in connection.execute(sa.select(runs).where(runs.c.id.in_(ids))).all():
         judged = has_thresholds(json.loads(row.spec_json))
+        metrics = json.loads(row.metrics_json)
         passed = earlier_passed(
             RunStatus(row.status),
             StopReason(row.stop_reason) if row.stop_reason else None,
             row.passed,
-            json.loads(row.metrics_json),
+            metrics,
             has_thresholds=judged,
             is_invalid=row.measurement == "invalid",
         )
@@ -67,7 +67,7 @@ def _correct(connection: sa.Connection, ids: list[str]) -> None:
             continue
         reasons = json.loads(row.failure_reasons_json or "[]")
         if passed is False and not reasons:
-            reasons = [IMPLIED_REASON]
+            reasons = [earlier_reason(metrics)]
         values = {"passed": passed, "failure_reasons_json": json.dumps(reasons, ensure_ascii=False)}
         connection.execute(sa.update(runs).where(runs.c.id == row.id).values(values))
 
