@@ -23,6 +23,7 @@ from atm.models.kinds import (
     describe,
 )
 from atm.models.load import RATE, USERS, LoadSpec
+from atm.models.metric import METRICS
 
 DEFAULT_STATUSES: tuple[int | str, ...] = (200, 201, 204)
 _STATUS = re.compile(r"([1-5])xx|([1-5][0-9][0-9])(?:\s*-\s*([1-5][0-9][0-9]))?", re.IGNORECASE)
@@ -85,7 +86,9 @@ class ExpectBody(SpecModel):
 class ThresholdExpression(SpecModel):
     """A threshold, with what to do about it."""
 
-    expression: str = declared(Text(1), "See docs/reference/thresholds.md.", examples=["p99 < 300ms"])
+    expression: str = declared(
+        Text(1), "See docs/reference/thresholds.md.", examples=[metric.example for metric in METRICS.values()]
+    )
     abort: bool = declared(Boolean(), "Stop the run as soon as this has failed.", default=False)
     abort_after: float = declared(Duration(), "Not before so much of the measured load has passed.", default=10.0)
     min_samples: int = declared(WHOLE, "Windows and aborts need at least so many requests.", default=20)
