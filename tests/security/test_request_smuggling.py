@@ -128,7 +128,7 @@ def test_an_engine_refuses_a_plan_from_elsewhere_that_would_smuggle(name: str, v
         (step("/", headers=(("X-A", value),)), {}),
     ):
         for version in ("1.1", "2") if "http2" in engine.capabilities else ("1.1",):
-            made = plan(origin, one, connections=Connections(http_version=version))  # type: ignore[arg-type]
+            made = plan(origin, one, connections=Connections(http_version=version))
             with pytest.raises(EngineError):
                 run(engine, made, secrets)
     assert recorder.received == b""
