@@ -64,7 +64,9 @@ def authority(host: str, port: int, default_port: int) -> str:
 
 
 def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / 1e9:g} s"
+    """Seconds with all their digits and no more: `0.25 s`, `1234.5678 s`."""
+    whole, rest = divmod(duration_ns, 1_000_000_000)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + " s"
 
 
 def _never(_number: int) -> bytes:
