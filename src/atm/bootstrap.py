@@ -11,6 +11,7 @@ from atm.notifications.apprise_channel import AppriseChannel
 from atm.notifications.deliverer import Deliverer
 from atm.notifications.sending import Channel
 from atm.notifications.webhook import WebhookChannel
+from atm.runs.live_figures import LiveFigures
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
@@ -32,6 +33,7 @@ class ControlPlane:
     runs: RunService
     watcher: Watcher
     schedules: ScheduleService
+    live_figures: LiveFigures
 
 
 class Agent:
@@ -76,7 +78,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
             agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, LiveFigures(storage))
         finally:
             await watcher.close()
             if agent is not None:

@@ -19,6 +19,7 @@ from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
+from atm.plan.remarks import remarks
 from atm.plan.requests import Requests
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
@@ -71,6 +72,8 @@ def compile_plan(
     plan = compilation.plan(default_seed)
     if document.problems or len(findings):
         raise SpecError([*document.problems, *findings.problems(document.place)])
+    for remark in remarks(plan):
+        compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
         plan=plan,
         secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},
