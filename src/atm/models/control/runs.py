@@ -64,7 +64,7 @@ class RunSummaryView(Answer):
     error_message: str | None
     engine: str
     source: str
-    """`api`, `cli`, `schedule` or `import`."""
+    """`api`, `cli`, `mcp`, `schedule` or `import`."""
     tags: list[str]
     latency_p95_ms: Figure
     requests_per_second: Figure
