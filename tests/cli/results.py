@@ -20,9 +20,9 @@ from atm.models.run import (
     RunResult,
     SampledExchange,
     ThresholdResult,
-    TimelinePoint,
     Verdict,
 )
+from atm.models.run_figures import TimelinePoint
 
 STARTED = datetime(2026, 1, 31, 9, 14, 0, tzinfo=UTC)
 COLUMNS = ("min", "max", "mean", "p50", "p90", "p95", "p99", "p99_9")

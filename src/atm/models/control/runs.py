@@ -9,7 +9,8 @@ from pydantic import Field
 
 from atm.models.control.base import Answer, Notes, Request, Spec, Tags
 from atm.models.outcome import RunStatus, StopReason
-from atm.models.run import Figure, Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run import Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run_figures import Figure
 
 
 class NewRunRequest(Request):

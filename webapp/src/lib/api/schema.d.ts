@@ -459,7 +459,7 @@ export type paths = {
         put?: never;
         /**
          * Create Test
-         * @description Keep a test; its name is its spec's.
+         * @description Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run.
          */
         post: operations["create_test"];
         delete?: never;
@@ -1471,7 +1471,7 @@ export type components = {
             memory_bytes: number;
             /** Open Connections */
             open_connections: number;
-            schedule_lag: components["schemas"]["SpreadView"];
+            schedule_lag: components["schemas"]["Spread"];
         };
         /**
          * HealthView
@@ -2027,6 +2027,33 @@ export type components = {
             notes: string;
         };
         /**
+         * NewTestRequest
+         * @description POST /tests.
+         */
+        NewTestRequest: {
+            spec: components["schemas"]["TestSpec"];
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * From Run
+             * @description A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.
+             */
+            from_run?: string | null;
+        };
+        /**
          * NotifyOn
          * @description After which runs to notify.
          * @enum {string}
@@ -2113,11 +2140,11 @@ export type components = {
             bytes_received: number;
             /** Bytes Sent */
             bytes_sent: number;
-            latency: components["schemas"]["SpreadView"];
-            ok_latency: components["schemas"]["SpreadView"];
-            adjusted_latency: components["schemas"]["SpreadView"];
-            service: components["schemas"]["SpreadView"];
-            first_byte: components["schemas"]["SpreadView"];
+            latency: components["schemas"]["Spread"];
+            ok_latency: components["schemas"]["Spread"];
+            adjusted_latency: components["schemas"]["Spread"];
+            service: components["schemas"]["Spread"];
+            first_byte: components["schemas"]["Spread"];
         };
         /**
          * PreviewAnswer
@@ -2647,10 +2674,10 @@ export type components = {
             expires_at: string | null;
         };
         /**
-         * SpreadView
+         * Spread
          * @description How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures.
          */
-        SpreadView: {
+        Spread: {
             /** Min Ms */
             min_ms: number | "Infinity" | null;
             /** Mean Ms */
@@ -2758,7 +2785,7 @@ export type components = {
         };
         /**
          * TestRequest
-         * @description POST /tests, PUT /tests/{test}. The name of a test is its spec's.
+         * @description PUT /tests/{test}. The name of a test is its spec's.
          */
         TestRequest: {
             spec: components["schemas"]["TestSpec"];
@@ -2846,7 +2873,7 @@ export type components = {
         };
         /**
          * TimelinePoint
-         * @description One second, for plots: percentiles of that second alone, null where nothing finished.
+         * @description One point of the timeline of a result: a second, or more of them in a long run.
          */
         TimelinePoint: {
             /** Second */
@@ -4149,18 +4176,6 @@ export type components = {
          * @description One second has passed. Figures without `so_far` are of this second alone.
          */
         IntervalEvent: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            kind: "interval";
-            /** Sequence */
-            sequence: number;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
             /** Second */
             second: number;
             /** Phase */
@@ -4171,8 +4186,6 @@ export type components = {
             duration_seconds: number;
             /** Offered Rate */
             offered_rate: number;
-            /** Requests Per Second */
-            requests_per_second: number;
             /** Started */
             started: number;
             /** Completed */
@@ -4185,38 +4198,40 @@ export type components = {
             latency_p95_ms: number | "Infinity" | null;
             /** Latency P99 Ms */
             latency_p99_ms: number | "Infinity" | null;
-            /**
-             * Latency Max Ms
-             * @default null
-             */
+            /** Latency Max Ms */
             latency_max_ms: number | "Infinity" | null;
-            /**
-             * Outcomes
-             * @default {}
-             */
+            /** In Flight */
+            in_flight: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Outcomes */
             outcomes: {
                 [key: string]: number;
             };
-            /**
-             * Missed
-             * @default 0
-             */
+            /** Missed */
             missed: number;
-            /**
-             * Schedule Lag P99 Ms
-             * @default null
-             */
-            schedule_lag_p99_ms: number | "Infinity" | null;
             /** Users */
             users: number;
-            /** In Flight */
-            in_flight: number;
             /** Waiting */
             waiting: number;
-            /** Cpu Share */
-            cpu_share: number;
             /** Busiest Thread Share */
             busiest_thread_share: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "interval";
+            /** Sequence */
+            sequence: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
             so_far: components["schemas"]["SoFar"];
         };
         /**
@@ -4278,7 +4293,7 @@ export type components = {
         };
         /**
          * SoFar
-         * @description The measured load up to the end of this second; during warm-up, the warm-up.
+         * @description The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors.
          */
         SoFar: {
             /** Due */
@@ -4432,6 +4447,7 @@ export type Misfire = components['schemas']['Misfire'];
 export type NamedCount = components['schemas']['NamedCount'];
 export type NamedEndpointMetrics = components['schemas']['NamedEndpointMetrics'];
 export type NewRunRequest = components['schemas']['NewRunRequest'];
+export type NewTestRequest = components['schemas']['NewTestRequest'];
 export type NotifyOn = components['schemas']['NotifyOn'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
@@ -4459,7 +4475,7 @@ export type ScheduleView = components['schemas']['ScheduleView'];
 export type ServerView = components['schemas']['ServerView'];
 export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
-export type SpreadView = components['schemas']['SpreadView'];
+export type Spread = components['schemas']['Spread'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type Statistic = components['schemas']['Statistic'];
 export type StopReason = components['schemas']['StopReason'];
@@ -10663,7 +10679,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TestRequest"];
+                "application/json": components["schemas"]["NewTestRequest"];
             };
         };
         responses: {
