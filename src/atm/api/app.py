@@ -14,6 +14,7 @@ from atm.api import dashboard, errors
 from atm.api.auth import Keys
 from atm.api.ending import told_of_the_end
 from atm.api.guard import Guard
+from atm.api.json_body import JsonBody
 from atm.api.openapi import describe
 from atm.api.routes import (
     bundles,
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(room.router, prefix=PREFIX)
     dashboard.install(app, given.root_path)
+    app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)
     if given.cors_origins:
         app.add_middleware(
