@@ -82,3 +82,25 @@ def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Clien
     assert elsewhere.status_code == 422
     assert elsewhere.json()["code"] == "credentials_needed"
     assert client.post("/runs", json={"spec": shown}).status_code == 422
+
+
+def test_a_test_saved_from_a_run_has_its_credentials(client: httpx.Client, target: TargetServer) -> None:
+    spec = {
+        "name": "saved from a run",
+        "url": f"{target.url}/auth/bearer?token=hush",
+        "auth": {"type": "bearer_token", "token": "hush"},
+        "total_requests": 2,
+        "thresholds": ["error_rate < 1%"],
+    }
+    first = client.post("/runs", json={"spec": spec}).json()["id"]
+    shown = ended(client, first)["spec"]
+    assert client.post("/tests", json={"spec": shown}).json()["code"] == "credentials_needed"
+    elsewhere = {**shown, "url": "http://127.0.0.1:9/"}
+    refused = client.post("/tests", json={"spec": elsewhere, "from_run": first})
+    assert (refused.status_code, refused.json()["code"]) == (422, "credentials_needed")
+    assert client.post("/tests", json={"spec": shown, "from_run": "nowhere"}).status_code == 404
+    saved = client.post("/tests", json={"spec": shown, "from_run": first})
+    assert saved.status_code == 201, saved.text
+    assert saved.json()["spec"]["auth"]["token"] == "***"
+    run = ended(client, client.post("/tests/saved from a run/run").json()["id"])
+    assert (run["passed"], run["metrics"]["total_requests"]) == (True, 2)

@@ -6,10 +6,12 @@ Writes each interval as a line of JSON as it comes, and the report's end as the 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 from atm.engine.base import Control
 from atm.metrics.interval import Interval
+from atm.plan.decoding import decode
 from atm.plan.load_plan import LoadPlan
 from tests.contract.engines import ENGINES
 
@@ -25,4 +27,4 @@ def run_here(name: str, plan: LoadPlan, control: Control | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_here(sys.argv[1], LoadPlan.from_bytes(sys.stdin.buffer.read()))
+    run_here(sys.argv[1], decode(LoadPlan, json.load(sys.stdin)))

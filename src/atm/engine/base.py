@@ -26,7 +26,6 @@ class Capability(StrEnum):
     MULTI_STEP = "multi_step"
     SOURCE_ADDRESSES = "source_addresses"
     RE_RESOLUTION = "re_resolution"
-    PYTHON_HOOKS = "python_hooks"
     TARGET_RULES = "target_rules"
 
 

@@ -58,7 +58,6 @@ _WORDS = {
     Capability.MULTI_STEP: "flows of several steps",
     Capability.SOURCE_ADDRESSES: "source addresses",
     Capability.RE_RESOLUTION: "name resolution during the run",
-    Capability.PYTHON_HOOKS: "Python hooks",
     Capability.TARGET_RULES: "rules for what may be dialled",
 }
 

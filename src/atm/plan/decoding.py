@@ -1,6 +1,6 @@
 """A frozen dataclass from the plain data that its JSON holds, by its type hints.
 
-For plans that come from a process of ours. `LoadPlan.from_bytes` checks everything too, by way of pydantic, which takes
+For plans that come from a process of this program, so shapes are not checked: pydantic would check them too, but takes
 longer to import than a runner has until its first request.
 """
 

@@ -12,14 +12,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from atm.models.threshold import Threshold
 from atm.plan.targets import TargetRules
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 PLAN_FORMAT = 1
 """Raised with every change that an older engine would misread."""
@@ -129,11 +125,6 @@ class Step:
     def parts(self) -> tuple[Part, ...]:
         """All template parts of the request."""
         return (*self.target, *(part for header in self.headers for part in header.value), *(self.body or ()))
-
-    @property
-    def is_constant(self) -> bool:
-        """True when every request is the same but for secrets, so that it can be rendered once."""
-        return not any(isinstance(part, VariablePart) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,23 +245,9 @@ class LoadPlan:
     format: int = PLAN_FORMAT
 
     def to_bytes(self) -> bytes:
-        """The plan as one JSON object."""
+        """The plan as one JSON object; `decoding.decode` reads it."""
         return json.dumps(self, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> LoadPlan:
-        """Read what `to_bytes` wrote. Raises pydantic.ValidationError (a ValueError) on anything else."""
-        return _adapter().validate_json(data)
 
 
 def _fields(item: Any) -> dict[str, Any]:
     return {name: getattr(item, name) for name in item.__slots__}
-
-
-@cache
-def _adapter() -> TypeAdapter[LoadPlan]:
-    # Built on first use: importing pydantic takes longer than anything else on the way to a first request, and only
-    # whoever gets a plan from elsewhere has to check it.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(LoadPlan)

@@ -132,21 +132,6 @@ class Schedule:
         self.end_ns: int | None = _plus(self._measured.duration_ns, load.warm_up_ns)
         """The end of the last segment; None for a load without an end of its own."""
 
-    def intended_start(self, number: int) -> int | None:
-        """When arrival `number` should leave; None when the load has ended before.
-
-        O(log segments) for even arrivals. For Poisson it sums all gaps from the start: use `starts` to go through them.
-        """
-        index = number - 1 - self.warm_up_arrivals
-        if index < 0:
-            return self._warm_up.inverse(float(number - 1))
-        intensity = float(index)
-        if self._poisson:
-            intensity = 0.0
-            for earlier in range(self.warm_up_arrivals + 1, number + 1):
-                intensity -= log(arrival_uniform(self._seed, earlier))
-        return _plus(self._measured.inverse(intensity), self._warm_up_ns)
-
     def starts(self, first: int = 1) -> Iterator[int]:
         """The intended starts of arrivals `first`, `first` + 1, …, amortised O(1) for each, to the end of the load."""
         for number in range(first, self.warm_up_arrivals + 1):
@@ -158,32 +143,16 @@ class Schedule:
         for moment in self._measured.inverses(self._intensities(skipped)):
             yield moment + offset
 
-    def rate_at(self, elapsed_ns: int) -> float:
-        """Arrivals per second at a time; 0 after the end."""
-        if elapsed_ns < self._warm_up_ns:
-            return self._warm_up.level_at(elapsed_ns)
-        return self._measured.level_at(elapsed_ns - self._warm_up_ns)
-
     def expected_arrivals(self, elapsed_ns: int) -> float:
         """The integral of the rate from the start of the run, warm-up included: the mean number of arrivals by then."""
         return self._warm_up.integral_to(elapsed_ns) + self._measured.integral_to(elapsed_ns - self._warm_up_ns)
 
-    def arrivals_before(self, elapsed_ns: int) -> int:
-        """How many arrivals have an intended start before a time, warm-up included. O(n) for Poisson."""
-        if elapsed_ns <= self._warm_up_ns:
-            return _even_arrivals(self._warm_up, elapsed_ns)
-        if not self._poisson:
-            return self.warm_up_arrivals + _even_arrivals(self._measured, elapsed_ns - self._warm_up_ns)
-        number = self.warm_up_arrivals
-        for moment in self.starts(number + 1):
-            if moment >= elapsed_ns:
-                break
-            number += 1
-        return number
-
     def gap_ns(self, elapsed_ns: int) -> int:
         """1/rate at a time (the window adds it after the last of a fixed number of arrivals); 0 where the rate is 0."""
-        rate = self.rate_at(elapsed_ns)
+        if elapsed_ns < self._warm_up_ns:
+            rate = self._warm_up.level_at(elapsed_ns)
+        else:
+            rate = self._measured.level_at(elapsed_ns - self._warm_up_ns)
         return int(SECOND / rate + 0.5) if rate > 0 else 0
 
     def _intensities(self, skipped: int) -> Iterator[float]:
@@ -198,17 +167,6 @@ class Schedule:
             intensity -= log(arrival_uniform(self._seed, number))
             if number - first >= skipped:
                 yield intensity
-
-
-def users_at(load: Load, elapsed_ns: int) -> int:
-    """Virtual users of a closed load at a time since the start of the run: the level rounded half up, and at least one
-    while the level is above 0 or rises from it. 0 after the end of the last segment."""
-    users = 0
-    for moment, level in user_changes(load):
-        if moment > elapsed_ns:
-            break
-        users = level
-    return users
 
 
 def user_changes(load: Load) -> Iterator[tuple[int, int]]:

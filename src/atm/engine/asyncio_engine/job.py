@@ -52,8 +52,10 @@ class Job:
         else:
             self.render = rendered
 
-    def unexpected(self, status: int) -> str:
-        """The message of a full response with a status that is not expected."""
+    def unexpected(self, status: int, *, withheld: bool = False) -> str:
+        """The message of a full response with a status that is not expected; see `Redirects.withholds`."""
+        if withheld:
+            return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {self.expected_words}"
 
 
@@ -64,7 +66,9 @@ def authority(host: str, port: int, default_port: int) -> str:
 
 
 def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / 1e9:g} s"
+    """Seconds with all their digits and no more: `0.25 s`, `1234.5678 s`."""
+    whole, rest = divmod(duration_ns, 1_000_000_000)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + " s"
 
 
 def _never(_number: int) -> bytes:

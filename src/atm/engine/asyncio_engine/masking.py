@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from atm.engine.asyncio_engine.rendering import encoded
 from atm.plan.load_plan import Encoding, LoadPlan, SecretPart
+from atm.plan.templating import encoded
 
 MASK = "***"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})

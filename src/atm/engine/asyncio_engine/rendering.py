@@ -6,36 +6,28 @@ request only the variables are filled in.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from urllib.parse import quote
+from datetime import UTC, datetime, timedelta
 
 from atm.plan.load_plan import Encoding, Header, LiteralPart, SecretPart, Step, Template, VariablePart
 from atm.plan.randomness import random_int, uuid4
+from atm.plan.templating import encoded, percent_encoded
 
 Render = Callable[[int], bytes]
 """From a request number to the bytes of the request."""
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _Source = Callable[[int], bytes]
-
-
-def encoded(value: str, encoding: Encoding) -> str:
-    """`value` as it stands in its place."""
-    if encoding is Encoding.PERCENT:
-        return quote(value, safe="")
-    if encoding is Encoding.JSON:
-        return json.dumps(value, ensure_ascii=False)[1:-1]
-    return value
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Format:
     """A bytes format (`%`) that is written piece by piece, with the sources of its variables in order."""
 
-    def __init__(self, seed: int, secrets: Mapping[str, str]) -> None:
+    def __init__(self, seed: int, secrets: Mapping[str, str], wall_ns: Callable[[], int]) -> None:
         self._seed = seed
+        self._wall_ns = wall_ns
         self._secrets = secrets
         self._pieces: list[bytes] = []
         self.sources: list[_Source] = []
@@ -54,7 +46,7 @@ class _Format:
             elif isinstance(part, SecretPart):
                 self.literal(encoded(self._secrets[part.slot], part.encoding))
             else:
-                self.variable(_source(part, self._seed))
+                self.variable(_source(part, self._seed, self._wall_ns))
 
     def written(self) -> bytes:
         """The format string."""
@@ -72,12 +64,14 @@ def renderer(
     *,
     prefix: str = "",
     extra_headers: Iterable[Header] = (),
+    wall_ns: Callable[[], int] = time.time_ns,
 ) -> Render | bytes:
     """Prepare a step: its bytes where every request is the same, else a function of the request number.
 
     `prefix` stands before the target (`http://host:port`, for an http proxy), `extra_headers` after Content-Length.
+    `wall_ns` is the wall clock (ns since 1970) that `{{timestamp}}` and `{{timestamp_unix}}` read.
     """
-    head = _Format(seed, secrets)
+    head = _Format(seed, secrets, wall_ns)
     head.literal(f"{step.method} {prefix}")
     head.template(step.target)
     head.literal(" HTTP/1.1\r\n")
@@ -85,7 +79,7 @@ def renderer(
         head.literal(f"{header.name}: ")
         head.template(header.value)
         head.literal("\r\n")
-    body = _Format(seed, secrets)
+    body = _Format(seed, secrets, wall_ns)
     body.template(step.body or ())
     length: Callable[[int], bytes] | None = None
     if body.sources:
@@ -131,7 +125,7 @@ def _with_body(head: _Format, body: _Format, length_at: int) -> Render:
     return render
 
 
-def _source(part: VariablePart, seed: int) -> _Source:
+def _source(part: VariablePart, seed: int, wall_ns: Callable[[], int]) -> _Source:
     if part.name == "uuid":
         return lambda number: uuid4(seed, number).encode()
     if part.name == "random_int":
@@ -139,7 +133,11 @@ def _source(part: VariablePart, seed: int) -> _Source:
     if part.name == "request_number":
         return lambda number: b"%d" % number
     if part.name == "timestamp_unix":
-        return lambda _number: b"%d" % time.time()
+        return lambda _number: b"%d" % (wall_ns() // 1_000_000_000)
     if part.encoding is Encoding.PERCENT:
-        return lambda _number: quote(datetime.now(UTC).isoformat(timespec="microseconds"), safe="").encode()
-    return lambda _number: datetime.now(UTC).isoformat(timespec="microseconds").encode()
+        return lambda _number: percent_encoded(_timestamp(wall_ns())).encode()
+    return lambda _number: _timestamp(wall_ns()).encode()
+
+
+def _timestamp(wall_ns: int) -> str:
+    return (_EPOCH + timedelta(microseconds=wall_ns // 1000)).isoformat(timespec="microseconds")
