@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from atm.config import load_settings
 from atm.errors import AtmError
+from atm.private_files import make_directory
 from atm.storage.sql.database import Database
 from atm.storage.sql.schema import url_of
 from atm.storage.sql.tables import Moment, metadata
@@ -45,7 +46,7 @@ def url_from_environment() -> URL:
     try:
         url = url_of(load_settings())
         if url.get_backend_name() == "sqlite" and url.database:
-            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(Path(url.database).parent)
     except AtmError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
