@@ -134,12 +134,12 @@ def test_a_second_is_handed_out_once_and_holds_what_was_counted_in_it() -> None:
 
 def test_iterations_are_in_the_intervals_where_a_flow_has_several_steps() -> None:
     ledger, intervals = ledger_of(step("/a"), step("/b"))
-    ledger.iterations[True][0].started += 2
-    ledger.iterations[False][0].started += 1
-    ledger.iterations[True][0].completed += 1
+    ledger.books(0, is_warm_up=True).started += 2
+    ledger.books(0, is_warm_up=False).started += 1
+    ledger.books(0, is_warm_up=True).completed += 1
     ledger.hand_out(LoadState("load", 0.0, 1, 1, 0))
-    ledger.iterations[True][0].failed += 1
-    ledger.iterations[False][0].unfinished += 1
+    ledger.books(0, is_warm_up=True).failed += 1
+    ledger.books(0, is_warm_up=False).unfinished += 1
     ledger.hand_out(LoadState("load", 0.0, 1, 1, 0))
     assert [interval.iterations for interval in intervals] == [
         [IterationInterval(0, True, started=2, completed=1), IterationInterval(0, False, started=1)],

@@ -1,8 +1,7 @@
-"""The schedule alone: no clock, no socket, users are numbers, and what it decides is written down."""
+"""The schedule alone: no clock, no socket, and what it decides is written down."""
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any, Literal
 
 import pytest
@@ -20,12 +19,24 @@ from tests.contract.plans import MILLISECOND, closed, opened, plan, step
 EPOCH = 1_000 * SECOND
 
 
+class Numbered:
+    """A user that writes down what it begins."""
+
+    def __init__(self, number: int, log: Log) -> None:
+        self.number = number
+        self._log = log
+
+    def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
+        self._log.begun.append((self, Arrival(number, flow, intended, is_warm_up), now))
+
+
 class Log:
     """Decisions, written down; the clock of the schedule is `now`."""
 
     def __init__(self) -> None:
         self.now = EPOCH
-        self.begun: list[tuple[int, Arrival, int]] = []
+        self.users: dict[int, Numbered] = {}
+        self.begun: list[tuple[Numbered, Arrival, int]] = []
         self.retired: list[int] = []
         self.missed_arrivals: list[tuple[int, str]] = []
         self.waits: list[tuple[int, int]] = []
@@ -34,19 +45,17 @@ class Log:
         self.known_end = NEVER
         self.is_saturated = False
         self.settled = 0
-        self._users = count(1)
 
     def clock(self) -> int:
         return self.now
 
-    def new_user(self) -> int:
-        return next(self._users)
+    def new_user(self) -> Numbered:
+        user = Numbered(len(self.users) + 1, self)
+        self.users[user.number] = user
+        return user
 
-    def begin(self, user: int, arrival: Arrival, now: int) -> None:
-        self.begun.append((user, arrival, now))
-
-    def retire(self, user: int) -> None:
-        self.retired.append(user)
+    def retire(self, user: Numbered) -> None:
+        self.retired.append(user.number)
 
     def ring_at(self, at: int) -> None:
         assert at >= EPOCH
@@ -85,21 +94,21 @@ def made_plan(load: Load, flows: int = 1, **fields: Any) -> LoadPlan:
     return plan(Origin("http", "h", 80), *(step() for _ in range(flows)), load=load, **fields)
 
 
-def open_schedule(load: Load, flows: int = 1, ceiling: int = 100, **fields: Any) -> tuple[OpenSchedule[int], Log]:
+def open_schedule(load: Load, flows: int = 1, ceiling: int = 100, **fields: Any) -> tuple[OpenSchedule[Numbered], Log]:
     log = Log()
     schedule = OpenSchedule(made_plan(load, flows, **fields), log, log.clock, ceiling)
     schedule.start(EPOCH)
     return schedule, log
 
 
-def closed_schedule(load: Load, flows: int = 1, **fields: Any) -> tuple[ClosedSchedule[int], Log]:
+def closed_schedule(load: Load, flows: int = 1, **fields: Any) -> tuple[ClosedSchedule[Numbered], Log]:
     log = Log()
     schedule = ClosedSchedule(made_plan(load, flows, **fields), log, log.clock)
     schedule.start(EPOCH)
     return schedule, log
 
 
-def at(schedule: OpenSchedule[int] | ClosedSchedule[int], log: Log, milliseconds: float) -> int:
+def at(schedule: OpenSchedule[Numbered] | ClosedSchedule[Numbered], log: Log, milliseconds: float) -> int:
     """Let the moment come; returns when the schedule wants to look again, in ms."""
     log.now = EPOCH + int(milliseconds * MILLISECOND)
     following = schedule.on_time(log.now)
@@ -113,12 +122,13 @@ def test_arrivals_begin_when_they_are_due_and_the_last_free_user_takes_the_next(
     assert log.intended == [0, 10, 20]
     assert log.late == [0, 15 * MILLISECOND, 5 * MILLISECOND]
     assert schedule.in_flight == 3
-    schedule.user_free(1, log.now)
-    schedule.user_free(3, log.now)
+    schedule.user_free(log.users[1], log.now)
+    schedule.user_free(log.users[3], log.now)
     at(schedule, log, 30)
-    assert log.begun[-1][0] == 3
+    assert log.begun[-1][0].number == 3
     at(schedule, log, 40)
-    assert log.begun[-1] == (1, Arrival(5, EPOCH + 40 * MILLISECOND, 0, is_warm_up=False), log.now)
+    arrival = Arrival(5, 0, EPOCH + 40 * MILLISECOND, is_warm_up=False)
+    assert log.begun[-1] == (log.users[1], arrival, log.now)
     # The window ends one gap after the last arrival, known before it is over.
     assert log.known_end == EPOCH + 50 * MILLISECOND
     assert schedule.is_sending
@@ -134,11 +144,11 @@ def test_without_a_free_user_arrivals_wait_and_those_left_are_missed() -> None:
     assert log.is_saturated
     assert schedule.waiting == 2
     log.now = EPOCH + 25 * MILLISECOND
-    schedule.user_free(1, log.now)
+    schedule.user_free(log.users[1], log.now)
     assert log.waits == [(2, 15 * MILLISECOND)]
     schedule.stop(EPOCH + 27 * MILLISECOND)
     assert log.missed_arrivals == [(3, f"waited {7 * MILLISECOND}")]
-    schedule.user_free(1, log.now)
+    schedule.user_free(log.users[1], log.now)
     assert log.settled == 1
 
 
@@ -172,9 +182,9 @@ def test_a_barrier_moves_all_that_follows() -> None:
     at(schedule, log, 0)
     at(schedule, log, 10)
     assert at(schedule, log, 20) == NEVER
-    schedule.user_free(1, log.now)
+    schedule.user_free(log.users[1], log.now)
     assert at(schedule, log, 30) == NEVER
-    schedule.user_free(2, log.now)
+    schedule.user_free(log.users[2], log.now)
     at(schedule, log, 50)
     assert schedule.shift == 30 * MILLISECOND
     at(schedule, log, 60)
@@ -217,7 +227,7 @@ def test_users_come_and_go_with_the_profile() -> None:
     at(schedule, log, 2_000)
     assert log.retired == []  # they are busy
     for user in (1, 2):
-        schedule.user_free(user, log.now)
+        schedule.user_free(log.users[user], log.now)
     assert log.retired == [1, 2]
     assert at(schedule, log, 3_000) == NEVER
     assert log.end == (EPOCH + 3 * SECOND, StopReason.STAGES)
@@ -230,7 +240,7 @@ def test_a_rate_limit_is_a_token_for_each_start() -> None:
     assert at(schedule, log, 21) == NEVER
     assert log.intended == [0, 10, 20]
     assert log.late == [0, 0, MILLISECOND]
-    schedule.user_free(1, log.now)
+    schedule.user_free(log.users[1], log.now)
     at(schedule, log, 30)
     assert log.intended == [0, 10, 20, 30]
 
@@ -238,7 +248,7 @@ def test_a_rate_limit_is_a_token_for_each_start() -> None:
 def test_a_user_that_failed_by_our_own_fault_rests() -> None:
     schedule, log = closed_schedule(closed(1), duration=1)
     at(schedule, log, 0)
-    schedule.user_failed(1, log.now)
+    schedule.user_failed(log.users[1], log.now)
     assert at(schedule, log, 50) == 100
     assert len(log.begun) == 1
     at(schedule, log, 100)
@@ -248,10 +258,10 @@ def test_a_user_that_failed_by_our_own_fault_rests() -> None:
 def test_a_closed_barrier_waits_for_every_user() -> None:
     schedule, log = closed_schedule(closed(2), flows=2, total=4, selection="sequential")
     at(schedule, log, 0)
-    schedule.user_free(1, EPOCH + MILLISECOND)
+    schedule.user_free(log.users[1], EPOCH + MILLISECOND)
     assert at(schedule, log, 1) == NEVER
     assert len(log.begun) == 2
-    schedule.user_free(2, EPOCH + 5 * MILLISECOND)
+    schedule.user_free(log.users[2], EPOCH + 5 * MILLISECOND)
     at(schedule, log, 5)
     assert [arrival.flow for _, arrival, _ in log.begun] == [0, 0, 1, 1]
     assert schedule.shift == 4 * MILLISECOND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.user import Surroundings, User
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
-from atm.plan.load_plan import BodyCheck, Connections, LoadPlan, Origin, Step
+from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Origin, Step
 from atm.plan.pacing import NEVER
 from tests.contract.plans import plan, step
 from tests.examples import examples
@@ -43,6 +44,7 @@ class Bench:
 
     def __init__(self, *steps: Step, **fields: Any) -> None:
         made = plan(tuple(Origin("http", f"h{n}", 80) for n in range(2)), *steps, **fields)
+        made = replace(made, flows=(Flow("f", 1, tuple(flow.steps[0] for flow in made.flows)),))
         self.plan: LoadPlan = made
         self.intervals: list[Interval] = []
         self.sent: list[bytes] = []
@@ -52,10 +54,17 @@ class Bench:
         self.ledger.begin(EPOCH, lambda _now: None)
         self.rings: list[int] = []
         self.deadlines = Deadlines(self.rings.append)
-        around = Surroundings(
-            self.ledger, self.deadlines, Redirects(made, self), self, lambda _user, _now, ours: self.ended.append(ours)
-        )
         self.steps = tuple(PreparedStep(made, one, {"s": "old"}) for flow in made.flows for one in flow.steps)
+        around = Surroundings(
+            (self.steps,),
+            self.ledger,
+            self.deadlines,
+            Redirects(made, self),
+            self,
+            on_end=lambda _user, _now: self.ended.append(False),
+            on_own_fault=lambda _user, _now: self.ended.append(True),
+        )
+        self.kept = {0: self}
         self.user = User(around, self)
 
     def origin_of(self, scheme: str, host: str, port: int) -> int:
@@ -66,6 +75,9 @@ class Bench:
         self.sent.append(exchange.data)
         exchange.sent += len(exchange.data)
 
+    def dial(self, exchange: Exchange, _origin: int) -> None:
+        self.send(exchange)
+
     def let_go(self, _origin: int) -> None:
         return None
 
@@ -73,7 +85,7 @@ class Bench:
         self.sent.append(b"closed")
 
     def begin(self, number: int = 1, *, is_warm_up: bool = False) -> None:
-        self.user.begin(number, 0, self.steps, EPOCH, EPOCH, is_warm_up=is_warm_up)
+        self.user.begin(number, 0, EPOCH, EPOCH, is_warm_up)
 
     def figures(self) -> list[EndpointInterval]:
         self.ledger.hand_out(LoadState("load", 0.0, 1, 0, 0))
@@ -93,10 +105,10 @@ def test_the_steps_of_an_iteration_go_out_one_after_the_other() -> None:
     assert [data.split()[1] for data in bench.sent] == [b"/a", b"/b", b"/c"]
     assert bench.ended == [False]
     assert not bench.user.is_busy
+    books = bench.ledger.books(0, is_warm_up=False)
+    assert (books.started, books.completed, books.failed, books.unfinished) == (1, 1, 0, 0)
     times = [(one.started, one.ok, one.response_ok.maximum) for one in bench.figures()]
     assert times == [(1, 1, 10), (1, 0, None), (1, 1, 30)]
-    books = bench.ledger.iterations[False][0]
-    assert (books.started, books.completed, books.failed, books.unfinished) == (1, 1, 0, 0)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.CONNECTION_CLOSED, Outcome.GENERATOR_ERROR])
@@ -106,7 +118,7 @@ def test_a_step_without_a_full_response_ends_the_iteration(outcome: Outcome) -> 
     bench.user.request.failed(outcome, "why", EPOCH + 10)
     assert len(bench.sent) == 1
     assert bench.ended == [outcome is Outcome.GENERATOR_ERROR]
-    books = bench.ledger.iterations[True][0]
+    books = bench.ledger.books(0, is_warm_up=True)
     assert (books.started, books.completed, books.failed, books.unfinished) == (1, 0, 1, 0)
     (figures,) = bench.figures()
     assert figures.warm_up

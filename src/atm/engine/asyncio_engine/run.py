@@ -1,7 +1,7 @@
 """The loop of a run: it owns schedule, users, transport and ledger, and wakes them when something is due.
 
-None of the four knows it. They meet here: what the schedule decides becomes an iteration of a user (`Decisions`), and
-what ends in a user goes back to the schedule. Times: ns of the monotonic clock.
+None of the four knows it. They meet here: it carries out what the schedule decides (`Decisions`), and users whose
+iteration has ended go back to the schedule. Times: ns of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -64,7 +64,13 @@ class Run:
         self._phases = Phases(plan)
         self._schedule = self._new_schedule(connection_ceiling())
         self._surroundings = Surroundings(
-            self._ledger, self._deadlines, Redirects(plan, self._dialer), self._dialer, self._iteration_ended
+            self._flows,
+            self._ledger,
+            self._deadlines,
+            Redirects(plan, self._dialer),
+            self._dialer,
+            on_end=self._schedule.user_free,
+            on_own_fault=self._schedule.user_failed,
         )
         self._timer = open_timer(loop, self._ring)
         self._timer_at = NEVER
@@ -139,11 +145,6 @@ class Run:
         """A user without connections."""
         return User(self._surroundings, Pool(self._loop, self._dialer, self.crash))
 
-    def begin(self, user: User, arrival: Arrival, now: int) -> None:
-        """Start an iteration at `now`."""
-        number, intended, flow, is_warm_up = arrival
-        user.begin(number, flow, self._flows[flow], intended, now, is_warm_up=is_warm_up)
-
     def retire(self, user: User) -> None:
         """The user has left the load."""
         user.close()
@@ -198,14 +199,6 @@ class Run:
         """Where an arrival counts that is not a request yet: at the first step of its flow."""
         figures = self._ledger.warm_up if arrival.is_warm_up else self._ledger.measured
         return figures[self._flows[arrival.flow][0].endpoint]
-
-    # What users report
-
-    def _iteration_ended(self, user: User, now: int, is_own_fault: bool) -> None:  # on the hot path
-        if is_own_fault:
-            self._schedule.user_failed(user, now)
-        else:
-            self._schedule.user_free(user, now)
 
     # Each wake-up
 

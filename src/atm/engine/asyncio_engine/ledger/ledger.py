@@ -55,12 +55,13 @@ class Ledger:
         flows = range(len(plan.flows))
         self.warm_up = [EndpointFigures(endpoint, warm_up=True) for endpoint in endpoints]
         self.measured = [EndpointFigures(endpoint, warm_up=False) for endpoint in endpoints]
-        self.iterations = {
+        self._iterations = {
             warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
         }
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
-        self._reports_iterations = any(len(flow.steps) > 1 for flow in plan.flows)
+        self.counts_iterations = any(len(flow.steps) > 1 for flow in plan.flows)
+        """False where an iteration is its request, whose figures say all about it."""
         self._on_interval = on_interval
         self._second = 0
         self._offered = 0.0
@@ -80,6 +81,10 @@ class Ledger:
         self.second_end = epoch + SECOND
         self.sampler.epoch = epoch
         self.roll = roll
+
+    def books(self, flow: int, *, is_warm_up: bool) -> IterationBooks:
+        """The iterations of a flow."""
+        return self._iterations[is_warm_up][flow]
 
     def hand_out(self, state: LoadState) -> None:
         """Hand out the whole second that has ended, and begin the next one."""
@@ -121,9 +126,9 @@ class Ledger:
 
     def _taken_iterations(self) -> list[IterationInterval]:
         """Flows in order, warm-up before measured load; empty where each iteration is one request."""
-        if not self._reports_iterations:
+        if not self.counts_iterations:
             return []
-        pairs = zip(self.iterations[True], self.iterations[False], strict=True)
+        pairs = zip(self._iterations[True], self._iterations[False], strict=True)
         return [taken for pair in pairs for books in pair if (taken := books.take())]
 
 

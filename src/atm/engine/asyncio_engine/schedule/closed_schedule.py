@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
+from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
 from atm.plan.pacing import NEVER, user_changes
@@ -63,14 +63,14 @@ class ClosedSchedule(Schedule[UserT]):
             self._parked.clear()
         change_at = self._follow_profile(now)
         while self._backing_off and self._backing_off[0][0] <= now:
-            self._free_user(self._backing_off.popleft()[1], now)
+            self._start(self._backing_off.popleft()[1], now)
         while self._with_token and self._with_token[0][0] <= now:
             intended, user = self._with_token.popleft()
             self._begin(user, intended, self._clock(), is_paced=True)
         if self._parked and self._measured_in_leg >= self._limit:
             self._leg_is_exhausted(now)
         for _ in range(min(_STARTS_AT_ONCE, len(self._starting))):
-            self._free_user(self._starting.pop(), self._clock())
+            self._start(self._starting.pop(), self._clock())
         if self._starting:
             return self._clock()
         return min(
@@ -80,7 +80,8 @@ class ClosedSchedule(Schedule[UserT]):
             self._with_token[0][0] if self._with_token else NEVER,
         )
 
-    def _free_user(self, user: UserT, now: int) -> None:
+    def user_free(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
         if not self.is_sending:
             self._parked.append(user)
             self._decisions.settle()
@@ -112,6 +113,11 @@ class ClosedSchedule(Schedule[UserT]):
         if not self.is_sending:
             self._decisions.settle()
 
+    def _start(self, user: UserT, now: int) -> None:
+        """A user that had no iteration starts as one whose iteration has just ended."""
+        self.in_flight += 1
+        self.user_free(user, now)
+
     def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
         self._number = number = self._number + 1
         is_warm_up = intended < self._warm_up_end
@@ -119,8 +125,10 @@ class ClosedSchedule(Schedule[UserT]):
             self._decisions.started_late(now - intended)
         elif not is_warm_up:
             self._measured_in_leg += 1
-        flow = self._flow_of(number, is_warm_up=is_warm_up)
-        self._decisions.begin(user, Arrival(number, intended, flow, is_warm_up), now)
+        flow = None if is_warm_up else self._leg.flow
+        if flow is None:
+            flow = self._select(number)
+        user.begin(number, flow, intended, now, is_warm_up)
         self.in_flight += 1
 
     def _follow_profile(self, now: int) -> int:

@@ -70,11 +70,13 @@ class OpenSchedule(Schedule[UserT]):
     def user_failed(self, user: UserT, now: int) -> None:
         self.user_free(user, now)
 
-    def _free_user(self, user: UserT, now: int) -> None:
+    def user_free(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
         if self._queue and self.is_sending:
             arrival = self._queue.popleft()
             self._decisions.waited(arrival, now - arrival.intended)
-            self._begin(user, arrival, now)
+            user.begin(*arrival[:3], now, arrival.is_warm_up)
+            self.in_flight += 1
             return
         self._free.append(user)
         if not self.is_sending:
@@ -98,9 +100,8 @@ class OpenSchedule(Schedule[UserT]):
             now = min(now, self._leg_over_at)
         return self._pacer.expected_arrivals(now - self._epoch - self.shift)
 
-    @property
-    def _leg_end(self) -> int:
-        end = super()._leg_end
+    def _end_of_leg(self) -> int:
+        end = super()._end_of_leg()
         return end if self._count_end is None else min(end, self._count_end)
 
     def _next_at(self) -> int:
@@ -120,18 +121,20 @@ class OpenSchedule(Schedule[UserT]):
                     self._count_end = min(self._count_end, self._next_at())
                 self._announce_end()
         is_warm_up = number <= self._warm_up_arrivals
-        arrival = Arrival(number, intended, self._flow_of(number, is_warm_up=is_warm_up), is_warm_up)
+        flow = None if is_warm_up else self._leg.flow
+        if flow is None:
+            flow = self._select(number)
         now = self._clock()
         if not self._free and len(self.users) >= self._most_users:
             self._decisions.saturated()
             if self._drops:
-                self._decisions.missed(arrival, "dropped")
+                self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "dropped")
             else:
-                self._queue.append(arrival)
+                self._queue.append(Arrival(number, flow, intended, is_warm_up))
             return
         lag = now - intended
         if lag > self._latest:
-            self._decisions.missed(arrival, "skipped")
+            self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "skipped")
             return
         self._decisions.started_late(lag)
         if self._free:
@@ -139,10 +142,7 @@ class OpenSchedule(Schedule[UserT]):
         else:
             user = self._decisions.new_user()
             self.users[user] = None
-        self._begin(user, arrival, now)
-
-    def _begin(self, user: UserT, arrival: Arrival, now: int) -> None:
-        self._decisions.begin(user, arrival, now)
+        user.begin(number, flow, intended, now, is_warm_up)
         self.in_flight += 1
 
     def _leg_is_over(self, at: int, now: int) -> None:

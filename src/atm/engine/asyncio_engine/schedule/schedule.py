@@ -11,28 +11,34 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.pacing import NEVER
 
 UNLIMITED = 1 << 62
-UserT = TypeVar("UserT")
 
 
 class Arrival(NamedTuple):
-    """An iteration that the load asks for."""
+    """An iteration that waits for a user, or that will never start."""
 
     number: int
     """1-based, over the whole run."""
+    flow: int
     intended: int
     """When it should start (ns of the clock that `start` was called with)."""
-    flow: int
     is_warm_up: bool
+
+
+class Starter(Protocol):
+    """A user, as far as a schedule knows it."""
+
+    def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
+        """Start an iteration at `now`; the schedule hears of its end by `user_free` or `user_failed`, never within."""
+        ...
+
+
+UserT = TypeVar("UserT", bound=Starter)
 
 
 class Decisions(Protocol[UserT]):
     """Carries out what a schedule decides. `now` is the moment of the decision."""
 
     def new_user(self) -> UserT: ...
-
-    def begin(self, user: UserT, arrival: Arrival, now: int) -> None:
-        """Start an iteration; the schedule hears of its end by `user_free` or `user_failed`, never within this call."""
-        ...
 
     def retire(self, user: UserT) -> None:
         """The user has left the load."""
@@ -89,6 +95,8 @@ class Schedule(ABC, Generic[UserT]):
         self._legs = legs_of(plan)
         self._leg_index = 0
         self._leg: Leg = self._legs[0]
+        self._leg_end = NEVER
+        """When this leg's time is over; NEVER without an end."""
         self._measured_in_leg = 0
         self._limit = UNLIMITED if self._leg.count is None else self._leg.count
         self._leg_over_at: int | None = None
@@ -112,18 +120,13 @@ class Schedule(ABC, Generic[UserT]):
     def on_time(self, now: int) -> int:
         """Do what is due, and return when to look again."""
 
+    @abstractmethod
     def user_free(self, user: UserT, now: int) -> None:
         """An iteration of `user` has ended."""
-        self.in_flight -= 1
-        self._free_user(user, now)
 
     @abstractmethod
     def user_failed(self, user: UserT, now: int) -> None:
         """An iteration of `user` has ended by our own fault."""
-
-    @abstractmethod
-    def _free_user(self, user: UserT, now: int) -> None:
-        """`user` may start its next iteration."""
 
     def stop(self, at: int | None) -> None:
         """Start nothing any more; sending has ended at `at`, or (None) ends with the last finish."""
@@ -152,18 +155,8 @@ class Schedule(ABC, Generic[UserT]):
         return 0.0
 
     @property
-    def _leg_end(self) -> int:
-        """When this leg's time is over; NEVER without an end."""
-        end = self._leg.end_ns
-        return NEVER if end is None else self._epoch + end + self.shift
-
-    @property
     def _is_last_leg(self) -> bool:
         return self._leg_index == len(self._legs) - 1
-
-    def _flow_of(self, number: int, *, is_warm_up: bool) -> int:
-        flow = None if is_warm_up else self._leg.flow
-        return self._select(number) if flow is None else flow
 
     def _next_leg(self, now: int) -> None:
         """The barrier opens."""
@@ -176,8 +169,13 @@ class Schedule(ABC, Generic[UserT]):
         self._limit = UNLIMITED if self._leg.count is None else self._leg.count
         self._announce_end()
 
+    def _end_of_leg(self) -> int:
+        end = self._leg.end_ns
+        return NEVER if end is None else self._epoch + end + self.shift
+
     def _announce_end(self) -> None:
         """Make the end of sending known early, so that what finishes right after it counts as drained."""
+        self._leg_end = self._end_of_leg()
         if self._is_last_leg:
             self.sending_end = self._leg_end
             self._decisions.end_known(self.sending_end)

@@ -29,7 +29,9 @@ class Owner(Protocol):
         """Whether `connection` was still kept; it no longer is."""
         ...
 
-    def redial(self, exchange: Exchange, origin: int) -> None: ...
+    def dial(self, exchange: Exchange, origin: int) -> None:
+        """Send an exchange on a new connection."""
+        ...
 
 
 class ReadingLimits(NamedTuple):
@@ -195,7 +197,7 @@ class Connection(asyncio.Protocol):
             exchange.failed(*lost_connection(error, "closed in the middle of the answer"), now, self)
         elif self.reused and exchange.is_idempotent and not exchange.has_redialled:
             exchange.redialled()
-            self._owner.redial(exchange, self.origin)
+            self._owner.dial(exchange, self.origin)
         else:
             exchange.failed(*lost_connection(error, "closed before any byte of the answer"), now, self)
 
@@ -255,7 +257,12 @@ class Connection(asyncio.Protocol):
             self.first_byte = now
         self.exchange = None
         exchange.received += self.received
-        if not self._keep_alive or self._surplus or self._limits.closes_after_each or self._still_sending(exchange):
+        if (
+            not self._keep_alive
+            or self._surplus
+            or self._limits.closes_after_each
+            or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
+        ):
             self.close()
         exchange.answered(self, now)
 
@@ -331,10 +338,8 @@ class Connection(asyncio.Protocol):
         self.close()
         exchange.failed(outcome, message, now, self)
 
-    def _still_sending(self, exchange: Exchange) -> bool:
-        return len(exchange.data) > _LARGE_REQUEST and bool(
-            self._transport and self._transport.get_write_buffer_size() > 0
-        )
+    def _is_still_sending(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def _longest_head(self) -> int:
         return self._head().body_at

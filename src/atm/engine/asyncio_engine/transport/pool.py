@@ -17,35 +17,28 @@ _RESERVE = 128
 
 
 class Pool:
-    """Sends exchanges, one at a time, on a kept connection or on a new one."""
+    """Keeps connections by origin, and dials for exchanges, one at a time."""
 
-    __slots__ = ("_connections", "_crash", "_dial", "_dialer", "_loop")
+    __slots__ = ("_crash", "_dial", "_dialer", "_loop", "kept")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, crash: Callable[[BaseException], None]) -> None:
         """`crash` hears of a defect in dialling, which is no failure of the request."""
         self._loop = loop
         self._dialer = dialer
         self._crash = crash
-        self._connections: dict[int, Connection] = {}
+        self.kept: dict[int, Connection] = {}
+        """The open connections; who sends takes one of them, or calls `dial`."""
         self._dial: asyncio.Task[None] | None = None
 
-    def send(self, exchange: Exchange) -> None:
-        """Send an exchange to its origin; it hears how it ended."""
-        connection = self._connections.get(exchange.origin)
-        if connection is None:
-            self.redial(exchange, exchange.origin)
-        else:
-            connection.send(exchange)
-
-    def redial(self, exchange: Exchange, origin: int) -> None:
+    def dial(self, exchange: Exchange, origin: int) -> None:
         """Send an exchange on a new connection."""
         self._dial = self._loop.create_task(self._send_on_new(exchange, origin))
         self._dial.add_done_callback(self._dial_ended)
 
     def forget(self, connection: Connection) -> bool:
         """Whether `connection` was still kept; it no longer is."""
-        if self._connections.get(connection.origin) is connection:
-            del self._connections[connection.origin]
+        if self.kept.get(connection.origin) is connection:
+            del self.kept[connection.origin]
             return True
         return False
 
@@ -55,14 +48,14 @@ class Pool:
             self._dial.cancel()
             self._dial = None
             return None
-        connection = self._connections.get(origin)
+        connection = self.kept.get(origin)
         if connection is not None:
             connection.abandon()
         return connection
 
     def close(self) -> None:
         """Close every connection; for a user without a request."""
-        for connection in list(self._connections.values()):
+        for connection in list(self.kept.values()):
             connection.abandon()
 
     async def _send_on_new(self, exchange: Exchange, origin: int) -> None:
@@ -73,7 +66,7 @@ class Pool:
             exchange.failed(error.outcome, error.message, monotonic_ns())
         else:
             self._dial = None
-            self._connections[origin] = connection
+            self.kept[origin] = connection
             connection.send(exchange)
 
     def _dial_ended(self, task: asyncio.Task[None]) -> None:

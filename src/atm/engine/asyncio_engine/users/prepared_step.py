@@ -29,6 +29,7 @@ class PreparedStep:
         self.expected = frozenset(status for low, high in step.expected_statuses for status in range(low, high + 1))
         self.check: Callable[[Answer], str | None] | None = _check_of_answer(step.checks) if step.checks else None
         """The message of the first check that an answer fails; None where it passes all."""
+        self.wants_body = bool(step.checks)
         self.follows_redirects = plan.connections.redirects > 0
         self.slots = slots_of(step)
         self.secret_headers = frozenset(

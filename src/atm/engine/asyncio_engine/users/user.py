@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
-from atm.engine.asyncio_engine.ledger.ledger import Ledger
+from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
 from atm.engine.asyncio_engine.transport.exchange import Answer, Exchange
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
@@ -18,11 +18,22 @@ from atm.plan.load_plan import Origin
 from atm.plan.pacing import NEVER
 
 
-class Sender(Protocol):
+class Carrier(Protocol):
+    """A connection that is free."""
+
+    def send(self, exchange: Exchange) -> None: ...
+
+
+class Connections(Protocol):
     """The connections of one user."""
 
-    def send(self, exchange: Exchange) -> None:
-        """Send a request; it hears how it ended."""
+    @property
+    def kept(self) -> Mapping[int, Carrier]:
+        """The open ones, by origin."""
+        ...
+
+    def dial(self, exchange: Exchange, origin: int) -> None:
+        """Send a request on a new connection."""
         ...
 
     def let_go(self, origin: int) -> Answer | None:
@@ -39,25 +50,25 @@ class Origins(Protocol):
     def origins(self) -> list[Origin]: ...
 
 
-OnEnd = Callable[["User", int, bool], None]
-"""An iteration has ended: the user, which is free again, the moment, and whether it ended by our own fault."""
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all users of a run share."""
 
+    flows: Sequence[Sequence[PreparedStep]]
     ledger: Ledger
     deadlines: Deadlines
     redirects: Redirects
     origins: Origins
-    on_end: OnEnd
+    on_end: Callable[[User, int], None]
+    """An iteration has ended at a moment, and its user is free again."""
+    on_own_fault: Callable[[User, int], None]
+    """The same, but for an iteration that ended by our own fault."""
 
 
 class Iteration:
     """One pass through a flow. Moments: ns of the monotonic clock."""
 
-    __slots__ = ("began", "flow", "intended", "is_warm_up", "number", "position", "steps")
+    __slots__ = ("flow", "intended", "is_warm_up", "number", "position", "steps")
 
     number: int
     """1-based, over the whole run."""
@@ -66,7 +77,6 @@ class Iteration:
     position: int
     """The step that is under way."""
     intended: int
-    began: int
     is_warm_up: bool
 
 
@@ -75,7 +85,9 @@ class Request:
 
     __slots__ = (
         "_around",
+        "_connections",
         "_figures",
+        "_kept",
         "_ledger",
         "_user",
         "actual",
@@ -102,8 +114,10 @@ class Request:
     intended: int
     actual: int
 
-    def __init__(self, user: User, around: Surroundings) -> None:
+    def __init__(self, user: User, around: Surroundings, connections: Connections) -> None:
         self._user = user
+        self._connections = connections
+        self._kept = connections.kept
         self._around = around
         self._ledger = around.ledger
         self.deadline = NEVER
@@ -121,7 +135,7 @@ class Request:
         self.intended = intended
         self.actual = now
         self.head_only = step.head_only
-        self.wants_body = step.check is not None
+        self.wants_body = step.wants_body
         self.has_redialled = False
         self.hops = 0
         self.sent = 0
@@ -133,8 +147,12 @@ class Request:
         if data is None:
             data = step.render(number)
         self.data = data
-        self.origin = step.origin
-        self._user.connections.send(self)
+        self.origin = origin = step.origin
+        connection = self._kept.get(origin)
+        if connection is None:
+            self._connections.dial(self, origin)
+        else:
+            connection.send(self)
 
     # What the transport and the ledger read
 
@@ -183,7 +201,11 @@ class Request:
         step = self.step
         status = answer.status
         if step.follows_redirects and status in REDIRECTS and self._around.redirects.follow(self, answer):
-            self._user.connections.send(self)
+            connection = self._kept.get(self.origin)
+            if connection is None:
+                self._connections.dial(self, self.origin)
+            else:
+                connection.send(self)
             return
         ledger = self._ledger
         if now >= ledger.second_end:
@@ -225,16 +247,16 @@ class Request:
 
     def time_out(self, now: int) -> None:
         """The request has run out of time."""
-        answer = self._user.connections.let_go(self.origin)
+        answer = self._connections.let_go(self.origin)
         self.failed(Outcome.TIMEOUT, self.step.timeout_message, now, answer)
 
     def leave_unfinished(self) -> None:
         """The run ends while the request is in flight."""
-        answer = self._user.connections.let_go(self.origin)
+        answer = self._connections.let_go(self.origin)
         if answer is not None:
             self.received += answer.received
         self._figures.left_unfinished()
-        self._count()
+        self._end(self._ledger.last_finish)
 
     def _end_failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None) -> None:
         ledger = self._ledger
@@ -245,14 +267,12 @@ class Request:
         if outcome in FULL_RESPONSES:
             self._user.go_on(now)
         else:
-            self._user.break_off(is_own_fault=outcome is Outcome.GENERATOR_ERROR)
+            self._user.give_up(is_own_fault=outcome is Outcome.GENERATOR_ERROR)
 
     def _end(self, now: int) -> None:
-        self._count()
-        self._ledger.last_finish = now
-
-    def _count(self) -> None:
+        """The request has ended at `now`, or was left when the run ended."""
         self.deadline = NEVER
+        self._ledger.last_finish = now
         figures = self._figures
         figures.bytes_sent += self.sent
         figures.bytes_received += self.received
@@ -263,36 +283,34 @@ class Request:
 class User:
     """Sends the steps of an iteration in order, each when the one before has ended."""
 
-    __slots__ = ("_around", "_ledger", "connections", "iteration", "request")
+    __slots__ = ("_around", "_connections", "_ledger", "iteration", "request")
 
-    def __init__(self, around: Surroundings, connections: Sender) -> None:
+    def __init__(self, around: Surroundings, connections: Connections) -> None:
         self._around = around
         self._ledger = around.ledger
-        self.connections = connections
+        self._connections = connections
         self.iteration = Iteration()
-        """The current one; before the first, without fields."""
-        self.request = Request(self, around)
+        """The current one, or the last; before the first, without fields."""
+        self.request = Request(self, around, connections)
 
     @property
     def is_busy(self) -> bool:
         return self.request.deadline < NEVER
 
-    def begin(
-        self, number: int, flow: int, steps: Sequence[PreparedStep], intended: int, now: int, *, is_warm_up: bool
-    ) -> None:
+    def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
         """Start iteration `number` at `now`."""
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        ledger.iterations[is_warm_up][flow].started += 1
+        if ledger.counts_iterations:
+            ledger.books(flow, is_warm_up=is_warm_up).started += 1
         iteration = self.iteration
         iteration.number = number
         iteration.flow = flow
-        iteration.steps = steps
-        iteration.position = 0
         iteration.intended = intended
-        iteration.began = now
         iteration.is_warm_up = is_warm_up
+        iteration.position = 0
+        iteration.steps = steps = self._around.flows[flow]
         step = steps[0]
         figures = (ledger.warm_up if is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, number, intended, now)
@@ -300,31 +318,38 @@ class User:
     def go_on(self, finished: int) -> None:
         """The step has had a full response at `finished`: on to the next one, or the iteration is complete."""
         iteration = self.iteration
-        ledger = self._ledger
         iteration.position = position = iteration.position + 1
-        if position == len(iteration.steps):
-            ledger.iterations[iteration.is_warm_up][iteration.flow].completed += 1
-            self._around.on_end(self, monotonic_ns(), False)
-            return
+        steps = iteration.steps
         now = monotonic_ns()
+        if position == len(steps):
+            if self._ledger.counts_iterations:
+                self._books.completed += 1
+            self._around.on_end(self, now)
+            return
+        ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        step = iteration.steps[position]
+        step = steps[position]
         figures = (ledger.warm_up if iteration.is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, iteration.number, finished, now)
 
-    def break_off(self, *, is_own_fault: bool) -> None:
+    def give_up(self, *, is_own_fault: bool) -> None:
         """The step had no full response, so the iteration has failed."""
-        iteration = self.iteration
-        self._ledger.iterations[iteration.is_warm_up][iteration.flow].failed += 1
-        self._around.on_end(self, monotonic_ns(), is_own_fault)
+        self._books.failed += 1
+        if is_own_fault:
+            self._around.on_own_fault(self, monotonic_ns())
+        else:
+            self._around.on_end(self, monotonic_ns())
 
     def leave_unfinished(self) -> None:
         """The run ends while the iteration is under way."""
-        iteration = self.iteration
         self.request.leave_unfinished()
-        self._ledger.iterations[iteration.is_warm_up][iteration.flow].unfinished += 1
+        self._books.unfinished += 1
 
     def close(self) -> None:
         """Close every connection; for a user without a request."""
-        self.connections.close()
+        self._connections.close()
+
+    @property
+    def _books(self) -> IterationBooks:
+        return self._ledger.books(self.iteration.flow, is_warm_up=self.iteration.is_warm_up)
