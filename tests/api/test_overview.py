@@ -24,8 +24,9 @@ def test_the_overview_of_the_storage_counts_by_day_and_by_test(client: httpx.Cli
     # A midnight may lie between the runs, and other tests share the server.
     assert sum(day["runs"] for day in view["days"]) >= 2
     assert runs[-1]["created_at"][:10] in {day["day"] for day in view["days"]}
-    assert sum(day["failed"] for day in view["days"]) >= 1
-    assert sum(day["passed"] for day in view["days"]) >= 1
+    # On a busy machine a measurement may be invalid, and then its run is neither.
+    assert sum(day["failed"] for day in view["days"]) >= sum(run["outcome"] == "failed" for run in runs)
+    assert sum(day["passed"] for day in view["days"]) >= sum(run["outcome"] == "passed" for run in runs)
     counted = {each["name"]: each["runs"] for each in view["top_tests"]}
     assert counted["often"] == 2
     assert list(counted.values()) == sorted(counted.values(), reverse=True)
@@ -77,8 +78,30 @@ def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Clien
     again = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "total_requests": 3}, "tags": ["edited"]})
     assert again.status_code == 202, again.text
     run = ended(client, again.json()["id"])
-    assert (run["passed"], run["metrics"]["total_requests"], run["tags"]) == (True, 3, ["edited"])
+    assert (run["metrics"]["successful_requests"], run["tags"]) == (3, ["edited"])
     elsewhere = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "url": "http://127.0.0.1:9/"}})
     assert elsewhere.status_code == 422
     assert elsewhere.json()["code"] == "credentials_needed"
     assert client.post("/runs", json={"spec": shown}).status_code == 422
+
+
+def test_a_test_saved_from_a_run_has_its_credentials(client: httpx.Client, target: TargetServer) -> None:
+    spec = {
+        "name": "saved from a run",
+        "url": f"{target.url}/auth/bearer?token=hush",
+        "auth": {"type": "bearer_token", "token": "hush"},
+        "total_requests": 2,
+        "thresholds": ["error_rate < 1%"],
+    }
+    first = client.post("/runs", json={"spec": spec}).json()["id"]
+    shown = ended(client, first)["spec"]
+    assert client.post("/tests", json={"spec": shown}).json()["code"] == "credentials_needed"
+    elsewhere = {**shown, "url": "http://127.0.0.1:9/"}
+    refused = client.post("/tests", json={"spec": elsewhere, "from_run": first})
+    assert (refused.status_code, refused.json()["code"]) == (422, "credentials_needed")
+    assert client.post("/tests", json={"spec": shown, "from_run": "nowhere"}).status_code == 404
+    saved = client.post("/tests", json={"spec": shown, "from_run": first})
+    assert saved.status_code == 201, saved.text
+    assert saved.json()["spec"]["auth"]["token"] == "***"
+    run = ended(client, client.post("/tests/saved from a run/run").json()["id"])
+    assert (run["passed"], run["metrics"]["total_requests"]) == (True, 2)

@@ -11,7 +11,7 @@ from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     GeneratorSummary,
     Measurement,
@@ -105,16 +105,19 @@ def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunRes
     """What a run leaves behind."""
     figures = {**_blank(Metrics), "successful_requests": 40, "latency_p95_ms": 12.5, **metrics}
     endpoint = {**_blank(NamedEndpointMetrics), "name": "items", "adjusted_latency_p99_ms": float("inf")}
-    threshold = ThresholdResult(
-        expression="p95 < 10ms",
-        endpoint=None,
-        actual=12.5,
-        limit=10.0,
-        unit="ms",
-        passed=passed is not False,
-        margin=-0.25,
-        message="",
+    threshold = ThresholdResult.model_validate(
+        {
+            "expression": "p95 < 10ms",
+            "endpoint": None,
+            "actual": 12.5,
+            "limit": 10.0,
+            "unit": "ms",
+            "passed": passed is not False,
+            "margin": -0.25,
+            "message": "",
+        }
     )
+
     return RunResult(
         run=RunInfo(
             id=run_id,
@@ -130,7 +133,13 @@ def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunRes
             seed=1,
             model="closed",
         ),
-        verdict=Verdict(passed=passed, measurement=Measurement.VALID, reasons=[], exit_code=0),
+        verdict=Verdict(
+            passed=passed,
+            outcome=run_outcome(RunStatus.COMPLETED, StopReason.DURATION, passed),
+            measurement=Measurement.VALID,
+            reasons=[],
+            exit_code=0,
+        ),
         thresholds=[threshold],
         metrics=Metrics(**figures),
         endpoint_metrics=[NamedEndpointMetrics(**endpoint)],

@@ -1,7 +1,8 @@
 // How a test is made: in the form, as text, from curl, by keyboard.
 import { describe, expect, it } from "vitest";
 
-import { api, at, target } from "./shared";
+import { until } from "./server";
+import { api, at, ran, target } from "./shared";
 
 describe("a new test", () => {
     it("is written in the form, checked by the server, tried once and started", async () => {
@@ -68,7 +69,7 @@ describe("a new test", () => {
         expect(await page.getByLabel("Users", { exact: true }).inputValue()).toBe("2");
         // A reload keeps the draft.
         await page.reload();
-        await page.getByText("Your draft").waitFor();
+        await page.getByText("Draft restored").waitFor();
         expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
     });
 
@@ -164,6 +165,60 @@ describe("a new test", () => {
         await page.getByRole("link", { name: "from curl", exact: true }).waitFor();
         const test = await api<{ spec: { headers: Record<string, string>; body: unknown } }>("/tests/from%20curl");
         expect(test.spec.headers.Authorization).toBe("***");
+    });
+
+    it("comes back after a reload with its secrets to be entered again, and does not start without them", async () => {
+        const page = await at("/new");
+        await page.getByRole("tab", { name: "YAML" }).click();
+        await page.getByLabel("The spec as YAML").fill(
+            JSON.stringify({
+                url: `${target}/users`,
+                headers: { Cookie: "s=hush", "X-Trace": "1" },
+                auth: { type: "basic", username: "me", password: "hush" },
+                duration: "1s",
+            }),
+        );
+        await page.getByText("Ready to run").waitFor();
+        await page.reload();
+        await page.getByText("2 secrets were not saved with the draft").waitFor();
+        expect(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).not.toContain("hush");
+        await page.getByRole("button", { name: "Start", exact: true }).click();
+        await page.waitForFunction(
+            () => (document.activeElement as HTMLElement | null)?.dataset.path === "headers.Cookie",
+        );
+        // Not with the next reload either.
+        await page.reload();
+        await page.getByText("2 secrets were not saved with the draft").waitFor();
+        await page.getByRole("button", { name: "headers.Cookie", exact: true }).click();
+        await page.keyboard.press("Tab");
+        await page.keyboard.type("s=hush");
+        await page.getByRole("button", { name: "auth.password", exact: true }).click();
+        await page.keyboard.type("hush");
+        await page.getByText("Ready to run").waitFor();
+        expect(await page.getByText("not saved with the draft").count()).toBe(0);
+        await page.getByRole("button", { name: "Start", exact: true }).click();
+        await page.waitForURL(/\/runs\//);
+        await api(`/runs/${page.url().split("/").at(-1)}/cancel`, {});
+    });
+
+    it("is saved from a run with the credentials that the page never saw", async () => {
+        const spec = {
+            name: "kept whole",
+            url: `${target}/auth/bearer?token=hush`,
+            auth: { type: "bearer_token", token: "hush" },
+            total_requests: 1,
+            thresholds: ["error_rate < 1%"],
+        };
+        const id = await ran(spec);
+        const page = await at(`/edit/${id}`);
+        await page.getByText("*** is a stored credential").waitFor();
+        await page.getByRole("button", { name: "Save as test" }).click();
+        await page.waitForURL(/^[^?]*\/tests$/);
+        const again = await api<{ id: string }>("/tests/kept%20whole/run", {});
+        await until("the end of its run", async () => {
+            const run = await api<{ status: string; passed: boolean | null }>(`/runs/${again.id}`);
+            return run.status === "completed" && run.passed;
+        });
     });
 
     it("of several endpoints is made by keyboard alone", async () => {

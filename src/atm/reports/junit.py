@@ -7,10 +7,11 @@ One suite with a case for each threshold (`<failure>` holds what was measured), 
 
 from __future__ import annotations
 
-import math
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from atm.models import figures
+from atm.models.failure_reasons import failure_reasons
+from atm.models.outcome import RunOutcome
 from atm.models.printable import printable
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
 
@@ -26,6 +27,7 @@ def render_junit(result: RunResult) -> str:
         _failed(_case(suite, run.name, "run", "the run ends as planned"), "error", run.error)
     for threshold in result.thresholds:
         _threshold(suite, run.name, threshold)
+    _outcome(suite, result)
     for entry in result.endpoint_metrics:
         _endpoint(suite, result, entry)
     _measurement(suite, result)
@@ -56,15 +58,8 @@ def _threshold(suite: Element, run: str, threshold: ThresholdResult) -> None:
 
 
 def measured(threshold: ThresholdResult) -> str:
-    """What a threshold saw, with its unit."""
-    actual = threshold.actual
-    if actual is None:
-        return "no data"
-    if math.isinf(actual):
-        return figures.INFINITE
-    if threshold.unit == "ms":
-        return figures.time(actual)
-    return figures.share(actual) if threshold.unit == "share" else f"{figures.rate(actual)} /s"
+    """What was measured, with its unit."""
+    return "no data" if threshold.actual is None else threshold.measured
 
 
 def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) -> None:
@@ -81,6 +76,17 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
         if failure.endpoint == entry.name
     ]
     _failed(case, "failure", counts, "\n".join([counts, *causes]))
+
+
+def _outcome(suite: Element, result: RunResult) -> None:
+    """Why it did not pass, where no threshold says it: it ended early, or its target never answered."""
+    outcome = result.verdict.outcome
+    if outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
+        case = _case(suite, result.run.name, "run", "the run ends as planned")
+        _failed(case, "failure", f"the run was {outcome}")
+    elif outcome is RunOutcome.FAILED and all(threshold.passed for threshold in result.thresholds):
+        case = _case(suite, result.run.name, "run", "the target answers")
+        _failed(case, "failure", "; ".join(failure_reasons(result)))
 
 
 def _measurement(suite: Element, result: RunResult) -> None:

@@ -60,6 +60,7 @@ class Sent:
         self.wants_body = True
         self.is_idempotent = is_idempotent
         self.has_redialled = False
+        self.has_secret_body = False
         self.secret_headers = frozenset({"x-key"})
         self.hops = self.sent = self.received = 0
         self.ended: asyncio.Future[tuple[int, bytes] | tuple[Outcome, str]] = asyncio.get_running_loop().create_future()
@@ -252,6 +253,20 @@ async def test_a_redirect_rewrites_the_request(status: int, location: str, expec
     # At the limit the redirect is the answer.
     if expected:
         assert not redirects.follow(sent, answer)
+
+
+async def test_a_secret_body_goes_to_no_other_origin() -> None:
+    for status, location, withheld in (
+        (307, "http://other:81", True),
+        (307, "/b", False),
+        (303, "http://other:81", False),
+    ):
+        answer = Redirecting(status, location)
+        redirects = Redirects(plan(answer.origins[0], connections=Connections(redirects=1)), answer)
+        sent = Sent(POST)
+        assert not redirects.withholds(sent, answer)
+        sent.has_secret_body = True
+        assert redirects.withholds(sent, answer) == withheld
 
 
 async def test_a_redirect_through_a_proxy_keeps_the_whole_url() -> None:

@@ -16,7 +16,15 @@ from atm.engine.executor import new_run_id
 from atm.errors import AtmError, NotFoundError, Problem
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunAccepted
-from atm.models.control.tests import EnabledRequest, StartedRuns, SyncAnswer, TestList, TestRequest, TestView
+from atm.models.control.tests import (
+    EnabledRequest,
+    NewTestRequest,
+    StartedRuns,
+    SyncAnswer,
+    TestList,
+    TestRequest,
+    TestView,
+)
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
 from atm.storage.records import RunQuery, RunSource, RunSummary, TestConfig, checked_tags
@@ -64,13 +72,21 @@ async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSu
 
 
 @router.post("/tests", status_code=201, responses=_TAKEN)
-async def create_test(plane: Plane, body: TestRequest) -> TestView:
-    """Keep a test; its name is its spec's."""
-    credentials.reject_masks(body.spec)
+async def create_test(plane: Plane, body: NewTestRequest) -> TestView:
+    """Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run."""
+    whole = await _whole(plane, body)
     now = datetime.now(UTC)
-    config = _config(plane, new_run_id(), body, body.spec, now, now)
+    config = _config(plane, new_run_id(), body, whole, now, now)
     await plane.storage.tests.add(config)
     return await _view(plane, config)
+
+
+async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]:
+    if body.from_run is None:
+        credentials.reject_masks(body.spec)
+        return dict(body.spec)
+    run = await plane.storage.runs.get(body.from_run)
+    return credentials.restored(body.spec, credentials.known(plane.sealer, run.spec, run.sealed))
 
 
 @router.post("/tests/sync")

@@ -13,7 +13,7 @@ from atm.models.control.runs import RunAccepted, RunSummaryView
 
 
 class TestRequest(Request):
-    """POST /tests, PUT /tests/{test}. The name of a test is its spec's."""
+    """PUT /tests/{test}. The name of a test is its spec's."""
 
     __test__ = False
 
@@ -21,6 +21,17 @@ class TestRequest(Request):
     description: Notes = ""
     enabled: bool = True
     tags: Tags = Field([])
+
+
+class NewTestRequest(TestRequest):
+    """POST /tests."""
+
+    from_run: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.",
+    )
 
 
 class EnabledRequest(Request):

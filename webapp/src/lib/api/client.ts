@@ -128,6 +128,8 @@ export interface RunFilter {
     tag?: string;
     status?: string;
     passed?: boolean;
+    outcome?: string;
+    measurement?: string;
     since?: string;
     until?: string;
     text?: string;
@@ -175,7 +177,7 @@ export const api = {
 
     tests: (recent = 0) => ask<TestList>("/tests", { query: { recent } }),
     test: (id: string) => ask<TestView>(test(id)),
-    createTest: (body: { spec: Spec; description?: string; tags?: string[] }) =>
+    createTest: (body: { spec: Spec; description?: string; tags?: string[]; from_run?: string }) =>
         ask<TestView>("/tests", { method: "POST", body }),
     replaceTest: (id: string, body: { spec: Spec; description?: string; enabled?: boolean; tags?: string[] }) =>
         ask<TestView>(test(id), { method: "PUT", body }),

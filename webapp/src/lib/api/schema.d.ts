@@ -956,6 +956,12 @@ export type components = {
             differences: components["schemas"]["Difference"][];
         };
         /**
+         * Comparison
+         * @description How a value is held against its limit. The limit itself always holds, with every one of them.
+         * @enum {string}
+         */
+        Comparison: "<" | "<=" | ">" | ">=";
+        /**
          * CronTrigger
          * @description At the times that match every field, on the clocks of a time zone.
          *
@@ -1364,7 +1370,7 @@ export type components = {
          * @description What became of a due time.
          * @enum {string}
          */
-        FiringOutcome: "queued" | "started" | "passed" | "failed" | "cancelled" | "skipped" | "missed" | "error";
+        FiringOutcome: "queued" | "started" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "skipped" | "missed" | "error";
         /**
          * FiringView
          * @description A due time of a schedule, and what became of it.
@@ -2266,6 +2272,12 @@ export type components = {
             next: string | null;
         };
         /**
+         * RunOutcome
+         * @description The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json).
+         * @enum {string}
+         */
+        RunOutcome: "queued" | "running" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "error";
+        /**
          * RunResult
          * @description A run, judged: what `atm run --json` prints and storage keeps.
          */
@@ -2333,6 +2345,7 @@ export type components = {
             completed_at: string | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Requests Completed */
             requests_completed: number;
@@ -2381,6 +2394,7 @@ export type components = {
             completed_at: string | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Requests Completed */
             requests_completed: number;
@@ -2673,6 +2687,12 @@ export type components = {
             skipped: components["schemas"]["ErrorEntry"][];
         };
         /**
+         * Statistic
+         * @description What is taken of many times, where it is no percentile.
+         * @enum {string}
+         */
+        Statistic: "min" | "max" | "mean";
+        /**
          * StopReason
          * @description Why no further request was started.
          * @enum {string}
@@ -2813,18 +2833,29 @@ export type components = {
             expression: string;
             /** Endpoint */
             endpoint: string | null;
+            metric: string;
+            statistic: components["schemas"]["Statistic"] | null;
+            /** Percentile */
+            percentile: number | null;
+            comparison: components["schemas"]["Comparison"];
+            /** Window Seconds */
+            window_seconds: number | null;
             /** Actual */
             actual: number | "Infinity" | null;
             /** Limit */
             limit: number;
-            /** Unit */
-            unit: string;
+            unit: components["schemas"]["Unit"];
             /** Passed */
             passed: boolean;
             /** Margin */
             margin: number | null;
             /** Message */
             message: string;
+            /**
+             * Is Implied
+             * @default false
+             */
+            is_implied: boolean;
         };
         /**
          * TimelinePoint
@@ -2882,6 +2913,12 @@ export type components = {
             spec: components["schemas"]["TestSpec"];
         };
         /**
+         * Unit
+         * @description The unit of a measured value and of its limit, in results.
+         * @enum {string}
+         */
+        Unit: "ms" | "share" | "per_second";
+        /**
          * ValidateAnswer
          * @description Whether a spec can be run here; a spec that cannot is no error of the request.
          */
@@ -2908,6 +2945,7 @@ export type components = {
         Verdict: {
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"];
             /** Reasons */
             reasons: components["schemas"]["MeasurementReason"][];
@@ -3295,6 +3333,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -3360,6 +3405,13 @@ export type components = {
                          * Expression
                          * @description See docs/reference/thresholds.md.
                          * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -3391,6 +3443,13 @@ export type components = {
                          * Expression
                          * @description See docs/reference/thresholds.md.
                          * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -3594,6 +3653,13 @@ export type components = {
                  * Expression
                  * @description See docs/reference/thresholds.md.
                  * @example p99 < 300ms
+                 * @example error_rate < 1%
+                 * @example rps > 100
+                 * @example ok p95 < 250ms
+                 * @example adjusted p99 < 1s
+                 * @example first_byte p90 < 80ms
+                 * @example service p95 < 200ms
+                 * @example throughput > 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -3659,6 +3725,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -3690,6 +3763,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -4072,6 +4152,7 @@ export type components = {
             stop_reason: components["schemas"]["StopReason"] | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Error */
             error: string | null;
@@ -4326,6 +4407,7 @@ export type AnnotateRequest = components['schemas']['AnnotateRequest'];
 export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
 export type CurlRequest = components['schemas']['CurlRequest'];
@@ -4380,6 +4462,7 @@ export type RetentionView = components['schemas']['RetentionView'];
 export type RunAccepted = components['schemas']['RunAccepted'];
 export type RunInfo = components['schemas']['RunInfo'];
 export type RunList = components['schemas']['RunList'];
+export type RunOutcome = components['schemas']['RunOutcome'];
 export type RunResult = components['schemas']['RunResult'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunSummaryView = components['schemas']['RunSummaryView'];
@@ -4394,6 +4477,7 @@ export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
 export type SpreadView = components['schemas']['SpreadView'];
 export type StartedRuns = components['schemas']['StartedRuns'];
+export type Statistic = components['schemas']['Statistic'];
 export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
@@ -4406,6 +4490,7 @@ export type ThresholdResult = components['schemas']['ThresholdResult'];
 export type TimelinePoint = components['schemas']['TimelinePoint'];
 export type TryAnswer = components['schemas']['TryAnswer'];
 export type TryRequest = components['schemas']['TryRequest'];
+export type Unit = components['schemas']['Unit'];
 export type ValidateAnswer = components['schemas']['ValidateAnswer'];
 export type ValidateRequest = components['schemas']['ValidateRequest'];
 export type Verdict = components['schemas']['Verdict'];
@@ -6097,6 +6182,10 @@ export interface operations {
                 tag?: string | null;
                 status?: components["schemas"]["RunStatus"] | null;
                 passed?: boolean | null;
+                /** @description The one word for a run. */
+                outcome?: components["schemas"]["RunOutcome"] | null;
+                /** @description What the measurement is worth. */
+                measurement?: components["schemas"]["Measurement"] | null;
                 /** @description Created at or after. */
                 since?: string | null;
                 /** @description Created before. */

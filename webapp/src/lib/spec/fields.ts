@@ -1,6 +1,6 @@
 // Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
 // somebody typed is lost, and the server's validator says what is wrong with it.
-import { isObject, omit } from "./paths";
+import { isObject, omit, type Path } from "./paths";
 import { hostsOf } from "./offered";
 import type { Auth, Spec } from "./spec";
 
@@ -248,20 +248,42 @@ const SECRET_NAME =
     /(^|[-_.])(password|passwd|passphrase|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)$/i;
 const SECRET_HEADERS = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"]);
 
-/** A spec without what is secret in it: a browser keeps drafts where scripts can read them. */
-export function withoutSecrets(spec: Spec): Spec {
-    return bare(spec, "") as Spec;
+/** A value of a spec that a draft does not hold: where it was, and what stands there instead. */
+export interface Omitted {
+    path: Path;
+    left: string;
 }
 
-function bare(value: unknown, owner: string): unknown {
-    if (Array.isArray(value)) return value.map((item) => bare(item, owner));
-    if (typeof value === "string") return value.replace(/(?<=:\/\/)[^/?#@\s]*@/g, "");
-    if (!isObject(value)) return value;
-    return Object.fromEntries(
-        Object.entries(value)
-            .filter(([name, item]) => !(typeof item === "string" && isSecret(name, owner) && !isTemplate(item)))
-            .map(([name, item]) => [name, bare(item, name)]),
-    );
+/**
+ * A spec without what is secret in it: a browser keeps drafts where scripts can read them. Each secret leaves an empty
+ * text behind, so that its place stays.
+ */
+export function withoutSecrets(spec: Spec): { spec: Spec; omitted: Omitted[] } {
+    const omitted: Omitted[] = [];
+    return { spec: bare(spec, [], omitted) as Spec, omitted };
+}
+
+function bare(value: unknown, path: Path, omitted: Omitted[]): unknown {
+    if (Array.isArray(value)) return value.map((item, index) => bare(item, [...path, index], omitted));
+    if (isObject(value))
+        return Object.fromEntries(
+            Object.entries(value).map(([name, item]) => [name, bare(item, [...path, name], omitted)]),
+        );
+    if (typeof value !== "string") return value;
+    const [owner, name] = [path.at(-2), path.at(-1)];
+    const isWhole = typeof name === "string" && isSecret(name, String(owner)) && !isTemplate(value);
+    const left = isWhole ? "" : withoutUrlSecrets(value);
+    if (left !== value) omitted.push({ path, left });
+    return left;
+}
+
+/** Without the user and password of a URL, and without the values of parameters that are called like secrets. */
+function withoutUrlSecrets(text: string): string {
+    return text
+        .replace(/(?<=:\/\/)[^/?#@\s]*@/g, (user) => (isTemplate(user.slice(0, -1).replace(":", "")) ? user : ""))
+        .replace(/(?<=[?&])([^=&#\s]+)=([^&#\s]+)/g, (pair, name: string, value: string) =>
+            isSecret(name, "") && !isTemplate(value) ? `${name}=` : pair,
+        );
 }
 
 function isSecret(name: string, owner: string): boolean {

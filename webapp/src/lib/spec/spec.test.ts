@@ -1,3 +1,4 @@
+import { stillOmitted } from "$lib/state/draft";
 import { describe, expect, it } from "vitest";
 
 import { diffLines, hasChanged } from "./diff";
@@ -292,20 +293,30 @@ describe("fields", () => {
 
 describe("drafts", () => {
     it("hold no secret that is written out, and every one that is a template", () => {
-        const draft = fields.withoutSecrets({
-            url: "https://me:pw@host/x",
+        const { spec, omitted } = fields.withoutSecrets({
+            url: "https://me:pw@host/x?token=hush&page=1&key={{env:K}}",
             headers: { Authorization: "Bearer abc", Accept: "x", Cookie: "s=1", "X-Api-Key": "{{env:K}}" },
             auth: { type: "api_key", key: "hush" },
             endpoints: [{ name: "a", auth: { type: "bearer_token", token: "{{env:T}}" } }],
             variables: { key: "v", accessToken: "hush" },
         });
-        expect(draft).toEqual({
-            url: "https://host/x",
-            headers: { Accept: "x", "X-Api-Key": "{{env:K}}" },
-            auth: { type: "api_key" },
+        expect(spec).toEqual({
+            url: "https://host/x?token=&page=1&key={{env:K}}",
+            headers: { Authorization: "", Accept: "x", Cookie: "", "X-Api-Key": "{{env:K}}" },
+            auth: { type: "api_key", key: "" },
             endpoints: [{ name: "a", auth: { type: "bearer_token", token: "{{env:T}}" } }],
-            variables: { key: "v" },
+            variables: { key: "v", accessToken: "" },
         });
+        // Each has left its place behind, which has to be filled again.
+        expect(omitted.map(({ path }) => path.join("."))).toEqual([
+            "url",
+            "headers.Authorization",
+            "headers.Cookie",
+            "auth.key",
+            "variables.accessToken",
+        ]);
+        expect(stillOmitted(spec, omitted)).toHaveLength(5);
+        expect(stillOmitted({ ...spec, url: "https://me:pw@host/x", headers: {} }, omitted)).toHaveLength(2);
     });
 });
 

@@ -5,6 +5,7 @@ import { named } from "$lib/spec/fields";
 import type { Spec } from "$lib/spec/spec";
 
 import { focusField, type SpecEditor } from "./editor.svelte";
+import { settled } from "./press.svelte";
 import { toasts } from "./toasts.svelte";
 
 export type Act = "try" | "save" | "start";
@@ -29,8 +30,8 @@ export class SpecActions {
             editor.attempted = true;
             if (!(await editor.check())) {
                 const [first] = editor.all;
-                if (first && !editor.textProblem) focusField(first.path);
-                if (editor.unchecked) toasts.say(editor.unchecked, { kind: "fail" });
+                if (editor.away) toasts.say(editor.away, { kind: "fail" });
+                else if (first && !editor.textProblem) focusField(first.path);
                 return;
             }
             await doing(named(editor.spec));
@@ -51,13 +52,20 @@ export class SpecActions {
         this.act("try", async (spec) => {
             this.forget();
             try {
-                this.exchanges = (await api.tryOnce(spec)).exchanges;
+                const { exchanges } = await api.tryOnce(spec);
+                this.#answered(() => (this.exchanges = exchanges));
             } catch (error) {
                 if (!(error instanceof ApiProblem)) throw error;
-                this.tried = error;
+                this.#answered(() => (this.tried = error));
             }
+        });
+
+    #answered(put: () => void): void {
+        settled(() => {
+            put();
             requestAnimationFrame(() => document.getElementById("answer")?.scrollIntoView({ block: "nearest" }));
         });
+    }
 
     forget = (): void => {
         this.tried = this.exchanges = null;

@@ -2,6 +2,7 @@ import { SvelteSet } from "svelte/reactivity";
 
 import type { ErrorEntry, PlanView, ValidateAnswer } from "$lib/api/schema";
 import { parse, patched, render, type Format, type TextProblem } from "$lib/spec/document";
+import type { Omitted } from "$lib/spec/fields";
 import { get, pathText, set, type Path } from "$lib/spec/paths";
 import {
     fieldOf,
@@ -14,6 +15,9 @@ import {
     type SpecProblem,
 } from "$lib/spec/problems";
 import type { Spec } from "$lib/spec/spec";
+
+import { stillOmitted } from "./draft";
+import { held } from "./press.svelte";
 
 const WAIT_MS = 300;
 
@@ -28,34 +32,79 @@ export class SpecEditor {
     format = $state<Format>("yaml");
     text = $state("");
     textProblem = $state.raw<TextProblem | null>(null);
-    plan = $state.raw<PlanView | null>(null);
-    notes = $state.raw<ErrorEntry[]>([]);
-    /** The server could not be asked. */
-    unchecked = $state("");
-    /** Somebody tried to go on: from now on everything that is wrong shows. */
+    /** After an attempt to start or save, and in the text, everything that is wrong shows. */
     attempted = $state(false);
     left = new SvelteSet<string>();
     #found = $state.raw<SpecProblem[]>([]);
+    #answer = $state.raw<{ plan: PlanView | null; notes: ErrorEntry[]; unchecked: string }>({
+        plan: null,
+        notes: [],
+        unchecked: "",
+    });
     /** Fields whose content cannot be put into the spec yet. */
     #own = $state.raw<Record<string, SpecProblem>>({});
     #validate: Validate;
     #asking: AbortController | null = null;
+    #checking: Promise<boolean> = Promise.resolve(false);
     #timer: ReturnType<typeof setTimeout> | undefined;
 
-    all = $derived<SpecProblem[]>([...Object.values(this.#own), ...this.#found]);
-    shown = $derived(visible(this.all, this.left, this.attempted));
+    #omitted = $state.raw<readonly Omitted[]>([]);
+    /** Secrets that the restored draft does not hold and that were not entered again. */
+    needed = $derived(stillOmitted(this.spec, this.#omitted));
+    #neededAgain = $derived(this.needed.map(neededAgain));
+
+    all = $derived<SpecProblem[]>([
+        ...this.#neededAgain,
+        ...Object.values(this.#own),
+        ...this.#found.filter(
+            (each) => !this.#neededAgain.some((needed) => fieldOf(needed.path) === fieldOf(each.path)),
+        ),
+    ]);
+    /** What the page shows of the answer: it changes only while the pointer is not pressed. */
+    readonly #shown = held(() => ({
+        problems: visible(this.all, this.left, this.attempted || this.needed.length > 0),
+        textProblem: this.textProblem,
+        ...this.#answer,
+    }));
 
     constructor(validate: Validate) {
         this.#validate = validate;
     }
 
-    /** Begin with another spec. */
-    load(spec: Spec): void {
+    /** Begin with another spec; `omitted` are secrets that have to be entered again before it can be run. */
+    load(spec: Spec, omitted: readonly Omitted[] = []): void {
+        this.#omitted = omitted;
         this.left.clear();
         this.attempted = false;
         this.#own = {};
         this.replace(spec);
         this.text = render(this.spec, this.format);
+    }
+
+    get shown(): SpecProblem[] {
+        return this.#shown().problems;
+    }
+
+    get shownTextProblem(): TextProblem | null {
+        return this.#shown().textProblem;
+    }
+
+    get plan(): PlanView | null {
+        return this.#shown().plan;
+    }
+
+    get notes(): ErrorEntry[] {
+        return this.#shown().notes;
+    }
+
+    /** Why the server could not be asked; empty: it was. */
+    get unchecked(): string {
+        return this.#shown().unchecked;
+    }
+
+    /** Why the last question did not reach the server, as it is now. */
+    get away(): string {
+        return this.#answer.unchecked;
     }
 
     get(path: Path): unknown {
@@ -77,6 +126,7 @@ export class SpecEditor {
     /** What was typed as text; while it cannot be read the form keeps what it had. */
     type(text: string): void {
         this.text = text;
+        this.attempted = true;
         const { spec, problem } = parse(text);
         this.textProblem = problem;
         if (!spec) return;
@@ -124,8 +174,13 @@ export class SpecEditor {
         this.#timer = setTimeout(() => void this.check(), WAIT_MS);
     }
 
-    /** Ask the server now; whether the spec can be run. */
-    async check(): Promise<boolean> {
+    /** Ask the server now; whether the spec can be run. A later question takes this one's place, and answers it too. */
+    check(): Promise<boolean> {
+        this.#checking = this.#check();
+        return this.#checking;
+    }
+
+    async #check(): Promise<boolean> {
         clearTimeout(this.#timer);
         this.#timer = undefined;
         this.#asking?.abort();
@@ -134,15 +189,15 @@ export class SpecEditor {
         const { spec } = this;
         try {
             const answer = await this.#validate(spec, asking.signal);
-            if (asking.signal.aborted) return false;
-            this.unchecked = "";
+            if (asking.signal.aborted) return this.#asking === asking ? false : this.#checking;
             this.#found = problemsOf(answer.errors, spec);
-            this.notes = answer.notes;
-            this.plan = answer.plan;
-            return answer.valid && !this.textProblem && Object.keys(this.#own).length === 0;
+            this.#answer = { plan: answer.plan, notes: answer.notes, unchecked: "" };
+            return answer.valid && !this.textProblem && !this.needed.length && Object.keys(this.#own).length === 0;
         } catch (error) {
-            if (asking.signal.aborted) return false;
-            this.unchecked = error instanceof Error ? error.message : String(error);
+            if (asking.signal.aborted) return this.#asking === asking ? false : this.#checking;
+            // What was found before may long be mended.
+            this.#found = [];
+            this.#answer = { ...this.#answer, unchecked: error instanceof Error ? error.message : String(error) };
             return false;
         }
     }
@@ -159,6 +214,19 @@ export class SpecEditor {
         clearTimeout(this.#timer);
         this.#asking?.abort();
     }
+}
+
+function neededAgain({ path }: Omitted): SpecProblem {
+    const isUrl = /^(url|token_url|proxy)$/.test(String(path.at(-1)));
+    return {
+        path,
+        where: pathText(path),
+        code: "credentials_needed",
+        message: isUrl
+            ? "the credentials in this URL were not saved with the draft"
+            : "this secret was not saved with the draft",
+        hint: "Enter it again, or use `{{env:NAME}}`",
+    };
 }
 
 /** Brings the field of a problem into view, and the cursor into it; opens what it is folded away in. */

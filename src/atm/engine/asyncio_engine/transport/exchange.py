@@ -59,6 +59,11 @@ class Exchange(Protocol):
         """Lower-case names of headers that hold a secret: no redirect takes them to another origin."""
         ...
 
+    @property
+    def has_secret_body(self) -> bool:
+        """Whether the body holds a secret: then no redirect takes it to another origin."""
+        ...
+
     def answered(self, answer: Answer, now: int) -> None:
         """A full response has been read at `now`."""
         ...

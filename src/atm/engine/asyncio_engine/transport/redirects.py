@@ -33,26 +33,31 @@ class Redirects:
         self._limit = plan.connections.redirects
         self._through_proxy = plan.connections.proxy is not None
 
+    def withholds(self, exchange: Exchange, answer: Answer) -> bool:
+        """Whether following would take a body that holds a secret to another origin; then the answer is judged."""
+        if not exchange.has_secret_body:
+            return False
+        place = self._place(exchange, answer)
+        if place is None:
+            return False
+        head, _, body = exchange.data.partition(b"\r\n\r\n")
+        here = self._origins.origins[exchange.origin]
+        method = head.partition(b" ")[0].decode("latin-1")
+        crosses = place[:3] != (here.scheme, here.host, here.port)
+        return crosses and bool(body) and not _becomes_get(answer.status, method)
+
     def follow(self, exchange: Exchange, answer: Answer) -> bool:
         """Rewrite the request; the caller sends it again.
 
         False where the redirect is the answer: at the limit, or where it leads nowhere.
         """
-        location = response_head(answer.raw).get("location")
-        if not location or exchange.hops >= self._limit:
+        place = self._place(exchange, answer)
+        if place is None:
             return False
-        base = self._origins.origins[exchange.origin].url
-        try:
-            url = urlsplit(urljoin(base + _target(exchange.data, base), location))
-            port = url.port or DEFAULT_PORTS.get(url.scheme, 0)
-        except ValueError:
-            return False
-        if url.scheme not in DEFAULT_PORTS or not url.hostname or not location.isprintable():
-            return False
-        index = self._origins.origin_of(url.scheme, url.hostname, port)
+        scheme, host, port, target = place
+        index = self._origins.origin_of(scheme, host, port)
         origin = self._origins.origins[index]
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        if self._through_proxy and url.scheme == "http":
+        if self._through_proxy and scheme == "http":
             target = origin.url + target
         secret = _CREDENTIALS | exchange.secret_headers if index != exchange.origin else frozenset()
         exchange.data = self._rewritten(
@@ -62,12 +67,27 @@ class Redirects:
         exchange.origin = index
         return True
 
+    def _place(self, exchange: Exchange, answer: Answer) -> tuple[str, str, int, str] | None:
+        """Scheme, host, port and target of where the answer points, while it may be followed."""
+        location = response_head(answer.raw).get("location")
+        if not location or exchange.hops >= self._limit:
+            return None
+        base = self._origins.origins[exchange.origin].url
+        try:
+            url = urlsplit(urljoin(base + _target(exchange.data, base), location))
+            port = url.port or DEFAULT_PORTS.get(url.scheme, 0)
+        except ValueError:
+            return None
+        if url.scheme not in DEFAULT_PORTS or not url.hostname or not location.isprintable():
+            return None
+        return url.scheme, url.hostname, port, (url.path or "/") + (f"?{url.query}" if url.query else "")
+
     def _rewritten(self, request: bytes, status: int, target: str, host: str, secret: frozenset[str]) -> bytes:
         head, _, body = request.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         method = lines[0].partition(" ")[0]
         dropped = set(secret)
-        if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        if _becomes_get(status, method):
             method = "GET"
             body = b""
             dropped |= _OF_A_BODY
@@ -77,6 +97,10 @@ class Redirects:
             if name != "host" and (name not in dropped or (name == "proxy-authorization" and self._through_proxy)):
                 kept.append(line)
         return "\r\n".join((*kept, "", "")).encode("latin-1") + body
+
+
+def _becomes_get(status: int, method: str) -> bool:
+    return (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
 
 
 def _target(request: bytes, base: str) -> str:

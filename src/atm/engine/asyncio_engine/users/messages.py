@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from atm.plan.load_plan import BodyCheck
+from atm.plan.patterns import compiled
 
 _SHOWN = 120
 
@@ -36,7 +36,7 @@ def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[bytes], str | None]:
         if condition.kind == "contains":
             tests.append((_contains(condition.pattern), f"body does not contain {_quoted(condition)}"))
         else:
-            tests.append((re.compile(condition.pattern).search, f"body does not match {_quoted(condition)}"))
+            tests.append((compiled(condition.pattern).search, f"body does not match {_quoted(condition)}"))
 
     def check(body: bytes) -> str | None:
         text = body.decode(errors="replace")

@@ -35,6 +35,7 @@ class PreparedStep:
         self.secret_headers = frozenset(
             header.name.lower() for header in step.headers if any(isinstance(part, SecretPart) for part in header.value)
         )
+        self.has_secret_body = any(isinstance(part, SecretPart) for part in step.body or ())
         self.constant: bytes | None = None
         self.render: Render = _never
         self._extra_headers: tuple[Header, ...] = ()
@@ -56,8 +57,10 @@ class PreparedStep:
         else:
             self.render = rendered
 
-    def unexpected(self, status: int) -> str:
-        """The message of a full response with a status that is not expected."""
+    def unexpected(self, status: int, *, withheld: bool = False) -> str:
+        """The message of a full response with a status that is not expected; see `Redirects.withholds`."""
+        if withheld:
+            return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {expected_text(self._step.expected_statuses)}"
 
 

@@ -165,6 +165,10 @@ class Request:
         return self.step.secret_headers
 
     @property
+    def has_secret_body(self) -> bool:
+        return self.step.has_secret_body
+
+    @property
     def number(self) -> int:
         return self._user.iteration.number
 
@@ -200,20 +204,19 @@ class Request:
         """A full response has been read at `now`."""
         step = self.step
         status = answer.status
-        if step.follows_redirects and status in REDIRECTS and self._around.redirects.follow(self, answer):
-            connection = self._kept.get(self.origin)
-            if connection is None:
-                self._connections.dial(self, self.origin)
-            else:
-                connection.send(self)
-            return
+        withheld = False
+        if step.follows_redirects and status in REDIRECTS:
+            withheld = self._around.redirects.withholds(self, answer)
+            if not withheld and self._around.redirects.follow(self, answer):
+                self._send_on()
+                return
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
         figures = self._figures
         response = now - self.intended
         if status not in step.expected:
-            outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(status)
+            outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(status, withheld=withheld)
         elif step.check is not None and (failure := step.check(answer)):
             outcome, message = Outcome.CHECK_FAILED, failure
         else:
@@ -229,6 +232,13 @@ class Request:
         first_byte = answer.first_byte - self.actual
         figures.answered_badly(outcome, message, status, response, now - self.actual, first_byte, at)
         self._end_failed(outcome, message, now, answer)
+
+    def _send_on(self) -> None:
+        connection = self._kept.get(self.origin)
+        if connection is None:
+            self._connections.dial(self, self.origin)
+        else:
+            connection.send(self)
 
     def failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None = None) -> None:
         """The request has ended without a full response; `answer` is what has come of one."""
