@@ -24,9 +24,14 @@ FINAL = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+def is_id(value: str) -> bool:
+    """Whether this can be an id."""
+    return _ID.fullmatch(value) is not None
+
+
 def checked_id(value: str) -> str:
     """`value`, when it can be an id; a file name that leaves its folder cannot. Raises ConflictError."""
-    if not _ID.fullmatch(value):
+    if not is_id(value):
         raise ConflictError(
             Problem(f"{value[:80]!r} cannot be an id", "invalid_id", hint="use 1 to 64 of A-Z a-z 0-9 _ -")
         )

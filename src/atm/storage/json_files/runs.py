@@ -13,6 +13,7 @@ from typing import Any
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunResult
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.json_files.files import in_thread, read_document, write_document
 from atm.storage.json_files.series import JsonSeries
@@ -133,7 +134,7 @@ class JsonRuns:
         spec = SpecFile(run.spec)
         # Where nobody looks, and without the lock: a long history takes a while.
         staged = self._folder.run(f".{run.id}.{secrets.token_hex(8)}")
-        staged.mkdir()
+        staged.mkdir(mode=DIRECTORY_MODE)
         try:
             self._series.write_whole(staged.name, history, with_samples=result is None)
             if result is not None:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import (
     append_lines,
@@ -126,7 +127,7 @@ class JsonSchedules:
 
     def _append(self, firing: Firing) -> None:
         path = self._firings_path(firing.schedule_id)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         before, known = _mark(path), self._seen.get(firing.schedule_id)
         append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
         after = _mark(path)

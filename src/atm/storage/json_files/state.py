@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from atm.models.earlier_result import earlier_passed, earlier_reason
 from atm.models.outcome import RunStatus
 from atm.models.run import Measurement
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.json_files.files import corrupt_file, read_document, sync_folder, write_document
 from atm.storage.locks import locked
 from atm.storage.problems import run_not_found, stale_lease
@@ -147,7 +148,7 @@ class Folder:
     def add(self, state: RunState, spec: SpecFile) -> None:
         """A new run: it is there when its `run.json` is, and not before."""
         folder = self.run(state.summary.id)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_document(folder / SPEC, _SPEC.dump_python(spec, mode="json"))
         self.write(state)
         sync_folder(self.runs)
