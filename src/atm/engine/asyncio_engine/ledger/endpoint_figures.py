@@ -1,13 +1,12 @@
-"""Where an engine counts: one cell for each endpoint, warm-up and measured load apart, emptied once a second.
+"""Figures of one endpoint in the current second, warm-up and measured load apart.
 
-A cell's methods are the hot path of the asyncio engine, so the bucket arithmetic of `histogram.index_of` stands in
-them written out, and what is touched per request is a handful of dicts and integers. Nothing here reads a clock.
+These methods are the hot path of the engine: the bucket arithmetic of `histogram.index_of` is written out in them, and
+a request touches a handful of dicts and integers. Nothing here reads a clock.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 from atm.metrics.histogram import HIGHEST_NS, Histogram
 from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup
@@ -38,8 +37,8 @@ def as_histogram(counts: Counts) -> Histogram:
     return histogram
 
 
-class Cell:
-    """The figures of one endpoint in the second that is going on; the fields are those of `EndpointInterval`."""
+class EndpointFigures:
+    """Counts of one endpoint since the last `take`; the fields are those of `EndpointInterval`."""
 
     __slots__ = (
         *COUNTS,
@@ -169,7 +168,7 @@ class Cell:
             group[2] = at
 
     def take(self) -> tuple[EndpointInterval, list[FailureGroup]] | None:
-        """What was counted since the last time, None when nothing was; the cell is empty afterwards."""
+        """What was counted since the last time, None when nothing was. Everything starts again at 0."""
         if not (self.touched or self.started or self.ok):
             return None
         outcomes = self.outcomes
@@ -186,23 +185,3 @@ class Cell:
         ]
         self._clear()
         return interval, failures
-
-
-class Recorder:
-    """All cells of a run."""
-
-    def __init__(self, endpoints: int) -> None:
-        self.warm_up = [Cell(endpoint, warm_up=True) for endpoint in range(endpoints)]
-        self.measured = [Cell(endpoint, warm_up=False) for endpoint in range(endpoints)]
-
-    def take(self) -> tuple[list[EndpointInterval], list[FailureGroup]]:
-        """The figures since the last time, endpoints in order, warm-up before measured load; all cells start anew."""
-        intervals: list[EndpointInterval] = []
-        failures: list[FailureGroup] = []
-        cells: Iterable[Cell] = (cell for pair in zip(self.warm_up, self.measured, strict=True) for cell in pair)
-        for cell in cells:
-            taken = cell.take()
-            if taken:
-                intervals.append(taken[0])
-                failures.extend(taken[1])
-        return intervals, failures

@@ -1,41 +1,39 @@
-"""The closed model: each user starts its next request when the last one has ended."""
+"""The closed schedule: each user starts its next iteration when the last one has ended."""
 
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic_ns
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from atm.engine.asyncio_engine.load_model import LoadModel
-from atm.engine.asyncio_engine.timeouts import NEVER
-from atm.engine.asyncio_engine.user import User
+from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
-from atm.plan.pacing import user_changes
-
-if TYPE_CHECKING:
-    from atm.engine.asyncio_engine.run import Run
+from atm.plan.load_plan import LoadPlan
+from atm.plan.pacing import NEVER, user_changes
 
 _BACK_OFF_NS = 100_000_000
 _STARTS_AT_ONCE = 32
 """Users that start in one turn of the loop: a thousand dials in one turn would be a stall of our own making."""
 
 
-class ClosedModel(LoadModel):
+class ClosedSchedule(Schedule[UserT]):
     """Users come and go with the profile; a free one starts at once, or with `max_rate` when its token comes."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(run)
-        load = run.plan.load
+    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
+        """`clock` tells the moment of each of several starts within one call."""
+        super().__init__(plan, decisions)
+        load = plan.load
+        self._clock = clock
+        self._number = 0
         self._warm_up_end = 0
         self._changes = user_changes(load)
         self._next_change: tuple[int, int] | None = next(self._changes, None)
         self._target = 0
         self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
         self._last_token = 0
-        self._with_token: deque[tuple[int, User]] = deque()
-        self._backing_off: deque[tuple[int, User]] = deque()
-        self._parked: list[User] = []
-        self._starting: list[User] = []
+        self._with_token: deque[tuple[int, UserT]] = deque()
+        self._backing_off: deque[tuple[int, UserT]] = deque()
+        self._parked: list[UserT] = []
+        self._starting: list[UserT] = []
 
     @property
     def waiting(self) -> int:
@@ -45,10 +43,10 @@ class ClosedModel(LoadModel):
     def user_count(self) -> int:
         return len(self.users)
 
-    def start(self, now: int) -> None:
-        super().start(now)
-        self._warm_up_end = now + self._run.plan.load.warm_up_ns
-        self._last_token = now - self._gap
+    def start(self, epoch: int) -> None:
+        super().start(epoch)
+        self._warm_up_end = epoch + self._warm_up_ns
+        self._last_token = epoch - self._gap
 
     def on_time(self, now: int) -> int:
         if not self.is_sending:
@@ -65,16 +63,16 @@ class ClosedModel(LoadModel):
             self._parked.clear()
         change_at = self._follow_profile(now)
         while self._backing_off and self._backing_off[0][0] <= now:
-            self.user_free(self._backing_off.popleft()[1], now)
+            self._start(self._backing_off.popleft()[1], now)
         while self._with_token and self._with_token[0][0] <= now:
             intended, user = self._with_token.popleft()
-            self._begin(user, intended, monotonic_ns(), is_paced=True)
+            self._begin(user, intended, self._clock(), is_paced=True)
         if self._parked and self._measured_in_leg >= self._limit:
             self._leg_is_exhausted(now)
         for _ in range(min(_STARTS_AT_ONCE, len(self._starting))):
-            self.user_free(self._starting.pop(), monotonic_ns())
+            self._start(self._starting.pop(), self._clock())
         if self._starting:
-            return monotonic_ns()
+            return self._clock()
         return min(
             change_at,
             self._leg_end if self._leg_over_at is None else NEVER,
@@ -82,15 +80,16 @@ class ClosedModel(LoadModel):
             self._with_token[0][0] if self._with_token else NEVER,
         )
 
-    def user_free(self, user: User, now: int) -> None:
+    def user_free(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
         if not self.is_sending:
             self._parked.append(user)
-            self._run.settle()
+            self._decisions.settle()
         elif len(self.users) > self._target:
             self._retire(user)
         elif now >= self._leg_end:
             self._parked.append(user)
-            self._run.ring_soon()
+            self._decisions.ring_at(now)
         elif self._measured_in_leg >= self._limit:
             self._parked.append(user)
             self._leg_is_exhausted(now)
@@ -105,43 +104,48 @@ class ClosedModel(LoadModel):
                 self._begin(user, intended, now, is_paced=True)
             else:
                 self._with_token.append((intended, user))
-                self._run.ring_at(intended)
+                self._decisions.ring_at(intended)
 
-    def user_failed(self, user: User, now: int) -> None:
+    def user_failed(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
         self._backing_off.append((now + _BACK_OFF_NS, user))
-        self._run.ring_at(now + _BACK_OFF_NS)
+        self._decisions.ring_at(now + _BACK_OFF_NS)
         if not self.is_sending:
-            self._run.settle()
+            self._decisions.settle()
 
-    def _begin(self, user: User, intended: int, now: int, *, is_paced: bool = False) -> None:
+    def _start(self, user: UserT, now: int) -> None:
+        """A user that had no iteration starts as one whose iteration has just ended."""
+        self.in_flight += 1
+        self.user_free(user, now)
+
+    def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
         self._number = number = self._number + 1
-        if intended < self._warm_up_end:
-            job = self._jobs[self._select(number)]
-            cell = job.warm_up
-        else:
-            job = self._job or self._jobs[self._select(number)]
-            cell = job.measured
-            if not is_paced:
-                self._measured_in_leg += 1
+        is_warm_up = intended < self._warm_up_end
         if is_paced:
-            self._run.health.started_late(now - intended)
-        user.begin(number, job, cell, intended, now)
+            self._decisions.started_late(now - intended)
+        elif not is_warm_up:
+            self._measured_in_leg += 1
+        flow = None if is_warm_up else self._leg.flow
+        if flow is None:
+            flow = self._select(number)
+        user.begin(number, flow, intended, now, is_warm_up)
+        self.in_flight += 1
 
     def _follow_profile(self, now: int) -> int:
         """Take the number of users from the profile; returns when it changes next."""
-        elapsed = now - self._run.epoch - self.shift
+        elapsed = now - self._epoch - self.shift
         while self._next_change is not None and self._next_change[0] <= elapsed:
             self._target = self._next_change[1]
             self._next_change = next(self._changes, None)
         for _ in range(self._target - len(self.users)):
-            user = User(self._run)
+            user = self._decisions.new_user()
             self.users[user] = None
             self._starting.append(user)
         while len(self.users) > self._target and (idle := self._idle_user()) is not None:
             self._retire(idle)
-        return NEVER if self._next_change is None else self._next_change[0] + self._run.epoch + self.shift
+        return NEVER if self._next_change is None else self._next_change[0] + self._epoch + self.shift
 
-    def _idle_user(self) -> User | None:
+    def _idle_user(self) -> UserT | None:
         for users in (self._starting, self._parked):
             if users:
                 return users.pop()
@@ -153,9 +157,9 @@ class ClosedModel(LoadModel):
                 return queue.pop()[1]
         return None
 
-    def _retire(self, user: User) -> None:
+    def _retire(self, user: UserT) -> None:
         del self.users[user]
-        user.close()
+        self._decisions.retire(user)
 
     def _leg_is_exhausted(self, now: int) -> None:
         """All requests of the leg are started, or wait for their token."""
@@ -167,7 +171,7 @@ class ClosedModel(LoadModel):
         if self._leg_over_at is None:
             self._leg_over_at = now
         if self._is_at_barrier:
-            self._run.ring_soon()
+            self._decisions.ring_at(now)
 
     def _time_is_over(self) -> None:
         self._give_tokens_back()
@@ -180,4 +184,4 @@ class ClosedModel(LoadModel):
 
     @property
     def _is_at_barrier(self) -> bool:
-        return self._run.in_flight == 0 and not self._with_token
+        return self.in_flight == 0 and not self._with_token

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atm.engine.asyncio_engine.restating import may_be_restated, restated
+from atm.engine.asyncio_engine.transport.lenient_parser import may_be_normalised, normalised
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from atm.engine.asyncio_engine.restating import may_be_restated, restated
         ),
     ],
 )
-def test_what_is_to_be_understood_is_said_in_other_words(head: bytes, words: bytes) -> None:
-    assert may_be_restated(head)
-    assert restated(head) == words
+def test_what_a_client_must_accept_is_normalised(head: bytes, words: bytes) -> None:
+    assert may_be_normalised(head)
+    assert normalised(head) == words
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_what_is_to_be_understood_is_said_in_other_words(head: bytes, words: byt
     ],
 )
 def test_lengths_that_contradict_each_other_stay_so(head: bytes) -> None:
-    assert restated(head) == head
+    assert normalised(head) == head
 
 
 @pytest.mark.parametrize("noise", [b"220 mail.test\n", b"\n \n", b"HTTP/2 200\n\n", b""])
 def test_what_is_no_answer_is_left_to_the_parser(noise: bytes) -> None:
-    assert not may_be_restated(noise)
+    assert not may_be_normalised(noise)

@@ -1,4 +1,4 @@
-"""Opening connections: through an origin's addresses in turn, through a proxy, with TLS on top."""
+"""Open connections: through an origin's addresses in turn, through a proxy, with TLS on top."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import monotonic_ns
-from typing import TYPE_CHECKING
 
-from atm.engine.asyncio_engine.connection import Connection
-from atm.engine.asyncio_engine.words import connect_failure, tls_failure
+from atm.engine.asyncio_engine.transport.connection import Connection, Owner, ReadingLimits
+from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents
+from atm.engine.asyncio_engine.transport.failures import connect_failure, tls_failure
 from atm.engine.resolve import allowed_of, is_address, look_up
 from atm.engine.tls import client_context
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan, Origin
-
-if TYPE_CHECKING:
-    from atm.engine.asyncio_engine.run import Run
-    from atm.engine.asyncio_engine.user import User
 
 _PROXY = -1
 """The proxy, where the index of an origin is asked for."""
@@ -44,12 +40,23 @@ class Dialer:
     Only addresses that the plan's rules let through are dialled, whenever a name is looked up.
     """
 
-    def __init__(self, run: Run, plan: LoadPlan, secrets: Mapping[str, str]) -> None:
-        self._run = run
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        plan: LoadPlan,
+        secrets: Mapping[str, str],
+        events: ConnectionEvents,
+        limits: ReadingLimits,
+    ) -> None:
+        """Raises EngineError where the plan's certificates cannot be used."""
+        self._loop = loop
         self._secrets = secrets
+        self._events = events
+        self._limits = limits
         self._proxy = plan.connections.proxy
         self._rules = plan.connections.targets
         self._tls = plan.connections.tls
+        self._resolve_every_ns = plan.connections.resolve_every_ns
         self.origins: list[Origin] = list(plan.origins)
         self._resolving: dict[int, asyncio.Task[Origin]] = {}
         self._turns: dict[int, int] = {}
@@ -58,33 +65,20 @@ class Dialer:
         if any(origin.scheme == "https" for origin in plan.origins):
             self._context = self._tls_context()
 
-    def start(self) -> None:
-        """From now on names are looked up again, where the plan asks for it."""
-        every_ns = self._run.plan.connections.resolve_every_ns
-        if every_ns is not None:
-            self._renewing = self._run.loop.create_task(self._renew_forever(every_ns / 1e9))
-            self._renewing.add_done_callback(self._ended)
+    def start(self, crash: Callable[[BaseException], None]) -> None:
+        """Look names up again from now on, where the plan asks for it. `crash` hears of a defect."""
+        if self._resolve_every_ns is None:
+            return
 
-    def dial(self, user: User, origin: int) -> asyncio.Task[None]:
-        """Open a connection for the request that `user` is at; it hears of it by `connected` or `failed`."""
-        task = self._run.loop.create_task(self._dial(user, origin))
-        task.add_done_callback(self._ended)
-        return task
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                crash(error)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._run.crash(error)
+        self._renewing = self._loop.create_task(self._renew_forever(self._resolve_every_ns / 1e9))
+        self._renewing.add_done_callback(ended)
 
-    async def _dial(self, user: User, index: int) -> None:
-        try:
-            connection = await self._open(user, index)
-        except DialError as error:
-            user.dial = None
-            user.failed(error.outcome, error.message, monotonic_ns())
-        else:
-            user.connected(connection)
-
-    async def _open(self, user: User, index: int) -> Connection:
+    async def open(self, index: int, owner: Owner) -> Connection:
+        """A new connection to an origin. Raises DialError where there is none to be had."""
         origin = self.origins[index]
         if not self._proxy and not origin.addresses:
             origin = await self._resolved(index)
@@ -95,14 +89,14 @@ class Dialer:
         if not hop.addresses:
             raise DialError(Outcome.DNS_ERROR, hop.resolve_error)
         plain = await self._connected(place, hop)
-        connection = Connection(self._run, user, index)
+        connection = Connection(self._limits, self._events, owner, index)
         try:
             if origin.scheme == "https":
                 if self._proxy:
                     await self._tunnel(plain, origin)
                 await self._secured(plain, origin, connection)
             else:
-                await self._run.loop.create_connection(lambda: connection, sock=plain)
+                await self._loop.create_connection(lambda: connection, sock=plain)
         except BaseException:
             plain.close()
             raise
@@ -112,8 +106,7 @@ class Dialer:
         turn = self._turns.get(place, 0)
         self._turns[place] = turn + 1
         address = hop.addresses[turn % len(hop.addresses)]
-        health = self._run.health
-        health.dials += 1
+        self._events.dialled()
         began = monotonic_ns()
         try:
             plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
@@ -122,21 +115,21 @@ class Dialer:
         try:
             plain.setblocking(False)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._run.loop.sock_connect(plain, (address, hop.connect_port or hop.port))
+            await self._loop.sock_connect(plain, (address, hop.connect_port or hop.port))
         except OSError as error:
             plain.close()
             raise DialError(*connect_failure(error)) from None
         except BaseException:
             plain.close()
             raise
-        health.connected(monotonic_ns() - began)
+        self._events.connected(monotonic_ns() - began)
         return plain
 
     async def _secured(self, plain: socket.socket, origin: Origin, connection: Connection) -> None:
         if self._context is None:
             # A redirect has led from a plan without https to an origin with it.
             self._context = self._tls_context()
-        loop = self._run.loop
+        loop = self._loop
         began = monotonic_ns()
         # In two steps, so that there is a transport to abort: the loops close half a handshake only in their own time.
         raw, _ = await loop.create_connection(asyncio.Protocol, sock=plain)
@@ -157,7 +150,7 @@ class Dialer:
         if secure is None:
             raise DialError(Outcome.TLS_ERROR, "closed during the handshake")
         connection.connection_made(secure)
-        self._run.health.secured(monotonic_ns() - began)
+        self._events.secured(monotonic_ns() - began)
 
     async def _tunnel(self, plain: socket.socket, origin: Origin) -> None:
         """CONNECT (RFC 9110, section 9.3.6) through the proxy that `plain` leads to."""
@@ -167,7 +160,7 @@ class Dialer:
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if self._proxy.authorization_slot:
             lines.append(f"Proxy-Authorization: {self._secrets[self._proxy.authorization_slot]}")
-        loop = self._run.loop
+        loop = self._loop
         answer = b""
         try:
             await loop.sock_sendall(plain, "\r\n".join((*lines, "", "")).encode())
@@ -206,7 +199,7 @@ class Dialer:
             return origin
         task = self._resolving.get(index)
         if task is None:
-            task = self._resolving[index] = self._run.loop.create_task(self._resolve(index))
+            task = self._resolving[index] = self._loop.create_task(self._resolve(index))
         return await asyncio.shield(task)
 
     async def _renew_forever(self, seconds: float) -> None:
@@ -220,7 +213,7 @@ class Dialer:
         host, port = self._dialled(place)
         began = monotonic_ns()
         found, error = await look_up(host, port)
-        self._run.health.resolved(monotonic_ns() - began)
+        self._events.resolved(monotonic_ns() - began)
         addresses, refusal = allowed_of(host, found, self._rules)
         # A name server that is away for a while is no reason to forget the addresses that there are; a name that leads
         # where nobody may dial is.

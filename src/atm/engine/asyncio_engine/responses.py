@@ -1,13 +1,18 @@
-"""What the head of an answer says beyond its framing: looked at for redirects, checks and samples only.
+"""Responses as text, for redirects, checks and samples: the head, a chunked body, a compressed body.
 
-The framing itself is llhttp's business; these functions read heads that it has accepted, or show broken ones as they
-came.
+Framing is llhttp's work; these functions read heads that it has accepted, and show broken ones as they came.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
+
+CHECKED_BYTES = 4 * 1024 * 1024
+"""Checks see this much of a body (decoded); what comes after is read and counted only."""
+
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 _END = re.compile(rb"\r?\n\r?\n")
 
@@ -67,3 +72,18 @@ def dechunked(raw: bytes) -> bytes:
             return bytes(content)
         content += raw[line_end + 2 : line_end + 2 + size]
         at = line_end + 2 + size + 2
+
+
+def decoded(body: bytes, content_encoding: str | None, limit: int) -> bytes:
+    """`body` without its gzip or deflate encoding, at most `limit` bytes; as it is where that is not possible."""
+    encoding = (content_encoding or "").strip().lower()
+    if encoding not in _WINDOW_BITS:
+        return body[:limit]
+    try:
+        return zlib.decompressobj(_WINDOW_BITS[encoding]).decompress(body, limit)
+    except zlib.error:
+        # Some servers send deflate without its zlib wrapper.
+        try:
+            return zlib.decompressobj(-15).decompress(body, limit)
+        except zlib.error:
+            return body[:limit]

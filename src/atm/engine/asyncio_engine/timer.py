@@ -1,8 +1,8 @@
-"""One alarm clock per run, to the fraction of a millisecond.
+"""One timer per run, exact to a fraction of a millisecond.
 
 The timers of both event loops are of whole milliseconds (uvloop's clock is libuv's, which counts them; the selector
 loop rounds its wait up to one). An open load at 1,000 requests/s would be late by half its gap. Linux has timers that
-are files and exact to some 50 µs; elsewhere the alarm wakes early and gives way to the loop until the moment has come.
+are files and exact to some 50 µs; elsewhere the timer wakes early and gives way to the loop until the moment has come.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CLOCK_MONOTONIC = 1
 _TFD_TIMER_ABSTIME = 1
 
 
-class Alarm(Protocol):
+class Timer(Protocol):
     """Calls back once for each `set`, then or as soon as the loop can. A new `set` replaces the old one."""
 
     def set(self, at_ns: int) -> None:
@@ -30,8 +30,8 @@ class Alarm(Protocol):
     def close(self) -> None: ...
 
 
-def open_alarm(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> Alarm:
-    """The best alarm of this machine. `ring` is called on the loop and must set the alarm anew."""
+def open_timer(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> Timer:
+    """The best timer of this machine. `ring` is called on the loop and must set it again."""
     return TimerFile(loop, ring) if platform.system() == "Linux" else LoopTimer(loop, ring)
 
 

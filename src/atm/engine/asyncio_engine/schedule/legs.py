@@ -36,7 +36,7 @@ def legs_of(plan: LoadPlan) -> list[Leg]:
     flows = len(plan.flows)
     total = plan.total_requests
     if plan.selection != "sequential" or flows == 1:
-        return [Leg(None, total, at, reason)]
+        return [Leg(0 if flows == 1 else None, total, at, reason)]
     if total is not None:
         shares = enumerate(sequential_shares(total, flows))
         return [Leg(flow, share, at, reason) for flow, share in shares if share]

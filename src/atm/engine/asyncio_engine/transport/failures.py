@@ -1,4 +1,4 @@
-"""Errors of sockets and TLS, told apart and in words without values that differ per request."""
+"""Outcomes and messages of failed connections: the same text for the same reason, so that failures group."""
 
 from __future__ import annotations
 
@@ -42,11 +42,20 @@ def tls_failure(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return tls_reason(error) or "handshake failed"
+        return _tls_reason(error) or "handshake failed"
     return "closed during the handshake"
 
 
-def tls_reason(error: ssl.SSLError) -> str:
+def lost_connection(error: Exception | None, otherwise: str) -> tuple[Outcome, str]:
+    """The outcome and the message of a connection that ended too early; `otherwise` where there is no error."""
+    if isinstance(error, ssl.SSLError):
+        return Outcome.TLS_ERROR, _tls_reason(error)
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return Outcome.CONNECTION_CLOSED, "reset by the target"
+    return Outcome.CONNECTION_CLOSED, otherwise
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
     """OpenSSL's reason in lower case, such as `wrong version number`."""
     # Those that are raised in Python have none.
     reason = getattr(error, "reason", None) or (str(error.args[-1]) if error.args else "")

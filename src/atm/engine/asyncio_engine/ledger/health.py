@@ -1,4 +1,4 @@
-"""What the load generator itself does each second: the raw material of the measurement verdict."""
+"""The load generator itself, once a second: the raw material of the measurement verdict."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, as_histogram, bucketed
 from atm.metrics.interval import GeneratorInterval
-from atm.metrics.recorder import Counts, as_histogram, bucketed
 
 STALL_NS = 10_000_000
 """A loop that comes back later than this has stalled."""
@@ -22,11 +22,11 @@ class Health:
     """Counts on the engine's thread, emptied once a second."""
 
     def __init__(self) -> None:
-        self.open_connections = 0
-        self.dials = 0
-        self.connections_lost = 0
+        self._open_connections = 0
+        self._dials = 0
+        self._connections_lost = 0
         self.saturated = False
-        self.lag: Counts = defaultdict(int)
+        self._lag: Counts = defaultdict(int)
         self._connect: Counts = defaultdict(int)
         self._tls: Counts = defaultdict(int)
         self._dns: Counts = defaultdict(int)
@@ -47,7 +47,21 @@ class Health:
 
     def started_late(self, by: int) -> None:
         """A request with a free user started `by` ns after its intended start."""
-        bucketed(self.lag, by)
+        bucketed(self._lag, by)
+
+    def dialled(self) -> None:
+        """A connection is being opened."""
+        self._dials += 1
+
+    def opened(self) -> None:
+        self._open_connections += 1
+
+    def closed(self) -> None:
+        self._open_connections -= 1
+
+    def lost(self) -> None:
+        """The target has closed or reset a connection."""
+        self._connections_lost += 1
 
     def connected(self, duration: int) -> None:
         bucketed(self._connect, duration)
@@ -63,7 +77,7 @@ class Health:
         now, process, thread = time.monotonic_ns(), time.process_time_ns(), time.thread_time_ns()
         stolen, ticks = _steal()
         figures = GeneratorInterval(
-            schedule_lag=as_histogram(self.lag),
+            schedule_lag=as_histogram(self._lag),
             stalls=self._stalls,
             stalled_ns=self._stalled,
             longest_stall_ns=self._longest_stall,
@@ -74,16 +88,16 @@ class Health:
             users=users,
             in_flight=in_flight,
             waiting=waiting,
-            open_connections=self.open_connections,
-            dials=self.dials,
-            connections_lost=self.connections_lost,
+            open_connections=self._open_connections,
+            dials=self._dials,
+            connections_lost=self._connections_lost,
             connect=as_histogram(self._connect),
             tls=as_histogram(self._tls),
             dns=as_histogram(self._dns),
             saturated=self.saturated,
         )
-        self.lag, self._connect, self._tls, self._dns = (defaultdict(int) for _ in range(4))
-        self.dials = self.connections_lost = self._stalls = self._stalled = self._longest_stall = 0
+        self._lag, self._connect, self._tls, self._dns = (defaultdict(int) for _ in range(4))
+        self._dials = self._connections_lost = self._stalls = self._stalled = self._longest_stall = 0
         self.saturated = False
         self._taken, self._process, self._thread = now, process, thread
         self._stolen, self._ticks = stolen, ticks
@@ -91,7 +105,7 @@ class Health:
 
 
 def _steal() -> tuple[int, int]:
-    """Ticks that the hypervisor has taken from all cores, and all ticks (proc(5)); zeros where that is not told."""
+    """Ticks that the hypervisor has taken from all cores, and all ticks (proc(5)); zeros where it is unknown."""
     if not _IS_LINUX:
         return 0, 0
     try:
@@ -111,5 +125,5 @@ def _resident_bytes() -> int:
             return 0
     import resource
 
-    # Elsewhere only the peak is told, on macOS in bytes.
+    # Elsewhere the system gives only the peak, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
