@@ -101,6 +101,10 @@ def times(metrics: EndpointMetrics) -> str:
     service = metrics.service_p99_ms
     if service is not None and metrics.latency_p99_ms > 1.1 * service:
         text += f"; service time p99 {figures.time(service)} (the rest was waiting to be sent)"
+    if metrics.failed_requests and metrics.failed_latency_p50_ms is not None and metrics.ok_latency_p50_ms is not None:
+        text += (
+            f"; p50 ok {figures.time(metrics.ok_latency_p50_ms)}, failed {figures.time(metrics.failed_latency_p50_ms)}"
+        )
     if metrics.adjusted_latency_p99_ms is not None and math.isinf(metrics.adjusted_latency_p99_ms):
         text += "; p99 with failures as ∞: ∞"
     return text
@@ -134,9 +138,6 @@ def result(result: RunResult) -> list[str]:
         f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok{asked}"
     )
     lines.append(times(metrics))
-    if metrics.failed_requests and metrics.ok_latency_p99_ms is not None:
-        failed = figures.time(metrics.failed_latency_p50_ms)
-        lines.append(f"p50 of ok answers alone {figures.time(metrics.ok_latency_p50_ms)}, of failed ones {failed}")
     if idle := result.endpoints_without_requests:
         lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(each) for each in idle[:3])}")
     if result.failures:

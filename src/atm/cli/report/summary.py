@@ -134,7 +134,9 @@ def _is_shown(metrics: Metrics, prefix: str, *, adjusted: bool) -> bool:
     """Ok and failed times stand apart as soon as there are failures."""
     if prefix == "adjusted_latency":
         return adjusted
-    return prefix not in ("ok_latency", "failed_latency") or metrics.failed_requests > 0
+    if prefix == "failed_latency":
+        return metrics.failed_latency_p50_ms is not None
+    return prefix != "ok_latency" or metrics.failed_requests > 0
 
 
 _Kinds = list[tuple[str, dict[str, float | None]]]

@@ -7,7 +7,8 @@ from typing import Any
 
 from atm.models.control.base import Answer
 from atm.models.outcome import Outcome
-from atm.models.run import EndpointMetrics, Figure, NamedEndpointMetrics, SampledExchange
+from atm.models.run import EndpointMetrics, NamedEndpointMetrics, SampledExchange
+from atm.models.run_figures import Figure
 
 DEFAULT_TOTAL = 100
 _THRESHOLDS = (

@@ -10,7 +10,8 @@ from pydantic import Field
 from atm.models.control.base import Answer, Notes, Request, Spec, Tags
 from atm.models.control.first_design import EndpointMetricsView, SampledRequest
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Figure, Measurement, Metrics
+from atm.models.run import Measurement, Metrics
+from atm.models.run_figures import Figure
 
 
 class NewRunRequest(Request):
@@ -68,7 +69,7 @@ class RunSummaryView(Answer):
     error_message: str | None
     engine: str
     source: str
-    """`api`, `cli`, `schedule` or `import`."""
+    """`api`, `cli`, `mcp`, `schedule` or `import`."""
     tags: list[str]
     latency_p95_ms: Figure
     requests_per_second: Figure

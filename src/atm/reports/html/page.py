@@ -208,7 +208,9 @@ def _times(result: RunResult) -> Markup | None:
     for name, prefix in KINDS:
         if prefix == "adjusted_latency" and not (metrics.failed_requests or metrics.unfinished or metrics.missed):
             continue
-        if prefix in ("ok_latency", "failed_latency") and not metrics.failed_requests:
+        if prefix == "ok_latency" and not metrics.failed_requests:
+            continue
+        if prefix == "failed_latency" and metrics.failed_latency_p50_ms is None:
             continue
         values = [getattr(metrics, f"{prefix}_{column}_ms") for _, column in (*PERCENTILES, ("mean", "mean"))]
         rows.append([name, *(doubted(result, figures.time_in(value, unit)) for value in values)])
