@@ -20,6 +20,7 @@ from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin,
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
 from atm.plan.requests import Requests
+from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
@@ -46,6 +47,8 @@ class CompiledTest:
     spec: TestSpec
     notes: tuple[Problem, ...] = ()
     """What is allowed, but probably not meant."""
+    environment_hosts: tuple[tuple[str, ...], ...] = ()
+    """For each flow, the environment's variables that its scheme, host and port come from."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The spec as plain data, literal credentials masked: what results show and storage keeps."""
 
@@ -69,14 +72,18 @@ def compile_plan(
     spec = TestSpec.read(document.data, (), findings)
     compilation = _Compilation(spec, findings, environment, read_file, may_read)
     plan = compilation.plan(default_seed)
+    secrets = {**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets}
+    credentials = compilation.requests.credentials
+    mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
-        raise SpecError([*document.problems, *findings.problems(document.place)])
+        raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
     return CompiledTest(
         plan=plan,
-        secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},
-        credentials=compilation.requests.credentials,
+        secrets=secrets,
+        credentials=credentials,
         spec=spec,
-        notes=tuple(compilation.notes.problems(document.place)),
+        notes=tuple(mask.problem(each) for each in compilation.notes.problems(document.place)),
+        environment_hosts=tuple(compilation.requests.environment_hosts),
         data=masked_spec(spec.to_data()),
     )
 
@@ -230,7 +237,10 @@ class _Compilation:
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        file = self.names.fixed(file, path, "a file name")
+        before = len(self.findings)
+        file = self.names.fixed(file, path, "a file name", secrets=False)
+        if len(self.findings) > before:
+            return ""
         if self._read_file is None:
             self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
             return ""
