@@ -16,6 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 
+from atm import child_process
 from atm.runs.commands import CommandInput
 
 NICE = 5
@@ -28,9 +29,7 @@ def main() -> int:
     job = commands.line()
     if not job:
         return 0
-    runner = subprocess.Popen(
-        [sys.executable, "-P", "-m", "atm.runs.runner"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    runner = child_process.start("atm.runs.runner", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert runner.stdin is not None
     # A broken pipe: it died before it had read its job, and the recording says so.
     with suppress(BrokenPipeError):
@@ -49,6 +48,8 @@ def main() -> int:
         spool=document["spool"],
         settings=document["settings"],
         runner=runner,
+        graceful_seconds=json.loads(document["plan"])["graceful_stop_ns"] / 1e9,
+        max_seconds=document["max_seconds"],
     )
     return asyncio.run(recording.record())
 

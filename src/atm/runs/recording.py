@@ -14,7 +14,7 @@ from atm.metrics.summary import exchange
 from atm.metrics.thresholds import ThresholdJudge
 from atm.metrics.verdict import judge
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
-from atm.models.outcome import RunStatus, StopReason
+from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
 from atm.models.threshold import Threshold
 from atm.plan.decoding import decode
@@ -55,6 +55,8 @@ class SpoolHistory:
         self.stored_samples = 0
         self.end: Line | None = None
         """The last line of a runner that came to its end."""
+        self.has_started = False
+        """Whether the load has begun."""
         self._sequence = 0
         self._samples = 0
         self._collector: Collector | None = None
@@ -68,6 +70,7 @@ class SpoolHistory:
             elif line["kind"] == "started":
                 self._collector = Collector(line["endpoints"], warm_up_ns=round(line["warm_up_seconds"] * 1e9))
                 self._judge = _Judge(line)
+                self.has_started = True
                 event = events.started(line, self._next())
                 self.entries.append(_Entry((_stored(event),), started=line))
             else:
@@ -178,7 +181,7 @@ def lost(finish: Finish, reason: str) -> Finish:
         run = result.run.model_copy(
             update={"status": RunStatus.FAILED, "stop_reason": StopReason.FAILED, "error": reason}
         )
-        verdict = result.verdict.model_copy(update={"passed": None, "exit_code": 1})
+        verdict = result.verdict.model_copy(update={"passed": None, "outcome": RunOutcome.ERROR, "exit_code": 1})
         result = result.model_copy(update={"run": run, "verdict": verdict})
     return Finish(RunStatus.FAILED, finish.completed_at, result, reason, StopReason.FAILED)
 
