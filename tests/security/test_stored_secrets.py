@@ -323,6 +323,6 @@ def test_what_is_kept_and_shown_holds_no_credential(client: httpx.Client, server
             assert answer.status_code == 200, (path, answer.text)
             text = gzip.decompress(answer.content).decode() if path == "/bundle" else answer.text
             assert not leaks(text), (engine, path, text[max(0, text.find("STORED") - 200) :][:300])
-    for path in server.data_dir.rglob("*"):
-        if path.is_file():
-            assert TOKEN.encode() not in path.read_bytes(), path
+    for file in server.data_dir.rglob("*"):
+        if file.is_file():
+            assert TOKEN.encode() not in file.read_bytes(), file

@@ -264,6 +264,7 @@ class _Compilation:
         path: Path = ("proxy",)
         before = len(self.findings)
         url = self.names.fixed(self.spec.proxy, path, "a proxy")
+        self._check_proxy_host(url, path)
         if len(self.findings) > before:
             return None
         scheme, separator, rest = url.partition("://")
@@ -280,6 +281,15 @@ class _Compilation:
 
             self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
         return Proxy(origin, "proxy" if at else "")
+
+    def _check_proxy_host(self, url: str, path: Path) -> None:
+        """Credentials belong before the `@` of a proxy's URL; what stands behind it is shown."""
+        position, host_at = 0, url.partition("://")[2].partition("/")[0].rfind("@") + url.find("://") + 4
+        for piece in self.names.pieces(self.spec.proxy or "", path, secrets=False):
+            position += len(piece.text)
+            if position > host_at and not self.names.may_be_shown(piece):
+                self.names.refuse_secret(piece, path, "the host of a proxy")
+                return
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
         found = self._rules(self.spec.thresholds, ("thresholds",), names, None)

@@ -35,6 +35,7 @@ _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
 
 _HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
 """By lower-case name: the name as written, and a template for each line; none where the header is not sent."""
+_PURPOSES = {"token_url": "the URL of a token server"}
 
 
 @dataclass(slots=True)
@@ -249,7 +250,11 @@ class Requests:
         """The credential with its templates filled in."""
         before = len(self.names.findings)
         data: dict[str, Any] = {
-            name: self.names.fixed(value, (*path, name), "a credential") if isinstance(value, str) else value
+            name: self.names.fixed(
+                value, (*path, name), _PURPOSES.get(name, "a credential"), secrets=name != "token_url"
+            )
+            if isinstance(value, str)
+            else value
             for name, value in auth.to_data().items()
         }
         if len(self.names.findings) > before:
