@@ -81,21 +81,25 @@ def children(module: bytes) -> list[int]:
     return found
 
 
-async def test_a_try_that_hangs_is_killed_and_no_more_than_a_few_are_under_way(
+def test_a_try_that_hangs_is_killed_and_no_more_than_a_few_are_under_way(
     tmp_path: Path, running_target: TargetServer
 ) -> None:
     test = compile_plan({"name": "slow", "url": f"{running_target.url}/delay/60000", "engine": "asyncio"}, {})
-    trials = Trials(tmp_path, seconds=2, grace_seconds=0.5, most=1)
-    one = asyncio.create_task(trials.run(test))
-    while not (pids := children(b"atm.runs.trial_process")):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    os.kill(pids[0], signal.SIGSTOP)
-    with pytest.raises(TooManyTrialsError):
-        await trials.run(test)
-    with pytest.raises(TrialTimeoutError):
-        await one
-    assert trials.under_way == 0
-    assert is_gone(pids[0])
+
+    async def scenario() -> int:
+        trials = Trials(tmp_path, seconds=2, grace_seconds=0.5, most=1)
+        one = asyncio.create_task(trials.run(test))
+        while not (pids := children(b"atm.runs.trial_process")):  # noqa: ASYNC110 (a process is no event)
+            await asyncio.sleep(0.01)
+        os.kill(pids[0], signal.SIGSTOP)
+        with pytest.raises(TooManyTrialsError):
+            await trials.run(test)
+        with pytest.raises(TrialTimeoutError):
+            await one
+        assert trials.under_way == 0
+        return pids[0]
+
+    assert is_gone(asyncio.run(scenario()))
 
 
 def test_a_try_leaves_a_line_in_the_log_and_the_server_answers_meanwhile(
