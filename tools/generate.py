@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from benches import kept
@@ -78,6 +79,22 @@ def spec_reference() -> str:
     return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
 
 
+def threshold_reference() -> str:
+    """The reference of thresholds, with its table of metrics."""
+    rows = "".join(
+        f"| {_written(definition)} | `{metric}` | {definition.about} | `{definition.example}` |\n"
+        for metric, definition in METRICS.items()
+    )
+    head = "| written | in results | meaning | example |\n|---|---|---|---|\n"
+    return between_marks("docs/reference/thresholds.md", "metrics", head + rows)
+
+
+def _written(definition: MetricDefinition) -> str:
+    """How a metric is written: `ok` with a statistic, or `rps` alone."""
+    kinds = [f"`{word} STATISTIC`" if definition.is_time else f"`{word}`" for word in definition.words]
+    return ", ".join(kind.replace("` ", "`") for kind in kinds)
+
+
 def benchmarks() -> str:
     """docs/benchmarks.md as it stands, with the tables of the newest results in benches/results/."""
     text = between_marks(publish.PAGE, publish.MARK, publish.figures_block())
@@ -117,6 +134,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("CONTRIBUTING.md", contributing),
     Generated("docs/reference/spec.schema.json", spec_schema),
     Generated("docs/reference/spec.md", spec_reference),
+    Generated("docs/reference/thresholds.md", threshold_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/mcp.md", mcp_reference),
     Generated("docs/reference/result.schema.json", result_schema),

@@ -67,6 +67,6 @@ def _example(field: Declared) -> str:
     if not field.examples:
         return ""
     shown = " or ".join(
-        f"`{example if isinstance(example, str) else json.dumps(example)}`" for example in field.examples
+        f"`{example if isinstance(example, str) else json.dumps(example)}`" for example in field.examples[:3]
     )
     return f"{' ' if field.help else ''}For example {shown}."

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { sveltekit } from "@sveltejs/kit/vite";
 import tailwindcss from "@tailwindcss/vite";
 import type { Plugin } from "vite";
@@ -13,7 +15,13 @@ const announcer: Plugin = {
     },
 };
 
+const schema = JSON.parse(readFileSync(new URL("../docs/reference/spec.schema.json", import.meta.url), "utf8"));
+
 export default defineConfig({
+    // One for each metric that thresholds know.
+    define: {
+        THRESHOLD_EXAMPLES: JSON.stringify(schema.$defs.ThresholdExpression.properties.expression.examples),
+    },
     plugins: [announcer, tailwindcss(), sveltekit()],
     build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
     server: {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atm.metrics.histogram import Histogram
+from atm.models.metric import Comparison, Metric, Unit
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import (
     FailureSummary,
@@ -167,12 +168,22 @@ def threshold(
     message: str = "",
     endpoint: str | None = None,
 ) -> ThresholdResult:
+    metric, percentile = {
+        "ms": (Metric.LATENCY, 99.0),
+        "share": (Metric.ERROR_RATE, None),
+        "per_second": (Metric.RPS, None),
+    }[unit]
     return ThresholdResult(
         expression=expression,
         endpoint=endpoint,
+        metric=metric,
+        statistic=None,
+        percentile=percentile,
+        comparison=Comparison.MORE if metric is Metric.RPS else Comparison.LESS,
+        window_seconds=None,
         actual=actual,
         limit=limit,
-        unit=unit,
+        unit=Unit(unit),
         passed=passed,
         margin=margin,
         message=message,

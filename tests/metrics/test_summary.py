@@ -46,15 +46,17 @@ def run_info(
 
 
 def threshold_result(passed: bool) -> ThresholdResult:
-    return ThresholdResult(
-        expression="p99 < 300 ms",
-        endpoint=None,
-        actual=132.0 if passed else 412.0,
-        limit=300.0,
-        unit="ms",
-        passed=passed,
-        margin=0.56 if passed else -0.37,
-        message="",
+    return ThresholdResult.model_validate(
+        {
+            "expression": "p99 < 300 ms",
+            "endpoint": None,
+            "actual": 132.0 if passed else 412.0,
+            "limit": 300.0,
+            "unit": "ms",
+            "passed": passed,
+            "margin": 0.56 if passed else -0.37,
+            "message": "",
+        }
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atm.reports import figures
+from atm.models import figures
 from tests.examples import examples
 
 VECTORS = Path(__file__).parents[2] / "docs" / "reference" / "number-formats.json"

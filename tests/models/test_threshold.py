@@ -1,29 +1,46 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from atm.errors import SpecError
+from atm.models.metric import Comparison, Metric, Statistic
 from atm.models.threshold import HINT, Threshold, parse_threshold
 
+
+def rule(
+    expression: str,
+    metric: str,
+    comparison: str,
+    limit: float,
+    percent: float | None = None,
+    statistic: str = "",
+    **more: Any,
+) -> Threshold:
+    taken = Statistic(statistic) if statistic else None
+    return Threshold(expression, Metric(metric), Comparison(comparison), limit, percent, taken, **more)
+
+
 CASES = {
-    "p99 < 300ms": Threshold("p99 < 300 ms", "latency", "<", 3e8, 99.0),
-    "p(95)<500": Threshold("p95 < 500 ms", "latency", "<", 5e8, 95.0),
-    "p99.9 <= 1.5s": Threshold("p99.9 <= 1.5 s", "latency", "<=", 1.5e9, 99.9),
-    "median < 20us": Threshold("p50 < 20 µs", "latency", "<", 20_000.0, 50.0),
-    "max < 1m": Threshold("max < 1 min", "latency", "<", 6e10, None, "max"),
-    "avg<.5s": Threshold("mean < 0.5 s", "latency", "<", 5e8, None, "mean"),
-    "ok p99 < 250ms": Threshold("ok p99 < 250 ms", "ok_latency", "<", 2.5e8, 99.0),
-    "adjusted p99 < 1s": Threshold("adjusted p99 < 1 s", "adjusted_latency", "<", 1e9, 99.0),
-    "service mean < 5ms": Threshold("service mean < 5 ms", "service", "<", 5e6, None, "mean"),
-    "first_byte p90 < 80ms": Threshold("first_byte p90 < 80 ms", "first_byte", "<", 8e7, 90.0),
-    "error_rate < 1%": Threshold("error_rate < 1 %", "error_rate", "<", 0.01),
-    "error_rate <= 0.001": Threshold("error_rate <= 0.1 %", "error_rate", "<=", 0.001),
-    "rps > 100": Threshold("rps > 100", "rps", ">", 100.0),
-    "throughput >= 99.5/s": Threshold("throughput >= 99.5", "throughput", ">=", 99.5),
-    "checkout: p99 < 800ms": Threshold("checkout: p99 < 800 ms", "latency", "<", 8e8, 99.0, endpoint=1),
-    "GET /a:b: p99<1s": Threshold("GET /a:b: p99 < 1 s", "latency", "<", 1e9, 99.0, endpoint=0),
-    "p90 < 1s for 10s": Threshold("p90 < 1 s for 10 s", "latency", "<", 1e9, 90.0, window_seconds=10),
-    "  OK  P99  <  250 MS  FOR  1m ": Threshold(
+    "p99 < 300ms": rule("p99 < 300 ms", "latency", "<", 3e8, 99.0),
+    "p(95)<500": rule("p95 < 500 ms", "latency", "<", 5e8, 95.0),
+    "p99.9 <= 1.5s": rule("p99.9 <= 1.5 s", "latency", "<=", 1.5e9, 99.9),
+    "median < 20us": rule("p50 < 20 µs", "latency", "<", 20_000.0, 50.0),
+    "max < 1m": rule("max < 1 min", "latency", "<", 6e10, None, "max"),
+    "avg<.5s": rule("mean < 0.5 s", "latency", "<", 5e8, None, "mean"),
+    "ok p99 < 250ms": rule("ok p99 < 250 ms", "ok_latency", "<", 2.5e8, 99.0),
+    "adjusted p99 < 1s": rule("adjusted p99 < 1 s", "adjusted_latency", "<", 1e9, 99.0),
+    "service mean < 5ms": rule("service mean < 5 ms", "service", "<", 5e6, None, "mean"),
+    "first_byte p90 < 80ms": rule("first_byte p90 < 80 ms", "first_byte", "<", 8e7, 90.0),
+    "error_rate < 1%": rule("error_rate < 1 %", "error_rate", "<", 0.01),
+    "error_rate <= 0.001": rule("error_rate <= 0.1 %", "error_rate", "<=", 0.001),
+    "rps > 100": rule("rps > 100", "rps", ">", 100.0),
+    "throughput >= 99.5/s": rule("throughput >= 99.5", "throughput", ">=", 99.5),
+    "checkout: p99 < 800ms": rule("checkout: p99 < 800 ms", "latency", "<", 8e8, 99.0, endpoint=1),
+    "GET /a:b: p99<1s": rule("GET /a:b: p99 < 1 s", "latency", "<", 1e9, 99.0, endpoint=0),
+    "p90 < 1s for 10s": rule("p90 < 1 s for 10 s", "latency", "<", 1e9, 90.0, window_seconds=10),
+    "  OK  P99  <  250 MS  FOR  1m ": rule(
         "ok p99 < 250 ms for 60 s", "ok_latency", "<", 2.5e8, 99.0, window_seconds=60
     ),
 }

@@ -145,6 +145,29 @@ def test_headers_of_the_endpoint_win_and_defaults_can_go() -> None:
     }  # fmt: skip
 
 
+def test_a_header_may_have_several_lines_or_none() -> None:
+    lines = step(headers={"X-A": ["1", "2"], "X-B": None, "Accept": None, "User-Agent": [""], "Host": "other"}).headers
+    assert [(line.name, text(line.value)) for line in lines] == [
+        ("Host", "other"), ("User-Agent", ""), ("X-A", "1"), ("X-A", "2")
+    ]  # fmt: skip
+
+
+def test_null_takes_the_header_of_the_spec_and_of_a_json_body_away() -> None:
+    endpoint = {"name": "b", "url": "http://h/", "body": {"a": 1}, "headers": {"x-a": None, "content-type": None}}
+    found = headers(endpoints=[endpoint], headers={"X-A": ["1", "2"], "X-B": "3"})
+    assert set(found) == {"Host", "User-Agent", "Accept", "X-B"}
+
+
+def test_header_lines_survive_being_written_and_read() -> None:
+    spec = {"name": "a", "url": "http://h/", "headers": {"X-A": ["1", "2"], "X-B": None, "X-C": "3"}}
+    assert TestSpec.from_data(spec).to_data() == spec
+
+
+def test_fields_that_begin_with_x_are_a_place_for_anchors() -> None:
+    text = b"x-common: &common {X-A: '1'}\nname: a\nurl: http://h/\nheaders: *common\n"
+    assert compile_plan(read_spec_text(text), {}).plan.flows[0].steps[0].headers[3].name == "X-A"
+
+
 def test_numbers_in_headers_are_sent_as_they_were_written() -> None:
     document = read_spec_text(b"name: a\nurl: http://h/\nheaders: {X-V: 1.10, X-N: 007, X-B: true, X-D: 2026-01-31}\n")
     request = compile_plan(document, {}).plan.flows[0].steps[0]

@@ -200,8 +200,8 @@ CASES = {
         "  hint: Keep `timeout`",
     ),
     "weight": (
-        "name: a\nendpoints: [{name: b, url: http://h/, weight: 101}]\n",
-        "error: weight must be at most 100, not 101 [out_of_range]\n  at: endpoints[0].weight, shop.yaml:2",
+        "name: a\nendpoints: [{name: b, url: http://h/, weight: 1000001}]\n",
+        "error: weight must be at most 1,000,000, not 1000001 [out_of_range]\n  at: endpoints[0].weight, shop.yaml:2",
     ),
     "two endpoints of one name": (
         "name: a\nendpoints:\n  - {name: b, url: http://h/}\n  - {name: b, url: http://h/}\n",

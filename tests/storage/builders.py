@@ -105,16 +105,19 @@ def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunRes
     """What a run leaves behind."""
     figures = {**_blank(Metrics), "successful_requests": 40, "latency_p95_ms": 12.5, **metrics}
     endpoint = {**_blank(NamedEndpointMetrics), "name": "items", "adjusted_latency_p99_ms": float("inf")}
-    threshold = ThresholdResult(
-        expression="p95 < 10ms",
-        endpoint=None,
-        actual=12.5,
-        limit=10.0,
-        unit="ms",
-        passed=passed is not False,
-        margin=-0.25,
-        message="",
+    threshold = ThresholdResult.model_validate(
+        {
+            "expression": "p95 < 10ms",
+            "endpoint": None,
+            "actual": 12.5,
+            "limit": 10.0,
+            "unit": "ms",
+            "passed": passed is not False,
+            "margin": -0.25,
+            "message": "",
+        }
     )
+
     return RunResult(
         run=RunInfo(
             id=run_id,

@@ -228,15 +228,7 @@ def _thresholds(standing: Standing | None, paper: Paper) -> Line:
     if rest:
         end += f"{'   ' if end else ''}{rest} without data"
     for number, threshold in enumerate(failed):
-        actual = threshold.actual or 0.0
-        value = (
-            figures.time(actual)
-            if threshold.unit == "ms"
-            else figures.share(actual)
-            if threshold.unit == "share"
-            else f"{figures.rate(actual)} /s"
-        )
-        text = paper.text(f" {threshold.expression}: {value}   ")
+        text = paper.text(f" {threshold.expression}: {threshold.measured}   ")
         more = f"{len(failed) - number} more failed   "
         if number and line.width + len(paper.signs.failed) + cells(text) + cells(end) > paper.width:
             line.add(more, Style.FAIL)

@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from atm.errors import AtmError, NotFoundError
 from atm.mcp_server.desk import Desk
 from atm.mcp_server.untrusted import cleaned_tree, without_credentials
+from atm.models.metric import METRICS
 from atm.models.schema import spec_json_schema
 
 JSON = "application/json"
@@ -20,7 +21,9 @@ MOST_RUNS = 50
 
 def figures_guide() -> str:
     """The guide to the figures, as Markdown."""
-    return files("atm.mcp_server").joinpath("figures.md").read_text("utf-8")
+    guide = files("atm.mcp_server").joinpath("figures.md").read_text("utf-8")
+    examples = ", ".join(f"`{definition.example}` ({definition.about})" for definition in METRICS.values())
+    return guide.replace("{thresholds}", examples)
 
 
 def add_resources(server: MCPServer[Any], desk: Desk) -> None:

@@ -31,22 +31,13 @@ def threshold(each: ThresholdResult) -> str:
     """`FAILED p99 < 300ms: 352 ms (1.2 × the limit)`."""
     where = f"{name(each.endpoint)} " if each.endpoint else ""
     said = f"{'held' if each.passed else 'FAILED'} {where}{cleaned(each.expression, 120)}: {measured(each)}"
-    if each.actual is None or math.isinf(each.actual) or each.margin is None:
-        return f"{said} ({each.message})" if each.message else said
-    if each.passed:
-        return f"{said} ({figures.percent(each.margin)} to spare)"
-    if each.limit and each.actual > each.limit:
-        return f"{said} ({figures.multiple(each.actual / each.limit)} the limit)"
-    return said
+    remark = each.distance or each.message
+    return f"{said} ({remark})" if remark else said
 
 
 def measured(each: ThresholdResult) -> str:
-    """What a threshold saw, with its unit."""
-    if each.actual is None:
-        return "no data"
-    if each.unit == "ms":
-        return figures.time(each.actual)
-    return figures.share(each.actual) if each.unit == "share" else f"{figures.rate(each.actual)}/s"
+    """What was measured, with its unit."""
+    return "no data" if each.actual is None else each.measured
 
 
 def verdict(result: RunResult) -> str:

@@ -16,6 +16,7 @@ Rules that the words of a threshold leave open, all of them decided here:
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,15 +26,16 @@ from atm.metrics.histogram import HIGHEST_NS, Histogram, highest_of, index_of, l
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.metrics.windows import RollingWindow
 from atm.models import figures
-from atm.models.outcome import Outcome
+from atm.models.metric import METRICS, Metric, Statistic, Unit
+from atm.models.outcome import FAILED, Outcome
 from atm.models.threshold import Threshold
 
 if TYPE_CHECKING:
     from atm.models.run import ThresholdResult
 
-TIMES = ("latency", "ok_latency", "adjusted_latency", "service", "first_byte")
-RATES = ("rps", "throughput")
 NO_DATA = "no data"
+_SCALES = {Unit.MILLISECONDS: 1e-6, Unit.SHARE: 1.0, Unit.PER_SECOND: 1.0}
+"""From the base unit of a metric to the unit of results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,65 +49,55 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What the metrics are computed from, over some stretch of time: of one endpoint or of all."""
+    """What one metric is computed from, over some stretch of time: of one endpoint or of all."""
 
     times: Histogram
+    """Empty for a metric that is no time."""
     beyond: int
-    """Samples at +∞: what failed, is unfinished or was missed, for the adjusted latency; else 0."""
-    ok: int
-    failed: int
-    ok_inside: int
-    """Of `ok`, what finished inside the window."""
-    failed_inside: int
+    """Samples at +∞."""
+    counted: int
+    """Outcomes that the metric counts; of a rate, those inside the window."""
+    of: int
+    """Outcomes that they are a share of."""
+    completed: int
     seconds: float
     """The part of the window that this covers."""
 
 
-def amounts_of(metric: str, part: EndpointInterval, seconds: float) -> Amounts:
+def amounts_of(metric: Metric, part: EndpointInterval, seconds: float) -> Amounts:
     """What `metric` needs of a stretch of `seconds` in which `part` was counted."""
+    definition = METRICS[metric]
     times = Histogram()
-    beyond = 0
-    if metric == "latency":
-        times = part.response()
-    elif metric == "ok_latency":
-        times = part.response_ok
-    elif metric == "adjusted_latency":
-        times = part.response_ok
-        beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed
-    elif metric == "service":
-        times = part.service
-    elif metric == "first_byte":
-        times = part.first_byte
-    return Amounts(
-        times, beyond, part.ok, part.failed, part.ok - part.drained_ok, part.failed - part.drained_failed, seconds
-    )
+    if definition.is_time:
+        times = part.response() if definition.times == "response" else getattr(part, definition.times)
+    beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed if definition.with_infinite else 0
+    counted = sum(count for outcome, count in part.outcomes.items() if outcome in definition.counted)
+    if definition.is_rate:
+        counted -= part.drained_ok * (Outcome.OK in definition.counted)
+        counted -= part.drained_failed * (definition.counted >= FAILED)
+    of = sum(count for outcome, count in part.outcomes.items() if outcome in definition.of)
+    return Amounts(times, beyond, counted, of, part.completed, seconds)
 
 
 def measure(threshold: Threshold, amounts: Amounts) -> Measured:
-    """The figure that `threshold` judges. Raises ValueError for a metric or statistic that is not known."""
-    completed = amounts.ok + amounts.failed
-    if threshold.metric == "error_rate":
-        return Measured(amounts.failed / completed if completed else None, completed)
-    if threshold.metric in RATES:
-        inside = amounts.ok_inside + (amounts.failed_inside if threshold.metric == "rps" else 0)
-        return Measured(inside / amounts.seconds if amounts.seconds > 0 else None, completed)
-    if threshold.metric in TIMES:
+    """The figure that `threshold` judges."""
+    definition = METRICS[threshold.metric]
+    if definition.is_time:
         return Measured(_time(threshold, amounts), amounts.times.total + amounts.beyond)
-    raise ValueError(f"unknown metric {threshold.metric!r}")
+    whole = amounts.seconds if definition.is_rate else amounts.of
+    return Measured(amounts.counted / whole if whole > 0 else None, amounts.completed)
 
 
 def _time(threshold: Threshold, amounts: Amounts) -> float | None:
     times, beyond = amounts.times, amounts.beyond
     if threshold.percent is not None:
         return _at_limit(times.percentile(threshold.percent, beyond), threshold.limit)
-    if threshold.statistic == "min":
+    if threshold.statistic is Statistic.MIN:
         lowest = math.inf if beyond and not times else times.minimum
         return _at_limit(lowest, threshold.limit)
-    if threshold.statistic == "max":
+    if threshold.statistic is Statistic.MAX:
         return _at_limit(math.inf if beyond else times.maximum, threshold.limit)
-    if threshold.statistic == "mean":
-        return math.inf if beyond else times.mean
-    raise ValueError(f"unknown statistic {threshold.statistic!r}")
+    return math.inf if beyond else times.mean
 
 
 def _at_limit(value: float | None, limit: float) -> float | None:
@@ -121,7 +113,7 @@ def holds(threshold: Threshold, actual: float) -> bool:
     # 7 of 1,000 and 0.7 % are the same number to people, and differ in the last bit.
     if math.isclose(actual, threshold.limit, rel_tol=1e-9):
         return True
-    return actual < threshold.limit if threshold.comparison in ("<", "<=") else actual > threshold.limit
+    return actual < threshold.limit if threshold.comparison.is_upper else actual > threshold.limit
 
 
 class ThresholdJudge:
@@ -173,7 +165,7 @@ class ThresholdJudge:
         if index in self._windows:
             return self._windows[index].worst if self._windows[index].failed_windows else None
         found = measure(threshold, self._amounts(threshold, collector, collector.window_ns))
-        enough = threshold.metric in RATES or found.samples >= threshold.min_samples
+        enough = METRICS[threshold.metric].is_rate or found.samples >= threshold.min_samples
         violated = found.actual is not None and not holds(threshold, found.actual)
         return found.actual if enough and violated else None
 
@@ -208,12 +200,16 @@ class ThresholdJudge:
         # Models of results take a while to import, and nobody needs them before the first request.
         from atm.models.run import ThresholdResult
 
-        scale, unit = (1e-6, "ms") if threshold.metric in TIMES else (1.0, "share")
-        if threshold.metric in RATES:
-            unit = "per_second"
+        unit = METRICS[threshold.metric].unit
+        scale = _SCALES[unit]
         return ThresholdResult(
             expression=threshold.expression,
             endpoint=None if threshold.endpoint is None else self._endpoints[threshold.endpoint],
+            metric=threshold.metric,
+            statistic=threshold.statistic,
+            percentile=threshold.percent,
+            comparison=threshold.comparison,
+            window_seconds=threshold.window_seconds,
             actual=None if actual is None else actual * scale,
             limit=threshold.limit * scale,
             unit=unit,
@@ -224,28 +220,26 @@ class ThresholdJudge:
 
     def _where(self, threshold: Threshold, collector: Collector) -> str:
         """Which endpoint a failed threshold of the whole run is about; empty where nothing can be said."""
-        if threshold.endpoint is not None or len(self._endpoints) < 2 or threshold.comparison not in ("<", "<="):
+        if threshold.endpoint is not None or len(self._endpoints) < 2 or not threshold.comparison.is_upper:
             return ""
-        if threshold.metric == "error_rate":
-            counts = [part.failed for part in collector.measured]
-        elif threshold.metric in TIMES:
-            counts = [_above(threshold, part) for part in collector.measured]
-        else:
+        definition = METRICS[threshold.metric]
+        if definition.is_rate:
             return ""
+        amounts = [amounts_of(threshold.metric, part, 0.0) for part in collector.measured]
+        counts = [_above(threshold, each) if definition.is_time else each.counted for each in amounts]
         together = sum(counts)
         if not together:
             return ""
         worst = max(range(len(counts)), key=counts.__getitem__)
         name, share = self._endpoints[worst], counts[worst] / together
-        if threshold.metric == "error_rate":
+        if not definition.is_time:
             of = "all" if share == 1 else f"{figures.count(counts[worst])} of"
             return f"{of} {figures.count(together)} on {name}"
         return f"{name} has {'all' if share == 1 else figures.share(share)} of the times above it"
 
 
-def _above(threshold: Threshold, part: EndpointInterval) -> int:
-    """How many samples of `part` lie above the limit's bucket."""
-    amounts = amounts_of(threshold.metric, part, 0.0)
+def _above(threshold: Threshold, amounts: Amounts) -> int:
+    """How many samples lie above the limit's bucket."""
     limit = index_of(min(max(int(threshold.limit), 0), HIGHEST_NS))
     return sum(count for index, count in amounts.times.counts.items() if index > limit) + amounts.beyond
 
@@ -253,7 +247,7 @@ def _above(threshold: Threshold, part: EndpointInterval) -> int:
 def _margin(threshold: Threshold, actual: float | None) -> float | None:
     if actual is None or math.isinf(actual) or threshold.limit == 0:
         return None
-    to_spare = threshold.limit - actual if threshold.comparison in ("<", "<=") else actual - threshold.limit
+    to_spare = threshold.limit - actual if threshold.comparison.is_upper else actual - threshold.limit
     return to_spare / threshold.limit
 
 
@@ -273,28 +267,27 @@ class _WindowJudge:
         threshold = self._threshold
         seconds = interval.duration_ns / 1e9
         times = Histogram()
-        beyond = ok = failed = 0
+        sums = (0, 0, 0, 0)
         for part in interval.endpoints:
             if not part.warm_up and threshold.endpoint in (None, part.endpoint):
                 amounts = amounts_of(threshold.metric, part, seconds)
                 times.merge(amounts.times)
-                beyond += amounts.beyond
-                ok += amounts.ok
-                failed += amounts.failed
-        self._window.add(interval.second, times, (beyond, ok, failed), seconds)
+                counts = (amounts.beyond, amounts.counted, amounts.of, amounts.completed)
+                sums = tuple(map(operator.add, sums, counts))
+        self._window.add(interval.second, times, sums, seconds)
         if self._window.is_full:
             self._judge()
 
     def _judge(self) -> None:
         window = self._window
-        beyond, ok, failed = window.counts
-        found = measure(self._threshold, Amounts(window.times, beyond, ok, failed, ok, failed, window.seconds))
-        too_few = self._threshold.metric not in RATES and found.samples < self._threshold.min_samples
+        beyond, counted, of, completed = window.counts
+        found = measure(self._threshold, Amounts(window.times, beyond, counted, of, completed, window.seconds))
+        too_few = not METRICS[self._threshold.metric].is_rate and found.samples < self._threshold.min_samples
         if too_few or found.actual is None:
             return
         self.judged_windows += 1
         self.failed_windows += not holds(self._threshold, found.actual)
-        upper = self._threshold.comparison in ("<", "<=")
+        upper = self._threshold.comparison.is_upper
         if self.worst is None or (found.actual > self.worst if upper else found.actual < self.worst):
             self.worst, self._worst_from = found.actual, window.first_second
 

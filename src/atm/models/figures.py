@@ -18,6 +18,8 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+from atm.models.metric import Unit
+
 NO_DATA = "-"
 INFINITE = "∞"
 
@@ -152,6 +154,19 @@ def multiple(times: float | None) -> str:
     if finer != "1.00":
         return f"{finer} ×"
     return "just over 1 ×" if times > 1 else "just under 1 ×"
+
+
+def measured(value: float | None, unit: Unit) -> str:
+    """What a threshold measured, with its unit: `352 ms`, `14.2 %`, `51.5 /s`."""
+    if value is None or math.isinf(value):
+        return _special(value)
+    match unit:
+        case Unit.MILLISECONDS:
+            return time(value)
+        case Unit.SHARE:
+            return share(value)
+        case Unit.PER_SECOND:
+            return f"{rate(value)} /s"
 
 
 def _special(value: float | None) -> str:

@@ -6,13 +6,18 @@ Figures carry their unit in the name (`_ms`, `_seconds`, `_bytes`); null means n
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from atm.errors import SpecError
+from atm.models import figures
+from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.threshold import parse_threshold
 
 
 class _Model(BaseModel):
@@ -51,24 +56,6 @@ class Verdict(_Model):
     exit_code: int
 
 
-class ThresholdResult(_Model):
-    """One threshold after the run."""
-
-    expression: str
-    endpoint: str | None
-    actual: Figure
-    """In the unit of `unit`; null when there was no data. Of a threshold with a window, its worst window."""
-    limit: float
-    unit: str
-    """`ms`, `share` (0..1) or `per_second`."""
-    passed: bool
-    margin: float | None
-    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data,
-    for a limit of 0 and for +∞."""
-    message: str
-    """`no data`, where it was worst, or empty."""
-
-
 class RunInfo(_Model):
     """Identity and course of a run."""
 
@@ -96,6 +83,83 @@ _FIGURE_SCHEMA = {"anyOf": [{"type": "number"}, {"const": "Infinity", "type": "s
 
 Figure = Annotated[float, WithJsonSchema(_FIGURE_SCHEMA)] | None
 """A number in the unit of its name, null without samples, +∞ as the string "Infinity" in JSON."""
+
+
+class ThresholdResult(_Model):
+    """One threshold after the run."""
+
+    expression: str
+    """As people read it: `checkout: ok p99 < 250 ms for 10 s`."""
+    endpoint: str | None
+    metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
+    """What was judged: `latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions may know
+    more."""
+    statistic: Statistic | None
+    """Of a time that is no percentile; else null."""
+    percentile: float | None
+    """0..100; null where no percentile was judged."""
+    comparison: Comparison
+    """The limit itself always holds."""
+    window_seconds: int | None
+    """Judged on every full window of this length; null for the whole run."""
+    actual: Figure
+    """In the unit of `unit`; null when there was no data. Of a threshold with a window, its worst window."""
+    limit: float
+    unit: Unit
+    """`ms`, `share` (0..1) or `per_second`."""
+    passed: bool
+    margin: float | None
+    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data,
+    for a limit of 0 and for +∞."""
+    message: str
+    """`no data`, where it was worst, or empty."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_text_alone(cls, document: Any) -> Any:
+        """Results of version 0.1.0 carry the text of a threshold alone: what it judges is read from that."""
+        if not isinstance(document, dict) or "metric" in document or "expression" not in document:
+            return document
+        endpoint = document.get("endpoint")
+        try:
+            rule = parse_threshold(document["expression"], endpoints=() if endpoint is None else (endpoint,))
+        except SpecError as error:
+            raise ValueError(error.problems[0].what) from error
+        judged = {
+            "metric": rule.metric,
+            "statistic": rule.statistic,
+            "percentile": rule.percent,
+            "comparison": rule.comparison,
+            "window_seconds": rule.window_seconds,
+        }
+        return {**document, **judged}
+
+    @property
+    def measured(self) -> str:
+        """What was measured, with its unit; `-` without data."""
+        return figures.measured(self.actual, self.unit)
+
+    @property
+    def is_time_limit(self) -> bool:
+        """Holds a percentile of all requests over the whole run below a time."""
+        return (
+            self.unit is Unit.MILLISECONDS
+            and self.percentile is not None
+            and self.comparison.is_upper
+            and self.endpoint is None
+            and self.window_seconds is None
+        )
+
+    @property
+    def distance(self) -> str:
+        """How far from the limit it was: `56 % to spare`, `1.3 × the limit`; empty where nothing can be said."""
+        if self.actual is None or self.margin is None or math.isinf(self.actual):
+            return ""
+        if self.passed:
+            return f"{figures.percent(self.margin)} to spare" if self.margin else "exactly at the limit"
+        if self.actual < self.limit:
+            return f"{figures.percent(-self.margin)} below the limit"
+        return f"{figures.multiple(self.actual / self.limit)} the limit"
 
 
 class EndpointMetrics(_Model):

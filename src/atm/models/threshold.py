@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from atm.errors import Problem, SpecError
 from atm.models.duration import format_seconds, parse_duration, plain_number
+from atm.models.metric import METRICS, Comparison, Metric, Statistic, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,14 @@ class Threshold:
 
     expression: str
     """As people read it, normalised: `checkout: ok p99 < 250 ms for 10 s`."""
-    metric: str
-    """`latency`, `ok_latency`, `adjusted_latency`, `service`, `first_byte` (ns), `error_rate` (0..1), `rps`,
-    `throughput` (1/s)."""
-    comparison: str
-    """`<`, `<=`, `>` or `>=`; the bound itself always holds (inclusive)."""
+    metric: Metric
+    comparison: Comparison
     limit: float
     """ns for times, a share 0..1 for `error_rate`, 1/s for rates."""
     percent: float | None = None
     """0..100 for a percentile; None where `statistic` says what is judged, or for rates."""
-    statistic: str = ""
-    """`min`, `max` or `mean` for times that are no percentile; else empty."""
+    statistic: Statistic | None = None
+    """What is judged of times where it is no percentile."""
     endpoint: int | None = None
     """Index into the plan's endpoints; None for the whole run."""
     window_seconds: int | None = None
@@ -38,23 +36,17 @@ class Threshold:
 
 HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
 
-_TIMES = {
-    "": "latency",
-    "latency": "latency",
-    "response": "latency",
-    "ok": "ok_latency",
-    "adjusted": "adjusted_latency",
-    "service": "service",
-    "first_byte": "first_byte",
-    "first byte": "first_byte",
+_STATISTICS = {
+    "min": Statistic.MIN,
+    "max": Statistic.MAX,
+    "mean": Statistic.MEAN,
+    "avg": Statistic.MEAN,
+    "average": Statistic.MEAN,
 }
-_PREFIXES = {"latency": "", "ok_latency": "ok ", "adjusted_latency": "adjusted ", "service": "service "}
-_STATISTICS = {"min": "min", "max": "max", "mean": "mean", "avg": "mean", "average": "mean"}
 _TIME_UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9, "m": 6e10, "min": 6e10}
-_RATES = ("rps", "throughput")
 # Compiled on first use (re keeps them): every plan imports this module, and few processes parse a threshold.
 _SUBJECT = (
-    r"(?:(?P<prefix>ok|adjusted|service|first[ _]byte|latency|response)\s+)?"
+    r"(?:(?P<kind>[^\W\d].*?)\s+)?"
     r"(?:(?P<percentile>p\s*\(\s*(?P<inside>[0-9.]+)\s*\)|p(?P<plain>[0-9]+(?:\.[0-9]+)?)|med(?:ian)?)"
     r"|(?P<statistic>min|max|mean|avg|average))"
 )
@@ -90,10 +82,10 @@ def parse_threshold(
     if rule is None:
         raise _problem(*_why_unreadable(text, rule_text))
     metric, percent, statistic = _subject(rule["subject"].strip(), text)
-    comparison = rule["comparison"]
-    limit, limit_text = _limit(metric, float(rule["number"]), rule["unit"].lower(), text)
+    comparison = Comparison(rule["comparison"])
+    limit, limit_text = _limit(metric, comparison, float(rule["number"]), rule["unit"].lower(), text)
     window = _window(rule["window"], text)
-    what = metric if metric in (*_RATES, "error_rate") else _time_text(metric, percent, statistic)
+    what = _subject_text(metric, percent, statistic)
     scope = f"{endpoints[endpoint]}: " if endpoint is not None and endpoint < len(endpoints) else ""
     return Threshold(
         expression=f"{scope}{what} {comparison} {limit_text}" + (f" for {format_seconds(window)}" if window else ""),
@@ -131,29 +123,42 @@ def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
     if not operators:
         return f'the threshold "{text}" has no comparison: one of <, <=, >, >=', HINT
     if operators[0] not in ("<", "<=", ">", ">="):
-        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', HINT
+        meant = next((known for known in ("<=", ">=", "<", ">") if set(known) == set(operators[0])), "")
+        hint = f"Write `{meant}`" if meant else "Say whether the limit is the most (`<=`) or the least (`>=`)"
+        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', hint
+    if re.search(r"\s(and|or|&&|\|\|)\s", rule, re.IGNORECASE) or len(operators) > 1:
+        return f'the threshold "{text}" holds more than one comparison', "Write a threshold for each"
+    before = rule.split(operators[0], 1)[0].strip()
+    if re.fullmatch(r"[0-9.]+\s*[a-zµ%/]*", before, re.IGNORECASE):
+        return f'the threshold "{text}" begins with its limit', 'The metric comes first: "p99 < 300ms"'
     after = rule.split(operators[0], 1)[1].strip()
     if not re.match(r"[0-9.]", after):
         what = f"not {after.split(' ')[0]!r}".replace("'", '"') if after else "but it ends there"
         return f'the threshold "{text}" needs a number of 0 or more after "{operators[0]}", {what}', HINT
     rest = re.sub(r"^[0-9.]+\s*", "", after)
+    if re.search(r"\bfor$", rest, re.IGNORECASE):
+        return f'the threshold "{text}" names no window after "for"', 'A window is written "for 10s"'
     return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
 
 
-def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
+def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic | None]:
     """Metric, percent and statistic."""
-    lowered = subject.lower()
-    if lowered in (*_RATES, "error_rate"):
-        return lowered, None, ""
+    lowered = " ".join(subject.lower().split())
+    written = {word: metric for metric, definition in METRICS.items() for word in definition.words}
+    alone = written.get(lowered)
+    if lowered and alone is not None and not METRICS[alone].is_time:
+        return alone, None, None
     match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)
-    if match is None:
+    metric = written.get(" ".join((match["kind"] or "").lower().split())) if match else None
+    if match is None or metric is None or not METRICS[metric].is_time:
         from difflib import get_close_matches
 
-        known = ["p50", "p95", "p99", "min", "max", "mean", "error_rate", *_RATES, *_TIMES]
-        close = get_close_matches(lowered, known, n=1)
+        known = [f"{word} p99".strip() if METRICS[each].is_time else word for word, each in written.items()]
+        close = get_close_matches(lowered, ["p50", "p95", "min", "max", "mean", *known], n=1)
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
+        if lowered and alone is not None:
+            hint = f'Say which percentile, or min, max, mean: "{lowered} p95 < 300ms"'
         raise _problem(f'the threshold "{text}" judges "{subject}", which is no metric', hint)
-    metric = _TIMES[(match["prefix"] or "").lower()]
     if match["statistic"]:
         return metric, None, _STATISTICS[match["statistic"].lower()]
     number = match["inside"] or match["plain"] or "50"
@@ -163,20 +168,22 @@ def _subject(subject: str, text: str) -> tuple[str, float | None, str]:
         raise _problem(f'the threshold "{text}" has a percentile "{number}", which is no number') from None
     if not 0 < percent <= 100:
         raise _problem(f'the threshold "{text}" has a percentile of {number}; they go from above 0 to 100')
-    return metric, percent, ""
+    return metric, percent, None
 
 
-def _limit(metric: str, number: float, unit: str, text: str) -> tuple[float, str]:
+def _limit(metric: Metric, comparison: str, number: float, unit: str, text: str) -> tuple[float, str]:
     """The limit in its base unit, and as people read it."""
-    if metric == "error_rate":
+    measured_in = METRICS[metric].unit
+    if measured_in is Unit.SHARE:
         if unit not in ("", "%"):
-            raise _problem(f'the threshold "{text}" has the unit "{unit}"; an error rate is a share (0.01) or 1%')
+            raise _problem(f'the threshold "{text}" has the unit "{unit}"; {_spoken(metric)} is a share (0.01) or 1%')
         share = number / 100 if unit == "%" else number
         if share > 1:
-            hint = f'"error_rate < {plain_number(number)}%", or a share from 0 to 1'
-            raise _problem(f'the threshold "{text}" has an error rate above 1 (100 %)', hint)
+            percent = plain_number(number) if number <= 100 else "1"
+            hint = f'"{metric} {comparison} {percent}%", or a share from 0 to 1'
+            raise _problem(f'the threshold "{text}" has {_spoken(metric)} above 1 (100 %)', hint)
         return share, f"{plain_number(share * 100)} %"
-    if metric in _RATES:
+    if measured_in is Unit.PER_SECOND:
         if unit not in ("", "/s", "rps"):
             raise _problem(f'the threshold "{text}" has the unit "{unit}"; {metric} is a number per second')
         return number, plain_number(number)
@@ -199,6 +206,15 @@ def _window(window: str | None, text: str) -> int | None:
     return int(seconds)
 
 
-def _time_text(metric: str, percent: float | None, statistic: str) -> str:
-    prefix = _PREFIXES.get(metric, "first_byte ")
-    return prefix + (statistic if percent is None else f"p{plain_number(percent)}")
+def _spoken(metric: Metric) -> str:
+    """`an error rate`."""
+    name = metric.replace("_", " ")
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _subject_text(metric: Metric, percent: float | None, statistic: Statistic | None) -> str:
+    word = METRICS[metric].words[0]
+    if not METRICS[metric].is_time:
+        return word
+    taken = statistic if percent is None else f"p{plain_number(percent)}"
+    return f"{word} {taken}".strip()

@@ -98,10 +98,14 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
     """Scheme, host and port of `scheme://host:port`. Raises an error with a sentence and a hint."""
     scheme, separator, authority = head.partition("://")
     if not separator:
-        raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "http://{text.lstrip("/")}"')
+        begun = re.match(r"(?:(https?):)?[/\\]*(.*)", text, re.IGNORECASE | re.DOTALL)
+        assert begun is not None
+        rest = begun[2].replace("\\", "/")
+        raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "{(begun[1] or "http").lower()}://{rest}"')
     scheme = scheme.lower()
     if scheme not in DEFAULT_PORTS:
-        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https')
+        hint = "Load is sent over http:// and https://"
+        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https', hint)
     if "@" in authority:
         hint = "Use `auth: {type: basic, username: …, password: …}`"
         raise _BadUrlError("the URL holds a user name or a password", hint)
@@ -111,7 +115,12 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
 
 def split_host(authority: str, text: str) -> tuple[str, int | None]:
     """Host and port of `host`, `host:port` or `[v6]:port`."""
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", authority, re.DOTALL)
+    if authority.startswith("[") and "]" not in authority:
+        raise _BadUrlError(f'the IPv6 address "{authority}" is not closed', f'Write "http://{authority}]/"')
+    if authority.count(":") > 1 and not authority.startswith("["):
+        hint = "An IPv6 address stands in brackets: http://[::1]:8080/"
+        raise _BadUrlError(f'the host "{authority}" has more than one colon', hint)
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", authority, re.DOTALL)
     if match is None:
         raise _BadUrlError(f'the host "{authority}" cannot be read', "An IPv6 address stands in brackets: [::1]")
     host, port = match[1], match[2]
@@ -121,7 +130,8 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
     if port:
         number = int(port) if port.isascii() and port.isdigit() and len(port) < 8 else 0
         if not 0 < number < 65536:
-            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535')
+            hint = "Write it behind the host, or leave it out: http://host:8080/"
+            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535', hint)
     return checked_host(host), number
 
 
@@ -133,7 +143,7 @@ def checked_host(host: str) -> str:
         try:
             return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
-            raise _BadUrlError(f'"{host}" is no IPv6 address') from None
+            raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()
     if re.fullmatch(r"[0-9.]+", name):
         if not _IPV4.fullmatch(name):

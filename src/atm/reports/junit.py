@@ -7,7 +7,6 @@ One suite with a case for each threshold (`<failure>` holds what was measured), 
 
 from __future__ import annotations
 
-import math
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from atm.models import figures
@@ -56,15 +55,8 @@ def _threshold(suite: Element, run: str, threshold: ThresholdResult) -> None:
 
 
 def measured(threshold: ThresholdResult) -> str:
-    """What a threshold saw, with its unit."""
-    actual = threshold.actual
-    if actual is None:
-        return "no data"
-    if math.isinf(actual):
-        return figures.INFINITE
-    if threshold.unit == "ms":
-        return figures.time(actual)
-    return figures.share(actual) if threshold.unit == "share" else f"{figures.rate(actual)} /s"
+    """What was measured, with its unit."""
+    return "no data" if threshold.actual is None else threshold.measured
 
 
 def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) -> None:

@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 from atm.errors import ConflictError, Problem
-from atm.models import figures
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
@@ -207,14 +206,8 @@ class Finish:
 
 def _missed(threshold: ThresholdResult) -> str:
     where = f" ({threshold.endpoint})" if threshold.endpoint else ""
-    return f"{threshold.expression}{where}: {_actual(threshold)}"
-
-
-def _actual(threshold: ThresholdResult) -> str:
-    if threshold.actual is None:
-        return "no data"
-    spelled = {"ms": figures.time, "share": figures.share}.get(threshold.unit)
-    return f"actual {spelled(threshold.actual) if spelled else f'{figures.rate(threshold.actual)} /s'}"
+    actual = "no data" if threshold.actual is None else f"actual {threshold.measured}"
+    return f"{threshold.expression}{where}: {actual}"
 
 
 class Order(StrEnum):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from atm.cli.text import Line, Paper, Style, short_id
 from atm.models import figures
+from atm.models.metric import Metric, Unit
 from atm.models.outcome import Outcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
@@ -17,10 +17,14 @@ LABEL_END = 11
 NARROW = 80
 """Below this width everything stands in one column, without bars."""
 
-_TIME_RULE = re.compile(
-    r"(?:(?P<kind>ok|adjusted|service|first_byte)(?: latency)? )?p\(?(?P<percent>\d+(?:\.\d+)?)\)?"
-    r" *<=? *[^ ]+ *(?:ns|µs|us|ms|s|min)?$"
-)
+_TIME_ROWS = {
+    Metric.LATENCY: "response",
+    Metric.OK_LATENCY: "ok",
+    Metric.ADJUSTED_LATENCY: "adjusted",
+    Metric.SERVICE: "service",
+    Metric.FIRST_BYTE: "first_byte",
+}
+"""The rows of the time table."""
 
 
 @dataclass
@@ -71,6 +75,11 @@ class Sheet:
         """A time with the unit that fits it."""
         return self.doubted(figures.time(milliseconds), milliseconds)
 
+    def measured(self, threshold: ThresholdResult) -> str:
+        """What a threshold measured; a time is doubted as every time is."""
+        is_time = threshold.unit is Unit.MILLISECONDS
+        return self.doubted(threshold.measured, threshold.actual) if is_time else threshold.measured
+
     def doubted(self, text: str, value: float | None) -> str:
         return f"{text}?" if self.doubtful and value is not None else text
 
@@ -99,9 +108,9 @@ class Sheet:
         """Which cells of the time table a threshold judged: (row, percentile) to the colour of its verdict."""
         cells: dict[tuple[str, str], Style] = {}
         for threshold in self.result.thresholds:
-            match = _TIME_RULE.match(threshold.expression) if threshold.endpoint is None else None
-            if match:
-                cell = (match["kind"] or "response", f"p{float(match['percent']):g}")
+            row = _TIME_ROWS.get(threshold.metric)
+            if threshold.is_time_limit and row:
+                cell = (row, f"p{threshold.percentile:g}")
                 if cells.get(cell) != Style.FAIL:
                     cells[cell] = verdict_style(threshold)
         return cells

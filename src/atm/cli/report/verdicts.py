@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from urllib.parse import urlsplit
 
 from atm.cli.output import problem_lines
@@ -75,38 +74,14 @@ def _threshold(sheet: Sheet, threshold: ThresholdResult, name: str, column: int)
     paper = sheet.paper
     style = verdict_style(threshold)
     sign = paper.signs.passed if threshold.passed else paper.signs.failed
-    line = paper.line("   ").add(sign, style).add(f" {name}").to(column).add(measured(sheet, threshold), style)
-    remarks = paper.text(" · ").join(paper.text(part) for part in (_distance(threshold), threshold.message) if part)
+    line = paper.line("   ").add(sign, style).add(f" {name}").to(column).add(sheet.measured(threshold), style)
+    remarks = paper.text(" · ").join(paper.text(part) for part in (threshold.distance, threshold.message) if part)
     if not remarks:
         return [line]
     start = column + 12
     if sheet.narrow or start + len(remarks) > paper.width:
         return [line, *paper.wrapped(remarks, 4 + paper.signs.width)]
     return [line.to(start).add(remarks)]
-
-
-def measured(sheet: Sheet, threshold: ThresholdResult) -> str:
-    """What a threshold saw, with its unit; `-` without data."""
-    actual = threshold.actual
-    if actual is None:
-        return figures.NO_DATA
-    if threshold.unit == "ms":
-        return sheet.time(actual)
-    if threshold.unit == "share":
-        return figures.share(actual)
-    return f"{figures.rate(actual)} /s"
-
-
-def _distance(threshold: ThresholdResult) -> str:
-    if threshold.actual is None or threshold.margin is None or math.isinf(threshold.actual):
-        return ""
-    if threshold.passed:
-        return f"{figures.percent(threshold.margin)} to spare" if threshold.margin else "exactly at the limit"
-    if not threshold.limit:
-        return ""
-    if threshold.actual < threshold.limit:
-        return f"{figures.percent(-threshold.margin)} below the limit"
-    return f"{figures.multiple(threshold.actual / threshold.limit)} the limit"
 
 
 _MEASUREMENT = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from atm.metrics.histogram import Histogram
 from atm.models import figures
+from atm.models.metric import Metric, Unit
 from atm.models.run import Measurement, RunResult, ThresholdResult
 from atm.reports.html.charts import (
     HALF,
@@ -154,20 +154,10 @@ def _threshold(result: RunResult, threshold: ThresholdResult) -> tuple[Child, ..
     kind = "pass" if threshold.passed else "fail"
     word = "holds" if threshold.passed else "failed"
     sign = tag("span", f"{_SIGNS[kind]} {word}", class_=kind)
-    if threshold.actual is None:
-        actual = figures.NO_DATA
-    elif threshold.unit == "ms":
-        actual = time_text(result, threshold.actual)
-    else:
-        actual = (
-            figures.share(threshold.actual) if threshold.unit == "share" else f"{figures.rate(threshold.actual)} /s"
-        )
-    remarks = [threshold.message]
-    if threshold.margin is not None and threshold.actual is not None and math.isfinite(threshold.actual):
-        if threshold.passed:
-            remarks.insert(0, f"{figures.percent(threshold.margin)} to spare")
-        elif threshold.limit:
-            remarks.insert(0, f"{figures.multiple(threshold.actual / threshold.limit)} the limit")
+    actual = threshold.measured
+    if threshold.unit is Unit.MILLISECONDS:
+        actual = doubted(result, actual)
+    remarks = (threshold.distance, threshold.message)
     return (
         sign,
         threshold.expression,
@@ -236,10 +226,8 @@ def _rate(result: RunResult) -> Markup | None:
 def _times_over_time(result: RunResult) -> Markup | None:
     if not any(point.latency_p50_ms for point in result.timeline):
         return None
-    judged = [
-        t.limit for t in result.thresholds if t.endpoint is None and t.unit == "ms" and t.expression.startswith("p")
-    ]
-    limit = min(judged, default=None)
+    limits = [rule.limit for rule in result.thresholds if rule.is_time_limit and rule.metric is Metric.LATENCY]
+    limit = min(limits, default=None)
     legend = _legend(("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("max", "muted"))
     chart = both(lambda width: time_chart(result, width, limit))
     return card("Response time", legend, chart, note="percentiles of each second alone")

@@ -956,6 +956,12 @@ export type components = {
             differences: components["schemas"]["Difference"][];
         };
         /**
+         * Comparison
+         * @description How a value is held against its limit. The limit itself always holds, with every one of them.
+         * @enum {string}
+         */
+        Comparison: "<" | "<=" | ">" | ">=";
+        /**
          * CronTrigger
          * @description At the times that match every field, on the clocks of a time zone.
          *
@@ -2673,6 +2679,12 @@ export type components = {
             skipped: components["schemas"]["ErrorEntry"][];
         };
         /**
+         * Statistic
+         * @description What is taken of many times, where it is no percentile.
+         * @enum {string}
+         */
+        Statistic: "min" | "max" | "mean";
+        /**
          * StopReason
          * @description Why no further request was started.
          * @enum {string}
@@ -2813,12 +2825,18 @@ export type components = {
             expression: string;
             /** Endpoint */
             endpoint: string | null;
+            metric: string;
+            statistic: components["schemas"]["Statistic"] | null;
+            /** Percentile */
+            percentile: number | null;
+            comparison: components["schemas"]["Comparison"];
+            /** Window Seconds */
+            window_seconds: number | null;
             /** Actual */
             actual: number | "Infinity" | null;
             /** Limit */
             limit: number;
-            /** Unit */
-            unit: string;
+            unit: components["schemas"]["Unit"];
             /** Passed */
             passed: boolean;
             /** Margin */
@@ -2881,6 +2899,12 @@ export type components = {
         TryRequest: {
             spec: components["schemas"]["TestSpec"];
         };
+        /**
+         * Unit
+         * @description The unit of a measured value and of its limit, in results.
+         * @enum {string}
+         */
+        Unit: "ms" | "share" | "per_second";
         /**
          * ValidateAnswer
          * @description Whether a spec can be run here; a spec that cannot is no error of the request.
@@ -3295,6 +3319,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -3360,6 +3391,13 @@ export type components = {
                          * Expression
                          * @description See docs/reference/thresholds.md.
                          * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -3391,6 +3429,13 @@ export type components = {
                          * Expression
                          * @description See docs/reference/thresholds.md.
                          * @example p99 < 300ms
+                         * @example error_rate < 1%
+                         * @example rps > 100
+                         * @example ok p95 < 250ms
+                         * @example adjusted p99 < 1s
+                         * @example first_byte p90 < 80ms
+                         * @example service p95 < 200ms
+                         * @example throughput > 100
                          */
                         expression: string | number | boolean;
                         /**
@@ -3594,6 +3639,13 @@ export type components = {
                  * Expression
                  * @description See docs/reference/thresholds.md.
                  * @example p99 < 300ms
+                 * @example error_rate < 1%
+                 * @example rps > 100
+                 * @example ok p95 < 250ms
+                 * @example adjusted p99 < 1s
+                 * @example first_byte p90 < 80ms
+                 * @example service p95 < 200ms
+                 * @example throughput > 100
                  */
                 expression: string | number | boolean;
                 /**
@@ -3659,6 +3711,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -3690,6 +3749,13 @@ export type components = {
                      * Expression
                      * @description See docs/reference/thresholds.md.
                      * @example p99 < 300ms
+                     * @example error_rate < 1%
+                     * @example rps > 100
+                     * @example ok p95 < 250ms
+                     * @example adjusted p99 < 1s
+                     * @example first_byte p90 < 80ms
+                     * @example service p95 < 200ms
+                     * @example throughput > 100
                      */
                     expression: string | number | boolean;
                     /**
@@ -4326,6 +4392,7 @@ export type AnnotateRequest = components['schemas']['AnnotateRequest'];
 export type AppriseTarget = components['schemas']['AppriseTarget'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
+export type Comparison = components['schemas']['Comparison'];
 export type CronTrigger = components['schemas']['CronTrigger'];
 export type CurlAnswer = components['schemas']['CurlAnswer'];
 export type CurlRequest = components['schemas']['CurlRequest'];
@@ -4394,6 +4461,7 @@ export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
 export type SpreadView = components['schemas']['SpreadView'];
 export type StartedRuns = components['schemas']['StartedRuns'];
+export type Statistic = components['schemas']['Statistic'];
 export type StopReason = components['schemas']['StopReason'];
 export type StorageOverview = components['schemas']['StorageOverview'];
 export type StorageStatusView = components['schemas']['StorageStatusView'];
@@ -4406,6 +4474,7 @@ export type ThresholdResult = components['schemas']['ThresholdResult'];
 export type TimelinePoint = components['schemas']['TimelinePoint'];
 export type TryAnswer = components['schemas']['TryAnswer'];
 export type TryRequest = components['schemas']['TryRequest'];
+export type Unit = components['schemas']['Unit'];
 export type ValidateAnswer = components['schemas']['ValidateAnswer'];
 export type ValidateRequest = components['schemas']['ValidateRequest'];
 export type Verdict = components['schemas']['Verdict'];

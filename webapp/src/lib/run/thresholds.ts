@@ -5,9 +5,32 @@ import { multiple, NO_DATA, numeric, percent, rate, share, time } from "$lib/for
 /** What was measured, with its unit; `-` without data. */
 export function measured(threshold: ThresholdResult): string {
     if (threshold.actual === null) return NO_DATA;
-    if (threshold.unit === "ms") return time(threshold.actual);
-    if (threshold.unit === "share") return share(threshold.actual);
-    return `${rate(threshold.actual)} /s`;
+    switch (threshold.unit) {
+        case "ms":
+            return time(threshold.actual);
+        case "share":
+            return share(threshold.actual);
+        case "per_second":
+            return `${rate(threshold.actual)} /s`;
+    }
+}
+
+/** The response time in ms below which a percentile is to stay over the whole run, for the line in a chart. */
+export function timeLimit(threshold: ThresholdResult): number | null {
+    const { metric, percentile, comparison, window_seconds, limit } = threshold;
+    const isUpper = comparison === "<" || comparison === "<=";
+    return metric === "latency" && percentile !== null && isUpper && window_seconds === null ? limit : null;
+}
+
+/** Whether all thresholds on one figure hold, by its name: `p99` of the response time, `rps`; endpoints are left out. */
+export function passedByName(thresholds: readonly ThresholdResult[]): Record<string, boolean> {
+    const passed: Record<string, boolean> = {};
+    for (const each of thresholds.filter(({ endpoint }) => !endpoint)) {
+        const part = each.percentile === null ? each.statistic : `p${each.percentile}`;
+        const name = [each.metric === "latency" ? null : each.metric, part].filter(Boolean).join(" ");
+        passed[name] = (passed[name] ?? true) && each.passed;
+    }
+    return passed;
 }
 
 /** How far from the limit: `56 % to spare`, `1.3 × the limit`. */

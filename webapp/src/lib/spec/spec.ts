@@ -25,7 +25,7 @@ export interface Endpoint {
     name?: string;
     url?: string;
     method?: string;
-    headers?: Record<string, string>;
+    headers?: Record<string, string | string[] | null>;
     body?: unknown;
     weight?: number;
     expected_status_codes?: (number | string)[];
@@ -66,38 +66,6 @@ export function seconds(value: unknown): number | null {
     });
     if (rest === "") return total;
     return /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : null;
-}
-
-/** Thresholds as expressions, whichever way they were written. */
-export function thresholdExpressions(thresholds: unknown): string[] {
-    if (typeof thresholds === "string") return [thresholds];
-    if (Array.isArray(thresholds)) return thresholds.flatMap(expressionOf);
-    if (thresholds === null || typeof thresholds !== "object") return [];
-    const found: string[] = [];
-    for (const [name, value] of Object.entries(thresholds)) {
-        if (value === null) continue;
-        const percentile = /^max_latency_(p\d+)_ms$/.exec(name)?.[1];
-        if (percentile) found.push(`${percentile} < ${value}ms`);
-        else if (name === "max_error_rate")
-            found.push(`error_rate < ${Number((Number(value) * 100).toPrecision(12))}%`);
-        else if (name === "min_throughput_rps") found.push(`throughput > ${value}`);
-        else if (name === "expressions" && Array.isArray(value)) found.push(...value.flatMap(expressionOf));
-    }
-    return found;
-}
-
-function expressionOf(entry: unknown): string[] {
-    if (typeof entry === "string") return [entry];
-    const expression = (entry as { expression?: unknown } | null)?.expression;
-    return typeof expression === "string" ? [expression] : [];
-}
-
-/** The limit in ms of a plain threshold on the response time of everything, for the line in a chart. */
-export function timeLimit(expression: string): number | null {
-    const found = /^\s*(?:latency\s+)?p\(?\d+(?:\.\d+)?\)?\s*<=?\s*([\d.]+)\s*(ms|s|µs|us)?\s*$/.exec(expression);
-    if (!found) return null;
-    const unit = { s: 1000, ms: 1, us: 0.001, µs: 0.001 }[found[2] ?? "ms"] ?? 1;
-    return Number(found[1]) * unit;
 }
 
 /**
