@@ -1,7 +1,8 @@
 // From stretches of a run to what charts draw. Pure.
 import { clockTicks, linearTicks, logTicks, rateLabels, type Tick, timeLabels } from "$lib/charts/axes";
 import type { BarSeries, LineSeries, Point, Series } from "$lib/charts/draw";
-import type { Limit, PlotData } from "$lib/charts/Plot.svelte";
+import type { Limit } from "$lib/charts/frame";
+import type { PlotData } from "$lib/charts/Plot.svelte";
 import { type Palette, translucent } from "$lib/colours";
 import type { DistributionView } from "$lib/api/schema";
 import { clock, numeric } from "$lib/format";

@@ -25,7 +25,7 @@ describe("a comparison", () => {
             difference("error_rate", 0, 0),
             difference("requests_per_second", 500, 499),
         ]);
-        expect(said).toBe("p99 is 18 % slower (132 ms → 156 ms), rate unchanged");
+        expect(said).toBe("p99 is 18 % higher (132 ms → 156 ms), rate unchanged");
         expect(
             comparing.inOneSentence([
                 difference("latency_p99_ms", 100, "Infinity", false),

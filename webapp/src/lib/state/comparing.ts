@@ -157,7 +157,7 @@ export function curves(points: readonly CurvePoint[], samples: number): CurveDat
 
 /** A figure of each stretch at its middle; a stretch without one is a gap. */
 export function series(
-    stretches: readonly Stretch[],
+    stretches: Stretch[],
     read: (stretch: Stretch) => number | null,
 ): { x: number; y: number | null }[] {
     return drawable(stretches).map((stretch) => ({ x: stretch.start + stretch.seconds / 2, y: read(stretch) }));
