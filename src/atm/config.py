@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from atm.access.token import token_for
 from atm.errors import Problem, SettingsError
 
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -59,6 +60,17 @@ class StorageType(StrEnum):
     JSON = "json"
 
 
+class LocalAuth(StrEnum):
+    """Who on this machine is let in while there is no key, as ATM_AUTH names it."""
+
+    AUTO = "auto"
+    """Processes of the server's account where the system names them (Linux), else those that send the token."""
+    TOKEN = "token"
+    """Those that send the token which lies in the data directory."""
+    OFF = "off"
+    """Every process of this machine."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; the environment variable is ATM_ and the field's name in capitals."""
 
@@ -92,6 +104,8 @@ class Settings(BaseSettings):
     """Caps on what a run through the API may ask for, on the body of a request to the API, and on a run that is
     imported through it; null: no cap."""
 
+    auth: LocalAuth = LocalAuth.AUTO
+    """Who on this machine is let in while there is no key."""
     allowed_hosts: Names = ()
     trusted_proxies: Names = ()
     root_path: UrlPath = ""
@@ -130,6 +144,10 @@ class Settings(BaseSettings):
     """Kept requests and responses of runs that ended longer ago are pruned."""
     retention_firings: Span | None = None
     """Firings of schedules that were due longer ago are pruned; the newest of each schedule stay."""
+
+    def key_for(self, url: str) -> str | None:
+        """The key that clients send to the server at this address: ATM_API_KEY, else the token of a local one."""
+        return self.api_key.get_secret_value() if self.api_key else token_for(url, self.data_dir)
 
     @property
     def database_file(self) -> Path:

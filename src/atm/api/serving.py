@@ -16,6 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from atm.api.app import END_STREAMS, create_app
+from atm.api.local_access import LocalAccess
+from atm.api.protocol import HttpProtocol
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
 from atm.logs import set_up
@@ -35,6 +37,7 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
     return uvicorn.Config(
         "atm.api.serving:app_of_worker",
         factory=True,
+        http=HttpProtocol,
         host=host,
         port=port,
         workers=workers,
@@ -67,8 +70,10 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
     set_up()
     # In the parent, before workers start: they find the storage ready.
-    asyncio.run(_prepare(settings))
+    is_open = asyncio.run(_prepare(settings))
     _check_port(host, port)
+    if is_open and not for_parent:
+        _print_address(settings, host, port)
     config = configuration(settings, host, port, workers)
     if workers == 1:
         (_ParentsServer if for_parent else uvicorn.Server)(config).run()
@@ -114,8 +119,21 @@ class _ParentsServer(uvicorn.Server):
             self.should_exit = True
 
 
-async def _prepare(settings: Settings) -> None:
-    await (await open_storage(settings)).close()
+async def _prepare(settings: Settings) -> bool:
+    """Make the storage ready. Whether the installation has no key yet."""
+    storage = await open_storage(settings)
+    try:
+        return settings.server_api_key is None and not await storage.keys.all()
+    finally:
+        await storage.close()
+
+
+def _print_address(settings: Settings, host: str, port: int) -> None:
+    """Print the address that signs a browser in with the local token; to a terminal only, as logs hold no secrets."""
+    token = LocalAccess(settings).token
+    if token is not None and sys.stderr.isatty():
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        sys.stderr.write(f"open this address to sign in: http://{name}:{port}{settings.root_path}/?token={token}\n")
 
 
 def _check_port(host: str, port: int) -> None:

@@ -64,9 +64,8 @@ class Backend:
                 self._child = OwnServer(self._environment)
                 self._client = ControlClient(await self._child.start(), self._child.key, source="mcp")
             else:
-                key = self._settings.api_key
-                secret = key.get_secret_value() if key else None
-                self._client = ControlClient(self._settings.api_url, secret, source="mcp")
+                url = self._settings.api_url
+                self._client = ControlClient(url, self._settings.key_for(url), source="mcp")
             return self._client
 
     async def close(self) -> None:

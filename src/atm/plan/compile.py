@@ -21,7 +21,7 @@ from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
 from atm.plan.requests import Requests
 from atm.plan.templating import MayRead, Names
-from atm.plan.urls import compile_origin, parse_connect_to
+from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
 ReadFile = Callable[[str], bytes]
 
@@ -221,6 +221,8 @@ class _Compilation:
         if tls.key and not tls.cert:
             what = "a client key needs its certificate"
             self.findings.add(("tls", "key"), what, "missing_field", "Add `tls: {cert: client.pem}`")
+        if tls.server_name:
+            check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
         key_file = tls.key or tls.cert
         if key_file:
             self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")

@@ -52,8 +52,10 @@ class Job:
         else:
             self.render = rendered
 
-    def unexpected(self, status: int) -> str:
-        """The message of a full response with a status that is not expected."""
+    def unexpected(self, status: int, *, withheld: bool = False) -> str:
+        """The message of a full response with a status that is not expected; see `Redirects.withholds`."""
+        if withheld:
+            return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {self.expected_words}"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from atm.plan.load_plan import BodyCheck
+from atm.plan.patterns import compiled
 
 _SHOWN = 120
 
@@ -35,7 +35,7 @@ def failed_check(checks: tuple[BodyCheck, ...]) -> Callable[[bytes], str | None]
         if check.kind == "contains":
             tests.append((_contains(check.pattern), f"body does not contain {_quoted(check)}"))
         else:
-            tests.append((re.compile(check.pattern).search, f"body does not match {_quoted(check)}"))
+            tests.append((compiled(check.pattern).search, f"body does not match {_quoted(check)}"))
 
     def judge(body: bytes) -> str | None:
         text = body.decode(errors="replace")

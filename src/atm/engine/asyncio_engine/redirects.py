@@ -27,26 +27,28 @@ class Redirects:
         self._limit = run.plan.connections.redirects
         self._through_proxy = run.plan.connections.proxy is not None
 
+    def withholds(self, user: User, connection: Connection, status: int) -> bool:
+        """Whether following would take a body that holds a secret to another origin; then the answer is judged."""
+        place = self._place(user, connection)
+        if place is None or not any(isinstance(part, SecretPart) for part in user.job.step.body or ()):
+            return False
+        head, _, body = user.request.partition(b"\r\n\r\n")
+        origin = self._run.dialer.origins[user.origin]
+        here = (origin.scheme, origin.host, origin.port)
+        method = head.partition(b" ")[0].decode("latin-1")
+        return place[:3] != here and bool(body) and not _becomes_get(status, method)
+
     def follow(self, user: User, connection: Connection, status: int) -> bool:
         """Send `user`'s request on; False where the redirect is the answer (at the limit, or leading nowhere)."""
-        location = response_head(connection.raw).get("location")
-        if not location or user.hops >= self._limit:
+        place = self._place(user, connection)
+        if place is None:
             return False
+        scheme, hostname, port, target = place
         dialer = self._run.dialer
-        origin = dialer.origins[user.origin]
-        base = f"{origin.scheme}://{authority(origin.host, origin.port, _DEFAULT_PORTS[origin.scheme])}"
-        try:
-            url = urlsplit(urljoin(base + _target(user.request, base), location))
-            port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
-        except ValueError:
-            return False
-        if url.scheme not in _DEFAULT_PORTS or not url.hostname or not location.isprintable():
-            return False
-        index = dialer.origin_of(url.scheme, url.hostname, port)
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        if self._through_proxy and url.scheme == "http":
-            target = f"http://{authority(url.hostname, port, 80)}{target}"
-        host = authority(url.hostname, port, _DEFAULT_PORTS[url.scheme])
+        index = dialer.origin_of(scheme, hostname, port)
+        if self._through_proxy and scheme == "http":
+            target = f"http://{authority(hostname, port, 80)}{target}"
+        host = authority(hostname, port, _DEFAULT_PORTS[scheme])
         user.request = self._rewritten(user, status, target.replace(" ", "%20"), host, crosses=index != user.origin)
         user.hops += 1
         user.origin = index
@@ -57,12 +59,28 @@ class Redirects:
             following.send(user, user.request)
         return True
 
+    def _place(self, user: User, connection: Connection) -> tuple[str, str, int, str] | None:
+        """Scheme, host, port and target of where the answer points, while it may be followed."""
+        location = response_head(connection.raw).get("location")
+        if not location or user.hops >= self._limit:
+            return None
+        origin = self._run.dialer.origins[user.origin]
+        base = f"{origin.scheme}://{authority(origin.host, origin.port, _DEFAULT_PORTS[origin.scheme])}"
+        try:
+            url = urlsplit(urljoin(base + _target(user.request, base), location))
+            port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+        except ValueError:
+            return None
+        if url.scheme not in _DEFAULT_PORTS or not url.hostname or not location.isprintable():
+            return None
+        return url.scheme, url.hostname, port, (url.path or "/") + (f"?{url.query}" if url.query else "")
+
     def _rewritten(self, user: User, status: int, target: str, host: str, *, crosses: bool) -> bytes:
         head, _, body = user.request.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         method = lines[0].partition(" ")[0]
         dropped = set(_CREDENTIALS | self._secret_headers(user)) if crosses else set()
-        if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        if _becomes_get(status, method):
             method = "GET"
             body = b""
             dropped |= _OF_A_BODY
@@ -79,6 +97,10 @@ class Redirects:
             for header in user.job.step.headers
             if any(isinstance(part, SecretPart) for part in header.value)
         }
+
+
+def _becomes_get(status: int, method: str) -> bool:
+    return (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
 
 
 def _target(request: bytes, base: str) -> str:

@@ -121,14 +121,17 @@ class User:
         run = self.run
         job = self.job
         status = connection.status
-        if job.follows and status in REDIRECTS and run.redirects.follow(self, connection, status):
-            return
+        withheld = False
+        if job.follows and status in REDIRECTS:
+            withheld = run.redirects.withholds(self, connection, status)
+            if not withheld and run.redirects.follow(self, connection, status):
+                return
         if now >= run.second_end:
             run.roll(now)
         cell = self.cell
         response = now - self.intended
         if status not in job.expected:
-            outcome, message = Outcome.UNEXPECTED_STATUS, job.unexpected(status)
+            outcome, message = Outcome.UNEXPECTED_STATUS, job.unexpected(status, withheld=withheld)
         elif job.failed_check and (complaint := run.check(job, connection)):
             outcome, message = Outcome.CHECK_FAILED, complaint
         else:
