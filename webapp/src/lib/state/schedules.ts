@@ -199,13 +199,13 @@ export function fieldOfProblem(path: string): string {
 }
 
 const OUTCOMES: Record<FiringView["outcome"], { word: string; tone: Tone; icon: IconName }> = {
-    queued: { word: "Waits for the run before", tone: "muted", icon: "clock" },
+    queued: { word: "Queued behind the previous run", tone: "muted", icon: "clock" },
     started: { word: "Running", tone: "info", icon: "play" },
     passed: { word: "Passed", tone: "pass", icon: "check" },
     failed: { word: "Failed", tone: "fail", icon: "cross" },
     cancelled: { word: "Cancelled", tone: "muted", icon: "stop" },
-    skipped: { word: "Skipped, the run before had not ended", tone: "warn", icon: "dash" },
-    missed: { word: "Missed, nobody was there", tone: "warn", icon: "warn" },
+    skipped: { word: "Skipped, the previous run was still running", tone: "warn", icon: "dash" },
+    missed: { word: "Missed, the server was not running", tone: "warn", icon: "warn" },
     error: { word: "Could not start", tone: "fail", icon: "cross" },
 };
 
