@@ -69,11 +69,35 @@ def test_a_missed_threshold_exits_with_99(target: TargetServer) -> None:
     assert f"exit {process.returncode}" in process.stdout
 
 
+def test_a_run_without_thresholds_passes_when_no_request_fails(target: TargetServer) -> None:
+    process = atm("run", f"{target.url}/users", "-n", "20", "--json")
+    check_exit(process, 0, json_output=True)
+    [implied] = json.loads(process.stdout)["thresholds"]
+    assert (implied["is_implied"], implied["passed"], implied["actual"]) == (True, True, 0.0)
+    process = atm("run", f"{target.url}/status?ok=200&other=503&share=0.5", "-n", "40")
+    check_exit(process, 99)
+    assert " ✗ THRESHOLDS   1 of 1 failed" in process.stdout
+    assert "error_rate <= 0 %" in process.stdout
+    assert "implied, as the spec has no thresholds" in " ".join(process.stdout.split())
+
+
+def test_a_target_that_never_answers_has_failed_though_its_thresholds_hold(tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    process = atm("run", "http://127.0.0.1:1/", "-n", "5", "--threshold", "rps >= 0", "--json", "--junit", str(junit))
+    assert process.returncode == 3
+    verdict = json.loads(process.stdout)["verdict"]
+    assert (verdict["outcome"], verdict["passed"]) == ("failed", False)
+    [case] = [each for each in ElementTree.parse(junit).iter("testcase") if each.get("name") == "the target answers"]
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "no request got an answer: 5 × connect_error (connection refused)"
+
+
 def test_no_fail_reports_and_exits_with_0(target: TargetServer) -> None:
     process = atm("run", f"{target.url}/users", "-n", "20", "--threshold", "p99 < 1us", "--no-fail", "--json")
     assert process.returncode == 0
     verdict = json.loads(process.stdout)["verdict"]
-    assert (verdict["passed"], verdict["exit_code"]) == (False, 0)
+    assert (verdict["outcome"], verdict["exit_code"]) in (("failed", 0), ("invalid", 0))
 
 
 def test_a_target_that_refuses_exits_with_3_and_says_what_to_try() -> None:
@@ -117,7 +141,8 @@ def test_a_spec_comes_from_standard_input(target: TargetServer) -> None:
     process = atm("run", "-", "--quiet", given=given)
     check_exit(process, 0)
     assert process.stderr == ""
-    assert process.stdout[1:15] in ("✓ MEASUREMENT ", "! MEASUREMENT ", "✗ MEASUREMENT ")
+    assert process.stdout.startswith(" ✓ THRESHOLDS   1 of 1 holds")
+    assert " MEASUREMENT " in process.stdout
 
 
 def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) -> None:
@@ -256,6 +281,6 @@ def test_the_demo_passes_and_stops_its_target(tmp_path: Path) -> None:
     # Also where the machine is busy and the measurement invalid: the report says so, and the demo did its work.
     assert process.returncode == 0
     assert document["run"]["name"] == "quickstart"
-    assert document["verdict"]["passed"] is True
+    assert document["verdict"]["outcome"] in ("passed", "invalid")
     assert document["metrics"]["due"] == 1_500
     assert (tmp_path / "demo.html").exists()

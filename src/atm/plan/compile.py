@@ -14,7 +14,7 @@ from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
-from atm.models.threshold import Threshold, parse_threshold
+from atm.models.threshold import IMPLIED, Threshold, parse_threshold
 from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
@@ -275,7 +275,7 @@ class _Compilation:
         found = self._rules(self.spec.thresholds, ("thresholds",), names, None)
         for index, endpoint in enumerate(self.spec.endpoints or ()):
             found += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
-        return tuple(found)
+        return tuple(found) or (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None

@@ -64,7 +64,12 @@ class _History:
     @property
     def runs(self) -> int:
         """How many firings ever had a run, or wait for one."""
-        return self.pruned_runs + sum(each.outcome not in _WITHOUT_RUN for each in self.firings.values())
+        return self.pruned_runs + sum(map(_has_run, self.firings.values()))
+
+
+def _has_run(firing: Firing) -> bool:
+    """Whether it counts towards `max_runs`. An error may come from the run itself."""
+    return firing.outcome not in _WITHOUT_RUN or (firing.outcome is FiringOutcome.ERROR and firing.run_id is not None)
 
 
 class JsonSchedules:
@@ -150,7 +155,7 @@ class JsonSchedules:
 
     def _remove(self, schedule_id: str, history: _History, gone: Sequence[datetime]) -> None:
         """In one step with the number of runs that are then known by nothing else."""
-        runs = sum(history.firings[due].outcome not in _WITHOUT_RUN for due in gone)
+        runs = sum(_has_run(history.firings[due]) for due in gone)
         head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
         over = frozenset(gone)
         kept = [firing for due, firing in history.firings.items() if due not in over]

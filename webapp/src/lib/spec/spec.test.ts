@@ -220,7 +220,7 @@ describe("the load of a form", () => {
         });
         const staged = asShape({ rate: 80 }, "stages");
         expect(staged.rate).toBeUndefined();
-        expect(staged.stages?.[0]).toEqual({ duration: "30s", target: 80 });
+        expect(staged.stages?.[0]).toEqual({ duration: "10s", target: 80 });
         expect(asShape(staged, "constant")).toEqual({ model: "open", rate: 80 });
     });
 
@@ -268,7 +268,7 @@ describe("fields", () => {
     it("say on which line a body stops being JSON", () => {
         expect(fields.readJson('{"a": 1}').value).toEqual({ a: 1 });
         const wrong = fields.readJson('{\n  "a": 1,\n  b\n}');
-        expect(wrong.mistake?.message).toContain("no JSON");
+        expect(wrong.mistake?.message).toContain("not valid JSON");
     });
 
     it("of thresholds read every form and write the shortest", () => {

@@ -31,7 +31,7 @@ describe("a comparison", () => {
                 difference("latency_p99_ms", 100, "Infinity", false),
                 difference("error_rate", 0.01, 0.02, false),
             ]),
-        ).toBe("p99 went from 100 ms to ∞, 2.0 % failed, before 1.0 %");
+        ).toBe("p99 went from 100 ms to ∞, error rate 1.0 % → 2.0 %");
         expect(comparing.inOneSentence([])).toBe("");
     });
 

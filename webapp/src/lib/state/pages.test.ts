@@ -45,9 +45,9 @@ describe("the storage", () => {
         expect(statusWords({ completed: 5 }).map(({ word, runs }) => `${word} ${runs}`)).toEqual([
             "Completed 5",
             "Running 0",
-            "Waiting 0",
+            "Queued 0",
             "Cancelled 0",
-            "Broke off 0",
+            "Error 0",
         ]);
     });
 
@@ -62,6 +62,6 @@ describe("the storage", () => {
             },
             (seconds) => `${seconds} s`,
         );
-        expect(said.map(({ value }) => value)).toEqual(["90 days", "any number", "3600 s", "for ever", "for ever"]);
+        expect(said.map(({ value }) => value)).toEqual(["90 days", "no limit", "3600 s", "forever", "forever"]);
     });
 });

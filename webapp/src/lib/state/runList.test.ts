@@ -22,6 +22,7 @@ const run = (id: string, more: Partial<RunSummaryView> = {}): RunSummaryView =>
         url: "https://api.example.com/cart",
         status: "completed",
         passed: true,
+        outcome: "passed",
         created_at: "2026-07-10T10:00:00+00:00",
         tags: ["nightly"],
         latency_p95_ms: 10,
@@ -33,7 +34,7 @@ const now = new Date("2026-07-10T12:00:00Z");
 test("filters are read from an address, and what is unknown there is no filter", () => {
     const filter = filterOf(new URLSearchParams("status=failed&tag=nightly&when=century"));
     expect(filter).toEqual({ ...NO_FILTER, status: "failed", tag: "nightly" });
-    expect(queryOf(filter, now, true)).toMatchObject({ passed: false, tag: "nightly", since: undefined });
+    expect(queryOf(filter, now, true)).toMatchObject({ outcome: "failed", tag: "nightly", since: undefined });
     expect(isByTest(filter)).toBe(false);
     expect(isByTest({ ...NO_FILTER, text: "cart" })).toBe(true);
 });
@@ -56,10 +57,10 @@ test("what an address asks for in vain is told by its name", () => {
     const told = (text: string) => problemsOf(new URLSearchParams(text), true);
     expect(told("status=failed&when=7d&since=&until=")).toEqual({});
     expect(told("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
-        status: expect.stringContaining("“nice” is no status"),
-        when: expect.stringContaining("“century” is no span"),
-        since: expect.stringContaining("“soon” is no date"),
-        until: expect.stringContaining("“2026-02-30” is no date"),
+        status: expect.stringContaining("“nice” is not a status"),
+        when: expect.stringContaining("“century” is not a time range"),
+        since: expect.stringContaining("“soon” is not a date"),
+        until: expect.stringContaining("“2026-02-30” is not a date"),
     });
     expect(told("since=2026-07-02&until=2026-07-01")).toHaveProperty("until");
     expect(told("since=2026-07-02&until=2026-07-02")).toEqual({});
