@@ -15,6 +15,7 @@ from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
 from atm.models.threshold import IMPLIED, Threshold, parse_threshold
+from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
@@ -232,7 +233,11 @@ class _Compilation:
             check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
         key_file = tls.key or tls.cert
         if key_file:
-            self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
+            before = len(self.findings)
+            key = self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
+            if certificate and len(self.findings) == before and (problem := key_problem(certificate, key)):
+                name = "key" if tls.key and problem.path == "tls.key" else "cert"
+                self.findings.add(("tls", name), problem.what, problem.code, problem.hint)
         return Tls(tls.insecure, ca, certificate, "tls.key" if key_file else "", tls.server_name or "")
 
     def _pem(self, file: str, name: str, content: str) -> str:
@@ -244,8 +249,10 @@ class _Compilation:
         if self._read_file is None:
             self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
             return ""
+        found = b""
         try:
-            text = self._read_file(file).decode("ascii")
+            found = self._read_file(file)
+            text = found.decode("ascii")
         except OSError as error:
             what = f'the file "{file}" cannot be read: {error.strerror or error}'
             self.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
@@ -254,8 +261,12 @@ class _Compilation:
             text = ""
         if f"{content}-----" not in text:
             what = f'the file "{file}" holds no {content.lower()} in PEM form'
-            hint = f"Convert it: `openssl x509 -inform der -in {file} -out {file}.pem`"
-            self.findings.add(path, what, "bad_pem", hint if content == "CERTIFICATE" else "")
+            kind = "x509" if content == "CERTIFICATE" else "pkey"
+            hint = f"Convert it: `openssl {kind} -inform der -in {file} -out {file}.pem`"
+            if is_pkcs12(found):
+                # Certificate and key in one file, which serves as `cert` without a `key`.
+                hint = f"Convert it: `openssl pkcs12 -in {file} -out {file}.pem -nodes`, and give that as `cert`"
+            self.findings.add(path, what, "bad_pem", hint)
         return text
 
     def _proxy(self) -> Proxy | None:

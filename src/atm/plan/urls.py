@@ -159,9 +159,12 @@ def checked_host(host: str) -> str:
     if host.startswith("["):
         import ipaddress
 
+        if "%" in host:
+            # The module takes any text for a zone, and this goes into the Host header.
+            hint = "Use an address that is the same on every interface, or a name from /etc/hosts"
+            raise _BadUrlError(f'"{host}" has a zone id, which is not supported', hint)
         try:
-            # Not a scope: the module takes any text for one, and this goes into the Host header.
-            return ipaddress.IPv6Address("" if "%" in host else host[1:-1]).compressed
+            return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
             raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()
