@@ -16,6 +16,7 @@ from atm.runs.live_figures import LiveFigures
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
+from atm.runs.trials import Trials
 from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
@@ -35,6 +36,7 @@ class ControlPlane:
     runs: RunService
     watcher: Watcher
     schedules: ScheduleService
+    trials: Trials
     live_figures: LiveFigures
 
 
@@ -83,7 +85,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
             agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, LiveFigures(storage))
+                trials = Trials(settings.data_dir)
+                figures = LiveFigures(storage)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials, figures)
         finally:
             await watcher.close()
             if agent is not None:
