@@ -227,7 +227,7 @@ describe("the load of a form", () => {
     it("drop the duration where stages take its place", () => {
         const staged = withLoad(SPEC, asShape(loadOf(SPEC), "stages"));
         expect(staged.duration).toBeUndefined();
-        expect(plannedSeconds(staged)).toBe(100);
+        expect(plannedSeconds(staged)).toBe(80);
         expect(plannedSeconds({ ...staged, duration: "30s" })).toBe(30);
         expect(withLoad({ ...staged, duration: "5m" }, asShape(loadOf(staged), "stages")).duration).toBe("5m");
     });
