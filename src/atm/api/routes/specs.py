@@ -79,6 +79,8 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
         raise ApiError(504, Problem(what, "try_timed_out")) from error
     except (UnreachableError, CredentialError) as error:
         raise ApiError(502, error.problems) from error
+    if result.run.error and not result.samples:
+        raise ApiError(502, Problem(result.run.error, "not_tried"))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
     return TryAnswer(exchanges=sorted(result.samples, key=lambda sample: order[sample.endpoint]))
 
