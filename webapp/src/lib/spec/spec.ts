@@ -81,6 +81,11 @@ export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
 
 const originOf = (url: string): string => /^https?:\/\/[^/?#]+/.exec(url)?.[0] ?? url;
 
+/** How many endpoints it has. */
+export function endpointsOf(spec: Spec): number {
+    return Array.isArray(spec.endpoints) ? spec.endpoints.length : 1;
+}
+
 /** Where the load goes: the one URL, or the hosts of several endpoints. */
 export function targetsOf(spec: Spec, url: string): string {
     const urls = (spec.endpoints ?? []).map((endpoint) => shownUrl(spec, endpoint?.url ?? ""));
