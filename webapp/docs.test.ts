@@ -17,7 +17,7 @@ test("a page becomes HTML with anchors, links that hold, and no script", () => {
     expect(html).toContain('<a href="https://example.com/">far</a>');
     expect(html).not.toMatch(/<script|<img|onerror|CHANGELOG/);
     expect(linked("guide/dashboard.md", "README")).toBe("docs/guide/dashboard");
-    expect(linked("../README.md", "guide/dashboard")).toBe("../../docs");
+    expect(linked("../README.md", "guide/dashboard")).toBe("..");
     expect(anchor("What `p99` means: 1 in 100")).toBe("what-p99-means-1-in-100");
 });
 
