@@ -20,6 +20,7 @@ const PAGES: [string, string, string][] = [
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
+    ["documentation", "/docs/guide/dashboard", ""],
     ["nothing", "/nowhere", ""],
 ];
 
