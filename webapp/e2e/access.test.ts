@@ -16,7 +16,7 @@ const PAGES: [string, string, string][] = [
     ["edit a test", "/edit/accessible?test", ""],
     ["tests", "/tests", ""],
     ["schedules", "/schedules", ""],
-    ["a schedule", "/schedules?new=accessible", "The next times"],
+    ["a schedule", "/schedules?new=accessible", "Next runs"],
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
