@@ -223,13 +223,13 @@ def test_literal_credentials_in_urls_bodies_and_variables_are_slots_too() -> Non
         "/x?page=1&api_key=<url>{uuid}<url#2><url#3><url#4>&token=<env:T>&secret=<url#5>&token"
     )
     assert text(request.body) == (
-        '{"password":"<body.password>","pin":1,"deep":[{"client_secret":<body.deep[0].client_secret>,"tokens":5}],'
+        '{"password":"<body.password>","pin":<body.pin>,"deep":[{"client_secret":<body.deep[0].client_secret>,"tokens":5}],'
         '"v":"<variables.apiKey>{random_int}<variables.apiKey#2>"}'
     )
     assert text(request.headers[-2].value) == "<variables.apiKey>{random_int}<variables.apiKey#2>"
     assert test.secrets == {
         "env:T": "t", "url": "abc", "url#2": "d", "url#3": "?", "url#4": "e", "url#5": "f%20g",
-        "body.password": 'p\\"w', "body.deep[0].client_secret": "42", "variables.apiKey": "key",
+        "body.password": 'p\\"w', "body.pin": "1", "body.deep[0].client_secret": "42", "variables.apiKey": "key",
         "variables.apiKey#2": "s",
     }  # fmt: skip
 

@@ -20,7 +20,9 @@ from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
+from atm.plan.remarks import remarks
 from atm.plan.requests import Requests
+from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
@@ -47,6 +49,8 @@ class CompiledTest:
     spec: TestSpec
     notes: tuple[Problem, ...] = ()
     """What is allowed, but probably not meant."""
+    environment_hosts: tuple[tuple[str, ...], ...] = ()
+    """For each flow, the environment's variables that its scheme, host and port come from."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The spec as plain data, literal credentials masked: what results show and storage keeps."""
 
@@ -70,14 +74,20 @@ def compile_plan(
     spec = TestSpec.read(document.data, (), findings)
     compilation = _Compilation(spec, findings, environment, read_file, may_read)
     plan = compilation.plan(default_seed)
+    secrets = {**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets}
+    credentials = compilation.requests.credentials
+    mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
-        raise SpecError([*document.problems, *findings.problems(document.place)])
+        raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
+    for remark in remarks(plan):
+        compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
         plan=plan,
-        secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},
-        credentials=compilation.requests.credentials,
+        secrets=secrets,
+        credentials=credentials,
         spec=spec,
-        notes=tuple(compilation.notes.problems(document.place)),
+        notes=tuple(mask.problem(each) for each in compilation.notes.problems(document.place)),
+        environment_hosts=tuple(compilation.requests.environment_hosts),
         data=masked_spec(spec.to_data()),
     )
 
@@ -235,7 +245,10 @@ class _Compilation:
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        file = self.names.fixed(file, path, "a file name")
+        before = len(self.findings)
+        file = self.names.fixed(file, path, "a file name", secrets=False)
+        if len(self.findings) > before:
+            return ""
         if self._read_file is None:
             self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
             return ""
@@ -265,6 +278,7 @@ class _Compilation:
         path: Path = ("proxy",)
         before = len(self.findings)
         url = self.names.fixed(self.spec.proxy, path, "a proxy")
+        self._check_proxy_host(url, path)
         if len(self.findings) > before:
             return None
         scheme, separator, rest = url.partition("://")
@@ -281,6 +295,15 @@ class _Compilation:
 
             self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
         return Proxy(origin, "proxy" if at else "")
+
+    def _check_proxy_host(self, url: str, path: Path) -> None:
+        """Credentials belong before the `@` of a proxy's URL; what stands behind it is shown."""
+        position, host_at = 0, url.partition("://")[2].partition("/")[0].rfind("@") + url.find("://") + 4
+        for piece in self.names.pieces(self.spec.proxy or "", path, secrets=False):
+            position += len(piece.text)
+            if position > host_at and not self.names.may_be_shown(piece):
+                self.names.refuse_secret(piece, path, "the host of a proxy")
+                return
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
         found = self._rules(self.spec.thresholds, ("thresholds",), names, None)
