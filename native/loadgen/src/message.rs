@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{CheckKind, Plan};
+use crate::plan::{CheckKind, Plan, StepId};
 use crate::response::Fault;
 
 const MOST_MESSAGE: usize = 200;
@@ -13,15 +13,33 @@ const MOST_PATTERN: usize = 120;
 pub enum Message {
     /// It did not fail.
     None,
-    /// Another status than expected, at this flow.
-    Status(u16, u32),
-    /// This check of this flow did not hold.
-    Check(u32, u32),
-    /// After so many ns.
-    Timeout(u64),
-    /// What came is no response.
-    Fault(Fault, u64),
-    /// Words that are always the same.
+    /// Another status than this step expects.
+    Status {
+        /// What came.
+        status: u16,
+        /// Which step.
+        step: StepId,
+    },
+    /// A check of this step did not hold.
+    Check {
+        /// Which step.
+        step: StepId,
+        /// Index into its checks.
+        check: u32,
+    },
+    /// No full answer within the step's timeout.
+    Timeout {
+        /// The timeout.
+        timeout_ns: u64,
+    },
+    /// What came is not a response.
+    Fault {
+        /// Why not.
+        fault: Fault,
+        /// The plan's limit of a body.
+        most_bytes: u64,
+    },
+    /// A text that is always the same.
     Text(&'static str),
     /// A library's reason.
     Reason(Arc<str>),
@@ -33,11 +51,11 @@ impl Message {
     pub fn text(&self, plan: &Plan) -> String {
         let text = match self {
             Message::None => String::new(),
-            Message::Status(status, flow) => {
-                format!("{status}, expected {}", expected(&plan.flows[*flow as usize].steps[0].expected_statuses))
+            Message::Status { status, step } => {
+                format!("{status}, expected {}", expected(&plan.step(*step).expected_statuses))
             }
-            Message::Check(flow, check) => {
-                let check = &plan.flows[*flow as usize].steps[0].checks[*check as usize];
+            Message::Check { step, check } => {
+                let check = &plan.step(*step).checks[*check as usize];
                 let mut pattern = check.pattern.clone();
                 if let Some((end, _)) = pattern.char_indices().nth(MOST_PATTERN - 1)
                     && pattern.chars().count() > MOST_PATTERN
@@ -50,10 +68,10 @@ impl Message {
                     CheckKind::Regex => format!("body does not match /{pattern}/"),
                 }
             }
-            Message::Timeout(timeout_ns) => format!("no full answer in {}", duration(*timeout_ns)),
-            Message::Fault(Fault::Protocol(why), _) => format!("not HTTP: {why}"),
-            Message::Fault(Fault::HeadTooLarge, _) => "headers over 64 KiB".to_owned(),
-            Message::Fault(Fault::TooLarge, most) => format!("over {most} bytes"),
+            Message::Timeout { timeout_ns } => format!("no full answer in {}", duration(*timeout_ns)),
+            Message::Fault { fault: Fault::Protocol(why), .. } => format!("not HTTP: {why}"),
+            Message::Fault { fault: Fault::HeadTooLarge, .. } => "headers over 64 KiB".to_owned(),
+            Message::Fault { fault: Fault::TooLarge, most_bytes } => format!("over {most_bytes} bytes"),
             Message::Text(text) => (*text).to_owned(),
             Message::Reason(reason) => reason.to_string(),
         };

@@ -67,6 +67,14 @@ pub struct Header {
     pub value: Template,
 }
 
+impl Header {
+    /// True where a part of its value is a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.value.iter().any(|part| matches!(part, Part::Secret { .. }))
+    }
+}
+
 /// What a check looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,6 +132,15 @@ pub struct Flow {
     pub name: String,
     /// For weighted selection.
     pub weight: u64,
-    /// This engine runs exactly one.
+    /// In order; at least one.
     pub steps: Vec<Step>,
+}
+
+/// Which step of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepId {
+    /// Index into the plan's flows.
+    pub flow: u32,
+    /// Index into the flow's steps.
+    pub position: u32,
 }

@@ -1,12 +1,18 @@
-//! The connections of a thread: what each of them is doing, and where it is kept. A user owns one per origin.
+//! One connection: its socket, what did not fit into it yet, and the answer that is coming in.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-use super::multiplex::Multiplex;
-use crate::deadlines::NONE;
+use super::multiplex::link::Multiplex;
+use super::tls::Session;
 use crate::response::Reader;
-use crate::tls::Session;
+
+/// No connection, no origin.
+pub(super) const NONE: u32 = u32::MAX;
+
+pub(super) const CLOSED_BEFORE: &str = "closed before any byte of the answer";
+pub(super) const CLOSED_WITHIN: &str = "closed in the middle of the answer";
+pub(super) const RESET: &str = "reset by the target";
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub(super) enum Stage {
 pub(super) struct Connection {
     pub(super) socket: TcpStream,
     pub(super) stage: Stage,
-    /// Who owns it.
+    /// The user that owns it.
     pub(super) user: u32,
     /// Where it leads.
     pub(super) origin: u32,
@@ -47,12 +53,9 @@ pub(super) struct Connection {
     pub(super) multiplex: Option<Box<Multiplex>>,
 }
 
-/// (origin, group of users): who shares a connection.
-pub(super) type ConnectionKey = (u32, u32);
-
 /// What was read from a connection.
 pub(super) enum Received {
-    /// So many bytes, now in the buffer, or (over TLS) decrypted in `plain`.
+    /// This many bytes, now in the buffer, or (over TLS) decrypted in `plain`.
     Bytes(usize),
     /// The other side has closed.
     End,
@@ -171,82 +174,6 @@ impl Connection {
                 Received::Bytes(count)
             }
             Err(error) => Received::Broken(error),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// Raised with every use, so that an event for a connection that is gone finds nobody.
-    generation: u32,
-    connection: Option<Connection>,
-}
-
-/// All connections of a thread.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
-    slots: Vec<Slot>,
-    vacant: Vec<u32>,
-    open: usize,
-}
-
-impl Connections {
-    /// How many there are, those that are still being dialled included.
-    pub(super) fn len(&self) -> usize {
-        self.open
-    }
-
-    #[inline]
-    pub(super) fn find(&self, token: u64) -> Option<u32> {
-        #[allow(clippy::cast_possible_truncation)] // a token is two halves
-        let (index, generation) = (token as u32, (token >> 32) as u32);
-        let slot = self.slots.get(index as usize)?;
-        (slot.generation == generation && slot.connection.is_some()).then_some(index)
-    }
-
-    #[inline]
-    pub(super) fn get(&mut self, index: u32) -> Option<&mut Connection> {
-        self.slots.get_mut(index as usize)?.connection.as_mut()
-    }
-
-    #[inline]
-    pub(super) fn is_open(&self, index: u32) -> bool {
-        let connection = self.slots[index as usize].connection.as_ref();
-        connection.is_some_and(|connection| connection.stage == Stage::Open)
-    }
-
-    #[inline]
-    pub(super) fn has_unsent(&self, index: u32) -> bool {
-        self.slots[index as usize].connection.as_ref().is_some_and(Connection::has_unsent)
-    }
-
-    pub(super) fn insert(&mut self, connection: Connection) -> (u32, u64) {
-        self.open += 1;
-        let index = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, connection: None });
-            u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
-        });
-        let slot = &mut self.slots[index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.connection = Some(connection);
-        (index, u64::from(slot.generation) << 32 | u64::from(index))
-    }
-
-    /// The token of an open connection.
-    pub(super) fn token(&self, index: u32) -> u64 {
-        u64::from(self.slots[index as usize].generation) << 32 | u64::from(index)
-    }
-
-    pub(super) fn close(&mut self, index: u32) {
-        if self.slots.get_mut(index as usize).and_then(|slot| slot.connection.take()).is_some() {
-            self.open -= 1;
-            self.vacant.push(index);
-        }
-    }
-
-    pub(super) fn close_all(&mut self) {
-        for index in 0..self.slots.len() {
-            self.close(u32::try_from(index).unwrap_or(NONE));
         }
     }
 }

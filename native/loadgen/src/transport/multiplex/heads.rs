@@ -7,17 +7,17 @@ use h2client::{Template, Value};
 use crate::plan::{Part, Plan, Step};
 use crate::template::{Program, Secrets};
 
-/// What a route needs to be sent over HTTP/2.
+/// What a step needs to be sent over HTTP/2.
 #[derive(Debug)]
-pub(crate) struct StreamRoute {
+pub(in crate::transport) struct StreamStep {
     /// Values of the template's variable fields, in order.
     pub(super) values: Vec<Program>,
     pub(super) body: Option<Program>,
 }
 
-impl StreamRoute {
+impl StreamStep {
     /// With the secrets of the moment.
-    pub(crate) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamRoute {
+    pub(in crate::transport) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamStep {
         let (_, variables) = template(step, plan);
         let values = variables
             .iter()
@@ -26,13 +26,13 @@ impl StreamRoute {
                 Source::BodyLength => Program::of_length(step, secrets),
             })
             .collect();
-        StreamRoute { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
+        StreamStep { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
     }
 }
 
-/// The heads of all flows; secrets are not in them.
-pub(crate) fn templates(plan: &Plan) -> Arc<[Template]> {
-    plan.flows.iter().map(|flow| template(&flow.steps[0], plan).0).collect()
+/// The heads of all steps; secrets are not in them.
+pub(super) fn templates(plan: &Plan) -> Arc<[Template]> {
+    plan.steps().map(|(_, step)| template(step, plan).0).collect()
 }
 
 /// What a variable value of a head is made of.
@@ -62,7 +62,7 @@ fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
     for header in &step.headers {
         let name = header.name.to_ascii_lowercase();
         let is_te = name == "te" && header.value != [Part::Literal { text: "trailers".to_owned() }];
-        // What HTTP/2 has no place for is not sent, as everybody who speaks it does.
+        // What HTTP/2 has no place for is not sent, as all clients do.
         if h2client::is_allowed(name.as_bytes()) && !is_te {
             template.header(name.as_bytes(), value_of(&header.value));
         }

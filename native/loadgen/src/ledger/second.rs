@@ -1,16 +1,18 @@
-//! What a load thread notes down in one second. Recording allocates only when something is seen for the first time;
+//! What a load thread counts in one second. Recording allocates only when something is seen for the first time;
 //! a [`Second`] that has been reported is cleared and used again.
 
+use super::books::IterationBooks;
 use crate::histogram::Histogram;
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::plan::StepId;
 use crate::response::Expect;
 use crate::template::Values;
 
 /// One second of one endpoint, warm-up or measured.
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // the names are those of atm.metrics.interval.EndpointInterval, which says what each means
-pub struct Figures {
+pub struct EndpointFigures {
     pub started: u64,
     pub outcomes: [u64; Outcome::COUNT],
     pub statuses: Vec<(u16, u64)>,
@@ -41,7 +43,7 @@ impl std::fmt::Debug for Histogram {
     }
 }
 
-impl Figures {
+impl EndpointFigures {
     /// Counts a full response's status.
     #[inline]
     pub fn count_status(&mut self, status: u16) {
@@ -88,7 +90,7 @@ impl Figures {
         self.statuses.clear();
     }
 
-    fn merge(&mut self, other: &mut Figures) {
+    fn merge(&mut self, other: &mut EndpointFigures) {
         for (mine, theirs) in self.histograms().into_iter().zip(other.histograms()) {
             mine.merge(theirs);
         }
@@ -136,7 +138,7 @@ pub enum Reason {
 #[allow(missing_docs)] // as atm.metrics.interval.Sample
 pub struct RawSample {
     pub reason: Reason,
-    pub flow: u32,
+    pub step: StepId,
     pub warm_up: bool,
     pub outcome: Outcome,
     pub message: Message,
@@ -177,15 +179,17 @@ pub struct GeneratorFigures {
     pub saturated: bool,
 }
 
-/// Everything that one thread notes in one second.
+/// Everything that one thread counts in one second.
 #[derive(Debug, Default)]
 pub struct Second {
     /// By endpoint, warm-up (odd) and measured (even); None where nothing ever happened.
-    slots: Vec<Option<Box<Figures>>>,
+    slots: Vec<Option<Box<EndpointFigures>>>,
     /// Slots in which something happened in this second.
     touched: Vec<bool>,
     /// The generator's own.
     pub generator: GeneratorFigures,
+    /// By flow, warm-up (odd) and measured (even): the books of iterations, where flows have more than one step.
+    iterations: Vec<IterationBooks>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
     /// Requests kept whole.
@@ -193,7 +197,7 @@ pub struct Second {
 }
 
 impl Second {
-    /// Room for so many endpoints.
+    /// For this many endpoints.
     #[must_use]
     pub fn new(endpoints: usize) -> Second {
         Second {
@@ -205,14 +209,29 @@ impl Second {
 
     /// The figures of an endpoint.
     #[inline]
-    pub fn figures(&mut self, endpoint: usize, warm_up: bool) -> &mut Figures {
+    pub fn figures(&mut self, endpoint: usize, warm_up: bool) -> &mut EndpointFigures {
         let slot = endpoint * 2 + usize::from(warm_up);
         self.touched[slot] = true;
         self.slots[slot].get_or_insert_default()
     }
 
+    /// The books of the iterations of a flow.
+    pub fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
+        let slot = flow as usize * 2 + usize::from(warm_up);
+        if slot >= self.iterations.len() {
+            self.iterations.resize(slot + 1, IterationBooks::default());
+        }
+        &mut self.iterations[slot]
+    }
+
+    /// The books of iterations in which something happened: (flow, warm-up, books).
+    pub fn active_iterations(&self) -> impl Iterator<Item = (usize, bool, &IterationBooks)> {
+        let books = self.iterations.iter().enumerate().filter(|(_, books)| !books.is_empty());
+        books.map(|(slot, books)| (slot / 2, slot % 2 == 1, books))
+    }
+
     /// Endpoints in which something happened: (endpoint, warm-up, figures).
-    pub fn active(&mut self) -> impl Iterator<Item = (usize, bool, &mut Figures)> {
+    pub fn active(&mut self) -> impl Iterator<Item = (usize, bool, &mut EndpointFigures)> {
         self.slots
             .iter_mut()
             .zip(&self.touched)
@@ -246,10 +265,14 @@ impl Second {
         }
     }
 
-    /// Adds what another thread noted in the same second.
+    /// Adds what another thread counted in the same second.
     pub fn merge(&mut self, other: &mut Second) {
         for (endpoint, warm_up, figures) in other.active() {
             self.figures(endpoint, warm_up).merge(figures);
+        }
+        self.iterations.resize(self.iterations.len().max(other.iterations.len()), IterationBooks::default());
+        for (mine, theirs) in self.iterations.iter_mut().zip(&other.iterations) {
+            mine.merge(theirs);
         }
         for group in other.failures.drain(..) {
             let known = self.failures.iter_mut().find(|mine| {
@@ -280,6 +303,7 @@ impl Second {
                 figures.clear();
             }
         }
+        self.iterations.clear();
         self.failures.clear();
         self.samples.clear();
         self.generator.clear();
@@ -329,7 +353,8 @@ mod tests {
             figures.started = 3;
             figures.count_status(200);
             figures.response_ok.record(5);
-            second.count_failure(1, false, Outcome::Timeout, &Message::Timeout(5), 9);
+            second.count_failure(1, false, Outcome::Timeout, &Message::Timeout { timeout_ns: 5 }, 9);
+            second.iterations(3, false).started += 1;
             second.generator.thread_cpu_ns = 7;
         }
         one.merge(&mut other);
@@ -337,6 +362,9 @@ mod tests {
         assert_eq!((endpoint, warm_up, figures.started, figures.response_ok.total()), (1, false, 6, 2));
         assert_eq!(figures.statuses, vec![(200, 2)]);
         assert_eq!((one.failures.len(), one.failures[0].count, one.generator.thread_cpu_ns), (1, 2, 7));
+        let books: Vec<(usize, bool, u64)> =
+            one.active_iterations().map(|(flow, phase, b)| (flow, phase, b.started)).collect();
+        assert_eq!(books, [(3, false, 2)]);
         one.clear();
         assert_eq!(one.active().count(), 0);
     }

@@ -1,16 +1,16 @@
-//! When which request is due: the plan's load, warm-up, selection and barriers as a sequence, without a clock.
+//! When which iteration is due: the plan's load, warm-up, selection and barriers as a sequence, without a clock.
 //!
 //! Times are ns since the start of the run. Measured load runs in *legs*: one, or with `sequential` selection one per flow,
 //! with a barrier between. All legs share one profile; `shift` is the time spent at barriers so far.
 
+use super::pacer::{Profile, users_of};
 use crate::outcome::StopReason;
-use crate::pacer::{Profile, users_of};
-use crate::plan::{Arrival, Load, Model, Plan, Selection};
+use crate::plan::{Load, Model, Plan, Selection, Spacing};
 use crate::random::{self, Stream};
 
-/// An arrival of the open model.
+/// An iteration that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
+pub struct Arrival {
     /// 1-based, over warm-up and measured load.
     pub number: u64,
     /// When it should leave.
@@ -23,7 +23,7 @@ pub struct Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// An arrival.
-    Arrival(Due),
+    Arrival(Arrival),
     /// The leg's last arrival is out; its time ends at.
     LegOver(u64),
     /// The load's last arrival is out; sending ends at, because of.
@@ -41,7 +41,7 @@ pub struct Shard {
 
 /// The state of the sequence.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub struct Timetable {
     load: Load,
     profile: Profile,
     seed: u64,
@@ -61,7 +61,7 @@ pub struct Schedule {
     next: Option<Next>,
 }
 
-/// Which flow request n takes.
+/// Which flow iteration n takes.
 #[derive(Debug, Clone)]
 enum FlowChoice {
     RoundRobin(u64),
@@ -70,10 +70,10 @@ enum FlowChoice {
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-impl Schedule {
+impl Timetable {
     /// From a checked plan.
     #[must_use]
-    pub fn new(plan: &Plan, shard: Shard) -> Schedule {
+    pub fn new(plan: &Plan, shard: Shard) -> Timetable {
         let profile = Profile::new(&plan.load.segments);
         let count = plan.flows.len() as u64;
         let flows = match plan.selection {
@@ -97,7 +97,7 @@ impl Schedule {
         let warm_seconds = plan.load.warm_up_ns as f64 / 1e9;
         // Rounded first, so that 0.1 s at 30/s is three arrivals and not four.
         let warm_arrivals = ((plan.load.warm_up_level * warm_seconds * 1e6).round() / 1e6).ceil() as u64;
-        let mut schedule = Schedule {
+        let mut timetable = Timetable {
             load: plan.load.clone(),
             profile,
             seed: plan.seed,
@@ -113,11 +113,11 @@ impl Schedule {
             reached: 0.0,
             next: None,
         };
-        schedule.enter_measured();
-        schedule
+        timetable.enter_measured();
+        timetable
     }
 
-    /// The flow of request `number`.
+    /// The flow of iteration `number`.
     #[must_use]
     #[inline]
     pub fn flow(&self, number: u64, warm_up: bool) -> usize {
@@ -154,7 +154,7 @@ impl Schedule {
         self.next = None;
     }
 
-    /// How many measured requests may have been started before this leg ends; None where a time ends it.
+    /// How many measured iterations may have been started before this leg ends; None where a time ends it.
     #[must_use]
     pub fn leg_limit(&self) -> Option<u64> {
         let total = self.total?;
@@ -182,7 +182,7 @@ impl Schedule {
         self.end.map_or(StopReason::Total, |(_, reason)| reason)
     }
 
-    /// What comes next in the open model; the same until [`Schedule::advance`].
+    /// What comes next in the open model; the same until [`Timetable::advance`].
     pub fn peek(&mut self) -> Next {
         if let Some(next) = self.next {
             return next;
@@ -256,10 +256,10 @@ impl Schedule {
             return "load";
         }
         let at = self.profile_time(at);
-        let (before, after) = (self.profile.level(at), self.profile.level(at + 1_000_000));
+        let (before, after) = (self.profile.held_level(at), self.profile.held_level(at + 1_000_000));
         // At the very end of a stage the level already holds; then the millisecond before it counts.
         let slope = if after.to_bits() == before.to_bits() {
-            before - self.profile.level(at.saturating_sub(1_000_000))
+            before - self.profile.held_level(at.saturating_sub(1_000_000))
         } else {
             after - before
         };
@@ -284,7 +284,9 @@ impl Schedule {
         loop {
             let next = self.compute_one();
             match next {
-                Next::Arrival(due) if (due.number - 1) % self.shard.of as u64 != self.shard.index as u64 => self.step(),
+                Next::Arrival(arrival) if (arrival.number - 1) % self.shard.of as u64 != self.shard.index as u64 => {
+                    self.step();
+                }
                 other => return other,
             }
         }
@@ -293,7 +295,7 @@ impl Schedule {
     fn compute_one(&self) -> Next {
         if self.number <= self.warm_arrivals {
             let intended = ((self.number - 1) as f64 / self.load.warm_up_level * 1e9).round() as u64;
-            return Next::Arrival(Due { number: self.number, intended, warm_up: true });
+            return Next::Arrival(Arrival { number: self.number, intended, warm_up: true });
         }
         let sent = self.number - self.warm_arrivals - 1;
         let intended = self.profile.inverse(self.reached).map(|at| self.absolute(at));
@@ -305,7 +307,7 @@ impl Schedule {
         }
         match (intended, self.leg_end()) {
             (Some(intended), end) if end.is_none_or(|end| intended < end) => {
-                Next::Arrival(Due { number: self.number, intended, warm_up: false })
+                Next::Arrival(Arrival { number: self.number, intended, warm_up: false })
             }
             (_, Some(end)) if self.total.is_none() && self.has_next_leg() => Next::LegOver(end),
             (_, end) => Next::Over(end.unwrap_or(self.absolute(0)), self.end_reason()),
@@ -315,13 +317,13 @@ impl Schedule {
     /// The end of sending where a count ends it: the last intended start plus one gap at the rate of that moment.
     fn after_last(&self, following: Option<u64>) -> u64 {
         let profile_end = self.end.map_or(u64::MAX, |(end, _)| self.absolute(end));
-        let at = if self.load.arrival == Arrival::Even {
+        let at = if self.load.arrival == Spacing::Even {
             following
         } else {
             // The next arrival of a Poisson process is no even gap away, so the gap is taken from the rate.
             let last = self.reached - self.gap();
             self.profile.inverse(last).map(|last| {
-                let rate = self.profile.level(last);
+                let rate = self.profile.held_level(last);
                 let gap = if rate > 0.0 { (1e9 / rate).round() as u64 } else { 0 };
                 self.absolute(last.saturating_add(gap))
             })
@@ -340,15 +342,62 @@ impl Schedule {
 
     fn enter_measured(&mut self) {
         if self.number == self.warm_arrivals + 1 {
-            self.reached = if self.load.arrival == Arrival::Even { 0.0 } else { self.gap() };
+            self.reached = if self.load.arrival == Spacing::Even { 0.0 } else { self.gap() };
         }
     }
 
     /// How much of the rate's integral lies before arrival `self.number`.
     fn gap(&self) -> f64 {
         match self.load.arrival {
-            Arrival::Even => 1.0,
-            Arrival::Poisson => -random::arrival_uniform(self.seed, self.number).ln(),
+            Spacing::Even => 1.0,
+            Spacing::Poisson => -random::arrival_uniform(self.seed, self.number).ln(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use serde_json::Value;
+
+    #[derive(serde::Deserialize)]
+    struct Cases {
+        tolerance_ns: u64,
+        arrivals: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        load: Value,
+        seed: u64,
+        warm_up_arrivals: u64,
+        starts: Vec<(u64, u64)>,
+    }
+
+    /// The same file is read by the tests of `atm.plan.pacing`.
+    #[test]
+    fn arrivals_come_when_they_come_in_every_language() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();
+        assert!(cases.arrivals.len() > 3);
+        for Case { name, load, seed, warm_up_arrivals, starts } in cases.arrivals {
+            let plan = fixtures::plan(|document| {
+                document["load"] = load;
+                document["seed"] = seed.into();
+            });
+            let mut timetable = Timetable::new(&plan, Shard { index: 0, of: 1 });
+            for (number, at) in starts {
+                let arrival = loop {
+                    let Next::Arrival(arrival) = timetable.peek() else { panic!("{name}: no arrival {number}") };
+                    timetable.advance();
+                    if arrival.number == number {
+                        break arrival;
+                    }
+                };
+                assert!(arrival.intended.abs_diff(at) <= cases.tolerance_ns, "{name}: {arrival:?}, expected at {at}");
+                assert_eq!(arrival.warm_up, number <= warm_up_arrivals, "{name}: {arrival:?}");
+            }
         }
     }
 }

@@ -1,52 +1,11 @@
-//! Which requests are kept whole, and what is kept of them.
+//! Which requests are kept whole.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::user::User;
-use crate::message::Message;
+use super::second::{RawSample, Reason};
 use crate::outcome::Outcome;
-use crate::plan::{Origin, Plan};
-use crate::record::{RawSample, Reason};
-use crate::response::{self, Expect};
-use crate::template::Values;
-
-#[allow(clippy::too_many_arguments)]
-pub(super) fn sample(
-    user: &User,
-    plan: &Plan,
-    origins: &[Origin],
-    outcome: Outcome,
-    message: &Message,
-    now: u64,
-    expect: Expect,
-    raw: &[u8],
-    body_bytes: u64,
-) -> RawSample {
-    // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
-    let hop = user.hop.as_ref().map(|hop| {
-        let origin = &origins[hop.origin as usize];
-        Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), hop.request.clone()))
-    });
-    let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
-    RawSample {
-        reason: Reason::First,
-        flow: user.flow,
-        warm_up: user.warm_up,
-        outcome,
-        message: message.clone(),
-        values: Values { seed: plan.seed, number: user.number, wall_ns: user.wall_ns },
-        intended_ns: user.intended,
-        actual_ns: user.actual,
-        finish_ns: now,
-        first_byte_ns: (user.first_byte > 0).then_some(user.first_byte),
-        expect,
-        response: raw[..raw.len().min(most)].to_vec(),
-        body_bytes,
-        hop,
-        http2: false,
-    }
-}
+use crate::plan::Plan;
 
 /// Decides which requests are kept whole.
 #[derive(Debug)]
@@ -124,9 +83,8 @@ impl Sampler {
         slow.then_some(Reason::Slowest)
     }
 
-    pub(super) fn keep(&mut self, reason: Reason, mut sample: RawSample) {
-        sample.reason = reason;
-        if reason != Reason::Slowest {
+    pub(super) fn keep(&mut self, sample: RawSample) {
+        if sample.reason != Reason::Slowest {
             self.kept.push(sample);
         } else if self.slow.len() < self.slowest {
             self.slow.push(sample);

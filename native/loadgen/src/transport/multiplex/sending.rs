@@ -1,70 +1,67 @@
-//! What goes out on the streams of a connection: requests, and one write for everything that a turn of the loop has to say.
+//! What goes out on the streams of a connection: requests, and one write for everything that a turn of the loop has to send.
 
 use h2client::{Body, Request};
 
 use crate::clock;
-use crate::deadlines::NONE;
 use crate::plan::Scheme;
-use crate::template::Values;
-use crate::worker::Worker;
-use crate::worker::connections::Connection;
-use crate::worker::exchange::RESET;
+use crate::transport::Transport;
+use crate::transport::connection::{Connection, NONE, RESET};
+use crate::transport::events::Events;
 
-impl Worker {
-    pub(super) fn send_stream(&mut self, user: u32, index: u32) {
-        let seed = self.shared.plan.seed;
-        let Some(connection) = self.connections.get(index) else { return };
+impl Transport {
+    pub(super) fn send_stream(&mut self, user: u32, index: u32, events: &mut impl Events) {
+        let seed = self.options.seed;
+        let Some(connection) = self.pool.get(index) else { return };
         let Some(protocol) =
             connection.multiplex.as_deref_mut().and_then(|multiplex| multiplex.protocol.as_deref_mut())
         else {
             return;
         };
-        let state = &mut self.users[user as usize];
-        let route = &self.routes[state.flow as usize];
+        let exchange = &mut self.exchanges[user as usize];
+        let step = &self.steps[exchange.step as usize];
         let before = protocol.outgoing().len();
-        let head_request = state.hop.as_ref().map_or(route.expect, |hop| hop.expect).head_only;
-        let want_headers = self.sampler.is_curious(route.endpoint);
+        let head_request = exchange.expect(step).head_only;
+        let want_headers = events.wants_headers(user);
         let request = Request { token: u64::from(user), body: Body::None, head_request, want_headers };
-        let sent = if let Some(hop) = &state.hop {
-            let (fields, body) = fields_of(&hop.request, self.origins[hop.origin as usize].scheme);
+        let sent = if let Some(hop) = &exchange.hop {
+            let (fields, body) = fields_of(&hop.request, self.dialer.origin(hop.origin).scheme);
             let body = if body.is_empty() { Body::None } else { Body::Bytes(body) };
             let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
             protocol.send_once(fields, Request { body, ..request })
         } else {
-            let Some(stream) = &route.stream else { return };
-            state.wall_ns = if route.program.needs_wall_time { clock::wall_ns() } else { 0 };
-            let values = Values { seed, number: state.number, wall_ns: state.wall_ns };
-            self.outgoing.clear();
+            let Some(stream) = &step.stream else { return };
+            exchange.wall_ns = if step.program.needs_wall_time { clock::wall_ns() } else { 0 };
+            let values = exchange.values(seed);
+            let outgoing = &mut self.buffers.outgoing;
+            outgoing.clear();
             if let Some(body) = &stream.body {
-                body.render(values, &mut self.outgoing);
+                body.render(values, outgoing);
             }
-            let body = if self.outgoing.is_empty() { Body::None } else { Body::Bytes(&self.outgoing) };
+            let body = if outgoing.is_empty() { Body::None } else { Body::Bytes(outgoing) };
             let request = Request { body, ..request };
-            protocol.send_request(state.flow as usize, request, |nth, out| stream.values[nth].render(values, out))
+            protocol.send_request(exchange.step as usize, request, |nth, out| stream.values[nth].render(values, out))
         };
         let sent_bytes = protocol.outgoing().len().saturating_sub(before);
-        let (endpoint, warm_up) = (route.endpoint, state.warm_up);
         if let Ok(stream) = sent {
-            state.connection = index;
-            state.answer.get_or_insert_default().start(stream.id);
-            self.second.figures(endpoint, warm_up).bytes_sent += sent_bytes as u64;
+            exchange.connection = index;
+            exchange.answer.get_or_insert_default().start(stream.id);
+            events.sent(user, sent_bytes as u64);
         } else {
-            // The connection says goodbye just now: another one takes the request.
+            // The connection is about to end: another one takes the request.
+            let origin = exchange.origin(step);
+            exchange.connection = NONE;
             self.unlink(index);
-            let origin = self.origin_of(user);
-            self.users[user as usize].connection = NONE;
-            self.share(user, origin);
+            self.share(user, origin, events);
         }
     }
 
-    /// Writes what the turn of the loop has to say, one write for each connection.
-    pub(in crate::worker) fn flush_streams(&mut self) {
-        while let Some(index) = self.dirty.pop() {
-            let mut records = std::mem::take(&mut self.records);
-            let failed = self.connections.get(index).is_some_and(|connection| !flush(connection, &mut records));
-            self.records = records;
+    /// Writes what the turn of the loop has to send, one write for each connection.
+    pub(crate) fn flush(&mut self, events: &mut impl Events) {
+        while let Some(index) = self.links.dirty.pop() {
+            let records = &mut self.buffers.records;
+            let failed = self.pool.get(index).is_some_and(|connection| !flush(connection, records));
             if failed {
-                self.lose_shared(index, RESET);
+                self.lose_shared(index, RESET, events);
             }
         }
     }

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
+use super::second::{RawSample, Reason};
 use crate::decode;
-use crate::plan::{Part, Plan};
-use crate::record::{RawSample, Reason};
+use crate::plan::Plan;
 use crate::response;
 use crate::template::{Program, Secrets};
 
 const MASK: &str = "***";
 const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
-/// So much more of a body is decoded than is shown, so that it can be masked before it is cut.
+/// This much more of a body is decoded than is shown, so that it can be masked before it is cut.
 const BEYOND_CUT: usize = 4096;
 
 /// As `atm.metrics.interval.Sample`.
@@ -52,10 +52,7 @@ pub(crate) struct Masker<'a> {
 impl<'a> Masker<'a> {
     /// For a plan and every value that its secrets ever had.
     pub(crate) fn new(plan: &Plan, known: &'a [String]) -> Masker<'a> {
-        let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
-        let secret = steps
-            .flat_map(|step| &step.headers)
-            .filter(|header| header.value.iter().any(|part| matches!(part, Part::Secret { .. })));
+        let secret = plan.steps().flat_map(|(_, step)| &step.headers).filter(|header| header.is_secret());
         Masker { known, headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
     }
 
@@ -87,7 +84,7 @@ impl<'a> Masker<'a> {
 
 /// Makes `raw` readable.
 pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
-    let step = &plan.flows[raw.flow as usize].steps[0];
+    let step = plan.step(raw.step);
     let (origin, rendered) = if let Some(hop) = &raw.hop {
         (hop.0.clone(), hop.1.clone())
     } else {

@@ -79,12 +79,20 @@ impl Profile {
         let root = (piece.start * piece.start + 2.0 * slope * rest).max(0.0).sqrt();
         let denominator = piece.start + root;
         let seconds = if denominator > 0.0 { 2.0 * rest / denominator } else { 0.0 };
-        Some((piece.begin + seconds * SECOND).round() as u64)
+        let at = (piece.begin + seconds * SECOND).round() as u64;
+        // The sum of areas may be a rounding error above what they add up to.
+        if self.end_ns.is_some_and(|end| at >= end) { None } else { Some(at) }
     }
 
-    /// The level at profile time `at`; the last level after the end.
+    /// The level at profile time `at`; 0 from the end on.
     #[must_use]
     pub fn level(&self, at: u64) -> f64 {
+        if self.end_ns.is_some_and(|end| at >= end) { 0.0 } else { self.held_level(at) }
+    }
+
+    /// The level at profile time `at`; the last level from the end on.
+    #[must_use]
+    pub fn held_level(&self, at: u64) -> f64 {
         let at = at as f64;
         let piece = self.pieces.iter().rev().find(|piece| piece.begin <= at).unwrap_or(&self.pieces[0]);
         piece.level(((at - piece.begin) / SECOND).min(piece.seconds))
@@ -201,6 +209,56 @@ mod tests {
     fn profiles() -> impl Strategy<Value = Vec<Segment>> {
         prop::collection::vec((0.0..5000.0_f64, 0.0..5000.0_f64, 0.001..100.0_f64), 1..6)
             .prop_map(|parts| parts.into_iter().map(|(start, end, seconds)| segment(start, end, seconds)).collect())
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Cases {
+        tolerance_ns: u64,
+        profiles: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        segments: Vec<Segment>,
+        end_ns: Option<u64>,
+        levels: Vec<(u64, f64)>,
+        integrals: Vec<(u64, f64)>,
+        inverses: Vec<(f64, Option<u64>)>,
+        users: Vec<(u64, usize)>,
+    }
+
+    /// The same file is read by the tests of `atm.plan.pacing` and of the dashboard.
+    #[test]
+    fn profiles_are_what_they_are_in_every_language() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();
+        assert!(cases.profiles.len() > 8);
+        let is_near = |found: f64, expected: f64| (found - expected).abs() <= 1e-9 + expected.abs() * 1e-12;
+        for Case { name, segments, end_ns, levels, integrals, inverses, users } in cases.profiles {
+            let profile = Profile::new(&segments);
+            assert_eq!(profile.end_ns(), end_ns, "{name}");
+            for (at, level) in levels {
+                assert!(is_near(profile.level(at), level), "{name}: level {level} at {at}: {}", profile.level(at));
+            }
+            for (at, integral) in integrals {
+                assert!(
+                    is_near(profile.integral(at), integral),
+                    "{name}: {integral} to {at}: {}",
+                    profile.integral(at)
+                );
+            }
+            for (arrivals, at) in inverses {
+                let found = profile.inverse(arrivals);
+                let is_right = match (found, at) {
+                    (Some(found), Some(at)) => found.abs_diff(at) <= cases.tolerance_ns,
+                    (found, at) => found == at,
+                };
+                assert!(is_right, "{name}: {arrivals} at {at:?}: {found:?}");
+            }
+            for (at, count) in users {
+                assert_eq!(profile.users(at), count, "{name}: users at {at}");
+            }
+        }
     }
 
     proptest! {

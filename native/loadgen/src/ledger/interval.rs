@@ -4,13 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::health::Reading;
+use super::books::IterationBooks;
+use super::health::Reading;
+use super::sample::{self, Masker};
+use super::second::{EndpointFigures, GeneratorFigures, Second};
 use crate::histogram::Histogram;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::record::{Figures, GeneratorFigures, Second};
-use crate::sample::{self, Masker};
-use crate::shared::SecretStore;
+use crate::secrets::SecretStore;
 
 /// What the collector knows about a second beside its figures.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,11 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
         "endpoints": endpoints,
         "generator": generator_json(&second.generator, &frame),
     });
+    let iterations: Vec<Value> =
+        second.active_iterations().map(|(flow, warm_up, books)| iterations_json(flow, warm_up, books)).collect();
+    if !iterations.is_empty() {
+        document["iterations"] = Value::Array(iterations);
+    }
     if !second.failures.is_empty() {
         let failures: Vec<Value> = second
             .failures
@@ -66,11 +72,25 @@ pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: 
     document.to_string().into_bytes()
 }
 
+fn iterations_json(flow: usize, warm_up: bool, books: &IterationBooks) -> Value {
+    let mut document = json!({"flow": flow, "warm_up": warm_up});
+    let counts = [
+        ("started", books.started),
+        ("completed", books.completed),
+        ("failed", books.failed),
+        ("unfinished", books.unfinished),
+    ];
+    for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        document[name] = count.into();
+    }
+    document
+}
+
 fn encoded(histogram: &Histogram) -> Value {
     Value::String(STANDARD.encode(histogram.encode()))
 }
 
-fn endpoint_json(endpoint: usize, warm_up: bool, figures: &Figures) -> Value {
+fn endpoint_json(endpoint: usize, warm_up: bool, figures: &EndpointFigures) -> Value {
     let mut document = Map::new();
     document.insert("endpoint".to_owned(), endpoint.into());
     document.insert("warm_up".to_owned(), warm_up.into());

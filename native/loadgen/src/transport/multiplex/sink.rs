@@ -2,61 +2,20 @@
 
 use h2client::{Events, Failure, Head, Stream};
 
+use super::answer::Answer;
 use crate::response;
-use crate::worker::routes::Route;
-use crate::worker::user::User;
+use crate::transport::exchange::Exchange;
+use crate::transport::step::PreparedStep;
 
 /// What frames add to each HEADERS and DATA.
 const FRAME_HEADER: u64 = 9;
 
-/// An answer on a stream, as far as it is here. Used again for each request of its user.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// The stream's number; 0 while the request has none.
-    pub(super) stream: u32,
-    pub(super) status: u16,
-    pub(super) begun: bool,
-    pub(super) too_large: bool,
-    pub(super) received: u64,
-    pub(super) body_bytes: u64,
-    /// The head as HTTP/1.1 would write it, for samples and redirects.
-    pub(super) head: Vec<u8>,
-    pub(super) has_location: bool,
-    pub(super) coding: Option<response::Coding>,
-    /// The beginning of the body.
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(super) fn start(&mut self, stream: u32) {
-        self.stream = stream;
-        self.status = 0;
-        self.begun = false;
-        self.too_large = false;
-        self.received = 0;
-        self.body_bytes = 0;
-        self.head.clear();
-        self.has_location = false;
-        self.coding = None;
-        self.body.clear();
-    }
-
-    /// A request of its user is on a stream.
-    pub(crate) fn has_stream(&self) -> bool {
-        self.stream != 0
-    }
-
-    pub(super) fn raw(&self) -> Vec<u8> {
-        [self.head.as_slice(), &self.body].concat()
-    }
-}
-
 /// A user, its stream, and how it ended.
-pub(crate) type Ended = (u32, u32, End);
+pub(super) type Ended = (u32, u32, End);
 
 /// How a stream ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+pub(super) enum End {
     Whole,
     Failed(Failure),
     TooLarge,
@@ -64,8 +23,8 @@ pub(crate) enum End {
 
 /// Puts what comes in where it belongs.
 pub(super) struct Sink<'a> {
-    pub(super) users: &'a mut [User],
-    pub(super) routes: &'a [Route],
+    pub(super) exchanges: &'a mut [Exchange],
+    pub(super) steps: &'a [PreparedStep],
     pub(super) now: u64,
     pub(super) most_bytes: u64,
     pub(super) ended: &'a mut Vec<Ended>,
@@ -75,9 +34,9 @@ pub(super) struct Sink<'a> {
 impl Sink<'_> {
     fn answer(&mut self, stream: Stream) -> Option<(u32, &mut Answer, usize)> {
         let user = u32::try_from(stream.token).ok()?;
-        let state = self.users.get_mut(user as usize)?;
-        let keep = self.routes[state.flow as usize].keep;
-        let answer = state.answer.as_deref_mut()?;
+        let exchange = self.exchanges.get_mut(user as usize)?;
+        let keep = self.steps[exchange.step as usize].keep;
+        let answer = exchange.answer.as_deref_mut()?;
         (answer.stream == stream.id).then_some((user, answer, keep))
     }
 }
@@ -92,7 +51,7 @@ impl Events for Sink<'_> {
         answer.has_location = head.location.is_some();
         answer.coding = head.content_encoding.map(response::coding_of);
         write_head(answer, head);
-        self.users[user as usize].first_byte = now;
+        self.exchanges[user as usize].first_byte = now;
     }
 
     fn data(&mut self, stream: Stream, piece: &[u8]) {
