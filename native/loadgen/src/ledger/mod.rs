@@ -137,11 +137,12 @@ impl Ledger {
     }
 
     /// A request has ended.
-    #[inline]
-    pub(crate) fn finished(&mut self, endpoint: usize, warm_up: bool, finished: &Finished) {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is the end of every request
+    pub(crate) fn finished(&mut self, endpoint: usize, warm_up: bool, finished: Finished) {
         let times_are_equal = self.times_are_equal;
         let figures = self.second.figures(endpoint, warm_up);
-        let Finished { outcome, response, service, .. } = *finished;
+        let Finished { outcome, response, service, .. } = finished;
         figures.bytes_received += finished.received;
         figures.outcomes[outcome as usize] += 1;
         let mut clamped = false;
@@ -266,7 +267,7 @@ mod tests {
         let plan = fixtures::plan(|document| document["load"]["model"] = "open".into());
         let mut ledger = Ledger::new(4, &plan, notes, spares);
         for outcome in [Outcome::Ok, Outcome::Ok, Outcome::Timeout, Outcome::Unfinished] {
-            ledger.finished(0, false, &finished(outcome));
+            ledger.finished(0, false, finished(outcome));
             ledger.failed(0, false, outcome, &Message::None, 9);
         }
         ledger.end_second(Standing { in_flight: 3, waiting: 1, ..Standing::default() });
@@ -308,7 +309,7 @@ mod tests {
                 }
             });
             let mut ledger = Ledger::new(0, &plan, notes, mpsc::channel().1);
-            ledger.finished(0, false, &finished(Outcome::Ok));
+            ledger.finished(0, false, finished(Outcome::Ok));
             ledger.end_second(Standing::default());
             let Ok(Note::Second { mut second, .. }) = inbox.recv() else { panic!("no second") };
             let (_, _, figures) = second.active().next().unwrap();

@@ -33,26 +33,26 @@ use sending::Sending;
 pub(crate) struct Schedule {
     timetable: Timetable,
     sending: Sending,
-    model: LoadModel,
+    /// Of the open model; nothing is ever due in it in the closed one.
+    open: OpenSchedule,
+    /// Of the closed model; no user ever begins in it in the open one.
+    closed: ClosedSchedule,
+    is_closed: bool,
     ends_by_time: bool,
-}
-
-#[derive(Debug)]
-enum LoadModel {
-    Open(OpenSchedule),
-    Closed(ClosedSchedule),
 }
 
 impl Schedule {
     /// For the share of a thread; `counters` are those of all threads.
     pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
         let timetable = Timetable::new(plan, shard);
-        let model = match plan.load.model {
-            Model::Open => LoadModel::Open(OpenSchedule::new(&plan.load)),
-            Model::Closed => LoadModel::Closed(ClosedSchedule::new(plan, shard, timetable.users_vary(), counters)),
-        };
-        let ends_by_time = plan.total_requests.is_none();
-        Schedule { timetable, sending: Sending::new(plan.graceful_stop_ns), model, ends_by_time }
+        Schedule {
+            sending: Sending::new(plan.graceful_stop_ns),
+            open: OpenSchedule::new(&plan.load),
+            closed: ClosedSchedule::new(plan, shard, timetable.users_vary(), counters),
+            timetable,
+            is_closed: plan.load.model == Model::Closed,
+            ends_by_time: plan.total_requests.is_none(),
+        }
     }
 
     /// The first moment of the run. In the closed model [`Schedule::raise`] is due at once.
@@ -67,20 +67,20 @@ impl Schedule {
             self.sending.leg_end = end;
         } else {
             self.sending.leg_end = u64::MAX;
-            if end < u64::MAX && matches!(self.model, LoadModel::Closed(_)) {
+            if end < u64::MAX && self.is_closed {
                 self.sending.end = end;
                 self.sending.reason = self.timetable.end_reason();
             }
         }
-        if let LoadModel::Open(open) = &mut self.model {
-            open.look_ahead(&mut self.timetable, &mut self.sending);
+        if !self.is_closed {
+            self.open.look_ahead(&mut self.timetable, &mut self.sending);
         }
     }
 
     /// True in the closed model.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(self.model, LoadModel::Closed(_))
+        self.is_closed
     }
 
     /// The flow that an iteration takes.
@@ -92,13 +92,13 @@ impl Schedule {
     /// When the next arrival is due; `u64::MAX` for never, and in the closed model.
     #[inline]
     pub(crate) fn next_due(&self) -> u64 {
-        if let LoadModel::Open(open) = &self.model { open.next_due() } else { u64::MAX }
+        self.open.next_due()
     }
 
     /// When [`Schedule::raise`] is due; `u64::MAX` for never, and in the open model.
     #[inline]
     pub(crate) fn next_rise(&self) -> u64 {
-        if let LoadModel::Closed(closed) = &self.model { closed.next_rise() } else { u64::MAX }
+        self.closed.next_rise()
     }
 
     /// When a leg, all sending, or the time after it ends.
@@ -109,25 +109,21 @@ impl Schedule {
 
     /// Open model: the next arrival, if it is due before `limit`.
     pub(crate) fn take_before(&mut self, limit: u64) -> Option<Arrival> {
-        let LoadModel::Open(open) = &mut self.model else { return None };
-        if open.next_due() >= limit {
+        if self.open.next_due() >= limit {
             return None;
         }
-        open.take(&mut self.timetable, &mut self.sending)
+        self.open.take(&mut self.timetable, &mut self.sending)
     }
 
     /// Open model: what becomes of an arrival that was noticed this late, where a user is free or none is.
     pub(crate) fn admit(&mut self, arrival: Arrival, late: u64, has_user: bool) -> Admission {
-        match &mut self.model {
-            LoadModel::Open(open) => open.admit(arrival, late, has_user),
-            LoadModel::Closed(_) => Admission::Drop,
-        }
+        self.open.admit(arrival, late, has_user)
     }
 
     /// How many arrivals wait for a user.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
-        if let LoadModel::Open(open) = &self.model { open.waiting() } else { 0 }
+        self.open.waiting()
     }
 
     /// Open model: the arrival that has waited longest, for a user that is free at `now`.
@@ -135,21 +131,18 @@ impl Schedule {
         if self.sending.is_over || now >= self.sending.end {
             return None;
         }
-        if let LoadModel::Open(open) = &mut self.model { open.take_waiting() } else { None }
+        self.open.take_waiting()
     }
 
     /// Closed model: how many of this thread's users should run at `now`.
     pub(crate) fn raise(&mut self, now: u64) -> usize {
-        if let LoadModel::Closed(closed) = &mut self.model { closed.raise(&self.timetable, now) } else { 0 }
+        self.closed.raise(&self.timetable, now)
     }
 
     /// Closed model: what a user without an iteration does at `now`.
     #[inline]
     pub(crate) fn go_on(&mut self, user: u32, now: u64) -> GoOn {
-        match &mut self.model {
-            LoadModel::Closed(closed) => closed.go_on(user, now, &self.timetable, &self.sending),
-            LoadModel::Open(_) => GoOn::Park,
-        }
+        self.closed.go_on(user, now, &self.timetable, &self.sending)
     }
 
     /// Closed model: whether a user whose token was due at `due` may start.
@@ -160,16 +153,13 @@ impl Schedule {
     /// Closed model: the iteration that begins at `intended`; None where there is none left for now.
     #[inline]
     pub(crate) fn take(&mut self, intended: u64, now: u64) -> Option<Arrival> {
-        match &self.model {
-            LoadModel::Closed(closed) => closed.take(intended, now, &self.timetable, &mut self.sending),
-            LoadModel::Open(_) => None,
-        }
+        self.closed.take(intended, now, &self.timetable, &mut self.sending)
     }
 
     /// Closed model: starts wait for the tokens of `max_rate`.
     #[inline]
     pub(crate) fn has_tokens(&self) -> bool {
-        if let LoadModel::Closed(closed) = &self.model { closed.has_tokens() } else { false }
+        self.closed.has_tokens()
     }
 
     /// Ends the leg where its time is over: no more starts until everything in flight has ended.
@@ -177,9 +167,7 @@ impl Schedule {
         if now >= self.sending.leg_end && !self.sending.is_over {
             let planned = std::mem::replace(&mut self.sending.leg_end, u64::MAX);
             self.sending.barrier = Some(planned);
-            if let LoadModel::Open(open) = &mut self.model {
-                open.hold();
-            }
+            self.open.hold();
         }
     }
 
@@ -197,9 +185,7 @@ impl Schedule {
 
     /// With nothing in flight: sees whether other threads have sent all that there is to send.
     pub(crate) fn notice_total(&mut self) {
-        if let LoadModel::Closed(closed) = &self.model
-            && closed.is_total_taken()
-        {
+        if self.is_closed && self.closed.is_total_taken() {
             self.sending.reach_total();
         }
     }
@@ -224,13 +210,8 @@ impl Schedule {
     /// Ends sending. Arrivals that still wait are missed; everything that was due is taken before.
     pub(crate) fn end_sending(&mut self) -> VecDeque<Arrival> {
         self.sending.is_over = true;
-        match &mut self.model {
-            LoadModel::Open(open) => open.end(),
-            LoadModel::Closed(closed) => {
-                closed.hold();
-                VecDeque::new()
-            }
-        }
+        self.closed.hold();
+        self.open.end()
     }
 
     /// When sending ends or has ended; `u64::MAX` while no time ends it.
@@ -261,10 +242,8 @@ impl Schedule {
 
     /// A stop was asked for at `at`.
     pub(crate) fn stop(&mut self, at: u64) {
-        if self.can_be_stopped()
-            && let LoadModel::Open(open) = &mut self.model
-        {
-            open.hold();
+        if self.can_be_stopped() {
+            self.open.hold();
         }
         self.sending.stop(at);
     }

@@ -37,10 +37,17 @@ pub(crate) trait Events {
     fn connection(&mut self, event: ConnectionEvent);
 
     /// The request of `user` has ended with a full response.
-    fn response(&mut self, user: u32, status: u16, exchange: &Exchanged<'_>);
+    fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>);
 
     /// The request of `user` has ended without one.
-    fn failure(&mut self, user: u32, outcome: Outcome, message: &Message, exchange: &Exchanged<'_>);
+    fn failure<'a>(
+        &mut self,
+        user: u32,
+        ended: Ended,
+        outcome: Outcome,
+        message: &Message,
+        exchange: impl Fn() -> Exchanged<'a>,
+    );
 }
 
 /// What happens to connections. Times are ns.
@@ -58,16 +65,21 @@ pub(crate) enum ConnectionEvent {
     Resolved { took: u64 },
 }
 
-/// What is known of a request when it ends.
-#[derive(Debug)]
-pub(crate) struct Exchanged<'a> {
+/// What counts of a request that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
     /// When the first byte of the (last) answer came; 0 where none did.
     pub(crate) first_byte: u64,
-    /// Wall time of the rendering, where the request shows it.
-    pub(crate) wall_ns: u64,
     /// Bytes of the (last) answer.
     pub(crate) received: u64,
-    /// How much of that was body, without framing.
+}
+
+/// What else is known of a request that has ended; put together only where it is looked at.
+#[derive(Debug)]
+pub(crate) struct Exchanged<'a> {
+    /// Wall time of the rendering, where the request shows it.
+    pub(crate) wall_ns: u64,
+    /// How much of the answer was body, without framing.
     pub(crate) body_bytes: u64,
     /// What the answer was expected to be.
     pub(crate) expect: Expect,

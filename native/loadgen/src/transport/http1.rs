@@ -2,7 +2,7 @@
 
 use super::Transport;
 use super::connection::{CLOSED_BEFORE, CLOSED_WITHIN, RESET, Received};
-use super::events::{ConnectionEvent, Events, Exchanged, Raw};
+use super::events::{ConnectionEvent, Ended, Events, Exchanged, Raw};
 use crate::clock;
 use crate::message::Message;
 use crate::outcome::Outcome;
@@ -190,19 +190,18 @@ impl Transport {
             }
         }
         let Some(connection) = self.pool.get(index) else { return };
-        let exchange = &mut self.exchanges[user as usize];
-        let step = &self.steps[exchange.step as usize];
-        let ended = Exchanged {
-            first_byte: exchange.first_byte,
+        let reader = &connection.reader;
+        let exchange = &self.exchanges[user as usize];
+        let (steps, dialer) = (&self.steps, &self.dialer);
+        let ended = Ended { first_byte: exchange.first_byte, received: reader.received() };
+        events.response(user, ended, head.status, || Exchanged {
             wall_ns: exchange.wall_ns,
-            received: connection.reader.received(),
-            body_bytes: connection.reader.body_bytes(),
-            expect: exchange.expect(step),
-            raw: Raw::One(connection.reader.raw(input)),
-            hop: exchange.hop.as_ref().map(|hop| (self.dialer.origin(hop.origin), hop.request.as_slice())),
-        };
-        events.response(user, head.status, &ended);
-        exchange.end();
+            body_bytes: reader.body_bytes(),
+            expect: exchange.expect(&steps[exchange.step as usize]),
+            raw: Raw::One(reader.raw(input)),
+            hop: exchange.hop.as_ref().map(|hop| (dialer.origin(hop.origin), hop.request.as_slice())),
+        });
+        self.exchanges[user as usize].end();
         self.release(index, head, ends_connection);
     }
 
@@ -233,20 +232,18 @@ impl Transport {
             self.leave_stream(user, index, outcome, message, events);
             return;
         }
-        let exchange = &mut self.exchanges[user as usize];
-        let step = &self.steps[exchange.step as usize];
+        let exchange = &self.exchanges[user as usize];
+        let (steps, dialer) = (&self.steps, &self.dialer);
         let reader = self.pool.get(index).map(|connection| &connection.reader);
-        let ended = Exchanged {
-            first_byte: exchange.first_byte,
+        let ended = Ended { first_byte: exchange.first_byte, received: reader.map_or(0, Reader::received) };
+        events.failure(user, ended, outcome, message, || Exchanged {
             wall_ns: exchange.wall_ns,
-            received: reader.map_or(0, Reader::received),
             // Of an answer that did not end well, everything that came.
-            body_bytes: reader.map_or(0, Reader::received),
-            expect: exchange.expect(step),
+            body_bytes: ended.received,
+            expect: exchange.expect(&steps[exchange.step as usize]),
             raw: Raw::One(reader.map_or(&[], |reader| reader.raw(&[]))),
-            hop: exchange.hop.as_ref().map(|hop| (self.dialer.origin(hop.origin), hop.request.as_slice())),
-        };
-        events.failure(user, outcome, message, &ended);
+            hop: exchange.hop.as_ref().map(|hop| (dialer.origin(hop.origin), hop.request.as_slice())),
+        });
         // Others wait for a connection that is shared; this one no longer does.
         if !is_shared {
             self.drop_connection(index);

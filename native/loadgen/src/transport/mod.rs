@@ -34,7 +34,7 @@ use crate::poller::{self, Waker};
 use crate::response::HeadCache;
 use crate::template::Secrets;
 
-pub(crate) use events::{ConnectionEvent, Events, Exchanged};
+pub(crate) use events::{ConnectionEvent, Ended, Events, Exchanged};
 
 use connection::NONE;
 use dialer::Dialer;
@@ -120,7 +120,8 @@ impl Transport {
     }
 
     /// Sends the request of `user`, who has none on its way: `step` of the plan, with `number` rendered into it.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
     pub(crate) fn request(&mut self, user: u32, step: u32, number: u64, events: &mut impl Events) {
         while self.exchanges.len() <= user as usize {
             self.exchanges.push(Exchange::new());
@@ -269,11 +270,19 @@ mod tests {
             let name = format!("{event:?}");
             self.lines.push(name.split(' ').next().unwrap_or("").to_owned());
         }
-        fn response(&mut self, user: u32, status: u16, exchange: &Exchanged<'_>) {
+        fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
             self.ended += 1;
-            self.lines.push(format!("{user} response {status} {}", exchange.received));
+            assert!(exchange().body_bytes <= ended.received);
+            self.lines.push(format!("{user} response {status} {}", ended.received));
         }
-        fn failure(&mut self, user: u32, outcome: Outcome, message: &Message, _exchange: &Exchanged<'_>) {
+        fn failure<'a>(
+            &mut self,
+            user: u32,
+            _ended: Ended,
+            outcome: Outcome,
+            message: &Message,
+            _exchange: impl Fn() -> Exchanged<'a>,
+        ) {
             self.ended += 1;
             self.lines.push(format!("{user} failure {} {message:?}", outcome.name()));
         }

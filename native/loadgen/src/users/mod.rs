@@ -42,6 +42,7 @@ pub(crate) struct Users {
     running: usize,
     last_finish: u64,
     pauses: bool,
+    has_many_steps: bool,
 }
 
 impl Users {
@@ -68,6 +69,7 @@ impl Users {
             running: 0,
             last_finish: 0,
             pauses: plan.load.model == Model::Closed,
+            has_many_steps: plan.is_multi_step(),
         }
     }
 
@@ -91,9 +93,9 @@ impl Users {
     }
 
     /// True where a flow has more than one step.
-    pub(crate) fn has_many_steps(&self, flow: u32) -> bool {
-        let (first, last) = self.flows[flow as usize];
-        first < last
+    #[inline]
+    pub(crate) fn has_many_steps(&self) -> bool {
+        self.has_many_steps
     }
 
     /// How many exist and are not parked.
@@ -176,7 +178,8 @@ impl Users {
     }
 
     /// Begins an iteration of `flow`; returns its first step.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
     pub(crate) fn begin(&mut self, user: u32, arrival: Arrival, flow: usize, now: u64) -> u32 {
         let steps = self.flows[flow];
         // Flows are at most 100,000.
@@ -198,7 +201,8 @@ impl Users {
     }
 
     /// The request of `user` has ended at `now`; with it, maybe, the iteration.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
     pub(crate) fn finish(&mut self, user: u32, outcome: Outcome, now: u64) -> Option<IterationEnd> {
         self.deadlines.remove(user);
         self.last_finish = now;

@@ -3,10 +3,10 @@
 //!
 //! - [`Schedule`] says when an iteration begins, [`Users`] hold it and its requests, [`Transport`] gets them to their
 //!   targets, and [`Ledger`] counts what becomes of them. None of the four knows the loop or another one.
-//! - `mod.rs` is the loop and its time, `starts.rs` begins iterations and their steps, `listener.rs` takes what the transport
+//! - `mod.rs` is the loop and its time, `starts.rs` begins iterations and their steps, `parts.rs` takes what the transport
 //!   reports to users and ledger, `steering.rs` is about stop, cancel, secrets and the end.
 
-mod listener;
+mod parts;
 mod starts;
 mod steering;
 
@@ -27,7 +27,7 @@ use crate::shared::Shared;
 use crate::transport::{Events, Transport};
 use crate::users::Users;
 
-use listener::Listener;
+use parts::Parts;
 
 /// Coming back this much later than asked is a stall.
 const STALL: u64 = 10_000_000;
@@ -38,20 +38,13 @@ const PER_EVENT: u64 = 100_000;
 
 /// One load thread.
 pub struct Worker {
-    shared: Arc<Shared>,
-    schedule: Schedule,
-    users: Users,
     transport: Transport,
-    ledger: Ledger,
-    poller: Poller,
+    /// Schedule, users and ledger, and what else the transport reports to.
+    parts: Parts,
     waker: poller::Waker,
-    /// ns since the start of the run, as last read.
-    now: u64,
     /// Closed model, (time, user): tokens and pauses.
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     signal_seen: u32,
-    /// What the generator reports as its users in the open model.
-    most_in_flight: u64,
 }
 
 impl Worker {
@@ -72,17 +65,19 @@ impl Worker {
         let plan = &shared.plan;
         let most_in_flight = plan.load.max_in_flight.filter(|_| shard.index == 0).unwrap_or(0);
         let mut worker = Worker {
-            schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters)),
-            users: Users::new(plan, most_users),
             transport: Transport::new(plan, shared.tls.clone(), Arc::clone(&shared.turns), waker.clone()),
-            ledger: Ledger::new(shard.index, plan, notes, spares),
-            poller,
             waker,
-            now: 0,
             timers: BinaryHeap::new(),
             signal_seen: shared.signal.load(Ordering::Acquire),
-            most_in_flight,
-            shared,
+            parts: Parts {
+                schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters)),
+                users: Users::new(plan, most_users),
+                ledger: Ledger::new(shard.index, plan, notes, spares),
+                poller,
+                now: 0,
+                most_in_flight,
+                shared,
+            },
         };
         worker.take_secrets();
         Ok(worker)
@@ -92,14 +87,14 @@ impl Worker {
     #[inline(never)] // profilers find a load thread by this name
     pub fn run(mut self) {
         poller::sharpen_timers();
-        self.ledger.begin();
+        self.parts.ledger.begin();
         loop {
             let clock = clock::monotonic_ns();
-            if clock >= self.shared.zero {
+            if clock >= self.parts.shared.zero {
                 break;
             }
             // A cancel before the start is seen by the first turn of the loop.
-            let _ = self.poller.wait(self.shared.zero - clock);
+            let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
         }
         self.touch();
         self.listen_to_signal();
@@ -110,8 +105,8 @@ impl Worker {
 
     /// One turn of the loop: what is due, then what has happened. True at the end of the run.
     fn turn(&mut self) -> bool {
-        if self.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
-            self.signal_seen = self.shared.signal.load(Ordering::Acquire);
+        if self.parts.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
+            self.signal_seen = self.parts.shared.signal.load(Ordering::Acquire);
             self.listen_to_signal();
         }
         self.pass_time();
@@ -119,11 +114,11 @@ impl Worker {
             return true;
         }
         let until = self.next_wake();
-        let count = if until == self.schedule.next_due() && until > self.now {
+        let count = if until == self.parts.schedule.next_due() && until > self.parts.now {
             // Of an even rate most waits end with an answer: so the timer is set once for each arrival, not for each wait.
-            self.poller.wait_until(self.shared.zero + until)
+            self.parts.poller.wait_until(self.parts.shared.zero + until)
         } else {
-            self.poller.wait(until.saturating_sub(self.now))
+            self.parts.poller.wait(until.saturating_sub(self.parts.now))
         };
         // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
         let count = count.expect("waiting for events");
@@ -134,16 +129,16 @@ impl Worker {
         }
         let mut first = 0;
         for index in 0..count {
-            let event = self.poller.event(index);
+            let event = self.parts.poller.event(index);
             self.on_event(event);
             if index == 0 {
-                first = self.now;
+                first = self.parts.now;
                 self.notice_stall(until);
             }
-            if self.users.freed() > 0 {
+            if self.parts.users.freed() > 0 {
                 self.take_freed();
             }
-            if self.now >= self.schedule.next_due() {
+            if self.parts.now >= self.parts.schedule.next_due() {
                 self.take_arrivals();
             }
             if self.transport.has_unflushed() {
@@ -154,32 +149,16 @@ impl Worker {
         false
     }
 
-    /// The transport, and what it reports to.
-    #[inline]
-    fn transport(&mut self) -> (&mut Transport, Listener<'_>) {
-        let listener = Listener {
-            shared: &self.shared,
-            schedule: &self.schedule,
-            users: &mut self.users,
-            ledger: &mut self.ledger,
-            poller: &mut self.poller,
-            now: &mut self.now,
-            most_in_flight: self.most_in_flight,
-        };
-        (&mut self.transport, listener)
-    }
-
     /// Reads the clock.
     #[inline]
     fn touch(&mut self) {
-        let (transport, mut listener) = self.transport();
-        listener.touch(transport.open_connections());
+        self.parts.touch(self.transport.open_connections());
     }
 
     fn notice_stall(&mut self, asked: u64) {
-        let late = self.now.saturating_sub(asked);
+        let late = self.parts.now.saturating_sub(asked);
         if late > STALL {
-            let generator = self.ledger.generator();
+            let generator = self.parts.ledger.generator();
             generator.stalls += 1;
             generator.stalled_ns += late;
             generator.longest_stall_ns = generator.longest_stall_ns.max(late);
@@ -191,44 +170,42 @@ impl Worker {
         if event.token == WAKE {
             self.waker.drain();
             self.touch();
-            let (transport, mut listener) = self.transport();
-            transport.take_names(&mut listener);
+            self.transport.take_names(&mut self.parts);
             return;
         }
-        let (transport, mut listener) = self.transport();
-        transport.on_event(event, &mut listener);
+        self.transport.on_event(event, &mut self.parts);
     }
 
     /// Everything that is due by the time last read.
     fn pass_time(&mut self) {
-        if self.now >= self.schedule.next_due() {
+        if self.parts.now >= self.parts.schedule.next_due() {
             self.take_arrivals();
         }
         while let Some(Reverse((due, user))) = self.timers.peek().copied() {
-            if due > self.now {
+            if due > self.parts.now {
                 break;
             }
             self.timers.pop();
             self.on_timer(user, due);
         }
-        if self.now >= self.schedule.next_rise() {
+        if self.parts.now >= self.parts.schedule.next_rise() {
             self.raise_users();
         }
-        while let Some(user) = self.users.expired(self.now) {
+        while let Some(user) = self.parts.users.expired(self.parts.now) {
             self.time_out(user);
         }
-        if self.now >= self.transport.next_names() {
-            self.transport.renew_names(self.now);
+        if self.parts.now >= self.transport.next_names() {
+            self.transport.renew_names(self.parts.now);
         }
-        self.schedule.pass_time(self.now);
-        if self.users.freed() > 0 {
+        self.parts.schedule.pass_time(self.parts.now);
+        if self.parts.users.freed() > 0 {
             self.take_freed();
         }
-        if self.users.in_flight() == 0 {
-            if self.schedule.is_at_barrier() {
+        if self.parts.users.in_flight() == 0 {
+            if self.parts.schedule.is_at_barrier() {
                 self.open_barrier();
             } else {
-                self.schedule.notice_total();
+                self.parts.schedule.notice_total();
             }
         }
         if self.transport.has_unflushed() {
@@ -237,31 +214,29 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        let (transport, mut listener) = self.transport();
-        transport.flush(&mut listener);
+        self.transport.flush(&mut self.parts);
     }
 
     /// A request has no time left.
     fn time_out(&mut self, user: u32) {
         self.touch();
-        let (_, rules) = self.users.with_rules(user);
+        let (_, rules) = self.parts.users.with_rules(user);
         let message = Message::Timeout { timeout_ns: rules.timeout_ns };
-        let (transport, mut listener) = self.transport();
-        transport.give_up(user, Outcome::Timeout, &message, &mut listener);
+        self.transport.give_up(user, Outcome::Timeout, &message, &mut self.parts);
     }
 
     fn next_wake(&self) -> u64 {
-        if self.users.freed() > 0 {
-            return self.now;
+        if self.parts.users.freed() > 0 {
+            return self.parts.now;
         }
         let timer = self.timers.peek().map_or(u64::MAX, |Reverse((due, _))| *due);
-        let idle = self.now + HEARTBEAT;
-        idle.min(self.ledger.end_of_second())
-            .min(self.schedule.next_due())
+        let idle = self.parts.now + HEARTBEAT;
+        idle.min(self.parts.ledger.end_of_second())
+            .min(self.parts.schedule.next_due())
             .min(timer)
-            .min(self.schedule.next_rise())
+            .min(self.parts.schedule.next_rise())
             .min(self.transport.next_names())
-            .min(self.users.next_deadline())
-            .min(self.schedule.next_end())
+            .min(self.parts.users.next_deadline())
+            .min(self.parts.schedule.next_end())
     }
 }

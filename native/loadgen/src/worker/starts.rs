@@ -16,11 +16,11 @@ const PAUSE: u64 = 100_000_000;
 impl Worker {
     /// The first moment of the run.
     pub(super) fn begin(&mut self) {
-        if self.schedule.is_over() {
+        if self.parts.schedule.is_over() {
             return;
         }
-        self.schedule.begin();
-        if self.schedule.is_closed() {
+        self.parts.schedule.begin();
+        if self.parts.schedule.is_closed() {
             self.raise_users();
         }
     }
@@ -28,63 +28,63 @@ impl Worker {
     /// Open model: what is due by now. After a pause that is much, and answers must be read between.
     pub(super) fn take_arrivals(&mut self) {
         for _ in 0..ARRIVALS_PER_STEP {
-            let Some(arrival) = self.schedule.take_before(self.now + 1) else { return };
+            let Some(arrival) = self.parts.schedule.take_before(self.parts.now + 1) else { return };
             self.arrive(arrival);
         }
     }
 
     /// Open model: everything that is due before `limit`.
     pub(super) fn take_arrivals_before(&mut self, limit: u64) {
-        while let Some(arrival) = self.schedule.take_before(limit) {
+        while let Some(arrival) = self.parts.schedule.take_before(limit) {
             self.arrive(arrival);
         }
     }
 
     fn arrive(&mut self, arrival: Arrival) {
         self.touch();
-        let late = self.now.saturating_sub(arrival.intended);
-        let user = if self.schedule.waiting() == 0 { self.users.take_free() } else { None };
-        let flow = self.schedule.flow(arrival);
-        let endpoint = self.users.endpoint_of(flow);
-        match (self.schedule.admit(arrival, late, user.is_some()), user) {
+        let late = self.parts.now.saturating_sub(arrival.intended);
+        let user = if self.parts.schedule.waiting() == 0 { self.parts.users.take_free() } else { None };
+        let flow = self.parts.schedule.flow(arrival);
+        let endpoint = self.parts.users.endpoint_of(flow);
+        match (self.parts.schedule.admit(arrival, late, user.is_some()), user) {
             (Admission::Start, Some(user)) => {
-                self.ledger.generator().schedule_lag.record(late);
+                self.parts.ledger.generator().schedule_lag.record(late);
                 self.start(user, arrival, flow);
             }
             (Admission::Skip, Some(user)) => {
-                self.ledger.figures(endpoint, arrival.warm_up).skipped += 1;
-                self.users.set_free(user);
+                self.parts.ledger.figures(endpoint, arrival.warm_up).skipped += 1;
+                self.parts.users.set_free(user);
             }
             (Admission::Drop, _) => {
-                self.ledger.generator().saturated = true;
-                self.ledger.figures(endpoint, arrival.warm_up).dropped += 1;
+                self.parts.ledger.generator().saturated = true;
+                self.parts.ledger.figures(endpoint, arrival.warm_up).dropped += 1;
             }
-            _ => self.ledger.generator().saturated = true,
+            _ => self.parts.ledger.generator().saturated = true,
         }
     }
 
     /// Users whose request has ended go on.
     pub(super) fn take_freed(&mut self) {
         // Those that are freed meanwhile wait for the next turn.
-        for _ in 0..self.users.freed().min(FREED_PER_TURN) {
-            let Some(user) = self.users.next_freed() else { return };
-            match self.users.user(user).state {
+        for _ in 0..self.parts.users.freed().min(FREED_PER_TURN) {
+            let Some(user) = self.parts.users.next_freed() else { return };
+            match self.parts.users.user(user).state {
                 State::NextStep => self.start_next_step(user),
-                State::Pause => self.timers.push(Reverse((self.now + PAUSE, user))),
-                _ if self.schedule.is_closed() => self.go_on_closed(user),
+                State::Pause => self.timers.push(Reverse((self.parts.now + PAUSE, user))),
+                _ if self.parts.schedule.is_closed() => self.go_on_closed(user),
                 _ => self.go_on_open(user),
             }
         }
     }
 
     fn go_on_open(&mut self, user: u32) {
-        let Some(arrival) = self.schedule.take_waiting(self.now) else {
-            self.users.set_free(user);
+        let Some(arrival) = self.parts.schedule.take_waiting(self.parts.now) else {
+            self.parts.users.set_free(user);
             return;
         };
-        let flow = self.schedule.flow(arrival);
-        let wait = self.now.saturating_sub(arrival.intended);
-        let figures = self.ledger.figures(self.users.endpoint_of(flow), arrival.warm_up);
+        let flow = self.parts.schedule.flow(arrival);
+        let wait = self.parts.now.saturating_sub(arrival.intended);
+        let figures = self.parts.ledger.figures(self.parts.users.endpoint_of(flow), arrival.warm_up);
         figures.waited += 1;
         figures.clamped += u64::from(figures.waits.record(wait));
         self.start(user, arrival, flow);
@@ -92,82 +92,80 @@ impl Worker {
 
     #[inline]
     fn go_on_closed(&mut self, user: u32) {
-        match self.schedule.go_on(user, self.now) {
+        match self.parts.schedule.go_on(user, self.parts.now) {
             GoOn::Start { intended } => {
-                if self.schedule.has_tokens() {
-                    self.ledger.generator().schedule_lag.record(0);
+                if self.parts.schedule.has_tokens() {
+                    self.parts.ledger.generator().schedule_lag.record(0);
                 }
                 self.start_closed(user, intended);
             }
             GoOn::Token { due } => {
-                self.users.set_state(user, State::Token);
+                self.parts.users.set_state(user, State::Token);
                 self.timers.push(Reverse((due, user)));
             }
-            GoOn::Park => self.users.park(user),
+            GoOn::Park => self.parts.users.park(user),
             GoOn::End => {
                 self.transport.close_user(user);
-                self.users.park(user);
+                self.parts.users.park(user);
             }
         }
     }
 
     /// A token of `max_rate` is due, or the pause after a generator error is over.
     pub(super) fn on_timer(&mut self, user: u32, due: u64) {
-        if self.users.set_state(user, State::Idle) == State::Pause {
+        if self.parts.users.set_state(user, State::Idle) == State::Pause {
             self.go_on_closed(user);
-        } else if self.schedule.may_start(due) {
+        } else if self.parts.schedule.may_start(due) {
             self.touch();
-            self.ledger.generator().schedule_lag.record(self.now.saturating_sub(due));
+            self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
             self.start_closed(user, due);
         } else {
-            self.users.park(user);
+            self.parts.users.park(user);
         }
     }
 
     #[inline]
     fn start_closed(&mut self, user: u32, intended: u64) {
-        match self.schedule.take(intended, self.now) {
-            Some(arrival) => self.start(user, arrival, self.schedule.flow(arrival)),
-            None => self.users.park(user),
+        match self.parts.schedule.take(intended, self.parts.now) {
+            Some(arrival) => self.start(user, arrival, self.parts.schedule.flow(arrival)),
+            None => self.parts.users.park(user),
         }
     }
 
     /// Begins an iteration, and with it the request of its first step.
     #[inline]
     fn start(&mut self, user: u32, arrival: Arrival, flow: usize) {
-        let step = self.users.begin(user, arrival, flow, self.now);
-        self.ledger.figures(self.users.endpoint_of(flow), arrival.warm_up).started += 1;
-        let flow = self.users.user(user).iteration.flow;
-        if self.users.has_many_steps(flow) {
-            self.ledger.iterations(flow, arrival.warm_up).started += 1;
+        let step = self.parts.users.begin(user, arrival, flow, self.parts.now);
+        self.parts.ledger.figures(self.parts.users.endpoint_of(flow), arrival.warm_up).started += 1;
+        if self.parts.users.has_many_steps() {
+            let flow = self.parts.users.user(user).iteration.flow;
+            self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
         }
-        let (transport, mut listener) = self.transport();
-        transport.request(user, step, arrival.number, &mut listener);
+        self.transport.request(user, step, arrival.number, &mut self.parts);
     }
 
     /// Begins the request of the next step of an iteration.
     #[cold]
     fn start_next_step(&mut self, user: u32) {
-        let step = self.users.begin_next_step(user, self.now);
-        let (state, rules) = self.users.with_rules(user);
+        let step = self.parts.users.begin_next_step(user, self.parts.now);
+        let (state, rules) = self.parts.users.with_rules(user);
         let arrival = state.iteration.arrival;
-        self.ledger.generator().schedule_lag.record(self.now.saturating_sub(state.request.intended));
-        self.ledger.figures(rules.endpoint, arrival.warm_up).started += 1;
-        let (transport, mut listener) = self.transport();
-        transport.request(user, step, arrival.number, &mut listener);
+        self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(state.request.intended));
+        self.parts.ledger.figures(rules.endpoint, arrival.warm_up).started += 1;
+        self.transport.request(user, step, arrival.number, &mut self.parts);
     }
 
     /// Closed model: begins the users that should exist and do not run.
     pub(super) fn raise_users(&mut self) {
-        let count = self.schedule.raise(self.now);
-        self.users.raise(count);
+        let count = self.parts.schedule.raise(self.parts.now);
+        self.parts.users.raise(count);
     }
 
     /// Everything of a leg has ended: the next one begins.
     pub(super) fn open_barrier(&mut self) {
         self.touch();
-        self.schedule.open_barrier(self.now);
-        if self.schedule.is_closed() {
+        self.parts.schedule.open_barrier(self.parts.now);
+        if self.parts.schedule.is_closed() {
             self.raise_users();
             self.take_freed();
         } else {

@@ -12,7 +12,7 @@ use crate::redirect;
 use crate::response::Fault;
 use crate::transport::Transport;
 use crate::transport::connection::NONE;
-use crate::transport::events::{Events, Exchanged};
+use crate::transport::events::{Ended, Events, Exchanged};
 
 impl Transport {
     /// Bytes have come in on a shared connection.
@@ -118,7 +118,7 @@ impl Transport {
                 return;
             }
         }
-        events.response(user, answer.status, &self.exchanged(user, answer));
+        events.response(user, self.ended(user, answer), answer.status, || self.exchanged(user, answer));
         self.exchanges[user as usize].end();
         if !self.options.keep_alive {
             self.unlink(index);
@@ -128,13 +128,15 @@ impl Transport {
         }
     }
 
+    fn ended(&self, user: u32, answer: &Answer) -> Ended {
+        Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received }
+    }
+
     /// What is known of the request of `user`, whose answer came on a stream.
     fn exchanged<'a>(&'a self, user: u32, answer: &'a Answer) -> Exchanged<'a> {
         let exchange = &self.exchanges[user as usize];
         Exchanged {
-            first_byte: exchange.first_byte,
             wall_ns: exchange.wall_ns,
-            received: answer.received,
             body_bytes: answer.body_bytes,
             expect: exchange.expect(&self.steps[exchange.step as usize]),
             raw: answer.raw(),
@@ -156,7 +158,7 @@ impl Transport {
             protocol.cancel(answer.stream);
         }
         self.mark_dirty(index);
-        events.failure(user, outcome, message, &self.exchanged(user, &answer));
+        events.failure(user, self.ended(user, &answer), outcome, message, || self.exchanged(user, &answer));
         answer.stream = 0;
         let exchange = &mut self.exchanges[user as usize];
         exchange.answer = Some(answer);

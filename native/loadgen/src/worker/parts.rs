@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use crate::ledger::{Finished, Ledger, RawSample, Reason, Standing};
 use crate::message::Message;
@@ -11,40 +12,43 @@ use crate::response;
 use crate::schedule::Schedule;
 use crate::shared::Shared;
 use crate::template::Values;
-use crate::transport::{ConnectionEvent, Events, Exchanged};
-use crate::users::Users;
+use crate::transport::{ConnectionEvent, Ended, Events, Exchanged};
+use crate::users::{User, Users};
 
-/// The loop's parts but the transport.
-pub(super) struct Listener<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) schedule: &'a Schedule,
-    pub(super) users: &'a mut Users,
-    pub(super) ledger: &'a mut Ledger,
-    pub(super) poller: &'a mut Poller,
-    pub(super) now: &'a mut u64,
+/// The loop's parts but the transport, which reports to them.
+pub(super) struct Parts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) schedule: Schedule,
+    pub(super) users: Users,
+    pub(super) ledger: Ledger,
+    pub(super) poller: Poller,
+    /// ns since the start of the run, as last read.
+    pub(super) now: u64,
+    /// What the generator reports as its users in the open model.
     pub(super) most_in_flight: u64,
 }
 
-impl Events for Listener<'_> {
+impl Events for Parts {
     #[inline]
     fn now(&self) -> u64 {
-        *self.now
+        self.now
     }
 
     #[inline]
     fn touch(&mut self, open_connections: usize) -> u64 {
-        *self.now = self.shared.now();
-        if *self.now >= self.ledger.end_of_second() {
+        self.now = self.shared.now();
+        if self.now >= self.ledger.end_of_second() {
             self.end_seconds(open_connections);
         }
-        *self.now
+        self.now
     }
 
     fn watch(&mut self, socket: RawFd, token: u64) -> io::Result<()> {
         self.poller.add(socket, token)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a few instructions for every request
     fn sent(&mut self, user: u32, bytes: u64) {
         let (state, rules) = self.users.with_rules(user);
         self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).bytes_sent += bytes;
@@ -81,49 +85,70 @@ impl Events for Listener<'_> {
         }
     }
 
-    #[inline]
-    fn response(&mut self, user: u32, status: u16, exchange: &Exchanged<'_>) {
-        let (_, rules) = self.users.with_rules(user);
-        let (outcome, message) = rules.judge(status, || exchange.raw.text(exchange.expect));
-        self.end_request(user, outcome, status, &message, exchange);
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is the end of every request, and has one caller for each HTTP
+    fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
+        let (state, rules) = self.users.with_rules(user);
+        let (outcome, message) = rules.judge(status, || {
+            let exchange = exchange();
+            exchange.raw.text(exchange.expect)
+        });
+        self.end_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
     }
 
     #[cold]
-    fn failure(&mut self, user: u32, outcome: Outcome, message: &Message, exchange: &Exchanged<'_>) {
-        self.end_request(user, outcome, 0, message, exchange);
+    fn failure<'a>(
+        &mut self,
+        user: u32,
+        ended: Ended,
+        outcome: Outcome,
+        message: &Message,
+        exchange: impl Fn() -> Exchanged<'a>,
+    ) {
+        let (state, rules) = self.users.with_rules(user);
+        self.end_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
     }
 }
 
-impl Listener<'_> {
+impl Parts {
     /// The one place in which a request ends that got as far as the transport.
-    #[inline]
-    fn end_request(&mut self, user: u32, outcome: Outcome, status: u16, message: &Message, exchange: &Exchanged<'_>) {
-        let now = *self.now;
-        let (state, rules) = self.users.with_rules(user);
-        let (endpoint, warm_up, flow) = (rules.endpoint, state.iteration.arrival.warm_up, state.iteration.flow);
+    #[inline(always)]
+    #[allow(clippy::inline_always, clippy::too_many_arguments)] // as `response`; none of them is worth a second look-up
+    fn end_request<'a>(
+        &mut self,
+        user: u32,
+        state: User,
+        endpoint: usize,
+        ended: Ended,
+        (outcome, status): (Outcome, u16),
+        message: &Message,
+        exchange: impl Fn() -> Exchanged<'a>,
+    ) {
+        let now = self.now;
+        let warm_up = state.iteration.arrival.warm_up;
         let response = now.saturating_sub(state.request.intended);
+        if let Some(reason) = self.ledger.wants(endpoint, warm_up, outcome, response) {
+            let sample = self.sample(user, reason, outcome, message, ended, &exchange());
+            self.ledger.keep(sample);
+        }
         let finished = Finished {
             outcome,
             status,
-            received: exchange.received,
+            received: ended.received,
             response,
             service: now.saturating_sub(state.request.actual),
-            first_byte: exchange.first_byte.saturating_sub(state.request.actual),
+            first_byte: ended.first_byte.saturating_sub(state.request.actual),
             is_drained: now >= self.schedule.drains_from(),
         };
-        if let Some(reason) = self.ledger.wants(endpoint, warm_up, outcome, response) {
-            let sample = self.sample(user, reason, outcome, message, exchange);
-            self.ledger.keep(sample);
-        }
-        self.ledger.finished(endpoint, warm_up, &finished);
+        self.ledger.finished(endpoint, warm_up, finished);
         if outcome != Outcome::Ok {
             self.ledger.failed(endpoint, warm_up, outcome, message, now);
         }
         let end = self.users.finish(user, outcome, now);
-        if self.users.has_many_steps(flow)
+        if self.users.has_many_steps()
             && let Some(end) = end
         {
-            self.ledger.iterations(flow, warm_up).count(end);
+            self.ledger.iterations(state.iteration.flow, warm_up).count(end);
         }
     }
 
@@ -134,6 +159,7 @@ impl Listener<'_> {
         reason: Reason,
         outcome: Outcome,
         message: &Message,
+        ended: Ended,
         exchange: &Exchanged<'_>,
     ) -> RawSample {
         let plan = &self.shared.plan;
@@ -152,8 +178,8 @@ impl Listener<'_> {
             values: Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns },
             intended_ns: state.request.intended,
             actual_ns: state.request.actual,
-            finish_ns: *self.now,
-            first_byte_ns: (exchange.first_byte > 0).then_some(exchange.first_byte),
+            finish_ns: self.now,
+            first_byte_ns: (ended.first_byte > 0).then_some(ended.first_byte),
             expect: exchange.expect,
             response: exchange.raw.beginning(most),
             body_bytes: exchange.body_bytes,
@@ -165,7 +191,7 @@ impl Listener<'_> {
     #[cold]
     fn end_seconds(&mut self, open_connections: usize) {
         let standing = self.standing(open_connections);
-        while *self.now >= self.ledger.end_of_second() {
+        while self.now >= self.ledger.end_of_second() {
             self.ledger.end_second(standing);
         }
     }
