@@ -19,7 +19,7 @@ _LOOK_AT_THE_CLOCK = (
 )
 
 
-_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http")
+_SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http", "tests/security/")
 
 
 _LONG = ("tests/faults/test_kills",)

@@ -6,17 +6,17 @@ Lists are written with commas; durations as 30, 30s, 15m, 12h or 90d; an empty v
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from atm import data_directory
+from atm.access.token import token_for
 from atm.errors import Problem, SettingsError
 
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -47,6 +47,15 @@ def _path(value: Any) -> Any:
     return path
 
 
+def _absolute_file(value: SecretStr | None) -> SecretStr | None:
+    """An SQLite file by its whole path: processes of ours do not work where this one does."""
+    found = None if value is None else re.match(r"(sqlite(?:\+\w+)?:///)([^/?:][^?]*)", value.get_secret_value())
+    if value is None or found is None:
+        return value
+    absolute = f"{found[1]}{Path(found[2]).absolute()}"
+    return SecretStr(absolute + value.get_secret_value()[found.end() :])
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
 UrlPath = Annotated[str, BeforeValidator(_path)]
@@ -59,15 +68,26 @@ class StorageType(StrEnum):
     JSON = "json"
 
 
+class LocalAuth(StrEnum):
+    """Who on this machine is let in while there is no key, as ATM_AUTH names it."""
+
+    AUTO = "auto"
+    """Processes of the server's account where the system names them (Linux), else those that send the token."""
+    TOKEN = "token"
+    """Those that send the token which lies in the data directory."""
+    OFF = "off"
+    """Every process of this machine."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; the environment variable is ATM_ and the field's name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="ATM_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    data_dir: Path = Field(default_factory=lambda: default_data_dir())
-    """Database or JSON files, keys, spool files: `./data` where it exists, else the user's data directory."""
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=data_directory.default)
+    """Database or JSON files, keys, spool files; `atm.data_directory` says which directory it is by default."""
     storage_type: StorageType = StorageType.SQLITE
-    database_url: SecretStr | None = None
+    database_url: Annotated[SecretStr | None, AfterValidator(_absolute_file)] = None
     """A PostgreSQL server, or another SQLite file than `atm.db` in the data directory."""
     db_echo: bool = False
     """Log every statement."""
@@ -92,6 +112,11 @@ class Settings(BaseSettings):
     """Caps on what a run through the API may ask for, on the body of a request to the API, and on a run that is
     imported through it; null: no cap."""
 
+    max_connections: int = Field(default=1000, ge=8)
+    """How many connections each process of a server takes at a time, as far as its file descriptors reach."""
+
+    auth: LocalAuth = LocalAuth.AUTO
+    """Who on this machine is let in while there is no key."""
     allowed_hosts: Names = ()
     trusted_proxies: Names = ()
     root_path: UrlPath = ""
@@ -131,6 +156,10 @@ class Settings(BaseSettings):
     retention_firings: Span | None = None
     """Firings of schedules that were due longer ago are pruned; the newest of each schedule stay."""
 
+    def key_for(self, url: str) -> str | None:
+        """The key that clients send to the server at this address: ATM_API_KEY, else the token of a local one."""
+        return self.api_key.get_secret_value() if self.api_key else token_for(url, self.data_dir)
+
     @property
     def database_file(self) -> Path:
         """The embedded database."""
@@ -153,18 +182,6 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError([_problem(each["loc"], each["msg"]) for each in error.errors()]) from error
-
-
-def default_data_dir() -> Path:
-    """`./data` where it exists, else `api-test-machine` in the user's data directory (XDG, or as macOS has it)."""
-    here = Path("data")
-    if here.is_dir():
-        return here.resolve()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "api-test-machine"
-    base = os.environ.get("XDG_DATA_HOME", "")
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
-    return root / "api-test-machine"
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> Problem:

@@ -31,8 +31,16 @@ def free_port() -> int:
 class ApiServer:
     """`python -m atm.api.serving` with an installation of its own."""
 
-    def __init__(self, data_dir: Path, *, workers: int = 1, within: Sequence[str] = (), **environment: str) -> None:
-        """`within` are the words of a command that runs another one; it must not fork."""
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        workers: int = 1,
+        within: Sequence[str] = (),
+        options: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
+        """`within` are the words of a command that runs another one; it must not fork. `options` are the server's."""
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -41,7 +49,7 @@ class ApiServer:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
         self.process = subprocess.Popen(
             # Whatever becomes of the tests, it ends with them: nothing else holds the other end of its input.
-            [*within, *_SERVE, f"--port={self.port}", f"--workers={workers}"],
+            [*within, *_SERVE, f"--port={self.port}", f"--workers={workers}", *options],
             env={**inherited, "ATM_DATA_DIR": str(data_dir), "ATM_RETENTION_COUNT": "", **environment},
             stdin=subprocess.PIPE,
             stderr=self._log,

@@ -91,10 +91,10 @@ def test_urls_are_taken_apart_and_normalised(url: str, origin: Origin, host: str
 
 
 def test_variables_are_text_in_the_host_and_encoded_behind_it() -> None:
-    variables = {"base": "http://h:81/api v1/x", "q": "a/b {{random_int}}"}
+    variables = {"base": "http://h:81/api v1/x", "q": "a/b+{{random_int}}"}
     assert (
         text(step(url="{{base}}/{{q}}?x={{q|raw}}", variables={**variables, "base": "http://h:81/api"}).target)
-        == "/api/a%2Fb%20{random_int}?x=a/b {random_int}"
+        == "/api/a%2Fb%2B{random_int}?x=a/b+{random_int}"
     )
     target = step(url="http://h/{{q}}", variables=variables).target
     assert target[1] == VariablePart("random_int", Encoding.PERCENT)
@@ -143,6 +143,29 @@ def test_headers_of_the_endpoint_win_and_defaults_can_go() -> None:
     assert {name: text(value) for name, value in found.items()} == {
         "Host": "h", "accept": "text/html", "x-a": "2", "X-B": "3", "X-N": "1"
     }  # fmt: skip
+
+
+def test_a_header_may_have_several_lines_or_none() -> None:
+    lines = step(headers={"X-A": ["1", "2"], "X-B": None, "Accept": None, "User-Agent": [""], "Host": "other"}).headers
+    assert [(line.name, text(line.value)) for line in lines] == [
+        ("Host", "other"), ("User-Agent", ""), ("X-A", "1"), ("X-A", "2")
+    ]  # fmt: skip
+
+
+def test_null_takes_the_header_of_the_spec_and_of_a_json_body_away() -> None:
+    endpoint = {"name": "b", "url": "http://h/", "body": {"a": 1}, "headers": {"x-a": None, "content-type": None}}
+    found = headers(endpoints=[endpoint], headers={"X-A": ["1", "2"], "X-B": "3"})
+    assert set(found) == {"Host", "User-Agent", "Accept", "X-B"}
+
+
+def test_header_lines_survive_being_written_and_read() -> None:
+    spec = {"name": "a", "url": "http://h/", "headers": {"X-A": ["1", "2"], "X-B": None, "X-C": "3"}}
+    assert TestSpec.from_data(spec).to_data() == spec
+
+
+def test_fields_that_begin_with_x_are_a_place_for_anchors() -> None:
+    text = b"x-common: &common {X-A: '1'}\nname: a\nurl: http://h/\nheaders: *common\n"
+    assert compile_plan(read_spec_text(text), {}).plan.flows[0].steps[0].headers[3].name == "X-A"
 
 
 def test_numbers_in_headers_are_sent_as_they_were_written() -> None:

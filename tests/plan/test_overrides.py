@@ -100,6 +100,14 @@ def test_what_concerns_requests_holds_for_every_endpoint() -> None:
         assert [header.value for header in step.headers if header.name.lower() == "x-a"] == [(LiteralPart("2"),)]
 
 
+def test_header_flags_repeat_leave_out_and_send_empty_ones() -> None:
+    flags = ("X-A: 1", "x-a: 2", "X-B:", "X-C;", "Accept:", "X-D: 1", "X-D:", "X-D: 2")
+    spec = {"name": "a", "url": "http://h/", "headers": {"X-A": "0", "X-B": "0"}}
+    lines = plan(spec, headers=flags).flows[0].steps[0].headers[2:]
+    values = [(line.name, *(part.text for part in line.value if isinstance(part, LiteralPart))) for line in lines]
+    assert values == [("x-a", "1"), ("x-a", "2"), ("X-C",), ("X-D", "2")]
+
+
 def test_thresholds_variables_and_tls_are_added() -> None:
     spec = {"name": "a", "url": "{{base}}/", "thresholds": ["p99 < 1s"], "variables": {"base": "http://h"}}
     made = plan(spec, thresholds=("rps > 5",), variables=("base=https://x",), insecure=True, connect_to=("x:443:h:1",))

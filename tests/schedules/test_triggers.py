@@ -342,3 +342,29 @@ def test_years_of_downtime_take_a_moment() -> None:
 )
 def test_triggers_are_said_in_words(trigger: Any, words: str) -> None:
     assert describe(trigger) == words
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("@daily", "0 0 * * *"),
+        ("@Midnight", "0 0 * * *"),
+        ("@hourly", "0 * * * *"),
+        ("@weekly", "0 0 * * sun"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+        ("0 12 ? * mon", "0 12 * * mon"),
+        ("0 12 1 * ?", "0 12 1 * *"),
+        ("0 12 ? * ?", "0 12 * * *"),
+    ],
+)
+def test_nicknames_and_question_marks_mean_what_crontabs_mean(written: str, plain: str) -> None:
+    start = utc(2026, 3, 1)
+    assert upcoming(cron(written), start, 5) == upcoming(cron(plain), start, 5)
+
+
+@pytest.mark.parametrize("written", ["@every 5m", "@reboot", "@dayly", "@", "? ? ? ? ?"])
+def test_what_is_no_crontab_has_a_hint(written: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        cron(written)
+    assert caught.value.problems[0].hint

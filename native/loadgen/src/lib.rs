@@ -38,6 +38,7 @@ pub mod histogram;
 pub mod ledger;
 pub mod message;
 pub mod outcome;
+pub mod pattern;
 pub mod plan;
 mod poller;
 pub mod random;

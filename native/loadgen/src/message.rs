@@ -20,6 +20,11 @@ pub enum Message {
         /// Which step.
         step: StepId,
     },
+    /// A redirect to another origin, which a body with a secret was not sent to.
+    Withheld {
+        /// What came.
+        status: u16,
+    },
     /// A check of this step did not hold.
     Check {
         /// Which step.
@@ -53,6 +58,9 @@ impl Message {
             Message::None => String::new(),
             Message::Status { status, step } => {
                 format!("{status}, expected {}", expected(&plan.step(*step).expected_statuses))
+            }
+            Message::Withheld { status } => {
+                format!("{status} to another origin not followed: the request body holds a secret")
             }
             Message::Check { step, check } => {
                 let check = &plan.step(*step).checks[*check as usize];

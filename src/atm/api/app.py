@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from atm.api import dashboard, errors
 from atm.api.auth import Keys
+from atm.api.deps import admitted
 from atm.api.ending import told_of_the_end
 from atm.api.guard import Guard
+from atm.api.json_body import JsonBody
+from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
     bundles,
@@ -53,9 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with control_plane(given) as plane:
             app.state.plane = plane
-            app.state.keys = Keys(plane.storage, given, plane.sealer)
-            if not await app.state.keys.exist():
-                log.info("no key yet: only this machine is answered")
+            app.state.keys = Keys(plane.storage, given, plane.sealer, LocalAccess(given))
+            await _say_who_is_let_in(app.state.keys)
             app.state.demo = demo.DemoTarget()
             try:
                 with told_of_the_end(plane.watcher.end):
@@ -77,11 +79,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = given
     errors.install(app)
     app.include_router(health.bare)
-    app.include_router(metrics.router)
-    for room in (
+    app.include_router(health.router, prefix=PREFIX)
+    app.include_router(session.router, prefix=PREFIX)
+    needs_principal = [Depends(admitted)]
+    app.include_router(metrics.router, dependencies=needs_principal)
+    for part in (
         demo,
-        health,
-        session,
         runs,
         history,
         series,
@@ -96,8 +99,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         server,
         keys,
     ):
-        app.include_router(room.router, prefix=PREFIX)
-    dashboard.install(app, given.root_path)
+        app.include_router(part.router, prefix=PREFIX, dependencies=needs_principal)
+    dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
+    app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)
     if given.cors_origins:
         app.add_middleware(
@@ -109,6 +113,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     describe(app)
     return app
+
+
+async def _say_who_is_let_in(keys: Keys) -> None:
+    has_key = await keys.exist()
+    if keys.local.mode is LocalMode.OFF:
+        when = "once there is no key any more" if has_key else "now, for there is no key"
+        log.warning("ATM_AUTH=off: every process and every user of this machine is let in as admin, %s", when)
+    elif not has_key:
+        log.info("no key yet: let in as admin are only %s", keys.local.who)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from atm.api.local_access import LocalAccess
 from atm.config import Settings
 from atm.errors import StorageError
 from atm.storage import StorageInterface
@@ -42,9 +43,10 @@ LOCAL = Principal("local", Role.ADMIN)
 class Keys:
     """The keys of the installation, from the environment and from storage."""
 
-    def __init__(self, storage: StorageInterface, settings: Settings, sealer: Sealer) -> None:
+    def __init__(self, storage: StorageInterface, settings: Settings, sealer: Sealer, local: LocalAccess) -> None:
         self._storage = storage
         self._sealer = sealer
+        self.local = local
         given = settings.server_api_key
         self._server_hash = hash_api_key(given.get_secret_value()) if given else None
         self._found: dict[str, tuple[float, ApiKey | None]] = {}
@@ -83,6 +85,8 @@ class Keys:
     async def _of_hash(self, key_hash: str) -> Principal | None:
         if self._server_hash is not None and hmac.compare_digest(key_hash, self._server_hash):
             return Principal(_SERVER_KEY, Role.ADMIN)
+        if self.local.knows(key_hash):
+            return None if await self.exist() else LOCAL
         now = time.monotonic()
         at, found = self._found.get(key_hash, (0.0, None))
         if not at or now - at > CACHED_SECONDS:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import mimetypes
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,12 +115,16 @@ class _Everything(Route):
         return super().matches(scope)
 
 
-def install(app: FastAPI, root_path: str = "", directory: Path = STATIC) -> None:
+SignIn = Callable[[Request], Awaitable[Response | None]]
+"""What an address of a page may do beside showing the page; null where it asks for nothing else."""
+
+
+def install(app: FastAPI, root_path: str = "", directory: Path = STATIC, sign_in: SignIn | None = None) -> None:
     """Give the app its pages, of the build in `directory`, at home below `root_path`; after every other route."""
     dashboard = Dashboard(directory, root_path)
 
     async def page(request: Request) -> Response:
-        return await dashboard(request)
+        return (await sign_in(request) if sign_in else None) or await dashboard(request)
 
     app.router.routes.append(_Everything("/{path:path}", page, methods=["GET"], include_in_schema=False))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header
+from starlette.exceptions import WebSocketException
 from starlette.requests import HTTPConnection
 
-from atm.api.auth import LOCAL, Keys, Principal
+from atm.api.auth import Keys, Principal
 from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
@@ -26,8 +27,18 @@ def _keys(connection: HTTPConnection) -> Keys:
 
 
 def _principal(connection: HTTPConnection) -> Principal:
-    principal: Principal | None = connection.scope["state"]["principal"]
-    return principal or LOCAL
+    principal: Principal | None = connection.scope.get("state", {}).get("principal")
+    if principal is None:
+        what = "this server asks for a key, and none that it knows came with the request"
+        if connection.scope["type"] == "websocket":
+            raise WebSocketException(4401, what)
+        raise ApiError(401, Problem(what, "key_needed", hint="send it as X-API-Key; `atm keys create` makes one"))
+    return principal
+
+
+def admitted(connection: HTTPConnection) -> None:
+    """A second lock behind the guard's: no route of this kind runs without a principal, whatever the guard let by."""
+    _principal(connection)
 
 
 def _admin(connection: HTTPConnection) -> Principal:

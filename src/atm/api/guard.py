@@ -13,32 +13,30 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from atm.api.access import SESSION, Access, access_of, has_control_characters
 from atm.api.auth import COOKIE, LOCAL, Keys, Principal
-from atm.api.dashboard import is_ours
 from atm.api.errors import response, status_of
+from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import route_path, settle
+from atm.api.request_head import host_of_origin, most_body_bytes, refusal_of_head
 from atm.config import Settings
 from atm.errors import AtmError, Problem
 from atm.storage.records import Role
 
 log = logging.getLogger("atm.api")
 
-OPEN = re.compile(r"/(api/v1/)?health(/live|/ready)?")
-"""Answered to everybody: it says nothing but whether the server is well."""
-SESSION = "/api/v1/session"
 BUNDLE = "/api/v1/import/bundle"
 """Where a body may be as large as a run."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 class _RefusedError(Exception):
@@ -97,7 +95,9 @@ class Guard:
             # Storage away while the key was looked up.
             if scope["type"] != "http" or status:
                 raise
-            await response(status_of(error), error.problems, state["request_id"])(scope, receive, sending)
+            log.error("%s %s: %s", scope["method"], scope["path"], error)
+            problems = [replace(problem, place="") for problem in error.problems]
+            await response(status_of(error), problems, state["request_id"])(scope, receive, sending)
         finally:
             if scope["type"] == "http":
                 milliseconds = (time.monotonic() - began) * 1e3
@@ -110,31 +110,30 @@ class Guard:
                 )
 
     async def _admitted(self, scope: Scope) -> Principal | None:
-        """Who asks; None where that does not matter. Raises _RefusedError."""
+        """The principal; null where the address needs none. Raises _RefusedError."""
+        if (refusal := refusal_of_head(scope)) is not None:
+            raise _RefusedError(*refusal)
         headers = Headers(scope=scope)
-        path = route_path(scope)
-        if OPEN.fullmatch(path):
+        if has_control_characters(scope["path"]):
+            raise _RefusedError(400, "the path of the address has control characters", "bad_path")
+        access = access_of(scope)
+        if access is Access.OPEN:
             return None
         keys: Keys = scope["app"].state.keys
         self._check_origin(scope, headers)
-        if not await keys.exist():
+        if await keys.exist():
+            self._check_host(headers)
+        else:
             self._require_loopback(scope, headers)
-            return LOCAL
-        self._check_host(headers)
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and is_ours(path):
-            # The dashboard's files hold nothing of anybody: what they show, they ask for with the session's cookie.
-            return None
-        if path == SESSION and scope["type"] == "http" and scope["method"] == "POST":
+            if keys.local.admits(scope):
+                return LOCAL
+            self._check_local(keys)
+        if access in (Access.PAGE, Access.SIGN_IN):
             return None
         principal = await self._principal(keys, headers)
         if principal is None:
-            raise _RefusedError(
-                401,
-                "this server asks for a key, and none that it knows came with the request",
-                "key_needed",
-                "send it as X-API-Key; `atm keys create` makes one",
-            )
-        changes = scope["type"] == "http" and scope["method"] not in _SAFE and path != SESSION
+            raise _no_key(keys)
+        changes = scope["type"] == "http" and scope["method"] not in _SAFE and route_path(scope) != SESSION
         if changes and not principal.may(Role.OPERATOR):
             raise _RefusedError(
                 403,
@@ -164,7 +163,7 @@ class Guard:
         if origin.rstrip("/").lower() in self._origins:
             return
         host = self._host(scope, headers)
-        if urlsplit(origin).netloc.lower() != host or not host:
+        if host_of_origin(origin) != host or not host:
             raise _RefusedError(
                 403,
                 f"a page of {origin[:200]} may not ask this server",
@@ -191,12 +190,11 @@ class Guard:
 
     def _require_loopback(self, scope: Scope, headers: Headers) -> None:
         peer = _peer(scope)
-        forwarded = any(name in headers for name in _FORWARDED)
         if (
             peer is not None
             and peer.is_loopback
             and _is_loopback(_host_name(headers.get("host", "")))
-            and not forwarded
+            and not came_through_a_proxy(headers)
         ):
             return
         raise _RefusedError(
@@ -205,6 +203,17 @@ class Guard:
             "no_key_yet",
             "make one on the server: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
         )
+
+    @staticmethod
+    def _check_local(keys: Keys) -> None:
+        """What no token can help: a process of another account. Raises _RefusedError."""
+        if keys.local.mode is not LocalMode.TOKEN:
+            raise _RefusedError(
+                403,
+                f"this server has no key yet, so it answers only {keys.local.who}",
+                "other_account",
+                "make a key as the server's account: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
+            )
 
     def _is_proxy(self, peer: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
         return peer is not None and any(peer in network for network in self._proxies)
@@ -215,7 +224,7 @@ class Guard:
             return receive
         settings = self._settings
         is_bundle = route_path(scope) == BUNDLE and scope["method"] == "POST"
-        most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
+        most = most_body_bytes(settings, route_path(scope), is_bundle=is_bundle)
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:
             raise _too_large(most, is_bundle)
@@ -242,6 +251,18 @@ class Guard:
         headers = {"WWW-Authenticate": "ApiKey"} if error.status == 401 else {}
         answer = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
         await answer(scope, receive, send)
+
+
+def _no_key(keys: Keys) -> _RefusedError:
+    if keys.local.mode is LocalMode.TOKEN:
+        hint = (
+            "send it as X-API-Key: a key of `atm keys create`, or before there is one the token of the data directory"
+        )
+    else:
+        hint = "send it as X-API-Key; `atm keys create` makes one"
+    return _RefusedError(
+        401, "this server asks for a key, and none that it knows came with the request", "key_needed", hint
+    )
 
 
 def _too_large(most: int, is_bundle: bool = False) -> _RefusedError:

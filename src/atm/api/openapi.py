@@ -17,9 +17,9 @@ from atm.models.spec import TestSpec
 
 DESCRIPTION = """Starts, watches, keeps and explains load tests.
 
-Send a key as `X-API-Key`; without any key the server answers its own machine only. Errors are problem+json: `detail`
-is a sentence, `errors` names every problem with its place. Times in fields end in their unit; `null` is no data, and
-the string "Infinity" is beyond every sample.
+Send a key as `X-API-Key`; without any key the server answers only its own account on its own machine. Errors are
+problem+json: `detail` is a sentence, `errors` names every problem with its place. Times in fields end in their unit;
+`null` is no data, and the string "Infinity" is beyond every sample.
 """
 _EVERYWHERE = {
     "401": "No key, or one that opens nothing",

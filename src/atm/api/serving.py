@@ -15,9 +15,13 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from atm import child_process
 from atm.api.app import END_STREAMS, create_app
+from atm.api.local_access import LocalAccess
+from atm.api.protocol import HttpProtocol
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, most_connections
 from atm.logs import set_up
 from atm.storage import open_storage
 
@@ -35,11 +39,14 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
     return uvicorn.Config(
         "atm.api.serving:app_of_worker",
         factory=True,
+        http=HttpProtocol,
         host=host,
         port=port,
         workers=workers,
         log_config=None,
         access_log=False,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
@@ -63,12 +70,16 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
     """
     settings = load_settings()
+    os.umask(child_process.PRIVATE_UMASK)
+    child_process.protect_workers()
     if not 1 <= workers <= _MOST_WORKERS:
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
     set_up()
     # In the parent, before workers start: they find the storage ready.
-    asyncio.run(_prepare(settings))
+    is_open = asyncio.run(_prepare(settings))
     _check_port(host, port)
+    if is_open and not for_parent:
+        _print_address(settings, host, port)
     config = configuration(settings, host, port, workers)
     if workers == 1:
         (_ParentsServer if for_parent else uvicorn.Server)(config).run()
@@ -114,8 +125,21 @@ class _ParentsServer(uvicorn.Server):
             self.should_exit = True
 
 
-async def _prepare(settings: Settings) -> None:
-    await (await open_storage(settings)).close()
+async def _prepare(settings: Settings) -> bool:
+    """Make the storage ready. Whether the installation has no key yet."""
+    storage = await open_storage(settings)
+    try:
+        return settings.server_api_key is None and not await storage.keys.all()
+    finally:
+        await storage.close()
+
+
+def _print_address(settings: Settings, host: str, port: int) -> None:
+    """Print the address that signs a browser in with the local token; to a terminal only, as logs hold no secrets."""
+    token = LocalAccess(settings).token
+    if token is not None and sys.stderr.isatty():
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        sys.stderr.write(f"open this address to sign in: http://{name}:{port}{settings.root_path}/?token={token}\n")
 
 
 def _check_port(host: str, port: int) -> None:

@@ -29,8 +29,8 @@ from atm.errors import (
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
-    "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 99 thresholds failed, "
-    "130 interrupted."
+    "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 6 output not written, "
+    "99 thresholds failed, 130 interrupted."
 )
 HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -48,6 +48,7 @@ COMMANDS = (
     CommandEntry("try", "Send one request to each endpoint of a spec and show it whole."),
     CommandEntry("validate", "Check a spec and name every problem in it."),
     CommandEntry("init", "Write a commented starter spec."),
+    CommandEntry("curl", "Turn curl commands into a spec."),
     CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
     CommandEntry("target", "Run the bundled target server, to practise on."),
@@ -80,7 +81,8 @@ def load(name: str) -> Any:
     if hasattr(module, "app"):
         return typer.main.get_command(module.app)
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=HELP_SETTINGS)(module.command)
+    settings = getattr(module, "CONTEXT", HELP_SETTINGS)
+    app.command(name, cls=PlainCommand, short_help=entry.summary, context_settings=settings)(module.command)
     return typer.main.get_command(app)
 
 
@@ -162,6 +164,8 @@ def _code_of(error: AtmError) -> ExitCode:
 
 def _flags(arguments: Sequence[str]) -> list[str]:
     arguments = list(arguments)
+    if arguments[:1] == ["curl"]:
+        return []  # every option behind it is curl's
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 

@@ -1,171 +1,37 @@
-"""The options of curl (curl.se/docs/manpage.html): their short spellings, and which of them take a value."""
+"""The arguments of one curl command as options with long names and values, one list for each `--next`.
+
+Read as curl reads them: an option with a value takes the next argument whatever it begins with, letters can be joined,
+and a long name can be cut as long as it is unique.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atm.importers.shell_words import wrong_command
+from atm.errors import Problem, SpecError
+from atm.importers.curl_manual import FLAGS, SHORT, WITH_VALUE
 
-_SHORT = dict(
-    pair.split(":")
-    for pair in [
-        "X:request",
-        "H:header",
-        "d:data",
-        "F:form",
-        "u:user",
-        "A:user-agent",
-        "e:referer",
-        "b:cookie",
-        "m:max-time",
-        "x:proxy",
-        "o:output",
-        "w:write-out",
-        "c:cookie-jar",
-        "T:upload-file",
-        "E:cert",
-        "U:proxy-user",
-        "D:dump-header",
-        "K:config",
-        "r:range",
-        "y:speed-time",
-        "Y:speed-limit",
-        "C:continue-at",
-        "z:time-cond",
-        "k:insecure",
-        "L:location",
-        "I:head",
-        "G:get",
-        "s:silent",
-        "S:show-error",
-        "v:verbose",
-        "i:include",
-        "f:fail",
-        "g:globoff",
-        "N:no-buffer",
-        "O:remote-name",
-        "J:remote-header-name",
-        "R:remote-time",
-        "n:netrc",
-        "j:junk-session-cookies",
-        "#:progress-bar",
-        "q:disable",
-        "0:http1.0",
-        "4:ipv4",
-        "6:ipv6",
-    ]
-)
-_WITH_VALUE = frozenset(
-    [
-        "aws-sigv4",
-        "cacert",
-        "capath",
-        "cert",
-        "cert-type",
-        "ciphers",
-        "config",
-        "connect-timeout",
-        "connect-to",
-        "continue-at",
-        "cookie",
-        "cookie-jar",
-        "data",
-        "data-ascii",
-        "data-binary",
-        "data-raw",
-        "data-urlencode",
-        "dns-servers",
-        "dump-header",
-        "expect100-timeout",
-        "form",
-        "form-string",
-        "header",
-        "http2-window-size",
-        "interface",
-        "json",
-        "keepalive-time",
-        "key",
-        "key-type",
-        "limit-rate",
-        "local-port",
-        "max-filesize",
-        "max-redirs",
-        "max-time",
-        "noproxy",
-        "oauth2-bearer",
-        "output",
-        "output-dir",
-        "parallel-max",
-        "pass",
-        "proto",
-        "proto-default",
-        "proto-redir",
-        "proxy",
-        "proxy-user",
-        "range",
-        "rate",
-        "referer",
-        "request",
-        "resolve",
-        "retry",
-        "retry-delay",
-        "retry-max-time",
-        "speed-limit",
-        "speed-time",
-        "stderr",
-        "time-cond",
-        "tls-max",
-        "trace",
-        "trace-ascii",
-        "unix-socket",
-        "upload-file",
-        "url",
-        "url-query",
-        "user",
-        "user-agent",
-        "variable",
-        "write-out",
-    ]
-)
-QUIET = frozenset(
-    [
-        "compressed-ssh",
-        "cookie-jar",
-        "create-dirs",
-        "disable",
-        "dump-header",
-        "fail",
-        "fail-early",
-        "fail-with-body",
-        "globoff",
-        "include",
-        "junk-session-cookies",
-        "no-buffer",
-        "no-progress-meter",
-        "output",
-        "output-dir",
-        "progress-bar",
-        "remote-header-name",
-        "remote-name",
-        "remote-name-all",
-        "remote-time",
-        "show-error",
-        "silent",
-        "stderr",
-        "styled-output",
-        "trace",
-        "trace-ascii",
-        "trace-time",
-        "verbose",
-        "write-out",
-    ]
-)
-"""Options about what curl shows or keeps: nothing is lost without them."""
+Option = tuple[str, str]
+"""A long name and its value, empty for a flag. A bare argument is `("url", …)`."""
+
+_ALL = tuple(sorted(WITH_VALUE | FLAGS))
 
 
-def options(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Options by their long names with their values; a bare word is a URL. Raises SpecError for a missing value."""
-    rest = iter(words)
+def requests(arguments: list[str]) -> list[list[Option]]:
+    """The options of each request of a command. Raises SpecError with every option that curl does not have."""
+    groups: list[list[Option]] = [[]]
+    problems: list[Problem] = []
+    for name, value in _options(iter(arguments), problems):
+        if name == "next":
+            groups.append([])
+        else:
+            groups[-1].append((name, value))
+    if problems:
+        raise SpecError(problems)
+    return [group for group in groups if group] or [[]]
+
+
+def _options(rest: Iterator[str], problems: list[Problem]) -> Iterator[Option]:
     only_urls = False
     for word in rest:
         if only_urls or not word.startswith("-") or word == "-":
@@ -173,27 +39,52 @@ def options(words: list[str]) -> Iterator[tuple[str, str]]:
         elif word == "--":
             only_urls = True
         elif word.startswith("--"):
-            option, equals, value = word[2:].partition("=")
-            if option in _WITH_VALUE:
-                yield option, value if equals else _value(rest, word)
-            else:
-                yield option, ""
+            yield from _long(word, rest, problems)
         else:
-            yield from _short_options(word, rest)
+            yield from _joined_letters(word, rest, problems)
 
 
-def _short_options(word: str, rest: Iterator[str]) -> Iterator[tuple[str, str]]:
+def _long(word: str, rest: Iterator[str], problems: list[Problem]) -> Iterator[Option]:
+    written, equals, value = word[2:].partition("=")
+    name = _full_name(written)
+    if name in WITH_VALUE:
+        yield name, value if equals else _value(rest, word, problems)
+    elif name in FLAGS:
+        yield name, ""
+    elif written.startswith("no-") and _full_name(written[3:]) in FLAGS:
+        yield f"no-{_full_name(written[3:])}", ""
+    else:
+        problems.append(_unknown(f"--{written}"))
+
+
+def _full_name(written: str) -> str:
+    """The option that a long name, or a beginning that only one has, stands for; empty where there is none."""
+    if written in WITH_VALUE or written in FLAGS:
+        return written
+    matching = [name for name in _ALL if name.startswith(written)] if written else []
+    return matching[0] if len(matching) == 1 else ""
+
+
+def _joined_letters(word: str, rest: Iterator[str], problems: list[Problem]) -> Iterator[Option]:
     for position, letter in enumerate(word[1:], start=1):
-        option = _SHORT.get(letter, letter)
-        if option in _WITH_VALUE:
-            glued = word[position + 1 :]
-            yield option, glued or _value(rest, f"-{letter}")
+        name = SHORT.get(letter)
+        if name is None:
+            problems.append(_unknown(f"-{letter}"))
             return
-        yield option, ""
+        if name in WITH_VALUE:
+            yield name, word[position + 1 :] or _value(rest, f"-{letter}", problems)
+            return
+        yield name, ""
 
 
-def _value(rest: Iterator[str], option: str) -> str:
+def _value(rest: Iterator[str], option: str, problems: list[Problem]) -> str:
     value = next(rest, None)
     if value is None:
-        raise wrong_command(f"{option} needs a value, and the command ends there", "missing_value")
-    return value
+        what = f"{option[:60]} needs a value, and the command ends there"
+        problems.append(Problem(what, "missing_value", path="command"))
+    return value or ""
+
+
+def _unknown(option: str) -> Problem:
+    what = f"curl has no option {option[:60]}"
+    return Problem(what, "unknown_option", path="command", hint="`curl --help all` lists them; leave it out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import json
 import logging
 import os
 import signal
@@ -16,8 +17,11 @@ from typing import Any
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
-from atm.config import Settings
+from atm.access.peers import account_name, can_identify, is_admitted, owner_of
+from atm.access.token import FILE_NAME, local_token
+from atm.config import LocalAuth, Settings
 from atm.errors import Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, Connection, most_connections
 from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
 
@@ -86,18 +90,34 @@ def serve_http(settings: Settings, host: str, port: int) -> None:
     app: App = AgentServer(Desk.of(settings)).streamable_http_app(
         streamable_http_path=PATH, transport_security=security(settings, host)
     )
-    if settings.mcp_key is not None:
-        app = KeyNeeded(app, settings.mcp_key.get_secret_value())
+    app = _guarded(app, settings)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         log_config=None,
         access_log=False,
+        http=Connection,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     _Server(config).run()
+
+
+def _guarded(app: App, settings: Settings) -> App:
+    """The app behind its key; without one, behind the rule of loopback that `atm serve` has too."""
+    if settings.mcp_key is not None:
+        return KeyNeeded(app, settings.mcp_key.get_secret_value())
+    if settings.auth is LocalAuth.OFF:
+        sys.stderr.write("ATM_AUTH=off: every process and every user of this machine may use these tools\n")
+        return app
+    if settings.auth is LocalAuth.AUTO and can_identify():
+        return SameAccount(app)
+    token = local_token(settings.data_dir)
+    sys.stderr.write(f"clients send the token in {settings.data_dir / FILE_NAME} as Authorization: Bearer\n")
+    return KeyNeeded(app, token)
 
 
 class _Server(uvicorn.Server):
@@ -125,6 +145,21 @@ def security(settings: Settings, host: str) -> TransportSecuritySettings:
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[*origins, *settings.cors_origins])
 
 
+class SameAccount:
+    """Answers only processes of this account and of root."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            client, server = scope["client"], scope["server"]
+            if not (client and server and is_admitted(owner_of(tuple(client), tuple(server)))):
+                await _refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} are answered")
+                return
+        await self._app(scope, receive, send)
+
+
 class KeyNeeded:
     """Answers only who sends the key as `Authorization: Bearer …`."""
 
@@ -136,12 +171,16 @@ class KeyNeeded:
         if scope["type"] == "http":
             sent = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(sent, self._expected):
-                headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
-                await send({"type": "http.response.start", "status": 401, "headers": headers})
-                body = b'{"error": "send the key of this MCP server (its ATM_MCP_KEY) as Authorization: Bearer KEY"}'
-                await send({"type": "http.response.body", "body": body})
+                what = "send the key of this MCP server (its ATM_MCP_KEY) as Authorization: Bearer KEY"
+                await _refuse(send, 401, what, (b"www-authenticate", b"Bearer"))
                 return
         await self._app(scope, receive, send)
+
+
+async def _refuse(send: Send, status: int, what: str, *headers: tuple[bytes, bytes]) -> None:
+    head = [(b"content-type", b"application/json"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": json.dumps({"error": what}).encode()})
 
 
 def _is_loopback(host: str) -> bool:

@@ -93,6 +93,8 @@ class SpecModel:
     declarations: ClassVar[dict[str, Declared]] = {}
     synonyms: ClassVar[Mapping[str, str]] = {}
     """Names that are not fields here, but are tried: each with the field that is meant."""
+    extensions: ClassVar[bool] = False
+    """Whether fields that begin with `x-` are left alone, as in OpenAPI and Compose: a place for YAML anchors."""
     written: frozenset[str]
     """The fields that were given, as opposed to left at their defaults."""
 
@@ -202,6 +204,8 @@ def _known(
     known: dict[str, tuple[str, Any]] = {}
     for spelling, value in data.items():
         name = spelling
+        if model.extensions and str(spelling).startswith("x-"):
+            continue
         if name not in model.declarations:
             short = str(spelling).removesuffix("_seconds")
             field = model.declarations.get(short)

@@ -316,6 +316,26 @@ class MapOf(Kind):
         return {"type": "object", "additionalProperties": self._item.schema(definitions)}
 
 
+class HeaderLines(Kind):
+    """The lines of one header: a text, a list of texts (a line each), or null for a header that is not sent."""
+
+    def __init__(self) -> None:
+        self._lines = ListOf(Text(), least=1)
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if value is None:
+            return None
+        return (
+            self._lines.read(value, path, findings)
+            if isinstance(value, list | tuple)
+            else Text().read(value, path, findings)
+        )
+
+    def schema(self, definitions: Schema) -> Schema:
+        text = Text().schema(definitions)
+        return {"type": [*text["type"], "array", "null"], "items": text, "minItems": 1}
+
+
 class Json(Kind):
     """Text, or any structure that JSON can hold."""
 

@@ -65,6 +65,7 @@ def _object_schema(model: type[SpecModel], definitions: dict[str, Any]) -> dict[
         if field.kind.is_duration and field.default is not REQUIRED:
             properties[f"{name}_seconds"] = {**schema, "description": f"The same as `{name}`."}
     return {
+        **({"patternProperties": {"^x-": {}}} if model.extensions else {}),
         "title": model.__name__,
         "description": model.__doc__ or "",
         "type": "object",

@@ -12,6 +12,7 @@ from atm.models.kinds import (
     Boolean,
     Choice,
     Duration,
+    HeaderLines,
     Json,
     ListOf,
     MapOf,
@@ -76,6 +77,11 @@ WHOLE = Number(least=1, most=1e15, whole=True)
 TEXTS = ListOf(Text(1), single=True)
 
 
+HeaderValue = str | Sequence[str] | None
+"""The value of a header, several of them (a line each), or None for a header that is not sent."""
+HEADERS = MapOf(HeaderLines())
+
+
 class ExpectBody(SpecModel):
     """What the body of a good answer holds; an answer without it is a failure (`check_failed`)."""
 
@@ -134,10 +140,10 @@ class EndpointSpec(SpecModel):
     name: str = declared(Text(1, 128), "How reports call it; unique.", examples=["list users"])
     url: str = declared(Text(1), "Where it is sent.", examples=["https://api.example.com/users"])
     method: str = declared(METHOD, "The HTTP method.", default="GET")
-    headers: dict[str, str] = declared(MapOf(Text()), "Beside those of the spec, and before them.", default={})
+    headers: dict[str, HeaderValue] = declared(HEADERS, "Beside those of the spec, and before them.", default={})
     body: Any = declared(BODY, "Text, or an object that is sent as JSON.", default=None)
     weight: int = declared(
-        Number(least=1, most=100, whole=True), "Its share with `distribution_strategy: weighted`.", default=1
+        Number(least=1, most=1_000_000, whole=True), "Its share with `distribution_strategy: weighted`.", default=1
     )
     expected_status_codes: Sequence[int | str] | None = declared(
         STATUSES, "What is ok; default: as in the spec.", default=None, examples=[[201], ["2xx", 404]]
@@ -152,6 +158,7 @@ class TestSpec(SpecModel):
     """A load test: what to send, how much of it, and what must hold."""
 
     __test__: ClassVar[bool] = False  # or pytest would take the class for a test
+    extensions: ClassVar[bool] = True
 
     name: str = declared(Text(1, 256), "How lists and reports call the test.", examples=["checkout"])
     description: str | None = declared(Text(), "For people.", default=None)
@@ -159,8 +166,11 @@ class TestSpec(SpecModel):
         Text(1), "Where requests are sent; either this or `endpoints`.", default=None, examples=["https://example.com/"]
     )
     method: str = declared(METHOD, "The HTTP method for `url`.", default="GET")
-    headers: dict[str, str] = declared(
-        MapOf(Text()), "Sent with every request.", default={}, examples=[{"Accept": "application/json"}]
+    headers: dict[str, HeaderValue] = declared(
+        HEADERS,
+        "Sent with every request; a list sends a line for each value, null leaves a header out.",
+        default={},
+        examples=[{"Accept": "application/json"}],
     )
     body: Any = declared(BODY, "Text, or an object that is sent as JSON, to `url`.", default=None)
     expect_body: ExpectBody | None = declared(EXPECT_BODY, "What a good answer from `url` holds.", default=None)

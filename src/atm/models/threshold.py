@@ -32,7 +32,13 @@ class Threshold:
     abort: bool = False
     abort_after_seconds: float = 10.0
     min_samples: int = 20
+    is_implied: bool = False
+    """It stands for the thresholds that a spec does not have."""
 
+
+IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
+"""The rule of a spec without thresholds: no request fails."""
+IMPLIED_MESSAGE = "implied, as the spec has no thresholds: no request may fail"
 
 HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
 
@@ -83,7 +89,7 @@ def parse_threshold(
         raise _problem(*_why_unreadable(text, rule_text))
     metric, percent, statistic = _subject(rule["subject"].strip(), text)
     comparison = Comparison(rule["comparison"])
-    limit, limit_text = _limit(metric, float(rule["number"]), rule["unit"].lower(), text)
+    limit, limit_text = _limit(metric, comparison, float(rule["number"]), rule["unit"].lower(), text)
     window = _window(rule["window"], text)
     what = _subject_text(metric, percent, statistic)
     scope = f"{endpoints[endpoint]}: " if endpoint is not None and endpoint < len(endpoints) else ""
@@ -123,12 +129,21 @@ def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
     if not operators:
         return f'the threshold "{text}" has no comparison: one of <, <=, >, >=', HINT
     if operators[0] not in ("<", "<=", ">", ">="):
-        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', HINT
+        meant = next((known for known in ("<=", ">=", "<", ">") if set(known) == set(operators[0])), "")
+        hint = f"Write `{meant}`" if meant else "Say whether the limit is the most (`<=`) or the least (`>=`)"
+        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', hint
+    if re.search(r"\s(and|or|&&|\|\|)\s", rule, re.IGNORECASE) or len(operators) > 1:
+        return f'the threshold "{text}" holds more than one comparison', "Write a threshold for each"
+    before = rule.split(operators[0], 1)[0].strip()
+    if re.fullmatch(r"[0-9.]+\s*[a-zµ%/]*", before, re.IGNORECASE):
+        return f'the threshold "{text}" begins with its limit', 'The metric comes first: "p99 < 300ms"'
     after = rule.split(operators[0], 1)[1].strip()
     if not re.match(r"[0-9.]", after):
         what = f"not {after.split(' ')[0]!r}".replace("'", '"') if after else "but it ends there"
         return f'the threshold "{text}" needs a number of 0 or more after "{operators[0]}", {what}', HINT
     rest = re.sub(r"^[0-9.]+\s*", "", after)
+    if re.search(r"\bfor$", rest, re.IGNORECASE):
+        return f'the threshold "{text}" names no window after "for"', 'A window is written "for 10s"'
     return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
 
 
@@ -147,6 +162,8 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
         known = [f"{word} p99".strip() if METRICS[each].is_time else word for word, each in written.items()]
         close = get_close_matches(lowered, ["p50", "p95", "min", "max", "mean", *known], n=1)
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
+        if lowered and alone is not None:
+            hint = f'Say which percentile, or min, max, mean: "{lowered} p95 < 300ms"'
         raise _problem(f'the threshold "{text}" judges "{subject}", which is no metric', hint)
     if match["statistic"]:
         return metric, None, _STATISTICS[match["statistic"].lower()]
@@ -160,7 +177,7 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
     return metric, percent, None
 
 
-def _limit(metric: Metric, number: float, unit: str, text: str) -> tuple[float, str]:
+def _limit(metric: Metric, comparison: str, number: float, unit: str, text: str) -> tuple[float, str]:
     """The limit in its base unit, and as people read it."""
     measured_in = METRICS[metric].unit
     if measured_in is Unit.SHARE:
@@ -168,7 +185,8 @@ def _limit(metric: Metric, number: float, unit: str, text: str) -> tuple[float, 
             raise _problem(f'the threshold "{text}" has the unit "{unit}"; {_spoken(metric)} is a share (0.01) or 1%')
         share = number / 100 if unit == "%" else number
         if share > 1:
-            hint = f'"{metric} < {plain_number(number)}%", or a share from 0 to 1'
+            percent = plain_number(number) if number <= 100 else "1"
+            hint = f'"{metric} {comparison} {percent}%", or a share from 0 to 1'
             raise _problem(f'the threshold "{text}" has {_spoken(metric)} above 1 (100 %)', hint)
         return share, f"{plain_number(share * 100)} %"
     if measured_in is Unit.PER_SECOND:

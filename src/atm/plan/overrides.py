@@ -235,13 +235,21 @@ def _stages(change: _Change, text: str) -> list[Any]:
 
 
 def _add_texts(change: _Change, overrides: Overrides) -> None:
+    lines: dict[str, tuple[str, list[str] | None]] = {}
     for text in overrides.headers:
         name, colon, value = text.partition(":")
-        if colon:
-            _replace_header(change, name.strip(), value.strip())
+        key = name.strip().lower()
+        if colon and not value.strip():
+            lines[key] = (name.strip(), None)
+        elif colon:
+            lines[key] = (name.strip(), [*(lines.get(key, ("", None))[1] or ()), value.strip()])
+        elif text.endswith(";") and text[:-1].strip():
+            lines[key[:-1].strip()] = (text[:-1].strip(), [""])
         else:
-            hint = "Write `-H 'Name: value'`, or `-H 'Name:'` to leave a header out"
+            hint = "Write `-H 'Name: value'`; `-H 'Name:'` leaves a header out, `-H 'Name;'` sends it empty"
             change.unreadable("headers", f'"{text}" is no header: it has no colon', "bad_header", hint)
+    for name, values in lines.values():
+        _replace_header(change, name, values[0] if values and len(values) == 1 else values)
     for text in overrides.variables:
         name, equals, value = text.partition("=")
         if equals:
@@ -262,7 +270,7 @@ def _add_texts(change: _Change, overrides: Overrides) -> None:
             change.places[("thresholds", "expressions", len(before) + index)] = FLAGS["thresholds"]
 
 
-def _replace_header(change: _Change, name: str, value: str) -> None:
+def _replace_header(change: _Change, name: str, value: str | list[str] | None) -> None:
     """A header of the flags wins over the same one of the spec and of its endpoints, however it is spelled there."""
     given = change.data.get("headers")
     if isinstance(given, Mapping):

@@ -10,20 +10,23 @@ from typing import Any
 
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
 from atm.models.fields import Path, path_text
-from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, TestSpec, parse_status
+from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSpec, parse_status
+from atm.plan.lines import breaks_header, breaks_target
 from atm.plan.load_plan import BodyCheck, Encoding, Header, LiteralPart, Origin, Part, SecretPart, Step, Template
 from atm.plan.loads import nanoseconds
 from atm.plan.masking import SCHEMES, is_sensitive
+from atm.plan.patterns import PatternError, compiled
 from atm.plan.templating import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url
 from atm.version import VERSION
 
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # `?name=` or `&name=`, or what stands between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
-# Python and Rust disagree on look-around, named references, conditions and back-references.
-_UNPORTABLE = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
+
+
+_HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
+"""By lower-case name: the name as written, and a template for each line; none where the header is not sent."""
 
 
 @dataclass(slots=True)
@@ -64,26 +67,26 @@ class Requests:
 
     def _headers(self, endpoint: EndpointSpec | TestSpec, path: Path, host: str) -> tuple[Header, ...]:
         """Host first, then what every client says, the spec's headers, the endpoint's, and the credentials."""
-        headers: dict[str, tuple[str, Template]] = {
-            "host": ("Host", (LiteralPart(host),)),
-            "user-agent": ("User-Agent", (LiteralPart(f"atm/{VERSION}"),)),
-            "accept": ("Accept", (LiteralPart("*/*"),)),
+        headers: _HeaderLines = {
+            "host": ("Host", ((LiteralPart(host),),)),
+            "user-agent": ("User-Agent", ((LiteralPart(f"atm/{VERSION}"),),)),
+            "accept": ("Accept", ((LiteralPart("*/*"),),)),
         }
-        sources: list[tuple[Path, Mapping[str, str]]] = [(("headers",), self.spec.headers)]
+        sources: list[tuple[Path, Mapping[str, HeaderValue]]] = [(("headers",), self.spec.headers)]
         if path:
             sources.append(((*path, "headers"), endpoint.headers))
         for source, given in sources:
             self._add_given(headers, given, source)
         if isinstance(endpoint.body, dict | list):
-            headers.setdefault("content-type", ("Content-Type", (LiteralPart("application/json"),)))
+            headers.setdefault("content-type", ("Content-Type", ((LiteralPart("application/json"),),)))
         if not self.spec.keep_alive:
-            headers["connection"] = ("Connection", (LiteralPart("close"),))
+            headers["connection"] = ("Connection", ((LiteralPart("close"),),))
         self._add_credentials(headers, endpoint, path)
-        return tuple(Header(name, value) for name, value in headers.values())
+        return tuple(Header(name, value) for name, values in headers.values() for value in values)
 
-    def _add_given(self, headers: dict[str, tuple[str, Template]], given: Mapping[str, str], path: Path) -> None:
+    def _add_given(self, headers: _HeaderLines, given: Mapping[str, HeaderValue], path: Path) -> None:
         seen: dict[str, str] = {}
-        for name, text in given.items():
+        for name, value in given.items():
             place = (*path, name)
             key = name.lower()
             if not TOKEN.fullmatch(name):
@@ -97,11 +100,30 @@ class Requests:
                 self.names.findings.add(place, what, "conflict", "Keep one of them")
             else:
                 seen[key] = name
-                value = self._header_value(key, text.strip(" \t"), place)
-                if not value and key in ("user-agent", "accept"):
-                    del headers[key]
-                elif value or key != "host":
-                    headers[key] = (name, value)
+                self._add_lines(headers, name, value, place)
+
+    def _add_lines(self, headers: _HeaderLines, name: str, value: HeaderValue, path: Path) -> None:
+        """The lines of one header, instead of those that are there."""
+        key = name.lower()
+        if key == "host" and (value is None or not isinstance(value, str)):
+            what = "a request has one Host header, no more and no less"
+            self.names.findings.add(path, what, "bad_header", "Give it one value, or leave it out for the URL's host")
+            return
+        if value is None:
+            # Kept without lines, so that a header that is sent by default does not come back.
+            headers[key] = (name, ())
+            return
+        if isinstance(value, str):
+            lines: tuple[Template, ...] = (self._header_value(key, value.strip(" \t"), path),)
+            if key in ("user-agent", "accept") and not lines[0]:
+                lines = ()
+            if key == "host" and not lines[0]:
+                return
+        else:
+            lines = tuple(
+                self._header_value(key, text.strip(" \t"), (*path, index)) for index, text in enumerate(value)
+            )
+        headers[key] = (name, lines)
 
     def _header_value(self, key: str, text: str, path: Path) -> Template:
         template = self.names.template(text, path)
@@ -112,9 +134,9 @@ class Requests:
 
     def _check_value(self, values: list[str], path: Path) -> None:
         for value in values:
-            if found := _CONTROL.search(value):
-                name = {"\r": "a carriage return", "\n": "a line feed"}.get(found[0], "a control character")
-                what = f"the header {path[-1]} holds {name}, which would end it"
+            if name := breaks_header(value):
+                header = next(part for part in reversed(path) if isinstance(part, str))
+                what = f"the header {header} holds {name}, which would end it"
                 self.names.findings.add(path, what, "bad_header", "A header is one line")
                 return
 
@@ -154,9 +176,7 @@ class Requests:
                 parts.append(LiteralPart(text))
         return merged(parts)
 
-    def _add_credentials(
-        self, headers: dict[str, tuple[str, Template]], endpoint: EndpointSpec | TestSpec, path: Path
-    ) -> None:
+    def _add_credentials(self, headers: _HeaderLines, endpoint: EndpointSpec | TestSpec, path: Path) -> None:
         own = bool(path) and endpoint.auth is not None
         auth = endpoint.auth if own else self.spec.auth
         place = (*path, "auth") if own else ("auth",)
@@ -184,11 +204,11 @@ class Requests:
         elif slot not in self.credentials:
             self.credentials[slot] = self._resolved(auth, place)
         given = headers.get(name.lower())
-        if given is not None:
+        if given is not None and given[1]:
             what = f"both auth and the header {given[0]} say how this request proves who it is"
             self.names.findings.add((*path, "headers", given[0]), what, "conflict", "Keep one of them")
         value: list[Part] = [LiteralPart(prefix), SecretPart(slot)]
-        headers[name.lower()] = (name, merged(value))
+        headers[name.lower()] = (name, (merged(value),))
 
     def _secret(self, text: str, path: Path) -> str:
         value = self.names.fixed(text, path, "a credential")
@@ -207,7 +227,10 @@ class Requests:
         if not isinstance(auth, Jwt):
             if "token_url" not in data:  # left out, which has been said
                 return auth
-            compile_origin(str(data["token_url"]), (*path, "token_url"), self.names.findings)
+            place = (*path, "token_url")
+            if found := breaks_target(str(data["token_url"])):
+                self.names.findings.add(place, f"the URL holds {found}", "bad_url", "Write a space as %20")
+            compile_origin(str(data["token_url"]), place, self.names.findings)
         return type(auth).read(data, path, self.names.findings)
 
     def _body(self, body: Any, path: Path) -> Template | None:
@@ -263,12 +286,6 @@ class Requests:
 
     def _check_regex(self, pattern: str, path: Path) -> None:
         try:
-            re.compile(pattern)
-        except re.error as error:
-            where = f" at character {error.pos + 1}" if error.pos is not None else ""
-            what = f'"{pattern}" is no regular expression: {error.msg}{where}'
-            self.names.findings.add(path, what, "bad_regex", "For a literal text write `contains` instead")
-            return
-        if found := _UNPORTABLE.search(pattern):
-            what = f'the regular expression uses "{found[0]}"; look-around and back-references are not supported'
-            self.names.findings.add(path, what, "bad_regex", "Use two checks, or a plain `contains`")
+            compiled(pattern)
+        except PatternError as error:
+            self.names.findings.add(path, str(error), "bad_regex", error.hint)

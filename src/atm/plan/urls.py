@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from atm.models.fields import Findings, Path
+from atm.plan.lines import breaks_target
 from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
 from atm.plan.templating import Names, Piece, merged, percent_encoded
 
@@ -59,9 +60,8 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
         return None
     tail = names.pieces(text, path)[used:]
     target = _target([Piece(rest, written=True), *tail], path, names)
-    shown = f"[{host}]" if ":" in host else host
     origin = Origin(cast('Literal["http", "https"]', scheme), host, port)
-    return CompiledUrl(origin, target, shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}")
+    return CompiledUrl(origin, target, origin.authority)
 
 
 def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:
@@ -74,6 +74,9 @@ def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
     parts: list[Part] = []
     for piece in pieces:
         if not piece.written or piece.slot or piece.variable:
+            if piece.raw and (found := breaks_target(piece.text)):
+                what = f"a value that is written raw into the URL holds {found}, which would end the request line"
+                names.findings.add(path, what, "bad_url", "Leave out `| raw`: what is not raw is percent-encoded")
             parts.append(names.part(piece, Encoding.PERCENT))
             continue
         text, hash_sign, _ = piece.text.partition("#")
@@ -88,7 +91,7 @@ def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
 
 
 def _normalised(text: str, path: Path, findings: Findings) -> str:
-    if re.search(r"[\x00-\x20\x7f]", text):
+    if breaks_target(text):
         findings.add(path, "the URL holds a space or a control character", "bad_url", "Write a space as %20")
         return ""
     return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
@@ -98,10 +101,14 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
     """Scheme, host and port of `scheme://host:port`. Raises an error with a sentence and a hint."""
     scheme, separator, authority = head.partition("://")
     if not separator:
-        raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "http://{text.lstrip("/")}"')
+        begun = re.match(r"(?:(https?):)?[/\\]*(.*)", text, re.IGNORECASE | re.DOTALL)
+        assert begun is not None
+        rest = begun[2].replace("\\", "/")
+        raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "{(begun[1] or "http").lower()}://{rest}"')
     scheme = scheme.lower()
     if scheme not in DEFAULT_PORTS:
-        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https')
+        hint = "Load is sent over http:// and https://"
+        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https', hint)
     if "@" in authority:
         hint = "Use `auth: {type: basic, username: …, password: …}`"
         raise _BadUrlError("the URL holds a user name or a password", hint)
@@ -111,7 +118,12 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
 
 def split_host(authority: str, text: str) -> tuple[str, int | None]:
     """Host and port of `host`, `host:port` or `[v6]:port`."""
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", authority, re.DOTALL)
+    if authority.startswith("[") and "]" not in authority:
+        raise _BadUrlError(f'the IPv6 address "{authority}" is not closed', f'Write "http://{authority}]/"')
+    if authority.count(":") > 1 and not authority.startswith("["):
+        hint = "An IPv6 address stands in brackets: http://[::1]:8080/"
+        raise _BadUrlError(f'the host "{authority}" has more than one colon', hint)
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", authority, re.DOTALL)
     if match is None:
         raise _BadUrlError(f'the host "{authority}" cannot be read', "An IPv6 address stands in brackets: [::1]")
     host, port = match[1], match[2]
@@ -121,8 +133,17 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
     if port:
         number = int(port) if port.isascii() and port.isdigit() and len(port) < 8 else 0
         if not 0 < number < 65536:
-            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535')
+            hint = "Write it behind the host, or leave it out: http://host:8080/"
+            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535', hint)
     return checked_host(host), number
+
+
+def check_server_name(name: str, path: Path, findings: Findings) -> None:
+    """Report a name that no certificate can be for."""
+    try:
+        checked_host(f"[{name}]" if ":" in name else name)
+    except _BadUrlError as error:
+        findings.add(path, str(error), "bad_address", error.hint)
 
 
 def checked_host(host: str) -> str:
@@ -131,9 +152,10 @@ def checked_host(host: str) -> str:
         import ipaddress
 
         try:
-            return ipaddress.IPv6Address(host[1:-1]).compressed
+            # Not a scope: the module takes any text for one, and this goes into the Host header.
+            return ipaddress.IPv6Address("" if "%" in host else host[1:-1]).compressed
         except ValueError:
-            raise _BadUrlError(f'"{host}" is no IPv6 address') from None
+            raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()
     if re.fullmatch(r"[0-9.]+", name):
         if not _IPV4.fullmatch(name):

@@ -192,22 +192,51 @@ def _bad_field(name: str, what: str) -> SpecError:
     return SpecError(Problem(f"cron field {name}: {what}", "bad_trigger", path=f"trigger.{name}", hint=hint))
 
 
+_NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+"""What crontab(5) calls nicknames."""
+
+
 def fields_of(trigger: CronTrigger) -> dict[str, str]:
     """The fields of a trigger, an `expression` taken apart. Raises SpecError."""
     if trigger.expression is None:
         found = {name: getattr(trigger, name) for name in FIELDS}
         return {name: text for name, text in found.items() if text is not None}
-    parts = trigger.expression.split()
+    written = trigger.expression.strip()
+    if written.startswith("@"):
+        written = _nickname(written)
+    parts = written.split()
     if len(parts) != len(FIELDS):
         what = f"an expression has five fields, {trigger.expression[:60]!r} has {len(parts)}"
         hint = "minute hour day month day-of-week, for example `30 2 * * mon-fri`"
         raise SpecError(Problem(what, "bad_trigger", path="trigger.expression", hint=hint))
     minute, hour, day, month, weekday = parts
-    if day != "*" and weekday not in ("*", "?"):
+    # `?`, of Quartz and of cloud schedulers, is no condition on that field.
+    day, weekday = ("*" if text == "?" else text for text in (day, weekday))
+    if day != "*" and weekday != "*":
         what = "day of month and day of week together mean either of them in a crontab, and both of them here"
         hint = "use the fields `day` and `day_of_week` for both, or two schedules for either"
         raise SpecError(Problem(what, "bad_trigger", path="trigger.expression", hint=hint))
     return {"minute": minute, "hour": hour, "day": day, "month": month, "day_of_week": _weekdays(weekday)}
+
+
+def _nickname(text: str) -> str:
+    """The five fields of a crontab's nickname. Raises SpecError."""
+    if expression := _NICKNAMES.get(text.lower()):
+        return expression
+    hint = (
+        "an interval is written `--every 15m`" if text.lower().startswith("@every") else ", ".join(sorted(_NICKNAMES))
+    )
+    raise SpecError(
+        Problem(f"{text[:60]!r} is no time that comes again", "bad_trigger", path="trigger.expression", hint=hint)
+    )
 
 
 def _weekdays(text: str) -> str:

@@ -67,11 +67,19 @@ pub struct Header {
     pub value: Template,
 }
 
+impl Part {
+    /// True for a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Part::Secret { .. })
+    }
+}
+
 impl Header {
     /// True where a part of its value is a secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        self.value.iter().any(|part| matches!(part, Part::Secret { .. }))
+        self.value.iter().any(Part::is_secret)
     }
 }
 

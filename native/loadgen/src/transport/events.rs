@@ -72,6 +72,8 @@ pub(crate) struct Ended {
     pub(crate) first_byte: u64,
     /// Bytes of the (last) answer.
     pub(crate) received: u64,
+    /// The answer is a redirect to another origin, which a body with a secret was not sent to.
+    pub(crate) is_withheld: bool,
 }
 
 /// What else is known of a request that has ended; put together only where it is looked at.

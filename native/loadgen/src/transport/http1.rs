@@ -3,6 +3,7 @@
 use super::Transport;
 use super::connection::{CLOSED_BEFORE, CLOSED_WITHIN, RESET, Received};
 use super::events::{ConnectionEvent, Ended, Events, Exchanged, Raw};
+use super::redirects::Next;
 use crate::clock;
 use crate::message::Message;
 use crate::outcome::Outcome;
@@ -181,19 +182,23 @@ impl Transport {
         let Some(connection) = self.pool.get(index) else { return };
         let Some(head) = connection.reader.head().copied() else { return };
         let user = connection.user;
+        let mut is_withheld = false;
         if self.options.redirects > 0 && head.has_location && redirect::is_redirect(head.status) {
             let (raw, received) = (connection.reader.raw(input).to_vec(), connection.reader.received());
-            if let Some(place) = self.place_after(user, &raw) {
-                self.release(index, head, ends_connection);
-                self.follow(user, head.status, place, received, events);
-                return;
+            match self.next_after(user, head.status, &raw) {
+                Next::Follow(place) => {
+                    self.release(index, head, ends_connection);
+                    return self.follow(user, head.status, place, received, events);
+                }
+                Next::Withheld => is_withheld = true,
+                Next::Answer => {}
             }
         }
         let Some(connection) = self.pool.get(index) else { return };
         let reader = &connection.reader;
         let exchange = &self.exchanges[user as usize];
         let (steps, dialer) = (&self.steps, &self.dialer);
-        let ended = Ended { first_byte: exchange.first_byte, received: reader.received() };
+        let ended = Ended { first_byte: exchange.first_byte, received: reader.received(), is_withheld };
         events.response(user, ended, head.status, || Exchanged {
             wall_ns: exchange.wall_ns,
             body_bytes: reader.body_bytes(),
@@ -235,7 +240,8 @@ impl Transport {
         let exchange = &self.exchanges[user as usize];
         let (steps, dialer) = (&self.steps, &self.dialer);
         let reader = self.pool.get(index).map(|connection| &connection.reader);
-        let ended = Ended { first_byte: exchange.first_byte, received: reader.map_or(0, Reader::received) };
+        let received = reader.map_or(0, Reader::received);
+        let ended = Ended { first_byte: exchange.first_byte, received, is_withheld: false };
         events.failure(user, ended, outcome, message, || Exchanged {
             wall_ns: exchange.wall_ns,
             // Of an answer that did not end well, everything that came.

@@ -1,7 +1,7 @@
 //! A step of the plan with the secrets of the moment, ready to be sent many times.
 
 use super::multiplex::heads::StreamStep;
-use crate::plan::{HttpVersion, Plan, Scheme, Step};
+use crate::plan::{HttpVersion, Part, Plan, Scheme, Step};
 use crate::response::Expect;
 use crate::template::{AbsoluteForm, Program, Secrets};
 
@@ -19,6 +19,7 @@ pub(super) struct PreparedStep {
     pub(super) keep: usize,
     /// Names of the headers that hold a secret, in lower case.
     pub(super) secret_headers: Vec<String>,
+    pub(super) body_has_secret: bool,
     /// Where the plan may speak HTTP/2.
     pub(super) stream: Option<StreamStep>,
 }
@@ -41,6 +42,7 @@ impl PreparedStep {
             idempotent: is_idempotent(step.method.as_bytes()),
             keep: if step.checks.is_empty() { plan.sampling.body_bytes } else { MOST_CHECKED_BYTES },
             secret_headers: secret_headers.map(|header| header.name.to_ascii_lowercase()).collect(),
+            body_has_secret: step.body.as_ref().is_some_and(|body| body.iter().any(Part::is_secret)),
             stream: multiplexes.then(|| StreamStep::new(step, plan, secrets)),
         }
     }

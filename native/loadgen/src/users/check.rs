@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use fancy_regex::Regex;
+use regex::Regex;
 
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::pattern;
 use crate::plan::{BodyCheck, CheckKind, Step, StepId};
 
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
@@ -26,7 +27,7 @@ pub(crate) struct Rules {
 /// A check that is ready to be made many times.
 #[derive(Debug)]
 enum Check {
-    Contains(memchr::memmem::Finder<'static>),
+    Contains(Box<memchr::memmem::Finder<'static>>),
     Regex(Regex),
 }
 
@@ -46,11 +47,18 @@ impl Rules {
         self.id
     }
 
-    /// The outcome of a full response. `text` gives the text of its body, which is asked for only where there are checks.
+    /// The outcome of a full response. `is_withheld`: it is a redirect that would have taken a secret elsewhere. `text` gives the text of its body, which is asked for only where there are checks.
     #[inline]
-    pub(crate) fn judge<'a>(&self, status: u16, text: impl FnOnce() -> Cow<'a, [u8]>) -> (Outcome, Message) {
+    pub(crate) fn judge<'a>(
+        &self,
+        status: u16,
+        is_withheld: bool,
+        text: impl FnOnce() -> Cow<'a, [u8]>,
+    ) -> (Outcome, Message) {
         if !self.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
-            return (Outcome::UnexpectedStatus, Message::Status { status, step: self.id });
+            let message =
+                if is_withheld { Message::Withheld { status } } else { Message::Status { status, step: self.id } };
+            return (Outcome::UnexpectedStatus, message);
         }
         if self.checks.is_empty() {
             return (Outcome::Ok, Message::None);
@@ -69,11 +77,11 @@ impl Rules {
 
 impl Check {
     fn new(check: &BodyCheck) -> Check {
+        let contains = |text: &str| Check::Contains(Box::new(memchr::memmem::Finder::new(text).into_owned()));
         match check.kind {
-            CheckKind::Contains => Check::Contains(memchr::memmem::Finder::new(&check.pattern).into_owned()),
+            CheckKind::Contains => contains(&check.pattern),
             // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
-            CheckKind::Regex => Regex::new(&check.pattern)
-                .map_or_else(|_| Check::Contains(memchr::memmem::Finder::new("\u{0}").into_owned()), Check::Regex),
+            CheckKind::Regex => pattern::compile(&check.pattern).map_or_else(|_| contains("\u{0}"), Check::Regex),
         }
     }
 
@@ -85,8 +93,7 @@ impl Check {
                 memchr::memmem::find(finder.needle(), REPLACEMENT).is_some()
                     && finder.find(String::from_utf8_lossy(body).as_bytes()).is_some()
             }
-            // A pattern that takes too many steps to decide does not match.
-            Check::Regex(regex) => regex.is_match(&*String::from_utf8_lossy(body)).unwrap_or(false),
+            Check::Regex(regex) => regex.is_match(&String::from_utf8_lossy(body)),
         }
     }
 }
@@ -131,7 +138,7 @@ mod tests {
                 document["flows"][0]["steps"][0]["checks"] = case.checks;
             });
             let (id, step) = plan.steps().next().unwrap();
-            let (outcome, message) = Rules::new(id, step).judge(case.status, || bytes(&case.body_hex).into());
+            let (outcome, message) = Rules::new(id, step).judge(case.status, false, || bytes(&case.body_hex).into());
             assert_eq!((outcome.name(), message.text(&plan)), (case.outcome.as_str(), case.message), "{}", case.name);
         }
         let plan = fixtures::plan(|_| {});

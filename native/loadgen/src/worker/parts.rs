@@ -89,7 +89,7 @@ impl Events for Parts {
     #[allow(clippy::inline_always)] // it is the end of every request, and has one caller for each HTTP
     fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
         let (state, rules) = self.users.with_rules(user);
-        let (outcome, message) = rules.judge(status, || {
+        let (outcome, message) = rules.judge(status, ended.is_withheld, || {
             let exchange = exchange();
             exchange.raw.text(exchange.expect)
         });

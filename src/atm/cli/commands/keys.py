@@ -85,7 +85,7 @@ def list_keys(
     if json:
         output.document({"keys": [_document(key) for key in found]})
     elif not found:
-        line = output.out.paper.line("there is no key; the server answers its own machine only: ")
+        line = output.out.paper.line("there is no key; the server answers its own account only: ")
         output.out.lines([line.hint("`atm keys create NAME`")])
     else:
         output.out.lines(_lines(found, output.out.paper, datetime.now(UTC)))

@@ -323,10 +323,10 @@ def _asked(server: str, question: Callable[[ControlClient], Awaitable[_Answer]])
     from atm.client import ControlClient
     from atm.config import load_settings
 
-    key = load_settings().api_key
+    key = load_settings().key_for(server)
 
     async def ask() -> _Answer:
-        async with ControlClient(server, key.get_secret_value() if key else None) as client:
+        async with ControlClient(server, key) as client:
             return await question(client)
 
     return asyncio.run(ask())

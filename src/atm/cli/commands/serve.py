@@ -29,8 +29,8 @@ def command(
 ) -> int:
     """Serve the Control API, and carry out the runs that it accepts.
 
-    Without a key it answers this machine only: `atm keys create NAME` makes one. Settings come from the environment;
-    Ctrl-C ends the server, and runs go on in processes of their own.
+    Without a key it answers only processes of your account on this machine: `atm keys create NAME` makes one.
+    Settings come from the environment; Ctrl-C ends the server, and runs go on in processes of their own.
     """
     if data_dir is not None:
         os.environ["ATM_DATA_DIR"] = data_dir

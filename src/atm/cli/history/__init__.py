@@ -32,7 +32,7 @@ async def opened(server: str | None, settings: Settings | None = None) -> AsyncI
         from atm.cli.history.server import ServerHistory
         from atm.client import ControlClient
 
-        async with ControlClient(server, settings.api_key.get_secret_value() if settings.api_key else None) as client:
+        async with ControlClient(server, settings.key_for(server)) as client:
             yield ServerHistory(client)
         return
     from atm.cli.history.local import LocalHistory

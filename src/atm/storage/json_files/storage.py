@@ -8,6 +8,7 @@ from pathlib import Path
 
 from atm.errors import Problem, SchemaError
 from atm.models.outcome import RunStatus
+from atm.private_files import make_directory
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
 from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
@@ -39,7 +40,7 @@ class JsonStorage:
     async def open(cls, root: Path) -> JsonStorage:
         """Make the folder or look at its format. Raises SchemaError, StorageUnavailableError."""
         with translated():
-            (root / "runs").mkdir(parents=True, exist_ok=True)
+            make_directory(root / "runs")
             if read_document(root / "format.json") is None:
                 async with locked_soon(root / "lock"):
                     write_document(root / "format.json", {"format": FORMAT})

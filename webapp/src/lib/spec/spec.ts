@@ -25,7 +25,7 @@ export interface Endpoint {
     name?: string;
     url?: string;
     method?: string;
-    headers?: Record<string, string>;
+    headers?: Record<string, string | string[] | null>;
     body?: unknown;
     weight?: number;
     expected_status_codes?: (number | string)[];

@@ -13,6 +13,7 @@ use crate::response::Fault;
 use crate::transport::Transport;
 use crate::transport::connection::NONE;
 use crate::transport::events::{Ended, Events, Exchanged};
+use crate::transport::redirects::Next;
 
 impl Transport {
     /// Bytes have come in on a shared connection.
@@ -111,14 +112,17 @@ impl Transport {
     }
 
     fn judge_stream(&mut self, user: u32, index: u32, answer: &Answer, events: &mut impl Events) {
+        let mut is_withheld = false;
         if self.options.redirects > 0 && answer.has_location && redirect::is_redirect(answer.status) {
             let raw = answer.raw().beginning(usize::MAX);
-            if let Some(place) = self.place_after(user, &raw) {
-                self.follow(user, answer.status, place, answer.received, events);
-                return;
+            match self.next_after(user, answer.status, &raw) {
+                Next::Follow(place) => return self.follow(user, answer.status, place, answer.received, events),
+                Next::Withheld => is_withheld = true,
+                Next::Answer => {}
             }
         }
-        events.response(user, self.ended(user, answer), answer.status, || self.exchanged(user, answer));
+        let ended = Ended { is_withheld, ..self.ended(user, answer) };
+        events.response(user, ended, answer.status, || self.exchanged(user, answer));
         self.exchanges[user as usize].end();
         if !self.options.keep_alive {
             self.unlink(index);
@@ -129,7 +133,7 @@ impl Transport {
     }
 
     fn ended(&self, user: u32, answer: &Answer) -> Ended {
-        Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received }
+        Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received, is_withheld: false }
     }
 
     /// What is known of the request of `user`, whose answer came on a stream.

@@ -1,0 +1,494 @@
+"""One request of a curl command: what its options mean, in the fields of a spec.
+
+The options and their meaning are those of curl's manual (`man curl`). An option that changes what is sent and that a
+spec cannot say is named in a note; options about what curl shows or keeps are left out without one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from atm.errors import SpecError
+from atm.importers.command_line import as_template, encoded, variables, wrong_command
+from atm.importers.curl_options import Option
+
+_FORM = "application/x-www-form-urlencoded"
+_BOUNDARY = "------------------------atm-form-boundary"
+_SCHEMES = frozenset({"digest", "ntlm", "ntlm-wb", "negotiate", "anyauth", "aws-sigv4"})
+_WRITTEN_BY_ENGINES = frozenset({"content-length", "transfer-encoding"})
+
+
+@dataclass(slots=True)
+class CurlRequest:
+    """What the options of one request ask for."""
+
+    stdin: str | None = None
+    urls: list[str] = field(default_factory=list)
+    method: str = ""
+    headers: dict[str, tuple[str, list[str] | None]] = field(default_factory=dict)
+    """By lower-case name: the name as written, and its values; None takes a header away that is sent by default."""
+    data: list[str] = field(default_factory=list)
+    form: list[str] = field(default_factory=list)
+    query: list[str] = field(default_factory=list)
+    in_query: bool = False
+    head_only: bool = False
+    globs: bool = True
+    content_type: str = ""
+    scheme: str = "http"
+    user: str | None = None
+    bearer: str | None = None
+    other_auth: str = ""
+    timeout: float | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
+    """Fields that a spec has once for all of its requests: `proxy`, `redirects`, `http_version`, `connect_to`, …"""
+    tls: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    follow: bool = False
+    max_redirects: int = 50
+
+    def take(self, options: list[Option]) -> None:
+        """Take the options in their order. Raises SpecError for a value that cannot be read."""
+        for option, value in options:
+            handler = HANDLERS.get(option)
+            if handler is not None:
+                handler(self, value)
+            elif option not in QUIET and option.removeprefix("no-") not in QUIET:
+                self.notes.append(
+                    f"{_shown(option)} is left out: {_WHY.get(option, 'it has no counterpart in a load test')}"
+                )
+
+    # Options
+
+    def header(self, line: str) -> None:
+        """`Name: value`; `Name:` takes a header away that is sent by default, `Name;` sends an empty one."""
+        if line.startswith("@"):
+            raise _file("-H", line)
+        name, colon, value = line.partition(":")
+        name, value = name.strip(), value.strip()
+        key = name.lower()
+        if key in _WRITTEN_BY_ENGINES:
+            self.notes.append(f"the header {name} is left out: it follows from the body")
+        elif not colon:
+            if line.rstrip().endswith(";"):
+                self.add_header(line.rstrip()[:-1].strip(), "")
+            else:
+                self.notes.append(f'-H "{line[:60]}" is left out: it has no colon, so curl sends nothing for it')
+        elif not value:
+            self.headers[key] = (name, None)
+        else:
+            self.add_header(name, value)
+
+    def add_header(self, name: str, value: str) -> None:
+        """One more line of a header; those of one name stay in their order."""
+        key = name.lower()
+        values = self.headers.setdefault(key, (name, []))[1]
+        if values is None:
+            self.headers[key] = (name, [value])
+        else:
+            values.append(value)
+
+    def set_header(self, name: str, value: str) -> None:
+        """The only line of a header."""
+        self.headers[name.lower()] = (name, [value])
+
+    def add_data(self, value: str) -> None:
+        """-d, --data-ascii, --data-binary: files are not here."""
+        if value == "@-" and self.stdin is not None:
+            self.data.append(self.stdin.replace("\r", "").replace("\n", ""))
+        elif value.startswith("@"):
+            raise _file("-d", value)
+        else:
+            self.data.append(value)
+
+    def add_binary(self, value: str) -> None:
+        """--data-binary: as -d, but line feeds of the standard input are kept."""
+        if value == "@-" and self.stdin is not None:
+            self.data.append(self.stdin)
+        else:
+            self.add_data(value)
+
+    def add_raw(self, value: str) -> None:
+        """--data-raw: @ means nothing."""
+        self.data.append(value)
+
+    def add_encoded(self, value: str) -> None:
+        """--data-urlencode: `content`, `=content`, `name=content`."""
+        self.data.append(_urlencoded("--data-urlencode", value))
+
+    def add_query(self, value: str) -> None:
+        """--url-query: as --data-urlencode, for the URL; `+content` is taken as it is."""
+        self.query.append(value[1:] if value.startswith("+") else _urlencoded("--url-query", value))
+
+    def add_json(self, value: str) -> None:
+        """--json: data, and the two headers that go with it."""
+        self.add_binary(value)
+        self.content_type = "application/json"
+        self.headers.setdefault("accept", ("Accept", ["application/json"]))
+
+    def add_form(self, value: str) -> None:
+        """-F name=content[;type=TYPE]: files are not here."""
+        name, equals, content = value.partition("=")
+        if not equals:
+            raise wrong_command(f"-F {value[:60]} has no `=`", "bad_value", "Write -F name=content")
+        if content.startswith(("@", "<")):
+            raise _file("-F", value)
+        content, *attributes = content.split(";") if not content.startswith('"') else [content.strip('"')]
+        kind = next((each.partition("=")[2] for each in attributes if each.strip().startswith("type=")), "")
+        self._add_part(name, content, kind)
+
+    def add_form_string(self, value: str) -> None:
+        """--form-string name=content: nothing in it has a meaning."""
+        name, _, content = value.partition("=")
+        self._add_part(name, content, "")
+
+    def _add_part(self, name: str, content: str, kind: str) -> None:
+        if _BOUNDARY in content:
+            raise wrong_command("a part of the form holds the boundary between parts", "bad_value")
+        lines = [f'Content-Disposition: form-data; name="{name.replace(chr(34), "%22")}"']
+        lines += [f"Content-Type: {kind}"] if kind else []
+        self.form.append("\r\n".join([*lines, "", content]))
+
+    def cookie(self, value: str) -> None:
+        """-b: `name=value`, or a file, which is not here."""
+        if "=" not in value and not variables(value):
+            raise _file("-b", value)
+        self.add_header("Cookie", value)
+
+    def set_proxy(self, value: str) -> None:
+        """-x [http://][user:password@]host[:port], port 1080 by default."""
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        if parts.scheme != "http":
+            self.notes.append(f"--proxy is left out, so requests go to the target itself: no {parts.scheme} proxies")
+            return
+        has_port = re.search(r":\d+$", parts.netloc)
+        self.shared["proxy"] = f"http://{parts.netloc}{'' if has_port else ':1080'}"
+
+    def proxy_user(self, value: str) -> None:
+        """-U name:password, for the -x before it."""
+        proxy = self.shared.get("proxy")
+        if proxy is None:
+            self.notes.append("--proxy-user is left out: no --proxy comes before it")
+            return
+        name, _, password = value.partition(":")
+        user = f"{encoded(name, _percent)}:{encoded(password, _percent)}"
+        self.shared["proxy"] = str(proxy).replace("http://", f"http://{user}@", 1)
+
+    def resolve(self, value: str) -> None:
+        """--resolve [+]HOST:PORT:ADDRESS[,…]."""
+        match = re.fullmatch(r"\+?([^:]+):(\d+):(\[[^\]]+\]|[^,]+)(,.*)?", value)
+        if not match or match[1] == "*":
+            self.notes.append(f"--resolve {value[:60]} is left out: it could not be read")
+            return
+        host, port, address, more = match.groups()
+        address = f"[{address}]" if ":" in address and not address.startswith("[") else address
+        self.shared.setdefault("connect_to", []).append(f"{host}:{port}:{address}:{port}")
+        if more:
+            self.notes.append("--resolve: only its first address is used")
+
+    def interface(self, value: str) -> None:
+        """--interface: an address is one to connect from; the name of a device is left out."""
+        address = value.removeprefix("host!")
+        if re.fullmatch(r"[0-9.]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*", address):
+            self.shared["source_addresses"] = [address]
+        else:
+            self.notes.append(f"--interface {value[:60]} is left out: give an address to connect from")
+
+    def max_time(self, value: str) -> None:
+        """-m: the whole request; 0 is no limit."""
+        seconds = _number("--max-time", value)
+        if seconds == 0:
+            self.notes.append("--max-time 0 is left out: every request has a timeout, 30 s by default")
+        else:
+            self.timeout = seconds
+
+    def redirects(self, value: str) -> None:
+        """--max-redirs; -1 is no limit, and 50 is the most that a spec takes."""
+        number = _number("--max-redirs", value, least=-1)
+        self.max_redirects = 50 if number < 0 else min(int(number), 50)
+
+    def client_certificate(self, value: str) -> None:
+        """-E certificate[:password]; a drive letter or an escaped colon is part of the name."""
+        found = re.fullmatch(r"((?:[A-Za-z]:[\\/])?(?:\\:|[^:])*)(?::(.*))?", value, re.DOTALL)
+        assert found is not None
+        self.tls["cert"] = found[1].replace("\\:", ":")
+        if found[2]:
+            self.notes.append("the password of --cert is left out: write the key without one (PEM)")
+
+    def certificate_type(self, value: str) -> None:
+        """--cert-type and --key-type: PEM is what a spec takes."""
+        if value.upper() != "PEM":
+            self.notes.append(f"certificates of type {value[:20]} are not read: convert it to PEM (`openssl pkcs12`)")
+
+    # The request
+
+    def endpoint(self, url: str) -> dict[str, Any]:
+        """The request to one of the URLs, in the fields of an endpoint, without a name."""
+        address, credentials = _without_credentials(self._with_query(url))
+        method = self._method()
+        fields: dict[str, Any] = {"url": as_template(address)}
+        if method != "GET":
+            fields["method"] = as_template(method)
+        headers = {key: (name, values) for key, (name, values) in self.headers.items()}
+        body = self._body(headers)
+        if body is not None:
+            fields["body"] = as_template(body)
+        if headers:
+            fields["headers"] = {name: _header_value(name, values) for name, values in headers.values()}
+        auth = self._auth(credentials)
+        if auth:
+            fields["auth"] = auth
+        if self.timeout is not None:
+            fields["timeout"] = self.timeout
+        return fields
+
+    def spec_fields(self) -> dict[str, Any]:
+        """What the options say about all requests of a spec."""
+        fields = dict(self.shared)
+        if self.follow and self.max_redirects:
+            fields["redirects"] = self.max_redirects
+        if self.tls:
+            fields["tls"] = dict(self.tls)
+        return fields
+
+    def _with_query(self, url: str) -> str:
+        query = [*self.query, *(self.data if self.in_query else ())]
+        if not query:
+            return url
+        head, hash_mark, fragment = url.partition("#")
+        return f"{head}{'&' if '?' in head else '?'}{'&'.join(query)}{hash_mark}{fragment}"
+
+    def _method(self) -> str:
+        if self.method:
+            return self.method
+        if self.head_only:
+            return "HEAD"
+        return "POST" if self.form or (self.data and not self.in_query) else "GET"
+
+    def _body(self, headers: dict[str, tuple[str, list[str] | None]]) -> str | None:
+        """The body, its type added to the headers unless they say something about it."""
+        if self.form:
+            headers.setdefault("content-type", ("Content-Type", [f"multipart/form-data; boundary={_BOUNDARY}"]))
+            return "".join(f"--{_BOUNDARY}\r\n{part}\r\n" for part in self.form) + f"--{_BOUNDARY}--\r\n"
+        if not self.data or self.in_query:
+            return None
+        headers.setdefault("content-type", ("Content-Type", [self.content_type or _FORM]))
+        if headers["content-type"][1] is None:
+            del headers["content-type"]
+        return ("" if self.content_type else "&").join(self.data)
+
+    def _auth(self, credentials: str | None) -> dict[str, Any]:
+        user = self.user if self.user is not None else credentials
+        if self.other_auth:
+            if user is not None or self.other_auth in ("negotiate", "aws-sigv4"):
+                self.notes.append(f"--{self.other_auth}: no credentials are sent, as this scheme is not supported")
+            return {}
+        if self.bearer is not None:
+            return {"type": "bearer_token", "token": as_template(self.bearer)}
+        if user is None:
+            return {}
+        name, colon, password = user.partition(":")
+        if not colon:
+            self.notes.append("-u names no password, which curl would ask for: write it into auth.password")
+        return {"type": "basic", "username": as_template(name), "password": as_template(password)}
+
+
+def _header_value(name: str, values: list[str] | None) -> str | list[str] | None:
+    if values is None:
+        return None
+    texts = [as_template(value) for value in values]
+    if name.lower() == "cookie":
+        return "; ".join(texts)
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _without_credentials(url: str) -> tuple[str, str | None]:
+    """The URL without `user:password@`, and these."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]*)@", url)
+    if not found:
+        return url, None
+    return found[1] + url[found.end() :], unquote(found[2])
+
+
+def _percent(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _plus(text: str) -> str:
+    return quote_plus(text, safe="")
+
+
+def _urlencoded(option: str, value: str) -> str:
+    """`content`, `=content` or `name=content` with the content percent-encoded, spaces as `+`."""
+    name, equals, content = value.partition("=")
+    if "@" in (name if equals else value):
+        raise _file(option, value)
+    if not equals:
+        name, content = "", value
+    return f"{name}={encoded(content, _plus)}" if name else encoded(content, _plus)
+
+
+def _number(option: str, value: str, *, least: float = 0) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= least):
+        raise wrong_command(f"{option} {value[:40]} is no number of at least {least:g}", "bad_value")
+    return number
+
+
+def _file(option: str, value: str) -> SpecError:
+    what = f"{option} {value[:60]} reads a file, which is not here"
+    return wrong_command(what, "file_not_allowed", "Put what is in the file into the command")
+
+
+def _shown(option: str) -> str:
+    return f"--{option}"
+
+
+def _noted(why: str) -> Callable[[CurlRequest, str], None]:
+    def note(request: CurlRequest, value: str) -> None:
+        request.notes.append(why.format(value=value[:60]))
+
+    return note
+
+
+def _set(name: str, value: Any) -> Callable[[CurlRequest, str], None]:
+    def assign(request: CurlRequest, _value: str) -> None:
+        setattr(request, name, value)
+
+    return assign
+
+
+def _take(name: str) -> Callable[[CurlRequest, str], None]:
+    def assign(request: CurlRequest, value: str) -> None:
+        setattr(request, name, value)
+
+    return assign
+
+
+def _set_shared(name: str, value: Any) -> Callable[[CurlRequest, str], None]:
+    def assign(request: CurlRequest, _value: str) -> None:
+        request.shared[name] = value
+
+    return assign
+
+
+def _header(name: str) -> Callable[[CurlRequest, str], None]:
+    return lambda request, value: request.set_header(name, value)
+
+
+def _tls(name: str) -> Callable[[CurlRequest, str], None]:
+    return lambda request, value: request.tls.__setitem__(name, value or True)
+
+
+def _refuse_file(option: str) -> Callable[[CurlRequest, str], None]:
+    def refuse(_request: CurlRequest, value: str) -> None:
+        raise _file(option, value)
+
+    return refuse
+
+
+def _location_trusted(request: CurlRequest, _value: str) -> None:
+    request.follow = True
+    request.notes.append("--location-trusted: redirects are followed, but credentials are not sent to another host")
+
+
+def _compressed(request: CurlRequest, _value: str) -> None:
+    request.headers.setdefault("accept-encoding", ("Accept-Encoding", ["gzip, deflate"]))
+
+
+HANDLERS: dict[str, Callable[[CurlRequest, str], None]] = {
+    "url": lambda request, value: request.urls.append(value),
+    "request": lambda request, value: setattr(request, "method", value.upper()),
+    "header": CurlRequest.header,
+    "data": CurlRequest.add_data,
+    "data-ascii": CurlRequest.add_data,
+    "data-binary": CurlRequest.add_binary,
+    "data-raw": CurlRequest.add_raw,
+    "data-urlencode": CurlRequest.add_encoded,
+    "json": CurlRequest.add_json,
+    "form": CurlRequest.add_form,
+    "form-string": CurlRequest.add_form_string,
+    "url-query": CurlRequest.add_query,
+    "get": _set("in_query", True),
+    "no-get": _set("in_query", False),
+    "head": _set("head_only", True),
+    "no-head": _set("head_only", False),
+    "globoff": _set("globs", False),
+    "proto-default": _take("scheme"),
+    "user": _take("user"),
+    "oauth2-bearer": _take("bearer"),
+    "basic": _set("other_auth", ""),
+    **{scheme: _set("other_auth", scheme) for scheme in sorted(_SCHEMES)},
+    "user-agent": _header("User-Agent"),
+    "referer": lambda request, value: request.set_header("Referer", value.removesuffix(";auto")),
+    "range": lambda request, value: request.set_header("Range", f"bytes={value}"),
+    "cookie": CurlRequest.cookie,
+    "compressed": _compressed,
+    "insecure": _tls("insecure"),
+    "no-insecure": lambda request, _value: request.tls.pop("insecure", None),
+    "cacert": _tls("ca"),
+    "cert": CurlRequest.client_certificate,
+    "cert-type": CurlRequest.certificate_type,
+    "key": _tls("key"),
+    "key-type": CurlRequest.certificate_type,
+    "proxy": CurlRequest.set_proxy,
+    "proxy-user": CurlRequest.proxy_user,
+    "resolve": CurlRequest.resolve,
+    "connect-to": lambda request, value: request.shared.setdefault("connect_to", []).append(value),
+    "interface": CurlRequest.interface,
+    "max-time": CurlRequest.max_time,
+    "location": _set("follow", True),
+    "follow": _set("follow", True),
+    "no-location": _set("follow", False),
+    "location-trusted": _location_trusted,
+    "max-redirs": CurlRequest.redirects,
+    "http2": _set_shared("http_version", "auto"),
+    "http2-prior-knowledge": _set_shared("http_version", "2"),
+    "http1.1": _set_shared("http_version", "1.1"),
+    "upload-file": _refuse_file("-T"),
+    "config": _refuse_file("-K"),
+    **{
+        option: _noted(f"--{option} {{value}} is left out, so requests go to the target itself: no SOCKS proxies")
+        for option in ("socks4", "socks4a", "socks5", "socks5-hostname", "preproxy")
+    },
+}
+
+QUIET = frozenset(
+    [
+        *("compressed-ssh", "cookie-jar", "create-dirs", "create-file-mode", "disable", "dump-ca-embed", "dump-header"),
+        *("fail", "fail-early", "fail-with-body", "include", "junk-session-cookies", "libcurl", "buffer"),
+        *("clobber", "progress-meter", "no-buffer", "no-clobber", "no-progress-meter", "out-null", "output"),
+        *("output-dir", "progress-bar", "remote-header-name", "remote-name", "remote-name-all", "remote-time"),
+        *("remove-on-error", "show-error", "silent", "skip-existing", "stderr", "styled-output"),
+        *("suppress-connect-headers", "trace", "trace-ascii", "trace-config", "trace-ids", "trace-time", "verbose"),
+        *("write-out", "xattr"),
+    ]
+)
+"""Options about what curl shows or keeps: nothing is lost without them."""
+
+_WHY = {
+    "connect-timeout": "the timeout of a request covers its connection",
+    **dict.fromkeys(
+        ("retry", "retry-all-errors", "retry-connrefused", "retry-delay", "retry-max-time"),
+        "a load test counts failures, it does not hide them",
+    ),
+    "limit-rate": "bodies are read as fast as they come",
+    **dict.fromkeys(("netrc", "netrc-file", "netrc-optional"), "files with credentials are not read"),
+    **dict.fromkeys(("http3", "http3-only"), "HTTP/3 is not supported"),
+    **dict.fromkeys(("http0.9", "http1.0"), "requests are sent as HTTP/1.1"),
+    **dict.fromkeys(("ipv4", "ipv6"), "addresses are used as the name resolves"),
+    **dict.fromkeys(("unix-socket", "abstract-unix-socket"), "targets are reached by TCP"),
+    **dict.fromkeys(("parallel", "parallel-max", "parallel-immediate", "rate"), "the load says how many and how often"),
+    **dict.fromkeys(("variable", "manual", "help", "version"), "it sends nothing"),
+    "request-target": "the request line follows from the URL",
+    "time-cond": "write the header If-Modified-Since",
+    "proxy-header": "headers for the proxy alone cannot be set",
+    "pass": "write the key without a passphrase (PEM)",
+}
