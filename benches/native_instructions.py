@@ -85,8 +85,8 @@ def programs(native: Path) -> Path:
 
 
 def instructions(native: Path, model: str, port: int, total: int) -> tuple[int, int]:
-    """Instructions of the load thread over a whole run, and the requests that it sent: on a busy machine some arrivals are
-    still waiting at the end. Raises MeasurementError where they cannot be counted.
+    """Instructions of the load thread over a whole run, and the requests that it sent: on a busy machine some arrivals
+    are still waiting at the end. Raises MeasurementError where they cannot be counted.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"

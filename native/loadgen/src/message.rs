@@ -32,6 +32,11 @@ pub enum Message {
         /// Index into its checks.
         check: u32,
     },
+    /// The body is not what its Content-Encoding says, or ends too early.
+    Undecodable {
+        /// The coding, as Content-Encoding names it.
+        coding: &'static str,
+    },
     /// No full answer within the step's timeout.
     Timeout {
         /// The timeout.
@@ -76,6 +81,7 @@ impl Message {
                     CheckKind::Regex => format!("body does not match /{pattern}/"),
                 }
             }
+            Message::Undecodable { coding } => format!("body could not be decoded as {coding}"),
             Message::Timeout { timeout_ns } => format!("no full answer in {}", duration(*timeout_ns)),
             Message::Fault { fault: Fault::Protocol(why), .. } => format!("not HTTP: {why}"),
             Message::Fault { fault: Fault::HeadTooLarge, .. } => "headers over 64 KiB".to_owned(),

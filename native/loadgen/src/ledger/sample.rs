@@ -99,7 +99,7 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
     let status = whole.as_ref().and_then(|whole| whole.status_line.split(' ').nth(1)?.parse().ok());
     let answer = whole.map(|whole| {
         let most = plan.sampling.body_bytes + BEYOND_CUT;
-        let text = decode::decoded(&whole.body, whole.coding, most as u64);
+        let text = decode::decoded(&whole.body, whole.coding, most as u64).bytes;
         let body = masker.shown(&text[..text.len().min(most)], plan.sampling.body_bytes);
         Exchanged {
             head: masker.mask(&whole.status_line),

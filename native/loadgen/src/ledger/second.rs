@@ -9,6 +9,10 @@ use crate::plan::StepId;
 use crate::response::Expect;
 use crate::template::Values;
 
+/// Messages are as many as targets can make up: beyond this many groups in a second, failures with others are one group.
+const MOST_GROUPS: usize = 1000;
+const OTHER: Message = Message::Text("one of too many different messages");
+
 /// One second of one endpoint, warm-up or measured.
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // the names are those of atm.metrics.interval.EndpointInterval, which says what each means
@@ -242,6 +246,7 @@ impl Second {
 
     /// Adds a failure to its group.
     pub fn count_failure(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, message: &Message, finish: u64) {
+        let is_full = self.failures.len() >= MOST_GROUPS;
         let known = self.failures.iter_mut().find(|group| {
             group.endpoint == endpoint
                 && group.warm_up == warm_up
@@ -252,6 +257,9 @@ impl Second {
             Some(group) => {
                 group.count += 1;
                 group.last_ns = finish;
+            }
+            None if is_full && *message != OTHER => {
+                self.count_failure(endpoint, warm_up, outcome, &OTHER, finish);
             }
             None => self.failures.push(FailureGroup {
                 endpoint,

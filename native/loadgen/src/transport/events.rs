@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::RawFd;
 
-use crate::decode;
+use encoding_rs::Encoding;
+
+use crate::decode::{self, Undecodable};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::plan::Origin;
@@ -96,16 +98,16 @@ pub(crate) struct Exchanged<'a> {
 pub(crate) enum Raw<'a> {
     /// HTTP/1.1: all of it.
     One(&'a [u8]),
-    /// HTTP/2: the head as HTTP/1.1 would write it, the body, and how that is compressed.
-    Two { head: &'a [u8], body: &'a [u8], coding: Coding },
+    /// HTTP/2: the head as HTTP/1.1 would write it, the body, how that is compressed, and its charset.
+    Two { head: &'a [u8], body: &'a [u8], coding: Coding, charset: Option<&'static Encoding> },
 }
 
 impl<'a> Raw<'a> {
-    /// The text of the body, for checks.
-    pub(crate) fn text(self, expect: Expect) -> Cow<'a, [u8]> {
+    /// The text of the body, for checks; `body_bytes`: how long the whole body is.
+    pub(crate) fn text(self, expect: Expect, body_bytes: u64) -> Result<Cow<'a, [u8]>, Undecodable> {
         match self {
-            Raw::One(bytes) => decode::text(bytes, expect),
-            Raw::Two { body, coding, .. } => decode::decoded(body, coding, decode::MOST_DECODED),
+            Raw::One(bytes) => decode::text(bytes, expect, body_bytes),
+            Raw::Two { body, coding, charset, .. } => decode::text_of(body, coding, charset, body_bytes),
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Hop {
     /// How many redirects were followed.
     pub(super) hops: u32,
     pub(super) expect: Expect,
+    /// The request asks for its connection to be closed.
+    pub(super) closes: bool,
 }
 
 impl Exchange {
@@ -97,6 +99,12 @@ impl Exchange {
     #[inline]
     pub(super) fn expect(&self, step: &PreparedStep) -> Expect {
         self.hop.as_ref().map_or(step.expect, |hop| hop.expect)
+    }
+
+    /// True where the request asks for its connection to be closed.
+    #[inline]
+    pub(super) fn closes(&self, step: &PreparedStep) -> bool {
+        self.hop.as_ref().map_or(step.closes, |hop| hop.closes)
     }
 
     /// True where the request may be sent twice.

@@ -1,5 +1,7 @@
 //! HTTP/1.1: sending a request on a connection of its user, and reading the answer.
 
+use std::sync::Arc;
+
 use super::Transport;
 use super::connection::{CLOSED_BEFORE, CLOSED_WITHIN, RESET, Received};
 use super::events::{ConnectionEvent, Ended, Events, Exchanged, Raw};
@@ -132,7 +134,11 @@ impl Transport {
                     response::Fault::Protocol(_) => Outcome::ProtocolError,
                     response::Fault::HeadTooLarge | response::Fault::TooLarge => Outcome::ResponseTooLarge,
                 };
-                self.fail(user, outcome, &Message::Fault { fault, most_bytes: self.options.most_bytes }, events);
+                let message = match connection.reader.bad_header(input, fault) {
+                    Some(why) => Message::Reason(Arc::from(format!("not HTTP: {why}"))),
+                    None => Message::Fault { fault, most_bytes: self.options.most_bytes },
+                };
+                self.fail(user, outcome, &message, events);
             }
         }
     }
@@ -182,6 +188,8 @@ impl Transport {
         let Some(connection) = self.pool.get(index) else { return };
         let Some(head) = connection.reader.head().copied() else { return };
         let user = connection.user;
+        let exchange = &self.exchanges[user as usize];
+        let ends_connection = ends_connection || exchange.closes(&self.steps[exchange.step as usize]);
         let mut is_withheld = false;
         if self.options.redirects > 0 && head.has_location && redirect::is_redirect(head.status) {
             let (raw, received) = (connection.reader.raw(input).to_vec(), connection.reader.received());

@@ -4,6 +4,7 @@ use super::Transport;
 use super::connection::NONE;
 use super::events::Events;
 use super::exchange::Hop;
+use super::step::asks_to_close;
 use crate::plan::Scheme;
 use crate::redirect::{self, Place, Rewrite};
 use crate::response::{self, Expect};
@@ -88,7 +89,8 @@ impl Transport {
         );
         let expect = Expect { head_only: request.split(|byte| *byte == b' ').next() == Some(b"HEAD") };
         let exchange = &mut self.exchanges[user as usize];
-        exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect }));
+        let closes = asks_to_close(&request);
+        exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect, closes }));
         exchange.connection = NONE;
         to
     }

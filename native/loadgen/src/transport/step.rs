@@ -3,7 +3,7 @@
 use super::multiplex::heads::StreamStep;
 use crate::plan::{HttpVersion, Part, Plan, Scheme, Step};
 use crate::response::Expect;
-use crate::template::{AbsoluteForm, Program, Secrets};
+use crate::template::{AbsoluteForm, Program, Secrets, Values};
 
 /// Checks look at this much of a body at most.
 const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
@@ -15,6 +15,9 @@ pub(super) struct PreparedStep {
     pub(super) program: Program,
     pub(super) expect: Expect,
     pub(super) idempotent: bool,
+    /// The request asks for its connection to be closed.
+    pub(super) closes: bool,
+    pub(super) has_checks: bool,
     /// Bytes of a body in pieces that are worth keeping.
     pub(super) keep: usize,
     /// Names of the headers that hold a secret, in lower case.
@@ -32,14 +35,21 @@ impl PreparedStep {
             origin,
             authorization: secrets.get(&proxy.authorization_slot).map_or("", String::as_str),
         });
+        let program = Program::new(step, secrets, false, absolute);
+        let mut request = Vec::new();
+        if step.headers.iter().any(|header| header.name.eq_ignore_ascii_case("connection")) {
+            program.render(Values { seed: plan.seed, number: 1, wall_ns: 0 }, &mut request);
+        }
         let secret_headers = step.headers.iter().filter(|header| header.is_secret());
         let multiplexes = plan.connections.http_version != HttpVersion::One;
         PreparedStep {
             // Origins are at most as many as a u32 counts, and steps refer to those that exist.
             origin: u32::try_from(step.origin).unwrap_or(u32::MAX),
-            program: Program::new(step, secrets, false, absolute),
+            program,
             expect: Expect { head_only: step.method == "HEAD" },
             idempotent: is_idempotent(step.method.as_bytes()),
+            closes: asks_to_close(&request),
+            has_checks: !step.checks.is_empty(),
             keep: if step.checks.is_empty() { plan.sampling.body_bytes } else { MOST_CHECKED_BYTES },
             secret_headers: secret_headers.map(|header| header.name.to_ascii_lowercase()).collect(),
             body_has_secret: step.body.as_ref().is_some_and(|body| body.iter().any(Part::is_secret)),
@@ -52,4 +62,14 @@ impl PreparedStep {
 pub(super) fn is_idempotent(request: &[u8]) -> bool {
     let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
     matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
+}
+
+/// Whether the head of a request has `close` in a Connection header (RFC 9112, section 9.6).
+pub(super) fn asks_to_close(request: &[u8]) -> bool {
+    let lines = request.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    lines.take_while(|line| !line.is_empty()).any(|line| {
+        let Some(colon) = memchr::memchr(b':', line) else { return false };
+        let mut tokens = line[colon + 1..].split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        line[..colon].eq_ignore_ascii_case(b"connection") && tokens.any(|token| token.eq_ignore_ascii_case(b"close"))
+    })
 }

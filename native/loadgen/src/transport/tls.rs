@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -51,13 +52,21 @@ impl TlsSettings {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {
             let mut roots = RootCertStore::empty();
+            let mut own = Vec::new();
             // A machine without some of its roots still knows the others; one without any trusts only the plan's.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             for certificate in CertificateDer::pem_slice_iter(tls.ca_pem.as_bytes()) {
                 let certificate = certificate.map_err(|error| bad("tls.ca", format!("no PEM certificate: {error}")))?;
+                own.push(certificate.clone());
                 roots.add(certificate).map_err(|error| bad("tls.ca", format!("no usable certificate: {error}")))?;
             }
-            builder.with_root_certificates(roots)
+            let roots = Arc::new(roots);
+            match WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider).build() {
+                Ok(usual) if !own.is_empty() => {
+                    builder.dangerous().with_custom_certificate_verifier(Arc::new(OwnCertificates { usual, own }))
+                }
+                _ => builder.with_root_certificates(roots),
+            }
         };
         let mut config = if tls.certificate_pem.is_empty() {
             builder.with_no_client_auth()
@@ -68,9 +77,15 @@ impl TlsSettings {
             let key = secrets.get(&tls.key_slot).map_or("", String::as_str);
             // The key may stand in the certificate's file.
             let pem = if key.is_empty() { &tls.certificate_pem } else { key };
+            if is_encrypted(pem) {
+                return Err(bad("tls.key", "the key is encrypted; give it without a passphrase".to_owned()));
+            }
             let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
                 .map_err(|error| bad("tls.key", format!("no PEM key: {error}")))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| bad("tls.cert", error.to_string()))?
+            builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+                Error::InconsistentKeys(_) => bad("tls.key", "the key does not belong to the certificate".to_owned()),
+                other => bad("tls.cert", other.to_string()),
+            })?
         };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(TlsSettings { config: Arc::new(config), server_name: tls.server_name.clone() })
@@ -244,7 +259,7 @@ fn certificate_words(why: &CertificateError) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "made for another name".to_owned()
         }
-        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => "self-signed".to_owned(),
+        why if is_authority(why) => "self-signed".to_owned(),
         other => spaced(&format!("{other:?}")),
     }
 }
@@ -262,6 +277,66 @@ fn spaced(name: &str) -> String {
         words.push(character.to_ascii_lowercase());
     }
     words
+}
+
+/// True where a PEM key asks for a passphrase, in PKCS #8 or in OpenSSL's older form.
+fn is_encrypted(pem: &str) -> bool {
+    pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || pem.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+/// Trusts the certificates of the plan's `ca` also where a target presents one of them itself, as OpenSSL does: a
+/// self-signed certificate is mostly marked as an authority, which is none for a server elsewhere.
+#[derive(Debug)]
+struct OwnCertificates {
+    usual: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for OwnCertificates {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            // Whether it is valid at this time is looked at before this.
+            Err(Error::InvalidCertificate(why)) if is_authority(&why) && self.own.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// The certificate is marked as an authority, and was presented by a server.
+fn is_authority(why: &CertificateError) -> bool {
+    matches!(why, CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity"))
 }
 
 /// Takes any certificate, as `insecure` asks; signatures are still checked, as a handshake needs them.

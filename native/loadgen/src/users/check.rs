@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 
+use crate::decode::Undecodable;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::pattern;
@@ -53,7 +54,7 @@ impl Rules {
         &self,
         status: u16,
         is_withheld: bool,
-        text: impl FnOnce() -> Cow<'a, [u8]>,
+        text: impl FnOnce() -> Result<Cow<'a, [u8]>, Undecodable>,
     ) -> (Outcome, Message) {
         if !self.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
             let message =
@@ -63,7 +64,10 @@ impl Rules {
         if self.checks.is_empty() {
             return (Outcome::Ok, Message::None);
         }
-        let body = text();
+        let body = match text() {
+            Ok(body) => body,
+            Err(Undecodable(coding)) => return (Outcome::CheckFailed, Message::Undecodable { coding }),
+        };
         match self.checks.iter().position(|check| !check.holds(&body)) {
             Some(failed) => {
                 // Checks are as few as people write.
@@ -138,7 +142,8 @@ mod tests {
                 document["flows"][0]["steps"][0]["checks"] = case.checks;
             });
             let (id, step) = plan.steps().next().unwrap();
-            let (outcome, message) = Rules::new(id, step).judge(case.status, false, || bytes(&case.body_hex).into());
+            let (outcome, message) =
+                Rules::new(id, step).judge(case.status, false, || Ok(bytes(&case.body_hex).into()));
             assert_eq!((outcome.name(), message.text(&plan)), (case.outcome.as_str(), case.message), "{}", case.name);
         }
         let plan = fixtures::plan(|_| {});

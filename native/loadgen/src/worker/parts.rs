@@ -91,7 +91,7 @@ impl Events for Parts {
         let (state, rules) = self.users.with_rules(user);
         let (outcome, message) = rules.judge(status, ended.is_withheld, || {
             let exchange = exchange();
-            exchange.raw.text(exchange.expect)
+            exchange.raw.text(exchange.expect, exchange.body_bytes)
         });
         self.end_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
     }

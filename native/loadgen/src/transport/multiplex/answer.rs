@@ -1,5 +1,7 @@
 //! An answer on a stream, as far as it is here.
 
+use encoding_rs::Encoding;
+
 use crate::response::Coding;
 use crate::transport::events::Raw;
 
@@ -17,6 +19,7 @@ pub(in crate::transport) struct Answer {
     pub(super) head: Vec<u8>,
     pub(super) has_location: bool,
     pub(super) coding: Option<Coding>,
+    pub(super) charset: Option<&'static Encoding>,
     /// The beginning of the body.
     pub(super) body: Vec<u8>,
 }
@@ -32,6 +35,7 @@ impl Answer {
         self.head.clear();
         self.has_location = false;
         self.coding = None;
+        self.charset = None;
         self.body.clear();
     }
 
@@ -41,6 +45,7 @@ impl Answer {
     }
 
     pub(super) fn raw(&self) -> Raw<'_> {
-        Raw::Two { head: &self.head, body: &self.body, coding: self.coding.unwrap_or(Coding::Identity) }
+        let coding = self.coding.unwrap_or(Coding::Identity);
+        Raw::Two { head: &self.head, body: &self.body, coding, charset: self.charset }
     }
 }

@@ -21,7 +21,7 @@ impl Transport {
         let step = &self.steps[exchange.step as usize];
         let before = protocol.outgoing().len();
         let head_request = exchange.expect(step).head_only;
-        let want_headers = events.wants_headers(user);
+        let want_headers = step.has_checks || events.wants_headers(user);
         let request = Request { token: u64::from(user), body: Body::None, head_request, want_headers };
         let sent = if let Some(hop) = &exchange.hop {
             let (fields, body) = fields_of(&hop.request, self.dialer.origin(hop.origin).scheme);

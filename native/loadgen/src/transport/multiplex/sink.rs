@@ -3,6 +3,7 @@
 use h2client::{Events, Failure, Head, Stream};
 
 use super::answer::Answer;
+use crate::decode;
 use crate::response;
 use crate::transport::exchange::Exchange;
 use crate::transport::step::PreparedStep;
@@ -50,6 +51,8 @@ impl Events for Sink<'_> {
         answer.received += head.block_length as u64 + FRAME_HEADER;
         answer.has_location = head.location.is_some();
         answer.coding = head.content_encoding.map(response::coding_of);
+        let content_type = head.fields.iter().find(|(name, _)| *name == b"content-type");
+        answer.charset = content_type.and_then(|(_, value)| decode::charset_of(value));
         write_head(answer, head);
         self.exchanges[user as usize].first_byte = now;
     }
