@@ -1,4 +1,4 @@
-"""Faults that were met in the field: the outcome and the message that engines agree on."""
+"""Faults that were met in the field: the outcome and the words are the same on every engine."""
 
 from __future__ import annotations
 
@@ -19,25 +19,18 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Origin, Step, Tls
 from atm.testing import TargetServer
 from atm.testing.certificates import Authority, CertificateFiles, self_signed
-from tests.contract.engines import ENGINES
 from tests.contract.plans import ANY_STATUS, closed, http, plan, step
 from tests.contract.running import run
 from tests.contract.test_answers import raw
-
-HELD = tuple(name for name in ENGINES if name == "native")
-"""The engines that do all of this."""
 
 OK = b"HTTP/1.1 200 OK\r\n"
 TEXT = b"hello hello hello, compressed"
 
 
-@pytest.fixture(params=HELD)
-def held(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]()
-
-
 @pytest.mark.parametrize("value", ["close", "Close", "keep-alive, CLOSE", "upgrade ,close"])
-def test_a_connection_that_the_request_closes_is_not_used_again(held: Engine, target: TargetServer, value: str) -> None:
+def test_a_connection_that_the_request_closes_is_not_used_again(
+    engine: Engine, target: TargetServer, value: str
+) -> None:
     one = step("/raw?complete=200&then=keep", method="PUT", body=(OK + b"Content-Length: 0\r\n\r\n").decode())
     closing = step(
         "/raw?complete=200&then=keep",
@@ -45,8 +38,8 @@ def test_a_connection_that_the_request_closes_is_not_used_again(held: Engine, ta
         body=(OK + b"Content-Length: 0\r\n\r\n").decode(),
         headers=(("Connection", value),),
     )
-    kept = run(held, plan(http(target), one, load=closed(1), total=6))
-    ran = run(held, plan(http(target), closing, load=closed(1), total=6))
+    kept = run(engine, plan(http(target), one, load=closed(1), total=6))
+    ran = run(engine, plan(http(target), closing, load=closed(1), total=6))
     assert (kept.total().ok, kept.generated("dials")) == (6, 1)
     assert (ran.total().ok, ran.generated("dials")) == (6, 6)
     assert (ran.total().redialled, ran.generated("connections_lost")) == (0, 0)
@@ -61,11 +54,13 @@ def test_a_connection_that_the_request_closes_is_not_used_again(held: Engine, ta
         b"Connection: keep-alive,\r\n  close\r\n",
     ],
 )
-def test_a_connection_that_the_answer_closes_is_not_used_again(held: Engine, target: TargetServer, head: bytes) -> None:
+def test_a_connection_that_the_answer_closes_is_not_used_again(
+    engine: Engine, target: TargetServer, head: bytes
+) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         answer = version + b" 200 OK\r\n" + head + b"Content-Length: 0\r\n\r\n"
         made = plan(http(target), step(raw(answer, then="keep", complete="200")), load=closed(1), total=4)
-        ran = run(held, made)
+        ran = run(engine, made)
         assert (ran.total().ok, ran.generated("dials")) == (4, 4), (version, ran.failures)
         assert (ran.total().redialled, ran.generated("connections_lost")) == (0, 0)
 
@@ -75,8 +70,8 @@ def _checked(body: bytes, *lines: bytes, pattern: str = "compressed") -> Step:
     return step(raw(head + body, then="keep", complete="200"), checks=(BodyCheck("contains", pattern),))
 
 
-def _first_failure(held: Engine, target: TargetServer, one: Step) -> str:
-    ran = run(held, plan(http(target), one, load=closed(1), total=2))
+def _first_failure(engine: Engine, target: TargetServer, one: Step) -> str:
+    ran = run(engine, plan(http(target), one, load=closed(1), total=2))
     if ran.total().ok == 2:
         return ""
     assert ran.total().outcomes == {Outcome.CHECK_FAILED: 2}
@@ -109,18 +104,20 @@ UNSOUND = {
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_a_compressed_body_is_checked_as_text(held: Engine, target: TargetServer, name: str) -> None:
+def test_a_compressed_body_is_checked_as_text(engine: Engine, target: TargetServer, name: str) -> None:
     coding, body = SOUND[name]
-    assert _first_failure(held, target, _checked(body, b"Content-Encoding: " + coding)) == ""
+    assert _first_failure(engine, target, _checked(body, b"Content-Encoding: " + coding)) == ""
 
 
 @pytest.mark.parametrize("name", UNSOUND)
 def test_a_body_that_does_not_decode_fails_its_check_with_that_word(
-    held: Engine, target: TargetServer, name: str
+    engine: Engine, target: TargetServer, name: str
 ) -> None:
     coding, body = UNSOUND[name]
+    if coding in ("br", "zstd") and engine.name == "asyncio":
+        pytest.skip("the asyncio engine takes br and zstd as they are (docs/reference/engines.md)")
     one = _checked(body, b"Content-Encoding: " + coding.encode(), pattern="hello")
-    assert _first_failure(held, target, one) == f"body could not be decoded as {coding}"
+    assert _first_failure(engine, target, one) == f"body could not be decoded as {coding}"
 
 
 @pytest.mark.parametrize(
@@ -136,17 +133,17 @@ def test_a_body_that_does_not_decode_fails_its_check_with_that_word(
     ],
 )
 def test_a_check_reads_the_charset_that_is_declared(
-    held: Engine, target: TargetServer, content_type: bytes, body: bytes, pattern: str
+    engine: Engine, target: TargetServer, content_type: bytes, body: bytes, pattern: str
 ) -> None:
     one = _checked(body, b"Content-Type: " + content_type, pattern=pattern)
-    assert _first_failure(held, target, one) == ""
+    assert _first_failure(engine, target, one) == ""
 
 
 @pytest.mark.parametrize("before", [b"\r\n", b"\n", b"\r\n\r\n"])
-def test_empty_lines_before_an_answer_are_skipped(held: Engine, target: TargetServer, before: bytes) -> None:
+def test_empty_lines_before_an_answer_are_skipped(engine: Engine, target: TargetServer, before: bytes) -> None:
     answer = before + OK + b"Content-Length: 2\r\n\r\nok"
     made = plan(http(target), step(raw(answer, then="keep", complete="200")), load=closed(1), total=3)
-    ran = run(held, made)
+    ran = run(engine, made)
     assert (ran.total().ok, ran.total().bytes_received) == (3, 3 * len(answer))
 
 
@@ -160,9 +157,9 @@ def test_empty_lines_before_an_answer_are_skipped(held: Engine, target: TargetSe
         (b"X" * 50 + b" : 1", f'bad header name "{"X" * 40}…"'),
     ],
 )
-def test_a_bad_header_in_an_answer_is_named(held: Engine, target: TargetServer, line: bytes, why: str) -> None:
+def test_a_bad_header_in_an_answer_is_named(engine: Engine, target: TargetServer, line: bytes, why: str) -> None:
     answer = OK + b"X-Good: yes\r\n" + line + b"\r\nContent-Length: 0\r\n\r\n"
-    ran = run(held, plan(http(target), step(raw(answer), expected=ANY_STATUS), load=closed(1), total=2))
+    ran = run(engine, plan(http(target), step(raw(answer), expected=ANY_STATUS), load=closed(1), total=2))
     assert ran.failures == {(Outcome.PROTOCOL_ERROR, f"not HTTP: {why}"): 2}
 
 
@@ -196,30 +193,30 @@ def _tls_target(files: CertificateFiles) -> Iterator[int]:
 
 @pytest.mark.parametrize("is_authority", [True, False])
 def test_a_self_signed_certificate_that_is_given_as_ca_is_trusted(
-    held: Engine, tmp_path: Path, is_authority: bool
+    engine: Engine, tmp_path: Path, is_authority: bool
 ) -> None:
     files = self_signed(tmp_path, "127.0.0.1", is_authority=is_authority)
     own = Connections(tls=Tls(ca_pem=files.certificate.read_text()))
     with _tls_target(files) as port:
         origin = Origin("https", "127.0.0.1", port, addresses=("127.0.0.1",))
-        assert run(held, plan(origin, load=closed(1), total=3, connections=own)).total().ok == 3
+        assert run(engine, plan(origin, load=closed(1), total=3, connections=own)).total().ok == 3
         # Not without it, and for no other name.
-        assert run(held, plan(origin, load=closed(1), total=2)).total().outcomes == {Outcome.TLS_ERROR: 2}
+        assert run(engine, plan(origin, load=closed(1), total=2)).total().outcomes == {Outcome.TLS_ERROR: 2}
         other = Origin("https", "other.test", port, addresses=("127.0.0.1",))
-        ran = run(held, plan(other, load=closed(1), total=2, connections=own))
+        ran = run(engine, plan(other, load=closed(1), total=2, connections=own))
         assert ran.total().outcomes == {Outcome.TLS_ERROR: 2}
 
 
-def test_a_self_signed_certificate_that_has_expired_is_not_trusted(held: Engine, tmp_path: Path) -> None:
+def test_a_self_signed_certificate_that_has_expired_is_not_trusted(engine: Engine, tmp_path: Path) -> None:
     files = self_signed(tmp_path, "127.0.0.1", is_authority=True, days=-1)
     own = Connections(tls=Tls(ca_pem=files.certificate.read_text()))
     with _tls_target(files) as port:
         origin = Origin("https", "127.0.0.1", port, addresses=("127.0.0.1",))
-        ran = run(held, plan(origin, load=closed(1), total=2, connections=own))
+        ran = run(engine, plan(origin, load=closed(1), total=2, connections=own))
     assert ran.total().outcomes == {Outcome.TLS_ERROR: 2}
 
 
-def test_a_client_key_that_cannot_be_used_is_refused_before_the_run(held: Engine, tmp_path: Path) -> None:
+def test_a_client_key_that_cannot_be_used_is_refused_before_the_run(engine: Engine, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     client, other = Authority(tmp_path / "a").client("one"), Authority(tmp_path / "b").client("two")
@@ -230,5 +227,5 @@ def test_a_client_key_that_cannot_be_used_is_refused_before_the_run(held: Engine
         origin = Origin("https", "127.0.0.1", 9, addresses=("127.0.0.1",))
         made = plan(origin, total=1, connections=Connections(tls=tls))
         with pytest.raises(EngineError) as caught:
-            run(held, made, secrets={"key": key})
+            run(engine, made, secrets={"key": key})
         assert word in str(caught.value), caught.value
