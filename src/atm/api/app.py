@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from atm.api import dashboard, errors
+from atm.api.audit import Audit
 from atm.api.auth import Keys
 from atm.api.deps import admitted
 from atm.api.ending import told_of_the_end
@@ -18,6 +19,7 @@ from atm.api.guard import Guard
 from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
+    audit,
     bundles,
     compare,
     demo,
@@ -36,6 +38,7 @@ from atm.api.routes import (
     storage,
     tests,
 )
+from atm.api.scope import in_scope
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
 from atm.version import VERSION
@@ -55,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with control_plane(given) as plane:
             app.state.plane = plane
-            app.state.keys = Keys(plane.storage, given, plane.sealer, LocalAccess(given))
+            app.state.keys = Keys(plane.storage, given, LocalAccess(given))
             await _say_who_is_let_in(app.state.keys)
             app.state.demo = demo.DemoTarget()
             try:
@@ -80,15 +83,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.bare)
     app.include_router(health.router, prefix=PREFIX)
     app.include_router(session.router, prefix=PREFIX)
-    needs_principal = [Depends(admitted)]
-    app.include_router(metrics.router, dependencies=needs_principal)
+    app.include_router(metrics.router, dependencies=[Depends(admitted)])
+    app.include_router(live.router, prefix=PREFIX, dependencies=[Depends(admitted)])
     for part in (
         demo,
         runs,
         history,
         series,
         distribution,
-        live,
         specs,
         tests,
         compare,
@@ -97,10 +99,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage,
         server,
         keys,
+        audit,
     ):
-        app.include_router(part.router, prefix=PREFIX, dependencies=needs_principal)
+        app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(admitted), Depends(in_scope)])
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
     app.add_middleware(Guard, settings=given)
+    app.add_middleware(Audit)
     if given.cors_origins:
         app.add_middleware(
             CORSMiddleware,
