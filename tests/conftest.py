@@ -35,6 +35,8 @@ FULL_SIZE = pytest.StashKey[int]()
 
 # No test leaves anything in the history of whoever runs it; those about the history say where theirs is.
 os.environ["ATM_NO_HISTORY"] = "1"
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="atm-tests-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 os.environ["ATM_DATA_DIR"] = tempfile.mkdtemp(prefix="atm-tests-")
 atexit.register(shutil.rmtree, os.environ["ATM_DATA_DIR"], ignore_errors=True)
 os.environ.pop("ATM_API_URL", None)

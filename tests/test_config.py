@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from atm.config import StorageType, default_data_dir, load_settings
+from atm import data_directory
+from atm.config import StorageType, load_settings
 from atm.errors import SettingsError
 
 
@@ -99,6 +100,10 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_data_directory_is_here_or_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
-    assert default_data_dir() == tmp_path / "share" / "api-test-machine"
+    assert data_directory.default() == tmp_path / "share" / "api-test-machine"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "data").mkdir()
-    assert default_data_dir() == tmp_path / "data"
+    # One of somebody else's making: tests/security/test_working_directory.py.
+    assert data_directory.default() == tmp_path / "share" / "api-test-machine"
+    data_directory.prepare(tmp_path / "data")
+    assert data_directory.default() == tmp_path / "data"

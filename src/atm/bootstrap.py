@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from atm import data_directory
 from atm.config import Settings
 from atm.notifications.apprise_channel import AppriseChannel
 from atm.notifications.deliverer import Deliverer
@@ -19,6 +20,7 @@ from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface, open_storage
+from atm.storage.json_files.files import translated
 from atm.storage.seal import Sealer
 
 
@@ -42,7 +44,8 @@ class Agent:
     ) -> None:
         rules = Policy.of(settings).targets
         self._scheduler = Scheduler(storage, sealer, runs, on_pending=supervisor.notify)
-        channels: dict[str, Channel] = {"webhook": WebhookChannel(rules), "apprise": AppriseChannel(rules)}
+        apprise = AppriseChannel(rules, settings.data_dir)
+        channels: dict[str, Channel] = {"webhook": WebhookChannel(rules), "apprise": apprise}
         self._deliverer = Deliverer(storage, sealer, channels)
 
     def start(self) -> None:
@@ -63,6 +66,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
     Schedules are fired too, unless `settings.agent` says that others do that. Raises SettingsError, SchemaError,
     StorageUnavailableError.
     """
+    with translated():
+        data_directory.prepare(settings.data_dir)
     storage = await open_storage(settings)
     try:
         sealer = Sealer(settings)

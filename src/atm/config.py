@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -18,6 +17,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from atm import data_directory
 from atm.access.strength import is_strong
 from atm.access.token import token_for
 from atm.errors import Problem, SettingsError
@@ -57,6 +57,17 @@ def _strong(value: SecretStr) -> SecretStr:
 
 
 StrongKey = Annotated[SecretStr, AfterValidator(_strong)]
+
+
+def _absolute_file(value: SecretStr | None) -> SecretStr | None:
+    """An SQLite file by its whole path: processes of ours do not work where this one does."""
+    found = None if value is None else re.match(r"(sqlite(?:\+\w+)?:///)([^/?:][^?]*)", value.get_secret_value())
+    if value is None or found is None:
+        return value
+    absolute = f"{found[1]}{Path(found[2]).absolute()}"
+    return SecretStr(absolute + value.get_secret_value()[found.end() :])
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
 UrlPath = Annotated[str, BeforeValidator(_path)]
@@ -85,10 +96,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ATM_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    data_dir: Path = Field(default_factory=lambda: default_data_dir())
-    """Database or JSON files, keys, spool files: `./data` where it exists, else the user's data directory."""
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=data_directory.default)
+    """Database or JSON files, keys, spool files; `atm.data_directory` says which directory it is by default."""
     storage_type: StorageType = StorageType.SQLITE
-    database_url: SecretStr | None = None
+    database_url: Annotated[SecretStr | None, AfterValidator(_absolute_file)] = None
     """A PostgreSQL server, or another SQLite file than `atm.db` in the data directory."""
     db_echo: bool = False
     """Log every statement."""
@@ -112,6 +123,9 @@ class Settings(BaseSettings):
     max_bundle_bytes: int = Field(default=268_435_456, ge=1024)
     """Caps on what a run through the API may ask for, on the body of a request to the API, and on a run that is
     imported through it; null: no cap."""
+
+    max_connections: int = Field(default=1000, ge=8)
+    """How many connections each process of a server takes at a time, as far as its file descriptors reach."""
 
     auth: LocalAuth = LocalAuth.AUTO
     """Who on this machine is let in while there is no key."""
@@ -223,18 +237,6 @@ def _from_files(environment: Mapping[str, str]) -> dict[str, SecretStr]:
 
 def _is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
-
-
-def default_data_dir() -> Path:
-    """`./data` where it exists, else `api-test-machine` in the user's data directory (XDG, or as macOS has it)."""
-    here = Path("data")
-    if here.is_dir():
-        return here.resolve()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "api-test-machine"
-    base = os.environ.get("XDG_DATA_HOME", "")
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
-    return root / "api-test-machine"
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> Problem:

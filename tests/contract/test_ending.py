@@ -141,6 +141,6 @@ def test_a_plan_that_needs_a_secret_that_is_not_there_does_not_begin(engine: Eng
     made = plan(http(target), step("/", headers=(("X-Key", "{{secret:key}}"),)))
     with pytest.raises(EngineError, match='the plan needs the secret "key"'):
         run(engine, made)
-    with pytest.raises(EngineError, match='the secret "key" has a line break'):
+    with pytest.raises(EngineError, match='the secret "key" has a control character'):
         run(engine, made, {"key": "a\r\nX-Injected: yes"})
     assert target.settled_stats().received == 0

@@ -132,8 +132,8 @@ def test_a_check_that_does_not_hold_is_a_failure(engine: Engine, target: TargetS
     steps = (
         step("/fixed?bytes=40", checks=(BodyCheck("contains", "nowhere"),)),
         step("/delay/1", checks=(BodyCheck("regex", "^after .* delay"), BodyCheck("contains", "delay"))),
-        step("/gzip?bytes=5000", checks=(BodyCheck("regex", "^[ -~\\s]{5000}$"),)),
-        step("/deflate?bytes=5000", checks=(BodyCheck("regex", "^[ -~\\s]{5000}$"),)),
+        step("/gzip?bytes=5000", checks=(BodyCheck("regex", "^([ -~\\s]{500})+$"),)),
+        step("/deflate?bytes=5000", checks=(BodyCheck("regex", "^([ -~\\s]{500})+$"),)),
         step("/chunked?chunks=3&size=5", checks=(BodyCheck("regex", "^.{15}$"),)),
         step("/fixed?bytes=40", checks=(BodyCheck("regex", "^y+$"),)),
     )

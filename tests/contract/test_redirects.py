@@ -105,3 +105,32 @@ def test_an_unknown_host_behind_a_redirect_is_a_dns_error(engine: Engine, target
     one = step("/redirect/1?to=http://nowhere.invalid")
     ran = run(engine, plan(http(target), one, connections=FOLLOWING))
     assert ran.failures == {(Outcome.DNS_ERROR, 'the name "nowhere.invalid" does not exist'): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "method"), [(307, "POST"), (308, "POST"), (307, "PATCH"), (302, "PUT"), (301, "PUT")]
+)
+def test_a_body_with_a_secret_is_not_sent_to_another_origin(
+    engine: Engine, target: TargetServer, status: int, method: str
+) -> None:
+    elsewhere = f"/redirect/1?status={status}&to=http://localhost:{target.port}"
+    one = step(elsewhere, method=method, body='{"password":"{{secret:key}}"}')
+    ran = run(engine, plan(http(target), one, connections=FOLLOWING), {"key": "sesame"})
+    message = f"{status} to another origin not followed: the request body holds a secret"
+    assert ran.failures == {(Outcome.UNEXPECTED_STATUS, message): 1}
+    assert ran.total().redirect_hops == 0
+    assert not any("Host: localhost" in head for head in heads(target))
+
+
+@pytest.mark.parametrize(
+    ("status", "where", "body"),
+    [(303, "localhost", "{{secret:key}}"), (307, "", "{{secret:key}}"), (307, "localhost", "a")],
+)
+def test_a_redirect_that_takes_no_secret_elsewhere_is_followed(
+    engine: Engine, target: TargetServer, status: int, where: str, body: str
+) -> None:
+    to = f"&to=http://{where}:{target.port}" if where else ""
+    one = step(f"/redirect/1?status={status}{to}", method="POST", body=body)
+    ran = run(engine, plan(http(target), one, connections=FOLLOWING), {"key": "sesame"})
+    assert ran.total().ok == 1
+    assert ran.total().redirect_hops == 1

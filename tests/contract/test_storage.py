@@ -11,7 +11,7 @@ import pytest
 
 from atm.config import Settings
 from atm.errors import ConflictError, NotFoundError, StaleLeaseError
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement
 from atm.storage import Batch, RunSeries, StorageInterface, Written, open_storage
 from atm.storage.records import (
@@ -192,6 +192,36 @@ async def test_filters_hold_together(storage: StorageInterface) -> None:
     assert await ids(text="_100%") == ["c"]
     assert await ids(text="%") == ["c"]
     assert await ids(text="shop", tag="eu") == ["b"]
+
+
+async def test_runs_are_listed_by_the_one_word_for_them(storage: StorageInterface) -> None:
+    ends: dict[str, Finish | None] = {
+        "passed": completed("passed"),
+        "failed": completed("failed", passed=False),
+        "invalid": completed("invalid", passed=None),
+        "stopped": Finish(RunStatus.COMPLETED, at(9), result("stopped", passed=None), stop_reason=StopReason.STOPPED),
+        "cut": Finish(RunStatus.COMPLETED, at(9), result("cut", passed=None), stop_reason=StopReason.CANCELLED),
+        "cancelled": Finish(RunStatus.CANCELLED, at(9), stop_reason=StopReason.CANCELLED),
+        "error": Finish(RunStatus.FAILED, at(9), error_message="no name", stop_reason=StopReason.FAILED),
+        "running": None,
+    }
+    for number, (run_id, finish) in enumerate(ends.items()):
+        await storage.runs.create(new_run(run_id, created_at=at(number)))
+        claimed = await storage.leases.claim("me", f"token-{run_id}", 10)
+        assert claimed is not None
+        if finish is not None:
+            await storage.leases.finish(Lease(claimed.id, f"token-{run_id}"), finish)
+    await storage.runs.create(new_run("queued", created_at=at(99)))
+    for outcome in RunOutcome:
+        page = await storage.runs.page(RunQuery(outcome=outcome))
+        expected = {"cancelled", "cut"} if outcome is RunOutcome.CANCELLED else {outcome.value}
+        assert {run.id for run in page.runs} == expected, outcome
+        assert page.total == len(expected)
+        assert all(run.outcome is outcome for run in page.runs)
+        named = await storage.runs.page(RunQuery(outcome=outcome, name="Shop", text="shop"))
+        assert {run.id for run in named.runs} == expected, outcome
+    measured = await storage.runs.page(RunQuery(measurement=Measurement.VALID))
+    assert {run.id for run in measured.runs} == {"passed", "failed", "invalid", "stopped", "cut"}
 
 
 async def test_notes_and_tags_are_replaced_one_without_the_other(storage: StorageInterface) -> None:

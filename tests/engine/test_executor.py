@@ -35,9 +35,10 @@ def test_an_aborting_threshold_ends_the_run_as_completed_but_not_passed(target: 
         spec(target, "/status/503", requests_per_second=100, duration=30, thresholds={"expressions": [rule]})
     )
     assert (result.run.status, result.run.stop_reason) == (RunStatus.COMPLETED, StopReason.THRESHOLD)
-    assert result.verdict.passed is False
-    # On a busy machine the measurement may be invalid, whose code goes before that of the thresholds.
-    assert result.verdict.exit_code == (4 if result.verdict.measurement is Measurement.INVALID else 99)
+    assert not result.thresholds[0].passed
+    # On a busy machine the measurement may be invalid, and then nothing is said about the target.
+    invalid = result.verdict.measurement is Measurement.INVALID
+    assert (result.verdict.passed, result.verdict.exit_code) == ((None, 4) if invalid else (False, 99))
     assert result.metrics.duration_seconds < 1 + allowed(2)
     assert result.thresholds[0].message.startswith("ended the run at 00:0")
 

@@ -72,10 +72,12 @@ async def converse(agent: Agent, target: TargetServer) -> None:
     state = await agent.call("get_test_status", run_id=run_id[:6])
     assert state["run_id"] == run_id
     ended = await agent.call("wait_for_test", run_id=run_id, timeout_seconds=60)
-    assert (ended["status"], ended["passed"], ended["requests_completed"]) == ("completed", False, 100)
+    assert (ended["status"], ended["requests_completed"]) == ("completed", 100)
+    # On a busy machine its measurement may be invalid, and then nothing is said about the target.
+    assert (ended["outcome"], ended["passed"]) in (("failed", False), ("invalid", None))
     assert any(message and "failed" in message for _, _, message in agent.progress)
     assert [done for done, _, _ in agent.progress] == sorted(done for done, _, _ in agent.progress)
-    assert agent.text.startswith("THRESHOLDS FAILED: 1 of 2.")
+    assert agent.text.startswith(("FAILED: 1 of 2 thresholds.", "INVALID: "))
     assert tokens(agent.text) < 400
 
     # Understand it.

@@ -34,13 +34,13 @@ def nothing_answered() -> RunResult:
     refused = results.failures()[0].model_copy(
         update={"outcome": Outcome.CONNECT_ERROR, "message": "connection refused", "count": 10}
     )
-    return results.result(metrics=figures, failures=[refused], thresholds=[])
+    return results.result(metrics=figures, failures=[refused], thresholds=[results.implied(1.0)])
 
 
 KINDS: dict[str, RunResult] = {
     "failed": results.result(),
-    "no thresholds": results.result(thresholds=[]),
-    "invalid": results.result(verdict=results.verdict(measurement=Measurement.INVALID, reasons=[LATE] * 5)),
+    "no thresholds": results.result(thresholds=[results.implied(0.0)], verdict=results.verdict(True)),
+    "invalid": results.result(verdict=results.verdict(None, measurement=Measurement.INVALID, reasons=[LATE] * 5)),
     "cancelled": results.result(run=results.info(status=RunStatus.CANCELLED, stop_reason=StopReason.CANCELLED)),
     "engine died": results.result(
         run=results.info(status=RunStatus.FAILED, stop_reason=StopReason.FAILED, error="the engine died")
@@ -58,11 +58,19 @@ def test_every_result_fits_in_four_hundred_tokens(result: RunResult) -> None:
 @pytest.mark.parametrize(
     ("kind", "first"),
     [
-        ("failed", "THRESHOLDS FAILED: 1 of 3. Run "),
-        ("no thresholds", "NOT JUDGED: the spec has no thresholds. Run "),
-        ("cancelled", "THRESHOLDS FAILED: 1 of 3; it was CANCELLED, so the figures cover a part only. Run "),
-        ("engine died", "RUN FAILED: the engine died. Run "),
-        ("nothing answered", "NOT JUDGED: the spec has no thresholds; NOTHING SUCCEEDED. Run "),
+        ("failed", "FAILED: 1 of 3 thresholds. Run "),
+        (
+            "no thresholds",
+            "PASSED: its threshold held (implied: the spec has no thresholds, so no request may fail). Run ",
+        ),
+        ("invalid", "INVALID: the measurement cannot be believed, so nothing is said about the target. Run "),
+        ("cancelled", "CANCELLED before its planned end, so the figures cover a part only. Run "),
+        ("engine died", "ERROR: the engine died. Run "),
+        (
+            "nothing answered",
+            "FAILED: 1 of 1 thresholds (implied: the spec has no thresholds, so no request may fail)"
+            "; NOTHING SUCCEEDED. Run ",
+        ),
     ],
 )
 def test_the_verdict_comes_first(kind: str, first: str) -> None:
@@ -97,7 +105,7 @@ def test_an_explanation_begins_with_the_verdict_and_names_the_threshold() -> Non
     assert "error_rate < 0.1 %: 0.13 %" in first.why
 
 
-def test_a_run_that_nobody_judged_is_offered_thresholds() -> None:
+def test_a_run_without_thresholds_of_its_own_is_offered_some() -> None:
     [first, *_] = findings(KINDS["no thresholds"])
     assert first.next == 'add thresholds, for example ["p99 < 146ms", "error_rate < 1%"]'
 

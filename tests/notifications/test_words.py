@@ -7,16 +7,19 @@ from tests.notifications.documents import document
 
 
 @pytest.mark.parametrize(
-    ("event", "title"),
+    ("event", "outcome", "title"),
     [
-        ("failure", "nightly failed"),
-        ("recovery", "nightly passes again"),
-        ("success", "nightly passed"),
-        ("cancelled", "nightly was cancelled"),
+        ("failure", "failed", "nightly failed"),
+        ("failure", "invalid", "nightly could not be measured"),
+        ("failure", "error", "nightly ended in an error"),
+        ("recovery", "passed", "nightly passes again"),
+        ("success", "passed", "nightly passed"),
+        ("cancelled", "cancelled", "nightly was cancelled"),
+        ("cancelled", "stopped", "nightly was stopped"),
     ],
 )
-def test_the_title_says_what_happened(event: str, title: str) -> None:
-    assert title_of(document(event=event)) == title
+def test_the_title_says_what_happened(event: str, outcome: str, title: str) -> None:
+    assert title_of(document(event=event, outcome=outcome)) == title
 
 
 def test_reasons_come_first_then_figures_then_where_to_look() -> None:

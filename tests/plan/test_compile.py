@@ -91,10 +91,10 @@ def test_urls_are_taken_apart_and_normalised(url: str, origin: Origin, host: str
 
 
 def test_variables_are_text_in_the_host_and_encoded_behind_it() -> None:
-    variables = {"base": "http://h:81/api v1/x", "q": "a/b {{random_int}}"}
+    variables = {"base": "http://h:81/api v1/x", "q": "a/b+{{random_int}}"}
     assert (
         text(step(url="{{base}}/{{q}}?x={{q|raw}}", variables={**variables, "base": "http://h:81/api"}).target)
-        == "/api/a%2Fb%20{random_int}?x=a/b {random_int}"
+        == "/api/a%2Fb%2B{random_int}?x=a/b+{random_int}"
     )
     target = step(url="http://h/{{q}}", variables=variables).target
     assert target[1] == VariablePart("random_int", Encoding.PERCENT)

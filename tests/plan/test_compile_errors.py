@@ -301,13 +301,13 @@ CASES = {
     ),
     "regular expression": (
         URL + 'expect_body: {regex: "a("}\n',
-        'error: "a(" is no regular expression: missing ), unterminated subpattern at character 2 [bad_regex]\n'
+        'error: "a(" is no regular expression: missing ): a( [bad_regex]\n'
         "  at: expect_body.regex, shop.yaml:3\n"
         "  hint: For a literal text write `contains` instead",
     ),
     "look-around": (
         URL + 'expect_body: {regex: "a(?=b)"}\n',
-        'error: the regular expression uses "(?="; look-around and back-references are not supported [bad_regex]\n'
+        'error: "a(?=b)" uses (?=; look-around and back-references are not supported [bad_regex]\n'
         "  at: expect_body.regex, shop.yaml:3\n"
         "  hint: Use two checks, or a plain `contains`",
     ),

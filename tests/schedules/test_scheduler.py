@@ -210,13 +210,19 @@ async def test_two_agents_fire_a_due_time_once(desk: Desk, settings: Settings) -
     ("passed", "finish", "outcome", "error"),
     [
         (True, None, FiringOutcome.PASSED, None),
-        (None, None, FiringOutcome.PASSED, None),
+        (None, None, FiringOutcome.INVALID, "the measurement is invalid"),
         (False, None, FiringOutcome.FAILED, "p95 < 10ms: actual 12.5 ms"),
         (
             None,
             Finish(RunStatus.FAILED, utc(2026, 1, 2), error_message="no name resolves", stop_reason=StopReason.FAILED),
-            FiringOutcome.FAILED,
+            FiringOutcome.ERROR,
             "no name resolves",
+        ),
+        (
+            None,
+            Finish(RunStatus.COMPLETED, utc(2026, 1, 2), stop_reason=StopReason.STOPPED),
+            FiringOutcome.STOPPED,
+            None,
         ),
         (
             None,

@@ -11,7 +11,7 @@ from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     GeneratorSummary,
     Measurement,
@@ -133,7 +133,13 @@ def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunRes
             seed=1,
             model="closed",
         ),
-        verdict=Verdict(passed=passed, measurement=Measurement.VALID, reasons=[], exit_code=0),
+        verdict=Verdict(
+            passed=passed,
+            outcome=run_outcome(RunStatus.COMPLETED, StopReason.DURATION, passed),
+            measurement=Measurement.VALID,
+            reasons=[],
+            exit_code=0,
+        ),
         thresholds=[threshold],
         metrics=Metrics(**figures),
         endpoint_metrics=[NamedEndpointMetrics(**endpoint)],

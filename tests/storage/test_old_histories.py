@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ from tests.api.server import ApiServer, events
 HISTORIES = Path(__file__).parent / "histories"
 BUNDLE = "897ab1a8a3cc"
 """The id of the run in the bundle; the SQLite history has it too."""
+JUDGED_BY_TODAYS_RULE = re.compile(
+    r".*\.passed: True is now False$|.*\.exit_code: 0 is now 99$"
+    r"|.*\.failure_reasons: \[\] is now \['\d+ of \d+ requests failed"
+    r"|.*\.thresholds: \[\] is now \[\{'expression': 'error_rate <= 0 %'"
+)
+"""One of the runs had no thresholds, all its requests failed, and it passed: no request may fail now."""
 
 
 def shown_run(client: httpx.Client, run_id: str) -> dict[str, Any]:
@@ -85,7 +92,8 @@ def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_a_history_of_then_shows_the_same_figures(history: tuple[str, httpx.Client]) -> None:
     kind, client = history
-    assert list(less(expected(kind), shown(client))) == []
+    found = [each for each in less(expected(kind), shown(client)) if not JUDGED_BY_TODAYS_RULE.match(each)]
+    assert found == []
 
 
 def test_a_bundle_of_then_shows_the_same_figures(history: tuple[str, httpx.Client]) -> None:

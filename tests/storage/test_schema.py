@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.engine import URL
 
 from atm.config import Settings
 from atm.errors import SchemaError, SettingsError
+from atm.models.outcome import RunOutcome
 from atm.storage import open_storage, upgrade_storage
 from atm.storage.migrations import HEAD, REVISIONS
+from atm.storage.records import RunQuery
 from atm.storage.sql import schema
 from atm.storage.sql.database import Database, database_url, sqlite_url
-from atm.storage.sql.tables import metadata
+from atm.storage.sql.tables import metadata, runs
 from tests.contract.postgresql import PostgresqlServer
-from tests.storage.builders import new_run
+from tests.storage.builders import at, new_run
 from tools.repository import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -191,6 +196,34 @@ async def test_processes_that_start_at_once_make_one_database(tmp_path: Path) ->
     assert [await each.wait() for each in started] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"), [(("upgrade", "head"), ""), (("current",), "deep/new"), (("upgrade", "head", "--sql"), "")]
+)
+def test_alembic_makes_the_data_directory_where_there_is_none(
+    tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    left_out = ("ATM_DATA_DIR", "ATM_DATABASE_URL", "XDG_DATA_HOME", "ATM_STORAGE_TYPE")
+    environment = {key: value for key, value in os.environ.items() if key not in left_out} | {"HOME": str(tmp_path)}
+    environment |= {"ATM_DATA_DIR": str(tmp_path / named)} if named else {}
+    command = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), *arguments]
+    process = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert process.returncode == 0, process.stderr[-500:]
+
+
+def test_alembic_says_in_one_line_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for variables in ({"ATM_DATA_DIR": str(tmp_path / "file" / "data")}, {"ATM_DATABASE_URL": "nonsense://x"}):
+        command = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "current"]
+        process = subprocess.run(
+            command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert process.returncode != 0
+        assert "Traceback" not in process.stderr
+        assert len((process.stderr + process.stdout).strip().splitlines()) <= 4
+
+
 def test_alembic_works_from_the_checkout(tmp_path: Path) -> None:
     environment = {"ATM_DATA_DIR": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "alembic"]
@@ -212,3 +245,53 @@ def test_importing_the_storage_imports_no_database() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Settings) -> None:
+    url = schema.url_of(empty)
+    await schema.upgrade(url, "0002")
+    fine = {"successful_requests": 9, "failed_requests": 0, "errors_by_type": {}}
+    some = {"successful_requests": 8, "failed_requests": 1, "errors_by_type": {"unexpected_status": 1}}
+    none = {"successful_requests": 0, "failed_requests": 9, "errors_by_type": {"connect_error": 9}}
+    rules = {"thresholds": ["error_rate < 50%"]}
+    loose = {"thresholds": ["rps > 0"]}
+    # status, stop reason, passed as it was stored, measurement, metrics, spec: passed as it is now
+    before: dict[str, tuple[Any, ...]] = {
+        "fine": ("completed", "total", True, "valid", fine, {}, True),
+        "without": ("completed", "total", True, "valid", some, {}, False),
+        "within": ("completed", "total", True, "valid", some, rules, True),
+        "dead": ("completed", "total", True, "valid", none, loose, False),
+        "missed": ("completed", "total", False, "valid", some, rules, False),
+        "invalid": ("completed", "total", True, "invalid", fine, {}, None),
+        "invalid-missed": ("completed", "total", False, "invalid", some, rules, None),
+        "stopped": ("completed", "stopped", True, "valid", fine, {}, None),
+        "error": ("failed", "failed", None, "valid", some, {}, None),
+    }
+    database = Database(url)
+    async with database.write() as connection:
+        for run_id, (status, reason, passed, measurement, metrics, spec, _) in before.items():
+            completed = metrics["successful_requests"] + metrics["failed_requests"]
+            values = {
+                "id": run_id,
+                "status": status,
+                "stop_reason": reason,
+                "passed": passed,
+                "measurement": measurement,
+                "error_rate": metrics["failed_requests"] / completed,
+                "metrics_json": json.dumps(metrics),
+                "spec_json": json.dumps(spec),
+                "created_at": at(0),
+                **dict.fromkeys(("name", "url", "method", "engine", "search_text", "notes"), ""),
+                "source": "api",
+                "tags_json": "[]",
+            }
+            await connection.execute(insert(runs).values(values))
+    await database.close()
+    await schema.upgrade(url)
+    storage = await open_storage(empty)
+    found = {run.id: run for run in (await storage.runs.page(RunQuery())).runs}
+    reasons = (await storage.runs.get("without")).failure_reasons
+    await storage.close()
+    assert {run_id: run.passed for run_id, run in found.items()} == {name: case[-1] for name, case in before.items()}
+    assert found["dead"].outcome is RunOutcome.FAILED
+    assert len(reasons) == 1

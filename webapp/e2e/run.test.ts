@@ -130,7 +130,7 @@ test("a run that was stopped before its end is not shown as passed", async () =>
     // Or invalid, where the machine is too busy to measure.
     const word = /^(Stopped|Invalid)$/;
     await page.locator('[data-status="completed"]', { hasText: /Stopped|Invalid/ }).waitFor();
-    await page.getByText("this run was not judged").waitFor();
+    await page.getByText("response times were not judged").waitFor();
     await page.goto(`${server}/?name=stopped+early`);
     const row = page.getByRole("list", { name: "Runs" }).getByRole("listitem").first();
     await row.getByText(word).waitFor();

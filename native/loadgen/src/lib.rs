@@ -37,6 +37,7 @@ mod interval;
 pub mod message;
 pub mod outcome;
 pub mod pacer;
+pub mod pattern;
 pub mod plan;
 mod poller;
 pub mod random;

@@ -15,6 +15,8 @@ pub enum Message {
     None,
     /// Another status than expected, at this flow.
     Status(u16, u32),
+    /// A redirect to another origin, which a body with a secret was not sent to.
+    Withheld(u16),
     /// This check of this flow did not hold.
     Check(u32, u32),
     /// After so many ns.
@@ -28,6 +30,12 @@ pub enum Message {
 }
 
 impl Message {
+    /// An unexpected status; `withheld` where it is a redirect that would have taken a secret to another origin.
+    #[must_use]
+    pub fn status(status: u16, flow: u32, withheld: bool) -> Message {
+        if withheld { Message::Withheld(status) } else { Message::Status(status, flow) }
+    }
+
     /// As people read it, at most 200 characters.
     #[must_use]
     pub fn text(&self, plan: &Plan) -> String {
@@ -35,6 +43,9 @@ impl Message {
             Message::None => String::new(),
             Message::Status(status, flow) => {
                 format!("{status}, expected {}", expected(&plan.flows[*flow as usize].steps[0].expected_statuses))
+            }
+            Message::Withheld(status) => {
+                format!("{status} to another origin not followed: the request body holds a secret")
             }
             Message::Check(flow, check) => {
                 let check = &plan.flows[*flow as usize].steps[0].checks[*check as usize];

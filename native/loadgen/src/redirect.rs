@@ -112,6 +112,18 @@ fn without_dots(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
+/// True where a request that is sent on after this status still has its body, and has one.
+#[must_use]
+pub fn keeps_body(status: u16, request: &[u8]) -> bool {
+    let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
+    let has_body = memchr::memmem::find(request, b"\r\n\r\n").is_some_and(|end| request.len() > end + 4);
+    has_body && !becomes_get(status, method)
+}
+
+fn becomes_get(status: u16, method: &[u8]) -> bool {
+    (status == 303 && method != b"HEAD") || (matches!(status, 301 | 302) && method == b"POST")
+}
+
 /// What a rewritten request may keep.
 #[derive(Debug, Clone, Copy)]
 pub struct Rewrite<'a> {
@@ -137,8 +149,7 @@ pub fn rewritten(request: &[u8], rewrite: Rewrite<'_>) -> Vec<u8> {
     let mut body = request.get(end + 4..).unwrap_or(&[]);
     let mut lines = head.split("\r\n");
     let mut method = lines.next().and_then(|line| line.split(' ').next()).unwrap_or("GET");
-    let becomes_get =
-        (rewrite.status == 303 && method != "HEAD") || (matches!(rewrite.status, 301 | 302) && method == "POST");
+    let becomes_get = becomes_get(rewrite.status, method.as_bytes());
     if becomes_get {
         method = "GET";
         body = &[];

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 
+from atm import child_process
 from atm.bootstrap import control_plane
 from atm.config import Settings
 
@@ -17,6 +19,7 @@ async def run_agent(settings: Settings) -> None:
 
     Raises SettingsError, SchemaError, StorageUnavailableError.
     """
+    os.umask(child_process.PRIVATE_UMASK)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

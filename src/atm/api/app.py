@@ -16,6 +16,7 @@ from atm.api.auth import Keys
 from atm.api.deps import admitted
 from atm.api.ending import told_of_the_end
 from atm.api.guard import Guard
+from atm.api.json_body import JsonBody
 from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
@@ -103,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(admitted), Depends(in_scope)])
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
+    app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)
     app.add_middleware(Audit)
     if given.cors_origins:

@@ -1,6 +1,6 @@
 """Write down who changed what: one entry of the audit log for each request that changes something, before its answer.
 
-Plain ASGI, around the guard, which says who asks and may refuse. The entry is on the disk before the client reads the answer.
+Plain ASGI, around the guard, which says who asks and may refuse. The entry is on the disk before the answer is sent.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -40,7 +41,9 @@ _STATUS: tuple[tuple[type[AtmError], int], ...] = (
     (SchemaError, 503),
     (CorruptDataError, 503),
 )
-_INVALID = frozenset({"invalid_id", "invalid_tag"})
+_INVALID = frozenset({"invalid_id", "invalid_tag", "invalid_value"})
+MOST_PROBLEMS = 100
+"""So many are listed in one answer."""
 
 
 class ApiError(AtmError):
@@ -61,21 +64,35 @@ def bad_request(what: str, code: str, path: str, hint: str = "") -> ApiError:
 
 def document(status: int, problems: Sequence[Problem], request_id: str = "") -> ErrorDocument:
     """What a client reads."""
-    first = problems[0]
+    first = entry(problems[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ErrorDocument(
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=f"{first.what}{more}",
+        detail=f"{first.message}{more}",
         code=first.code,
-        errors=[entry(problem) for problem in problems],
+        errors=entries(problems),
         request_id=request_id,
     )
 
 
 def entry(problem: Problem) -> ErrorEntry:
-    """A problem as it is answered."""
-    return ErrorEntry(message=problem.what, code=problem.code, path=problem.where, hint=problem.hint)
+    """A problem as it is answered, its texts cut where a client made them long."""
+    return ErrorEntry(
+        message=_cut(problem.what), code=problem.code, path=_cut(problem.where, 300), hint=_cut(problem.hint)
+    )
+
+
+def entries(problems: Sequence[Problem]) -> list[ErrorEntry]:
+    """The first problems as they are answered, and how many more there are: no answer outgrows its request."""
+    found = [entry(problem) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        found.append(entry(Problem(f"and {len(problems) - MOST_PROBLEMS:,} more problems", "more_problems")))
+    return found
+
+
+def _cut(text: str, most: int = 1_000) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def response(status: int, problems: Sequence[Problem], request_id: str = "", **headers: str) -> Response:
@@ -108,16 +125,23 @@ def _id(request: Request) -> str:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, AtmError)
     status = status_of(error)
+    problems = error.problems
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
+        # Files and hosts of the server are for its log.
+        problems = tuple(replace(problem, place="") for problem in problems)
     # What is corrupt stays so until somebody has mended it.
     headers = {"Retry-After": "2"} if isinstance(error, StorageUnavailableError) else {}
-    return response(status, error.problems, _id(request), **headers)
+    return response(status, problems, _id(request), **headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return response(422, [_problem(each) for each in error.errors()], _id(request))
+    found = error.errors()
+    problems = [_problem(each) for each in found[:MOST_PROBLEMS]]
+    if len(found) > MOST_PROBLEMS:
+        problems.append(Problem(f"and {len(found) - MOST_PROBLEMS:,} more problems", "more_problems"))
+    return response(422, problems, _id(request))
 
 
 def _problem(each: dict[str, Any]) -> Problem:

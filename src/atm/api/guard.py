@@ -14,9 +14,9 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -29,6 +29,7 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import route_path, settle
+from atm.api.request_head import host_of_origin, most_body_bytes, refusal_of_head
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
@@ -103,7 +104,9 @@ class Guard:
             # Storage away while the key was looked up.
             if scope["type"] != "http" or status:
                 raise
-            await response(status_of(error), error.problems, state["request_id"])(scope, receive, sending)
+            log.error("%s %s: %s", scope["method"], scope["path"], error)
+            problems = [replace(problem, place="") for problem in error.problems]
+            await response(status_of(error), problems, state["request_id"])(scope, receive, sending)
         finally:
             if scope["type"] == "http":
                 milliseconds = (time.monotonic() - began) * 1e3
@@ -121,6 +124,8 @@ class Guard:
 
     async def _admitted(self, scope: Scope) -> Principal | None:
         """The principal; null where the address needs none. Raises _RefusedError."""
+        if (refusal := refusal_of_head(scope)) is not None:
+            raise _RefusedError(*refusal)
         headers = Headers(scope=scope)
         if has_control_characters(scope["path"]):
             raise _RefusedError(400, "the path of the address has control characters", "bad_path")
@@ -187,7 +192,7 @@ class Guard:
         if origin.rstrip("/").lower() in self._origins:
             return
         host = self._host(scope, headers)
-        if urlsplit(origin).netloc.lower() != host or not host:
+        if host_of_origin(origin) != host or not host:
             raise _RefusedError(
                 403,
                 f"a page of {origin[:200]} may not ask this server",
@@ -248,7 +253,7 @@ class Guard:
             return receive
         settings = self._settings
         is_bundle = route_path(scope) == BUNDLE and scope["method"] == "POST"
-        most = settings.max_bundle_bytes if is_bundle else settings.max_body_bytes
+        most = most_body_bytes(settings, route_path(scope), is_bundle=is_bundle)
         said = Headers(scope=scope).get("content-length", "0")
         if said.isdecimal() and int(said) > most:
             raise _too_large(most, is_bundle)

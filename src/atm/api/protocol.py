@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from atm.access.peers import owner_of
 from atm.api.local_access import PEER_OWNER
+from atm.http_connection import Connection
 
 
 class OwnedConnection:
@@ -26,5 +25,5 @@ class OwnedConnection:
         self.app_state = {**self.app_state, PEER_OWNER: owner}
 
 
-class HttpProtocol(OwnedConnection, HttpToolsProtocol):
+class HttpProtocol(OwnedConnection, Connection):
     """What `atm serve` speaks."""

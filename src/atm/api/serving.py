@@ -15,11 +15,13 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from atm import child_process
 from atm.api.app import END_STREAMS, create_app
 from atm.api.local_access import LocalAccess
 from atm.api.protocol import HttpProtocol
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, most_connections
 from atm.logs import set_up
 from atm.storage import open_storage
 
@@ -43,6 +45,8 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> uvi
         workers=workers,
         log_config=None,
         access_log=False,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
@@ -66,6 +70,8 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
     """
     settings = load_settings()
+    os.umask(child_process.PRIVATE_UMASK)
+    child_process.protect_workers()
     if not 1 <= workers <= _MOST_WORKERS:
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
     set_up()

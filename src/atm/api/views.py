@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
@@ -15,7 +15,7 @@ from atm.models.control.series import GeneratorView, PointView, SpreadView, Wind
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
-from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory
+from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory, is_id
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint, Spread, spread
 from atm.storage.series.windows import Window
 
@@ -43,7 +43,8 @@ def read_cursor(text: str) -> RunCursor:
         created_at = datetime.fromisoformat(at)
     except (binascii.Error, ValueError) as error:
         raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor") from error
-    if created_at.tzinfo is None or not run_id:
+    # As `write_cursor` writes it, and nothing else: an offset may lead to a moment that no database has.
+    if created_at.utcoffset() != timedelta(0) or not is_id(run_id):
         raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor")
     return RunCursor(created_at, run_id)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from atm.cli.text import Line, Paper, Style, cells, short_id
 from atm.models import figures
 from atm.models.control.runs import RunSummaryView, RunView
-from atm.models.outcome import RunStatus, StopReason
+from atm.models.outcome import RunOutcome, RunStatus
 from atm.models.run import Measurement
 
 _LABEL_END = 13
@@ -54,37 +54,36 @@ def run_lines(runs: Sequence[RunSummaryView], paper: Paper, now: datetime) -> li
 
 
 def _sign(run: RunSummaryView, paper: Paper) -> tuple[str, Style]:
+    return outcome_sign(run.outcome, paper, is_suspect=run.measurement is Measurement.SUSPECT)
+
+
+def outcome_sign(outcome: RunOutcome, paper: Paper, *, is_suspect: bool = False) -> tuple[str, Style]:
+    """How a run is marked."""
     signs = paper.signs
-    if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
-        return " ", Style.PLAIN
-    if _was_stopped(run):
-        return signs.stopped, Style.WARN
-    if run.status is RunStatus.FAILED or run.passed is False or run.measurement is Measurement.INVALID:
-        return signs.failed, Style.FAIL
-    if run.measurement is Measurement.SUSPECT:
+    if outcome is RunOutcome.PASSED and is_suspect:
         return signs.warning, Style.WARN
-    return signs.passed, Style.PASS
-
-
-def _was_stopped(run: RunSummaryView) -> bool:
-    """Somebody has ended it before its plan did: a run of which a part is missing has not passed."""
-    return run.status is RunStatus.CANCELLED or run.stop_reason in (StopReason.STOPPED, StopReason.CANCELLED)
-
-
-def _word(run: RunSummaryView) -> str:
-    return "stopped" if run.status is RunStatus.COMPLETED and _was_stopped(run) else str(run.status)
+    return {
+        RunOutcome.QUEUED: (" " * signs.width, Style.PLAIN),
+        RunOutcome.RUNNING: (" " * signs.width, Style.PLAIN),
+        RunOutcome.PASSED: (signs.passed, Style.PASS),
+        RunOutcome.FAILED: (signs.failed, Style.FAIL),
+        RunOutcome.INVALID: (signs.warning, Style.WARN),
+        RunOutcome.STOPPED: (signs.stopped, Style.WARN),
+        RunOutcome.CANCELLED: (signs.stopped, Style.WARN),
+        RunOutcome.ERROR: (signs.failed, Style.FAIL),
+    }[outcome]
 
 
 def _state(run: RunSummaryView) -> str:
     if run.status is RunStatus.RUNNING:
         return f"running, {figures.count(run.requests_completed)} requests"
-    return str(run.status)
+    return str(run.outcome)
 
 
 def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
     """Everything about a run but its figures second by second; what is not known is left out."""
     sign, style = _sign(run, paper)
-    line = paper.line(" ").add(sign, style).add(f" {_word(run)}", style)
+    line = paper.line(" ").add(sign, style).add(f" {run.outcome}", style)
     line.add(f"  {paper.fitted(run.name, max(paper.width - 40, 20))}", Style.BOLD)
     lines = [line.right(f"run {short_id(run.id)}", paper.width, Style.DIM)]
     for label, fact in _facts(run, now):
@@ -105,7 +104,8 @@ def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
         ("started", _moment(run.started_at, now) if run.started_at else ""),
         ("ended", _moment(run.completed_at, now) if run.completed_at else ""),
         ("completed", requests if run.started_at else ""),
-        ("thresholds", "" if run.passed is None else "hold" if run.passed else "; ".join(run.failure_reasons)),
+        ("thresholds", "hold" if run.passed else ""),
+        ("why", _why(run)),
         ("measurement", str(run.measurement or "")),
         ("error", run.error_message or ""),
         ("stopping", "asked to end" if run.cancel_requested and run.completed_at is None else ""),
@@ -115,6 +115,11 @@ def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
         ("notes", run.notes),
     ]
     return [(label, fact) for label, fact in found if fact]
+
+
+def _why(run: RunView) -> str:
+    """Why it did not pass; what ended it stands in the line `error`."""
+    return "; ".join(reason for reason in run.failure_reasons if reason != run.error_message)
 
 
 def _moment(at: datetime, now: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from atm.cli.output import Output
 from atm.cli.progress import NoView, ProgressView, Standing, course_of
+from atm.cli.signals import ending_signals
 from atm.engine.base import Control
 from atm.engine.environment import usable_cores
 from atm.engine.executor import Execution
@@ -80,7 +81,7 @@ class ForegroundRun:
 
     async def _run(self) -> RunResult:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             # Windows has no such handlers; Ctrl-C then ends the process as Python does it.
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._interrupted, number)
@@ -116,7 +117,7 @@ class ForegroundRun:
         """The first signal stops, a second Ctrl-C cancels."""
         flying = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
         if not self._stopped_by:
-            self._stopped_by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            self._stopped_by = "Ctrl-C" if number == signal.SIGINT else number.name
             self._control.stop()
             wait = figures.planned(self._graceful_seconds)
             requests = "what is" if not flying else f"{figures.count(flying)}"

@@ -13,6 +13,7 @@ from atm.models.schedule import DeliveryStatus, DeliveryView, FiringOutcome, Fir
 _LABEL_END = 13
 _STRIP = 12
 """So many of the last firings are shown as signs."""
+_ENDED_EARLY = (FiringOutcome.STOPPED, FiringOutcome.CANCELLED)
 _BAD = (FiringOutcome.FAILED, FiringOutcome.ERROR)
 _QUIET = (FiringOutcome.QUEUED, FiringOutcome.STARTED)
 
@@ -60,7 +61,7 @@ def sign_of(outcome: FiringOutcome, paper: Paper) -> tuple[str, Style]:
         return signs.failed, Style.FAIL
     if outcome in _QUIET:
         return " " * signs.width, Style.PLAIN
-    return (signs.stopped if outcome is FiringOutcome.CANCELLED else signs.warning), Style.WARN
+    return (signs.stopped if outcome in _ENDED_EARLY else signs.warning), Style.WARN
 
 
 def one_lines(schedule: ScheduleView, paper: Paper, now: datetime) -> list[Line]:

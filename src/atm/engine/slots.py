@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atm.errors import EngineError, Problem
-from atm.plan.load_plan import LoadPlan, SecretPart, Step
+from atm.plan.lines import breaks_header, breaks_target
+from atm.plan.load_plan import Encoding, LiteralPart, LoadPlan, SecretPart, Step, Template
 
 
 def slots_of(step: Step) -> frozenset[str]:
@@ -14,29 +15,46 @@ def slots_of(step: Step) -> frozenset[str]:
 
 
 def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
-    """Raise EngineError, naming every slot of the plan whose value is missing or cannot be sent."""
-    needed = set().union(*(slots_of(step) for flow in plan.flows for step in flow.steps))
+    """Raise EngineError, naming every slot of the plan whose value is missing or cannot be sent where it stands."""
+    steps = [step for flow in plan.flows for step in flow.steps]
     connections = plan.connections
-    needed |= {connections.tls.key_slot, connections.proxy.authorization_slot if connections.proxy else ""} - {""}
+    proxy_slot = connections.proxy.authorization_slot if connections.proxy else ""
+    needed = set().union(*(slots_of(step) for step in steps)) | {connections.tls.key_slot, proxy_slot} - {""}
     problems = [
         Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
         for slot in sorted(needed - secrets.keys())
     ]
-    written = sorted(needed & secrets.keys() - {connections.tls.key_slot})
-    problems += [_line_break(slot) for slot in written if _has_line_break(secrets[slot])]
+    in_targets = {slot for step in steps for slot in _raw_slots(step.target)}
+    in_headers = {slot for step in steps for header in step.headers for slot in _raw_slots(header.value)}
+    for slot in sorted((in_targets | in_headers | {proxy_slot}) & secrets.keys()):
+        if slot in in_targets and breaks_target(secrets[slot]):
+            problems.append(_unfit(slot, "a space or a control character, which no URL may hold"))
+        elif breaks_header(secrets[slot]):
+            problems.append(_unfit(slot, _IN_HEADER))
+    if any(breaks_target(text) for step in steps for text in _literals(step.target)) or any(
+        breaks_header(text) for step in steps for header in step.headers for text in _literals(header.value)
+    ):
+        problems.append(Problem("the plan holds a request line or a header with a line break", "plan_refused"))
     if problems:
         raise EngineError(problems)
 
 
 def require_sendable(slot: str, value: str) -> None:
-    """Raise EngineError for a value with a line break, which no header may hold."""
-    if _has_line_break(value):
-        raise EngineError(_line_break(slot))
+    """Raise EngineError for a renewed value with a control character, which no header may hold."""
+    if breaks_header(value):
+        raise EngineError(_unfit(slot, _IN_HEADER))
 
 
-def _has_line_break(value: str) -> bool:
-    return "\r" in value or "\n" in value
+def _raw_slots(template: Template) -> set[str]:
+    return {part.slot for part in template if isinstance(part, SecretPart) and part.encoding is Encoding.RAW}
 
 
-def _line_break(slot: str) -> Problem:
-    return Problem(f'the secret "{slot}" has a line break, which no header may hold', "secret_with_line_break")
+def _literals(template: Template) -> list[str]:
+    return [part.text for part in template if isinstance(part, LiteralPart)]
+
+
+_IN_HEADER = "a control character, which no header may hold"
+
+
+def _unfit(slot: str, what: str) -> Problem:
+    return Problem(f'the secret "{slot}" has {what}', "secret_not_sendable")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atm.models.control.compare import Difference
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunSummaryView
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Figure, Measurement, MeasurementReason, ThresholdResult
 
 
@@ -70,7 +70,10 @@ class RunState(_Answer):
     name: str
     status: RunStatus
     ended: bool
-    passed: bool | None = Field(description="Did every threshold hold? null: not judged, failed or cancelled.")
+    outcome: RunOutcome = Field(description="The one word for the run.")
+    passed: bool | None = Field(
+        description="Did every threshold hold? null: not ended, stopped, cancelled, invalid or ended in an error."
+    )
     measurement: Measurement | None = Field(description="Can the figures be believed?")
     stop_reason: StopReason | None
     requests_completed: int
@@ -97,6 +100,7 @@ class ResultAnswer(_Answer):
     name: str
     status: RunStatus
     stop_reason: StopReason | None
+    outcome: RunOutcome
     passed: bool | None
     measurement: Measurement
     measurement_reasons: list[MeasurementReason]
@@ -132,6 +136,7 @@ class TestEntry(_Answer):
     runs: int
     last_run_id: str | None
     last_status: RunStatus | None
+    last_outcome: RunOutcome | None
     last_passed: bool | None
 
 

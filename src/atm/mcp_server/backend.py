@@ -11,12 +11,12 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO
 
+from atm import child_process, data_directory
 from atm.client import ControlClient
 from atm.config import Settings
 from atm.errors import Problem, ServerUnreachableError
@@ -61,7 +61,7 @@ class Backend:
                 return self._client
             await self._let_go()
             if self._settings.api_url is None:
-                self._child = OwnServer(self._environment)
+                self._child = OwnServer(self._settings, self._environment)
                 self._client = ControlClient(await self._child.start(), self._child.key, source="mcp")
             else:
                 url = self._settings.api_url
@@ -82,6 +82,15 @@ class Backend:
             await child.stop()
 
 
+def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
+    """What our server gets, with files by their whole paths: it works in the data directory."""
+    return {
+        name: os.path.abspath(value) if value and name.startswith("ATM_") and name.endswith("_FILE") else value
+        for name, value in environment.items()
+        if name not in _LEFT_OUT
+    }
+
+
 def _has_ended(pid: int) -> bool:
     """Whether a child has ended, although the event loop has not been told yet."""
     if not hasattr(os, "waitid"):
@@ -95,12 +104,21 @@ def _has_ended(pid: int) -> bool:
 class OwnServer:
     """`atm serve` as a child that ends when we do. Nobody else has its key."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self.key = secrets.token_urlsafe(32)
-        plain = {name: value for name, value in environment.items() if name not in _LEFT_OUT}
-        self._environment = {**plain, "API_TEST_MACHINE_API_KEY": self.key}
+        self._directory = settings.data_dir
+        self._environment = {**_absolute(environment), **self._changed(settings)}
         self._process: asyncio.subprocess.Process | None = None
         self._log: IO[bytes] | None = None
+
+    def _changed(self, settings: Settings) -> dict[str, str]:
+        changed = {"API_TEST_MACHINE_API_KEY": self.key, "ATM_DATA_DIR": str(self._directory)}
+        if settings.database_url is not None:
+            changed["ATM_DATABASE_URL"] = settings.database_url.get_secret_value()
+        if settings.mcp_read_only:
+            # Whoever may only look starts no load, by schedules neither.
+            changed["ATM_AGENT"] = "off"
+        return changed
 
     @property
     def is_alive(self) -> bool:
@@ -109,13 +127,15 @@ class OwnServer:
 
     async def start(self) -> str:
         """Start it and wait until it listens; its address. Raises ServerUnreachableError with what it said."""
+        await asyncio.to_thread(data_directory.prepare, self._directory)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "atm", "serve", "--host=127.0.0.1", "--port=0", "--for-parent"),
+        self._process = await child_process.start_async(
+            *("atm", "serve", "--host=127.0.0.1", "--port=0", "--for-parent"),
+            directory=self._directory,
+            variables=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=self._environment,
             # Whoever ends our group lets it end in its own time.
             process_group=0,
         )

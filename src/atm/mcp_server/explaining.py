@@ -9,7 +9,7 @@ from atm.mcp_server import wording
 from atm.mcp_server.answers import Finding
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
-from atm.models.outcome import Outcome, RunStatus
+from atm.models.outcome import Outcome, RunOutcome
 from atm.models.run import EndpointMetrics, Measurement, NamedEndpointMetrics, RunResult
 
 FEW_SAMPLES = 1000
@@ -53,19 +53,20 @@ def findings(result: RunResult) -> list[Finding]:
 def _verdict(result: RunResult) -> Finding:
     failed = [each for each in result.thresholds if not each.passed]
     what = wording.verdict(result)
-    if result.run.status is RunStatus.FAILED:
+    if result.verdict.outcome is RunOutcome.ERROR:
         return Finding(kind="verdict", severity="bad", what=what, next="mend the cause, then rerun_test")
-    if failed:
+    if failed or result.verdict.outcome is RunOutcome.FAILED:
         why = "; ".join(wording.threshold(each) for each in failed[: wording.MOST_THRESHOLDS])
         return Finding(kind="verdict", severity="bad", what=what, why=why)
-    if not result.thresholds:
+    if any(each.is_implied for each in result.thresholds):
         p99 = result.metrics.latency_p99_ms
         advice = ""
         if p99 is not None and math.isfinite(p99):
             advice = f'add thresholds, for example ["p99 < {math.ceil(p99 * 1.1)}ms", "error_rate < 1%"]'
-        why = "nobody said what is good enough, so the figures stand for themselves"
+        why = "only that no request fails was required: the times are not judged"
         return Finding(kind="verdict", severity="note", what=what, why=why, next=advice)
-    return Finding(kind="verdict", severity="good", what=what)
+    good = result.verdict.outcome is RunOutcome.PASSED
+    return Finding(kind="verdict", severity="good" if good else "warning", what=what)
 
 
 def _measurement(result: RunResult) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from atm.access.peers import account_name, can_identify, is_admitted, owner_of
 from atm.access.token import FILE_NAME, local_token
 from atm.config import LocalAuth, Settings
 from atm.errors import Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, Connection, most_connections
 from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
 
@@ -96,6 +97,9 @@ def serve_http(settings: Settings, host: str, port: int) -> None:
         port=port,
         log_config=None,
         access_log=False,
+        http=Connection,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -9,7 +9,7 @@ from atm.mcp_server.answers import FailureGroup, Figures
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
 from atm.models.control.runs import RunSummaryView
-from atm.models.outcome import RunStatus
+from atm.models.outcome import RunOutcome
 from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResult, ThresholdResult
 
 MOST_FAILURES = 3
@@ -40,19 +40,31 @@ def measured(each: ThresholdResult) -> str:
     return "no data" if each.actual is None else each.measured
 
 
+def outcome_word(outcome: RunOutcome) -> str:
+    """The word for a run, in capitals where it did not pass."""
+    quiet = (RunOutcome.QUEUED, RunOutcome.RUNNING, RunOutcome.PASSED)
+    return outcome.value if outcome in quiet else outcome.upper()
+
+
 def verdict(result: RunResult) -> str:
-    """The line that everything begins with."""
+    """The line that everything begins with: the outcome of the run, and why."""
     failed = [each for each in result.thresholds if not each.passed]
-    if result.run.status is RunStatus.FAILED:
-        said = f"RUN FAILED: {cleaned(result.run.error or 'the engine failed', 300)}"
-    elif not result.thresholds:
-        said = "NOT JUDGED: the spec has no thresholds"
-    elif failed:
-        said = f"THRESHOLDS FAILED: {len(failed)} of {len(result.thresholds)}"
+    outcome = result.verdict.outcome
+    if outcome is RunOutcome.ERROR:
+        return f"ERROR: {cleaned(result.run.error or 'the engine failed', 300)}"
+    if outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
+        said = f"{outcome.upper()} before its planned end, so the figures cover a part only"
+    elif outcome is RunOutcome.INVALID:
+        said = "INVALID: the measurement cannot be believed, so nothing is said about the target"
+    elif outcome is RunOutcome.FAILED and failed:
+        said = f"FAILED: {len(failed)} of {len(result.thresholds)} thresholds"
+    elif outcome is RunOutcome.FAILED:
+        said = "FAILED: the target never answered"
     else:
-        said = f"PASSED: all {len(result.thresholds)} thresholds held"
-    if result.run.status is RunStatus.CANCELLED:
-        said += "; it was CANCELLED, so the figures cover a part only"
+        count = len(result.thresholds)
+        said = f"PASSED: all {count} thresholds held" if count > 1 else "PASSED: its threshold held"
+    if any(each.is_implied for each in result.thresholds):
+        said += " (implied: the spec has no thresholds, so no request may fail)"
     if result.metrics.failed_requests and result.metrics.failed_requests == result.metrics.total_requests:
         said += "; NOTHING SUCCEEDED"
     return said
@@ -130,10 +142,9 @@ def result(result: RunResult) -> list[str]:
 
 def short(run: RunSummaryView) -> str:
     """A run on one line."""
-    judged = {True: "passed", False: "FAILED", None: "not judged"}[run.passed]
-    parts = [f"{run.id} {name(run.name, 60)}", run.status.value]
-    if run.status is RunStatus.COMPLETED:
-        parts += [judged, f"measurement {run.measurement or 'unknown'}"]
+    parts = [f"{run.id} {name(run.name, 60)}", outcome_word(run.outcome)]
+    if run.measurement is not None:
+        parts.append(f"measurement {run.measurement}")
     if run.latency_p95_ms is not None:
         parts.append(f"p95 {figures.time(run.latency_p95_ms)}")
     if run.requests_per_second is not None:

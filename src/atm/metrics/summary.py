@@ -16,7 +16,7 @@ from atm.metrics.kept import Failures
 from atm.metrics.timeline import Point, milliseconds
 from atm.metrics.verdict import judge
 from atm.models.exit_code import ExitCode, first_of
-from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason
+from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason, is_answered, passed_of, run_outcome
 from atm.models.run import (
     FailureSummary,
     GeneratorSummary,
@@ -79,7 +79,13 @@ def summarize(
 ) -> RunResult:
     """The result of a run that has ended. `spec` is the spec as it ran, secrets masked."""
     measurement, reasons = judge(evidence_of(collector, times.window_ns, circumstances))
-    passed = all(result.passed for result in thresholds) if run.status is RunStatus.COMPLETED else None
+    passed = passed_of(
+        run.status,
+        run.stop_reason,
+        thresholds_hold=all(result.passed for result in thresholds),
+        answered=is_answered(collector.total.outcomes, collector.total.completed),
+        is_invalid=measurement is Measurement.INVALID,
+    )
     code = exit_code(
         run,
         passed=passed,
@@ -91,7 +97,13 @@ def summarize(
     total = collector.total
     return RunResult(
         run=run,
-        verdict=Verdict(passed=passed, measurement=measurement, reasons=reasons, exit_code=code),
+        verdict=Verdict(
+            passed=passed,
+            outcome=run_outcome(run.status, run.stop_reason, passed),
+            measurement=measurement,
+            reasons=reasons,
+            exit_code=code,
+        ),
         thresholds=list(thresholds),
         metrics=_metrics(collector, times, is_open=run.model == "open"),
         endpoint_metrics=_endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),

@@ -28,7 +28,7 @@ from atm.metrics.windows import RollingWindow
 from atm.models import figures
 from atm.models.metric import METRICS, Metric, Statistic, Unit
 from atm.models.outcome import FAILED, Outcome
-from atm.models.threshold import Threshold
+from atm.models.threshold import IMPLIED_MESSAGE, Threshold
 
 if TYPE_CHECKING:
     from atm.models.run import ThresholdResult
@@ -200,6 +200,9 @@ class ThresholdJudge:
         # Models of results take a while to import, and nobody needs them before the first request.
         from atm.models.run import ThresholdResult
 
+        message = NO_DATA if actual is None else message
+        if threshold.is_implied:
+            message = f"{message}; {IMPLIED_MESSAGE}" if message else IMPLIED_MESSAGE
         unit = METRICS[threshold.metric].unit
         scale = _SCALES[unit]
         return ThresholdResult(
@@ -215,7 +218,8 @@ class ThresholdJudge:
             unit=unit,
             passed=actual is not None and holds(threshold, actual),
             margin=_margin(threshold, actual),
-            message=NO_DATA if actual is None else message,
+            message=message,
+            is_implied=threshold.is_implied,
         )
 
     def _where(self, threshold: Threshold, collector: Collector) -> str:

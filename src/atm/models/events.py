@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Figure, Measurement, ThresholdResult
 
 
@@ -160,6 +160,7 @@ class FinishedEvent(_Event):
     status: RunStatus
     stop_reason: StopReason | None
     passed: bool | None
+    outcome: RunOutcome
     measurement: Measurement | None
     error: str | None
     failure_reasons: list[str]

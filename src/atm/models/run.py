@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from atm.errors import SpecError
 from atm.models import figures
+from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
-from atm.models.outcome import Outcome, RunStatus, StopReason
+from atm.models.outcome import Measurement as Measurement
+from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.threshold import parse_threshold
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Measurement(StrEnum):
-    """Can the figures be believed: was the load generator itself the limit?"""
-
-    VALID = "valid"
-    SUSPECT = "suspect"
-    INVALID = "invalid"
 
 
 class MeasurementReason(_Model):
@@ -50,7 +43,10 @@ class Verdict(_Model):
     """What follows from the thresholds, and from the measurement of the measurement."""
 
     passed: bool | None
-    """True when no threshold failed; null for runs that failed or were cancelled."""
+    """True when no threshold failed; null for runs that ended in an error, were stopped or cancelled, or whose
+    measurement is invalid."""
+    outcome: RunOutcome
+    """The one word for all of that."""
     measurement: Measurement
     reasons: list[MeasurementReason]
     exit_code: int
@@ -113,6 +109,8 @@ class ThresholdResult(_Model):
     for a limit of 0 and for +∞."""
     message: str
     """`no data`, where it was worst, or empty."""
+    is_implied: bool = False
+    """The spec has no thresholds, so this one was judged: no request fails."""
 
     @model_validator(mode="before")
     @classmethod
@@ -365,3 +363,8 @@ class RunResult(_Model):
     samples: list[SampledExchange]
     histograms: dict[str, str]
     """`response`, `response_ok`, `service`, `first_byte` of the measured load: base64 of HdrHistogram's V2 encoding."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, document: Any) -> Any:
+        return with_outcome(document) if isinstance(document, dict) else document

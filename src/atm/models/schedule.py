@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from atm.models.control.base import Moment, Name, Notes, ShownTime, Spec, Tags
 from atm.models.control.runs import RunSummaryView
-from atm.models.outcome import RunStatus
+from atm.models.outcome import RunOutcome, RunStatus
 
 MOST_SECONDS = 366 * 86_400
 MOST_RUNS = 1_000_000_000
@@ -200,14 +200,17 @@ class FiringOutcome(StrEnum):
     """Its run is pending or running."""
     PASSED = "passed"
     FAILED = "failed"
-    """The run missed a threshold, or could not be carried out."""
+    """A threshold of the run failed, or its target never answered."""
+    INVALID = "invalid"
+    """The measurement of the run is invalid."""
+    STOPPED = "stopped"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     """No run was wanted: the one before it had not ended, or its test is disabled."""
     MISSED = "missed"
     """Nobody was there in time, and the schedule does not catch up."""
     ERROR = "error"
-    """No run could be made of it."""
+    """No run could be made of it, or its run could not be carried out."""
 
 
 class FiringView(_Answer):
@@ -339,6 +342,7 @@ class WebhookDocument(_Answer):
     run_status: RunStatus | None
     url: str | None
     passed: bool | None
+    run_outcome: RunOutcome | None = None
     measurement: str | None
     failure_reasons: list[str]
     latency_p95_ms: float | None

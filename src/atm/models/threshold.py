@@ -32,7 +32,13 @@ class Threshold:
     abort: bool = False
     abort_after_seconds: float = 10.0
     min_samples: int = 20
+    is_implied: bool = False
+    """It stands for the thresholds that a spec does not have."""
 
+
+IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
+"""The rule of a spec without thresholds: no request fails."""
+IMPLIED_MESSAGE = "implied, as the spec has no thresholds: no request may fail"
 
 HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
 

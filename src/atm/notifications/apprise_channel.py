@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from atm import child_process
 from atm.notifications.sending import SEND_SECONDS, Message, SendError
 from atm.notifications.words import body_of, title_of
 from atm.plan.targets import TargetRules
 
 _KINDS = {"failure": "failure", "recovery": "success", "success": "success", "cancelled": "warning"}
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "VIRTUAL_ENV")
-"""What the process sees of the environment: no proxies, no secrets of the server."""
 
 
 class AppriseChannel:
     """`Channel` of `AppriseTarget`s."""
 
-    def __init__(self, rules: TargetRules, *, timeout_seconds: float = 2 * SEND_SECONDS) -> None:
+    def __init__(
+        self, rules: TargetRules, directory: Path | None = None, *, timeout_seconds: float = 2 * SEND_SECONDS
+    ) -> None:
+        """`directory` is where its process works: the data directory, which nobody else writes to."""
         self._rules = rules
+        self._directory = directory
         self._timeout = timeout_seconds
 
     async def send(self, message: Message, at: float) -> None:  # noqa: ARG002 (services set their own times)
         """Raises SendError."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        process = await child_process.start_async(
             "atm.notifications.apprise_process",
+            directory=self._directory,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ},
         )
         try:
             async with asyncio.timeout(self._timeout):

@@ -8,12 +8,22 @@ from typing import Any
 from atm.models import figures
 
 MOST_REASONS = 5
-_HAPPENED = {"failure": "failed", "recovery": "passes again", "success": "passed", "cancelled": "was cancelled"}
+_HAPPENED = {
+    "passed": "passed",
+    "failed": "failed",
+    "invalid": "could not be measured",
+    "error": "ended in an error",
+    "stopped": "was stopped",
+    "cancelled": "was cancelled",
+}
+"""By the outcome of the firing."""
 
 
 def title_of(document: Mapping[str, Any]) -> str:
     """`document` is a `WebhookDocument` as JSON."""
-    return f"{document['schedule']} {_HAPPENED.get(document['event'], document['event'])}"
+    outcome = document["outcome"]
+    happened = "passes again" if document["event"] == "recovery" else _HAPPENED.get(outcome, outcome)
+    return f"{document['schedule']} {happened}"
 
 
 def body_of(document: Mapping[str, Any]) -> str:

@@ -14,14 +14,14 @@ from atm.errors import Problem, SpecError
 from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
-from atm.models.threshold import Threshold, parse_threshold
+from atm.models.threshold import IMPLIED, Threshold, parse_threshold
 from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
 from atm.plan.requests import Requests
 from atm.plan.templating import MayRead, Names
-from atm.plan.urls import compile_origin, parse_connect_to
+from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
 ReadFile = Callable[[str], bytes]
 
@@ -221,6 +221,8 @@ class _Compilation:
         if tls.key and not tls.cert:
             what = "a client key needs its certificate"
             self.findings.add(("tls", "key"), what, "missing_field", "Add `tls: {cert: client.pem}`")
+        if tls.server_name:
+            check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
         key_file = tls.key or tls.cert
         if key_file:
             self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
@@ -273,7 +275,7 @@ class _Compilation:
         found = self._rules(self.spec.thresholds, ("thresholds",), names, None)
         for index, endpoint in enumerate(self.spec.endpoints or ()):
             found += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
-        return tuple(found)
+        return tuple(found) or (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None

@@ -11,19 +11,18 @@ from typing import Any
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
 from atm.models.fields import Path, path_text
 from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSpec, parse_status
+from atm.plan.lines import breaks_header, breaks_target
 from atm.plan.load_plan import BodyCheck, Encoding, Header, LiteralPart, Origin, Part, SecretPart, Step, Template
 from atm.plan.loads import nanoseconds
 from atm.plan.masking import SCHEMES, is_sensitive
+from atm.plan.patterns import PatternError, compiled
 from atm.plan.templating import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url
 from atm.version import VERSION
 
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # `?name=` or `&name=`, or what stands between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
-# Python and Rust disagree on look-around, named references, conditions and back-references.
-_UNPORTABLE = re.compile(r"\(\?(?:[=!]|<[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
 
 
 _HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
@@ -135,8 +134,7 @@ class Requests:
 
     def _check_value(self, values: list[str], path: Path) -> None:
         for value in values:
-            if found := _CONTROL.search(value):
-                name = {"\r": "a carriage return", "\n": "a line feed"}.get(found[0], "a control character")
+            if name := breaks_header(value):
                 header = next(part for part in reversed(path) if isinstance(part, str))
                 what = f"the header {header} holds {name}, which would end it"
                 self.names.findings.add(path, what, "bad_header", "A header is one line")
@@ -229,7 +227,10 @@ class Requests:
         if not isinstance(auth, Jwt):
             if "token_url" not in data:  # left out, which has been said
                 return auth
-            compile_origin(str(data["token_url"]), (*path, "token_url"), self.names.findings)
+            place = (*path, "token_url")
+            if found := breaks_target(str(data["token_url"])):
+                self.names.findings.add(place, f"the URL holds {found}", "bad_url", "Write a space as %20")
+            compile_origin(str(data["token_url"]), place, self.names.findings)
         return type(auth).read(data, path, self.names.findings)
 
     def _body(self, body: Any, path: Path) -> Template | None:
@@ -285,12 +286,6 @@ class Requests:
 
     def _check_regex(self, pattern: str, path: Path) -> None:
         try:
-            re.compile(pattern)
-        except re.error as error:
-            where = f" at character {error.pos + 1}" if error.pos is not None else ""
-            what = f'"{pattern}" is no regular expression: {error.msg}{where}'
-            self.names.findings.add(path, what, "bad_regex", "For a literal text write `contains` instead")
-            return
-        if found := _UNPORTABLE.search(pattern):
-            what = f'the regular expression uses "{found[0]}"; look-around and back-references are not supported'
-            self.names.findings.add(path, what, "bad_regex", "Use two checks, or a plain `contains`")
+            compiled(pattern)
+        except PatternError as error:
+            self.names.findings.add(path, str(error), "bad_regex", error.hint)

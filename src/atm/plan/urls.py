@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from atm.models.fields import Findings, Path
+from atm.plan.lines import breaks_target
 from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
 from atm.plan.templating import Names, Piece, merged, percent_encoded
 
@@ -59,9 +60,8 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
         return None
     tail = names.pieces(text, path)[used:]
     target = _target([Piece(rest, written=True), *tail], path, names)
-    shown = f"[{host}]" if ":" in host else host
     origin = Origin(cast('Literal["http", "https"]', scheme), host, port)
-    return CompiledUrl(origin, target, shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}")
+    return CompiledUrl(origin, target, origin.authority)
 
 
 def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:
@@ -74,6 +74,9 @@ def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
     parts: list[Part] = []
     for piece in pieces:
         if not piece.written or piece.slot or piece.variable:
+            if piece.raw and (found := breaks_target(piece.text)):
+                what = f"a value that is written raw into the URL holds {found}, which would end the request line"
+                names.findings.add(path, what, "bad_url", "Leave out `| raw`: what is not raw is percent-encoded")
             parts.append(names.part(piece, Encoding.PERCENT))
             continue
         text, hash_sign, _ = piece.text.partition("#")
@@ -88,7 +91,7 @@ def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
 
 
 def _normalised(text: str, path: Path, findings: Findings) -> str:
-    if re.search(r"[\x00-\x20\x7f]", text):
+    if breaks_target(text):
         findings.add(path, "the URL holds a space or a control character", "bad_url", "Write a space as %20")
         return ""
     return percent_encoded(_BAD_PERCENT.sub("%25", text), _SAFE)
@@ -135,13 +138,22 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
     return checked_host(host), number
 
 
+def check_server_name(name: str, path: Path, findings: Findings) -> None:
+    """Report a name that no certificate can be for."""
+    try:
+        checked_host(f"[{name}]" if ":" in name else name)
+    except _BadUrlError as error:
+        findings.add(path, str(error), "bad_address", error.hint)
+
+
 def checked_host(host: str) -> str:
     """A host as it is looked up: lower case, IDNA, IPv6 without brackets."""
     if host.startswith("["):
         import ipaddress
 
         try:
-            return ipaddress.IPv6Address(host[1:-1]).compressed
+            # Not a scope: the module takes any text for one, and this goes into the Host header.
+            return ipaddress.IPv6Address("" if "%" in host else host[1:-1]).compressed
         except ValueError:
             raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from atm.models import figures
+from atm.models.failure_reasons import failure_reasons
+from atm.models.outcome import RunOutcome
 from atm.models.printable import printable
 from atm.models.run import Measurement, RunResult
 from atm.reports.junit import measured
+
+_SIGNS = {RunOutcome.PASSED: "✓", RunOutcome.INVALID: "!", RunOutcome.STOPPED: "■", RunOutcome.CANCELLED: "■"}
 
 
 def workflow_commands(result: RunResult) -> str:
@@ -19,6 +23,8 @@ def workflow_commands(result: RunResult) -> str:
             message = f"threshold failed: {threshold.expression}, measured {measured(threshold)}"
             message += f" ({threshold.message})" if threshold.message else ""
             lines.append(f"::error title={title}::{_data(message)}")
+    if result.verdict.outcome is RunOutcome.FAILED and all(threshold.passed for threshold in result.thresholds):
+        lines.append(f"::error title={title}::{_data('; '.join(failure_reasons(result)))}")
     if result.verdict.measurement != Measurement.VALID:
         level = "error" if result.verdict.measurement == Measurement.INVALID else "warning"
         what = "; ".join(reason.what for reason in result.verdict.reasons)
@@ -29,8 +35,8 @@ def workflow_commands(result: RunResult) -> str:
 def step_summary(result: RunResult) -> str:
     """Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then the endpoints."""
     metrics, verdict = result.metrics, result.verdict
-    failed = sum(not threshold.passed for threshold in result.thresholds)
-    lines = [f"## {'✗' if failed or result.run.error else '✓'} {_cell(result.run.name)}", ""]
+    outcome = verdict.outcome
+    lines = [f"## {_SIGNS.get(outcome, '✗')} {_cell(result.run.name)}: {outcome}", ""]
     if result.thresholds:
         lines += ["| | threshold | measured | |", "|---|---|---:|---|"]
         for threshold in result.thresholds:

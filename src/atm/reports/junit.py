@@ -10,6 +10,8 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from atm.models import figures
+from atm.models.failure_reasons import failure_reasons
+from atm.models.outcome import RunOutcome
 from atm.models.printable import printable
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
 
@@ -25,6 +27,7 @@ def render_junit(result: RunResult) -> str:
         _failed(_case(suite, run.name, "run", "the run ends as planned"), "error", run.error)
     for threshold in result.thresholds:
         _threshold(suite, run.name, threshold)
+    _outcome(suite, result)
     for entry in result.endpoint_metrics:
         _endpoint(suite, result, entry)
     _measurement(suite, result)
@@ -73,6 +76,17 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
         if failure.endpoint == entry.name
     ]
     _failed(case, "failure", counts, "\n".join([counts, *causes]))
+
+
+def _outcome(suite: Element, result: RunResult) -> None:
+    """Why it did not pass, where no threshold says it: it ended early, or its target never answered."""
+    outcome = result.verdict.outcome
+    if outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
+        case = _case(suite, result.run.name, "run", "the run ends as planned")
+        _failed(case, "failure", f"the run was {outcome}")
+    elif outcome is RunOutcome.FAILED and all(threshold.passed for threshold in result.thresholds):
+        case = _case(suite, result.run.name, "run", "the target answers")
+        _failed(case, "failure", "; ".join(failure_reasons(result)))
 
 
 def _measurement(suite: Element, result: RunResult) -> None:

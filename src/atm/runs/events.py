@@ -139,6 +139,7 @@ def finished(run: Run, sequence: int) -> FinishedEvent:
         status=summary.status,
         stop_reason=summary.stop_reason,
         passed=summary.passed,
+        outcome=summary.outcome,
         measurement=summary.measurement,
         error=summary.error_message,
         failure_reasons=list(run.failure_reasons),

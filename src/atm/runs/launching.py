@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from atm import child_process
 from atm.config import Settings
 from atm.runs.job import Job
 
@@ -88,16 +88,16 @@ async def launch(job: Job, directory: Path) -> Launched:
 
 
 def _launch(job: Job, directory: Path) -> Launched:
-    source = str(Path(__file__).parents[2])
-    inherited = os.environ.get("PYTHONPATH")
     log = directory / f"{job.run_id}.{job.token}.log"
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "atm.runs.recorder"],
+        process = child_process.start(
+            "atm.runs.recorder",
+            directory=directory,
+            # It writes to the storage, whose secrets come by pipe or by what PostgreSQL's client reads by itself.
+            variables=child_process.environment(*child_process.DATABASE_PREFIXES),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{inherited}" if inherited else source},
             start_new_session=True,
         )
     assert process.stdin is not None

@@ -16,6 +16,7 @@ import sys
 import threading
 from contextlib import suppress
 
+from atm import child_process
 from atm.runs.commands import CommandInput
 
 NICE = 5
@@ -28,9 +29,7 @@ def main() -> int:
     job = commands.line()
     if not job:
         return 0
-    runner = subprocess.Popen(
-        [sys.executable, "-P", "-m", "atm.runs.runner"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    runner = child_process.start("atm.runs.runner", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert runner.stdin is not None
     # A broken pipe: it died before it had read its job, and the recording says so.
     with suppress(BrokenPipeError):

@@ -14,7 +14,7 @@ from atm.metrics.summary import exchange
 from atm.metrics.thresholds import ThresholdJudge
 from atm.metrics.verdict import judge
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
-from atm.models.outcome import RunStatus, StopReason
+from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
 from atm.models.threshold import Threshold
 from atm.plan.decoding import decode
@@ -178,7 +178,7 @@ def lost(finish: Finish, reason: str) -> Finish:
         run = result.run.model_copy(
             update={"status": RunStatus.FAILED, "stop_reason": StopReason.FAILED, "error": reason}
         )
-        verdict = result.verdict.model_copy(update={"passed": None, "exit_code": 1})
+        verdict = result.verdict.model_copy(update={"passed": None, "outcome": RunOutcome.ERROR, "exit_code": 1})
         result = result.model_copy(update={"run": run, "verdict": verdict})
     return Finish(RunStatus.FAILED, finish.completed_at, result, reason, StopReason.FAILED)
 

@@ -20,6 +20,7 @@ from atm.clock import Clock, SystemClock
 from atm.config import Settings
 from atm.errors import AtmError, NotFoundError, StorageError
 from atm.models.outcome import RunStatus, StopReason
+from atm.private_files import make_directory
 from atm.runs import launching
 from atm.runs.job import Job
 from atm.runs.policy import Policy
@@ -109,7 +110,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin to claim and to watch."""
-        self.spool_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(self.spool_directory)
         self._sweep()
         self._tasks = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._observe_forever())]
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from atm.models.outcome import RunStatus
-from atm.models.run import Measurement
 from atm.models.schedule import FiringOutcome, NotifyOn, WebhookDocument
 from atm.schedules.secrets import channel_name, masked
 from atm.storage.records import Run, RunSummary
@@ -19,9 +17,10 @@ from atm.storage.seal import Sealer
 
 Event = Literal["failure", "recovery", "success", "cancelled"]
 
-DECIDED = (FiringOutcome.PASSED, FiringOutcome.FAILED, FiringOutcome.ERROR)
+DECIDED = (FiringOutcome.PASSED, FiringOutcome.FAILED, FiringOutcome.INVALID, FiringOutcome.ERROR)
 """The outcomes that say whether what is tested is well; recovery is judged by the last of them."""
-_BAD = (FiringOutcome.FAILED, FiringOutcome.ERROR)
+_BAD = (FiringOutcome.FAILED, FiringOutcome.INVALID, FiringOutcome.ERROR)
+_ENDED_EARLY = (FiringOutcome.STOPPED, FiringOutcome.CANCELLED)
 _WANTED: Mapping[Event, tuple[NotifyOn, ...]] = {
     "failure": (NotifyOn.FAILURE, NotifyOn.ALWAYS),
     "recovery": (NotifyOn.RECOVERY, NotifyOn.ALWAYS),
@@ -43,22 +42,20 @@ def ending_of(run: RunSummary | None, reasons: Sequence[str] = ()) -> Ending:
     """What a run that has ended makes of its firing; `reasons` are the run's. None: it was deleted."""
     if run is None:
         return Ending(FiringOutcome.CANCELLED, "its run was deleted before it had ended")
-    if run.status is RunStatus.CANCELLED:
-        return Ending(FiringOutcome.CANCELLED)
-    if run.status is RunStatus.FAILED:
-        return Ending(FiringOutcome.FAILED, run.error_message or "the run failed")
-    if run.passed is False:
-        return Ending(FiringOutcome.FAILED, _short("; ".join(reasons)) or "a threshold was missed")
-    if run.measurement is Measurement.INVALID:
-        return Ending(FiringOutcome.FAILED, "the measurement is invalid")
-    return Ending(FiringOutcome.PASSED)
+    outcome = FiringOutcome(run.outcome)
+    if outcome is FiringOutcome.ERROR:
+        return Ending(outcome, run.error_message or "the run could not be carried out")
+    if outcome in _BAD:
+        default = "a threshold failed" if outcome is FiringOutcome.FAILED else "the measurement is invalid"
+        return Ending(outcome, _short("; ".join(reasons)) or default)
+    return Ending(outcome)
 
 
 def event_of(outcome: FiringOutcome, before: FiringOutcome | None) -> Event | None:
     """What an outcome is to those who are told; `before` is the last one of `DECIDED`. None: nothing is told."""
     if outcome in _BAD:
         return "failure"
-    if outcome is FiringOutcome.CANCELLED:
+    if outcome in _ENDED_EARLY:
         return "cancelled"
     if outcome is FiringOutcome.PASSED:
         return "recovery" if before in _BAD else "success"
@@ -116,6 +113,7 @@ def _document(event: Event, name: str, schedule: Schedule, firing: Firing, run: 
         run_status=summary.status if summary else None,
         url=summary.url if summary else None,
         passed=summary.passed if summary else None,
+        run_outcome=summary.outcome if summary else None,
         measurement=summary.measurement if summary else None,
         failure_reasons=list(run.failure_reasons) if run else [],
         latency_p95_ms=_finite(summary.latency_p95_ms) if summary else None,

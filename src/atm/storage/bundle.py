@@ -30,6 +30,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from atm.errors import BundleError, ConflictError, Problem
 from atm.metrics.interval import Interval
+from atm.models.failure_reasons import failure_reasons
 from atm.models.run import RunResult, SampledExchange
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.problems import run_not_finished
@@ -125,6 +126,11 @@ def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None
         raise _broken("the result belongs to another run", f"{place}:3")
     if run.status not in FINAL:
         raise _broken(f"the run in it is {run.status}: it had not ended", f"{place}:2")
+    if result is not None:
+        # An earlier version may have written a bundle whose line in the list says something else than its result.
+        passed = result.verdict.passed
+        reasons = run.failure_reasons or failure_reasons(result)
+        run = replace(run, summary=replace(run.summary, passed=passed), failure_reasons=reasons)
     return run, result, _history(lines, place)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atm import data_directory
 from atm.config import Settings, StorageType
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ async def open_storage(settings: Settings) -> StorageInterface:
     With several worker processes the parent opens (and closes) it once before they start, so that they find it ready.
     Raises SettingsError, SchemaError, StorageUnavailableError.
     """
+    await _prepare_directory(settings)
     if settings.storage_type is StorageType.JSON:
         from atm.storage.json_files.storage import JsonStorage
 
@@ -35,6 +38,7 @@ async def upgrade_storage(settings: Settings) -> str:
 
     Raises SettingsError, SchemaError (a newer version made it), StorageUnavailableError.
     """
+    await _prepare_directory(settings)
     if settings.storage_type is StorageType.JSON:
         from atm.storage.json_files.storage import FORMAT, JsonStorage
 
@@ -49,3 +53,12 @@ async def upgrade_storage(settings: Settings) -> str:
     else:
         await upgrade(url)
     return HEAD
+
+
+async def _prepare_directory(settings: Settings) -> None:
+    """Where the storage is in the data directory; a database elsewhere needs none."""
+    if settings.storage_type is StorageType.JSON or settings.database_url is None:
+        from atm.storage.json_files.files import translated
+
+        with translated():
+            await asyncio.to_thread(data_directory.prepare, settings.data_dir)

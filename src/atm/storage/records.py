@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 from atm.errors import ConflictError, Problem
-from atm.models.outcome import Outcome, RunStatus, StopReason
-from atm.models.run import Measurement, RunResult, ThresholdResult
+from atm.models.failure_reasons import failure_reasons
+from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason, run_outcome
+from atm.models.run import Measurement, RunResult
 
 FINAL = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED})
 """The states that a run never leaves."""
@@ -23,9 +24,14 @@ FINAL = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+def is_id(value: str) -> bool:
+    """Whether this can be an id."""
+    return _ID.fullmatch(value) is not None
+
+
 def checked_id(value: str) -> str:
     """`value`, when it can be an id; a file name that leaves its folder cannot. Raises ConflictError."""
-    if not _ID.fullmatch(value):
+    if not is_id(value):
         raise ConflictError(
             Problem(f"{value[:80]!r} cannot be an id", "invalid_id", hint="use 1 to 64 of A-Z a-z 0-9 _ -")
         )
@@ -155,6 +161,11 @@ class RunSummary:
     error_rate: float | None
     """The three figures of a finished run that a list shows; null before, and without samples."""
 
+    @property
+    def outcome(self) -> RunOutcome:
+        """The one word for this run."""
+        return run_outcome(self.status, self.stop_reason, self.passed)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -199,15 +210,8 @@ class Finish:
     @property
     def failure_reasons(self) -> tuple[str, ...]:
         """The sentences of `Run.failure_reasons`."""
-        thresholds = self.result.thresholds if self.result else ()
-        missed = (_missed(threshold) for threshold in thresholds if not threshold.passed)
-        return (*missed, *((self.error_message,) if self.error_message else ()))
-
-
-def _missed(threshold: ThresholdResult) -> str:
-    where = f" ({threshold.endpoint})" if threshold.endpoint else ""
-    actual = "no data" if threshold.actual is None else f"actual {threshold.measured}"
-    return f"{threshold.expression}{where}: {actual}"
+        found = failure_reasons(self.result) if self.result else ()
+        return (*found, *((self.error_message,) if self.error_message else ()))
 
 
 class Order(StrEnum):
@@ -234,6 +238,8 @@ class RunQuery:
     tag: str | None = None
     status: RunStatus | None = None
     passed: bool | None = None
+    outcome: RunOutcome | None = None
+    measurement: Measurement | None = None
     since: datetime | None = None
     until: datetime | None = None
     """Created at or after `since`, and before `until`."""

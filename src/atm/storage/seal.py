@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from atm.config import Settings
 from atm.errors import Problem, SettingsError, StorageError
+from atm.private_files import make_directory
 from atm.storage.json_files.files import unavailable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _key_of(path: Path) -> bytes:
     """The key in the file, made by whoever comes first."""
     from cryptography.fernet import Fernet
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     if not path.exists():
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

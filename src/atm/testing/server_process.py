@@ -13,13 +13,12 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
+from atm import child_process
 from atm.errors import Problem, TargetServerError
 
 _STOP_SECONDS = 5.0
@@ -44,15 +43,8 @@ class ServerProcess:
         if self._process is not None:
             raise TargetServerError(Problem("this server is started already", "already_started"))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
-        source = str(Path(__file__).parents[2])
-        inherited = os.environ.get("PYTHONPATH")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", self._module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{inherited}" if inherited else source},
-            process_group=0,
+        self._process = child_process.start(
+            self._module, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, process_group=0
         )
         try:
             return self._handshake(self._process, ready_seconds)

@@ -1,11 +1,16 @@
+import { readFileSync } from "node:fs";
+
 import { expect, test } from "vitest";
 
-import { verdictOf } from "./verdict";
+import { OUTCOMES, verdictOf } from "./verdict";
 
-test("a run that was ended before its time did not pass, and one that had failed by then has", () => {
-    const stopped = { status: "completed", passed: true, measurement: "valid", stop_reason: "stopped" } as const;
-    expect(verdictOf(stopped)).toMatchObject({ word: "Stopped", tone: "muted" });
-    expect(verdictOf({ ...stopped, passed: false })).toMatchObject({ word: "Failed", tone: "fail" });
-    expect(verdictOf({ ...stopped, stop_reason: "duration" })).toMatchObject({ word: "Passed", tone: "pass" });
-    expect(verdictOf({ ...stopped, status: "cancelled", passed: null })).toMatchObject({ word: "Cancelled" });
+const { outcomes } = JSON.parse(
+    readFileSync(new URL("../../../docs/reference/run-outcomes.json", import.meta.url), "utf8"),
+) as { outcomes: { outcome: keyof typeof OUTCOMES; label: string; tone: string; icon: string }[] };
+
+test("a run is called here what it is called everywhere", () => {
+    expect(Object.keys(OUTCOMES).sort()).toEqual(outcomes.map((each) => each.outcome).sort());
+    for (const { outcome, label, tone, icon } of outcomes) {
+        expect(verdictOf({ outcome })).toEqual({ word: label, tone, icon });
+    }
 });

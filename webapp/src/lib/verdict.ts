@@ -2,7 +2,7 @@
 import type { RunSummaryView } from "$lib/api/schema";
 import type { IconName } from "$lib/components/Icon.svelte";
 
-export type Tone = "pass" | "fail" | "warn" | "info" | "muted";
+export type Tone = "pass" | "fail" | "error" | "warn" | "info" | "muted";
 
 export interface Judged {
     word: string;
@@ -10,36 +10,28 @@ export interface Judged {
     icon: IconName;
 }
 
-type Judgeable = Pick<RunSummaryView, "status" | "passed" | "measurement"> & {
-    error_rate?: RunSummaryView["error_rate"];
-    stop_reason?: RunSummaryView["stop_reason"];
+type Judgeable = Pick<RunSummaryView, "outcome">;
+
+/** The table of docs/reference/run-outcomes.json, which a test holds it to. */
+export const OUTCOMES: Record<RunSummaryView["outcome"], Judged> = {
+    queued: { word: "Queued", tone: "muted", icon: "clock" },
+    running: { word: "Running", tone: "info", icon: "play" },
+    passed: { word: "Passed", tone: "pass", icon: "check" },
+    failed: { word: "Failed", tone: "fail", icon: "cross" },
+    invalid: { word: "Invalid", tone: "warn", icon: "warn" },
+    stopped: { word: "Stopped", tone: "muted", icon: "stop" },
+    cancelled: { word: "Cancelled", tone: "muted", icon: "stop" },
+    error: { word: "Error", tone: "error", icon: "cross" },
 };
 
 export function verdictOf(run: Judgeable): Judged {
-    switch (run.status) {
-        case "pending":
-            return { word: "Waiting", tone: "muted", icon: "clock" };
-        case "running":
-            return { word: "Running", tone: "info", icon: "play" };
-        case "cancelled":
-            return { word: "Cancelled", tone: "muted", icon: "stop" };
-        case "failed":
-            return { word: "Broke off", tone: "fail", icon: "cross" };
-        case "completed":
-            if (run.measurement === "invalid") return { word: "Invalid", tone: "fail", icon: "warn" };
-            if (run.passed === false) return { word: "Failed", tone: "fail", icon: "cross" };
-            // Nothing was asked of it, and nothing came back either.
-            if (run.error_rate === 1) return { word: "All failed", tone: "fail", icon: "cross" };
-            // Somebody ended it before its time: what it had not done yet was not judged.
-            if (run.stop_reason === "stopped") return { word: "Stopped", tone: "muted", icon: "stop" };
-            if (run.passed === null) return { word: "Not judged", tone: "muted", icon: "dash" };
-            return { word: "Passed", tone: "pass", icon: "check" };
-    }
+    return OUTCOMES[run.outcome];
 }
 
 export const TONE_TEXT: Record<Tone, string> = {
     pass: "text-pass",
     fail: "text-fail",
+    error: "text-fail",
     warn: "text-warn",
     info: "text-info",
     muted: "text-muted",

@@ -1,7 +1,7 @@
 //! What a plan must hold before a request is sent by it. Plans come from outside: nothing in one may make the engine panic,
 //! send a header that the plan does not hold, or allocate without bound.
 
-use fancy_regex::Regex;
+use crate::pattern;
 
 use super::{CAPABILITIES, CheckKind, HttpVersion, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step};
 
@@ -89,7 +89,7 @@ impl Plan {
             ensure(*low <= *high && *low >= 100 && *high <= 999, path, "a range of expected statuses is not one")?;
         }
         for check in step.checks.iter().filter(|check| check.kind == CheckKind::Regex) {
-            Regex::new(&check.pattern)
+            pattern::compile(&check.pattern)
                 .map_err(|error| invalid(path, &format!("a check's pattern cannot be used: {error}")))?;
         }
         check_duration(Some(step.timeout_ns), path)
@@ -150,7 +150,9 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn is_target_text(text: &str) -> bool {
+/// True where `text` may stand in a request line's target.
+#[must_use]
+pub fn is_target_text(text: &str) -> bool {
     text.bytes().all(|byte| byte > 0x20 && byte != 0x7F)
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-pub use check::is_header_text;
+pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
 pub use load::{Arrival, CatchUp, Load, Model, Saturation, Segment};
 pub use request::{BodyCheck, CheckKind, Encoding, Flow, Header, Part, Step, Template, Variable};

@@ -174,7 +174,7 @@ fn checked_secrets(plan: &Plan, secrets: &Secrets) -> Result<SecretStore, PlanEr
     Ok(store)
 }
 
-/// A line feed in a header would be a second header: a secret that stands in one must not have it.
+/// A line feed in a head would begin another line of it, a space in a target would end it.
 fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
     use crate::plan::Part;
     let in_line = |parts: &[Part]| {
@@ -182,12 +182,15 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
             |part| matches!(part, Part::Secret { slot: used, encoding: crate::plan::Encoding::Raw } if used == slot),
         )
     };
-    let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
-    let in_head =
-        steps.into_iter().any(|step| in_line(&step.target) || step.headers.iter().any(|header| in_line(&header.value)))
-            || plan.connections.proxy.as_ref().is_some_and(|proxy| proxy.authorization_slot == slot);
-    if in_head && !crate::plan::is_header_text(value) {
-        return Err(PlanError::Secret(slot.to_owned(), "has a line break, which no header may hold"));
+    let mut steps = plan.flows.iter().flat_map(|flow| &flow.steps);
+    let in_target = steps.clone().any(|step| in_line(&step.target));
+    let in_header = steps.any(|step| step.headers.iter().any(|header| in_line(&header.value)))
+        || plan.connections.proxy.as_ref().is_some_and(|proxy| proxy.authorization_slot == slot);
+    if in_target && !crate::plan::is_target_text(value) {
+        return Err(PlanError::Secret(slot.to_owned(), "has a space or a control character, which no URL may hold"));
+    }
+    if in_header && !crate::plan::is_header_text(value) {
+        return Err(PlanError::Secret(slot.to_owned(), "has a control character, which no header may hold"));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::connections::Received;
+use super::redirects::Next;
 use super::sampling::sample;
 use super::user::State;
 use crate::clock;
@@ -198,11 +199,13 @@ impl Worker {
         let Some(connection) = self.connections.get(index) else { return };
         let Some(head) = connection.reader.head().copied() else { return };
         let user = connection.user;
+        let mut withheld = false;
         if self.follows_redirects && head.has_location && redirect::is_redirect(head.status) {
             let raw = connection.reader.raw(input).to_vec();
-            if let Some(place) = self.place_after(user, &raw) {
-                self.follow(user, index, place, head, ends_connection);
-                return;
+            match self.next_after(user, head.status, &raw) {
+                Next::Follow(place) => return self.follow(user, index, place, head, ends_connection),
+                Next::Withheld => withheld = true,
+                Next::Answer => {}
             }
         }
         let Some(connection) = self.connections.get(index) else { return };
@@ -213,7 +216,7 @@ impl Worker {
         let step = &self.shared.plan.flows[state.flow as usize].steps[0];
         let expected = step.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&head.status));
         let (outcome, message) = if !expected {
-            (Outcome::UnexpectedStatus, Message::Status(head.status, state.flow))
+            (Outcome::UnexpectedStatus, Message::status(head.status, state.flow, withheld))
         } else if route.checks.is_empty() {
             (Outcome::Ok, Message::None)
         } else {

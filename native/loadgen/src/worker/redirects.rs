@@ -8,10 +8,35 @@ use crate::redirect::{self, Place, Rewrite};
 use crate::response::{self, Expect, Head};
 use crate::template::Values;
 
+/// What follows an answer that points elsewhere.
+pub(super) enum Next {
+    /// The request is sent on.
+    Follow(Place),
+    /// It is an answer like any other: at the limit, or leading nowhere.
+    Answer,
+    /// It would take a body that holds a secret to another origin, so it is an answer like any other.
+    Withheld,
+}
+
 impl Worker {
-    /// Where the answer to `user` points, while it may be followed.
+    /// What follows the answer to `user`.
     #[cold]
-    pub(super) fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
+    pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8]) -> Next {
+        let Some(place) = self.place_after(user, raw) else { return Next::Answer };
+        let state = &self.users[user as usize];
+        let origin = &self.origins[self.origin_of(user) as usize];
+        let crosses = (place.scheme, place.host.as_str(), place.port) != (origin.scheme, &*origin.host, origin.port);
+        let body = self.shared.plan.flows[state.flow as usize].steps[0].body.as_ref();
+        let has_secret = body.is_some_and(|body| body.iter().any(|part| matches!(part, Part::Secret { .. })));
+        if crosses && has_secret && redirect::keeps_body(status, &self.request_of(user)) {
+            Next::Withheld
+        } else {
+            Next::Follow(place)
+        }
+    }
+
+    /// Where the answer to `user` points, while it may be followed.
+    fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
         let state = &self.users[user as usize];
         if state.hop.as_ref().map_or(0, |hop| hop.hops) >= self.shared.plan.connections.redirects {
             return None;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use fancy_regex::Regex;
+use regex::Regex;
 
 use super::multiplex::StreamRoute;
 use super::{Worker, exchange};
 use crate::deadlines::NONE;
+use crate::pattern;
 use crate::plan::{BodyCheck, CheckKind, HttpVersion, Scheme};
 use crate::response::Expect;
 use crate::template::{AbsoluteForm, Program};
@@ -29,7 +30,7 @@ pub(super) struct Route {
 
 #[derive(Debug)]
 pub(super) enum Check {
-    Contains(memchr::memmem::Finder<'static>),
+    Contains(Box<memchr::memmem::Finder<'static>>),
     Regex(Regex),
 }
 
@@ -72,19 +73,18 @@ impl Worker {
 
 impl Check {
     fn new(check: &BodyCheck) -> Check {
+        let contains = |text: &str| Check::Contains(Box::new(memchr::memmem::Finder::new(text).into_owned()));
         match check.kind {
-            CheckKind::Contains => Check::Contains(memchr::memmem::Finder::new(&check.pattern).into_owned()),
+            CheckKind::Contains => contains(&check.pattern),
             // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
-            CheckKind::Regex => Regex::new(&check.pattern)
-                .map_or_else(|_| Check::Contains(memchr::memmem::Finder::new("\u{0}").into_owned()), Check::Regex),
+            CheckKind::Regex => pattern::compile(&check.pattern).map_or_else(|_| contains("\u{0}"), Check::Regex),
         }
     }
 
     pub(super) fn holds(&self, body: &[u8]) -> bool {
         match self {
             Check::Contains(finder) => finder.find(body).is_some(),
-            // A pattern that takes too many steps to decide is one that was not found.
-            Check::Regex(regex) => regex.is_match(&*String::from_utf8_lossy(body)).unwrap_or(false),
+            Check::Regex(regex) => regex.is_match(&String::from_utf8_lossy(body)),
         }
     }
 }

@@ -12,8 +12,8 @@ from atm.api.views import accepted, read_cursor, write_cursor
 from atm.errors import Problem
 from atm.models.control.base import Moment
 from atm.models.control.runs import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
-from atm.models.outcome import RunStatus
-from atm.models.run import RunResult
+from atm.models.outcome import RunOutcome, RunStatus
+from atm.models.run import Measurement, RunResult
 from atm.runs.service import Request as Asked
 from atm.runs.views import run_view, summary_view
 from atm.storage.records import FINAL, Order, RunQuery
@@ -66,6 +66,8 @@ async def list_runs(
     tag: Annotated[str | None, Query(max_length=128)] = None,
     status: RunStatus | None = None,
     passed: bool | None = None,
+    outcome: Annotated[RunOutcome | None, Query(description="The one word for a run.")] = None,
+    measurement: Annotated[Measurement | None, Query(description="What the measurement is worth.")] = None,
     since: Annotated[Moment | None, Query(description="Created at or after.")] = None,
     until: Annotated[Moment | None, Query(description="Created before.")] = None,
     text: Annotated[str | None, Query(max_length=256, description="Somewhere in name or URL, ignoring case.")] = None,
@@ -81,6 +83,8 @@ async def list_runs(
         tag=tag,
         status=status,
         passed=passed,
+        outcome=outcome,
+        measurement=measurement,
         since=since,
         until=until,
         text=text,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter
 
 from atm.api.deps import Plane
-from atm.api.errors import ApiError, bad_request, entry
+from atm.api.errors import ApiError, bad_request, entries, entry
 from atm.errors import CapabilityError, CredentialError, Problem, SpecError, UnreachableError
 from atm.importers.curl import import_curl
 from atm.models.control.specs import (
@@ -37,7 +37,7 @@ async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
     try:
         test = plane.runs.compile(body.spec)
     except (SpecError, CapabilityError) as error:
-        return ValidateAnswer(valid=False, errors=[entry(each) for each in error.problems], notes=[], plan=None)
+        return ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None)
     return ValidateAnswer(valid=True, errors=[], notes=[entry(note) for note in test.notes], plan=_plan(test))
 
 

@@ -12,7 +12,7 @@ from atm.cli.output import Color, Output
 from atm.cli.text import Style
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
-from atm.models.outcome import RunStatus
+from atm.models.outcome import Measurement, RunOutcome, RunStatus
 
 MOST = 200
 
@@ -22,8 +22,12 @@ def command(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Exactly this name.")] = None,
     tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="With this tag.")] = None,
     status: Annotated[RunStatus | None, typer.Option("--status", help="In this state.")] = None,
-    passed: Annotated[
-        bool | None, typer.Option("--passed/--failed", help="Whose thresholds all held, or did not.")
+    outcome: Annotated[
+        RunOutcome | None, typer.Option("--outcome", help="With this outcome; --passed and --failed are short for two.")
+    ] = None,
+    passed: Annotated[bool | None, typer.Option("--passed/--failed", help="That passed, or that failed.")] = None,
+    measurement: Annotated[
+        Measurement | None, typer.Option("--measurement", help="Whose measurement is valid, suspect or invalid.")
     ] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not older: 2h, 7d, 2026-05-01.")] = None,
     text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Somewhere in name or URL.")] = None,
@@ -34,7 +38,8 @@ def command(
 ) -> int:
     """List the runs of the history, newest first.
 
-    A sign says how each one ended: ✓ passed, ! suspect, ✗ failed, ■ stopped. All filters hold together.
+    A sign says how each one ended: ✓ passed, ! passed with a suspect measurement, or invalid, ✗ failed or ended in an
+    error, ■ stopped or cancelled. All filters hold together.
     """
     from atm.cli.history import Filters, asked
 
@@ -48,6 +53,8 @@ def command(
         tag=tag,
         status=status.value if status else None,
         passed=passed,
+        outcome=outcome,
+        measurement=measurement,
         since=moment(since, now, "--since") if since else None,
         text=text,
     )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from atm.models.control.runs import RunList, RunSummaryView, RunView
     from atm.models.control.storage import StorageStatusView
     from atm.models.events import AnyRunEvent
-    from atm.models.outcome import RunStatus
-    from atm.models.run import RunResult
+    from atm.models.outcome import RunOutcome, RunStatus
+    from atm.models.run import Measurement, RunResult
 
 LAST = "last"
 """Names the newest run."""
@@ -30,6 +30,8 @@ class Filters:
     tag: str | None = None
     status: str | None = None
     passed: bool | None = None
+    outcome: RunOutcome | None = None
+    measurement: Measurement | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None

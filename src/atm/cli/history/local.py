@@ -35,6 +35,8 @@ class LocalHistory:
             tag=filters.tag,
             status=RunStatus(filters.status) if filters.status else None,
             passed=filters.passed,
+            outcome=filters.outcome,
+            measurement=filters.measurement,
             since=filters.since,
             until=filters.until,
             text=filters.text,

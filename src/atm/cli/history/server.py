@@ -32,6 +32,8 @@ class ServerHistory:
             tag=filters.tag,
             status=filters.status,
             passed=filters.passed,
+            outcome=filters.outcome,
+            measurement=filters.measurement,
             since=filters.since,
             until=filters.until,
             text=filters.text,

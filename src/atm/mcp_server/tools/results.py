@@ -27,7 +27,7 @@ from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted
 from atm.models import figures
 from atm.models.control.compare import CompareAnswer, Difference
 from atm.models.control.runs import RunSummaryView
-from atm.models.outcome import Outcome, RunStatus
+from atm.models.outcome import Outcome, RunOutcome, RunStatus
 from atm.models.run import Measurement, RunResult, SampledExchange
 
 SHORT_FAILURES = 5
@@ -59,7 +59,7 @@ class ResultTools:
             Field(description="summary: verdicts and figures in short. full: every endpoint, failure and the spec."),
         ] = "summary",
     ) -> Annotated[CallToolResult, ResultAnswer]:
-        """What a run that has ended measured: whether thresholds held, whether the measurement can be believed,
+        """What a run that has ended measured: its outcome, which thresholds held, whether the figures can be believed,
         response times (milliseconds), rates (per second), failures by kind."""
         control = await self._desk.control()
         result = await control.result(await self._desk.run_id(control, run_id))
@@ -76,7 +76,8 @@ class ResultTools:
         limit: Annotated[int, Field(ge=1, le=100, description="How many.")] = 10,
         name: Annotated[str | None, Field(max_length=256, description="Only runs of exactly this name.")] = None,
         status: RunStatus | None = None,
-        passed: Annotated[bool | None, Field(description="Only those that passed, or that did not.")] = None,
+        outcome: Annotated[RunOutcome | None, Field(description="Only those with this outcome.")] = None,
+        passed: Annotated[bool | None, Field(description="Only those that passed, or that failed.")] = None,
         tag: Annotated[str | None, Field(max_length=128, description="Runs of agents carry `mcp`.")] = None,
         text: Annotated[str | None, Field(max_length=256, description="Somewhere in name or URL.")] = None,
         cursor: Annotated[str | None, Field(max_length=300, description="next_cursor of the page before.")] = None,
@@ -84,7 +85,7 @@ class ResultTools:
         """The runs of the history, newest first, whoever started them; all filters hold together."""
         control = await self._desk.control()
         page = await control.runs(
-            limit=limit, name=name, status=status, passed=passed, tag=tag, text=text, cursor=cursor
+            limit=limit, name=name, status=status, outcome=outcome, passed=passed, tag=tag, text=text, cursor=cursor
         )
         total = "" if page.total is None else f" of {figures.count(page.total)}"
         head = f"{len(page.runs)}{total} runs, newest first (times are response times)"
@@ -192,6 +193,7 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
         name=cleaned(result.run.name, 256),
         status=result.run.status,
         stop_reason=result.run.stop_reason,
+        outcome=result.verdict.outcome,
         passed=result.verdict.passed,
         measurement=result.verdict.measurement,
         measurement_reasons=result.verdict.reasons,

@@ -160,8 +160,8 @@ class RunTools:
         return await self._told(context, control, new_id, admitted, wait_seconds)
 
     async def get_test_status(self, run_id: a.RunId) -> Annotated[CallToolResult, RunState]:
-        """Where a run stands: pending, running, completed, cancelled or failed, whether it passed and whether its
-        measurement can be believed. Answers at once; wait_for_test waits for the end."""
+        """Where a run stands, in one word (queued, running, passed, failed, invalid, stopped, cancelled, error), why,
+        and whether its measurement can be believed. Answers at once; wait_for_test waits for the end."""
         control = await self._desk.control()
         whole = await self._desk.run_id(control, run_id)
         view = await control.run(whole)
@@ -317,6 +317,7 @@ def state_of(view: RunView) -> RunState:
         name=cleaned(view.name, 256),
         status=view.status,
         ended=ended,
+        outcome=view.outcome,
         passed=view.passed,
         measurement=view.measurement,
         stop_reason=view.stop_reason,
@@ -328,14 +329,13 @@ def state_of(view: RunView) -> RunState:
 
 
 def _head(view: RunView) -> str:
-    return f"Run {view.id}, {wording.name(view.name)}, is {view.status}"
+    return f"Run {view.id}, {wording.name(view.name)}: {wording.outcome_word(view.outcome)}"
 
 
 def _state_text(view: RunView, state: RunState) -> str:
     lines = [_head(view)]
-    if view.status is RunStatus.COMPLETED:
-        judged = {True: "PASSED", False: "THRESHOLDS FAILED", None: "not judged (no thresholds)"}[view.passed]
-        lines[0] += f": {judged}; measurement {view.measurement}"
+    if view.measurement is not None:
+        lines[0] += f"; measurement {view.measurement}"
     lines += [f"- {each}" for each in state.failure_reasons]
     if state.error:
         lines.append(f"error: {state.error}")

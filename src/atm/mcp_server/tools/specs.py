@@ -124,6 +124,7 @@ class SpecTools:
                 runs=each.runs,
                 last_run_id=each.last_run.id if each.last_run else None,
                 last_status=each.last_run.status if each.last_run else None,
+                last_outcome=each.last_run.outcome if each.last_run else None,
                 last_passed=each.last_run.passed if each.last_run else None,
             )
             for each in kept

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from atm.models.control.base import Answer, Notes, Request, Spec, Tags
-from atm.models.outcome import RunStatus, StopReason
+from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import Figure, Measurement, Metrics, NamedEndpointMetrics
 
 
@@ -59,6 +59,9 @@ class RunSummaryView(Answer):
     started_at: datetime | None
     completed_at: datetime | None
     passed: bool | None
+    """Null while it runs, and for runs that were stopped, cancelled, invalid or could not be carried out."""
+    outcome: RunOutcome
+    """The one word for the run."""
     measurement: Measurement | None
     requests_completed: int
     error_message: str | None

@@ -25,7 +25,7 @@ class DayView(Answer):
     runs: int
     passed: int
     failed: int
-    """Runs that missed a threshold; the others were not judged."""
+    """Runs that failed; the others were stopped, cancelled, invalid or could not be carried out."""
 
 
 class NamedCount(Answer):

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from atm.metrics.histogram import Histogram
 from atm.models import figures
+from atm.models.failure_reasons import failure_reasons
 from atm.models.metric import Metric, Unit
+from atm.models.outcome import RunOutcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
 from atm.reports.html.charts import (
     HALF,
@@ -81,12 +83,13 @@ def _hatch() -> Markup:
 
 
 def _headline(result: RunResult) -> str:
-    if result.run.error:
-        return "failed"
+    outcome = result.verdict.outcome
+    if outcome is not RunOutcome.FAILED:
+        return str(outcome)
     failed = sum(not threshold.passed for threshold in result.thresholds)
     if failed:
-        return f"{failed} of {len(result.thresholds)} thresholds failed"
-    return f"all {len(result.thresholds)} thresholds hold" if result.thresholds else "not judged"
+        return f"failed, {failed} of {len(result.thresholds)} thresholds"
+    return "failed, the target never answered"
 
 
 def _header(result: RunResult) -> Markup:
@@ -117,13 +120,17 @@ def _verdicts(result: RunResult) -> Markup:
     failed = sum(not threshold.passed for threshold in result.thresholds)
     parts: list[Markup] = []
     if result.run.error:
-        parts.append(_verdict("fail", "Failed", result.run.error))
+        parts.append(_verdict("fail", "Error", result.run.error))
+    elif result.verdict.outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
+        text = "before its planned end; the figures cover what ran until then"
+        parts.append(_verdict("warn", str(result.verdict.outcome).capitalize(), text))
+    elif result.verdict.outcome is RunOutcome.FAILED and not failed:
+        parts.append(_verdict("fail", "Failed", "; ".join(failure_reasons(result))))
     if result.thresholds:
-        parts.append(_verdict("fail" if failed else "pass", "Thresholds", _headline(result)))
+        text = f"{failed} of {len(result.thresholds)} failed" if failed else f"{len(result.thresholds)} held"
+        parts.append(_verdict("fail" if failed else "pass", "Thresholds", text))
         head = (("", False), ("threshold", False), ("measured", True), ("", False))
         parts.append(table(head, [_threshold(result, threshold) for threshold in result.thresholds]))
-    else:
-        parts.append(_verdict("warn", "Thresholds", "this run was not judged"))
     kind, text = {
         Measurement.VALID: ("pass", "valid: the load generator was not the limit"),
         Measurement.SUSPECT: ("warn", "suspect: the load generator may have been the limit"),

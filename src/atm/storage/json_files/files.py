@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from atm.errors import CorruptDataError, Problem, StorageUnavailableError
+from atm.private_files import FILE_MODE, private_opener
 from atm.storage.result import dumps
 
 _Self = TypeVar("_Self")
@@ -74,7 +75,7 @@ def replace_lines(path: Path, lines: Sequence[str]) -> None:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=private_opener) as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -102,7 +103,7 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
     if not lines:
         return
     is_new = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         end = _end_of_last_line(descriptor)
         data = "".join(f"{line}\n" for line in lines).encode()

@@ -13,10 +13,11 @@ from typing import Any
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunResult
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.json_files.files import in_thread, read_document, write_document
 from atm.storage.json_files.series import JsonSeries
-from atm.storage.json_files.state import RESULT, Folder, RunState, SpecFile, sealed
+from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile, sealed
 from atm.storage.problems import (
     idempotency_conflict,
     run_exists,
@@ -129,11 +130,11 @@ class JsonRuns:
             raise run_not_finished(run.id)
         if exists(self._folder, run.id):
             raise run_exists(run.id)
-        state = RunState(run.summary, run.notes, run.failure_reasons)
+        state = RunState(run.summary, run.notes, run.failure_reasons, judged_by=JUDGED_BY)
         spec = SpecFile(run.spec)
         # Where nobody looks, and without the lock: a long history takes a while.
         staged = self._folder.run(f".{run.id}.{secrets.token_hex(8)}")
-        staged.mkdir()
+        staged.mkdir(mode=DIRECTORY_MODE)
         try:
             self._series.write_whole(staged.name, history, with_samples=result is None)
             if result is not None:
@@ -307,6 +308,7 @@ def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> Run
         run.notes.replace("\0", ""),
         idempotency_key=run.idempotency_key,
         request_digest=run.request_digest,
+        judged_by=JUDGED_BY,
         **lease,
     )
     folder.add(state, SpecFile(run.spec, sealed(run.sealed)))
@@ -347,6 +349,8 @@ def _matches(run: RunSummary, query: RunQuery) -> bool:
         and (query.tag is None or query.tag in run.tags)
         and (query.status is None or run.status is query.status)
         and (query.passed is None or run.passed is query.passed)
+        and (query.outcome is None or run.outcome is query.outcome)
+        and (query.measurement is None or run.measurement is query.measurement)
         and (query.since is None or run.created_at >= query.since)
         and (query.until is None or run.created_at < query.until)
         and (not query.text or query.text.lower() in search_text(run.name, run.url))

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import (
     append_lines,
@@ -64,7 +65,12 @@ class _History:
     @property
     def runs(self) -> int:
         """How many firings ever had a run, or wait for one."""
-        return self.pruned_runs + sum(each.outcome not in _WITHOUT_RUN for each in self.firings.values())
+        return self.pruned_runs + sum(map(_has_run, self.firings.values()))
+
+
+def _has_run(firing: Firing) -> bool:
+    """Whether it counts towards `max_runs`. An error may come from the run itself."""
+    return firing.outcome not in _WITHOUT_RUN or (firing.outcome is FiringOutcome.ERROR and firing.run_id is not None)
 
 
 class JsonSchedules:
@@ -121,7 +127,7 @@ class JsonSchedules:
 
     def _append(self, firing: Firing) -> None:
         path = self._firings_path(firing.schedule_id)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         before, known = _mark(path), self._seen.get(firing.schedule_id)
         append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
         after = _mark(path)
@@ -150,7 +156,7 @@ class JsonSchedules:
 
     def _remove(self, schedule_id: str, history: _History, gone: Sequence[datetime]) -> None:
         """In one step with the number of runs that are then known by nothing else."""
-        runs = sum(history.firings[due].outcome not in _WITHOUT_RUN for due in gone)
+        runs = sum(_has_run(history.firings[due]) for due in gone)
         head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
         over = frozenset(gone)
         kept = [firing for due, firing in history.firings.items() if due not in over]

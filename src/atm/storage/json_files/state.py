@@ -8,19 +8,24 @@ import uuid
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from atm.models.earlier_result import earlier_passed, earlier_reason
 from atm.models.outcome import RunStatus
+from atm.models.run import Measurement
+from atm.private_files import DIRECTORY_MODE
 from atm.storage.json_files.files import corrupt_file, read_document, sync_folder, write_document
 from atm.storage.locks import locked
 from atm.storage.problems import run_not_found, stale_lease
 from atm.storage.records import CancelRequest, Lease, Run, RunSummary
 
 RUN, SPEC, RESULT = "run.json", "spec.json", "result.json"
+JUDGED_BY = 2
+"""The rule that gives `passed` today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class RunState:
     request_digest: str = ""
     seconds_pruned: bool = False
     samples_pruned: bool = False
+    judged_by: int = 1
+    """Which rule gave `passed`: 1 before a run had an outcome, 2 since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +110,29 @@ class Folder:
         if document is None:
             return None
         try:
-            return _STATE.validate_python(document)
+            state = _STATE.validate_python(document)
         except ValidationError as error:
             raise corrupt_file(str(path), str(error)) from error
+        return state if state.judged_by == JUDGED_BY else self._judged_again(state)
+
+    def _judged_again(self, state: RunState) -> RunState:
+        """A run that an earlier version has stored, with `passed` by today's rule."""
+        summary = state.summary
+        result = self.result(summary.id) if summary.status is RunStatus.COMPLETED else None
+        passed, reasons = summary.passed, state.failure_reasons
+        if result is not None:
+            passed = earlier_passed(
+                summary.status,
+                summary.stop_reason,
+                passed,
+                result["metrics"],
+                has_thresholds=bool(result["rest"]["thresholds"]),
+                is_invalid=summary.measurement is Measurement.INVALID,
+            )
+            if passed is False and not reasons:
+                reasons = (earlier_reason(result["metrics"]),)
+        summary = replace(summary, passed=passed)
+        return replace(state, summary=summary, failure_reasons=reasons, judged_by=JUDGED_BY)
 
     def owned(self, lease: Lease) -> RunState:
         """The state of a running run. Raises StaleLeaseError unless the token is its own."""
@@ -121,7 +148,7 @@ class Folder:
     def add(self, state: RunState, spec: SpecFile) -> None:
         """A new run: it is there when its `run.json` is, and not before."""
         folder = self.run(state.summary.id)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_document(folder / SPEC, _SPEC.dump_python(spec, mode="json"))
         self.write(state)
         sync_folder(self.runs)

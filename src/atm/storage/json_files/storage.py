@@ -8,6 +8,7 @@ from pathlib import Path
 
 from atm.errors import Problem, SchemaError
 from atm.models.outcome import RunStatus
+from atm.private_files import make_directory
 from atm.storage.access import SHORTEST_RETENTION
 from atm.storage.base import Reseal
 from atm.storage.json_files.access import JsonAudit, JsonSessions
@@ -45,7 +46,7 @@ class JsonStorage:
     async def open(cls, root: Path) -> JsonStorage:
         """Make the folder or look at its format. Raises SchemaError, StorageUnavailableError."""
         with translated():
-            (root / "runs").mkdir(parents=True, exist_ok=True)
+            make_directory(root / "runs")
             if read_document(root / "format.json") is None:
                 async with locked_soon(root / "lock"):
                     write_document(root / "format.json", {"format": FORMAT})

@@ -17,10 +17,10 @@ from typing import Any
 import aiosqlite
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from atm.errors import Problem, SchemaError, SettingsError, StorageUnavailableError
+from atm.errors import ConflictError, Problem, SchemaError, SettingsError, StorageUnavailableError
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process's, on SQLite."""
@@ -120,7 +120,11 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (DBAPIError, InterfaceError) as error:
+        except _INVALID_VALUES as error:
+            raise _invalid(error) from error
+        except (DBAPIError, InterfaceError, StatementError) as error:
+            if isinstance(error.orig, _INVALID_VALUES) or _sqlstate(error).startswith(_DATA_EXCEPTION):
+                raise _invalid(error.orig or error) from error
             raise self._translation(str(error.orig or error), error) from error
         except (TimeoutError, SQLAlchemyError, OSError) as error:
             raise self._translation(str(error), error) from error
@@ -130,7 +134,7 @@ class Database:
         if self.is_sqlite and "unable to open" in lower and _is_read_only(Path(self.location)):
             # It cannot be read either: readers need a file beside it that they write to.
             lower = "readonly database"
-        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        state = _sqlstate(error)
         for words, states, what, code, hint in _FAILURES:
             if (state and state in states) or any(word in lower for word in words):
                 problem = Problem(what, code, place=self.location, hint=hint)
@@ -200,6 +204,21 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         "createdb makes one",
     ),
 )
+
+
+_INVALID_VALUES = (OverflowError, UnicodeError)
+"""What drivers raise for a value before a database has seen it: a moment or a number beyond its range, no text."""
+_DATA_EXCEPTION = "22"
+"""The class of SQLSTATE for values that a database refuses."""
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _invalid(error: BaseException) -> ConflictError:
+    what = f"a value can neither be stored nor be looked for ({type(error).__name__}): out of range, or no text"
+    return ConflictError(Problem(what, "invalid_value"))
 
 
 def _is_read_only(path: Path) -> bool:

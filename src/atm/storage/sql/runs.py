@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, o
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from atm.models.outcome import RunStatus, StopReason
+from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.problems import (
@@ -197,6 +197,10 @@ class SqlRuns:
         if query.passed is not None:
             passed = func.coalesce(runs.c.passed, not query.passed) if narrow else runs.c.passed
             conditions.append(passed == query.passed)
+        if query.outcome is not None:
+            conditions += _with_outcome(query.outcome)
+        if query.measurement is not None:
+            conditions.append(runs.c.measurement == query.measurement.value)
         if query.since is not None:
             conditions.append(created_at >= query.since)
         if query.until is not None:
@@ -259,6 +263,27 @@ class SqlRuns:
 
 
 _IN_RUNS = (runs.c.created_at, runs.c.id)
+_STATUS_OF = {
+    RunOutcome.QUEUED: RunStatus.PENDING,
+    RunOutcome.RUNNING: RunStatus.RUNNING,
+    RunOutcome.ERROR: RunStatus.FAILED,
+}
+_ENDED_EARLY = (StopReason.STOPPED.value, StopReason.CANCELLED.value)
+
+
+def _with_outcome(outcome: RunOutcome) -> list[ColumnElement[bool]]:
+    """`run_outcome`, turned round: which rows it gives this word."""
+    if outcome in _STATUS_OF:
+        return [runs.c.status == _STATUS_OF[outcome].value]
+    if outcome is RunOutcome.CANCELLED:
+        by_reason = and_(runs.c.status == RunStatus.COMPLETED.value, runs.c.stop_reason == StopReason.CANCELLED.value)
+        return [or_(runs.c.status == RunStatus.CANCELLED.value, by_reason)]
+    completed = runs.c.status == RunStatus.COMPLETED.value
+    if outcome is RunOutcome.STOPPED:
+        return [completed, runs.c.stop_reason == StopReason.STOPPED.value]
+    passed = {RunOutcome.PASSED: True, RunOutcome.FAILED: False}.get(outcome)
+    whole = func.coalesce(runs.c.stop_reason, "").not_in(_ENDED_EARLY)
+    return [completed, runs.c.passed.is_(passed), whole]
 
 
 def _beyond(

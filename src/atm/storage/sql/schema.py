@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from atm.config import Settings
 from atm.errors import Problem, SchemaError
+from atm.private_files import close_to_others, create_file, make_directory
 from atm.storage.locks import locked_soon
 from atm.storage.migrations import HEAD, REVISIONS
 from atm.storage.sql.database import Database, database_url, sqlite_url
@@ -128,6 +129,7 @@ async def prepare_file(path: Path) -> None:
                 return
             # A lock beside the file: the database's own would be released between copy and migration.
             async with locked_soon(path.with_name(f"{path.name}.lock")):
+                create_file(path)
                 revision = await current(database)
                 problem = problem_with(revision, str(path))
                 if problem is None:
@@ -166,12 +168,16 @@ async def _make(url: URL) -> None:
 
 def _made_room_for(path: Path) -> bool:
     """Make the folder; true when the file is there already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.exists()
+    make_directory(path.parent)
+    exists = path.exists()
+    for beside in ("", "-wal", "-shm", "-journal"):
+        close_to_others(path.with_name(path.name + beside))
+    return exists
 
 
 def _copy(path: Path, revision: str) -> None:
     target = path.with_name(f"{path.name}.{revision}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.backup")
+    create_file(target)
     source, copy = sqlite3.connect(path), sqlite3.connect(target)
     try:
         source.backup(copy)

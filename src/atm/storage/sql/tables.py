@@ -113,6 +113,8 @@ runs = Table(
     Index("ix_runs_status", "status", "created_at", "id", "passed", "name"),
     Index("ix_runs_name", "name", "created_at", "id", "status", "passed"),
     Index("ix_runs_passed", "passed", "created_at", "id", "status", "name"),
+    Index("ix_runs_outcome", "status", "passed", "stop_reason", "created_at", "id", "name", "measurement"),
+    Index("ix_runs_measurement", "measurement", "created_at", "id", "status", "passed", "name", "stop_reason"),
     Index("ix_runs_search", "created_at", "id", "search_text"),
     Index("ix_runs_completed", "completed_at", "id"),
     Index("ix_runs_idempotency_key", "idempotency_key", unique=True),

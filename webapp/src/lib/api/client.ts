@@ -128,6 +128,8 @@ export interface RunFilter {
     tag?: string;
     status?: string;
     passed?: boolean;
+    outcome?: string;
+    measurement?: string;
     since?: string;
     until?: string;
     text?: string;

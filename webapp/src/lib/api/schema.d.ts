@@ -1370,7 +1370,7 @@ export type components = {
          * @description What became of a due time.
          * @enum {string}
          */
-        FiringOutcome: "queued" | "started" | "passed" | "failed" | "cancelled" | "skipped" | "missed" | "error";
+        FiringOutcome: "queued" | "started" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "skipped" | "missed" | "error";
         /**
          * FiringView
          * @description A due time of a schedule, and what became of it.
@@ -2272,6 +2272,12 @@ export type components = {
             next: string | null;
         };
         /**
+         * RunOutcome
+         * @description The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json).
+         * @enum {string}
+         */
+        RunOutcome: "queued" | "running" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "error";
+        /**
          * RunResult
          * @description A run, judged: what `atm run --json` prints and storage keeps.
          */
@@ -2339,6 +2345,7 @@ export type components = {
             completed_at: string | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Requests Completed */
             requests_completed: number;
@@ -2387,6 +2394,7 @@ export type components = {
             completed_at: string | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Requests Completed */
             requests_completed: number;
@@ -2843,6 +2851,11 @@ export type components = {
             margin: number | null;
             /** Message */
             message: string;
+            /**
+             * Is Implied
+             * @default false
+             */
+            is_implied: boolean;
         };
         /**
          * TimelinePoint
@@ -2932,6 +2945,7 @@ export type components = {
         Verdict: {
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"];
             /** Reasons */
             reasons: components["schemas"]["MeasurementReason"][];
@@ -4138,6 +4152,7 @@ export type components = {
             stop_reason: components["schemas"]["StopReason"] | null;
             /** Passed */
             passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
             measurement: components["schemas"]["Measurement"] | null;
             /** Error */
             error: string | null;
@@ -4447,6 +4462,7 @@ export type RetentionView = components['schemas']['RetentionView'];
 export type RunAccepted = components['schemas']['RunAccepted'];
 export type RunInfo = components['schemas']['RunInfo'];
 export type RunList = components['schemas']['RunList'];
+export type RunOutcome = components['schemas']['RunOutcome'];
 export type RunResult = components['schemas']['RunResult'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunSummaryView = components['schemas']['RunSummaryView'];
@@ -6166,6 +6182,10 @@ export interface operations {
                 tag?: string | null;
                 status?: components["schemas"]["RunStatus"] | null;
                 passed?: boolean | null;
+                /** @description The one word for a run. */
+                outcome?: components["schemas"]["RunOutcome"] | null;
+                /** @description What the measurement is worth. */
+                measurement?: components["schemas"]["Measurement"] | null;
                 /** @description Created at or after. */
                 since?: string | null;
                 /** @description Created before. */

@@ -243,7 +243,13 @@ export class RunModel {
     async #finish(event: FinishedEvent): Promise<void> {
         this.#stopWatching();
         if (this.run)
-            this.run = { ...this.run, status: event.status, passed: event.passed, measurement: event.measurement };
+            this.run = {
+                ...this.run,
+                status: event.status,
+                passed: event.passed,
+                outcome: event.outcome,
+                measurement: event.measurement,
+            };
         try {
             this.run = await api.run(this.id);
             await this.#readResult();

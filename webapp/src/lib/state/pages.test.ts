@@ -45,9 +45,9 @@ describe("the storage", () => {
         expect(statusWords({ completed: 5 }).map(({ word, runs }) => `${word} ${runs}`)).toEqual([
             "Completed 5",
             "Running 0",
-            "Waiting 0",
+            "Queued 0",
             "Cancelled 0",
-            "Broke off 0",
+            "Error 0",
         ]);
     });
 

@@ -22,6 +22,7 @@ const run = (id: string, more: Partial<RunSummaryView> = {}): RunSummaryView =>
         url: "https://api.example.com/cart",
         status: "completed",
         passed: true,
+        outcome: "passed",
         created_at: "2026-07-10T10:00:00+00:00",
         tags: ["nightly"],
         latency_p95_ms: 10,
@@ -33,7 +34,7 @@ const now = new Date("2026-07-10T12:00:00Z");
 test("filters are read from an address, and what is unknown there is no filter", () => {
     const filter = filterOf(new URLSearchParams("status=failed&tag=nightly&when=century"));
     expect(filter).toEqual({ ...NO_FILTER, status: "failed", tag: "nightly" });
-    expect(queryOf(filter, now, true)).toMatchObject({ passed: false, tag: "nightly", since: undefined });
+    expect(queryOf(filter, now, true)).toMatchObject({ outcome: "failed", tag: "nightly", since: undefined });
     expect(isByTest(filter)).toBe(false);
     expect(isByTest({ ...NO_FILTER, text: "cart" })).toBe(true);
 });

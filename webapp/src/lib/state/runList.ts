@@ -1,6 +1,7 @@
 // What a list of runs becomes when something is told about one of them. Pure.
 import type { RunSummaryView, TestHistory } from "$lib/api/schema";
 import { percent } from "$lib/format";
+import { OUTCOMES } from "$lib/verdict";
 
 import { instantOf, momentOf } from "./when";
 
@@ -21,13 +22,19 @@ export interface Filter {
 export const NO_FILTER: Filter = { text: "", status: "", tag: "", name: "", when: "", since: "", until: "" };
 
 /** What can be chosen, each with what it asks of the API. */
-export const STATUSES: Record<string, { label: string; query: { status?: string; passed?: boolean } }> = {
-    passed: { label: "Passed", query: { passed: true } },
-    failed: { label: "Failed", query: { passed: false } },
-    running: { label: "Running", query: { status: "running" } },
-    pending: { label: "Waiting", query: { status: "pending" } },
-    cancelled: { label: "Cancelled", query: { status: "cancelled" } },
-    broken: { label: "Broke off", query: { status: "failed" } },
+export const STATUSES: Record<string, { label: string; query: { outcome?: string; measurement?: string } }> = {
+    ...Object.fromEntries(
+        Object.entries(OUTCOMES).map(([outcome, { word }]) => [outcome, { label: word, query: { outcome } }]),
+    ),
+    suspect: { label: "Measurement suspect", query: { measurement: "suspect" } },
+};
+
+/** What addresses of earlier versions say. */
+const EARLIER: Record<string, string> = { pending: "queued", broken: "error" };
+
+const statusOf = (parameters: URLSearchParams): string => {
+    const written = parameters.get("status") ?? "";
+    return EARLIER[written] ?? written;
 };
 
 export const SPANS: Record<string, { label: string; days: number }> = {
@@ -42,7 +49,7 @@ export function filterOf(parameters: URLSearchParams): Filter {
     const [since, until] = [date("since"), date("until")];
     return {
         text: read("text"),
-        status: STATUSES[read("status")] ? read("status") : "",
+        status: STATUSES[statusOf(parameters)] ? statusOf(parameters) : "",
         tag: read("tag"),
         name: read("name"),
         when: SPANS[read("when")] && !since && !until ? read("when") : "",
@@ -57,7 +64,7 @@ export function problemsOf(parameters: URLSearchParams, utc: boolean): Partial<R
     const read = (name: string): string => parameters.get(name) ?? "";
     const [since, until] = [momentOf(read("since"), utc), momentOf(read("until"), utc)];
     const example = "not heeded; write 2026-11-23 or 2026-11-23T14:30";
-    if (read("status") && !STATUSES[read("status")])
+    if (read("status") && !STATUSES[statusOf(parameters)])
         found.status = `“${read("status")}” is no status; there are ${Object.keys(STATUSES).join(", ")}`;
     if (read("when") && !SPANS[read("when")])
         found.when = `“${read("when")}” is no span of time; there are ${Object.keys(SPANS).join(", ")}`;
@@ -111,8 +118,8 @@ export function matches(run: RunSummaryView, filter: Filter, now: Date, utc: boo
         (!text || `${run.name} ${run.url}`.toLowerCase().includes(text)) &&
         (!filter.tag || run.tags.includes(filter.tag)) &&
         (!filter.name || run.name === filter.name) &&
-        (query.status === undefined || run.status === query.status) &&
-        (query.passed === undefined || run.passed === query.passed) &&
+        (query.outcome === undefined || run.outcome === query.outcome) &&
+        (query.measurement === undefined || run.measurement === query.measurement) &&
         (typeof query.since !== "string" || created >= Date.parse(query.since)) &&
         (typeof query.until !== "string" || created < Date.parse(query.until))
     );

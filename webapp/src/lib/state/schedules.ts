@@ -2,7 +2,7 @@
 import type { FiringView, ScheduleRequest, ScheduleView } from "$lib/api/schema";
 import type { IconName } from "$lib/components/Icon.svelte";
 import { tagsOf } from "$lib/spec/tags";
-import type { Tone } from "$lib/verdict";
+import { OUTCOMES, type Tone } from "$lib/verdict";
 
 export type TriggerKind = "cron" | "interval" | "date" | "kept";
 export type IntervalUnit = "seconds" | "minutes" | "hours" | "days";
@@ -198,19 +198,21 @@ export function fieldOfProblem(path: string): string {
     );
 }
 
-const OUTCOMES: Record<FiringView["outcome"], { word: string; tone: Tone; icon: IconName }> = {
+const FIRING_OUTCOMES: Record<FiringView["outcome"], { word: string; tone: Tone; icon: IconName }> = {
     queued: { word: "Waits for the run before", tone: "muted", icon: "clock" },
     started: { word: "Running", tone: "info", icon: "play" },
-    passed: { word: "Passed", tone: "pass", icon: "check" },
-    failed: { word: "Failed", tone: "fail", icon: "cross" },
-    cancelled: { word: "Cancelled", tone: "muted", icon: "stop" },
+    passed: OUTCOMES.passed,
+    failed: OUTCOMES.failed,
+    invalid: OUTCOMES.invalid,
+    stopped: OUTCOMES.stopped,
+    cancelled: OUTCOMES.cancelled,
     skipped: { word: "Skipped, the run before had not ended", tone: "warn", icon: "dash" },
     missed: { word: "Missed, nobody was there", tone: "warn", icon: "warn" },
-    error: { word: "Could not start", tone: "fail", icon: "cross" },
+    error: OUTCOMES.error,
 };
 
 export function firingWords(outcome: FiringView["outcome"]): { word: string; tone: Tone; icon: IconName } {
-    return OUTCOMES[outcome];
+    return FIRING_OUTCOMES[outcome];
 }
 
 /** `in 5 min`, in words up to seven days; then the date is for whoever asks. */

@@ -5,9 +5,9 @@ import { rate, size } from "$lib/format";
 const WORDS: Record<string, { word: string; query: string }> = {
     completed: { word: "Completed", query: "completed" },
     running: { word: "Running", query: "running" },
-    pending: { word: "Waiting", query: "pending" },
+    pending: { word: "Queued", query: "queued" },
     cancelled: { word: "Cancelled", query: "cancelled" },
-    failed: { word: "Broke off", query: "broken" },
+    failed: { word: "Error", query: "error" },
 };
 
 export function statusWords(

@@ -12,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::record::{RawSample, Reason};
 use crate::redirect;
 use crate::response::{self, Fault, Framing};
+use crate::worker::redirects::Next;
 use crate::worker::{Worker, sampling};
 
 impl Worker {
@@ -116,19 +117,23 @@ impl Worker {
         let state = &self.users[user as usize];
         let route = &self.routes[state.flow as usize];
         let (endpoint, warm_up, flow) = (route.endpoint, state.warm_up, state.flow);
+        let mut withheld = false;
         if self.follows_redirects && answer.has_location && redirect::is_redirect(answer.status) {
             let raw = answer.raw();
-            if let Some(place) = self.place_after(user, &raw) {
-                self.second.figures(endpoint, warm_up).bytes_received += answer.received;
-                let head = response::Head {
-                    status: answer.status,
-                    length: answer.head.len(),
-                    framing: Framing::Length(0),
-                    keep_alive: true,
-                    has_location: true,
-                };
-                self.follow(user, NONE, place, head, false);
-                return;
+            match self.next_after(user, answer.status, &raw) {
+                Next::Follow(place) => {
+                    self.second.figures(endpoint, warm_up).bytes_received += answer.received;
+                    let head = response::Head {
+                        status: answer.status,
+                        length: answer.head.len(),
+                        framing: Framing::Length(0),
+                        keep_alive: true,
+                        has_location: true,
+                    };
+                    return self.follow(user, NONE, place, head, false);
+                }
+                Next::Withheld => withheld = true,
+                Next::Answer => {}
             }
         }
         let state = &self.users[user as usize];
@@ -136,7 +141,7 @@ impl Worker {
         let step = &self.shared.plan.flows[flow as usize].steps[0];
         let expected = step.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&answer.status));
         let (outcome, message) = if !expected {
-            (Outcome::UnexpectedStatus, Message::Status(answer.status, flow))
+            (Outcome::UnexpectedStatus, Message::status(answer.status, flow, withheld))
         } else if route.checks.is_empty() {
             (Outcome::Ok, Message::None)
         } else {

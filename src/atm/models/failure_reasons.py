@@ -1,0 +1,55 @@
+"""Why a run did not pass, in sentences: what lists, notifications and tools say about it. Pure."""
+
+from __future__ import annotations
+
+from atm.models import figures
+from atm.models.outcome import RunOutcome, is_answered
+from atm.models.run import Measurement, RunResult, ThresholdResult
+
+MOST_KINDS = 3
+
+
+def failure_reasons(result: RunResult) -> tuple[str, ...]:
+    """A sentence for each threshold that failed, for a target that never answered, and for an invalid measurement.
+
+    What ended a run in an error is not among them.
+    """
+    reasons: list[str] = []
+    metrics = result.metrics
+    answered = is_answered(metrics.errors_by_type, metrics.successful_requests + metrics.failed_requests)
+    if not answered:
+        reasons.append(f"no request got an answer: {_kinds(result)}")
+    for threshold in result.thresholds:
+        if threshold.passed or (threshold.is_implied and not answered):
+            continue
+        reasons.append(_implied(threshold, result) if threshold.is_implied else _missed(threshold))
+    if result.verdict.outcome is RunOutcome.INVALID:
+        invalid = [reason.what for reason in result.verdict.reasons if reason.severity is Measurement.INVALID]
+        reasons.append("; ".join(["the measurement is invalid", *invalid[:1]]))
+    return tuple(reasons)
+
+
+def _implied(threshold: ThresholdResult, result: RunResult) -> str:
+    metrics = result.metrics
+    if threshold.actual is None:
+        return "no request was completed"
+    completed = metrics.successful_requests + metrics.failed_requests
+    share = f"{figures.count(metrics.failed_requests)} of {figures.count(completed)} requests failed"
+    return f"{share}: {_kinds(result)}" if result.failures else share
+
+
+def _kinds(result: RunResult) -> str:
+    groups = sorted(result.failures, key=lambda group: -group.count)
+    kinds = [
+        f"{figures.count(group.count)} × {group.outcome}" + (f" ({group.message})" if group.message else "")
+        for group in groups[:MOST_KINDS]
+    ]
+    if len(groups) > MOST_KINDS:
+        kinds.append(f"{len(groups) - MOST_KINDS} more kinds")
+    return ", ".join(kinds)
+
+
+def _missed(threshold: ThresholdResult) -> str:
+    where = f" ({threshold.endpoint})" if threshold.endpoint else ""
+    actual = "no data" if threshold.actual is None else f"actual {threshold.measured}"
+    return f"{threshold.expression}{where}: {actual}"
