@@ -28,9 +28,10 @@ def command(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List who changed what, newest first: through the API, on the command line, by schedules and by the server.
+    """List who changed what.
 
-    It reads the storage of this machine; `GET /api/v1/audit` is the same over the API, for admins.
+    Newest first: through the API, on the command line, by schedules and by the server. It reads the storage of this
+    machine; `GET /api/v1/audit` is the same over the API, for admins.
     """
     from atm.cli.commands.db import span
     from atm.storage.access import AuditQuery

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from atm.storage.access import MAXIMUM_ENTRIES, AuditEntry, AuditQuery, Session
+from atm.storage.disk_format import DiskFormat
 from atm.storage.json_files.files import (
     append_lines,
-    corrupt_file,
     in_thread,
     parsed,
-    read_document,
     read_lines,
+    read_record,
+    read_records,
     replace_lines,
-    write_document,
+    write_records,
 )
 from atm.storage.json_files.state import Folder
 from atm.storage.problems import session_not_found
 from atm.storage.records import checked_id
-from atm.storage.result import dumps
 
-_SESSIONS = TypeAdapter(list[Session])
-_ENTRY = TypeAdapter(AuditEntry)
-_VERSION = 1
+_SESSIONS = DiskFormat(Session)
+_ENTRY = DiskFormat(AuditEntry)
 
 
 class JsonSessions:
@@ -38,15 +34,10 @@ class JsonSessions:
         self._path = folder.root / "sessions.json"
 
     def _read(self) -> list[Session]:
-        document = read_document(self._path) or {"sessions": []}
-        try:
-            return _SESSIONS.validate_python(document["sessions"])
-        except (ValidationError, TypeError, KeyError) as error:
-            raise corrupt_file(str(self._path), str(error)) from error
+        return read_records(_SESSIONS, self._path)
 
     def _write(self, sessions: Sequence[Session]) -> None:
-        document = {"version": _VERSION, "sessions": _SESSIONS.dump_python(list(sessions), mode="json")}
-        write_document(self._path, document)
+        write_records(_SESSIONS, self._path, sessions)
 
     @in_thread
     def add(self, session: Session) -> None:
@@ -87,17 +78,13 @@ class JsonAudit:
 
     def _entries(self) -> Iterator[AuditEntry]:
         for number, line in read_lines(self._path):
-            document = parsed(self._path, number, line)
-            try:
-                yield _ENTRY.validate_python({name: value for name, value in document.items() if name != "version"})
-            except (ValidationError, AttributeError) as error:
-                raise corrupt_file(f"{self._path}:{number}", str(error)) from error
+            yield read_record(_ENTRY, parsed(self._path, number, line), f"{self._path}:{number}")
 
     @in_thread
     def append(self, entry: AuditEntry) -> None:
         checked_id(entry.id)
         with self._folder.changing():
-            append_lines(self._path, [_line(entry)])
+            append_lines(self._path, [_ENTRY.text(entry)])
 
     @in_thread
     def append_within(self, entry: AuditEntry, query: AuditQuery, most: int) -> bool:
@@ -105,7 +92,7 @@ class JsonAudit:
         with self._folder.changing():
             if sum(1 for _ in self._matching(query)) >= most:
                 return False
-            append_lines(self._path, [_line(entry)])
+            append_lines(self._path, [_ENTRY.text(entry)])
         return True
 
     @in_thread
@@ -127,16 +114,11 @@ class JsonAudit:
             entries = list(self._entries())
             kept = [entry for entry in entries if entry.at >= before]
             if len(kept) < len(entries) and not dry_run:
-                replace_lines(self._path, [_line(entry) for entry in kept])
+                replace_lines(self._path, [_ENTRY.text(entry) for entry in kept])
         return len(entries) - len(kept)
 
     def _matching(self, query: AuditQuery) -> Iterator[AuditEntry]:
         return (entry for entry in self._entries() if _matches(entry, query))
-
-
-def _line(entry: AuditEntry) -> str:
-    document: dict[str, Any] = {"version": _VERSION, **asdict(entry), "at": entry.at.isoformat()}
-    return dumps(document)
 
 
 def _matches(entry: AuditEntry, query: AuditQuery) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
 from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
-from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState, sealed, unsealed
+from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.locks import locked_soon
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 
@@ -122,10 +123,10 @@ class JsonUpkeep:
             items = document if isinstance(document, list) else [document] if document else []
             replaced = 0
             for item in items:
-                found = unsealed(item.get("sealed"))
-                anew = None if found is None else reseal(found)
+                found = item.get("sealed")
+                anew = None if found is None else reseal(b64decode(found))
                 if anew is not None:
-                    item["sealed"] = sealed(anew)
+                    item["sealed"] = b64encode(anew).decode()
                     replaced += 1
             if replaced:
                 write_document(path, document)

@@ -1,5 +1,5 @@
 // The figures of a run, of a window of it or of what has run so far, in one shape for everything that shows them. Pure.
-import type { EndpointMetrics, IntervalEvent, Metrics, PointView, SpreadView } from "$lib/api/schema";
+import type { EndpointMetrics, IntervalEvent, Metrics, PointView, Spread } from "$lib/api/schema";
 import type { Figure } from "$lib/format";
 
 export interface Percentiles {
@@ -104,7 +104,7 @@ export function ofPoint(point: PointView, seconds: number): Figures {
     };
 }
 
-function ofSpread(spread: SpreadView): Percentiles {
+function ofSpread(spread: Spread): Percentiles {
     return {
         p50: spread.p50_ms,
         p90: spread.p90_ms,

@@ -1,5 +1,5 @@
 // From what the API answers to what charts draw: one record for each stretch of a run. Pure.
-import type { GeneratorView, IntervalEvent, IntervalsView, PointView, SpreadView } from "$lib/api/schema";
+import type { GeneratorView, IntervalEvent, IntervalsView, PointView, Spread } from "$lib/api/schema";
 import { numeric } from "$lib/format";
 
 export type TimeKind = "response" | "service" | "first_byte";
@@ -31,7 +31,7 @@ export interface Stretch {
     inFlight: number | null;
 }
 
-export function timesOf(spread: SpreadView): Times {
+export function timesOf(spread: Spread): Times {
     return {
         p50: numeric(spread.p50_ms),
         p95: numeric(spread.p95_ms),

@@ -71,14 +71,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_log_at", "audit_log", ["at", "id"], unique=False)
     op.create_index("ix_audit_log_key_id", "audit_log", ["key_id", "at"], unique=False)
-    for statement in _TRIGGERS[op.get_bind().dialect.name]:
+    for statement in _TRIGGERS[op.get_context().dialect.name]:
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Drop them, with all that is in them."""
     op.drop_table("audit_log")
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_log_refuse()")
     op.drop_table("sessions")
     for name in ("runs_per_hour", "networks_json", "tags_json", "released_at", "expires_at"):
