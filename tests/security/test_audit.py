@@ -41,7 +41,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         environment["ATM_DATABASE_URL"] = database.url("atm")
     if request.param == "json":
         environment["ATM_STORAGE_TYPE"] = "json"
-    started = ApiServer(tmp_path_factory.mktemp("audit") / "data", **environment).ready()
+    started = ApiServer(tmp_path_factory.mktemp("audit") / "data", workers=1, **environment).ready()
     yield started
     started.stop()
 

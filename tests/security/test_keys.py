@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         database: PostgresqlServer = request.getfixturevalue("postgresql")
         database.sql("TRUNCATE runs, test_configs, api_keys, schedules, sessions, audit_log CASCADE", "atm")
         environment["ATM_DATABASE_URL"] = database.url("atm")
-    started = ApiServer(tmp_path_factory.mktemp("keys") / "data", **environment).ready()
+    started = ApiServer(tmp_path_factory.mktemp("keys") / "data", workers=1, **environment).ready()
     yield started
     started.stop()
 

@@ -100,6 +100,12 @@ class Guard:
             problem = _RefusedError(429, str(error), "too_many_wrong_keys", "wait, and check the key")
             problem.headers = {"Retry-After": str(error.seconds)}
             await self._refuse(scope, receive, sending, problem)
+        except HTTPException as error:
+            # A body beyond its limit, where it was read before a route was found.
+            if scope["type"] != "http" or status:
+                raise
+            refused = _RefusedError(error.status_code, str(error.detail), "body_too_large")
+            await self._refuse(scope, receive, sending, refused)
         except AtmError as error:
             # Storage away while the key was looked up.
             if scope["type"] != "http" or status:
@@ -169,7 +175,7 @@ class Guard:
     async def _is_still_admitted(self, scope: Scope) -> bool:
         try:
             return await self._admitted(scope) is not None
-        except _RefusedError:
+        except (_RefusedError, TooManyWrongKeysError):
             return False
 
     async def _principal(self, keys: Keys, scope: Scope, headers: Headers) -> Principal | None:
