@@ -170,7 +170,7 @@ def test_a_key_opens_only_to_its_networks(server: ApiServer) -> None:
 
 def test_wrong_keys_are_slowed_down_by_address_and_named_in_the_log(server: ApiServer) -> None:
     revoked = new_key(server, "former")
-    assert ask(server, "DELETE", "/keys/former").status_code == 204
+    assert ask(server, "DELETE", "/keys/former").status_code == 200
     attacker = "192.0.2.66"
     first = [ask(server, "GET", "/runs", secrets.token_hex(16), attacker).status_code for _ in range(WRONG_KEYS)]
     assert first == [401] * WRONG_KEYS

@@ -40,6 +40,7 @@ from atm.api.routes import (
     tests,
 )
 from atm.api.scope import in_scope
+from atm.api.strict import refuse_unknown
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
 from atm.version import VERSION
@@ -81,11 +82,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = given
     errors.install(app)
-    app.include_router(health.bare)
-    app.include_router(health.router, prefix=PREFIX)
-    app.include_router(session.router, prefix=PREFIX)
-    app.include_router(metrics.router, dependencies=[Depends(admitted)])
-    app.include_router(live.router, prefix=PREFIX, dependencies=[Depends(admitted)])
+    strict = [Depends(refuse_unknown)]
+    app.include_router(health.bare, dependencies=strict)
+    app.include_router(health.router, prefix=PREFIX, dependencies=strict)
+    app.include_router(session.router, prefix=PREFIX, dependencies=strict)
+    needs_principal = [Depends(admitted), *strict]
+    app.include_router(metrics.router, dependencies=needs_principal)
+    app.include_router(live.router, prefix=PREFIX, dependencies=needs_principal)
     for part in (
         demo,
         runs,
@@ -102,7 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys,
         audit,
     ):
-        app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(admitted), Depends(in_scope)])
+        app.include_router(part.router, prefix=PREFIX, dependencies=[*needs_principal, Depends(in_scope)])
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
     app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path
 from atm.api.deps import Admin, Plane, ServerKeys
 from atm.api.errors import bad_request
 from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
+from atm.models.control.runs import Deleted
 from atm.storage.api_keys import KeyLimits, key_in_use, new_api_key
 from atm.storage.records import ApiKey, Role
 
@@ -45,13 +46,13 @@ async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated
     return KeyCreated(**_view(record).model_dump(), key=key)
 
 
-@router.delete("/keys/{key}", status_code=204, responses=_NOT_FOUND)
+@router.delete("/keys/{key}", responses=_NOT_FOUND)
 async def revoke_key(
     plane: Plane,
     keys: ServerKeys,
     admin: Admin,
     key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")],
-) -> None:
+) -> Deleted:
     """Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
 
     Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
@@ -59,6 +60,7 @@ async def revoke_key(
     found = key_in_use(await plane.storage.keys.all(), key)
     await keys.revoke(found)
     log.info("key %r revoked by %r", found.name, admin.name)
+    return Deleted(id=found.id, message="the key is revoked")
 
 
 def _view(key: ApiKey) -> KeyView:

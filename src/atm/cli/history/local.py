@@ -20,6 +20,7 @@ from atm.storage import StorageInterface
 from atm.storage.audit import shell_entry
 from atm.storage.bundle import export_run, import_run
 from atm.storage.records import CancelRequest, RunQuery
+from atm.storage.views import status_view
 
 
 class LocalHistory:
@@ -91,11 +92,4 @@ class LocalHistory:
         await self._storage.audit.append(shell_entry(action, run_id, datetime.now(UTC)))
 
     async def status(self) -> StorageStatusView:
-        found = await self._storage.upkeep.status()
-        return StorageStatusView(
-            kind=found.kind,
-            location=found.location,
-            schema_version=found.schema_version,
-            size_bytes=found.size_bytes,
-            runs=dict(found.runs),
-        )
+        return status_view(await self._storage.upkeep.status())
