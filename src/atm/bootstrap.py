@@ -16,6 +16,7 @@ from atm.runs.local_recovery import recover_local_runs
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
+from atm.runs.trials import Trials
 from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
@@ -35,6 +36,7 @@ class ControlPlane:
     runs: RunService
     watcher: Watcher
     schedules: ScheduleService
+    trials: Trials
 
 
 class Agent:
@@ -83,7 +85,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
             agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+                trials = Trials(settings.data_dir)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials)
         finally:
             await watcher.close()
             if agent is not None:
