@@ -39,9 +39,7 @@ async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
 
 def _plan(test: CompiledTest) -> PlanView:
     plan = test.plan
-    lengths = [each.duration_ns for each in plan.load.segments]
-    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
-    planned = staged if plan.duration_ns is None else plan.duration_ns
+    planned = plan.planned_ns
     most = extent(plan)
     return PlanView(
         name=plan.name,
