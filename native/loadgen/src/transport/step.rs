@@ -10,6 +10,7 @@ const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What does not change about the requests of a step until a secret does.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
 pub(super) struct PreparedStep {
     pub(super) origin: u32,
     pub(super) program: Program,
