@@ -43,7 +43,7 @@ export interface Spec extends Endpoint {
     load?: Load;
     timeout?: string | number;
     thresholds?: unknown;
-    variables?: Record<string, string>;
+    variables?: Record<string, string | { value: string; secret?: boolean }>;
     auth?: Auth;
     engine?: string;
     seed?: number;
@@ -75,7 +75,7 @@ export function seconds(value: unknown): number | null {
 export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
     return url.replace(/\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}/g, (whole, name?: string) => {
         const value = name === undefined ? undefined : spec.variables?.[name];
-        return value === undefined || value.includes("{{") || value.includes("***") ? whole : value;
+        return typeof value !== "string" || value.includes("{{") || value.includes("***") ? whole : value;
     });
 }
 
