@@ -9,8 +9,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.models.events import FinishedEvent, IntervalEvent, SampleEvent, SoFar, StartedEvent
 from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     GeneratorSummary,
@@ -97,8 +100,36 @@ def sample(number: int, **changes: Any) -> SampledExchange:
 
 
 def event(sequence: int, kind: str = "interval") -> RunEvent:
-    """A stored event."""
-    return RunEvent(sequence, kind, at(sequence), {"second": sequence})
+    """A stored event, with all that readers expect of one of its kind."""
+    kinds: dict[str, type[BaseModel]] = {
+        "interval": IntervalEvent,
+        "started": StartedEvent,
+        "sample": SampleEvent,
+        "finished": FinishedEvent,
+    }
+    data = _plain_fields(kinds[kind])
+    if "second" in data:
+        data["second"] = sequence
+    return RunEvent(sequence, kind, at(sequence), data)
+
+
+_EMPTY = {"endpoints": [], "errors": [], "outcome": "ok", "status": "completed", "failure_reasons": []}
+
+
+def _plain_fields(model: type[BaseModel]) -> dict[str, Any]:
+    """A value for each required field that is not a column of the storage."""
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if name in ("kind", "sequence", "at") or not field.is_required():
+            continue
+        plain = {int: 1, float: 1.0, str: "text", bool: False}
+        if field.annotation in plain:
+            values[name] = plain[field.annotation]
+        elif field.annotation is SoFar:
+            values[name] = _plain_fields(SoFar)
+        else:
+            values[name] = _EMPTY.get(name)
+    return values
 
 
 def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunResult:
