@@ -1,17 +1,19 @@
-"""A contract for import-linter: every heavy dependency has its home, and nothing else may import it.
-
-The contracts that come with import-linter demand that every package they name exists and is imported; this one may be
-written down before its room is built, and takes all dependencies in one table.
-"""
+"""Contracts for import-linter: every heavy dependency has its home, and no files import each other in a circle."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import grimp
 from importlinter import Contract, ContractCheck, fields, output
 
 
 class HomesContract(Contract):
-    """Options: `homes`, a list of `dependency: atm.home, atm.other_home`; without a home, all imports are refused."""
+    """Options: `homes`, a list of `dependency: atm.home, atm.other_home`; without a home, all imports are refused.
+
+    The contracts that come with import-linter demand that every package they name exists and is imported; this one may
+    be written down before its package is built, and takes all dependencies in one table.
+    """
 
     type_name = "homes"
 
@@ -39,3 +41,50 @@ class HomesContract(Contract):
         for stray in check.metadata["strays"]:
             output.print_error(f"- {stray}", bold=False)
         output.new_line()
+
+
+class AcyclicContract(Contract):
+    """Options: `package`, below which no files may import each other in a circle, TYPE_CHECKING imports counted.
+
+    A package counts as its `__init__` file. The graph of the other contracts leaves TYPE_CHECKING imports out, so this
+    one builds its own.
+    """
+
+    type_name = "acyclic_files"
+
+    package = fields.StringField()
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        del graph, verbose
+        package: str = self.package  # type: ignore[assignment]  # a field holds its value on an instance
+        whole = grimp.build_graph(package.partition(".")[0], exclude_type_checking_imports=False)
+        modules = {module for module in whole.modules if module == package or module.startswith(f"{package}.")}
+        imports = {module: whole.find_modules_directly_imported_by(module) & modules for module in modules}
+        return ContractCheck(kept=not (circles := _circles(imports)), metadata={"circles": circles})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        for circle in check.metadata["circles"]:
+            output.print_error(f"- import each other in a circle: {', '.join(circle)}", bold=False)
+        output.new_line()
+
+
+def _circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that reach each other."""
+    reached = {module: _reached_from(module, imports) for module in imports}
+    groups = {
+        frozenset(other for other in reached[module] if module in reached[other])
+        for module in imports
+        if module in reached[module]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def _reached_from(module: str, imports: Mapping[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(imports[module])
+    while waiting:
+        following = waiting.pop()
+        if following not in reached:
+            reached.add(following)
+            waiting.extend(imports[following])
+    return reached

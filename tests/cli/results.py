@@ -20,9 +20,9 @@ from atm.models.run import (
     RunResult,
     SampledExchange,
     ThresholdResult,
-    TimelinePoint,
     Verdict,
 )
+from atm.models.run_figures import TimelinePoint
 from atm.models.threshold import IMPLIED_MESSAGE
 
 STARTED = datetime(2026, 1, 31, 9, 14, 0, tzinfo=UTC)

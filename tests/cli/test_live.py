@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import pexpect
 import pytest
@@ -14,21 +15,43 @@ import pytest
 from atm.cli.live import REDRAWS_PER_SECOND, LiveView, Moment, frame, sparkline
 from atm.cli.output import Surface
 from atm.cli.plain import PlainView, progress_line
-from atm.cli.progress import Course, Standing
+from atm.cli.progress import Course
 from atm.cli.text import Paper, cells, joined
-from atm.metrics.snapshot import EndpointSnapshot, ErrorSnapshot, Snapshot
+from atm.metrics.snapshot import Snapshot
+from atm.metrics.standing import Standing
 from atm.models.outcome import Outcome
 from atm.models.run import Measurement
+from atm.models.run_figures import EndpointSoFar, ErrorSoFar, FiguresSoFar, Second
 from atm.testing import TargetServer
 from tests.cli import results
 from tests.cli.comparing import assert_snapshot
 
 NAMES = ("GET /users", "GET /orders/{id}", "POST /orders")
 COURSE = Course("quickstart", "open 500/s · up to 64 users", "native", 7, NAMES, 0.0, 60.0, None, 64, 2)
-SNAPSHOT = Snapshot(
-    elapsed_seconds=34.0,
+SECOND = Second(
+    second=33,
     phase="hold",
     warm_up=False,
+    duration_seconds=1.0,
+    offered_rate=500.0,
+    started=500,
+    completed=500,
+    failed=2,
+    latency_p50_ms=12.0,
+    latency_p95_ms=40.0,
+    latency_p99_ms=96.0,
+    latency_max_ms=110.0,
+    in_flight=7,
+    schedule_lag_p99_ms=0.2,
+    cpu_share=0.68,
+    requests_per_second=499.8,
+    outcomes={},
+    missed=0,
+    users=64,
+    waiting=0,
+    busiest_thread_share=0.34,
+)
+SO_FAR = FiguresSoFar(
     due=17_000,
     started=17_000,
     ok=16_954,
@@ -37,34 +60,36 @@ SNAPSHOT = Snapshot(
     generator_errors=0,
     missed=0,
     waited=0,
+    error_rate=38 / 16_992,
     latency_p50_ms=12.4,
     latency_p90_ms=31.0,
     latency_p95_ms=50.2,
     latency_p99_ms=176.0,
     latency_max_ms=2040.0,
-    error_rate=38 / 16_992,
-    requests_per_second=499.8,
-    offered_rate=500.0,
-    last_p50_ms=12.0,
-    last_p95_ms=40.0,
-    last_p99_ms=96.0,
-    rates=tuple(300.0 if second % 9 == 0 else 500.0 for second in range(34)),
-    p99s_ms=tuple(None if second == 7 else 2040.0 if second == 20 else 96.0 for second in range(34)),
+    schedule_lag_p99_ms=0.21,
     endpoints=tuple(
-        EndpointSnapshot(name, 166.6, 5_664, 5_664, failed, 12.4, 48.9, 132.0)
+        EndpointSoFar(
+            name=name,
+            requests_per_second=166.6,
+            started=5_664,
+            completed=5_664,
+            failed=failed,
+            latency_p50_ms=12.4,
+            latency_p95_ms=48.9,
+            latency_p99_ms=132.0,
+        )
         for name, failed in zip(NAMES, (0, 0, 38), strict=True)
     ),
     errors=(
-        ErrorSnapshot(Outcome.UNEXPECTED_STATUS, "503, expected 201", 26, 20.9),
-        ErrorSnapshot(Outcome.TIMEOUT, "no full answer in 2 s", 12, 20.4),
+        ErrorSoFar(outcome=Outcome.UNEXPECTED_STATUS, message="503, expected 201", count=26, last_seconds=20.9),
+        ErrorSoFar(outcome=Outcome.TIMEOUT, message="no full answer in 2 s", count=12, last_seconds=20.4),
     ),
-    last_failure_seconds=20.9,
-    users=64,
-    in_flight=7,
-    waiting=0,
-    schedule_lag_p99_ms=0.21,
-    cpu_share=0.68,
-    busiest_thread_share=0.34,
+)
+SNAPSHOT = Snapshot(
+    SECOND,
+    SO_FAR,
+    rates=tuple(300.0 if second % 9 == 0 else 500.0 for second in range(34)),
+    p99s_ms=tuple(None if second == 7 else 2040.0 if second == 20 else 96.0 for second in range(34)),
 )
 STANDING = Standing(SNAPSHOT, results.thresholds(), Measurement.VALID)
 NOW = Moment(34.3)
@@ -88,10 +113,13 @@ def test_the_frame_in_ascii_is_as_it_was() -> None:
 @pytest.mark.parametrize("rows", [24, 30, 50])
 def test_a_frame_fits_its_terminal_and_never_changes_height(count: int, rows: int) -> None:
     names = tuple(f"GET /things/{number}/{'x' * 60}" for number in range(count))
-    endpoints = tuple(replace(SNAPSHOT.endpoints[0], name=name) for name in names)
+    endpoints = tuple(replace(SO_FAR.endpoints[0], name=name) for name in names)
     course = replace(COURSE, endpoints=names)
     later = Standing(
-        replace(SNAPSHOT, endpoints=endpoints), results.thresholds() * 4, Measurement.SUSPECT, "late " * 40
+        replace(SNAPSHOT, so_far=replace(SO_FAR, endpoints=endpoints)),
+        results.thresholds() * 4,
+        Measurement.SUSPECT,
+        "late " * 40,
     )
     first = frame(course, None, Moment(0.0, rows), Paper(80))
     last = frame(course, later, Moment(34.3, rows, "stopping: waiting"), Paper(80))
@@ -154,20 +182,23 @@ def plain_lines(*snapshots: Snapshot) -> list[str]:
     return stream.getvalue().splitlines()
 
 
+def at_second(end: int, so_far: FiguresSoFar = SO_FAR, **second: Any) -> Snapshot:
+    """The snapshot at the end of a second."""
+    return replace(SNAPSHOT, second=replace(SECOND, second=end - 1, **second), so_far=so_far)
+
+
+QUIET = replace(SO_FAR, errors=(), failed=0)
+
+
 def test_plain_progress_is_one_line_in_five_seconds() -> None:
-    seconds = [replace(SNAPSHOT, elapsed_seconds=float(second), errors=(), failed=0) for second in range(1, 17)]
-    lines = plain_lines(*seconds)
+    lines = plain_lines(*(at_second(end, QUIET) for end in range(1, 17)))
     assert lines[0] == "atm  quickstart  open 500/s · up to 64 users · native · seed 7"
     assert [line[:5] for line in lines[1:]] == ["00:01", "00:05", "00:10", "00:15"]
 
 
 def test_plain_progress_speaks_up_at_each_phase_and_each_new_failure() -> None:
-    quiet = replace(SNAPSHOT, errors=(), failed=0)
     lines = plain_lines(
-        replace(quiet, elapsed_seconds=1.0, phase="warm_up", warm_up=True),
-        replace(quiet, elapsed_seconds=2.0),
-        replace(SNAPSHOT, elapsed_seconds=3.0),
-        replace(SNAPSHOT, elapsed_seconds=4.0),
+        at_second(1, QUIET, phase="warm_up", warm_up=True), at_second(2, QUIET), at_second(3), at_second(4)
     )
     assert [line.split("  ")[0] for line in lines[1:]] == [
         "00:01 warm-up",
@@ -178,7 +209,7 @@ def test_plain_progress_speaks_up_at_each_phase_and_each_new_failure() -> None:
 
 
 def test_the_progress_line_reads_as_documented() -> None:
-    assert progress_line(replace(SNAPSHOT, elapsed_seconds=35.0)) == (
+    assert progress_line(at_second(35)) == (
         "00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7"
     )
 

@@ -44,13 +44,13 @@ def check_exit(process: subprocess.CompletedProcess[str], code: int, json_output
         assert process.returncode == code, process.stderr
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "atm", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**PLAIN, "COLUMNS": "80"},
+        env={**PLAIN, "COLUMNS": "80", **(environment or {})},
     )
 
 
@@ -204,13 +204,24 @@ def test_the_second_interrupt_quits_at_once(target: TargetServer) -> None:
     assert " REQUESTS  4 started = 0 ok + 0 failed + 4 unfinished" in output
 
 
-def test_terminate_is_a_stop(target: TargetServer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminate_and_hang_up_are_a_stop(target: TargetServer, number: signal.Signals) -> None:
     process = started("run", f"{target.url}/delay/50", "-c", "2", "-z", "60s")
     wait_for_line(process, "00:01")
-    process.terminate()
-    output, _ = process.communicate(timeout=20)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert " ■ STOPPED      by SIGTERM at 00:0" in output
+    assert f" ■ STOPPED      by {number.name} at 00:0" in output
+
+
+def test_nohup_still_ignores_the_end_of_a_session(target: TargetServer) -> None:
+    command = ["nohup", sys.executable, "-m", "atm", "run", f"{target.url}/users", "-z", "2s", "--no-fail"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=PLAIN)
+    wait_for_line(process, "00:01")
+    process.send_signal(signal.SIGHUP)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "STOPPED" not in output
 
 
 def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
@@ -234,7 +245,7 @@ def test_a_reader_that_has_gone_is_no_error(target: TargetServer) -> None:
 def test_an_output_that_is_full_is_told_on_the_other_one(target: TargetServer, flags: str) -> None:
     command = f"'{sys.executable}' -m atm run {target.url}/users -n 3 --no-fail {flags} >/dev/full"
     process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=PLAIN, timeout=40)
-    assert process.returncode == 1
+    assert process.returncode == 6
     assert "error: cannot write to standard output: No space left on device [unwritable]" in process.stderr
     assert "Traceback" not in process.stderr
 
@@ -258,12 +269,32 @@ def test_a_closed_stream_is_no_error(target: TargetServer, closed: str) -> None:
 def test_a_file_that_cannot_be_written_leaves_json_one_document(target: TargetServer, tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
-    process = started("run", f"{target.url}/users", "-z", "1s", "--json", "-o", str(folder / "out.json"))
+    files = [str(folder / "out.json"), str(tmp_path / "out.csv"), str(folder / "out.html")]
+    outputs = [word for name in files for word in ("-o", name)]
+    # The step summary of GitHub is a directory here, which takes no text.
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path)}
+    process = started(
+        "run", f"{target.url}/users", "-z", "1s", "--no-fail", "--json", *outputs, environment=environment
+    )
     wait_for_line(process, "atm ")
     folder.rmdir()
-    output, said = process.communicate(timeout=20)
-    assert process.returncode == 1
+    output, said = process.communicate(timeout=60)
+    assert process.returncode == 6
     assert json.loads(output)["run"]["status"] == "completed"
+    assert said.count("error: cannot write ") == 3
+    assert "GITHUB_STEP_SUMMARY" in said
+    assert (tmp_path / "out.csv").read_text().startswith("endpoint,")
+
+
+def test_a_failed_threshold_matters_more_than_a_file(target: TargetServer, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    outputs = ("-o", str(folder / "out.json"))
+    process = started("run", f"{target.url}/users", "-z", "1s", "--threshold", "p99 < 1us", *outputs)
+    wait_for_line(process, "atm ")
+    folder.rmdir()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (4, 99)
     assert "error: cannot write" in said
 
 

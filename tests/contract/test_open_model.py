@@ -5,7 +5,7 @@ import pytest
 from atm.engine.base import Engine
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, Segment
-from atm.plan.pacing import Schedule
+from atm.plan.pacing import Pacer
 from atm.testing import TargetServer
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, http, opened, plan, step
 from tests.contract.running import received, run
@@ -41,7 +41,7 @@ def test_poisson_arrivals_are_those_of_the_seed(engine: Engine, target: TargetSe
     ran = run(engine, made)
     assert ran.total(warm_up=True).started == 10
     assert ran.total().started == 100
-    starts = list(zip(range(110), Schedule(load, 77).starts(), strict=False))
+    starts = list(zip(range(110), Pacer(load, 77).starts(), strict=False))
     rows = target.record()
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - starts[(row.client_number or 0) - 1][1] for row in rows)

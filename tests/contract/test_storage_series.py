@@ -8,6 +8,7 @@ from atm.config import Settings
 from atm.errors import ConflictError
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import HISTOGRAMS, EndpointInterval, Interval
+from atm.metrics.timeline import milliseconds
 from atm.models.outcome import RunStatus
 from atm.storage import Batch, StorageInterface, Written, open_storage
 from atm.storage.records import Finish, Lease, RetentionPolicy
@@ -146,13 +147,13 @@ def assert_figures(point: IntervalPoint, seconds: list[Interval]) -> None:
     assert point.counts["started"] == truth.started
     assert point.counts["bytes_received"] == truth.bytes_received
     for found, histogram in ((point.latency, truth.response()), (point.service, truth.service)):
-        assert found.p50 == histogram.percentile(50)
-        assert found.p99_9 == histogram.percentile(99.9)
-        assert found.maximum == histogram.maximum
-        assert found.minimum == histogram.minimum
-    assert point.ok_latency.p95 == truth.response_ok.percentile(95)
-    assert point.adjusted_latency.p95 == truth.response_ok.percentile(95, truth.failed)
-    assert point.adjusted_latency.p99 == float("inf")
+        assert found.p50_ms == milliseconds(histogram.percentile(50))
+        assert found.p99_9_ms == milliseconds(histogram.percentile(99.9))
+        assert found.max_ms == milliseconds(histogram.maximum)
+        assert found.min_ms == milliseconds(histogram.minimum)
+    assert point.ok_latency.p95_ms == milliseconds(truth.response_ok.percentile(95))
+    assert point.adjusted_latency.p95_ms == milliseconds(truth.response_ok.percentile(95, truth.failed))
+    assert point.adjusted_latency.p99_ms == float("inf")
 
 
 async def test_a_resolution_that_is_not_kept_is_refused(storage: StorageInterface) -> None:
@@ -173,7 +174,7 @@ async def test_the_generators_own_figures_are_kept_too(storage: StorageInterface
     assert (first.arrivals_offered, second.arrivals_offered) == (60 * 21, 15 * 21)
     assert (first.duration_ns, first.phase) == (60 * 10**9, "load")
     lag = Histogram.merged(*(each.generator.schedule_lag for each in HISTORY[:60]))
-    assert first.schedule_lag.p99 == lag.percentile(99)
+    assert first.schedule_lag.p99_ms == milliseconds(lag.percentile(99))
 
 
 @pytest.mark.parametrize("cut", [1, 10, 25, 60, 134])

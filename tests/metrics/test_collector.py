@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from atm.metrics.collector import Collector
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.kept import OTHER_MESSAGES, FailureLog, SampleShelf
-from atm.metrics.summary import timeline_point
-from atm.metrics.timeline import RESOLUTIONS, Timeline
+from atm.metrics.timeline import RESOLUTIONS, Timeline, milliseconds
 from atm.models.outcome import Outcome
 from tests.examples import examples
 from tests.metrics.seconds import MS, SECOND, endpoint, failure_group, lognormal_ms, sample, second
@@ -131,10 +130,10 @@ def test_a_coarse_point_is_as_exact_as_a_fine_one() -> None:
     points = timeline.points()
     assert [point.second for point in points] == [0, 10, 20, 30, 40, 50, 60]
     whole = endpoint(0, [time_ms for of_second in times[10:20] for time_ms in of_second]).response()
-    assert points[1].p99_ns == whole.percentile(99)
-    assert points[1].maximum_ns == whole.maximum
+    assert points[1].latency_p99_ms == milliseconds(whole.percentile(99))
+    assert points[1].latency_max_ms == milliseconds(whole.maximum)
     assert (points[1].completed, points[-1].completed) == (400, 200)
-    assert (points[1].seconds, points[-1].seconds) == (10.0, 5.0)
+    assert (points[1].duration_seconds, points[-1].duration_seconds) == (10.0, 5.0)
 
 
 def test_no_point_mixes_warm_up_and_load() -> None:
@@ -153,7 +152,7 @@ def test_no_point_mixes_warm_up_and_load() -> None:
 def test_a_second_without_an_answer_has_a_rate_of_zero_and_no_percentile() -> None:
     timeline = Timeline()
     timeline.add(second(0, offered=50.0))
-    (point,) = (timeline_point(point) for point in timeline.points())
+    (point,) = timeline.points()
     assert (point.completed, point.latency_p99_ms, point.latency_max_ms) == (0, None, None)
     assert (point.offered_rate, point.schedule_lag_p99_ms) == (50.0, None)
 
@@ -162,7 +161,7 @@ def test_a_point_shows_failures_by_kind_and_the_generator() -> None:
     timeline = Timeline()
     part = endpoint(0, [10.0] * 5, failures={Outcome.TIMEOUT: 2, Outcome.UNFINISHED: 1, Outcome.GENERATOR_ERROR: 1})
     timeline.add(second(0, part, duration_ns=SECOND // 2, offered=10.0, in_flight=3, cpu_seconds=0.1))
-    (point,) = (timeline_point(point) for point in timeline.points())
+    (point,) = timeline.points()
     assert (point.started, point.completed, point.failed, point.errors) == (9, 7, 2, {Outcome.TIMEOUT: 2})
     assert (point.offered_rate, point.cpu_share, point.in_flight) == (20.0, 0.2, 3)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atm.plan.load_plan import Load, Segment
-from atm.plan.pacing import SECOND, Profile, Schedule, user_changes
+from atm.plan.pacing import SECOND, Pacer, Profile, user_changes
 from tests.vectors import vectors
 
 levels = st.one_of(st.just(0.0), st.floats(0.01, 50_000, allow_nan=False), st.integers(1, 5_000).map(float))
@@ -39,12 +39,12 @@ def exact_integral(segments: tuple[Segment, ...], elapsed_ns: int) -> Fraction:
     return total
 
 
-def intended_start(schedule: Schedule, number: int) -> int | None:
+def intended_start(schedule: Pacer, number: int) -> int | None:
     """When arrival `number` leaves; None when the load has ended before."""
     return next(schedule.starts(number), None)
 
 
-def arrivals_before(schedule: Schedule, elapsed_ns: int) -> int:
+def arrivals_before(schedule: Pacer, elapsed_ns: int) -> int:
     return sum(1 for _ in takewhile(lambda moment: moment < elapsed_ns, schedule.starts()))
 
 
@@ -79,7 +79,7 @@ def test_profiles_are_those_of_the_shared_cases(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", SHARED["arrivals"], ids=lambda case: case["name"])
 def test_arrivals_are_those_of_the_shared_cases(case: dict[str, Any]) -> None:
     load = Load(**{**case["load"], "segments": segments_of(case["load"])})
-    schedule = Schedule(load, case["seed"])
+    schedule = Pacer(load, case["seed"])
     assert schedule.warm_up_arrivals == case["warm_up_arrivals"]
     for number, moment in case["starts"]:
         found = intended_start(schedule, number)
@@ -111,7 +111,7 @@ def test_the_integral_agrees_with_exact_arithmetic(segments: tuple[Segment, ...]
 def test_the_cursor_agrees_with_the_function_and_never_goes_back(
     segments: tuple[Segment, ...], warm_up_ns: int, level: float, first: int
 ) -> None:
-    schedule = Schedule(Load("open", segments, warm_up_ns=warm_up_ns, warm_up_level=level))
+    schedule = Pacer(Load("open", segments, warm_up_ns=warm_up_ns, warm_up_level=level))
     moments = list(islice(schedule.starts(first + 1), 300))
     assert moments == sorted(moments)
     assert moments == [intended_start(schedule, first + offset) for offset in range(1, len(moments) + 1)]
@@ -120,7 +120,7 @@ def test_the_cursor_agrees_with_the_function_and_never_goes_back(
 
 
 def test_a_constant_rate_is_evenly_spaced_from_zero() -> None:
-    schedule = Schedule(Load("open", (Segment(500, 500, None),)))
+    schedule = Pacer(Load("open", (Segment(500, 500, None),)))
     assert list(islice(schedule.starts(), 4)) == [0, 2_000_000, 4_000_000, 6_000_000]
     assert arrivals_before(schedule, 10 * SECOND) == 5_000
     assert intended_start(schedule, 5_000_001) == 10_000 * SECOND
@@ -129,7 +129,7 @@ def test_a_constant_rate_is_evenly_spaced_from_zero() -> None:
 
 
 def test_a_ramp_from_zero_starts_at_zero_and_gives_the_area_under_it() -> None:
-    schedule = Schedule(Load("open", (Segment(0, 100, 10 * SECOND),)))
+    schedule = Pacer(Load("open", (Segment(0, 100, 10 * SECOND),)))
     starts = list(schedule.starts())
     assert starts[0] == 0
     assert len(starts) == 500
@@ -139,7 +139,7 @@ def test_a_ramp_from_zero_starts_at_zero_and_gives_the_area_under_it() -> None:
 
 
 def test_a_ramp_to_zero_ends_with_its_last_whole_arrival() -> None:
-    starts = list(Schedule(Load("open", (Segment(100, 0, 10 * SECOND),))).starts())
+    starts = list(Pacer(Load("open", (Segment(100, 0, 10 * SECOND),))).starts())
     assert len(starts) == 500
     assert starts[-1] < 10 * SECOND
     assert starts[480] == 8 * SECOND
@@ -147,32 +147,32 @@ def test_a_ramp_to_zero_ends_with_its_last_whole_arrival() -> None:
 
 def test_no_arrival_falls_into_a_pause() -> None:
     segments = (Segment(10, 10, SECOND), Segment(0, 0, 5 * SECOND), Segment(10, 10, SECOND))
-    starts = list(Schedule(Load("open", segments)).starts())
+    starts = list(Pacer(Load("open", segments)).starts())
     assert len(starts) == 20
     assert starts[9] == 900_000_000
     assert starts[10] == 6 * SECOND
 
 
 def test_a_pause_at_the_beginning_delays_the_first_arrival() -> None:
-    schedule = Schedule(Load("open", (Segment(0, 0, 3 * SECOND), Segment(5, 5, None))))
+    schedule = Pacer(Load("open", (Segment(0, 0, 3 * SECOND), Segment(5, 5, None))))
     assert intended_start(schedule, 1) == 3 * SECOND
 
 
 def test_a_load_that_falls_to_zero_for_ever_has_no_more_arrivals() -> None:
-    schedule = Schedule(Load("open", (Segment(10, 10, SECOND), Segment(0, 0, None))))
+    schedule = Pacer(Load("open", (Segment(10, 10, SECOND), Segment(0, 0, None))))
     assert len(list(schedule.starts())) == 10
     assert intended_start(schedule, 11) is None
     assert arrivals_before(schedule, 3_600 * SECOND) == 10
 
 
 def test_an_instant_jump_is_a_segment_without_length() -> None:
-    schedule = Schedule(Load("open", (Segment(10, 50, 0), Segment(50, 50, SECOND))))
+    schedule = Pacer(Load("open", (Segment(10, 50, 0), Segment(50, 50, SECOND))))
     assert len(list(schedule.starts())) == 50
     assert schedule.gap_ns(0) == 20_000_000
 
 
 def test_warm_up_comes_first_and_numbers_run_on() -> None:
-    schedule = Schedule(Load("open", (Segment(100, 100, SECOND),), warm_up_ns=2 * SECOND, warm_up_level=5))
+    schedule = Pacer(Load("open", (Segment(100, 100, SECOND),), warm_up_ns=2 * SECOND, warm_up_level=5))
     assert schedule.warm_up_arrivals == 10
     assert intended_start(schedule, 10) == 1_800_000_000
     assert intended_start(schedule, 11) == 2 * SECOND
@@ -185,22 +185,22 @@ def test_warm_up_comes_first_and_numbers_run_on() -> None:
 
 @pytest.mark.parametrize(("rate", "seconds"), [(0.1, 10), (3, 1), (7, 3), (1 / 3, 3), (29.97, 100), (333.3, 10)])
 def test_rounding_adds_no_arrival_at_the_end(rate: float, seconds: int) -> None:
-    starts = list(Schedule(Load("open", (Segment(rate, rate, seconds * SECOND),))).starts())
+    starts = list(Pacer(Load("open", (Segment(rate, rate, seconds * SECOND),))).starts())
     assert len(starts) == round(rate * seconds)
 
 
 @given(st.integers(0, 2**64 - 1), profiles())
 def test_poisson_arrivals_are_the_same_for_the_same_seed(seed: int, segments: tuple[Segment, ...]) -> None:
     load = Load("open", segments, warm_up_ns=SECOND, warm_up_level=3, arrival="poisson")
-    first = list(islice(Schedule(load, seed).starts(), 40))
-    assert first == list(islice(Schedule(load, seed).starts(), 40))
-    assert first == [intended_start(Schedule(load, seed), number) for number in range(1, len(first) + 1)]
+    first = list(islice(Pacer(load, seed).starts(), 40))
+    assert first == list(islice(Pacer(load, seed).starts(), 40))
+    assert first == [intended_start(Pacer(load, seed), number) for number in range(1, len(first) + 1)]
     assert first == sorted(first)
-    assert first[5:] == list(islice(Schedule(load, seed).starts(6), max(0, len(first) - 5)))
+    assert first[5:] == list(islice(Pacer(load, seed).starts(6), max(0, len(first) - 5)))
 
 
 def test_poisson_gaps_have_the_mean_and_the_spread_of_an_exponential() -> None:
-    schedule = Schedule(Load("open", (Segment(1_000, 1_000, None),), arrival="poisson"), seed=7)
+    schedule = Pacer(Load("open", (Segment(1_000, 1_000, None),), arrival="poisson"), seed=7)
     gaps = [later - earlier for earlier, later in pairwise(islice(schedule.starts(), 40_000))]
     assert mean(gaps) == pytest.approx(1_000_000, rel=0.02)
     assert mean(gap * gap for gap in gaps) == pytest.approx(2e12, rel=0.05)
@@ -209,19 +209,19 @@ def test_poisson_gaps_have_the_mean_and_the_spread_of_an_exponential() -> None:
 
 def test_poisson_warm_up_is_even() -> None:
     load = Load("open", (Segment(10, 10, None),), warm_up_ns=SECOND, warm_up_level=4, arrival="poisson")
-    assert list(islice(Schedule(load, 1).starts(), 4)) == [0, 250_000_000, 500_000_000, 750_000_000]
-    assert next(Schedule(load, 1).starts(5)) > SECOND
+    assert list(islice(Pacer(load, 1).starts(), 4)) == [0, 250_000_000, 500_000_000, 750_000_000]
+    assert next(Pacer(load, 1).starts(5)) > SECOND
 
 
 def test_a_long_profile_keeps_its_precision() -> None:
     segments = (*(Segment(1_000, 1_000, SECOND // 3) for _ in range(3_000)), Segment(1_000, 1_000, None))
-    assert intended_start(Schedule(Load("open", segments)), 10_000_001) == pytest.approx(10_000 * SECOND, abs=1_001)
+    assert intended_start(Pacer(Load("open", segments)), 10_000_001) == pytest.approx(10_000 * SECOND, abs=1_001)
 
 
 def test_the_cursor_costs_little_for_each_arrival() -> None:
     segments = tuple(Segment(float(i), float(i + 100), 10 * SECOND) for i in range(0, 5_000, 100))
     started = time.process_time()
-    assert sum(1 for _ in islice(Schedule(Load("open", segments)).starts(), 200_000)) == 200_000
+    assert sum(1 for _ in islice(Pacer(Load("open", segments)).starts(), 200_000)) == 200_000
     assert time.process_time() - started < 2
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from atm.metrics.histogram import Histogram
@@ -130,7 +131,7 @@ def test_a_run_without_any_answer_has_a_page_too() -> None:
 
 def test_an_hour_of_seconds_stays_a_file_that_can_be_mailed() -> None:
     point = results.timeline()[30]
-    hour = [point.model_copy(update={"second": second}) for second in range(3_600)]
+    hour = [replace(point, second=second) for second in range(3_600)]
     assert len(render_html(full().model_copy(update={"timeline": hour}))) < 3_000_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -193,6 +194,34 @@ async def test_processes_that_start_at_once_make_one_database(tmp_path: Path) ->
         await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(tmp_path / "new")) for _ in range(3)
     ]
     assert [await each.wait() for each in started] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [(("upgrade", "head"), ""), (("current",), "deep/new"), (("upgrade", "head", "--sql"), "")]
+)
+def test_alembic_makes_the_data_directory_where_there_is_none(
+    tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    left_out = ("ATM_DATA_DIR", "ATM_DATABASE_URL", "XDG_DATA_HOME", "ATM_STORAGE_TYPE")
+    environment = {key: value for key, value in os.environ.items() if key not in left_out} | {"HOME": str(tmp_path)}
+    environment |= {"ATM_DATA_DIR": str(tmp_path / named)} if named else {}
+    command = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), *arguments]
+    process = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert process.returncode == 0, process.stderr[-500:]
+
+
+def test_alembic_says_in_one_line_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for variables in ({"ATM_DATA_DIR": str(tmp_path / "file" / "data")}, {"ATM_DATABASE_URL": "nonsense://x"}):
+        command = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "current"]
+        process = subprocess.run(
+            command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert process.returncode != 0
+        assert "Traceback" not in process.stderr
+        assert len((process.stderr + process.stdout).strip().splitlines()) <= 4
 
 
 def test_alembic_works_from_the_checkout(tmp_path: Path) -> None:

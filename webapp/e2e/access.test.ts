@@ -7,7 +7,7 @@ import { SHOP } from "./setup";
 const server = inject("server");
 const shop = inject("shop");
 const PAGES: [string, string, string][] = [
-    ["runs", "/", "Tests that were run"],
+    ["runs", "/", "Tests"],
     ["all runs", "/?when=7d", "Runs"],
     ["runs by dates", "/?since=2026-01-01&until=soon&status=nice", "Dates"],
     ["run", `/runs/${shop}`, "Endpoints"],

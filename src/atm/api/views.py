@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
+from atm.metrics.spread import spread
 from atm.models.control.runs import RunAccepted
-from atm.models.control.series import GeneratorView, PointView, SpreadView, WindowView
+from atm.models.control.series import GeneratorView, PointView, WindowView
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
 from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory, is_id
-from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint, Spread, spread
+from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
 
 _MISSED = ("dropped", "skipped", "queued_at_end")
@@ -49,24 +49,6 @@ def read_cursor(text: str) -> RunCursor:
     return RunCursor(created_at, run_id)
 
 
-def spread_view(found: Spread) -> SpreadView:
-    """ns to ms."""
-    return SpreadView(
-        min_ms=_ms(found.minimum),
-        mean_ms=_ms(found.mean),
-        p50_ms=_ms(found.p50),
-        p90_ms=_ms(found.p90),
-        p95_ms=_ms(found.p95),
-        p99_ms=_ms(found.p99),
-        p99_9_ms=_ms(found.p99_9),
-        max_ms=_ms(found.maximum),
-    )
-
-
-def _ms(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e6 if math.isfinite(nanoseconds) else math.inf
-
-
 def point_view(point: IntervalPoint, names: Sequence[str]) -> PointView:
     """A stretch of one endpoint; `names` are the plan's."""
     failed = sum(count for outcome, count in point.outcomes.items() if outcome in FAILED)
@@ -84,11 +66,11 @@ def point_view(point: IntervalPoint, names: Sequence[str]) -> PointView:
         statuses=dict(point.statuses),
         bytes_received=point.counts.get("bytes_received", 0),
         bytes_sent=point.counts.get("bytes_sent", 0),
-        latency=spread_view(point.latency),
-        ok_latency=spread_view(point.ok_latency),
-        adjusted_latency=spread_view(point.adjusted_latency),
-        service=spread_view(point.service),
-        first_byte=spread_view(point.first_byte),
+        latency=point.latency,
+        ok_latency=point.ok_latency,
+        adjusted_latency=point.adjusted_latency,
+        service=point.service,
+        first_byte=point.first_byte,
     )
 
 
@@ -110,7 +92,7 @@ def generator_view(point: GeneratorPoint) -> GeneratorView:
         busiest_thread_share=generator.busiest_thread_share,
         memory_bytes=generator.memory_bytes,
         open_connections=generator.open_connections,
-        schedule_lag=spread_view(point.schedule_lag),
+        schedule_lag=point.schedule_lag,
     )
 
 
@@ -139,11 +121,11 @@ def _merged_view(start: int, part: EndpointInterval, endpoint: int, names: Seque
         statuses=dict(part.statuses),
         bytes_received=part.bytes_received,
         bytes_sent=part.bytes_sent,
-        latency=spread_view(spread(part.response())),
-        ok_latency=spread_view(spread(part.response_ok)),
-        adjusted_latency=spread_view(spread(part.response_ok, beyond)),
-        service=spread_view(spread(part.service)),
-        first_byte=spread_view(spread(part.first_byte)),
+        latency=spread(part.response()),
+        ok_latency=spread(part.response_ok),
+        adjusted_latency=spread(part.response_ok, beyond),
+        service=spread(part.service),
+        first_byte=spread(part.first_byte),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from atm.cli.history import History
 from atm.cli.output import Output
 from atm.cli.progress import NoView, ProgressView
+from atm.cli.signals import ending_signals
 from atm.cli.text import Style, short_id
 from atm.cli.watching import LEAVES, EventStanding, course_of_events
 from atm.errors import AtmError
@@ -47,7 +47,7 @@ class FollowedRun:
     async def follow(self) -> None:
         """Until the end. Raises what `History.watch` raises."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._interrupted)
         ticks = asyncio.create_task(self._tick())

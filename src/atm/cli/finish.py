@@ -1,41 +1,78 @@
-"""After a run: the report or the document, the files, what CI wants, and the exit code."""
+"""After a run: the report or the document, the files, what CI wants, and the exit code.
+
+Each output is written whatever happened to the others; what could not be written is listed on stderr at the end.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from atm.cli.files import Writer, write_whole
 from atm.cli.output import Output
 from atm.cli.report import report_lines
+from atm.errors import OutputError, Problem
+from atm.models.exit_code import ExitCode, first_of
 from atm.models.run import RunResult
 
 
 def finish(result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool = False) -> int:
-    """Show and write the result; returns the exit code. Raises OutputError when something cannot be written.
+    """Show and write the result, also as GitHub wants it; returns the exit code.
 
     `saved` is whether the history has it, so that the report may name `atm show`.
     """
-    show(result, output, files, saved=saved)
+    problems = _show(result, output, saved=saved)
     if output.github:
-        _tell_github(result, output)
-    return result.verdict.exit_code
+        problems += _tell_github(result, output)
+    problems += _write(result, output, files)
+    return first_of([ExitCode(result.verdict.exit_code), _reported(problems, output)])
 
 
 def show(
     result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool, everything: bool = False
-) -> None:
-    """The report or the document, and the files. Raises OutputError when something cannot be written."""
+) -> ExitCode:
+    """The report or the document, and the files; PASSED, or OUTPUT_FAILED where one of them could not be written."""
+    problems = _show(result, output, saved=saved, everything=everything)
+    return _reported(problems + _write(result, output, files), output)
+
+
+def _show(result: RunResult, output: Output, *, saved: bool, everything: bool = False) -> list[Problem]:
     if output.json:
-        output.out.write(_document(result, output.out.paper.unicode))
-    else:
-        output.out.lines(report_lines(result, output.out.paper, quiet=output.quiet, saved=saved, everything=everything))
+        text = _document(result, output.out.paper.unicode)
+        return _problems_of(lambda: output.out.write(text))
+    lines = report_lines(result, output.out.paper, quiet=output.quiet, saved=saved, everything=everything)
+    return _problems_of(lambda: output.out.lines(lines))
+
+
+def _write(result: RunResult, output: Output, files: Mapping[Path, Writer]) -> list[Problem]:
+    problems: list[Problem] = []
     for path, render in files.items():
-        write_whole(path, render(result))
-        if not output.quiet and not output.json:
+        failed = _problems_of(partial(_render_to, path, render, result))
+        problems += failed
+        if not failed and not output.quiet and not output.json:
             output.err.lines([output.err.paper.line(f" wrote {path}")])
+    return problems
+
+
+def _render_to(path: Path, render: Writer, result: RunResult) -> None:
+    write_whole(path, render(result))
+
+
+def _problems_of(write: Callable[[], None]) -> list[Problem]:
+    try:
+        write()
+    except OutputError as error:
+        return list(error.problems)
+    return []
+
+
+def _reported(problems: list[Problem], output: Output) -> ExitCode:
+    # Not `output.problems`: with --json stdout has its document already.
+    output.failures(problems)
+    return ExitCode.OUTPUT_FAILED if problems else ExitCode.PASSED
 
 
 def _document(result: RunResult, unicode: bool) -> str:
@@ -44,12 +81,19 @@ def _document(result: RunResult, unicode: bool) -> str:
     return json.dumps(result.model_dump(mode="json"), indent=2) + "\n"
 
 
-def _tell_github(result: RunResult, output: Output) -> None:
+def _tell_github(result: RunResult, output: Output) -> list[Problem]:
     from atm.reports.github import step_summary, workflow_commands
 
     # With --json stdout is the document's; the runner reads workflow commands from stderr as well.
-    (output.err if output.json else output.out).write(workflow_commands(result))
+    surface = output.err if output.json else output.out
+    problems = _problems_of(lambda: surface.write(workflow_commands(result)))
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if path:
+    if not path:
+        return problems
+    try:
         with Path(path).open("a", encoding="utf-8") as summary:
             summary.write(step_summary(result))
+    except OSError as error:
+        what = f"cannot write the step summary: {error.strerror or error}"
+        problems.append(Problem(what, "unwritable", path="GITHUB_STEP_SUMMARY", place=path))
+    return problems

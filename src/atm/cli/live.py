@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from atm.cli.output import WIDEST, Surface
-from atm.cli.progress import Course, Standing
+from atm.cli.progress import Course
 from atm.cli.text import Line, Paper, Style, cells
-from atm.metrics.snapshot import EndpointSnapshot, Snapshot
+from atm.metrics.snapshot import Snapshot
+from atm.metrics.standing import Standing
 from atm.models import figures
+from atm.models.run_figures import EndpointSoFar
 
 REDRAWS_PER_SECOND = 4
 SPARKS = 17
@@ -61,7 +63,7 @@ def _title(course: Course, paper: Paper) -> Line:
 def _progress(course: Course, snapshot: Snapshot | None, moment: Moment, paper: Paper) -> Line:
     phase = "start"
     if snapshot is not None:
-        phase = "warm-up" if snapshot.warm_up else snapshot.phase.replace("_", "-")
+        phase = "warm-up" if snapshot.second.warm_up else snapshot.second.phase.replace("_", "-")
     done, end = _done(course, snapshot, moment)
     length = paper.width - 9 - cells(end) - 2
     line = paper.line(f" {phase}").to(9)
@@ -78,10 +80,10 @@ def _done(course: Course, snapshot: Snapshot | None, moment: Moment) -> tuple[fl
     elapsed = moment.elapsed_seconds
     if course.seconds:
         share = min(elapsed / course.seconds, 1.0)
-        elapsed = min(elapsed, course.seconds) if snapshot is None or snapshot.phase != "drain" else elapsed
+        elapsed = min(elapsed, course.seconds) if snapshot is None or snapshot.second.phase != "drain" else elapsed
         times = f"{figures.clock(elapsed)} / {figures.clock(course.seconds)}"
     elif course.total_requests:
-        started = snapshot.started if snapshot is not None and not snapshot.warm_up else 0
+        started = snapshot.so_far.started if snapshot is not None and not snapshot.second.warm_up else 0
         share = min(started / course.total_requests, 1.0)
         times = f"{figures.count(started)} of {figures.count(course.total_requests)}  {figures.clock(elapsed)}"
     else:
@@ -98,39 +100,40 @@ def _figures(course: Course, snapshot: Snapshot | None, moment: Moment, paper: P
         return paper.line(f" {label}", Style.DIM).to(_LABEL_END)
 
     sparks = min(SPARKS + max(paper.width - 80, 0), 57)
-    offered = f" of {figures.rate(snapshot.offered_rate)}" if snapshot.offered_rate else ""
-    rates = row("rate").add(f"{figures.rate(snapshot.requests_per_second)} /s{offered}").to(_ASIDE)
+    offered = f" of {figures.rate(snapshot.second.offered_rate)}" if snapshot.second.offered_rate else ""
+    rates = row("rate").add(f"{figures.rate(snapshot.second.requests_per_second)} /s{offered}").to(_ASIDE)
     rates.add(sparkline(snapshot.rates, sparks, paper, worst=min)).right("last 60 s", paper.width, Style.DIM)
     known = [value for value in snapshot.p99s_ms if value is not None]
-    times = row("p99 now").add(figures.time(snapshot.last_p99_ms)).to(_ASIDE)
+    times = row("p99 now").add(figures.time(snapshot.second.latency_p99_ms)).to(_ASIDE)
     times.add(sparkline(snapshot.p99s_ms, sparks, paper, worst=max))
     if known:
         times.right(f"peak {figures.time(max(known))}", paper.width, Style.DIM)
     response = row("response")
-    values = (snapshot.latency_p50_ms, snapshot.latency_p95_ms, snapshot.latency_p99_ms, snapshot.latency_max_ms)
+    far = snapshot.so_far
+    values = (far.latency_p50_ms, far.latency_p95_ms, far.latency_p99_ms, far.latency_max_ms)
     for name, value in zip(("p50", "p95", "p99", "max"), values, strict=True):
         response.add(f"{name} ", Style.DIM).add(f"{figures.time(value):<8}  ")
-    response.right("warm-up" if snapshot.warm_up else "so far", paper.width, Style.DIM)
-    flying = row("in flight").add(figures.count(snapshot.in_flight))
+    response.right("warm-up" if snapshot.second.warm_up else "so far", paper.width, Style.DIM)
+    flying = row("in flight").add(figures.count(snapshot.second.in_flight))
     flying.add(f" of {figures.count(course.limit)}" if course.limit else "")
-    if snapshot.offered_rate or snapshot.missed:
-        flying.to(_ASIDE + 2).add("missed ", Style.DIM).add(figures.count(snapshot.missed))
-    if snapshot.waiting:
-        flying.add("   waiting ", Style.DIM).add(figures.count(snapshot.waiting))
+    if snapshot.second.offered_rate or snapshot.so_far.missed:
+        flying.to(_ASIDE + 2).add("missed ", Style.DIM).add(figures.count(snapshot.so_far.missed))
+    if snapshot.second.waiting:
+        flying.add("   waiting ", Style.DIM).add(figures.count(snapshot.second.waiting))
     return [rates, times, response, _failed(snapshot, moment, row("failed"), paper), flying]
 
 
 def _failed(snapshot: Snapshot, moment: Moment, line: Line, paper: Paper) -> Line:
-    if not snapshot.failed:
-        return line.add(f"none of {figures.count(snapshot.completed)}")
-    line.add(figures.count(snapshot.failed), Style.FAIL)
-    line.add(f" of {figures.count(snapshot.completed)} ({figures.share(snapshot.error_rate)})   ")
+    if not snapshot.so_far.failed:
+        return line.add(f"none of {figures.count(snapshot.so_far.completed)}")
+    line.add(figures.count(snapshot.so_far.failed), Style.FAIL)
+    line.add(f" of {figures.count(snapshot.so_far.completed)} ({figures.share(snapshot.so_far.error_rate)})   ")
     ago = ""
     if snapshot.last_failure_seconds is not None:
         seconds = max(0, int(moment.elapsed_seconds - snapshot.last_failure_seconds))
         ago = f"last {figures.planned(seconds) if seconds else '0 s'} ago"
     shown: list[str] = []
-    for error in snapshot.errors:
+    for error in snapshot.so_far.errors:
         more = [*shown, paper.text(f"{error.label} ×{figures.count(error.count)}")]
         if line.width + cells(paper.text(" · ".join([*more, ago]))) > paper.width:
             break
@@ -170,7 +173,7 @@ def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper:
     head = paper.line(" endpoint", Style.DIM)
     for name, end in zip(("rate", "p50", "p95", "p99", "failed"), ends, strict=True):
         head.right(name, end, Style.DIM)
-    entries: Sequence[EndpointSnapshot | None] = snapshot.endpoints if snapshot else [None] * len(course.endpoints)
+    entries: Sequence[EndpointSoFar | None] = snapshot.so_far.endpoints if snapshot else [None] * len(course.endpoints)
     cut = len(entries) > room
     lines = [head]
     for name, entry in list(zip(course.endpoints, entries, strict=True))[: max(room - 1, 0) if cut else room]:
@@ -204,10 +207,10 @@ def _measurement(course: Course, standing: Standing | None, paper: Paper) -> Lin
     if standing.reason:
         facts.append(standing.reason)
     else:
-        if snapshot.schedule_lag_p99_ms is not None:
-            facts.append(f"lag p99 {figures.time(snapshot.schedule_lag_p99_ms)}")
+        if snapshot.so_far.schedule_lag_p99_ms is not None:
+            facts.append(f"lag p99 {figures.time(snapshot.so_far.schedule_lag_p99_ms)}")
         cores = "1 core" if course.cores == 1 else f"{course.cores} cores"
-        facts.append(f"CPU {figures.percent(snapshot.cpu_share / course.cores)} of {cores}")
+        facts.append(f"CPU {figures.percent(snapshot.second.cpu_share / course.cores)} of {cores}")
     text = paper.text("   " + " · ".join(facts))
     return line.add(text if line.width + cells(text) <= paper.width else _cut(text, paper.width - line.width, paper))
 

@@ -29,8 +29,8 @@ from atm.errors import (
 from atm.models.exit_code import ExitCode
 
 EPILOG = (
-    "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 99 thresholds failed, "
-    "130 interrupted."
+    "Exit codes: 0 passed, 1 error, 2 usage or spec, 3 unreachable, 4 measurement invalid, 6 output not written, "
+    "99 thresholds failed, 130 interrupted."
 )
 HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -164,7 +164,11 @@ class Output:
         if self.json:
             self.document(error_document(problems))
         else:
-            self.err.lines(line for problem in problems for line in problem_lines(problem, self.err.paper))
+            self.failures(problems)
+
+    def failures(self, problems: Iterable[Problem]) -> None:
+        """On stderr: what went wrong beside a result that stdout has already."""
+        self.err.lines([line for problem in problems for line in problem_lines(problem, self.err.paper)])
 
 
 def error_document(problems: Iterable[Problem]) -> dict[str, Any]:

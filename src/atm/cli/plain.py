@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from atm.cli.output import Surface
-from atm.cli.progress import Course, Standing
+from atm.cli.progress import Course
 from atm.cli.text import Paper
 from atm.metrics.snapshot import Snapshot
+from atm.metrics.standing import Standing
 from atm.models import figures
 from atm.models.outcome import Outcome
 
@@ -28,12 +29,12 @@ class PlainView:
 
     def update(self, standing: Standing) -> None:
         snapshot = standing.snapshot
-        for error in snapshot.errors:
+        for error in snapshot.so_far.errors:
             if error.outcome not in self._failures:
                 self._failures.add(error.outcome)
                 self._say(f"{figures.clock(error.last_seconds)} first {error.outcome}: {error.message}")
-        changed = bool(self._phase) and snapshot.phase != self._phase
-        self._phase = snapshot.phase
+        changed = bool(self._phase) and snapshot.second.phase != self._phase
+        self._phase = snapshot.second.phase
         # The seconds of a run are not quite whole in the clock of whoever looks; the tolerance keeps 4.99 with 5.
         if changed or snapshot.elapsed_seconds >= self._next - 0.05:
             self._say(progress_line(snapshot))
@@ -53,18 +54,18 @@ class PlainView:
 
 def progress_line(snapshot: Snapshot) -> str:
     """`00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7`."""
-    offered = f"/{figures.rate(snapshot.offered_rate)}" if snapshot.offered_rate else ""
-    phase = "warm-up" if snapshot.warm_up else snapshot.phase.replace("_", "-")
+    second, so_far = snapshot.second, snapshot.so_far
+    offered = f"/{figures.rate(second.offered_rate)}" if second.offered_rate else ""
+    phase = "warm-up" if second.warm_up else second.phase.replace("_", "-")
     parts = [
         f"{figures.clock(snapshot.elapsed_seconds)} {phase}",
-        f"{figures.rate(snapshot.requests_per_second)}{offered} /s",
-        f"p50 {figures.time(snapshot.latency_p50_ms)}",
-        f"p95 {figures.time(snapshot.latency_p95_ms)}",
-        f"p99 {figures.time(snapshot.latency_p99_ms)}",
-        f"failed {figures.count(snapshot.failed)}"
-        + (f" ({figures.share(snapshot.error_rate)})" if snapshot.failed else ""),
-        f"in flight {figures.count(snapshot.in_flight)}",
+        f"{figures.rate(second.requests_per_second)}{offered} /s",
+        f"p50 {figures.time(so_far.latency_p50_ms)}",
+        f"p95 {figures.time(so_far.latency_p95_ms)}",
+        f"p99 {figures.time(so_far.latency_p99_ms)}",
+        f"failed {figures.count(so_far.failed)}" + (f" ({figures.share(so_far.error_rate)})" if so_far.failed else ""),
+        f"in flight {figures.count(second.in_flight)}",
     ]
-    if snapshot.missed:
-        parts.append(f"missed {figures.count(snapshot.missed)}")
+    if so_far.missed:
+        parts.append(f"missed {figures.count(so_far.missed)}")
     return "  ".join(parts)

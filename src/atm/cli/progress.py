@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from atm.metrics.snapshot import Snapshot
+from atm.metrics.standing import Standing
 from atm.models import figures
 from atm.plan.load_plan import LoadPlan
 
 if TYPE_CHECKING:
     # At run time this would bring pydantic into the path to the first request.
-    from atm.models.run import Measurement, ThresholdResult
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,6 @@ class Course:
     @property
     def facts(self) -> str:
         return " · ".join((self.load, self.engine, f"seed {self.seed}"))
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How it looks so far: taken once a second, after each interval."""
-
-    snapshot: Snapshot
-    thresholds: Sequence[ThresholdResult] = ()
-    measurement: Measurement | None = None
-    """None while it cannot be told."""
-    reason: str = ""
-    """Why the measurement is not valid so far."""
 
 
 class ProgressView(Protocol):

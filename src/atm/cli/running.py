@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atm.cli.output import Output
-from atm.cli.progress import NoView, ProgressView, Standing, course_of
+from atm.cli.progress import NoView, ProgressView, course_of
+from atm.cli.signals import ending_signals
 from atm.engine.base import Control
 from atm.engine.environment import usable_cores
 from atm.engine.executor import Execution
 from atm.errors import AtmError, Problem
 from atm.metrics.interval import Interval
+from atm.metrics.standing import Standing, judged
 from atm.models import figures
 from atm.plan.compile import CompiledTest
 
@@ -70,17 +72,24 @@ class ForegroundRun:
 
             return PlainView(course, surface)
         from atm.cli.live import LiveView
-        from atm.cli.standing import judged_standing
 
-        self._judge = lambda: judged_standing(self._execution)
+        self._judge = self._judged_standing
         return LiveView(course, surface)
+
+    def _judged_standing(self) -> Standing:
+        from atm.metrics.evidence import Circumstances
+
+        execution = self._execution
+        poisson = execution.test.plan.load.arrival == "poisson"
+        circumstances = Circumstances(execution.engine.name, usable_cores(), poisson=poisson)
+        return judged(execution.collector, execution.thresholds, circumstances)
 
     def _plain_standing(self) -> Standing:
         return Standing(self._execution.collector.snapshot())
 
     async def _run(self) -> RunResult:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             # Windows has no such handlers; Ctrl-C then ends the process as Python does it.
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._interrupted, number)
@@ -116,7 +125,7 @@ class ForegroundRun:
         """The first signal stops, a second Ctrl-C cancels."""
         flying = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
         if not self._stopped_by:
-            self._stopped_by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+            self._stopped_by = "Ctrl-C" if number == signal.SIGINT else number.name
             self._control.stop()
             wait = figures.planned(self._graceful_seconds)
             requests = "what is" if not flying else f"{figures.count(flying)}"

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from atm.cli.progress import Course, Standing, course_of
+from atm.cli.progress import Course, course_of
 from atm.errors import SpecError
-from atm.metrics.snapshot import EndpointSnapshot, ErrorSnapshot, Snapshot
+from atm.metrics.snapshot import Snapshot
+from atm.metrics.standing import Standing
 from atm.models.events import IntervalEvent, StartedEvent
+from atm.models.run_figures import Second
 from atm.plan.compile import compile_plan
 
 RECENT_SECONDS = 60
@@ -60,64 +62,10 @@ class EventStanding:
     """How a run stands, from the seconds that it tells."""
 
     def __init__(self) -> None:
-        self._rates: deque[float] = deque(maxlen=RECENT_SECONDS)
-        self._p99s: deque[float | None] = deque(maxlen=RECENT_SECONDS)
+        self._recent: deque[Second] = deque(maxlen=RECENT_SECONDS)
 
     def after(self, second: IntervalEvent) -> Standing:
         """Take the next second."""
-        self._rates.append(second.requests_per_second)
-        self._p99s.append(second.latency_p99_ms)
-        return Standing(
-            self._snapshot(second), second.so_far.thresholds, second.so_far.measurement, second.so_far.reason
-        )
-
-    def _snapshot(self, second: IntervalEvent) -> Snapshot:
+        self._recent.append(second)
         far = second.so_far
-        errors = tuple(ErrorSnapshot(each.outcome, each.message, each.count, each.last_seconds) for each in far.errors)
-        return Snapshot(
-            elapsed_seconds=second.second + second.duration_seconds,
-            phase=second.phase,
-            warm_up=second.warm_up,
-            due=far.due,
-            started=far.started,
-            ok=far.ok,
-            failed=far.failed,
-            completed=far.completed,
-            generator_errors=far.generator_errors,
-            missed=far.missed,
-            waited=far.waited,
-            latency_p50_ms=far.latency_p50_ms,
-            latency_p90_ms=far.latency_p90_ms,
-            latency_p95_ms=far.latency_p95_ms,
-            latency_p99_ms=far.latency_p99_ms,
-            latency_max_ms=far.latency_max_ms,
-            error_rate=far.error_rate,
-            requests_per_second=second.requests_per_second,
-            offered_rate=second.offered_rate,
-            last_p50_ms=second.latency_p50_ms,
-            last_p95_ms=second.latency_p95_ms,
-            last_p99_ms=second.latency_p99_ms,
-            rates=tuple(self._rates),
-            p99s_ms=tuple(self._p99s),
-            endpoints=tuple(
-                EndpointSnapshot(
-                    each.name,
-                    each.requests_per_second,
-                    each.started,
-                    each.completed,
-                    each.failed,
-                    each.latency_p50_ms,
-                    each.latency_p95_ms,
-                    each.latency_p99_ms,
-                )
-                for each in far.endpoints
-            ),
-            errors=errors,
-            last_failure_seconds=max((error.last_seconds for error in errors), default=None),
-            users=second.users,
-            in_flight=second.in_flight,
-            waiting=second.waiting,
-            schedule_lag_p99_ms=far.schedule_lag_p99_ms,
-            cpu_share=second.cpu_share,
-            busiest_thread_share=second.busiest_thread_share,
-        )
+        return Standing(Snapshot.of(tuple(self._recent), far), far.thresholds, far.measurement, far.reason)

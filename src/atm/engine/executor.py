@@ -248,8 +248,8 @@ def _url_of(plan: LoadPlan, origin: int) -> str:
     """The place in the spec of the first URL of an origin."""
     if len(plan.flows) == 1:
         return "url"
-    first = next(index for index, flow in enumerate(plan.flows) if flow.steps[0].origin == origin)
-    return f"endpoints[{first}].url"
+    endpoint = next(step.endpoint for flow in plan.flows for step in flow.steps if step.origin == origin)
+    return f"endpoints[{endpoint}].url"
 
 
 async def _first_failure(

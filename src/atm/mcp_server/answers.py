@@ -15,7 +15,8 @@ from atm.models.control.compare import Difference
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.runs import RunSummaryView
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run import Figure, Measurement, MeasurementReason, ThresholdResult
+from atm.models.run import Measurement, MeasurementReason, ThresholdResult
+from atm.models.run_figures import Figure
 
 
 class _Answer(BaseModel):

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
 from atm.metrics.kept import FailureLog, SampleShelf
-from atm.metrics.snapshot import Snapshot, take_snapshot
-from atm.metrics.timeline import Point, Timeline
+from atm.metrics.snapshot import Snapshot, figures_so_far
+from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome
+from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
 BUSY_THREAD_SHARE = 0.85
@@ -157,7 +158,7 @@ class Collector:
         self.end_ns = 0
         """End of the last interval, since the start of the run."""
         self.last: Interval | None = None
-        self._recent: deque[Point] = deque(maxlen=SPARKLINE_SECONDS)
+        self._recent: deque[Second] = deque(maxlen=SPARKLINE_SECONDS)
 
     def add(self, interval: Interval) -> None:
         """Add one second. Raises ValueError when it is not later than the one before, or names an unknown endpoint."""
@@ -209,4 +210,4 @@ class Collector:
 
     def snapshot(self) -> Snapshot:
         """The live view's figures, after the last interval that was added."""
-        return take_snapshot(self, tuple(self._recent))
+        return Snapshot.of(tuple(self._recent), figures_so_far(self))

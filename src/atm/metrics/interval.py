@@ -225,6 +225,27 @@ class GeneratorInterval:
 
 
 @dataclass(frozen=True, slots=True)
+class IterationInterval:
+    """Iterations of one flow in this second. Over a run, `started = completed + failed + unfinished`."""
+
+    flow: int
+    """Index into the plan's flows."""
+    warm_up: bool
+    started: int = 0
+    completed: int = 0
+    """Every step had a full response, whatever its outcome."""
+    failed: int = 0
+    """A step without a full response ended it."""
+    unfinished: int = 0
+    """The run ended first."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; zeros are left out."""
+        counts = {name: getattr(self, name) for name in ("started", "completed", "failed", "unfinished")}
+        return {"flow": self.flow, "warm_up": self.warm_up, **{name: count for name, count in counts.items() if count}}
+
+
+@dataclass(frozen=True, slots=True)
 class FailureGroup:
     """Failures of one kind with one message at one endpoint, within one second."""
 
@@ -290,6 +311,8 @@ class Interval:
     generator: GeneratorInterval = field(default_factory=GeneratorInterval)
     failures: list[FailureGroup] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    iterations: list[IterationInterval] = field(default_factory=list)
+    """Empty for a plan in which every flow has one step: there an iteration is its request."""
 
     def to_bytes(self) -> bytes:
         """One JSON object in UTF-8, without a line feed."""
@@ -305,6 +328,8 @@ class Interval:
             document["failures"] = [_fields(failure) for failure in self.failures]
         if self.samples:
             document["samples"] = [_sample_to_json(sample) for sample in self.samples]
+        if self.iterations:
+            document["iterations"] = [iteration.to_json() for iteration in self.iterations]
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -324,6 +349,7 @@ class Interval:
                     for part in document.get("failures", ())
                 ],
                 samples=[_sample_from_json(part) for part in document.get("samples", ())],
+                iterations=[IterationInterval(**part) for part in document.get("iterations", ())],
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an interval: {error!r}") from error

@@ -72,7 +72,7 @@ class SampleShelf:
         self._most_slowest = slowest
         self._first: dict[tuple[bool, int], list[Sample]] = {}
         self._failures: dict[tuple[bool, int, Outcome], list[Sample]] = {}
-        self._slowest: list[tuple[int, int, Sample]] = []
+        self._slowest: list[tuple[int, tuple[int, int], Sample]] = []
 
     def add_all(self, samples: Iterable[Sample]) -> None:
         """Keep of `samples` what there is a place for."""
@@ -90,9 +90,10 @@ class SampleShelf:
             kept.append(sample)
 
     def _keep_slow(self, sample: Sample) -> None:
-        # Among equally slow ones the earlier stays; numbers are unique, so samples themselves are never compared.
-        entry = (sample.finish_ns - sample.intended_ns, -sample.request_number, sample)
-        if any(number == entry[1] for _, number, _ in self._slowest):
+        # Among equally slow ones the earlier stays. Keys are unique, so samples themselves are never compared.
+        number, intended = _key(sample)
+        entry = (sample.finish_ns - intended, (-number, -intended), sample)
+        if any(key == entry[1] for _, key, _ in self._slowest):
             return
         if len(self._slowest) < self._most_slowest:
             heapq.heappush(self._slowest, entry)
@@ -104,8 +105,13 @@ class SampleShelf:
 
         A request that is kept for several reasons stands with the first of: first, failure, slowest.
         """
-        kept: dict[int, Sample] = {}
+        kept: dict[tuple[int, int], Sample] = {}
         for shelf in (*self._first.values(), *self._failures.values(), [entry[2] for entry in self._slowest]):
             for sample in shelf:
-                kept.setdefault(sample.request_number, sample)
-        return [kept[number] for number in sorted(kept)]
+                kept.setdefault(_key(sample), sample)
+        return [kept[key] for key in sorted(kept)]
+
+
+def _key(sample: Sample) -> tuple[int, int]:
+    """The steps of an iteration share its number, and begin one after the other."""
+    return sample.request_number, sample.intended_ns

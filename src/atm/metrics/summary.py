@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from atm.metrics.collector import Collector
@@ -13,7 +12,8 @@ from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, Sample
 from atm.metrics.kept import Failures
-from atm.metrics.timeline import Point, milliseconds
+from atm.metrics.spread import spread
+from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge
 from atm.models.exit_code import ExitCode, first_of
 from atm.models.outcome import FAILED, Outcome, RunStatus, StopReason, is_answered, passed_of, run_outcome
@@ -27,11 +27,9 @@ from atm.models.run import (
     RunResult,
     SampledExchange,
     ThresholdResult,
-    TimelinePoint,
     Verdict,
 )
 
-_PERCENTS = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 _EXAMPLE_CHARACTERS = 200
 
 
@@ -111,7 +109,7 @@ def summarize(
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
         spec=dict(spec),
-        timeline=[timeline_point(point) for point in collector.timeline.points()],
+        timeline=collector.timeline.points(),
         samples=[exchange(sample, collector.endpoints) for sample in collector.samples.samples()],
         histograms={
             "response": _encoded(total.response()),
@@ -174,29 +172,6 @@ def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
         tls_mean_ms=milliseconds(generator.tls.mean),
         dns_mean_ms=milliseconds(generator.dns.mean),
         max_in_flight=generator.max_in_flight,
-    )
-
-
-def timeline_point(point: Point) -> TimelinePoint:
-    """A point of the timeline as results carry it."""
-    seconds = point.seconds
-    return TimelinePoint(
-        second=point.second,
-        phase=point.phase,
-        warm_up=point.warm_up,
-        duration_seconds=seconds,
-        offered_rate=point.offered / seconds if seconds else 0.0,
-        started=point.started,
-        completed=point.completed,
-        failed=point.failed,
-        latency_p50_ms=milliseconds(point.p50_ns),
-        latency_p95_ms=milliseconds(point.p95_ns),
-        latency_p99_ms=milliseconds(point.p99_ns),
-        latency_max_ms=milliseconds(point.maximum_ns),
-        in_flight=point.in_flight,
-        schedule_lag_p99_ms=milliseconds(point.lag_p99_ns),
-        cpu_share=point.cpu_seconds / seconds if seconds else 0.0,
-        errors=dict(point.errors),
     )
 
 
@@ -270,15 +245,8 @@ def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | Non
 
 
 def _times(name: str, histogram: Histogram, beyond: int = 0) -> dict[str, float | None]:
-    """Minimum, maximum, mean and percentiles in ms, `beyond` further samples lying at +∞."""
-    percentiles = histogram.percentiles(tuple(_PERCENTS.values()), beyond)
-    figures = {
-        "min": math.inf if beyond and not histogram else histogram.minimum,
-        "max": math.inf if beyond else histogram.maximum,
-        "mean": math.inf if beyond else histogram.mean,
-        **dict(zip(_PERCENTS, percentiles, strict=True)),
-    }
-    return {f"{name}_{figure}_ms": milliseconds(value) for figure, value in figures.items()}
+    """The fields of a spread, each with `name` before it; `beyond` further samples lie at +∞."""
+    return {f"{name}_{figure}": value for figure, value in asdict(spread(histogram, beyond)).items()}
 
 
 def _failures(collector: Collector) -> list[FailureSummary]:

@@ -12,41 +12,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import Interval
 from atm.models.outcome import FAILED, Outcome
+from atm.models.run_figures import Second, TimelinePoint
 
 MOST_POINTS = 3600
 RESOLUTIONS = (1, 10, 60, 600, 3600)
 """Seconds of one point. The last one is never given up: a year of points of an hour is 8,760 of them."""
 _PERCENTS = (50, 95, 99)
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One span of the timeline; fewer than a thousand bytes, unlike the `TimelinePoint` of results. Times in ns."""
-
-    second: int
-    phase: str
-    warm_up: bool
-    duration_ns: int
-    offered: float
-    started: int
-    completed: int
-    failed: int
-    p50_ns: float | None
-    p95_ns: float | None
-    p99_ns: float | None
-    maximum_ns: int | None
-    in_flight: int
-    lag_p99_ns: float | None
-    cpu_seconds: float
-    errors: tuple[tuple[Outcome, int], ...]
-
-    @property
-    def seconds(self) -> float:
-        return self.duration_ns / 1e9
 
 
 def milliseconds(nanoseconds: float | None) -> float | None:
@@ -81,28 +57,32 @@ class _Span:
         self.in_flight = other.in_flight
         self.cpu_seconds += other.cpu_seconds
 
-    def point(self) -> Point:
+    def stretch(self) -> dict[str, Any]:
+        """The fields of a `Stretch`."""
+        seconds = self.duration_ns / 1e9
+        failed = sum(self.outcomes[outcome] for outcome in FAILED)
         p50, p95, p99 = self.response.percentiles(_PERCENTS)
-        failures = {outcome: count for outcome, count in self.outcomes.items() if outcome in FAILED and count}
-        failed = sum(failures.values())
-        return Point(
-            second=self.second,
-            phase=self.phase,
-            warm_up=self.warm_up,
-            duration_ns=self.duration_ns,
-            offered=self.offered,
-            started=self.started,
-            completed=self.outcomes[Outcome.OK] + failed,
-            failed=failed,
-            p50_ns=p50,
-            p95_ns=p95,
-            p99_ns=p99,
-            maximum_ns=self.response.maximum,
-            in_flight=self.in_flight,
-            lag_p99_ns=self.lag.percentile(99),
-            cpu_seconds=self.cpu_seconds,
-            errors=tuple(failures.items()),
-        )
+        return {
+            "second": self.second,
+            "phase": self.phase,
+            "warm_up": self.warm_up,
+            "duration_seconds": seconds,
+            "offered_rate": self.offered / seconds if seconds else 0.0,
+            "started": self.started,
+            "completed": self.outcomes[Outcome.OK] + failed,
+            "failed": failed,
+            "latency_p50_ms": milliseconds(p50),
+            "latency_p95_ms": milliseconds(p95),
+            "latency_p99_ms": milliseconds(p99),
+            "latency_max_ms": milliseconds(self.response.maximum),
+            "in_flight": self.in_flight,
+            "schedule_lag_p99_ms": milliseconds(self.lag.percentile(99)),
+            "cpu_share": self.cpu_seconds / seconds if seconds else 0.0,
+        }
+
+    def point(self) -> TimelinePoint:
+        errors = {outcome: count for outcome, count in self.outcomes.items() if outcome in FAILED and count}
+        return TimelinePoint(**self.stretch(), errors=errors)
 
 
 class _Level:
@@ -110,7 +90,7 @@ class _Level:
 
     def __init__(self, resolution: int) -> None:
         self.resolution = resolution
-        self.points: list[Point] = []
+        self.points: list[TimelinePoint] = []
         self.open: _Span | None = None
 
     def add(self, span: _Span) -> None:
@@ -125,7 +105,7 @@ class _Level:
             self.open = _Span(span.second, span.warm_up)
         self.open.add(span)
 
-    def all(self) -> list[Point]:
+    def all(self) -> list[TimelinePoint]:
         return [*self.points, self.open.point()] if self.open else list(self.points)
 
 
@@ -136,8 +116,8 @@ class Timeline:
         self._most_points = most_points
         self._levels = [_Level(resolution) for resolution in RESOLUTIONS]
 
-    def add(self, interval: Interval) -> Point:
-        """Add one second; returns its point."""
+    def add(self, interval: Interval) -> Second:
+        """Add one second; returns its figures."""
         generator = interval.generator
         outcomes: Counter[Outcome] = Counter()
         response = Histogram()
@@ -162,13 +142,22 @@ class Timeline:
             level.add(span)
         if len(self._levels) > 1 and len(self._levels[0].points) >= self._most_points:
             del self._levels[0]
-        return span.point()
+        stretch = span.stretch()
+        return Second(
+            **stretch,
+            requests_per_second=stretch["completed"] * 1e9 / span.duration_ns if span.duration_ns else 0.0,
+            outcomes={outcome: count for outcome, count in outcomes.items() if count},
+            missed=sum(part.missed for part in interval.endpoints),
+            users=generator.users,
+            waiting=generator.waiting,
+            busiest_thread_share=generator.busiest_thread_share,
+        )
 
     @property
     def resolution(self) -> int:
         """Seconds of one point."""
         return self._levels[0].resolution
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[TimelinePoint]:
         """The run so far in the finest resolution that is left; the last point may still grow."""
         return self._levels[0].all()

@@ -6,65 +6,29 @@ there without loss. `progress` is never stored, carries none, and may be skipped
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
-from atm.models.run import Figure, Measurement, ThresholdResult
+from atm.models.run import Measurement, ThresholdResult
+from atm.models.run_figures import FiguresSoFar, Second
+
+_CONFIG = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, **_CONFIG)
 
 
-class EndpointSoFar(_Event):
-    """One endpoint since the start of the measured load."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar(FiguresSoFar):
+    """The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors."""
 
-    name: str
-    requests_per_second: float
-    """Completed in the last second."""
-    started: int
-    completed: int
-    failed: int
-    latency_p50_ms: Figure
-    latency_p95_ms: Figure
-    latency_p99_ms: Figure
-
-
-class ErrorSoFar(_Event):
-    """Failures of one kind with one message so far, over all endpoints."""
-
-    outcome: Outcome
-    message: str
-    count: int
-    last_seconds: float
-    """When the last one ended, since the start of the run."""
-
-
-class SoFar(_Event):
-    """The measured load up to the end of this second; during warm-up, the warm-up."""
-
-    due: int
-    started: int
-    ok: int
-    failed: int
-    completed: int
-    generator_errors: int
-    missed: int
-    waited: int
-    error_rate: float
-    latency_p50_ms: Figure
-    latency_p90_ms: Figure
-    latency_p95_ms: Figure
-    latency_p99_ms: Figure
-    latency_max_ms: Figure
-    schedule_lag_p99_ms: Figure
-    endpoints: list[EndpointSoFar]
-    errors: list[ErrorSoFar]
-    """The most frequent first, at most ten."""
-    thresholds: list[ThresholdResult] = []
+    thresholds: Sequence[ThresholdResult] = ()
     """How each one stands."""
     measurement: Measurement | None = None
     """Whether the figures can be believed so far; null while nothing was measured."""
@@ -91,35 +55,15 @@ class StartedEvent(_Event):
     """Cores that the load generator may use."""
 
 
-class IntervalEvent(_Event):
+@dataclass(frozen=True, kw_only=True)
+class IntervalEvent(Second):
     """One second has passed. Figures without `so_far` are of this second alone."""
+
+    __pydantic_config__ = _CONFIG
 
     kind: Literal["interval"] = "interval"
     sequence: int
     at: datetime
-    second: int
-    """Seconds since the start of the run: this one covers [second, second + 1)."""
-    phase: str
-    warm_up: bool
-    duration_seconds: float
-    offered_rate: float
-    requests_per_second: float
-    started: int
-    completed: int
-    failed: int
-    latency_p50_ms: Figure
-    latency_p95_ms: Figure
-    latency_p99_ms: Figure
-    latency_max_ms: Figure = None
-    outcomes: dict[Outcome, int] = {}
-    """How requests ended in this second, by outcome; no zeros."""
-    missed: int = 0
-    schedule_lag_p99_ms: Figure = None
-    users: int
-    in_flight: int
-    waiting: int
-    cpu_share: float
-    busiest_thread_share: float
     so_far: SoFar
 
 
@@ -176,5 +120,10 @@ RunEventMessage = Annotated[
 ]
 AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent
 
-EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage)
+EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage, config=_CONFIG)
 """Reads an event from JSON. Raises pydantic.ValidationError."""
+
+
+def event_json(event: AnyRunEvent) -> str:
+    """An event as JSON text."""
+    return EVENTS.dump_json(event).decode()

@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """With `--strict` also a suspect one."""
     REGRESSION = 5
     """Slower than the baseline; reserved."""
+    OUTPUT_FAILED = 6
+    """The run is what it is, but a file, the step summary or standard output could not be written."""
     THRESHOLDS_FAILED = 99
     INTERRUPTED = 130
 
@@ -31,6 +33,7 @@ PRECEDENCE = (
     ExitCode.MEASUREMENT_INVALID,
     ExitCode.THRESHOLDS_FAILED,
     ExitCode.REGRESSION,
+    ExitCode.OUTPUT_FAILED,
     ExitCode.PASSED,
 )
 """Where several hold, the first of these."""

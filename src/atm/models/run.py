@@ -10,7 +10,7 @@ import math
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, model_validator
 
 from atm.errors import SpecError
 from atm.models import figures
@@ -18,6 +18,7 @@ from atm.models.earlier_result import with_outcome
 from atm.models.metric import Comparison, Metric, Statistic, Unit
 from atm.models.outcome import Measurement as Measurement
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
+from atm.models.run_figures import Figure, TimelinePoint
 from atm.models.threshold import parse_threshold
 
 
@@ -73,12 +74,6 @@ class RunInfo(_Model):
     """Why a failed run failed."""
     stopped_by: str = ""
     """Who ended a run before its plan did: `Ctrl-C`, `SIGTERM`; empty where nobody did, or it is not known."""
-
-
-_FIGURE_SCHEMA = {"anyOf": [{"type": "number"}, {"const": "Infinity", "type": "string"}]}
-
-Figure = Annotated[float, WithJsonSchema(_FIGURE_SCHEMA)] | None
-"""A number in the unit of its name, null without samples, +∞ as the string "Infinity" in JSON."""
 
 
 class ThresholdResult(_Model):
@@ -297,27 +292,6 @@ class GeneratorSummary(_Model):
     tls_mean_ms: Figure
     dns_mean_ms: Figure
     max_in_flight: int
-
-
-class TimelinePoint(_Model):
-    """One second, for plots: percentiles of that second alone, null where nothing finished."""
-
-    second: int
-    phase: str
-    warm_up: bool
-    duration_seconds: float
-    offered_rate: float
-    started: int
-    completed: int
-    failed: int
-    latency_p50_ms: Figure
-    latency_p95_ms: Figure
-    latency_p99_ms: Figure
-    latency_max_ms: Figure
-    in_flight: int
-    schedule_lag_p99_ms: Figure
-    cpu_share: float
-    errors: dict[Outcome, int] = Field(default_factory=dict)
 
 
 class SampledExchange(_Model):

@@ -20,6 +20,8 @@ from atm.plan.targets import TargetRules
 PLAN_FORMAT = 1
 """Raised with every change that an older engine would misread."""
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 class Encoding(StrEnum):
     """How a value is written into its place."""
@@ -82,6 +84,17 @@ class Origin:
     """Checked IP addresses, used in turn by new connections; engines dial only those."""
     resolve_error: str = ""
     """Why there are no addresses; every request to this origin then ends as dns_error."""
+
+    @property
+    def authority(self) -> str:
+        """`host:port` as in a URL, without the scheme's default port, IPv6 in brackets."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """`scheme://host:port`, as `authority` writes it."""
+        return f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True)

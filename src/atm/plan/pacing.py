@@ -23,6 +23,8 @@ from atm.plan.randomness import arrival_uniform
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
+NEVER = 1 << 62
+"""Later than any moment, in nanoseconds."""
 
 
 class Profile:
@@ -115,7 +117,7 @@ class Profile:
         return min(2 * area * SECOND / (segment.start + root), duration)
 
 
-class Schedule:
+class Pacer:
     """The intended starts of an open load: warm-up first (even, at a constant rate), then the segments.
 
     Request numbers are 1-based and run on from warm-up into the measured load without a break.

@@ -60,9 +60,8 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
         return None
     tail = names.pieces(text, path)[used:]
     target = _target([Piece(rest, written=True), *tail], path, names)
-    shown = f"[{host}]" if ":" in host else host
     origin = Origin(cast('Literal["http", "https"]', scheme), host, port)
-    return CompiledUrl(origin, target, shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}")
+    return CompiledUrl(origin, target, origin.authority)
 
 
 def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:

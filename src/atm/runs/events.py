@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from atm.models.events import (
     EVENTS,
     AnyRunEvent,
-    EndpointSoFar,
-    ErrorSoFar,
     FinishedEvent,
     IntervalEvent,
     SampleEvent,
     SoFar,
     StartedEvent,
 )
-from atm.models.outcome import Outcome
 
 if TYPE_CHECKING:
-    from atm.metrics.interval import Interval
-    from atm.metrics.snapshot import Snapshot
-    from atm.models.run import Measurement, SampledExchange, ThresholdResult
+    from atm.metrics.standing import Standing
+    from atm.models.run import SampledExchange
+    from atm.models.run_figures import FiguresSoFar, Second
     from atm.storage.records import Run, RunEvent
 
 MOST_ERRORS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """How thresholds and measurement stand after a second."""
-
-    thresholds: Sequence[ThresholdResult] = ()
-    measurement: Measurement | None = None
-    reason: str = ""
 
 
 def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
@@ -44,84 +32,20 @@ def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
     return StartedEvent.model_validate({**line, "sequence": sequence})
 
 
-def interval(
-    second: Interval, snapshot: Snapshot, sequence: int, at: datetime, judged: Judged | None = None
-) -> IntervalEvent:
-    """One second has passed; `snapshot` was taken after it, and `judged` is how it stands."""
-    return IntervalEvent(
-        sequence=sequence,
-        at=at,
-        second=second.second,
-        phase=second.phase,
-        warm_up=snapshot.warm_up,
-        duration_seconds=second.duration_ns / 1e9,
-        offered_rate=snapshot.offered_rate,
-        requests_per_second=snapshot.requests_per_second,
-        started=sum(part.started for part in second.endpoints),
-        completed=sum(part.completed for part in second.endpoints),
-        failed=sum(part.failed for part in second.endpoints),
-        latency_p50_ms=snapshot.last_p50_ms,
-        latency_p95_ms=snapshot.last_p95_ms,
-        latency_p99_ms=snapshot.last_p99_ms,
-        latency_max_ms=_milliseconds(_slowest(second)),
-        outcomes=_outcomes(second),
-        missed=sum(part.missed for part in second.endpoints),
-        schedule_lag_p99_ms=_milliseconds(second.generator.schedule_lag.percentile(99)),
-        users=snapshot.users,
-        in_flight=snapshot.in_flight,
-        waiting=snapshot.waiting,
-        cpu_share=snapshot.cpu_share,
-        busiest_thread_share=snapshot.busiest_thread_share,
-        so_far=_so_far(snapshot, judged or Judged()),
+def interval(standing: Standing, sequence: int, at: datetime) -> IntervalEvent:
+    """One second has passed; `standing` was taken after it."""
+    far = standing.snapshot.so_far
+    so_far = SoFar(
+        **{**_fields(far), "errors": far.errors[:MOST_ERRORS]},
+        thresholds=standing.thresholds,
+        measurement=standing.measurement,
+        reason=standing.reason,
     )
+    return IntervalEvent(**_fields(standing.snapshot.second), sequence=sequence, at=at, so_far=so_far)
 
 
-def _slowest(second: Interval) -> int | None:
-    kept = ("response_ok", "response_failed", "response_timeout")
-    times = [getattr(part, name).maximum for part in second.endpoints for name in kept]
-    return max((each for each in times if each is not None), default=None)
-
-
-def _outcomes(second: Interval) -> dict[Outcome, int]:
-    found: Counter[Outcome] = Counter()
-    for part in second.endpoints:
-        found.update(part.outcomes)
-    return dict(found)
-
-
-def _milliseconds(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e6
-
-
-def _so_far(snapshot: Snapshot, judged: Judged) -> SoFar:
-    return SoFar(
-        due=snapshot.due,
-        started=snapshot.started,
-        ok=snapshot.ok,
-        failed=snapshot.failed,
-        completed=snapshot.completed,
-        generator_errors=snapshot.generator_errors,
-        missed=snapshot.missed,
-        waited=snapshot.waited,
-        error_rate=snapshot.error_rate,
-        latency_p50_ms=snapshot.latency_p50_ms,
-        latency_p90_ms=snapshot.latency_p90_ms,
-        latency_p95_ms=snapshot.latency_p95_ms,
-        latency_p99_ms=snapshot.latency_p99_ms,
-        latency_max_ms=snapshot.latency_max_ms,
-        schedule_lag_p99_ms=snapshot.schedule_lag_p99_ms,
-        endpoints=[
-            EndpointSoFar(**{name: getattr(each, name) for name in EndpointSoFar.model_fields})
-            for each in snapshot.endpoints
-        ],
-        errors=[
-            ErrorSoFar(**{name: getattr(each, name) for name in ErrorSoFar.model_fields})
-            for each in snapshot.errors[:MOST_ERRORS]
-        ],
-        thresholds=list(judged.thresholds),
-        measurement=judged.measurement,
-        reason=judged.reason,
-    )
+def _fields(figures: Second | FiguresSoFar) -> dict[str, Any]:
+    return {field.name: getattr(figures, field.name) for field in fields(figures)}
 
 
 def sample(kept: SampledExchange, sequence: int, at: datetime) -> SampleEvent:
@@ -148,7 +72,9 @@ def finished(run: Run, sequence: int) -> FinishedEvent:
 
 def to_data(event: AnyRunEvent) -> dict[str, Any]:
     """The JSON object of an event without what storage keeps in columns."""
-    return event.model_dump(mode="json", exclude={"kind", "sequence", "at"})
+    # By way of the text: only there +∞ is the string that it is everywhere else.
+    document: dict[str, Any] = json.loads(EVENTS.dump_json(event, exclude={"kind", "sequence", "at"}))
+    return document
 
 
 def from_stored(stored: RunEvent) -> AnyRunEvent:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,33 +107,30 @@ def _new_spool() -> tuple[Path, SpoolWriter]:
 def _run_of(result: RunResult, test: CompiledTest) -> Run:
     from atm.plan.masking import shown_url
     from atm.runs.service import concurrency_of
-    from atm.storage.records import Finish, Run, RunSource, RunSummary
+    from atm.storage.records import Finish, NewRun, Run, RunSource, figures_of, summary_of
 
-    info, metrics, spec = result.run, result.metrics, test.spec
+    info, spec = result.run, test.spec
     first = spec.endpoints[0] if spec.endpoints else spec
     completed_at = info.completed_at or info.created_at
-    summary = RunSummary(
+    new = NewRun(
         id=info.id,
         name=info.name,
         url=shown_url(first.url or "", spec.variables),
         method=first.method,
+        created_at=info.created_at,
+        spec=test.data,
         total_requests=test.plan.total_requests,
         concurrency=concurrency_of(test),
-        status=info.status,
-        stop_reason=info.stop_reason,
-        created_at=info.created_at,
-        started_at=info.started_at,
-        completed_at=completed_at,
-        passed=result.verdict.passed,
-        measurement=result.verdict.measurement,
-        requests_completed=metrics.successful_requests + metrics.failed_requests,
-        error_message=info.error,
         engine=info.engine,
         source=RunSource.CLI,
-        tags=(),
-        latency_p95_ms=metrics.latency_p95_ms,
-        requests_per_second=metrics.requests_per_second,
-        error_rate=metrics.error_rate,
+    )
+    summary = replace(
+        summary_of(new, info.status),
+        stop_reason=info.stop_reason,
+        started_at=info.started_at,
+        completed_at=completed_at,
+        error_message=info.error,
+        **figures_of(result),
     )
     reasons = Finish(info.status, completed_at, result, info.error, info.stop_reason).failure_reasons
     return Run(summary, "", test.data, reasons, None, None, None)

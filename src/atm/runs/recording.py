@@ -8,11 +8,11 @@ from datetime import datetime
 
 from atm.errors import StaleLeaseError
 from atm.metrics.collector import Collector
-from atm.metrics.evidence import Circumstances, evidence_of
+from atm.metrics.evidence import Circumstances
 from atm.metrics.interval import Interval
+from atm.metrics.standing import Standing, judged
 from atm.metrics.summary import exchange
 from atm.metrics.thresholds import ThresholdJudge
-from atm.metrics.verdict import judge
 from atm.models.events import IntervalEvent, SampleEvent, StartedEvent
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult, SampledExchange
@@ -79,8 +79,7 @@ class SpoolHistory:
         interval = Interval.from_bytes(line["interval"].encode())
         at = datetime.fromisoformat(line["at"])
         self._collector.add(interval)
-        judged = self._judge.after(interval, self._collector)
-        told = [_stored(events.interval(interval, self._collector.snapshot(), self._next(), at, judged))]
+        told = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
         samples = tuple(self._kept(interval))
         told += [_stored(events.sample(each, self._next(), at)) for each in samples]
         return _Entry(tuple(told), replace(interval, samples=[]), samples, self._collector.completed)
@@ -115,13 +114,9 @@ class _Judge:
         self._thresholds = ThresholdJudge(thresholds, started["endpoints"], round(started["warm_up_seconds"] * 1e9))
         self._circumstances = Circumstances(started["engine"], started["cores"], poisson=started["poisson"])
 
-    def after(self, interval: Interval, collector: Collector) -> events.Judged:
+    def after(self, interval: Interval, collector: Collector) -> Standing:
         self._thresholds.add(interval)
-        results = self._thresholds.results(collector)
-        if not collector.window_ns:
-            return events.Judged(results)
-        measurement, reasons = judge(evidence_of(collector, collector.window_ns, self._circumstances))
-        return events.Judged(results, measurement, reasons[0].what if reasons else "")
+        return judged(collector, self._thresholds, self._circumstances)
 
 
 def _stored(event: StartedEvent | IntervalEvent | SampleEvent) -> RunEvent:

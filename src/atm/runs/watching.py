@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atm.errors import AtmError, NotFoundError, StorageError, StorageUnavailableError
-from atm.models.events import AnyRunEvent, ProgressEvent
+from atm.models.events import AnyRunEvent, ProgressEvent, event_json
 from atm.models.outcome import RunStatus
 from atm.runs import events
 from atm.storage import StorageInterface
@@ -44,7 +44,7 @@ class Told:
     def of(cls, event: AnyRunEvent) -> Told:
         """The event as it is sent."""
         sequence = None if isinstance(event, ProgressEvent) else event.sequence
-        return cls(sequence, event.kind, event.model_dump_json())
+        return cls(sequence, event.kind, event_json(event))
 
 
 class _Reader:

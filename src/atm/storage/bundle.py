@@ -37,9 +37,10 @@ from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import RunResult, SampledExchange
 from atm.storage.base import RunSeries, StorageInterface
+from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.problems import run_not_finished
 from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id, checked_tags
-from atm.storage.result import dumps
+from atm.storage.result import dumps, stored_result, stored_sample
 
 FORMAT = "atm-run"
 VERSION = 1
@@ -67,8 +68,7 @@ _EVENTS_AT_ONCE = 500
 _MINUTES_AT_ONCE = 5
 _LINES_AT_ONCE = 50
 
-_SUMMARY = TypeAdapter(RunSummary)
-_EVENT = TypeAdapter(RunEvent)
+_SUMMARY = DiskFormat(RunSummary)
 _STRINGS = TypeAdapter(tuple[str, ...])
 _STORED_KINDS = frozenset({"started", "interval", "sample", "finished"})
 _Made = TypeVar("_Made")
@@ -98,7 +98,7 @@ async def export_run(storage: StorageInterface, run_id: str, file: IO[bytes]) ->
             await asyncio.to_thread(write, (_line("interval", each.to_bytes()) for each in seconds))
             intervals += len(seconds)
         while some := await storage.series.events(run_id, events, _EVENTS_AT_ONCE):
-            write(_bytes({"event": _EVENT.dump_python(event, mode="json")}) for event in some)
+            write(_bytes({"event": EVENT.document(event)}) for event in some)
             events += len(some)
         write(_line("sample", sample.model_dump_json().encode()) for sample in samples)
         write([_bytes({"end": {"intervals": intervals, "events": events, "samples": len(samples)}})])
@@ -164,7 +164,7 @@ def read_bundle(
         raise _broken(what, place, "import it with the version that wrote it, or a newer one")
     run = _made(_run, _part(next(lines, None), "run", place), f"{place}:2")
     result_document = _part(next(lines, None), "result", place)["result"]
-    result = None if result_document is None else _made(RunResult.model_validate, result_document, f"{place}:3")
+    result = None if result_document is None else _made(stored_result, result_document, f"{place}:3")
     if result is not None and result.run.id != run.id:
         raise _broken("the result belongs to another run", f"{place}:3")
     if run.status not in FINAL:
@@ -218,7 +218,7 @@ def _history(lines: Iterator[tuple[int, Any]], place: str, limits: BundleLimits)
                 raise _broken("the events are not numbered from 1", where)
             part.events.append(event)
         elif kind == "sample":
-            part.samples.append(_made(SampledExchange.model_validate, content, where))
+            part.samples.append(_made(stored_sample, content, where))
             counted["samples"] += 1
             if counted["samples"] > limits.samples:
                 raise _broken(f"the run has more than {limits.samples:,} samples", where)
@@ -236,7 +236,7 @@ def _history(lines: Iterator[tuple[int, Any]], place: str, limits: BundleLimits)
 
 def _run_document(run: Run) -> dict[str, Any]:
     return {
-        "summary": _SUMMARY.dump_python(run.summary, mode="json"),
+        "summary": _SUMMARY.document(run.summary),
         "notes": run.notes,
         "spec": run.spec,
         "failure_reasons": run.failure_reasons,
@@ -245,7 +245,7 @@ def _run_document(run: Run) -> dict[str, Any]:
 
 def _run(document: Any) -> Run:
     content = document["run"]
-    summary = replace(_SUMMARY.validate_python(content["summary"]), source=RunSource.IMPORT)
+    summary = replace(_SUMMARY.record(content["summary"]), source=RunSource.IMPORT)
     checked_id(summary.id)
     _check_summary(summary)
     spec, notes = content["spec"], content["notes"]
@@ -302,7 +302,7 @@ def _check_spec(spec: Mapping[str, Any]) -> None:
 
 def _event(document: Any) -> RunEvent:
     """An event that readers of streams and figures can read: one of a known kind, with all that belongs to it."""
-    event = _EVENT.validate_python(document)
+    event = EVENT.record(document)
     _check_moment(event.at)
     # Ends that were stored before runs had an outcome have none; readers take it from the run.
     earlier = {"outcome": RunOutcome.PASSED} if event.kind == "finished" else {}

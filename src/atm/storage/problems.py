@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from atm.errors import ConflictError, CorruptDataError, NotFoundError, Problem, StaleLeaseError
+import errno
+
+from atm.errors import (
+    ConflictError,
+    CorruptDataError,
+    NotFoundError,
+    Problem,
+    SchemaError,
+    StaleLeaseError,
+    StorageUnavailableError,
+)
 
 
 def corrupt(where: str, error: Exception) -> CorruptDataError:
@@ -10,6 +20,26 @@ def corrupt(where: str, error: Exception) -> CorruptDataError:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     hint = "restore it from a backup, or delete the run"
     return CorruptDataError(Problem(f"{where} cannot be read: {first}", "corrupt_data", place=where, hint=hint))
+
+
+def newer_format(place: str, what: str) -> SchemaError:
+    """The error for a file that a newer version of the program wrote."""
+    hint = "install the version that wrote it, or name another folder"
+    return SchemaError(Problem(what, "schema_newer", place=place, hint=hint))
+
+
+def unavailable(error: OSError) -> StorageUnavailableError:
+    """What a failure of the file system means to a person."""
+    place = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what, code = "there is no room left where the history is kept", "storage_full"
+        hint = "free some space, or prune: atm db prune"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        what, code = "the history cannot be written", "storage_read_only"
+        hint = "check who may write to the file and its folder, and how the disk is mounted"
+    else:
+        what, code, hint = f"the history's files cannot be used: {error.strerror or error}", "storage_unavailable", ""
+    return StorageUnavailableError(Problem(what, code, place=place, hint=hint))
 
 
 def run_not_found(run_id: str) -> NotFoundError:

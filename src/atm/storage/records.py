@@ -135,7 +135,11 @@ class RunControl:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as a line in a list: nothing here needs a document to be read."""
+    """A run as a line in a list: nothing here needs a document to be read.
+
+    A field that is added here needs a column of the same name and a field of `RunSummaryView`; what it is in a finished
+    run is said in `figures_of`. With a default, files that were written before it stay readable.
+    """
 
     id: str
     name: str
@@ -144,27 +148,57 @@ class RunSummary:
     total_requests: int | None
     concurrency: int | None
     status: RunStatus
-    stop_reason: StopReason | None
     created_at: datetime
-    started_at: datetime | None
-    """When the load began; null while it has not, also in a run that was claimed."""
-    completed_at: datetime | None
-    passed: bool | None
-    measurement: Measurement | None
-    requests_completed: int
-    error_message: str | None
     engine: str
     source: RunSource
     tags: tuple[str, ...]
-    latency_p95_ms: float | None
-    requests_per_second: float | None
-    error_rate: float | None
+    stop_reason: StopReason | None = None
+    started_at: datetime | None = None
+    """When the load began; null while it has not, also in a run that was claimed."""
+    completed_at: datetime | None = None
+    passed: bool | None = None
+    measurement: Measurement | None = None
+    requests_completed: int = 0
+    error_message: str | None = None
+    latency_p95_ms: float | None = None
+    requests_per_second: float | None = None
+    error_rate: float | None = None
     """The three figures of a finished run that a list shows; null before, and without samples."""
 
     @property
     def outcome(self) -> RunOutcome:
         """The one word for this run."""
         return run_outcome(self.status, self.stop_reason, self.passed)
+
+
+def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
+    """The line of a run that has not begun. Raises ConflictError for a tag that cannot be one."""
+    return RunSummary(
+        id=run.id,
+        name=run.name,
+        url=run.url,
+        method=run.method,
+        total_requests=run.total_requests,
+        concurrency=run.concurrency,
+        status=status,
+        created_at=run.created_at,
+        engine=run.engine,
+        source=run.source,
+        tags=checked_tags(run.tags),
+    )
+
+
+def figures_of(result: RunResult) -> dict[str, Any]:
+    """The fields of a `RunSummary` that a result decides."""
+    metrics, verdict = result.metrics, result.verdict
+    return {
+        "passed": verdict.passed,
+        "measurement": verdict.measurement,
+        "requests_completed": metrics.successful_requests + metrics.failed_requests,
+        "latency_p95_ms": metrics.latency_p95_ms,
+        "requests_per_second": metrics.requests_per_second,
+        "error_rate": metrics.error_rate,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,22 @@ def join(documents: ResultDocuments, spec: Mapping[str, Any], run_id: str) -> Ru
         document["endpoint_metrics"] = json.loads(documents.endpoint_metrics)
         document["samples"] = json.loads(documents.samples)
         document["spec"] = dict(spec)
-        return RunResult.model_validate(document)
+        return stored_result(document)
     except (ValueError, TypeError) as error:
         raise corrupt(f"the result of run {run_id}", error) from error
+
+
+def stored_result(document: Any) -> RunResult:
+    """A result as it was stored, by this version or another one: fields that are not known here are left out.
+
+    Raises pydantic.ValidationError.
+    """
+    return RunResult.model_validate(document, extra="ignore")
+
+
+def stored_sample(document: Any) -> SampledExchange:
+    """The same of a sample."""
+    return SampledExchange.model_validate(document, extra="ignore")
 
 
 def samples_to_text(samples: Sequence[SampledExchange]) -> list[str]:
@@ -58,7 +71,7 @@ def samples_to_text(samples: Sequence[SampledExchange]) -> list[str]:
 def samples_from_text(text: str, run_id: str) -> list[SampledExchange]:
     """A JSON array of samples. Raises CorruptDataError."""
     try:
-        return _SAMPLES.validate_json(text)
+        return _SAMPLES.validate_json(text, extra="ignore")
     except ValidationError as error:
         raise corrupt(f"the samples of run {run_id}", error) from error
 

@@ -8,19 +8,14 @@ import socket
 import ssl
 import sys
 import zlib
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atm.engine.asyncio_engine.bodies import decoded
-from atm.engine.asyncio_engine.interpreter import SWITCH_INTERVAL, tuned_interpreter
-from atm.engine.asyncio_engine.judging import expected_words
-from atm.engine.asyncio_engine.response_head import dechunked, response_head
-from atm.engine.asyncio_engine.timeouts import NEVER, Timeouts
-from atm.engine.asyncio_engine.words import connect_failure, tls_failure
+from atm.engine.asyncio_engine.engine import SWITCH_INTERVAL, tuned_interpreter
+from atm.engine.asyncio_engine.responses import dechunked, decoded, response_head
+from atm.engine.asyncio_engine.transport.failures import connect_failure, tls_failure
 from atm.models.outcome import Outcome
 from tests.examples import examples
 
@@ -35,37 +30,6 @@ def test_the_interpreter_is_tuned_during_a_run_and_as_before_after_it() -> None:
         assert gc.get_freeze_count() > 0
     assert (sys.getswitchinterval(), gc.get_threshold()) == before
     assert gc.get_freeze_count() == 0
-
-
-def test_expected_statuses_are_told_in_few_words() -> None:
-    assert expected_words(((200, 200),)) == "200"
-    assert expected_words(((200, 200), (201, 201), (204, 204))) == "200, 201 or 204"
-    assert expected_words(((200, 299), (304, 304))) == "2xx or 304"
-    assert expected_words(((200, 204),)) == "200-204"
-
-
-def user() -> Any:
-    return SimpleNamespace(armed_at=NEVER, deadline=NEVER)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 50), st.booleans()), max_size=80))
-@examples(200)
-def test_every_deadline_is_met_and_no_other(steps: list[tuple[int, int, bool]]) -> None:
-    timeouts = Timeouts()
-    users = [user() for _ in range(6)]
-    for now, (index, timeout, ends) in enumerate(steps, 1):
-        for late in timeouts.expired(now):
-            assert late.deadline <= now
-            late.deadline = NEVER
-        assert all(each.deadline > now for each in users)
-        each = users[index]
-        if ends:
-            each.deadline = NEVER
-        elif each.deadline == NEVER:
-            each.deadline = now + timeout
-            if each.deadline < each.armed_at:
-                timeouts.arm(cast("Any", each), each.deadline)
-        assert timeouts.next_at() <= min(each.deadline for each in users)
 
 
 def test_bodies_are_decoded_as_far_as_they_can_be() -> None:
@@ -103,8 +67,8 @@ def test_chunks_are_joined_and_a_cut_ends_them(chunks: list[bytes], cut: int) ->
     assert b"".join(chunks).startswith(dechunked(raw[:cut]))
 
 
-def test_errors_of_sockets_have_an_outcome_and_words() -> None:
-    for number, outcome, words in (
+def test_errors_of_sockets_have_an_outcome_and_a_message() -> None:
+    for number, outcome, message in (
         ("ECONNREFUSED", Outcome.CONNECT_ERROR, "connection refused"),
         ("ENETUNREACH", Outcome.CONNECT_ERROR, "network unreachable"),
         ("EHOSTUNREACH", Outcome.CONNECT_ERROR, "no route to host"),
@@ -112,7 +76,7 @@ def test_errors_of_sockets_have_an_outcome_and_words() -> None:
         ("EMFILE", Outcome.GENERATOR_ERROR, "no free file descriptor"),
         ("EPIPE", Outcome.CONNECT_ERROR, "broken pipe"),
     ):
-        assert connect_failure(OSError(getattr(errno, number), "")) == (outcome, words)
+        assert connect_failure(OSError(getattr(errno, number), "")) == (outcome, message)
     assert connect_failure(socket.gaierror("odd")) == (Outcome.CONNECT_ERROR, "odd")
     assert tls_failure(ConnectionResetError()) == "closed during the handshake"
     assert tls_failure(ssl.SSLError(1, "WRONG_VERSION_NUMBER")) == "wrong version number"

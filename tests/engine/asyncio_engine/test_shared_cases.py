@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from atm.engine.asyncio_engine.job import Job
-from atm.engine.asyncio_engine.rendering import renderer
-from atm.metrics.recorder import Recorder
+from atm.engine.asyncio_engine.users.messages import check_of
+from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.rendering import renderer
 from atm.models.outcome import Outcome
 from atm.plan.decoding import decode
 from atm.plan.load_plan import Encoding, Origin, Step
 from atm.plan.templating import encoded
-from tests.contract.plans import plan, step
+from tests.contract.plans import plan
+from tests.contract.plans import step as plain_step
 from tests.vectors import vectors
 
 TEMPLATES = vectors("templates")
@@ -27,8 +28,8 @@ def step_of(**fields: Any) -> Step:
     return decode(Step, {**plain, **fields})
 
 
-def prepared(made: Step) -> Job:
-    return Job(plan(Origin("http", "h", 80), made), made, Recorder(1), {})
+def prepared(made: Step) -> PreparedStep:
+    return PreparedStep(plan(Origin("http", "h", 80), made), made, {})
 
 
 @pytest.mark.parametrize("case", TEMPLATES["requests"], ids=lambda case: case["name"])
@@ -48,15 +49,16 @@ def test_values_are_encoded_as_in_the_shared_cases(case: dict[str, str]) -> None
 
 @pytest.mark.parametrize("case", OUTCOMES["responses"], ids=lambda case: case["name"])
 def test_responses_are_judged_as_in_the_shared_cases(case: dict[str, Any]) -> None:
-    job = prepared(step_of(expected_statuses=case["expected"], checks=case["checks"]))
+    made = step_of(expected_statuses=case["expected"], checks=case["checks"])
+    step = prepared(made)
     outcome, message = Outcome.OK, ""
-    if case["status"] not in job.expected:
-        outcome, message = Outcome.UNEXPECTED_STATUS, job.unexpected(case["status"])
-    elif job.failed_check and (failed := job.failed_check(bytes.fromhex(case["body_hex"]))):
-        outcome, message = Outcome.CHECK_FAILED, failed
+    if case["status"] not in step.expected:
+        outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(case["status"])
+    elif failure := check_of(made.checks)(bytes.fromhex(case["body_hex"])):
+        outcome, message = Outcome.CHECK_FAILED, failure
     assert (outcome.value, message) == (case["outcome"], case["message"])
 
 
 @pytest.mark.parametrize(("timeout_ns", "message"), OUTCOMES["timeouts"])
 def test_timeouts_are_named_as_in_the_shared_cases(timeout_ns: int, message: str) -> None:
-    assert prepared(replace(step(), timeout_ns=timeout_ns)).timeout_message == message
+    assert prepared(replace(plain_step(), timeout_ns=timeout_ns)).timeout_message == message

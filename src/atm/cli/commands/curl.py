@@ -19,7 +19,7 @@ LONGEST = 200_000
 def command(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CURL ARGUMENTS]...", help="What stands behind `curl`; without any, stdin is read."),
+        typer.Argument(metavar="CURL_ARGUMENT", help="What stands behind `curl`; without any, stdin is read."),
     ] = None,
 ) -> int:
     """Turn curl commands into a spec.

@@ -54,8 +54,7 @@ def command(
     result = asked(server, lambda history: _result(history, run))
     shown = Output.of(color, json=json)
     if slowest is None and sample is None:
-        show(result, shown, files, saved=True, everything=everything)
-        return ExitCode.PASSED
+        return show(result, shown, files, saved=True, everything=everything)
     samples = _chosen(result, slowest, sample)
     if json:
         shown.document({"samples": [each.model_dump(mode="json") for each in samples]})

@@ -1,8 +1,8 @@
 """The asyncio engine: HTTP/1.1 from one Python thread, with the accounting of every request.
 
-May import what `engine` may, and is the only home of httptools and uvloop. Start with `engine.py` (the thread), then
-`run.py` (what its users share), `open_model.py` and `closed_model.py` (who sends when), `user.py` (the course of a
-request) and `connection.py` (its bytes).
+Its four parts are `schedule` (what starts when), `users` (iterations and requests), `transport` (how bytes travel) and
+`ledger` (what is counted); `run.py` is the loop that owns them, `engine.py` the thread around it. May import what
+`engine` may, and is the only home of httptools and uvloop. Start with `run.py`.
 """
 
 from atm.engine.asyncio_engine.engine import AsyncioEngine

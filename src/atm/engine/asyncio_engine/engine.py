@@ -1,13 +1,15 @@
-"""The engine as others see it: a loop in a thread of its own, so that nothing the caller does can hold up the load."""
+"""The engine as others see it: a loop in its own thread, so that nothing the caller does can hold up the load."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from atm.engine.asyncio_engine.interpreter import tuned_interpreter
 from atm.engine.asyncio_engine.run import Run
 from atm.engine.base import Capability, Command, Control, EngineReport
 from atm.engine.handover import Handover
@@ -25,10 +27,22 @@ CAPABILITIES = frozenset(
         Capability.PROXY,
         Capability.REDIRECTS,
         Capability.BODY_CHECKS,
+        Capability.MULTI_STEP,
         Capability.RE_RESOLUTION,
         Capability.TARGET_RULES,
     }
 )
+
+SWITCH_INTERVAL = 0.0002
+"""Seconds; another thread (the live view) gives the interpreter back after this long, instead of 5 ms."""
+
+# A run's objects die by their reference counts; collecting is for the rare cycle (an exception and its frame). Ten
+# thousand objects are looked through in under a millisecond, and what was there before the run is never looked at.
+_YOUNG_OBJECTS = 10_000
+
+_lock = threading.Lock()
+_runs = 0
+_before: tuple[float, tuple[int, int, int]] = (0.0, (0, 0, 0))
 
 
 class AsyncioEngine:
@@ -114,7 +128,6 @@ class _LoadThread(threading.Thread):
             loop.close()
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> EngineReport:
-        _refuse_several_steps(self._plan)
         require_secrets(self._plan, self._secrets)
         run = Run(loop, self._plan, self._secrets, self.handover.deliver)
         loop.set_exception_handler(lambda _loop, context: run.crash(_error_in(context)))
@@ -143,11 +156,6 @@ async def _left_to_end() -> None:
         await asyncio.sleep(0)
 
 
-def _refuse_several_steps(plan: LoadPlan) -> None:
-    if any(len(flow.steps) != 1 for flow in plan.flows):
-        raise EngineError(Problem("the asyncio engine cannot do flows of several steps", "engine_cannot"))
-
-
 def quickest_loop() -> asyncio.AbstractEventLoop:
     """uvloop where it is installed, else the loop of the standard library."""
     try:
@@ -166,3 +174,25 @@ def _died(error: BaseException) -> EngineError:
     failure = EngineError(Problem(f"the asyncio engine died: {type(error).__name__}: {error}", "engine_died"))
     failure.__cause__ = error
     return failure
+
+
+@contextmanager
+def tuned_interpreter() -> Iterator[None]:
+    """Keep the interpreter tuned for a run; the settings are those of the whole process, so runs share them."""
+    global _runs, _before  # noqa: PLW0603  # the interpreter's settings are global themselves
+    with _lock:
+        _runs += 1
+        if _runs == 1:
+            _before = (sys.getswitchinterval(), gc.get_threshold())
+            sys.setswitchinterval(SWITCH_INTERVAL)
+            gc.freeze()
+            gc.set_threshold(_YOUNG_OBJECTS, 50, 1_000)
+    try:
+        yield
+    finally:
+        with _lock:
+            _runs -= 1
+            if _runs == 0:
+                sys.setswitchinterval(_before[0])
+                gc.set_threshold(*_before[1])
+                gc.unfreeze()

@@ -1,4 +1,8 @@
-"""One run on the engine's loop: what its users share, what happens each second, and how it ends."""
+"""The loop of a run: it owns schedule, users, transport and ledger, and wakes them when something is due.
+
+None of the four knows it. They meet here: it carries out what the schedule decides (`Decisions`), and users whose
+iteration has ended go back to the schedule. Times: ns of the monotonic clock.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +10,36 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from atm.engine.asyncio_engine.alarm import open_alarm
-from atm.engine.asyncio_engine.bodies import CHECKED_BYTES, decoded
-from atm.engine.asyncio_engine.closed_model import ClosedModel
-from atm.engine.asyncio_engine.descriptors import connection_ceiling
-from atm.engine.asyncio_engine.dialing import Dialer
-from atm.engine.asyncio_engine.health import Health
-from atm.engine.asyncio_engine.job import Job
-from atm.engine.asyncio_engine.masking import Masker
-from atm.engine.asyncio_engine.open_model import OpenModel
-from atm.engine.asyncio_engine.phases import Phases
-from atm.engine.asyncio_engine.redirects import Redirects
-from atm.engine.asyncio_engine.response_head import response_head
-from atm.engine.asyncio_engine.sampling import BEYOND_CUT, Sampler
-from atm.engine.asyncio_engine.timeouts import NEVER, Timeouts
+from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.ledger import Ledger, LoadState
+from atm.engine.asyncio_engine.ledger.masker import Masker
+from atm.engine.asyncio_engine.ledger.sampler import BEYOND_CUT
+from atm.engine.asyncio_engine.schedule.closed_schedule import ClosedSchedule
+from atm.engine.asyncio_engine.schedule.open_schedule import OpenSchedule
+from atm.engine.asyncio_engine.schedule.phases import Phases
+from atm.engine.asyncio_engine.schedule.schedule import Arrival, Schedule
+from atm.engine.asyncio_engine.timer import open_timer
+from atm.engine.asyncio_engine.transport.connection import ReadingLimits
+from atm.engine.asyncio_engine.transport.dialer import Dialer
+from atm.engine.asyncio_engine.transport.pool import Pool, connection_ceiling
+from atm.engine.asyncio_engine.transport.redirects import Redirects
+from atm.engine.asyncio_engine.users.deadlines import Deadlines
+from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
+from atm.engine.asyncio_engine.users.user import Surroundings, User
 from atm.engine.base import EngineReport
 from atm.metrics.interval import Interval
-from atm.metrics.recorder import Recorder
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
+from atm.plan.pacing import NEVER
 
-if TYPE_CHECKING:
-    from atm.engine.asyncio_engine.connection import Connection
-    from atm.engine.asyncio_engine.load_model import LoadModel
-    from atm.engine.asyncio_engine.user import User
-
-SECOND = 1_000_000_000
 _BEAT_NS = 10_000_000
 """The loop asks to be woken at least this often, or it could not tell that it had stalled."""
 
 
 class Run:
-    """Everything on one thread, its loop's. Times: ns of the monotonic clock."""
+    """Everything on one thread, its loop's."""
 
     def __init__(
         self,
@@ -48,85 +48,89 @@ class Run:
         secrets: Mapping[str, str],
         on_interval: Callable[[Interval], None],
     ) -> None:
-        self.loop = loop
-        self.plan = plan
-        self.secrets = dict(secrets)
-        self._on_interval = on_interval
-        self.closes_after_each = not plan.connections.keep_alive
-        self.kept_body_bytes = plan.sampling.body_bytes + BEYOND_CUT
-        self.recorder = Recorder(len(plan.endpoints))
-        self.jobs = [Job(plan, flow.steps[0], self.recorder, self.secrets) for flow in plan.flows]
-        self.health = Health()
-        self.dialer = Dialer(self, plan, self.secrets)
-        self.redirects = Redirects(self)
-        self._masker = Masker(plan, self.secrets)
-        self.sampler = Sampler(self, self._masker)
-        self._timeouts = Timeouts()
+        self._loop = loop
+        self._plan = plan
+        self._secrets = dict(secrets)
+        self._masker = Masker(plan, self._secrets)
+        self._ledger = Ledger(plan, self._masker, on_interval)
+        limits = ReadingLimits(
+            response_bytes=plan.connections.max_response_bytes,
+            kept_body_bytes=plan.sampling.body_bytes + BEYOND_CUT,
+            closes_after_each=not plan.connections.keep_alive,
+        )
+        self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
+        self._deadlines = Deadlines(self.ring_at)
+        self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
         self._phases = Phases(plan)
-        ceiling = connection_ceiling()
-        self.model: LoadModel = ClosedModel(self) if plan.load.model == "closed" else OpenModel(self, ceiling)
-        self._alarm = open_alarm(loop, self._ring)
-        self._alarm_at = NEVER
-        self.in_flight = 0
-        self.epoch = 0
-        """The start of the run: the intended start of the first request."""
-        self.second_end = NEVER
-        self._second = 0
-        self._offered = 0.0
-        self.sending_end = NEVER
-        """What finishes after this is drained; NEVER while it is not known, and where the last finish is the end."""
-        self.last_finish = 0
+        self._schedule = self._new_schedule(connection_ceiling())
+        self._surroundings = Surroundings(
+            self._flows,
+            self._ledger,
+            self._deadlines,
+            Redirects(plan, self._dialer),
+            self._dialer,
+            on_end=self._schedule.user_free,
+            on_own_fault=self._schedule.user_failed,
+        )
+        self._timer = open_timer(loop, self._ring)
+        self._timer_at = NEVER
         self._give_up_at = NEVER
         self._stop_reason: StopReason | None = None
         self._done: asyncio.Future[EngineReport] = loop.create_future()
         self._started_at = datetime.now(UTC)
 
+    def _new_schedule(self, ceiling: int) -> Schedule[User]:
+        if self._plan.load.model == "closed":
+            return ClosedSchedule(self._plan, self, monotonic_ns)
+        return OpenSchedule(self._plan, self, monotonic_ns, ceiling)
+
     async def until_done(self) -> EngineReport:
         """Run from now to the end. Raises what made the run impossible to go on with."""
         self._started_at = datetime.now(UTC)
-        now = self.epoch = self.last_finish = monotonic_ns()
-        self.second_end = now + SECOND
-        self.model.start(now)
-        self.dialer.start()
+        now = monotonic_ns()
+        self._ledger.begin(now, self._roll)
+        self._schedule.start(now)
+        self._dialer.start(self.crash)
         self.ring_at(now)
         try:
             return await self._done
         finally:
-            self._alarm.close()
+            self._timer.close()
 
     # Steering
 
     def set_secret(self, slot: str, value: str) -> None:
         """Requests that begin from now on use `value`."""
-        self.secrets[slot] = value
+        self._secrets[slot] = value
         self._masker.learn(slot, value)
-        for job in self.jobs:
-            if slot in job.slots:
-                job.prepare(self.secrets)
+        for steps in self._flows:
+            for step in steps:
+                if slot in step.slots:
+                    step.prepare(self._secrets)
 
     def stop(self, reason: StopReason) -> None:
-        """No new starts; what is in flight may finish within the plan's graceful stop."""
+        """No new iterations; those that are under way may finish within the plan's graceful stop."""
         if self._done.done():
             return
-        if self.model.is_sending:
+        if self._schedule.is_sending:
             now = monotonic_ns()
-            self.model.stop(now)
+            self._schedule.stop(now)
             self.end_sending(now, reason)
         elif self._give_up_at == NEVER:
             # Everything had been started, and the last finish was awaited without a limit.
-            self._give_up_at = monotonic_ns() + self.plan.graceful_stop_ns
+            self._give_up_at = monotonic_ns() + self._plan.graceful_stop_ns
         self.settle()
 
     def cancel(self) -> None:
-        """No new starts, every connection closed."""
+        """No new iterations, every connection closed."""
         if self._done.done():
             return
         now = monotonic_ns()
-        if self.model.is_sending or self.sending_end == NEVER:
-            self.model.stop(now)
+        if self._schedule.is_sending or self._ledger.sending_end == NEVER:
+            self._schedule.stop(now)
             self.end_sending(now, StopReason.CANCELLED)
         self._stop_reason = StopReason.CANCELLED
-        self.last_finish = now
+        self._ledger.last_finish = now
         self._leave_unfinished()
 
     def crash(self, error: BaseException) -> None:
@@ -135,120 +139,136 @@ class Run:
             self._close_all()
             self._done.set_exception(error)
 
-    # From users and models
+    # What the schedule decides (`Decisions`)
 
-    def arm(self, user: User, deadline: int) -> None:
-        """`user` has a deadline earlier than the one it is watched for."""
-        self._timeouts.arm(user, deadline)
-        if deadline < self._alarm_at:
-            self.ring_at(deadline)
+    def new_user(self) -> User:
+        """A user without connections."""
+        return User(self._surroundings, Pool(self._loop, self._dialer, self.crash))
+
+    def retire(self, user: User) -> None:
+        """The user has left the load."""
+        user.close()
 
     def ring_at(self, at: int) -> None:
         """Look at what is due at `at` (the latest)."""
-        if at < self._alarm_at:
-            self._alarm_at = at
-            self._alarm.set(at)
+        if at < self._timer_at:
+            self._timer_at = at
+            self._timer.set(at)
 
-    def ring_soon(self) -> None:
-        """Look at what is due in the next turn of the loop."""
-        self.ring_at(monotonic_ns())
+    def end_known(self, at: int) -> None:
+        """Sending will end at `at`."""
+        self._ledger.sending_end = at
 
     def end_sending(self, at: int | None, reason: StopReason) -> None:
-        """No request starts any more; sending has ended at a moment, or (None) ends with the last finish."""
+        """No iteration starts any more; sending has ended at a moment, or (None) ends with the last finish."""
         if self._stop_reason is None:
             self._stop_reason = reason
         if at is None:
-            self.sending_end = NEVER
+            self._ledger.sending_end = NEVER
         else:
-            self.sending_end = at
-            self._give_up_at = at + self.plan.graceful_stop_ns
-        self.ring_soon()
+            self._ledger.sending_end = at
+            self._give_up_at = at + self._plan.graceful_stop_ns
+        self.ring_at(monotonic_ns())
 
     def settle(self) -> None:
         """End the run if nothing is in flight and nothing more may start."""
-        if self.in_flight == 0 and not self.model.is_sending and not self._done.done():
+        if self._schedule.in_flight == 0 and not self._schedule.is_sending and not self._done.done():
             self._finish()
 
-    def check(self, job: Job, connection: Connection) -> str | None:
-        """The first body check that does not hold, in words."""
-        assert job.failed_check is not None
-        encoding = response_head(connection.raw).get("content-encoding")
-        return job.failed_check(decoded(connection.body, encoding, CHECKED_BYTES))
+    def started_late(self, by: int) -> None:
+        """An iteration that had a free user starts `by` ns after its intended start."""
+        self._ledger.health.started_late(by)
 
-    def roll(self, now: int) -> None:
-        """Close the second that has ended (and those without anything after it)."""
-        while now >= self.second_end:
-            self._deliver(self.second_end, SECOND)
-            self._second += 1
-            self.second_end += SECOND
+    def waited(self, arrival: Arrival, waited: int) -> None:
+        """An arrival starts after it has waited for a free user."""
+        self._figures_of(arrival).waited_for_user(waited)
+
+    def missed(self, arrival: Arrival, kind: Literal["dropped", "skipped"]) -> None:
+        """An arrival will never start."""
+        self._figures_of(arrival).missed(kind)
+
+    def missed_at_end(self, arrival: Arrival, waited: int) -> None:
+        """An arrival was still waiting for a user when sending ended."""
+        self._figures_of(arrival).missed_at_end(waited)
+
+    def saturated(self) -> None:
+        """A free user is missing."""
+        self._ledger.health.saturated = True
+
+    def _figures_of(self, arrival: Arrival) -> EndpointFigures:
+        """Where an arrival counts that is not a request yet: at the first step of its flow."""
+        figures = self._ledger.warm_up if arrival.is_warm_up else self._ledger.measured
+        return figures[self._flows[arrival.flow][0].endpoint]
 
     # Each wake-up
 
     def _ring(self) -> None:
         now = monotonic_ns()
-        self.health.late(now - self._alarm_at)
-        self._alarm_at = NEVER
+        self._ledger.health.late(now - self._timer_at)
+        self._timer_at = NEVER
         if self._done.done():
             return
-        if now >= self.second_end:
-            self.roll(now)
-        for user in self._timeouts.expired(now):
-            user.time_out(now)
+        if now >= self._ledger.second_end:
+            self._roll(now)
+        for request in self._deadlines.expired(now):
+            request.time_out(now)
         # The last timeout may have ended the run.
-        following = NEVER if self._done.done() else self.model.on_time(now)
+        following = NEVER if self._done.done() else self._schedule.on_time(now)
         if now >= self._give_up_at and not self._done.done():
             self._leave_unfinished()
         self.settle()
         if not self._done.done():
-            self.ring_at(min(following, self._timeouts.next_at(), self.second_end, self._give_up_at, now + _BEAT_NS))
+            second_end = self._ledger.second_end
+            self.ring_at(min(following, self._deadlines.next_at(), second_end, self._give_up_at, now + _BEAT_NS))
         else:
-            self._alarm.set(NEVER)
+            self._timer.set(NEVER)
 
-    def _deliver(self, end: int, duration: int) -> None:
-        endpoints, failures = self.recorder.take()
-        model = self.model
-        offered = model.offered_by(end)
-        interval = Interval(
-            second=self._second,
-            phase=self._phases.at(end - self.epoch, model.shift, end > self.sending_end),
-            duration_ns=duration,
-            offered=offered - self._offered,
-            endpoints=endpoints,
-            generator=self.health.take(model.user_count, self.in_flight, model.waiting),
-            failures=failures,
-            samples=self.sampler.take(),
+    def _roll(self, now: int) -> None:
+        """Hand out the second that has ended (and those without anything after it)."""
+        ledger = self._ledger
+        while now >= ledger.second_end:
+            ledger.hand_out(self._state_at(ledger.second_end))
+
+    def _state_at(self, end: int) -> LoadState:
+        schedule, ledger = self._schedule, self._ledger
+        return LoadState(
+            phase=self._phases.at(end - ledger.epoch, schedule.shift, end > ledger.sending_end),
+            offered=schedule.offered_by(end),
+            users=schedule.user_count,
+            in_flight=schedule.in_flight,
+            waiting=schedule.waiting,
         )
-        self._offered = offered
-        self._on_interval(interval)
 
     # The end
 
     def _leave_unfinished(self) -> None:
-        for user in self.model.users:
+        for user in self._schedule.users:
             if user.is_busy:
                 user.leave_unfinished()
+        self._schedule.leave_unfinished()
         self._finish()
 
     def _finish(self) -> None:
         self._close_all()
-        if self.sending_end == NEVER:
-            self.sending_end = self.last_finish
-        end = max(self.sending_end, self.last_finish)
-        self.roll(end)
-        self._deliver(end, max(1, end - self.second_end + SECOND))
-        epoch = self.epoch
+        ledger = self._ledger
+        if ledger.sending_end == NEVER:
+            ledger.sending_end = ledger.last_finish
+        end = max(ledger.sending_end, ledger.last_finish)
+        self._roll(end)
+        ledger.hand_out_last(end, self._state_at(end))
+        epoch = ledger.epoch
         assert self._stop_reason is not None
         self._done.set_result(
             EngineReport(
                 started_at=self._started_at,
                 stop_reason=self._stop_reason,
-                window_start_ns=min(self.plan.load.warm_up_ns, self.sending_end - epoch),
-                window_end_ns=self.sending_end - epoch,
-                last_finish_ns=self.last_finish - epoch,
-                barrier_ns=self.model.shift,
+                window_start_ns=min(self._plan.load.warm_up_ns, ledger.sending_end - epoch),
+                window_end_ns=ledger.sending_end - epoch,
+                last_finish_ns=ledger.last_finish - epoch,
+                barrier_ns=self._schedule.shift,
             )
         )
 
     def _close_all(self) -> None:
-        for user in self.model.users:
+        for user in self._schedule.users:
             user.close()

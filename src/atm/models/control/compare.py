@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from atm.models.control.base import Answer
 from atm.models.control.runs import RunSummaryView
-from atm.models.run import EndpointMetrics, Figure
+from atm.models.run import EndpointMetrics
+from atm.models.run_figures import Figure
 
 
 class Difference(Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atm.models.control.base import Answer
-from atm.models.run import Figure
+from atm.models.run_figures import Figure
 
 
 class QuantilePoint(Answer):

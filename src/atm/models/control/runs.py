@@ -9,7 +9,8 @@ from pydantic import Field
 
 from atm.models.control.base import Answer, Notes, Request, Spec, Tags
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Figure, Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run import Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run_figures import Figure
 
 
 class NewRunRequest(Request):
@@ -67,7 +68,7 @@ class RunSummaryView(Answer):
     error_message: str | None
     engine: str
     source: str
-    """`api`, `cli`, `schedule` or `import`."""
+    """`api`, `cli`, `mcp`, `schedule` or `import`."""
     tags: list[str]
     latency_p95_ms: Figure
     requests_per_second: Figure

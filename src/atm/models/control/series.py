@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from atm.models.control.base import Answer
 from atm.models.outcome import Outcome
-from atm.models.run import Figure
-
-
-class SpreadView(Answer):
-    """How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures."""
-
-    min_ms: Figure
-    mean_ms: Figure
-    p50_ms: Figure
-    p90_ms: Figure
-    p95_ms: Figure
-    p99_ms: Figure
-    p99_9_ms: Figure
-    max_ms: Figure
+from atm.models.run_figures import Spread
 
 
 class PointView(Answer):
@@ -35,11 +22,11 @@ class PointView(Answer):
     statuses: dict[int, int]
     bytes_received: int
     bytes_sent: int
-    latency: SpreadView
-    ok_latency: SpreadView
-    adjusted_latency: SpreadView
-    service: SpreadView
-    first_byte: SpreadView
+    latency: Spread
+    ok_latency: Spread
+    adjusted_latency: Spread
+    service: Spread
+    first_byte: Spread
 
 
 class GeneratorView(Answer):
@@ -58,7 +45,7 @@ class GeneratorView(Answer):
     busiest_thread_share: float
     memory_bytes: int
     open_connections: int
-    schedule_lag: SpreadView
+    schedule_lag: Spread
 
 
 class WindowView(Answer):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from atm.models import figures
 from atm.models.outcome import Outcome
-from atm.models.run import RunResult, TimelinePoint
+from atm.models.run import RunResult
+from atm.models.run_figures import TimelinePoint
 from atm.reports.html.markup import Markup, markup, tag
 from atm.reports.html.scales import Scale, clock_step, linear_ticks, time_scale
 

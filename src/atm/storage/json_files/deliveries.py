@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pydantic import TypeAdapter, ValidationError
-
 from atm.models.schedule import DeliveryStatus
-from atm.storage.json_files.files import corrupt_file, in_thread, read_document, write_document
-from atm.storage.json_files.state import Folder, sealed, unsealed
+from atm.storage.disk_format import DiskFormat
+from atm.storage.json_files.files import (
+    in_thread,
+    read_records,
+    write_records,
+)
+from atm.storage.json_files.state import Folder
 from atm.storage.scheduling import Delivery
 
 MOST_DELIVERIES = 1000
 """So many that are over are kept."""
-_DELIVERIES = TypeAdapter(list[Delivery])
+_DELIVERIES = DiskFormat(Delivery)
 
 
 class JsonDeliveries:
@@ -26,17 +29,10 @@ class JsonDeliveries:
         self._path = folder.root / "deliveries.json"
 
     def _read(self) -> list[Delivery]:
-        documents = read_document(self._path) or []
-        try:
-            return _DELIVERIES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
-        except (ValidationError, TypeError, KeyError) as error:
-            raise corrupt_file(str(self._path), str(error)) from error
+        return read_records(_DELIVERIES, self._path)
 
     def _write(self, deliveries: Sequence[Delivery]) -> None:
-        plain = _DELIVERIES.dump_python([replace(each, sealed=None) for each in deliveries], mode="json")
-        for document, delivery in zip(plain, deliveries, strict=True):
-            document["sealed"] = sealed(delivery.sealed)
-        write_document(self._path, plain)
+        write_records(_DELIVERIES, self._path, deliveries)
 
     def insert(self, deliveries: Sequence[Delivery]) -> None:
         """Add those that are not there; the caller holds the lock."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import json
 import os
@@ -13,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from atm.errors import CorruptDataError, Problem, StorageUnavailableError
+from atm.errors import CorruptDataError, Problem
 from atm.private_files import FILE_MODE, private_opener
+from atm.storage.disk_format import DiskFormat, NewerFormatError
+from atm.storage.problems import newer_format, unavailable
 from atm.storage.result import dumps
 
 _Self = TypeVar("_Self")
@@ -46,20 +47,6 @@ def translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise unavailable(error) from error
-
-
-def unavailable(error: OSError) -> StorageUnavailableError:
-    """What a failure of the file system means to a person."""
-    place = str(error.filename or "")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        what, code = "there is no room left where the history is kept", "storage_full"
-        hint = "free some space, or prune: atm db prune"
-    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        what, code = "the history cannot be written", "storage_read_only"
-        hint = "check who may write to the file and its folder, and how the disk is mounted"
-    else:
-        what, code, hint = f"the history's files cannot be used: {error.strerror or error}", "storage_unavailable", ""
-    return StorageUnavailableError(Problem(what, code, place=place, hint=hint))
 
 
 def write_document(path: Path, document: Any) -> None:
@@ -162,6 +149,29 @@ def parsed(path: Path, number: int, line: bytes) -> Any:
         return json.loads(line)
     except ValueError as error:
         raise corrupt_file(f"{path}:{number}", str(error)) from error
+
+
+def read_record(how: DiskFormat[Any], document: Any, place: str) -> Any:
+    """The record of a document. Raises CorruptDataError, and SchemaError for what a newer version wrote."""
+    try:
+        return how.record(document)
+    except NewerFormatError as error:
+        raise newer_format(place, str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise corrupt_file(place, str(error)) from error
+
+
+def read_records(how: DiskFormat[Any], path: Path) -> list[Any]:
+    """The records of a file that holds a list of them; none where there is no file. Raises as `read_record`."""
+    documents = read_document(path) or []
+    if not isinstance(documents, list):
+        raise corrupt_file(str(path), "no list")
+    return [read_record(how, document, str(path)) for document in documents]
+
+
+def write_records(how: DiskFormat[Any], path: Path, records: Sequence[Any]) -> None:
+    """Replace such a file."""
+    write_document(path, [how.document(record) for record in records])
 
 
 def corrupt_file(place: str, what: str) -> CorruptDataError:

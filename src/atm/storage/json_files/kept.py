@@ -7,15 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from atm.storage.json_files.files import corrupt_file, in_thread, read_document, write_document
-from atm.storage.json_files.state import Folder, sealed, unsealed
+from atm.storage.disk_format import DiskFormat
+from atm.storage.json_files.files import (
+    in_thread,
+    read_records,
+    write_records,
+)
+from atm.storage.json_files.state import Folder
 from atm.storage.problems import key_not_found, name_taken, test_not_found
 from atm.storage.records import ApiKey, TestConfig, TestInHistory, checked_id, checked_tags
 
-_CONFIGS = TypeAdapter(list[TestConfig])
-_KEYS = TypeAdapter(list[ApiKey])
+_CONFIGS = DiskFormat(TestConfig)
+_KEYS = DiskFormat(ApiKey)
 
 
 class JsonTestConfigs:
@@ -26,17 +29,10 @@ class JsonTestConfigs:
         self._path = folder.root / "tests.json"
 
     def _read(self) -> list[TestConfig]:
-        documents = read_document(self._path) or []
-        try:
-            return _CONFIGS.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
-        except (ValidationError, TypeError, KeyError) as error:
-            raise corrupt_file(str(self._path), str(error)) from error
+        return read_records(_CONFIGS, self._path)
 
     def _write(self, configs: Sequence[TestConfig]) -> None:
-        plain = _CONFIGS.dump_python([replace(each, sealed=None) for each in configs], mode="json")
-        for document, config in zip(plain, configs, strict=True):
-            document["sealed"] = sealed(config.sealed)
-        write_document(self._path, plain)
+        write_records(_CONFIGS, self._path, configs)
 
     @in_thread
     def add(self, config: TestConfig) -> None:
@@ -100,13 +96,10 @@ class JsonApiKeys:
         self._path = folder.root / "keys.json"
 
     def _read(self) -> list[ApiKey]:
-        try:
-            return _KEYS.validate_python(read_document(self._path) or [])
-        except ValidationError as error:
-            raise corrupt_file(str(self._path), str(error)) from error
+        return read_records(_KEYS, self._path)
 
     def _write(self, keys: Sequence[ApiKey]) -> None:
-        write_document(self._path, _KEYS.dump_python(list(keys), mode="json"))
+        write_records(_KEYS, self._path, keys)
 
     @in_thread
     def add(self, key: ApiKey) -> None:

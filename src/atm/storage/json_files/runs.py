@@ -17,7 +17,7 @@ from atm.private_files import DIRECTORY_MODE
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.json_files.files import in_thread, read_document, write_document
 from atm.storage.json_files.series import JsonSeries
-from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile, sealed
+from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile
 from atm.storage.problems import (
     idempotency_conflict,
     run_exists,
@@ -41,7 +41,9 @@ from atm.storage.records import (
     RunSummary,
     checked_id,
     checked_tags,
+    figures_of,
     search_text,
+    summary_of,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
 
@@ -208,7 +210,7 @@ class JsonLeases:
             if finish.result is not None:
                 write_result(self._folder, lease.run_id, finish.result)
                 stop_reason = stop_reason or finish.result.run.stop_reason
-                summary = with_figures(summary, finish.result)
+                summary = replace(summary, **figures_of(finish.result))
             summary = replace(
                 summary,
                 status=finish.status,
@@ -280,52 +282,16 @@ def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> Run
     """Store a run that was accepted. Raises ConflictError `run_exists`."""
     if exists(folder, run.id):
         raise run_exists(run.id)
-    summary = RunSummary(
-        id=run.id,
-        name=run.name,
-        url=run.url,
-        method=run.method,
-        total_requests=run.total_requests,
-        concurrency=run.concurrency,
-        status=status,
-        stop_reason=None,
-        created_at=run.created_at,
-        started_at=None,
-        completed_at=None,
-        passed=None,
-        measurement=None,
-        requests_completed=0,
-        error_message=None,
-        engine=run.engine,
-        source=run.source,
-        tags=checked_tags(run.tags),
-        latency_p95_ms=None,
-        requests_per_second=None,
-        error_rate=None,
-    )
     state = RunState(
-        summary,
+        summary_of(run, status),
         run.notes.replace("\0", ""),
         idempotency_key=run.idempotency_key,
         request_digest=run.request_digest,
         judged_by=JUDGED_BY,
         **lease,
     )
-    folder.add(state, SpecFile(run.spec, sealed(run.sealed)))
+    folder.add(state, SpecFile(run.spec, run.sealed))
     return state
-
-
-def with_figures(summary: RunSummary, result: RunResult) -> RunSummary:
-    """The summary with the figures that lists show."""
-    return replace(
-        summary,
-        passed=result.verdict.passed,
-        measurement=result.verdict.measurement,
-        latency_p95_ms=result.metrics.latency_p95_ms,
-        requests_per_second=result.metrics.requests_per_second,
-        error_rate=result.metrics.error_rate,
-        requests_completed=result.metrics.successful_requests + result.metrics.failed_requests,
-    )
 
 
 def write_result(folder: Folder, run_id: str, result: RunResult) -> None:

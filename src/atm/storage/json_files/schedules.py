@@ -12,25 +12,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from atm.errors import NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome
 from atm.private_files import DIRECTORY_MODE
+from atm.storage.disk_format import DiskFormat
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import (
     append_lines,
     corrupt_file,
     in_thread,
     parsed,
-    read_document,
     read_lines,
+    read_record,
+    read_records,
     replace_lines,
-    write_document,
+    write_records,
 )
 from atm.storage.json_files.runs import add_new, before_with_key
-from atm.storage.json_files.state import Folder, sealed, unsealed
+from atm.storage.json_files.state import Folder
 from atm.storage.problems import name_taken, schedule_changed, schedule_not_found
 from atm.storage.records import FINAL, NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
@@ -46,8 +46,8 @@ from atm.storage.scheduling import (
     run_key,
 )
 
-_SCHEDULES = TypeAdapter(list[Schedule])
-_FIRING = TypeAdapter(Firing)
+_SCHEDULES = DiskFormat(Schedule)
+_FIRING = DiskFormat(Firing)
 _WITHOUT_RUN = (FiringOutcome.SKIPPED, FiringOutcome.MISSED, FiringOutcome.ERROR)
 _PRUNED_RUNS = "pruned_runs"
 """The field of the line that begins a file of firings of which some were pruned."""
@@ -83,17 +83,10 @@ class JsonSchedules:
         self._seen: dict[str, _History] = {}
 
     def _read(self) -> list[Schedule]:
-        documents = read_document(self._path) or []
-        try:
-            return _SCHEDULES.validate_python([{**each, "sealed": unsealed(each["sealed"])} for each in documents])
-        except (ValidationError, TypeError, KeyError) as error:
-            raise corrupt_file(str(self._path), str(error)) from error
+        return read_records(_SCHEDULES, self._path)
 
     def _write(self, schedules: Sequence[Schedule]) -> None:
-        plain = _SCHEDULES.dump_python([replace(each, sealed=None) for each in schedules], mode="json")
-        for document, schedule in zip(plain, schedules, strict=True):
-            document["sealed"] = sealed(schedule.sealed)
-        write_document(self._path, plain)
+        write_records(_SCHEDULES, self._path, schedules)
 
     def _firings_path(self, schedule_id: str) -> Path:
         return self._folder.root / "firings" / f"{schedule_id}.jsonl"
@@ -114,13 +107,13 @@ class JsonSchedules:
         pruned_runs = 0
         for number, line in read_lines(path):
             document = parsed(path, number, line)
-            try:
-                if isinstance(document, dict) and _PRUNED_RUNS in document:
+            if isinstance(document, dict) and _PRUNED_RUNS in document:
+                try:
                     pruned_runs = int(document[_PRUNED_RUNS])
-                    continue
-                firing = _FIRING.validate_python(document)
-            except (ValidationError, TypeError, ValueError) as error:
-                raise corrupt_file(f"{path}:{number}", str(error)) from error
+                except (TypeError, ValueError) as error:
+                    raise corrupt_file(f"{path}:{number}", str(error)) from error
+                continue
+            firing: Firing = read_record(_FIRING, document, f"{path}:{number}")
             found[firing.due] = firing
         history = self._seen[schedule_id] = _History(mark, found, pruned_runs)
         return history
@@ -129,7 +122,7 @@ class JsonSchedules:
         path = self._firings_path(firing.schedule_id)
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         before, known = _mark(path), self._seen.get(firing.schedule_id)
-        append_lines(path, [dumps(_FIRING.dump_python(firing, mode="json"))])
+        append_lines(path, [_FIRING.text(firing)])
         after = _mark(path)
         if known is not None and known.mark == before and after is not None:
             # Nobody else wrote meanwhile (the caller holds the lock), so nothing needs to be read again.
@@ -160,7 +153,7 @@ class JsonSchedules:
         head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
         over = frozenset(gone)
         kept = [firing for due, firing in history.firings.items() if due not in over]
-        lines = [dumps(_FIRING.dump_python(firing, mode="json")) for firing in kept]
+        lines = [_FIRING.text(firing) for firing in kept]
         replace_lines(self._firings_path(schedule_id), [head, *lines])
 
     @in_thread

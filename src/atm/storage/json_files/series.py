@@ -15,12 +15,19 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.run import SampledExchange
 from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
-from atm.storage.json_files.files import append_lines, corrupt_file, in_thread, last_line, parsed, read_lines
+from atm.storage.disk_format import EVENT
+from atm.storage.json_files.files import (
+    append_lines,
+    corrupt_file,
+    in_thread,
+    last_line,
+    parsed,
+    read_lines,
+    read_record,
+)
 from atm.storage.json_files.state import Folder
 from atm.storage.problems import corrupt
 from atm.storage.records import Lease, RunEvent, SampleQuery
@@ -30,8 +37,6 @@ from atm.storage.series.reading import Selection, fresh
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.windows import Window
-
-_EVENT = TypeAdapter(RunEvent)
 
 
 @dataclass(slots=True)
@@ -264,11 +269,9 @@ def _rows_of(path: Path, number: int, line: bytes, resolution: int) -> list[Inte
 
 
 def _event_line(event: RunEvent) -> str:
-    return dumps(_EVENT.dump_python(event, mode="json"))
+    return EVENT.text(event)
 
 
 def _event(path: Path, number: int, line: bytes) -> RunEvent:
-    try:
-        return _EVENT.validate_python(parsed(path, number, line))
-    except ValidationError as error:
-        raise corrupt_file(f"{path}:{number}", str(error)) from error
+    event: RunEvent = read_record(EVENT, parsed(path, number, line), f"{path}:{number}")
+    return event

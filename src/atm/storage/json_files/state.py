@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from atm.models.earlier_result import earlier_passed, earlier_reason
 from atm.models.outcome import RunStatus
 from atm.models.run import Measurement
 from atm.private_files import DIRECTORY_MODE
-from atm.storage.json_files.files import corrupt_file, read_document, sync_folder, write_document
+from atm.storage.disk_format import DiskFormat
+from atm.storage.json_files.files import read_document, read_record, sync_folder, write_document
 from atm.storage.locks import locked
 from atm.storage.problems import run_not_found, stale_lease
 from atm.storage.records import CancelRequest, Lease, Run, RunSummary
@@ -52,12 +50,11 @@ class SpecFile:
     """`spec.json`."""
 
     spec: Mapping[str, Any]
-    sealed: str | None = field(default=None, repr=False)
-    """Base64."""
+    sealed: bytes | None = field(default=None, repr=False)
 
 
-_STATE = TypeAdapter(RunState)
-_SPEC = TypeAdapter(SpecFile)
+_STATE = DiskFormat(RunState)
+_SPEC = DiskFormat(SpecFile)
 
 
 class Folder:
@@ -109,10 +106,7 @@ class Folder:
         document = read_document(path)
         if document is None:
             return None
-        try:
-            state = _STATE.validate_python(document)
-        except ValidationError as error:
-            raise corrupt_file(str(path), str(error)) from error
+        state: RunState = read_record(_STATE, document, str(path))
         return state if state.judged_by == JUDGED_BY else self._judged_again(state)
 
     def _judged_again(self, state: RunState) -> RunState:
@@ -143,23 +137,21 @@ class Folder:
 
     def write(self, state: RunState) -> None:
         """Replace `run.json`."""
-        write_document(self.run(state.summary.id) / RUN, _STATE.dump_python(state, mode="json"))
+        write_document(self.run(state.summary.id) / RUN, _STATE.document(state))
 
     def add(self, state: RunState, spec: SpecFile) -> None:
         """A new run: it is there when its `run.json` is, and not before."""
         folder = self.run(state.summary.id)
         folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        write_document(folder / SPEC, _SPEC.dump_python(spec, mode="json"))
+        write_document(folder / SPEC, _SPEC.document(spec))
         self.write(state)
         sync_folder(self.runs)
 
     def spec(self, run_id: str) -> SpecFile:
         """`spec.json`. Raises CorruptDataError."""
         path = self.run(run_id) / SPEC
-        try:
-            return _SPEC.validate_python(read_document(path))
-        except ValidationError as error:
-            raise corrupt_file(str(path), str(error)) from error
+        spec: SpecFile = read_record(_SPEC, read_document(path), str(path))
+        return spec
 
     def result(self, run_id: str) -> Mapping[str, Any] | None:
         """`result.json`, as it is."""
@@ -178,7 +170,7 @@ class Folder:
             result["metrics"] if result else None,
             tuple(result["endpoint_metrics"]) if result else None,
             state.cancel,
-            unsealed(spec.sealed),
+            spec.sealed,
         )
 
     def remove(self, run_id: str) -> None:
@@ -186,13 +178,3 @@ class Folder:
         away = self.runs / f".gone-{uuid.uuid4().hex}"
         self.run(run_id).rename(away)
         shutil.rmtree(away)
-
-
-def sealed(data: bytes | None) -> str | None:
-    """Bytes in JSON."""
-    return b64encode(data).decode() if data is not None else None
-
-
-def unsealed(text: str | None) -> bytes | None:
-    """And back."""
-    return b64decode(text) if text is not None else None

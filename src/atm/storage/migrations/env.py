@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Literal
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
-from atm.config import Settings
+from atm.config import load_settings
+from atm.errors import AtmError
+from atm.private_files import make_directory
 from atm.storage.sql.database import Database
 from atm.storage.sql.schema import url_of
 from atm.storage.sql.tables import Moment, metadata
@@ -33,12 +38,30 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+def url_from_environment() -> URL:
+    """The database that the environment names, the directory of an SQLite file made.
+
+    Raises CommandError, which Alembic prints as one line.
+    """
+    try:
+        url = url_of(load_settings())
+        if url.get_backend_name() == "sqlite" and url.database:
+            make_directory(Path(url.database).parent)
+    except AtmError as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"the data directory cannot be made: {error}") from None
+    return url
+
+
 async def from_the_command_line() -> None:
-    """Migrate the database that the environment names."""
-    database = Database(url_of(Settings()), migrating=True)
+    """Migrate the database that the environment names. Raises CommandError."""
+    database = Database(url_from_environment(), migrating=True)
     try:
         async with database.write() as connection:
             await connection.run_sync(migrate)
+    except AtmError as error:
+        raise CommandError(str(error)) from None
     finally:
         await database.close()
 
@@ -47,7 +70,7 @@ given = context.config.attributes.get("connection")
 if given is not None:
     migrate(given)
 elif context.is_offline_mode():
-    context.configure(url=url_of(Settings()), target_metadata=metadata, literal_binds=True)
+    context.configure(url=url_from_environment(), target_metadata=metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 else:

@@ -13,9 +13,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atm.metrics.histogram import Histogram
 from atm.metrics.interval import COUNTS, HISTOGRAMS, EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.metrics.spread import in_milliseconds, spread_ns
 from atm.models.outcome import Outcome
+from atm.models.run_figures import Spread
 from atm.storage.series import codec
 
 WHOLE = 0
@@ -27,7 +28,6 @@ ALL = -1
 GENERATOR = -2
 """The endpoint of rows about the load generator itself; there is one for every stretch."""
 
-PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _GENERATOR_SUMS = ("stalls", "stalled_ns", "cpu_seconds", "dials", "connections_lost")
 _GENERATOR_HIGHEST = ("longest_stall_ns", "memory_bytes", "users", "in_flight", "waiting", "open_connections")
 _GENERATOR_SHARES = ("busiest_thread_share", "steal_share")
@@ -47,20 +47,6 @@ class IntervalRow:
     counts: str
     figures: str
     histograms: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How a time was distributed, in ns: null without samples, +∞ where a percentile reaches into the failures."""
-
-    minimum: float | None
-    mean: float | None
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    p99_9: float | None
-    maximum: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +121,12 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
     document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
     beyond = interval.failed + interval.outcomes.get(Outcome.UNFINISHED, 0) + interval.missed
     response = interval.response()
-    spreads = (
-        spread(response),
-        spread(interval.response_ok),
-        spread(interval.response_ok, beyond),
-        spread(interval.service),
-        spread(interval.first_byte),
+    spreads = _figures(
+        spread_ns(response),
+        spread_ns(interval.response_ok),
+        spread_ns(interval.response_ok, beyond),
+        spread_ns(interval.service),
+        spread_ns(interval.first_byte),
     )
     return IntervalRow(
         resolution,
@@ -148,7 +134,7 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
         endpoint,
         interval.warm_up,
         _dumps(document),
-        _dumps(spreads),
+        spreads,
         codec.encode({name: getattr(interval, name) for name in HISTOGRAMS}),
     )
 
@@ -169,7 +155,7 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
     if generated.failures:
         document["failures"] = [_failure_document(failure) for failure in generated.failures]
     histograms = {name: getattr(generator, name) for name in codec.GENERATOR_HISTOGRAMS}
-    figures = _dumps([spread(generator.schedule_lag)])
+    figures = _figures(spread_ns(generator.schedule_lag))
     return IntervalRow(resolution, start, GENERATOR, False, _dumps(document), figures, codec.encode(histograms))
 
 
@@ -211,7 +197,6 @@ def generated_of(row: IntervalRow) -> Generated:
 def point_of(row: IntervalRow) -> IntervalPoint:
     """The figures of a row of an endpoint or of all; its histograms are not read."""
     document = json.loads(row.counts)
-    spreads = [Spread(*each) for each in json.loads(row.figures)]
     return IntervalPoint(
         row.start,
         row.resolution,
@@ -220,7 +205,7 @@ def point_of(row: IntervalRow) -> IntervalPoint:
         {Outcome(name): count for name, count in document.pop("outcomes").items()},
         {int(status): count for status, count in document.pop("statuses").items()},
         document,
-        *spreads,
+        *_spreads(row.figures),
     )
 
 
@@ -234,7 +219,7 @@ def generator_point_of(row: IntervalRow) -> GeneratorPoint:
         generated.duration_ns,
         generated.offered,
         generated.generator,
-        Spread(*json.loads(row.figures)[0]),
+        _spreads(row.figures)[0],
     )
 
 
@@ -255,24 +240,17 @@ def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
     return [intervals[start] for start in sorted(intervals)]
 
 
-def spread(histogram: Histogram, beyond: int = 0) -> Spread:
-    """Minimum, mean, percentiles and maximum; `beyond` further samples lie at +∞ (see `Histogram`)."""
-    if not histogram.total + beyond:
-        return Spread(None, None, None, None, None, None, None, None)
-    infinite = math.inf if beyond else None
-    minimum = infinite if histogram.minimum is None else float(histogram.minimum)
-    mean = infinite if beyond else histogram.mean
-    maximum = infinite if beyond or histogram.maximum is None else float(histogram.maximum)
-    p50, p90, p95, p99, p99_9 = histogram.percentiles(PERCENTILES, beyond)
-    return Spread(minimum, mean, p50, p90, p95, p99, p99_9, maximum)
-
-
 def _dumps(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_spread_document)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _spread_document(value: Spread) -> list[float | None]:
-    return [_rounded(getattr(value, name)) for name in value.__slots__]
+def _figures(*spreads_ns: tuple[float | None, ...]) -> str:
+    """Spreads as they are stored: in whole ns."""
+    return _dumps([[_rounded(figure) for figure in figures] for figures in spreads_ns])
+
+
+def _spreads(text: str) -> list[Spread]:
+    return [in_milliseconds(tuple(figures)) for figures in json.loads(text)]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -94,7 +95,7 @@ class SqlLeases:
             row = (await connection.execute(statement)).one_or_none()
         if row is None:
             raise stale_lease(lease.run_id)
-        return _control(*row)
+        return _control(row)
 
     async def control(self, run_id: str) -> RunControl:
         statement = select(runs.c.status, runs.c.lease_token, runs.c.cancel_requested).where(runs.c.id == run_id)
@@ -102,7 +103,7 @@ class SqlLeases:
             row = (await connection.execute(statement)).one_or_none()
         if row is None:
             raise run_not_found(run_id)
-        return _control(*row)
+        return _control(row)
 
     async def started(self, lease: Lease, at: datetime, engine: str) -> None:
         async with self._database.write() as connection:
@@ -184,5 +185,6 @@ class SqlLeases:
             return RunStatus(status)
 
 
-def _control(status: str, token: str | None, cancel: str | None) -> RunControl:
-    return RunControl(RunStatus(status), token, CancelRequest(cancel) if cancel else None)
+def _control(row: Row[*tuple[Any, ...]]) -> RunControl:
+    cancel = CancelRequest(row.cancel_requested) if row.cancel_requested else None
+    return RunControl(RunStatus(row.status), row.lease_token, cancel)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from enum import Enum
+from typing import Any, get_type_hints
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Measurement, RunResult
+from atm.models.run import RunResult
+from atm.plan.decoding import decode
+from atm.storage import records
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
 from atm.storage.problems import (
     corrupt,
@@ -33,10 +37,10 @@ from atm.storage.records import (
     RunCursor,
     RunPage,
     RunQuery,
-    RunSource,
     RunSummary,
     checked_id,
     checked_tags,
+    figures_of,
     search_text,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
@@ -44,30 +48,11 @@ from atm.storage.sql.database import Database
 from atm.storage.sql.staging import staging
 from atm.storage.sql.tables import run_tags, runs
 
-SUMMARY = (
-    runs.c.id,
-    runs.c.name,
-    runs.c.url,
-    runs.c.method,
-    runs.c.total_requests,
-    runs.c.concurrency,
-    runs.c.status,
-    runs.c.stop_reason,
-    runs.c.created_at,
-    runs.c.started_at,
-    runs.c.completed_at,
-    runs.c.passed,
-    runs.c.measurement,
-    runs.c.requests_completed,
-    runs.c.error_message,
-    runs.c.engine,
-    runs.c.source,
-    runs.c.tags_json,
-    runs.c.latency_p95_ms,
-    runs.c.requests_per_second,
-    runs.c.error_rate,
-)
-"""The columns of a `RunSummary`, in its order."""
+_NAMES = {field.name: field.name for field in fields(RunSummary)} | {"tags": "tags_json"}
+"""The columns of the fields of a `RunSummary`."""
+_TYPES = get_type_hints(RunSummary)
+SUMMARY = tuple(runs.c[column] for column in _NAMES.values())
+"""The columns of a `RunSummary`."""
 
 _WHOLE = (
     *SUMMARY,
@@ -318,14 +303,21 @@ async def fetch(connection: AsyncConnection, run_id: str) -> Run:
 
 
 def summary_of(row: Row[*tuple[Any, ...]]) -> RunSummary:
-    """The summary in a row that begins with `SUMMARY`."""
-    values = list(row[: len(SUMMARY)])
-    values[6] = RunStatus(values[6])
-    values[7] = StopReason(values[7]) if values[7] else None
-    values[12] = Measurement(values[12]) if values[12] else None
-    values[16] = RunSource(values[16])
-    values[17] = tuple(json.loads(values[17]))
-    return RunSummary(*values)
+    """The summary in a row that has the columns of `SUMMARY`."""
+    found = row._mapping
+    values = {name: found[column] for name, column in _NAMES.items()}
+    values["tags"] = json.loads(values["tags"])
+    return RunSummary(**{name: decode(_TYPES[name], value) for name, value in values.items()})
+
+
+def _columns(summary: RunSummary) -> dict[str, Any]:
+    """A summary as values of its columns, but the tags, which `insert_run` writes."""
+    values = {column: getattr(summary, name) for name, column in _NAMES.items() if name != "tags"}
+    return {column: _plain(value) for column, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
 
 
 def run_of(row: Row[*tuple[Any, ...]]) -> Run:
@@ -348,16 +340,7 @@ def run_of(row: Row[*tuple[Any, ...]]) -> Run:
 def new_run_values(run: NewRun) -> dict[str, Any]:
     """The columns of a pending run."""
     return {
-        "id": run.id,
-        "name": run.name,
-        "url": run.url,
-        "method": run.method,
-        "total_requests": run.total_requests,
-        "concurrency": run.concurrency,
-        "status": RunStatus.PENDING.value,
-        "created_at": run.created_at,
-        "engine": run.engine,
-        "source": run.source.value,
+        **_columns(records.summary_of(run, RunStatus.PENDING)),
         "search_text": search_text(run.name, run.url),
         "idempotency_key": run.idempotency_key,
         "request_digest": run.request_digest,
@@ -369,16 +352,9 @@ def new_run_values(run: NewRun) -> dict[str, Any]:
 
 def restored_values(run: Run) -> dict[str, Any]:
     """The columns of a run that has ended elsewhere, but its documents."""
-    summary = run.summary
-    plain = ("id", "name", "url", "method", "total_requests", "concurrency", "created_at", "started_at")
-    figures = ("completed_at", "passed", "requests_completed", "error_message", "engine", "latency_p95_ms")
     return {
-        **{name: getattr(summary, name) for name in (*plain, *figures, "requests_per_second", "error_rate")},
-        "status": summary.status.value,
-        "stop_reason": summary.stop_reason,
-        "measurement": summary.measurement,
-        "source": summary.source.value,
-        "search_text": search_text(summary.name, summary.url),
+        **_columns(run.summary),
+        "search_text": search_text(run.summary.name, run.summary.url),
         "notes": run.notes.replace("\0", ""),
         "spec_json": dumps(dict(run.spec)),
     }
@@ -390,12 +366,7 @@ def result_values(result: RunResult | None) -> dict[str, Any]:
         return {}
     documents = split(result)
     return {
-        "passed": result.verdict.passed,
-        "measurement": result.verdict.measurement.value,
-        "latency_p95_ms": result.metrics.latency_p95_ms,
-        "requests_per_second": result.metrics.requests_per_second,
-        "error_rate": result.metrics.error_rate,
-        "requests_completed": result.metrics.successful_requests + result.metrics.failed_requests,
+        **{_NAMES[name]: _plain(value) for name, value in figures_of(result).items()},
         "metrics_json": documents.metrics,
         "endpoint_metrics_json": documents.endpoint_metrics,
         "sampled_requests_json": documents.samples,

@@ -224,7 +224,7 @@ class SqlSchedules:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
-        return tuple((_firing_of(row, "f_"), summary_of(row) if row[0] is not None else None) for row in rows)
+        return tuple((_firing_of(row, "f_"), summary_of(row) if row.id is not None else None) for row in rows)
 
     async def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
         async with self._database.write() as connection:

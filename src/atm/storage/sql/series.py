@@ -135,7 +135,7 @@ class SqlSeries:
             row = (await connection.execute(statement)).one_or_none()
         if row is None:
             raise run_not_found(run_id)
-        return Written(*row)
+        return Written(**row._mapping)
 
     async def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
         async with self._database.read() as connection:
@@ -256,7 +256,18 @@ class SqlSeries:
         if endpoints is not None:
             statement = statement.where(run_intervals.c.endpoint.in_(endpoints))
         statement = statement.order_by(run_intervals.c.start, run_intervals.c.endpoint, run_intervals.c.warm_up.desc())
-        return [IntervalRow(*row) for row in await connection.execute(statement)]
+        return [
+            IntervalRow(
+                row.resolution,
+                row.start,
+                row.endpoint,
+                row.warm_up,
+                counts=row.counts_json,
+                figures=row.figures_json,
+                histograms=row.histograms,
+            )
+            for row in await connection.execute(statement)
+        ]
 
     async def seal(self, run_id: str) -> None:
         """Store the open stretches and the whole of a run that ended without saying so: its seconds are to go."""

@@ -44,46 +44,6 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
-    "/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Prometheus Metrics
-         * @description Figures for Prometheus, as text or OpenMetrics.
-         */
-        get: operations["prometheus_metrics"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/demo": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Run Demo
-         * @description Run the quickstart test against the bundled target server, on this machine: what `atm demo` does.
-         */
-        post: operations["run_demo"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -127,6 +87,46 @@ export type paths = {
          * @description Forget the session cookie.
          */
         delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prometheus Metrics
+         * @description Figures for Prometheus, as text or OpenMetrics.
+         */
+        get: operations["prometheus_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/demo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Demo
+         * @description Run the quickstart test against the bundled target server, on this machine: what `atm demo` does.
+         */
+        post: operations["run_demo"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -459,7 +459,7 @@ export type paths = {
         put?: never;
         /**
          * Create Test
-         * @description Keep a test; its name is its spec's.
+         * @description Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run.
          */
         post: operations["create_test"];
         delete?: never;
@@ -1471,7 +1471,7 @@ export type components = {
             memory_bytes: number;
             /** Open Connections */
             open_connections: number;
-            schedule_lag: components["schemas"]["SpreadView"];
+            schedule_lag: components["schemas"]["Spread"];
         };
         /**
          * HealthView
@@ -2027,6 +2027,33 @@ export type components = {
             notes: string;
         };
         /**
+         * NewTestRequest
+         * @description POST /tests.
+         */
+        NewTestRequest: {
+            spec: components["schemas"]["TestSpec"];
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * From Run
+             * @description A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.
+             */
+            from_run?: string | null;
+        };
+        /**
          * NotifyOn
          * @description After which runs to notify.
          * @enum {string}
@@ -2113,11 +2140,11 @@ export type components = {
             bytes_received: number;
             /** Bytes Sent */
             bytes_sent: number;
-            latency: components["schemas"]["SpreadView"];
-            ok_latency: components["schemas"]["SpreadView"];
-            adjusted_latency: components["schemas"]["SpreadView"];
-            service: components["schemas"]["SpreadView"];
-            first_byte: components["schemas"]["SpreadView"];
+            latency: components["schemas"]["Spread"];
+            ok_latency: components["schemas"]["Spread"];
+            adjusted_latency: components["schemas"]["Spread"];
+            service: components["schemas"]["Spread"];
+            first_byte: components["schemas"]["Spread"];
         };
         /**
          * PreviewAnswer
@@ -2655,10 +2682,10 @@ export type components = {
             expires_at: string | null;
         };
         /**
-         * SpreadView
+         * Spread
          * @description How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures.
          */
-        SpreadView: {
+        Spread: {
             /** Min Ms */
             min_ms: number | "Infinity" | null;
             /** Mean Ms */
@@ -2766,7 +2793,7 @@ export type components = {
         };
         /**
          * TestRequest
-         * @description POST /tests, PUT /tests/{test}. The name of a test is its spec's.
+         * @description PUT /tests/{test}. The name of a test is its spec's.
          */
         TestRequest: {
             spec: components["schemas"]["TestSpec"];
@@ -2859,7 +2886,7 @@ export type components = {
         };
         /**
          * TimelinePoint
-         * @description One second, for plots: percentiles of that second alone, null where nothing finished.
+         * @description One point of the timeline of a result: a second, or more of them in a long run.
          */
         TimelinePoint: {
             /** Second */
@@ -3048,13 +3075,13 @@ export type components = {
             method: string;
             /**
              * Headers
-             * @description Sent with every request.
+             * @description Sent with every request; a list sends a line for each value, null leaves a header out.
              * @example {
              *       "Accept": "application/json"
              *     }
              */
             headers?: {
-                [key: string]: string | number | boolean;
+                [key: string]: string | number | boolean | (string | number | boolean)[] | null;
             };
             /**
              * Body
@@ -3110,7 +3137,7 @@ export type components = {
                  * @description Beside those of the spec, and before them.
                  */
                 headers?: {
-                    [key: string]: string | number | boolean;
+                    [key: string]: string | number | boolean | (string | number | boolean)[] | null;
                 };
                 /**
                  * Body
@@ -4095,6 +4122,8 @@ export type components = {
              * @description The same as `resolve_every`.
              */
             resolve_every_seconds?: number | string;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * EndpointSoFar
@@ -4164,18 +4193,6 @@ export type components = {
          * @description One second has passed. Figures without `so_far` are of this second alone.
          */
         IntervalEvent: {
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            kind: "interval";
-            /** Sequence */
-            sequence: number;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
             /** Second */
             second: number;
             /** Phase */
@@ -4186,8 +4203,6 @@ export type components = {
             duration_seconds: number;
             /** Offered Rate */
             offered_rate: number;
-            /** Requests Per Second */
-            requests_per_second: number;
             /** Started */
             started: number;
             /** Completed */
@@ -4200,38 +4215,40 @@ export type components = {
             latency_p95_ms: number | "Infinity" | null;
             /** Latency P99 Ms */
             latency_p99_ms: number | "Infinity" | null;
-            /**
-             * Latency Max Ms
-             * @default null
-             */
+            /** Latency Max Ms */
             latency_max_ms: number | "Infinity" | null;
-            /**
-             * Outcomes
-             * @default {}
-             */
+            /** In Flight */
+            in_flight: number;
+            /** Schedule Lag P99 Ms */
+            schedule_lag_p99_ms: number | "Infinity" | null;
+            /** Cpu Share */
+            cpu_share: number;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Outcomes */
             outcomes: {
                 [key: string]: number;
             };
-            /**
-             * Missed
-             * @default 0
-             */
+            /** Missed */
             missed: number;
-            /**
-             * Schedule Lag P99 Ms
-             * @default null
-             */
-            schedule_lag_p99_ms: number | "Infinity" | null;
             /** Users */
             users: number;
-            /** In Flight */
-            in_flight: number;
             /** Waiting */
             waiting: number;
-            /** Cpu Share */
-            cpu_share: number;
             /** Busiest Thread Share */
             busiest_thread_share: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "interval";
+            /** Sequence */
+            sequence: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
             so_far: components["schemas"]["SoFar"];
         };
         /**
@@ -4293,7 +4310,7 @@ export type components = {
         };
         /**
          * SoFar
-         * @description The measured load up to the end of this second; during warm-up, the warm-up.
+         * @description The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors.
          */
         SoFar: {
             /** Due */
@@ -4447,6 +4464,7 @@ export type Misfire = components['schemas']['Misfire'];
 export type NamedCount = components['schemas']['NamedCount'];
 export type NamedEndpointMetrics = components['schemas']['NamedEndpointMetrics'];
 export type NewRunRequest = components['schemas']['NewRunRequest'];
+export type NewTestRequest = components['schemas']['NewTestRequest'];
 export type NotifyOn = components['schemas']['NotifyOn'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
@@ -4475,7 +4493,7 @@ export type ScheduleView = components['schemas']['ScheduleView'];
 export type ServerView = components['schemas']['ServerView'];
 export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
-export type SpreadView = components['schemas']['SpreadView'];
+export type Spread = components['schemas']['Spread'];
 export type StartedRuns = components['schemas']['StartedRuns'];
 export type Statistic = components['schemas']['Statistic'];
 export type StopReason = components['schemas']['StopReason'];
@@ -4879,426 +4897,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReadyView"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    prometheus_metrics: {
-        parameters: {
-            query?: never;
-            header?: {
-                accept?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": unknown;
-                };
-            };
-            /** @description No key, or one that opens nothing */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The server is not called what the Host header says */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Something in the request is wrong; `errors` says what and where */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    run_demo: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunAccepted"];
-                };
-            };
-            /** @description No key, or one that opens nothing */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The server is not called what the Host header says */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Something in the request is wrong; `errors` says what and where */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
             /** @description Any other error */
@@ -5976,6 +5574,426 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    prometheus_metrics: {
+        parameters: {
+            query?: never;
+            header?: {
+                accept?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    run_demo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunAccepted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -10683,7 +10701,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TestRequest"];
+                "application/json": components["schemas"]["NewTestRequest"];
             };
         };
         responses: {

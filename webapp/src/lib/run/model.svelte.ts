@@ -14,7 +14,15 @@ import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
 import { plannedSeconds } from "$lib/spec/spec";
 import { connection } from "$lib/state/connection.svelte";
-import { merged, type Stretch, stretches, stretchesOfEach, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
+import {
+    drawable,
+    merged,
+    type Stretch,
+    stretches,
+    stretchesOfEach,
+    stretchOfEvent,
+    type TimeKind,
+} from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 
@@ -47,6 +55,8 @@ export class RunModel {
 
     /** All endpoints together, or the chosen one, over the whole run. */
     seconds = $state.raw<Stretch[]>([]);
+    /** The same as charts and tables show them. */
+    readonly drawn = $derived(drawable(this.seconds));
     resolution = $state(1);
     endpoints = $state.raw<string[]>([]);
     rows = $state.raw<EndpointRow[]>([]);
@@ -172,7 +182,7 @@ export class RunModel {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
-            return figures ? [{ name, index, figures, known: known.get(name) ?? [] }] : [];
+            return figures ? [{ name, index, figures, known: drawable(known.get(name) ?? []) }] : [];
         });
         this.rowsResolution = Math.max(answer.resolution, 1);
     }

@@ -103,7 +103,7 @@ export function readJson(text: string): { value: unknown; mistake: null } | { va
             .replace(/, "?\.*.*$/s, "");
         return {
             value: undefined,
-            mistake: { message: `this is no JSON: ${what.charAt(0).toLowerCase()}${what.slice(1)}`, line },
+            mistake: { message: `this is not valid JSON: ${what.charAt(0).toLowerCase()}${what.slice(1)}`, line },
         };
     }
 }
@@ -124,11 +124,11 @@ export interface Rules {
 }
 
 export const NAMED_LIMITS: Record<string, { label: string; unit: string }> = {
-    max_latency_p50_ms: { label: "p50 at most", unit: "ms" },
-    max_latency_p95_ms: { label: "p95 at most", unit: "ms" },
-    max_latency_p99_ms: { label: "p99 at most", unit: "ms" },
-    max_error_rate: { label: "error rate at most", unit: "of 1" },
-    min_throughput_rps: { label: "throughput at least", unit: "/s" },
+    max_latency_p50_ms: { label: "p50 below", unit: "ms" },
+    max_latency_p95_ms: { label: "p95 below", unit: "ms" },
+    max_latency_p99_ms: { label: "p99 below", unit: "ms" },
+    max_error_rate: { label: "Error rate below", unit: "of 1" },
+    min_throughput_rps: { label: "Throughput above", unit: "/s" },
 };
 
 export function rulesOf(thresholds: unknown): Rules {
@@ -182,7 +182,7 @@ export const AUTH_TYPES: Record<string, { label: string; fields: readonly AuthFi
     basic: {
         label: "Basic",
         fields: [
-            { name: "username", label: "User name" },
+            { name: "username", label: "Username" },
             { name: "password", label: "Password", secret: true, placeholder: "{{env:PASSWORD}}" },
         ],
     },
@@ -207,7 +207,7 @@ export const AUTH_TYPES: Record<string, { label: string; fields: readonly AuthFi
         ],
     },
     jwt: {
-        label: "JWT, signed here",
+        label: "JWT (signed by this tool)",
         fields: [
             { name: "secret", label: "Secret or private key", secret: true, placeholder: "{{env:KEY}}" },
             {
@@ -309,7 +309,8 @@ export function isCurl(text: string): boolean {
 /** A spec of one URL as one of several endpoints. */
 export function asSeveral(spec: Spec): Spec {
     const { url, method, headers, body, expect_body, ...rest } = spec;
-    const name = nameFor(url ?? "", method ?? "GET");
+    // Without a URL it has no name yet, and gets one with it.
+    const name = url ? nameFor(url, method ?? "GET") : "endpoint 1";
     const first = Object.fromEntries(
         Object.entries({ name, url: url ?? "", method, body, expect_body }).filter(([, value]) => value !== undefined),
     );

@@ -206,7 +206,7 @@ export function inWords(spec: Spec, found: Offered | null): string {
         parts.push(`${atMost}${shown(count(found.requests))} ${found.requests === 1 ? "request" : "requests"}${ends}`);
     } else {
         parts.push(
-            `as many requests as ${shown(count(Math.round(found.peak)))} ${found.peak === 1 ? "user makes" : "users make"} in ${planned(found.length)}`,
+            `${shown(count(Math.round(found.peak)))} ${found.peak === 1 ? "user" : "users"} for ${planned(found.length)}`,
         );
     }
     const host = hostsOf(spec);

@@ -79,10 +79,14 @@ export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
     });
 }
 
-/** Where the load goes. */
-export function targetOf(spec: Spec, url: string): string {
-    const filled = shownUrl(spec, url);
-    return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
+const originOf = (url: string): string => /^https?:\/\/[^/?#]+/.exec(url)?.[0] ?? url;
+
+/** Where the load goes: the one URL, or the hosts of several endpoints. */
+export function targetsOf(spec: Spec, url: string): string {
+    const urls = (spec.endpoints ?? []).map((endpoint) => shownUrl(spec, endpoint?.url ?? ""));
+    const origins = [...new Set(urls.filter(Boolean).map(originOf))];
+    if (!origins.length) return shownUrl(spec, url);
+    return origins.length > 2 ? `${origins[0]} and ${origins.length - 1} more hosts` : origins.join(" and ");
 }
 
 /** How long a spec runs, warm-up included; null where a number of requests decides. */

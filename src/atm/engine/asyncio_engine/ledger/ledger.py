@@ -1,0 +1,136 @@
+"""The ledger of a run: the current second, which it hands out as an interval, and what outlasts a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
+from atm.engine.asyncio_engine.ledger.health import Health
+from atm.engine.asyncio_engine.ledger.masker import Masker
+from atm.engine.asyncio_engine.ledger.sampler import Sampler
+from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, IterationInterval
+from atm.plan.load_plan import LoadPlan
+from atm.plan.pacing import NEVER, SECOND
+
+
+class LoadState(NamedTuple):
+    """How the load stands at the end of a second."""
+
+    phase: str
+    offered: float
+    """Arrivals that the plan has asked for since the start of the run."""
+    users: int
+    in_flight: int
+    waiting: int
+
+
+class IterationBooks:
+    """Iterations of one flow in the current second, warm-up or measured load."""
+
+    __slots__ = ("completed", "failed", "flow", "started", "unfinished", "warm_up")
+
+    def __init__(self, flow: int, *, warm_up: bool) -> None:
+        self.flow = flow
+        self.warm_up = warm_up
+        self._clear()
+
+    def take(self) -> IterationInterval | None:
+        """What was counted since the last time, None when nothing was."""
+        if not (self.started or self.completed or self.failed or self.unfinished):
+            return None
+        taken = IterationInterval(self.flow, self.warm_up, self.started, self.completed, self.failed, self.unfinished)
+        self._clear()
+        return taken
+
+    def _clear(self) -> None:
+        self.started = self.completed = self.failed = self.unfinished = 0
+
+
+class Ledger:
+    """Counts on the engine's thread. Moments: ns of the monotonic clock."""
+
+    def __init__(self, plan: LoadPlan, masker: Masker, on_interval: Callable[[Interval], None]) -> None:
+        endpoints = range(len(plan.endpoints))
+        flows = range(len(plan.flows))
+        self.warm_up = [EndpointFigures(endpoint, warm_up=True) for endpoint in endpoints]
+        self.measured = [EndpointFigures(endpoint, warm_up=False) for endpoint in endpoints]
+        self._iterations = {
+            warm_up: [IterationBooks(flow, warm_up=warm_up) for flow in flows] for warm_up in (True, False)
+        }
+        self.health = Health()
+        self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
+        self.counts_iterations = any(len(flow.steps) > 1 for flow in plan.flows)
+        """False where an iteration is its request, whose figures say all about it."""
+        self._on_interval = on_interval
+        self._second = 0
+        self._offered = 0.0
+        self.epoch = 0
+        """The start of the run: the intended start of the first request."""
+        self.second_end = NEVER
+        """The end of the current second; whoever counts something later calls `roll` first."""
+        self.sending_end = NEVER
+        """What finishes after this is drained; NEVER while it is not known, and where the last finish is the end."""
+        self.last_finish = 0
+        self.roll: Callable[[int], None] = _not_begun
+        """Hands out the seconds that have ended by a moment; `begin` sets it, since it needs the state of the load."""
+
+    def begin(self, epoch: int, roll: Callable[[int], None]) -> None:
+        """The first second begins."""
+        self.epoch = self.last_finish = epoch
+        self.second_end = epoch + SECOND
+        self.sampler.epoch = epoch
+        self.roll = roll
+
+    def books(self, flow: int, *, is_warm_up: bool) -> IterationBooks:
+        """The iterations of a flow."""
+        return self._iterations[is_warm_up][flow]
+
+    def hand_out(self, state: LoadState) -> None:
+        """Hand out the whole second that has ended, and begin the next one."""
+        self._hand_out(SECOND, state)
+        self._second += 1
+        self.second_end += SECOND
+
+    def hand_out_last(self, end: int, state: LoadState) -> None:
+        """Hand out what there is of the last second, up to `end`."""
+        self._hand_out(max(1, end - self.second_end + SECOND), state)
+
+    def _hand_out(self, duration: int, state: LoadState) -> None:
+        endpoints, failures = self._taken()
+        interval = Interval(
+            second=self._second,
+            phase=state.phase,
+            duration_ns=duration,
+            offered=state.offered - self._offered,
+            endpoints=endpoints,
+            generator=self.health.take(state.users, state.in_flight, state.waiting),
+            failures=failures,
+            samples=self.sampler.take(),
+            iterations=self._taken_iterations(),
+        )
+        self._offered = state.offered
+        self._on_interval(interval)
+
+    def _taken(self) -> tuple[list[EndpointInterval], list[FailureGroup]]:
+        """Endpoints in order, warm-up before measured load."""
+        intervals: list[EndpointInterval] = []
+        failures: list[FailureGroup] = []
+        for pair in zip(self.warm_up, self.measured, strict=True):
+            for figures in pair:
+                taken = figures.take()
+                if taken:
+                    intervals.append(taken[0])
+                    failures.extend(taken[1])
+        return intervals, failures
+
+    def _taken_iterations(self) -> list[IterationInterval]:
+        """Flows in order, warm-up before measured load; empty where each iteration is one request."""
+        if not self.counts_iterations:
+            return []
+        pairs = zip(self._iterations[True], self._iterations[False], strict=True)
+        return [taken for pair in pairs for books in pair if (taken := books.take())]
+
+
+def _not_begun(_now: int) -> None:
+    raise AssertionError("the first second has not begun")

@@ -1,0 +1,210 @@
+"""Samples, requests kept whole: the first ones of an endpoint, the first failures of each kind, the slowest."""
+
+from __future__ import annotations
+
+from heapq import heappush, heappushpop
+from typing import Protocol
+
+from atm.engine.asyncio_engine.ledger.masker import Masker
+from atm.engine.asyncio_engine.responses import dechunked, decoded, response_head
+from atm.metrics.interval import Exchanged, Sample
+from atm.models.outcome import Outcome
+from atm.plan.load_plan import Origin, Sampling
+
+BEYOND_CUT = 4_096
+"""Bytes kept beyond the cut of a body until it has been masked."""
+
+_ALWAYS = -1
+_KEPT_PER_SECOND = 200
+"""Firsts and failures, over all endpoints: a plan with thousands of endpoints must not become a plan of samples."""
+
+
+class SampledAnswer(Protocol):
+    """What has come of an answer."""
+
+    first_byte: int
+    """Its moment; 0 while nothing has come."""
+    received: int
+    body_bytes: int
+
+    @property
+    def raw(self) -> bytes: ...
+
+    @property
+    def answered_status(self) -> int | None: ...
+
+
+class SampledRequest(Protocol):
+    """A request that has ended. Moments: ns of the monotonic clock."""
+
+    data: bytes
+    """As it was sent last."""
+    intended: int
+    actual: int
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def endpoint(self) -> int: ...
+
+    @property
+    def position(self) -> int:
+        """The place of its step in the flow."""
+        ...
+
+    @property
+    def is_warm_up(self) -> bool: ...
+
+    @property
+    def slots(self) -> frozenset[str]:
+        """The secret slots that it was rendered from."""
+        ...
+
+    @property
+    def destination(self) -> Origin: ...
+
+
+class Sampler:
+    """Decides by one comparison per ok request; samples are put together once a second."""
+
+    def __init__(self, sampling: Sampling, endpoints: int, masker: Masker) -> None:
+        self._masker = masker
+        self.epoch = 0
+        """The start of the run."""
+        self._body_bytes = sampling.body_bytes
+        self._slowest = sampling.slowest
+        self._firsts_left = [sampling.first_per_endpoint] * endpoints
+        self._failures_left: dict[tuple[int, Outcome], int] = {}
+        self._failures_per_kind = sampling.failures_per_kind
+        self._bound = _ALWAYS
+        """The response time that the least of the slowest has; what is slower takes its place."""
+        self._heap: list[tuple[int, int, int]] = []
+        self._candidates: dict[tuple[int, int], _Kept] = {}
+        self._kept: list[_Kept] = []
+        self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
+        """Per endpoint: an ok request with a response time above this (ns) is of interest."""
+
+    def keep_ok(self, request: SampledRequest, answer: SampledAnswer, now: int) -> None:
+        """Keep a request that is ok and of interest."""
+        self._keep(request, answer, Outcome.OK, "", now)
+
+    def keep_failed(
+        self, request: SampledRequest, answer: SampledAnswer | None, outcome: Outcome, message: str, now: int
+    ) -> None:
+        """Keep a failure while there are few of its kind, or where it is among the slowest."""
+        kind = (request.endpoint, outcome)
+        left = self._failures_left.get(kind, self._failures_per_kind)
+        if left > 0 and len(self._kept) < _KEPT_PER_SECOND:
+            self._failures_left[kind] = left - 1
+            self._kept.append(_Kept(self.epoch, request, answer, outcome, message, now, "failure"))
+        elif outcome is not Outcome.GENERATOR_ERROR:
+            self._keep(request, answer, outcome, message, now)
+
+    def take(self) -> list[Sample]:
+        """The samples of the second that has ended."""
+        kept = [*self._kept, *self._candidates.values()]
+        self._kept = []
+        self._candidates = {}
+        return [request.sample(self._masker, self._body_bytes) for request in kept]
+
+    def _keep(
+        self, request: SampledRequest, answer: SampledAnswer | None, outcome: Outcome, message: str, now: int
+    ) -> None:
+        endpoint = request.endpoint
+        if self._firsts_left[endpoint] > 0 and len(self._kept) < _KEPT_PER_SECOND:
+            self._firsts_left[endpoint] -= 1
+            self._kept.append(_Kept(self.epoch, request, answer, outcome, message, now, "first"))
+            self.slower_than[endpoint] = self._limit(endpoint)
+            return
+        response = now - request.intended
+        if request.is_warm_up or response <= self._bound or not self._slowest:
+            return
+        key = (request.number, request.position)
+        if len(self._heap) < self._slowest:
+            heappush(self._heap, (response, *key))
+        else:
+            self._candidates.pop(heappushpop(self._heap, (response, *key))[1:], None)
+        self._candidates[key] = _Kept(self.epoch, request, answer, outcome, message, now, "slowest")
+        if len(self._heap) == self._slowest:
+            self._bound = self._heap[0][0]
+            self.slower_than = [self._limit(endpoint) for endpoint in range(len(self.slower_than))]
+
+    def _limit(self, endpoint: int) -> int:
+        if self._firsts_left[endpoint] > 0:
+            return _ALWAYS
+        return self._bound if self._slowest else 1 << 62
+
+
+class _Kept:
+    """References to what a sample is made of; nothing is copied until the second has ended."""
+
+    __slots__ = ("_body_bytes", "_data", "_fields", "_first_byte", "_origin", "_raw", "_slots", "_status")
+
+    def __init__(
+        self,
+        epoch: int,
+        request: SampledRequest,
+        answer: SampledAnswer | None,
+        outcome: Outcome,
+        message: str,
+        now: int,
+        reason: str,
+    ) -> None:
+        answered = answer is not None and answer.received > 0
+        self._data = request.data
+        self._slots = request.slots
+        self._origin = request.destination
+        self._raw = answer.raw if answer and answered else None
+        self._body_bytes = answer.body_bytes if answer else 0
+        self._first_byte = answer.first_byte - epoch if answer and answer.first_byte else None
+        self._status = answer.answered_status if answer and answered else None
+        self._fields = (
+            request.number, request.endpoint, request.is_warm_up, reason, outcome, message,
+            request.intended - epoch, request.actual - epoch, now - epoch,
+        )  # fmt: skip
+
+    def sample(self, masker: Masker, body_bytes: int) -> Sample:
+        url, request = _request(self._data, self._origin, self._slots, masker, body_bytes)
+        response = None
+        if self._raw is not None:
+            response = _response(self._raw, self._body_bytes, masker, body_bytes)
+        number, endpoint, warm_up, reason, outcome, message, intended, actual, finish = self._fields
+        return Sample(
+            number, endpoint, warm_up, reason, outcome, masker.text(message), intended, actual, finish,
+            self._first_byte, self._status, url, request, response,
+        )  # fmt: skip
+
+
+def _request(
+    raw: bytes, origin: Origin, slots: frozenset[str], masker: Masker, body_bytes: int
+) -> tuple[str, Exchanged]:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode(errors="replace").split("\r\n")
+    line = masker.request_text(lines[0], slots)
+    headers = [each.partition(":") for each in lines[1:]]
+    target = line.split(" ", 2)[1]
+    return target if target.startswith("http://") else origin.url + target, Exchanged(
+        line,
+        tuple(
+            (name.strip(), masker.header(name.strip(), masker.request_text(value.strip(), slots)))
+            for name, _, value in headers
+        ),
+        masker.request_text(body.decode(errors="replace"), slots)[:body_bytes],
+        len(body),
+    )
+
+
+def _response(raw: bytes, whole: int, masker: Masker, body_bytes: int) -> Exchanged:
+    head = response_head(raw)
+    body = raw[head.body_at :]
+    if head.is_chunked:
+        body = dechunked(body)
+    # Masked before it is cut, so that no half of a secret is left at the end.
+    body = decoded(body, head.get("content-encoding"), body_bytes + BEYOND_CUT)
+    return Exchanged(
+        masker.text(head.status_line),
+        tuple((name, masker.header(name, masker.text(value))) for name, value in head.headers),
+        masker.text(body.decode(errors="replace"))[:body_bytes],
+        whole,
+    )

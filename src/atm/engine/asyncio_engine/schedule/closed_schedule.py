@@ -1,0 +1,187 @@
+"""The closed schedule: each user starts its next iteration when the last one has ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
+from atm.models.outcome import StopReason
+from atm.plan.load_plan import LoadPlan
+from atm.plan.pacing import NEVER, user_changes
+
+_BACK_OFF_NS = 100_000_000
+_STARTS_AT_ONCE = 32
+"""Users that start in one turn of the loop: a thousand dials in one turn would be a stall of our own making."""
+
+
+class ClosedSchedule(Schedule[UserT]):
+    """Users come and go with the profile; a free one starts at once, or with `max_rate` when its token comes."""
+
+    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
+        """`clock` tells the moment of each of several starts within one call."""
+        super().__init__(plan, decisions)
+        load = plan.load
+        self._clock = clock
+        self._number = 0
+        self._warm_up_end = 0
+        self._changes = user_changes(load)
+        self._next_change: tuple[int, int] | None = next(self._changes, None)
+        self._target = 0
+        self._gap = int(1e9 / load.max_rate) if load.max_rate else 0
+        self._last_token = 0
+        self._with_token: deque[tuple[int, UserT]] = deque()
+        self._backing_off: deque[tuple[int, UserT]] = deque()
+        self._parked: list[UserT] = []
+        self._starting: list[UserT] = []
+
+    @property
+    def waiting(self) -> int:
+        return 0
+
+    @property
+    def user_count(self) -> int:
+        return len(self.users)
+
+    def start(self, epoch: int) -> None:
+        super().start(epoch)
+        self._warm_up_end = epoch + self._warm_up_ns
+        self._last_token = epoch - self._gap
+
+    def on_time(self, now: int) -> int:
+        if not self.is_sending:
+            return NEVER
+        if self._leg_over_at is None and now >= self._leg_end:
+            if self._is_last_leg or self._leg.count is not None:
+                self._time_is_over()
+                return NEVER
+            self._leg_over_at = self._leg_end
+            self._give_tokens_back()
+        if self._leg_over_at is not None and self._is_at_barrier:
+            self._next_leg(now)
+            self._starting.extend(self._parked)
+            self._parked.clear()
+        change_at = self._follow_profile(now)
+        while self._backing_off and self._backing_off[0][0] <= now:
+            self._start(self._backing_off.popleft()[1], now)
+        while self._with_token and self._with_token[0][0] <= now:
+            intended, user = self._with_token.popleft()
+            self._begin(user, intended, self._clock(), is_paced=True)
+        if self._parked and self._measured_in_leg >= self._limit:
+            self._leg_is_exhausted(now)
+        for _ in range(min(_STARTS_AT_ONCE, len(self._starting))):
+            self._start(self._starting.pop(), self._clock())
+        if self._starting:
+            return self._clock()
+        return min(
+            change_at,
+            self._leg_end if self._leg_over_at is None else NEVER,
+            self._backing_off[0][0] if self._backing_off else NEVER,
+            self._with_token[0][0] if self._with_token else NEVER,
+        )
+
+    def user_free(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        if not self.is_sending:
+            self._parked.append(user)
+            self._decisions.settle()
+        elif len(self.users) > self._target:
+            self._retire(user)
+        elif now >= self._leg_end:
+            self._parked.append(user)
+            self._decisions.ring_at(now)
+        elif self._measured_in_leg >= self._limit:
+            self._parked.append(user)
+            self._leg_is_exhausted(now)
+        elif not self._gap:
+            self._begin(user, now, now)
+        else:
+            intended = max(now, self._last_token + self._gap)
+            self._last_token = intended
+            if intended >= self._warm_up_end:
+                self._measured_in_leg += 1
+            if intended <= now:
+                self._begin(user, intended, now, is_paced=True)
+            else:
+                self._with_token.append((intended, user))
+                self._decisions.ring_at(intended)
+
+    def user_failed(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        self._backing_off.append((now + _BACK_OFF_NS, user))
+        self._decisions.ring_at(now + _BACK_OFF_NS)
+        if not self.is_sending:
+            self._decisions.settle()
+
+    def _start(self, user: UserT, now: int) -> None:
+        """A user that had no iteration starts as one whose iteration has just ended."""
+        self.in_flight += 1
+        self.user_free(user, now)
+
+    def _begin(self, user: UserT, intended: int, now: int, *, is_paced: bool = False) -> None:
+        self._number = number = self._number + 1
+        is_warm_up = intended < self._warm_up_end
+        if is_paced:
+            self._decisions.started_late(now - intended)
+        elif not is_warm_up:
+            self._measured_in_leg += 1
+        flow = None if is_warm_up else self._leg.flow
+        if flow is None:
+            flow = self._select(number)
+        user.begin(number, flow, intended, now, is_warm_up)
+        self.in_flight += 1
+
+    def _follow_profile(self, now: int) -> int:
+        """Take the number of users from the profile; returns when it changes next."""
+        elapsed = now - self._epoch - self.shift
+        while self._next_change is not None and self._next_change[0] <= elapsed:
+            self._target = self._next_change[1]
+            self._next_change = next(self._changes, None)
+        for _ in range(self._target - len(self.users)):
+            user = self._decisions.new_user()
+            self.users[user] = None
+            self._starting.append(user)
+        while len(self.users) > self._target and (idle := self._idle_user()) is not None:
+            self._retire(idle)
+        return NEVER if self._next_change is None else self._next_change[0] + self._epoch + self.shift
+
+    def _idle_user(self) -> UserT | None:
+        for users in (self._starting, self._parked):
+            if users:
+                return users.pop()
+        for queue in (self._backing_off, self._with_token):
+            if queue:
+                # The token that the last one had waited for goes with it.
+                if queue is self._with_token and queue[-1][0] >= self._warm_up_end:
+                    self._measured_in_leg -= 1
+                return queue.pop()[1]
+        return None
+
+    def _retire(self, user: UserT) -> None:
+        del self.users[user]
+        self._decisions.retire(user)
+
+    def _leg_is_exhausted(self, now: int) -> None:
+        """All requests of the leg are started, or wait for their token."""
+        if self._with_token:
+            return
+        if self._is_last_leg:
+            self._end(None, StopReason.TOTAL)
+            return
+        if self._leg_over_at is None:
+            self._leg_over_at = now
+        if self._is_at_barrier:
+            self._decisions.ring_at(now)
+
+    def _time_is_over(self) -> None:
+        self._give_tokens_back()
+        self._end(self._leg_end, self._leg.time_reason)
+
+    def _give_tokens_back(self) -> None:
+        """The users that waited for a token will start nothing in this leg."""
+        self._parked.extend(user for _, user in self._with_token)
+        self._with_token.clear()
+
+    @property
+    def _is_at_barrier(self) -> bool:
+        return self.in_flight == 0 and not self._with_token

@@ -1,0 +1,52 @@
+"""A run as a row of legs: one for all flows together, or with `sequential` one per flow, with a barrier in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atm.models.outcome import StopReason
+from atm.plan.load_plan import LoadPlan
+from atm.plan.selection import EndpointSelector, round_robin, sequential_shares, weighted
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Measured requests up to a number or a moment, whichever comes first."""
+
+    flow: int | None
+    """The only flow of this leg; None = the plan's selection."""
+    count: int | None
+    end_ns: int | None
+    """Since the start of the run, barriers not counted."""
+    time_reason: StopReason
+    """Why sending ends when `end_ns` is reached in the last leg."""
+
+
+def legs_of(plan: LoadPlan) -> list[Leg]:
+    """The legs of a plan in order; at least one. Warm-up is in none of them."""
+    warm_up = plan.load.warm_up_ns
+    durations = [segment.duration_ns for segment in plan.load.segments]
+    stages = None if durations[-1] is None else sum(duration or 0 for duration in durations)
+    reason = StopReason.STAGES
+    end = stages
+    if plan.duration_ns is not None and (stages is None or plan.duration_ns <= stages):
+        reason = StopReason.DURATION
+        end = plan.duration_ns
+    at = None if end is None else warm_up + end
+    flows = len(plan.flows)
+    total = plan.total_requests
+    if plan.selection != "sequential" or flows == 1:
+        return [Leg(0 if flows == 1 else None, total, at, reason)]
+    if total is not None:
+        shares = enumerate(sequential_shares(total, flows))
+        return [Leg(flow, share, at, reason) for flow, share in shares if share]
+    if end is None:
+        return [Leg(None, None, None, reason)]
+    return [Leg(flow, None, warm_up + end * (flow + 1) // flows, reason) for flow in range(flows)]
+
+
+def selector_of(plan: LoadPlan) -> EndpointSelector:
+    """Which flow request n takes; with `sequential` (during warm-up) they take turns."""
+    if plan.selection == "weighted":
+        return weighted(plan.seed, [flow.weight for flow in plan.flows])
+    return round_robin(len(plan.flows))

@@ -1,0 +1,157 @@
+"""The open schedule: arrivals come when the plan says, whatever the target does."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
+from atm.models.outcome import StopReason
+from atm.plan.load_plan import LoadPlan
+from atm.plan.pacing import NEVER, Pacer
+
+_LATE_NS = 10_000_000
+"""With `catch_up: none`, an arrival that is noticed later than this is skipped."""
+
+_STARTS_AT_ONCE = 32
+"""Arrivals that are served in one turn of the loop, so that answers are read in between while catching up."""
+
+
+class OpenSchedule(Schedule[UserT]):
+    """A free user takes each arrival, the one that was busy last first; without one it waits or is dropped."""
+
+    def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int) -> None:
+        """`clock` tells the moment of each of several starts within one call; `ceiling` is the most users."""
+        super().__init__(plan, decisions)
+        load = plan.load
+        self._clock = clock
+        self._pacer = Pacer(load, plan.seed)
+        self._arrivals = zip(count(1), self._pacer.starts(), strict=False)
+        self._next: tuple[int, int] | None = next(self._arrivals, None)
+        self._warm_up_arrivals = self._pacer.warm_up_arrivals
+        self._limit_in_flight = load.max_in_flight or 0
+        self._most_users = load.max_in_flight or ceiling
+        self._is_poisson = load.arrival == "poisson"
+        self._drops = load.on_saturation == "drop"
+        self._latest = load.catch_up_max_ns if load.catch_up == "full" else _LATE_NS
+        self._free: list[UserT] = []
+        self._queue: deque[Arrival] = deque()
+        self._count_end: int | None = None
+        self._taken = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    @property
+    def user_count(self) -> int:
+        return self._limit_in_flight
+
+    def on_time(self, now: int) -> int:
+        if not self.is_sending:
+            return NEVER
+        if self._leg_over_at is not None and not self._queue and self.in_flight == 0:
+            self._next_leg(now)
+        served = 0
+        while self._leg_over_at is None:
+            at = NEVER if self._measured_in_leg >= self._limit else self._next_at()
+            if at > now and self._leg_end > now:
+                return min(at, self._leg_end)
+            if at >= self._leg_end:
+                self._leg_is_over(self._leg_end, now)
+                break
+            if served == _STARTS_AT_ONCE:
+                return self._clock()
+            served += 1
+            self._arrive(at)
+        return NEVER
+
+    def user_failed(self, user: UserT, now: int) -> None:
+        self.user_free(user, now)
+
+    def user_free(self, user: UserT, now: int) -> None:
+        self.in_flight -= 1
+        if self._queue and self.is_sending:
+            arrival = self._queue.popleft()
+            self._decisions.waited(arrival, now - arrival.intended)
+            user.begin(*arrival[:3], now, arrival.is_warm_up)
+            self.in_flight += 1
+            return
+        self._free.append(user)
+        if not self.is_sending:
+            self._decisions.settle()
+        elif self._leg_over_at is not None and self.in_flight == 0:
+            self._decisions.ring_at(now)
+
+    def stop(self, at: int | None) -> None:
+        assert at is not None
+        super().stop(at)
+        for arrival in self._queue:
+            self._decisions.missed_at_end(arrival, max(0, at - arrival.intended))
+        self._queue.clear()
+
+    def offered_by(self, now: int) -> float:
+        if self._is_poisson:
+            # What chance asked for, not its mean: a run must not look late because the dice fell low.
+            return self._taken
+        now = min(now, self.sending_end)
+        if self._leg_over_at is not None:
+            now = min(now, self._leg_over_at)
+        return self._pacer.expected_arrivals(now - self._epoch - self.shift)
+
+    def _end_of_leg(self) -> int:
+        end = super()._end_of_leg()
+        return end if self._count_end is None else min(end, self._count_end)
+
+    def _next_at(self) -> int:
+        return NEVER if self._next is None else self._next[1] + self._epoch + self.shift
+
+    def _arrive(self, intended: int) -> None:
+        assert self._next is not None
+        number, scheduled = self._next
+        self._next = next(self._arrivals, None)
+        self._taken += 1
+        if number > self._warm_up_arrivals:
+            self._measured_in_leg += 1
+            if self._measured_in_leg == self._limit:
+                self._count_end = intended + self._pacer.gap_ns(scheduled)
+                if not self._is_last_leg:
+                    # The next arrival is the next leg's, and chance may have put it before the end of the gap.
+                    self._count_end = min(self._count_end, self._next_at())
+                self._announce_end()
+        is_warm_up = number <= self._warm_up_arrivals
+        flow = None if is_warm_up else self._leg.flow
+        if flow is None:
+            flow = self._select(number)
+        now = self._clock()
+        if not self._free and len(self.users) >= self._most_users:
+            self._decisions.saturated()
+            if self._drops:
+                self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "dropped")
+            else:
+                self._queue.append(Arrival(number, flow, intended, is_warm_up))
+            return
+        lag = now - intended
+        if lag > self._latest:
+            self._decisions.missed(Arrival(number, flow, intended, is_warm_up), "skipped")
+            return
+        self._decisions.started_late(lag)
+        if self._free:
+            user = self._free.pop()
+        else:
+            user = self._decisions.new_user()
+            self.users[user] = None
+        user.begin(number, flow, intended, now, is_warm_up)
+        self.in_flight += 1
+
+    def _leg_is_over(self, at: int, now: int) -> None:
+        by_count = self._count_end is not None and at == self._count_end
+        if not self._is_last_leg and (by_count or self._leg.count is None):
+            self._leg_over_at = at
+            self._count_end = None
+            if self.in_flight == 0 and not self._queue:
+                self._next_leg(now)
+                self._decisions.ring_at(now)
+            return
+        self._end(at, StopReason.TOTAL if by_count else self._leg.time_reason)

@@ -1,0 +1,360 @@
+"""One connection: sends a request, reads its answer with llhttp, and reports how the exchange ended.
+
+`data_received` is the hot path of the engine. It keeps the bytes of a head and the start of the body as they came, for
+samples and for whatever only a few answers need (redirects, checks), so that no header is looked at on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic_ns
+from typing import Any, NamedTuple, Protocol, cast
+
+import httptools
+
+from atm.engine.asyncio_engine.responses import CHECKED_BYTES, ResponseHead, response_head
+from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents, Exchange
+from atm.engine.asyncio_engine.transport.failures import lost_connection
+from atm.engine.asyncio_engine.transport.lenient_parser import LenientParser, may_be_normalised, response_parser
+from atm.models.outcome import Outcome
+
+LONGEST_HEAD = 65_536
+_LARGE_REQUEST = 65_536
+
+
+class Owner(Protocol):
+    """Keeps idle connections, and dials again for an exchange whose kept connection was closed."""
+
+    def forget(self, connection: Connection) -> bool:
+        """Whether `connection` was still kept; it no longer is."""
+        ...
+
+    def dial(self, exchange: Exchange, origin: int) -> None:
+        """Send an exchange on a new connection."""
+        ...
+
+
+class ReadingLimits(NamedTuple):
+    """How connections read answers."""
+
+    response_bytes: int | None
+    """The longest body; None = any."""
+    kept_body_bytes: int
+    """How much of a body `raw` keeps, for samples."""
+    closes_after_each: bool
+    """No connection is used twice."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection of one user to one origin. It is idle when it has no `exchange` that waits for an answer."""
+
+    __slots__ = (
+        "_body",
+        "_body_grew_at",
+        "_body_limit",
+        "_body_seen",
+        "_complete",
+        "_events",
+        "_head_complete",
+        "_head_judged",
+        "_keep_alive",
+        "_kept_until",
+        "_later_chunks",
+        "_limits",
+        "_owner",
+        "_parser",
+        "_surplus",
+        "_transport",
+        "_used",
+        "body_bytes",
+        "exchange",
+        "first_byte",
+        "first_chunk",
+        "origin",
+        "received",
+        "reused",
+        "status",
+    )
+
+    status: int
+
+    def __init__(self, limits: ReadingLimits, events: ConnectionEvents, owner: Owner, origin: int) -> None:
+        self._limits = limits
+        self._events = events
+        self._owner = owner
+        self.origin = origin
+        self.exchange: Exchange | None = None
+        self._transport: asyncio.Transport | None = None
+        self._parser: Any = response_parser(self)
+        self._used = False
+        self._keep_alive = True
+
+    # From its owner
+
+    def send(self, exchange: Exchange) -> None:
+        """Send a request; the connection is idle."""
+        request = exchange.data
+        self.reused = self._used
+        self._used = True
+        self.exchange = exchange
+        self.received = 0
+        self.first_byte = 0
+        self.first_chunk = b""
+        self._later_chunks: list[bytes] | None = None
+        self._kept_until = 0
+        self.body_bytes = 0
+        self._body: bytearray | None = bytearray() if exchange.wants_body else None
+        self._head_complete = False
+        self._head_judged = False
+        self._body_grew_at = 0
+        self._body_seen = 0
+        self._complete = False
+        self._surplus = False
+        exchange.sent += len(request)
+        assert self._transport is not None
+        self._transport.write(request)
+
+    def abandon(self) -> None:
+        """Close at once and report nothing."""
+        self.exchange = None
+        self.close()
+
+    def close(self) -> None:
+        """Close without waiting for anything."""
+        self._owner.forget(self)
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the answer as they came: its whole head, and its body up to what samples keep of it."""
+        return self.first_chunk if self._later_chunks is None else b"".join((self.first_chunk, *self._later_chunks))
+
+    @property
+    def answered_status(self) -> int | None:
+        """The status code of the answer, None while its head is not complete."""
+        return self.status if self._head_complete else None
+
+    @property
+    def body(self) -> bytes:
+        """The body without its framing, for checks; at most `CHECKED_BYTES`."""
+        return bytes(self._body or b"")
+
+    # From the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport without being one.
+        self._transport = cast("asyncio.Transport", transport)
+        self._events.opened()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            # Bytes after the end of an answer: nothing that follows could be told apart from them.
+            self.close()
+            return
+        now = monotonic_ns()
+        if not self.received:
+            self.first_chunk = data
+        elif not self._head_complete or self.received < self._kept_until:
+            self._keep(data)
+        if not self.first_byte:
+            self.first_byte = now
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._complete:
+                self._surplus = True
+            elif not self._read_again(error):
+                self._broken(exchange, error, now)
+                return
+        if self._complete:
+            self._answered(exchange, now)
+        else:
+            self._go_on(exchange, now)
+
+    def eof_received(self) -> None:
+        if self.exchange is None:
+            self._lost_while_idle()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._events.closed()
+        self._parser = None  # which holds this object's methods: a cycle
+        exchange = self.exchange
+        if exchange is None:
+            self._lost_while_idle()
+            return
+        self.exchange = None
+        self._owner.forget(self)
+        now = monotonic_ns()
+        if self.received and error is None and self._head_complete and self._head().ends_with_connection:
+            exchange.received += self.received
+            exchange.answered(self, now)
+            return
+        self._events.lost()
+        if self.received:
+            exchange.failed(*lost_connection(error, "closed in the middle of the answer"), now, self)
+        elif self.reused and exchange.is_idempotent and not exchange.has_redialled:
+            exchange.redialled()
+            self._owner.dial(exchange, self.origin)
+        else:
+            exchange.failed(*lost_connection(error, "closed before any byte of the answer"), now, self)
+
+    def pause_writing(self) -> None:
+        pass  # one request is written at a time, and its size is known
+
+    def resume_writing(self) -> None:
+        pass
+
+    # From the parser
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if not self._complete:
+            self._head_complete = True
+            self.status = parser.get_status_code()
+            self._keep_alive = parser.should_keep_alive()
+            self._kept_until = self.received + self._limits.kept_body_bytes
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
+        self.body_bytes += len(body)
+        if self._body is not None and len(self._body) < CHECKED_BYTES:
+            self._body += body[: CHECKED_BYTES - len(self._body)]
+
+    def on_message_complete(self) -> None:
+        if self._complete:
+            self._surplus = True
+        elif 100 <= self.status < 200 and self.status != 101:
+            self._head_complete = False
+            self.first_byte = 0
+        else:
+            self._complete = True
+
+    # The end of an answer
+
+    def _answered(self, exchange: Exchange, now: int) -> None:
+        first_chunk = self.first_chunk
+        if not first_chunk.startswith(b"HTTP/1.") and not self.raw.startswith(b"HTTP/1."):
+            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
+            return
+        if self.status < 100:
+            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: bad status code", now)
+            return
+        if self.status == 101:
+            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: another protocol, which nobody asked for", now)
+            return
+        if self.received > LONGEST_HEAD and self._longest_head() > LONGEST_HEAD:
+            self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+            return
+        limit = self._limits.response_bytes
+        if limit is not None and self.body_bytes > limit:
+            self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, f"over {limit} bytes", now)
+            return
+        if not self.first_byte:
+            self.first_byte = now
+        self.exchange = None
+        exchange.received += self.received
+        if (
+            not self._keep_alive
+            or self._surplus
+            or self._limits.closes_after_each
+            or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
+        ):
+            self.close()
+        exchange.answered(self, now)
+
+    def _go_on(self, exchange: Exchange, now: int) -> None:
+        """The answer has not ended with these bytes: it may have no body, or be too large."""
+        if not self._head_complete:
+            if self.received > LONGEST_HEAD:
+                self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+            return
+        if exchange.head_only or self.status in (204, 304):
+            # llhttp does not know the method. What came after the head cannot belong to this answer.
+            self._complete = True
+            self._surplus = self.body_bytes > 0
+            self._parser = response_parser(self)
+            self.body_bytes = 0
+            self._keep_alive = self._keep_alive or self._says_keep_alive()
+            self._answered(exchange, now)
+            return
+        fault = self._size_fault()
+        if fault:
+            self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, fault, now)
+
+    def _size_fault(self) -> str:
+        """In which way an answer that has not ended is too large already; empty where it is not."""
+        limit = self._limits.response_bytes
+        if not self._head_judged and (limit is not None or self.received > LONGEST_HEAD):
+            self._head_judged = True
+            head = self._head()
+            if head.body_at > LONGEST_HEAD:
+                return "headers over 64 KiB"
+            if limit is not None and int(head.get("content-length") or 0) > limit:
+                return f"over {limit} bytes"
+        if limit is not None and self.body_bytes > limit:
+            return f"over {limit} bytes"
+        if self.body_bytes > self._body_seen:
+            self._body_seen = self.body_bytes
+            self._body_grew_at = self.received
+        elif self.received - self._body_grew_at > LONGEST_HEAD:
+            return "headers over 64 KiB"  # trailers, or extensions of a chunk, without an end
+        return ""
+
+    def _keep(self, data: bytes) -> None:
+        if self._later_chunks is None:
+            self._later_chunks = []
+        room = self._kept_until - self.received if self._head_complete else LONGEST_HEAD
+        self._later_chunks.append(data if len(data) <= room else data[:room])
+
+    def parse_with(self, parser: Any) -> None:
+        """Read the rest of this answer, and those after it, with another parser."""
+        self._parser = parser
+
+    def _read_again(self, error: Exception) -> bool:
+        """True where llhttp refuses a head that a client must understand: it is read once more, normalised."""
+        raw = self.raw
+        if self._head_complete or isinstance(self._parser, LenientParser) or not may_be_normalised(raw):
+            return False
+        self._parser = LenientParser(self, error)
+        try:
+            self._parser.feed_data(raw)
+        except httptools.HttpParserError:
+            return False
+        return True
+
+    def _broken(self, exchange: Exchange, error: Exception, now: int) -> None:
+        if not self._head_complete and self.received > LONGEST_HEAD:
+            self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
+        else:
+            reason = str(error).strip() or type(error).__name__
+            self._fail(exchange, Outcome.PROTOCOL_ERROR, f"not HTTP: {reason}", now)
+
+    def _fail(self, exchange: Exchange, outcome: Outcome, message: str, now: int) -> None:
+        self.exchange = None
+        self.close()
+        exchange.failed(outcome, message, now, self)
+
+    def _is_still_sending(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _longest_head(self) -> int:
+        return self._head().body_at
+
+    def _head(self) -> ResponseHead:
+        return response_head(self.raw)
+
+    def _says_keep_alive(self) -> bool:
+        """For an answer without a body, whose missing length says nothing about the connection."""
+        head = self._head()
+        said = (head.get("connection") or "").lower()
+        return "close" not in said and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in said)
+
+    def _lost_while_idle(self) -> None:
+        if self._owner.forget(self):
+            self._events.lost()
+            if self._transport is not None:
+                self._transport.abort()

@@ -1,0 +1,54 @@
+"""Messages of requests that failed, and checks of bodies: the same text in every engine, so that failures group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from atm.plan.load_plan import BodyCheck
+from atm.plan.patterns import compiled
+
+_SHOWN = 120
+
+
+def timeout_text(timeout_ns: int) -> str:
+    """`no full answer in 0.25 s`, with all digits of the seconds and no more."""
+    whole, rest = divmod(timeout_ns, 1_000_000_000)
+    return "no full answer in " + f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + " s"
+
+
+def expected_text(ranges: tuple[tuple[int, int], ...]) -> str:
+    """`200, 201 or 204`; a whole class as `2xx`, another range as `200-204`."""
+    names = []
+    for low, high in ranges:
+        if low == high:
+            names.append(str(low))
+        elif low % 100 == 0 and high == low + 99:
+            names.append(f"{low // 100}xx")
+        else:
+            names.append(f"{low}-{high}")
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nothing"
+
+
+def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[bytes], str | None]:
+    """From a decoded body to the message of the first check that it fails; None where it passes all."""
+    tests: list[tuple[Callable[[str], object], str]] = []
+    for condition in checks:
+        if condition.kind == "contains":
+            tests.append((_contains(condition.pattern), f"body does not contain {_quoted(condition)}"))
+        else:
+            tests.append((compiled(condition.pattern).search, f"body does not match {_quoted(condition)}"))
+
+    def check(body: bytes) -> str | None:
+        text = body.decode(errors="replace")
+        return next((message for test, message in tests if not test(text)), None)
+
+    return check
+
+
+def _contains(needle: str) -> Callable[[str], bool]:
+    return lambda text: needle in text
+
+
+def _quoted(check: BodyCheck) -> str:
+    pattern = check.pattern if len(check.pattern) <= _SHOWN else check.pattern[: _SHOWN - 1] + "…"
+    return f'"{pattern}"' if check.kind == "contains" else f"/{pattern}/"
