@@ -15,6 +15,7 @@ from atm.notifications.webhook import WebhookChannel
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
+from atm.runs.trials import Trials
 from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
@@ -34,6 +35,7 @@ class ControlPlane:
     runs: RunService
     watcher: Watcher
     schedules: ScheduleService
+    trials: Trials
 
 
 class Agent:
@@ -81,7 +83,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
             agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+                trials = Trials(settings.data_dir)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials)
         finally:
             await watcher.close()
             if agent is not None:

@@ -161,7 +161,7 @@ def test_what_is_shown_can_be_sent_back_and_nothing_of_it_is_lost(client: httpx.
     elsewhere = {**again, "notify": [{**again["notify"][0], "url": "https://evil.example/"}]}
     assert refused(client.put("/schedules/renamed", json=elsewhere)) == [("credentials_needed", "notify[0].secret")]
     stolen = {**again, "spec": {**again["spec"], "url": "http://evil.example/"}}
-    assert refused(client.put("/schedules/renamed", json=stolen)) == [("credentials_needed", "spec")]
+    assert refused(client.put("/schedules/renamed", json=stolen)) == [("credentials_needed", "spec.auth.token")]
 
 
 @pytest.mark.parametrize(

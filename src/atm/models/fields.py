@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from atm.errors import Problem, SpecError
-from atm.models.kinds import INVALID, Kind
+from atm.models.kinds import INVALID, Kind, SecretText
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -251,6 +251,8 @@ def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Fin
 def _plain(value: Any) -> Any:
     if isinstance(value, SpecModel):
         return value.to_data()
+    if isinstance(value, SecretText):
+        return {"value": str(value), "secret": True}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -31,6 +31,12 @@ class WrittenFloat(float):
         return number
 
 
+class SecretText(str):
+    """A text of which the spec says that it is a credential: `{value: "1234", secret: true}`."""
+
+    is_secret = True
+
+
 class WrongValueError(ValueError):
     """Raised by the reading function of a `Parsed` kind: a sentence, a code, a hint."""
 
@@ -133,6 +139,37 @@ class Text(Kind):
 
     def placeholder(self) -> str:
         return ""
+
+
+class Variable(Text):
+    """Text, or an object with it that says whether it is a credential."""
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if isinstance(value, SecretText):
+            return value
+        if not isinstance(value, Mapping):
+            return super().read(value, path, findings)
+        for name in value.keys() - {"value", "secret"}:
+            hint = 'Write `{value: "…", secret: true}`, or the value alone'
+            findings.add((*path, str(name)), f'unknown field "{name}"', "unknown_field", hint)
+        if "value" not in value:
+            findings.add((*path, "value"), f"{label(path)} needs a field value", "missing_field", 'Add `value: "…"`')
+            return INVALID
+        text = super().read(value["value"], (*path, "value"), findings)
+        secret = value.get("secret", False)
+        if not isinstance(secret, bool):
+            findings.add((*path, "secret"), f"secret must be true or false, not {describe(secret)}", "wrong_type")
+            return INVALID
+        return SecretText(text) if secret and text is not INVALID else text
+
+    def _plain_schema(self) -> Schema:
+        whole: Schema = {
+            "type": "object",
+            "properties": {"value": super()._plain_schema(), "secret": {"type": "boolean", "default": False}},
+            "required": ["value"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [super()._plain_schema(), whole]}
 
 
 class Number(Kind):

@@ -20,6 +20,7 @@ from atm.models.kinds import (
     Number,
     Parsed,
     Text,
+    Variable,
     WrongValueError,
     describe,
 )
@@ -210,7 +211,10 @@ class TestSpec(SpecModel):
         STATUSES, "What is ok.", default=DEFAULT_STATUSES, examples=[[200, 404], ["2xx"]]
     )
     variables: dict[str, str] = declared(
-        MapOf(Text()), "Values for `{{name}}`.", default={}, examples=[{"base": "https://api.example.com"}]
+        MapOf(Variable()),
+        'Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.',
+        default={},
+        examples=[{"base": "https://api.example.com"}],
     )
     auth: AuthConfig | None = declared(AUTH, "How requests prove who they are.", default=None)
     seed: int | None = declared(

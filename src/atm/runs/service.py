@@ -97,7 +97,7 @@ class RunService:
         if edited is None:
             return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
         known = credentials.known(self._sealer, run.spec, run.sealed)
-        return await self.create(await off_loop(credentials.restored, edited, known), asked)
+        return await self.create(await off_loop(credentials.restored, edited, known, self.compile), asked)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
         """Ask a run to end; a pending one is cancelled at once, one that has ended stays as it is.

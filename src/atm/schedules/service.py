@@ -219,7 +219,7 @@ class ScheduleService:
                 credentials.reject_masks(asked.spec)
                 compiled = await off_loop(self._runs.compile, asked.spec)
             else:
-                whole = await off_loop(credentials.restored, asked.spec, before)
+                whole = await off_loop(credentials.restored, asked.spec, before, self._runs.compile)
                 compiled = await off_loop(self._runs.compile, whole)
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error

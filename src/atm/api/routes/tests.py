@@ -85,7 +85,8 @@ async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]
         credentials.reject_masks(body.spec)
         return dict(body.spec)
     run = await plane.storage.runs.get(body.from_run)
-    return await off_loop(credentials.restored, body.spec, credentials.known(plane.sealer, run.spec, run.sealed))
+    known = credentials.known(plane.sealer, run.spec, run.sealed)
+    return await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
 
 
 @router.post("/tests/sync")
@@ -131,7 +132,7 @@ async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
     """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
     before = await _find(plane, test)
     known = credentials.known(plane.sealer, before.spec, before.sealed)
-    whole = await off_loop(credentials.restored, body.spec, known)
+    whole = await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
     config = await off_loop(_config, plane, before.id, body, whole, before.created_at, datetime.now(UTC))
     await plane.storage.tests.replace(config)
     return await _view(plane, config)
