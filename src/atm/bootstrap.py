@@ -12,6 +12,7 @@ from atm.notifications.apprise_channel import AppriseChannel
 from atm.notifications.deliverer import Deliverer
 from atm.notifications.sending import Channel
 from atm.notifications.webhook import WebhookChannel
+from atm.runs.live_figures import LiveFigures
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
@@ -36,6 +37,7 @@ class ControlPlane:
     watcher: Watcher
     schedules: ScheduleService
     trials: Trials
+    live_figures: LiveFigures
 
 
 class Agent:
@@ -84,7 +86,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         try:
             async with pruned(storage, settings):
                 trials = Trials(settings.data_dir)
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials)
+                figures = LiveFigures(storage)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials, figures)
         finally:
             await watcher.close()
             if agent is not None:

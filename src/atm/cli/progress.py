@@ -77,10 +77,7 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
     """The course of a plan."""
     load = plan.load
     warm_up = load.warm_up_ns / 1e9
-    seconds = [segment.duration_ns for segment in load.segments]
-    length = plan.duration_ns
-    if length is None and all(each is not None for each in seconds):
-        length = sum(each for each in seconds if each is not None)
+    length = plan.planned_ns
     if length is None and load.model == "open" and plan.total_requests and len(load.segments) == 1:
         length = round(plan.total_requests / load.segments[0].start * 1e9)
     peak = max(max(segment.start, segment.end) for segment in load.segments)

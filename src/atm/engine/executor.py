@@ -36,8 +36,12 @@ _ASKED_SECONDS = 0.05
 
 
 def new_run_id() -> str:
-    """Twelve hexadecimal digits; the first six are what people see and type."""
-    return os.urandom(6).hex()
+    """A random UUID (RFC 9562); any beginning that only one run has is enough for people."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Execution:

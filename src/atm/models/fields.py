@@ -221,7 +221,7 @@ def _known(
             name = short if field is not None and field.kind.is_duration else name
         if name not in model.declarations:
             _report_unknown(model, str(spelling), path, findings)
-        elif value is None:
+        elif value is None or (name in known and known[name][1] == value):
             continue
         elif name in known:
             what = f"{known[name][0]} and {spelling} are the same field"

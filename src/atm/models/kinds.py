@@ -430,9 +430,10 @@ class Nested(Kind):
 class Tagged(Kind):
     """One of several models, told apart by their field `type`."""
 
-    def __init__(self, **models: type[SpecModel]) -> None:
+    def __init__(self, spellings: Mapping[str, str], /, **models: type[SpecModel]) -> None:
+        """`spellings` are other words for types."""
         self.models = models
-        self._type = Choice(*models)
+        self._type = Choice(*models, spellings=spellings)
 
     def read(self, value: Any, path: Path, findings: Findings) -> Any:
         if isinstance(value, tuple(self.models.values())):
@@ -440,12 +441,17 @@ class Tagged(Kind):
         if not isinstance(value, Mapping):
             findings.add(path, f"{label(path)} must be an object, not {describe(value)}", "not_an_object")
             return INVALID
+        model = self.kind_of(value, path, findings)
+        return INVALID if model is None else model.read(value, path, findings)
+
+    def kind_of(self, value: Mapping[str, Any], path: Path, findings: Findings) -> type[SpecModel] | None:
+        """The model that the field `type` names; a problem and None without one."""
         if value.get("type") is None:
             known = ", ".join(self.models)
             findings.add((*path, "type"), f"{label(path)} needs a field type", "missing_field", f"One of {known}")
-            return INVALID
+            return None
         word = self._type.read(value["type"], (*path, "type"), findings)
-        return word if word is INVALID else self.models[word].read(value, path, findings)
+        return None if word is INVALID else self.models[word]
 
     def schema(self, definitions: Schema) -> Schema:
         from atm.models.schema import reference

@@ -255,6 +255,14 @@ class TestSpec(SpecModel):
         Duration(positive=True), "Look names up anew so often while the run goes on.", default=None
     )
 
+    def get_endpoints(self) -> list[EndpointSpec]:
+        """The endpoints; of a spec with a single `url` that one, under the name of the test."""
+        if self.endpoints is not None:
+            return list(self.endpoints)
+        same = ("url", "method", "headers", "body", "expected_status_codes", "expect_body", "timeout", "auth")
+        values = {name: getattr(self, name) for name in same if name in self.written}
+        return [EndpointSpec(name=self.name[:128], **values)]
+
 
 for _model, _home in (
     (EndpointSpec, "in an endpoint"),

@@ -19,6 +19,7 @@ from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
+from atm.plan.remarks import remarks
 from atm.plan.requests import Requests
 from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.templating import MayRead, Names
@@ -77,6 +78,8 @@ def compile_plan(
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
         raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
+    for remark in remarks(plan):
+        compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
         plan=plan,
         secrets=secrets,

@@ -35,9 +35,7 @@ def extent(plan: LoadPlan) -> Extent:
 
 def _seconds(plan: LoadPlan) -> float | None:
     """The measured load, by its duration, its stages, or the arrivals that it needs for its total."""
-    lengths = [each.duration_ns for each in plan.load.segments if each.duration_ns is not None]
-    ends = len(lengths) == len(plan.load.segments)
-    bounds = [plan.duration_ns / 1e9] if plan.duration_ns is not None else [sum(lengths) / 1e9] if ends else []
+    bounds = [] if plan.planned_ns is None else [plan.planned_ns / 1e9]
     if plan.load.model == "open" and plan.total_requests is not None:
         rate = plan.load.segments[-1].end
         if len(plan.load.segments) == 1 and plan.load.segments[0].start == rate > 0:

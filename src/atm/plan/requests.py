@@ -231,7 +231,7 @@ class Requests:
 
             prefix = "Basic "
             self.secrets[slot] = b64encode(f"{user}:{password}".encode()).decode()
-        elif slot not in self.credentials:
+        elif isinstance(auth, FetchedCredential) and slot not in self.credentials:
             self.credentials[slot] = self._resolved(auth, place)
         given = headers.get(name.lower())
         if given is not None and given[1]:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def started(execution: Execution, at: datetime) -> Line:
     """The load begins."""
     plan = execution.test.plan
-    lengths = [segment.duration_ns for segment in plan.load.segments]
-    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
-    planned = staged if plan.duration_ns is None else plan.duration_ns
+    planned = plan.planned_ns
     return {
         "kind": "started",
         "at": at.isoformat(),

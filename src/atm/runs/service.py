@@ -24,7 +24,7 @@ from atm.plan.masking import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy
 from atm.storage import StorageInterface
-from atm.storage.records import CancelRequest, Created, NewRun, Run, RunSource, checked_tags
+from atm.storage.records import CancelRequest, Created, NewRun, Run, RunBatch, RunSource, checked_tags
 from atm.storage.seal import Sealer
 
 
@@ -36,6 +36,8 @@ class Request:
     notes: str = ""
     idempotency_key: str | None = None
     source: RunSource = RunSource.API
+    batch: RunBatch | None = None
+    """The runs that it is started together with."""
 
 
 class RunService:
@@ -131,6 +133,7 @@ class RunService:
             source=asked.source,
             tags=checked_tags(asked.tags),
             notes=asked.notes,
+            batch=asked.batch,
             sealed=credentials.seal(self._sealer, whole),
             idempotency_key=asked.idempotency_key,
             request_digest=_digest(whole, asked) if asked.idempotency_key else "",

@@ -13,6 +13,7 @@ from atm.errors import Problem
 from atm.metrics.comparison import compare_curves, compare_figures, differing, is_same_load, is_same_mix
 from atm.models.control.compare import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
 from atm.models.run import EndpointMetrics, RunResult
+from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
 
 router = APIRouter(tags=["runs"])
@@ -26,6 +27,7 @@ Id = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$")]
 )
 async def compare_runs(plane: Plane, a: Id, b: Id) -> CompareAnswer:
     """Compare two runs: figures, differences, and percentile curves from merged histograms."""
+    a, b = await whole_run_id(plane.storage, a), await whole_run_id(plane.storage, b)
     first, second = await _result(plane, a), await _result(plane, b)
     return CompareAnswer(
         a=summary_view((await plane.storage.runs.get(a)).summary),

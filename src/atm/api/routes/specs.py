@@ -48,9 +48,7 @@ def _validated(plane: ControlPlane, body: ValidateRequest) -> str:
 
 def _plan(test: CompiledTest) -> PlanView:
     plan = test.plan
-    lengths = [each.duration_ns for each in plan.load.segments]
-    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
-    planned = staged if plan.duration_ns is None else plan.duration_ns
+    planned = plan.planned_ns
     most = extent(plan)
     return PlanView(
         name=plan.name,

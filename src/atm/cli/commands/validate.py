@@ -50,17 +50,16 @@ def sentence(plan: LoadPlan) -> str:
     requests = expected_requests(plan)
     if requests is not None:
         parts.append(f"{'' if requests == plan.total_requests else '≈ '}{figures.count(requests)} requests")
-    if plan.thresholds:
+    if any(threshold.is_implied for threshold in plan.thresholds):
+        parts.append("no thresholds (implied: no request may fail)")
+    else:
         parts.append(f"{len(plan.thresholds)} {'threshold' if len(plan.thresholds) == 1 else 'thresholds'}")
     return f"valid: {', '.join(parts)}, seed {plan.seed}"
 
 
 def planned_seconds(plan: LoadPlan) -> float | None:
     """The length of the measured load, where the plan says it."""
-    if plan.duration_ns is not None:
-        return plan.duration_ns / 1e9
-    lengths = [segment.duration_ns for segment in plan.load.segments]
-    return None if None in lengths else sum(length for length in lengths if length is not None) / 1e9
+    return None if plan.planned_ns is None else plan.planned_ns / 1e9
 
 
 def expected_requests(plan: LoadPlan) -> int | None:

@@ -18,7 +18,10 @@ export function loadOf(spec: Spec): Load {
 
 /** The spec with another load; the flat fields go, for they would say the same twice. */
 export function withLoad(spec: Spec, load: Load): Spec {
-    return set<Spec>(omit(spec, "concurrency", "requests_per_second"), ["load"], load);
+    const rest = omit(spec, "concurrency", "requests_per_second");
+    // Stages have a length of their own: a duration from before would cut them off.
+    const becomesStages = shapeOf(load) === "stages" && shapeOf(loadOf(spec)) === "constant";
+    return set<Spec>(becomesStages ? omit(rest, "duration", "duration_seconds") : rest, ["load"], load);
 }
 
 export function modelOf(load: Load): Model {

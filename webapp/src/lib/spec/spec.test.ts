@@ -8,7 +8,7 @@ import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset, with
 import { inWords, offered } from "./offered";
 import { get, parsePath, pathText, set } from "./paths";
 import { fieldOf, hintParts, marked, missingVariable, problemsAt, problemsOf, visible } from "./problems";
-import { shownUrl, type Spec } from "./spec";
+import { plannedSeconds, shownUrl, type Spec } from "./spec";
 
 const SPEC: Spec = {
     name: "shop",
@@ -222,6 +222,14 @@ describe("the load of a form", () => {
         expect(staged.rate).toBeUndefined();
         expect(staged.stages?.[0]).toEqual({ duration: "10s", target: 80 });
         expect(asShape(staged, "constant")).toEqual({ model: "open", rate: 80 });
+    });
+
+    it("drop the duration where stages take its place", () => {
+        const staged = withLoad(SPEC, asShape(loadOf(SPEC), "stages"));
+        expect(staged.duration).toBeUndefined();
+        expect(plannedSeconds(staged)).toBe(100);
+        expect(plannedSeconds({ ...staged, duration: "30s" })).toBe(30);
+        expect(withLoad({ ...staged, duration: "5m" }, asShape(loadOf(staged), "stages")).duration).toBe("5m");
     });
 
     it("knows the presets again", () => {
