@@ -16,10 +16,11 @@ const PAGES: [string, string, string][] = [
     ["edit a test", "/edit/accessible?test", ""],
     ["tests", "/tests", ""],
     ["schedules", "/schedules", ""],
-    ["a schedule", "/schedules?new=accessible", "The next times"],
+    ["a schedule", "/schedules?new=accessible", "Next runs"],
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
+    ["documentation", "/docs/guide/dashboard", ""],
     ["nothing", "/nowhere", ""],
 ];
 

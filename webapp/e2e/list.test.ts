@@ -143,9 +143,9 @@ test("keys lead everywhere, and tell what they are", async () => {
     const page = await open(`${server.url}/storage`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.keyboard.press("?");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
     await page.keyboard.press("Escape");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor({ state: "hidden" });
     await page.keyboard.press("n");
     await page.waitForURL(/\/new$/);
     await page.getByRole("heading", { level: 1 }).click();

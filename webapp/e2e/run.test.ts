@@ -32,6 +32,8 @@ test("a run is watched live, stopped, and judged with reasons", async () => {
     await page.locator('[data-status="completed"]').waitFor();
     await page.getByRole("group", { name: "Verdicts" }).getByText("Stopped", { exact: true }).waitFor();
     await page.getByText("1 of 2 thresholds failed", { exact: true }).waitFor();
+    // The lines keep their height when the run ends; what is behind them is a click away.
+    await page.getByRole("button", { name: "Details" }).click();
     await page.getByRole("list", { name: "Thresholds" }).getByText("on flaky").waitFor();
     await page.getByRole("button", { name: "Rerun" }).waitFor();
     expect(await page.getByRole("progressbar").count()).toBe(0);
@@ -130,6 +132,7 @@ test("a run that was stopped before its end is not shown as passed", async () =>
     // Or invalid, where the machine is too busy to measure.
     const word = /^(Stopped|Invalid)$/;
     await page.locator('[data-status="completed"]', { hasText: /Stopped|Invalid/ }).waitFor();
+    await page.getByRole("button", { name: "Details" }).click();
     await page.getByText("no threshold on response times").waitFor();
     await page.goto(`${server}/?name=stopped+early`);
     const row = page.getByRole("list", { name: "Runs" }).getByRole("listitem").first();
@@ -202,7 +205,7 @@ test("an endpoint filters the whole page, and failures lead to their exchange", 
     const page = await open(shop);
     await page.locator('[data-endpoint="flaky"] button').click();
     await expect.poll(() => new URL(page.url()).searchParams.get("endpoint"), { timeout: PATIENCE_MS }).toBe("flaky");
-    await page.locator(".chip-on", { hasText: "flaky" }).waitFor();
+    await page.locator(".chip-on", { hasText: "Only this endpoint" }).waitFor();
     await page.getByRole("button", { name: "Show a sample" }).click();
     const viewer = page.getByRole("region", { name: "Requests" });
     await viewer.getByText("HTTP/1.1 503", { exact: false }).first().waitFor();
@@ -244,8 +247,8 @@ test("results leave the page as JSON, CSV and bundle", async () => {
     const page = await open(shop);
     await page.locator('[data-cell="response-p50"]').waitFor();
     for (const [name, beginning] of [
-        ["Export as JSON", '{"run":'],
-        ["Export as CSV", "start_seconds,"],
+        ["Export whole run as JSON", '{"run":'],
+        ["Export time series as CSV", "start_seconds,"],
         ["Export as bundle", "\u001f"],
     ] as const) {
         await page.getByRole("button", { name: "More" }).click();

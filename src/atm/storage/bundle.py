@@ -36,6 +36,7 @@ from atm.models.events import EVENTS
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import RunResult, SampledExchange
+from atm.plan.masking import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.problems import run_not_finished
@@ -257,7 +258,8 @@ def _run(document: Any) -> Run:
     reasons = _STRINGS.validate_python(content["failure_reasons"])
     if len(reasons) > 10_000 or any(len(reason) > 10_000 for reason in reasons):
         raise ValueError("the reasons are too many or too long")
-    return Run(summary, notes, spec, reasons, None, None, None)
+    # What another installation let through in clear is not kept so here.
+    return Run(summary, notes, masked_spec(spec), reasons, None, None, None)
 
 
 def _check_summary(summary: RunSummary) -> None:

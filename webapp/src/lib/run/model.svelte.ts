@@ -133,10 +133,11 @@ export class RunModel {
     }
 
     async #readResult(): Promise<void> {
+        // It ended before anything was measured: the run itself says why.
+        if (this.run?.metrics === null) return;
         try {
             this.result = await api.result(this.id);
         } catch (error) {
-            // It broke off before anything was measured: the run itself says why.
             if (!(error instanceof ApiProblem && error.status === 409)) throw error;
         }
     }

@@ -44,16 +44,24 @@ export function statusesText(value: unknown): string {
 export interface Row {
     name: string;
     value: string;
+    /** A variable of which the spec says that it is a credential: `{value, secret: true}`. */
+    secret?: boolean;
 }
 
 export function rowsOf(value: unknown): Row[] {
-    return isObject(value) ? Object.entries(value).map(([name, each]) => ({ name, value: textOf(each) })) : [];
+    if (!isObject(value)) return [];
+    return Object.entries(value).map(([name, each]) =>
+        isObject(each) && "value" in each
+            ? { name, value: textOf(each["value"]), secret: each["secret"] === true }
+            : { name, value: textOf(each) },
+    );
 }
 
 /** Rows without a name are not written; of two with the same name the later one counts. */
-export function objectOf(rows: readonly Row[]): Record<string, string> | undefined {
+export function objectOf(rows: readonly Row[]): Record<string, unknown> | undefined {
     const named = rows.filter((row) => row.name.trim());
-    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), row.value])) : undefined;
+    const written = (row: Row): unknown => (row.secret ? { value: row.value, secret: true } : row.value);
+    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), written(row)])) : undefined;
 }
 
 /** Indices of rows whose name stands in an earlier row too; header names ignore case. */

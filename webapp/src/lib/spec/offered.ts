@@ -240,7 +240,7 @@ export function hostsOf(spec: Spec): string {
 function hostOf(url: string, spec: Spec): string {
     const variables = isObject(spec.variables) ? spec.variables : {};
     const whole = url.replace(/\{\{\s*([^{}|]+?)\s*\}\}/g, (text, name: string) =>
-        Object.hasOwn(variables, name) ? String(variables[name]) : text,
+        typeof variables[name] === "string" ? variables[name] : text,
     );
     return /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]+)/i.exec(whole)?.[1] ?? "";
 }

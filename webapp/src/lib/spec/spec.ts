@@ -43,7 +43,7 @@ export interface Spec extends Endpoint {
     load?: Load;
     timeout?: string | number;
     thresholds?: unknown;
-    variables?: Record<string, string>;
+    variables?: Record<string, string | { value: string; secret?: boolean }>;
     auth?: Auth;
     engine?: string;
     seed?: number;
@@ -75,11 +75,16 @@ export function seconds(value: unknown): number | null {
 export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
     return url.replace(/\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}/g, (whole, name?: string) => {
         const value = name === undefined ? undefined : spec.variables?.[name];
-        return value === undefined || value.includes("{{") || value.includes("***") ? whole : value;
+        return typeof value !== "string" || value.includes("{{") || value.includes("***") ? whole : value;
     });
 }
 
 const originOf = (url: string): string => /^https?:\/\/[^/?#]+/.exec(url)?.[0] ?? url;
+
+/** How many endpoints it has. */
+export function endpointsOf(spec: Spec): number {
+    return Array.isArray(spec.endpoints) ? spec.endpoints.length : 1;
+}
 
 /** Where the load goes: the one URL, or the hosts of several endpoints. */
 export function targetsOf(spec: Spec, url: string): string {
