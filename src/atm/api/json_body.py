@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,6 +36,11 @@ class JsonBody:
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
+            return
+        except HTTPException as error:
+            # The guard's limit on a body whose length was not announced.
+            refused = Problem(str(error.detail), "body_too_large")
+            await response(error.status_code, [refused])(scope, receive, send)
             return
         small = len(body) <= _SMALL_BYTES
         problem = problem_of(body) if small else await asyncio.to_thread(problem_of, body)
