@@ -84,9 +84,49 @@ export type paths = {
         post: operations["create_session"];
         /**
          * End Session
-         * @description Forget the session cookie.
+         * @description End the session of the cookie, on the server too; with a key, nothing.
          */
         delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description List the sessions that last: all of them for admins, else those of the same key.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Session
+         * @description End a session: within two seconds it and its streams open nothing any more. Another key's, for admins.
+         */
+        delete: operations["revoke_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -104,6 +144,46 @@ export type paths = {
          * @description Figures for Prometheus, as text or OpenMetrics.
          */
         get: operations["prometheus_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Run
+         * @description Watch a run: every event with its number as the id, from the first one on; ends when the run has.
+         */
+        get: operations["stream_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream List
+         * @description Watch the newest runs: what there is, then what is new, changed or deleted.
+         */
+        get: operations["stream_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -165,7 +245,7 @@ export type paths = {
         };
         /**
          * Read Run
-         * @description Read a run: spec, state, figures and why it did not pass.
+         * @description Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far.
          */
         get: operations["read_run"];
         put?: never;
@@ -313,7 +393,7 @@ export type paths = {
         };
         /**
          * Read Request
-         * @description Read the n-th of the kept samples.
+         * @description Read the request with this number, where it was kept; `/samples` lists those that were.
          */
         get: operations["read_request"];
         put?: never;
@@ -336,46 +416,6 @@ export type paths = {
          * @description Read how times were distributed in any window, exact from merged histograms; warm-up is left out.
          */
         get: operations["read_distribution"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/runs/{run_id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Stream Run
-         * @description Watch a run: every event with its number as the id, from the first one on; ends when the run has.
-         */
-        get: operations["stream_run"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Stream List
-         * @description Watch the newest runs: what there is, then what is new, changed or deleted.
-         */
-        get: operations["stream_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -499,7 +539,7 @@ export type paths = {
         put?: never;
         /**
          * Run All Tests
-         * @description Start a run of every test that is enabled, in the order of their names.
+         * @description Start runs of every test that is enabled, in the order of their names.
          */
         post: operations["run_all_tests"];
         delete?: never;
@@ -884,9 +924,31 @@ export type paths = {
         post?: never;
         /**
          * Revoke Key
-         * @description Revoke a key: within two seconds it and its sessions open nothing any more. For admins.
+         * @description Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+         *
+         *     Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
          */
         delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Audit
+         * @description List who did what, newest first; all filters hold together. For admins.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -927,6 +989,61 @@ export type components = {
              */
             on: components["schemas"]["NotifyOn"][];
         };
+        /**
+         * AuditEntryView
+         * @description Who did what to which object, from where, when, with what outcome.
+         */
+        AuditEntryView: {
+            /** Id */
+            id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor Kind */
+            actor_kind: string;
+            /** Actor */
+            actor: string;
+            /** Source */
+            source: string;
+            /** Address */
+            address: string;
+            /** Action */
+            action: string;
+            /** Object Kind */
+            object_kind: string;
+            /** Object Id */
+            object_id: string;
+            /** Outcome */
+            outcome: string;
+            /** Status */
+            status: number | null;
+            /** Key Id */
+            key_id: string | null;
+            /** Session Id */
+            session_id: string | null;
+            /** Request Id */
+            request_id: string | null;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * AuditList
+         * @description GET /audit.
+         */
+        AuditList: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntryView"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * AuditOutcome
+         * @description What came of it.
+         * @enum {string}
+         */
+        AuditOutcome: "done" | "refused" | "failed";
         /**
          * CompareAnswer
          * @description GET /compare.
@@ -1064,6 +1181,21 @@ export type components = {
             passed: number;
             /** Failed */
             failed: number;
+        };
+        /**
+         * Deleted
+         * @description The answer to a DELETE.
+         */
+        Deleted: {
+            /** Id */
+            id: string;
+            /**
+             * Deleted
+             * @default true
+             */
+            deleted: boolean;
+            /** Message */
+            message: string;
         };
         /**
          * DeliveryList
@@ -1251,6 +1383,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -1301,6 +1449,173 @@ export type components = {
             redialled: number;
             /** Clamped */
             clamped: number;
+        };
+        /**
+         * EndpointMetricsView
+         * @description The figures of one endpoint, flat and once more as the object that the first design has.
+         */
+        EndpointMetricsView: {
+            /** Total Requests */
+            total_requests: number;
+            /** Successful Requests */
+            successful_requests: number;
+            /** Failed Requests */
+            failed_requests: number;
+            /** Generator Errors */
+            generator_errors: number;
+            /** Unfinished */
+            unfinished: number;
+            /** Due */
+            due: number;
+            /** Missed */
+            missed: number;
+            /** Dropped */
+            dropped: number;
+            /** Skipped */
+            skipped: number;
+            /** Queued At End */
+            queued_at_end: number;
+            /** Arrivals Waited */
+            arrivals_waited: number;
+            /** Latency Min Ms */
+            latency_min_ms: number | "Infinity" | null;
+            /** Latency Max Ms */
+            latency_max_ms: number | "Infinity" | null;
+            /** Latency Mean Ms */
+            latency_mean_ms: number | "Infinity" | null;
+            /** Latency P50 Ms */
+            latency_p50_ms: number | "Infinity" | null;
+            /** Latency P90 Ms */
+            latency_p90_ms: number | "Infinity" | null;
+            /** Latency P95 Ms */
+            latency_p95_ms: number | "Infinity" | null;
+            /** Latency P99 Ms */
+            latency_p99_ms: number | "Infinity" | null;
+            /** Latency P99 9 Ms */
+            latency_p99_9_ms: number | "Infinity" | null;
+            /** Service Min Ms */
+            service_min_ms: number | "Infinity" | null;
+            /** Service Max Ms */
+            service_max_ms: number | "Infinity" | null;
+            /** Service Mean Ms */
+            service_mean_ms: number | "Infinity" | null;
+            /** Service P50 Ms */
+            service_p50_ms: number | "Infinity" | null;
+            /** Service P90 Ms */
+            service_p90_ms: number | "Infinity" | null;
+            /** Service P95 Ms */
+            service_p95_ms: number | "Infinity" | null;
+            /** Service P99 Ms */
+            service_p99_ms: number | "Infinity" | null;
+            /** Service P99 9 Ms */
+            service_p99_9_ms: number | "Infinity" | null;
+            /** First Byte Min Ms */
+            first_byte_min_ms: number | "Infinity" | null;
+            /** First Byte Max Ms */
+            first_byte_max_ms: number | "Infinity" | null;
+            /** First Byte Mean Ms */
+            first_byte_mean_ms: number | "Infinity" | null;
+            /** First Byte P50 Ms */
+            first_byte_p50_ms: number | "Infinity" | null;
+            /** First Byte P90 Ms */
+            first_byte_p90_ms: number | "Infinity" | null;
+            /** First Byte P95 Ms */
+            first_byte_p95_ms: number | "Infinity" | null;
+            /** First Byte P99 Ms */
+            first_byte_p99_ms: number | "Infinity" | null;
+            /** First Byte P99 9 Ms */
+            first_byte_p99_9_ms: number | "Infinity" | null;
+            /** Ok Latency Min Ms */
+            ok_latency_min_ms: number | "Infinity" | null;
+            /** Ok Latency Max Ms */
+            ok_latency_max_ms: number | "Infinity" | null;
+            /** Ok Latency Mean Ms */
+            ok_latency_mean_ms: number | "Infinity" | null;
+            /** Ok Latency P50 Ms */
+            ok_latency_p50_ms: number | "Infinity" | null;
+            /** Ok Latency P90 Ms */
+            ok_latency_p90_ms: number | "Infinity" | null;
+            /** Ok Latency P95 Ms */
+            ok_latency_p95_ms: number | "Infinity" | null;
+            /** Ok Latency P99 Ms */
+            ok_latency_p99_ms: number | "Infinity" | null;
+            /** Ok Latency P99 9 Ms */
+            ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
+            /** Adjusted Latency Min Ms */
+            adjusted_latency_min_ms: number | "Infinity" | null;
+            /** Adjusted Latency Max Ms */
+            adjusted_latency_max_ms: number | "Infinity" | null;
+            /** Adjusted Latency Mean Ms */
+            adjusted_latency_mean_ms: number | "Infinity" | null;
+            /** Adjusted Latency P50 Ms */
+            adjusted_latency_p50_ms: number | "Infinity" | null;
+            /** Adjusted Latency P90 Ms */
+            adjusted_latency_p90_ms: number | "Infinity" | null;
+            /** Adjusted Latency P95 Ms */
+            adjusted_latency_p95_ms: number | "Infinity" | null;
+            /** Adjusted Latency P99 Ms */
+            adjusted_latency_p99_ms: number | "Infinity" | null;
+            /** Adjusted Latency P99 9 Ms */
+            adjusted_latency_p99_9_ms: number | "Infinity" | null;
+            /** Wait P50 Ms */
+            wait_p50_ms: number | "Infinity" | null;
+            /** Wait P99 Ms */
+            wait_p99_ms: number | "Infinity" | null;
+            /** Wait Max Ms */
+            wait_max_ms: number | "Infinity" | null;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Throughput */
+            throughput: number;
+            /** Offered Rate */
+            offered_rate: number | "Infinity" | null;
+            /** Achieved Rate */
+            achieved_rate: number;
+            /** Error Rate */
+            error_rate: number;
+            /** Errors By Type */
+            errors_by_type: {
+                [key: string]: number;
+            };
+            /** Status Code Counts */
+            status_code_counts: {
+                [key: string]: number;
+            };
+            /** Total Bytes Received */
+            total_bytes_received: number;
+            /** Total Bytes Sent */
+            total_bytes_sent: number;
+            /** Redirect Hops */
+            redirect_hops: number;
+            /** Redialled */
+            redialled: number;
+            /** Clamped */
+            clamped: number;
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+            /** Endpoint Name */
+            endpoint_name: string;
+            metrics: components["schemas"]["EndpointMetrics"];
         };
         /**
          * EngineView
@@ -1486,6 +1801,11 @@ export type components = {
             status: "ok";
             /** Version */
             version: string;
+            /**
+             * Timestamp
+             * Format: date-time
+             */
+            timestamp: string;
         };
         /**
          * HeatColumn
@@ -1601,6 +1921,14 @@ export type components = {
             last_used_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /** Expires At */
+            expires_at?: string | null;
+            /** Tags */
+            tags?: string[];
+            /** Networks */
+            networks?: string[];
+            /** Runs Per Hour */
+            runs_per_hour?: number | null;
             /** Key */
             key: string;
         };
@@ -1625,6 +1953,14 @@ export type components = {
              * @enum {string}
              */
             role: "viewer" | "operator" | "admin";
+            /** Expires In Seconds */
+            expires_in_seconds?: number | null;
+            /** Tags */
+            tags?: string[];
+            /** Networks */
+            networks?: string[];
+            /** Runs Per Hour */
+            runs_per_hour?: number | null;
         };
         /**
          * KeyView
@@ -1649,6 +1985,14 @@ export type components = {
             last_used_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /** Expires At */
+            expires_at?: string | null;
+            /** Tags */
+            tags?: string[];
+            /** Networks */
+            networks?: string[];
+            /** Runs Per Hour */
+            runs_per_hour?: number | null;
         };
         /**
          * LimitsView
@@ -1784,6 +2128,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -1952,6 +2312,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -2059,6 +2435,34 @@ export type components = {
          * @enum {string}
          */
         NotifyOn: "failure" | "recovery" | "always";
+        /**
+         * OpenSession
+         * @description A session that lasts; its cookie is known to its browser alone.
+         */
+        OpenSession: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Address */
+            address: string;
+            /** User Agent */
+            user_agent: string;
+            /** Current */
+            current: boolean;
+        };
         /**
          * Order
          * @description Of lists by creation.
@@ -2243,6 +2647,89 @@ export type components = {
             status: components["schemas"]["RunStatus"];
             /** Message */
             message: string;
+        };
+        /**
+         * RunAllRequest
+         * @description POST /tests/run-all.
+         */
+        RunAllRequest: {
+            /**
+             * Repetitions
+             * @default 1
+             */
+            repetitions: number;
+            /** Max Concurrency */
+            max_concurrency?: number | null;
+        };
+        /**
+         * RunDetail
+         * @description GET /runs/{id}.
+         */
+        RunDetail: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /** Method */
+            method: string;
+            /** Total Requests */
+            total_requests: number | null;
+            /** Concurrency */
+            concurrency: number | null;
+            status: components["schemas"]["RunStatus"];
+            stop_reason: components["schemas"]["StopReason"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Started At */
+            started_at: string | null;
+            /** Completed At */
+            completed_at: string | null;
+            /** Passed */
+            passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
+            measurement: components["schemas"]["Measurement"] | null;
+            /** Requests Completed */
+            requests_completed: number;
+            /** Error Message */
+            error_message: string | null;
+            /** Engine */
+            engine: string;
+            /** Source */
+            source: string;
+            /** Tags */
+            tags: string[];
+            /** Latency P95 Ms */
+            latency_p95_ms: number | "Infinity" | null;
+            /** Requests Per Second */
+            requests_per_second: number | "Infinity" | null;
+            /** Error Rate */
+            error_rate: number | "Infinity" | null;
+            /** Notes */
+            notes: string;
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+            /** Written Spec */
+            written_spec: {
+                [key: string]: unknown;
+            };
+            /** Failure Reasons */
+            failure_reasons: string[];
+            metrics: components["schemas"]["Metrics"] | null;
+            /** Endpoint Metrics */
+            endpoint_metrics: components["schemas"]["EndpointMetricsView"][] | null;
+            /** Cancel Requested */
+            cancel_requested: ("graceful" | "now") | null;
+            /** Has Credentials */
+            has_credentials: boolean;
+            /** Sampled Requests */
+            sampled_requests: components["schemas"]["SampledRequest"][];
         };
         /**
          * RunInfo
@@ -2445,11 +2932,15 @@ export type components = {
             spec: {
                 [key: string]: unknown;
             };
+            /** Written Spec */
+            written_spec: {
+                [key: string]: unknown;
+            };
             /** Failure Reasons */
             failure_reasons: string[];
             metrics: components["schemas"]["Metrics"] | null;
             /** Endpoint Metrics */
-            endpoint_metrics: components["schemas"]["NamedEndpointMetrics"][] | null;
+            endpoint_metrics: components["schemas"]["EndpointMetricsView"][] | null;
             /** Cancel Requested */
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
@@ -2519,12 +3010,77 @@ export type components = {
             response_body_bytes: number;
         };
         /**
+         * SampledRequest
+         * @description A kept request, with the names of the first design beside ours: there, headers are an object.
+         */
+        SampledRequest: {
+            /** Request Number */
+            request_number: number;
+            /** Endpoint Name */
+            endpoint_name: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Reason */
+            reason: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Message */
+            message: string;
+            /** At Seconds */
+            at_seconds: number;
+            /** Request Url */
+            request_url: string;
+            /** Request Method */
+            request_method: string;
+            /** Latency Ms */
+            latency_ms: number;
+            /** Response Ms */
+            response_ms: number;
+            /** Service Ms */
+            service_ms: number;
+            /** First Byte Ms */
+            first_byte_ms: number | "Infinity" | null;
+            /** Url */
+            url: string;
+            /** Status */
+            status: number | null;
+            /** Status Code */
+            status_code: number | null;
+            /** Success */
+            success: boolean;
+            /** Error */
+            error: string | null;
+            /** Request Head */
+            request_head: string;
+            /** Request Headers */
+            request_headers: {
+                [key: string]: string;
+            };
+            /** Request Body */
+            request_body: string;
+            /** Request Body Bytes */
+            request_body_bytes: number;
+            /** Response Head */
+            response_head: string | null;
+            /** Response Headers */
+            response_headers: {
+                [key: string]: string;
+            };
+            /** Response Body */
+            response_body: string;
+            /** Response Body Bytes */
+            response_body_bytes: number;
+        };
+        /**
          * ScheduleList
          * @description GET /schedules, by name.
          */
         ScheduleList: {
             /** Schedules */
             schedules: components["schemas"]["ScheduleView"][];
+            /** Total */
+            total: number;
         };
         /**
          * ScheduleRequest
@@ -2544,6 +3100,8 @@ export type components = {
             spec?: components["schemas"]["TestSpec"] | null;
             /** Test */
             test?: string | null;
+            /** Test Name */
+            test_name?: string | null;
             /**
              * Enabled
              * @default true
@@ -2595,14 +3153,20 @@ export type components = {
             enabled: boolean;
             /** Trigger */
             trigger: components["schemas"]["CronTrigger"] | components["schemas"]["IntervalTrigger"] | components["schemas"]["DateTrigger"];
+            /** Trigger Type */
+            trigger_type: string;
             /** Describes */
             describes: string;
+            /** Paused */
+            paused: boolean;
             /** Spec */
             spec: {
                 [key: string]: unknown;
             } | null;
             /** Test */
             test: string | null;
+            /** Test Name */
+            test_name: string;
             /** Max Runs */
             max_runs: number | null;
             /** Run Count */
@@ -2659,6 +3223,14 @@ export type components = {
             has_keys: boolean;
         };
         /**
+         * SessionList
+         * @description GET /sessions.
+         */
+        SessionList: {
+            /** Sessions */
+            sessions: components["schemas"]["OpenSession"][];
+        };
+        /**
          * SessionRequest
          * @description POST /session.
          */
@@ -2708,10 +3280,18 @@ export type components = {
          * @description POST /tests/run-all.
          */
         StartedRuns: {
+            /** Batch Id */
+            batch_id: string;
             /** Runs */
             runs: components["schemas"]["RunAccepted"][];
+            /** Run Ids */
+            run_ids: string[];
             /** Skipped */
             skipped: components["schemas"]["ErrorEntry"][];
+            /** Total Tests */
+            total_tests: number;
+            /** Message */
+            message: string;
         };
         /**
          * Statistic
@@ -2760,6 +3340,14 @@ export type components = {
             runs: {
                 [key: string]: number;
             };
+            /** Storage Type */
+            storage_type: string;
+            /** Database Path */
+            database_path: string;
+            /** Database Size Bytes */
+            database_size_bytes: number;
+            /** Total Runs */
+            total_runs: number;
         };
         /**
          * SyncAnswer
@@ -2770,6 +3358,10 @@ export type components = {
             created: string[];
             /** Total */
             total: number;
+            /** Synced */
+            synced: number;
+            /** Message */
+            message: string;
         };
         /**
          * TestHistory
@@ -2790,6 +3382,10 @@ export type components = {
         TestList: {
             /** Tests */
             tests: components["schemas"]["TestView"][];
+            /** Configs */
+            configs: components["schemas"]["TestView"][];
+            /** Total */
+            total: number;
         };
         /**
          * TestRequest
@@ -3844,13 +4440,17 @@ export type components = {
             expected_status_codes: (number | string)[] | (number | string);
             /**
              * Variables
-             * @description Values for `{{name}}`.
+             * @description Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.
              * @example {
              *       "base": "https://api.example.com"
              *     }
              */
             variables?: {
-                [key: string]: string | number | boolean;
+                [key: string]: (string | number | boolean) | {
+                    value: string | number | boolean;
+                    /** @default false */
+                    secret: boolean;
+                };
             };
             /**
              * Auth
@@ -4422,6 +5022,9 @@ export type components = {
 };
 export type AnnotateRequest = components['schemas']['AnnotateRequest'];
 export type AppriseTarget = components['schemas']['AppriseTarget'];
+export type AuditEntryView = components['schemas']['AuditEntryView'];
+export type AuditList = components['schemas']['AuditList'];
+export type AuditOutcome = components['schemas']['AuditOutcome'];
 export type CompareAnswer = components['schemas']['CompareAnswer'];
 export type ComparedEndpoint = components['schemas']['ComparedEndpoint'];
 export type Comparison = components['schemas']['Comparison'];
@@ -4431,6 +5034,7 @@ export type CurlRequest = components['schemas']['CurlRequest'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DateTrigger = components['schemas']['DateTrigger'];
 export type DayView = components['schemas']['DayView'];
+export type Deleted = components['schemas']['Deleted'];
 export type DeliveryList = components['schemas']['DeliveryList'];
 export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type DeliveryView = components['schemas']['DeliveryView'];
@@ -4438,6 +5042,7 @@ export type Difference = components['schemas']['Difference'];
 export type DistributionView = components['schemas']['DistributionView'];
 export type EnabledRequest = components['schemas']['EnabledRequest'];
 export type EndpointMetrics = components['schemas']['EndpointMetrics'];
+export type EndpointMetricsView = components['schemas']['EndpointMetricsView'];
 export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
 export type FailureSummary = components['schemas']['FailureSummary'];
@@ -4466,6 +5071,7 @@ export type NamedEndpointMetrics = components['schemas']['NamedEndpointMetrics']
 export type NewRunRequest = components['schemas']['NewRunRequest'];
 export type NewTestRequest = components['schemas']['NewTestRequest'];
 export type NotifyOn = components['schemas']['NotifyOn'];
+export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
@@ -4478,6 +5084,8 @@ export type ReadyView = components['schemas']['ReadyView'];
 export type RerunRequest = components['schemas']['RerunRequest'];
 export type RetentionView = components['schemas']['RetentionView'];
 export type RunAccepted = components['schemas']['RunAccepted'];
+export type RunAllRequest = components['schemas']['RunAllRequest'];
+export type RunDetail = components['schemas']['RunDetail'];
 export type RunInfo = components['schemas']['RunInfo'];
 export type RunList = components['schemas']['RunList'];
 export type RunOutcome = components['schemas']['RunOutcome'];
@@ -4487,10 +5095,12 @@ export type RunSummaryView = components['schemas']['RunSummaryView'];
 export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
+export type SampledRequest = components['schemas']['SampledRequest'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleRequest = components['schemas']['ScheduleRequest'];
 export type ScheduleView = components['schemas']['ScheduleView'];
 export type ServerView = components['schemas']['ServerView'];
+export type SessionList = components['schemas']['SessionList'];
 export type SessionRequest = components['schemas']['SessionRequest'];
 export type SessionView = components['schemas']['SessionView'];
 export type Spread = components['schemas']['Spread'];
@@ -5503,6 +6113,33 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
+            /** @description Too many wrong keys came from this address; Retry-After says how long to wait */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
             /** @description The storage is away, or what it holds cannot be read; `detail` says which */
             503: {
                 headers: {
@@ -5766,6 +6403,451 @@ export interface operations {
             };
         };
     };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is no such session, or it has ended */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
     prometheus_metrics: {
         parameters: {
             query?: never;
@@ -5784,6 +6866,480 @@ export interface operations {
                 };
                 content: {
                     "text/plain": unknown;
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    stream_run: {
+        parameters: {
+            query?: {
+                /** @description Leave out events up to this number. */
+                after?: number;
+            };
+            header?: {
+                /** @description Go on after it. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The run's id, or a beginning that only one run has. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events; the schema is that of one of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example event: progress
+                     *     data: {…}
+                     */
+                    "text/event-stream": {
+                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        id?: string;
+                        /** @description Its kind. */
+                        event?: string;
+                        data?: string;
+                    };
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    stream_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events; the schema is that of one of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example event: progress
+                     *     data: {…}
+                     */
+                    "text/event-stream": {
+                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        id?: string;
+                        /** @description Its kind. */
+                        event?: string;
+                        data?: string;
+                    };
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -6668,7 +8224,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -6681,7 +8237,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunView"];
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -6907,7 +8463,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -6915,11 +8471,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -7171,7 +8729,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7414,7 +8972,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7683,7 +9241,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7691,7 +9249,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            202: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7925,7 +9483,7 @@ export interface operations {
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8396,7 +9954,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8646,7 +10204,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8885,10 +10443,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
-                run_id: string;
-                /** @description Which of the kept samples: 1 is the first. */
+                /** @description The number of the request in its run, from 1. */
                 number: number;
+                /** @description The run's id, or a beginning that only one run has. */
+                run_id: string;
             };
             cookie?: never;
         };
@@ -8900,7 +10458,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SampledExchange"];
+                    "application/json": components["schemas"]["SampledRequest"];
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -9133,7 +10691,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -9205,480 +10763,6 @@ export interface operations {
             };
             /** @description There is no such run */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The server is not called what the Host header says */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Something in the request is wrong; `errors` says what and where */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    stream_run: {
-        parameters: {
-            query?: {
-                /** @description Leave out events up to this number. */
-                after?: number;
-            };
-            header?: {
-                /** @description Go on after it. */
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                /** @description The run's id. */
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Server-sent events; the schema is that of one of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example event: progress
-                     *     data: {…}
-                     */
-                    "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
-                        id?: string;
-                        /** @description Its kind. */
-                        event?: string;
-                        data?: string;
-                    };
-                };
-            };
-            /** @description No key, or one that opens nothing */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description There is no such run */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The server is not called what the Host header says */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Something in the request is wrong; `errors` says what and where */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-        };
-    };
-    stream_list: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Server-sent events; the schema is that of one of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example event: progress
-                     *     data: {…}
-                     */
-                    "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
-                        id?: string;
-                        /** @description Its kind. */
-                        event?: string;
-                        data?: string;
-                    };
-                };
-            };
-            /** @description No key, or one that opens nothing */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "detail": "method is no HTTP method",
-                     *       "code": "bad_method",
-                     *       "errors": [
-                     *         {
-                     *           "message": "\"G ET\" is no HTTP method",
-                     *           "code": "bad_method",
-                     *           "path": "spec.method",
-                     *           "hint": "GET, POST, …"
-                     *         }
-                     *       ],
-                     *       "request_id": "7be1c5a90d2f"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ErrorDocument"];
-                };
-            };
-            /** @description The key's role does not allow this, or the request comes from another site */
-            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11151,7 +12235,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunAllRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -11875,11 +12963,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -12855,7 +13945,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -14543,11 +15633,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -16877,11 +17969,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -16939,6 +18033,229 @@ export interface operations {
             };
             /** @description There is no such key, or it was revoked */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The server is not called what the Host header says */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Something in the request is wrong; `errors` says what and where */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Exactly this key, account or schedule. */
+                actor?: string | null;
+                /** @description This one, or with a dot at its end all of an object: `run.` */
+                action?: string | null;
+                object_id?: string | null;
+                outcome?: components["schemas"]["AuditOutcome"] | null;
+                /** @description At or after. */
+                since?: string | null;
+                /** @description Before. */
+                until?: string | null;
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description No key, or one that opens nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "detail": "method is no HTTP method",
+                     *       "code": "bad_method",
+                     *       "errors": [
+                     *         {
+                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "code": "bad_method",
+                     *           "path": "spec.method",
+                     *           "hint": "GET, POST, …"
+                     *         }
+                     *       ],
+                     *       "request_id": "7be1c5a90d2f"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorDocument"];
+                };
+            };
+            /** @description The key's role does not allow this, or the request comes from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
