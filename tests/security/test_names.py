@@ -31,7 +31,7 @@ def test_nothing_can_be_called_like_an_id(server: ApiServer) -> None:
         mine = client.post("/tests", json={"spec": {"name": "mine", "url": URL}}).json()["id"]
         asked = {"name": "mine", "test": "mine", "trigger": later}
         schedule = client.post("/schedules", json=asked).json()["id"]
-        for name in (mine, schedule, "0123456789ab"):
+        for name in (mine, schedule, "0123456789ab", "01234567-89ab-4def-8123-456789abcdef"):
             spec = {"name": name, "url": URL}
             answers = [
                 client.post("/tests", json={"spec": spec}),

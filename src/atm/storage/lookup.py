@@ -9,8 +9,8 @@ from atm.errors import ConflictError, NotFoundError, Problem
 from atm.storage.records import is_id
 
 _Kept = TypeVar("_Kept", covariant=True)
-_MADE_ID = re.compile(r"[0-9a-f]{12}")
-"""As `atm.engine.executor.new_run_id` makes them."""
+_MADE_ID = re.compile(r"[0-9a-f]{12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""As `atm.engine.executor.new_run_id` makes them, and as earlier versions and keys do."""
 
 
 class Named(Protocol[_Kept]):
@@ -42,6 +42,6 @@ def checked_name(name: str) -> str:
     """`name`, when it can be one. Raises ConflictError `name_like_id` for one that looks like an id."""
     if looks_like_id(name):
         what = f"the name {name!r} looks like an id, by which another one may be found"
-        hint = "use anything but twelve hexadecimal digits"
+        hint = "use anything but a UUID or twelve hexadecimal digits"
         raise ConflictError(Problem(what, "name_like_id", path="name", hint=hint))
     return name
