@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import types
 import typing
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
@@ -111,22 +112,31 @@ def event(sequence: int, kind: str = "interval") -> RunEvent:
     return RunEvent(sequence, kind, at(sequence), data)
 
 
-_EMPTY = {"endpoints": [], "errors": [], "outcome": "ok", "status": "completed", "failure_reasons": []}
+_EMPTY: dict[str, Any] = {
+    "endpoints": [],
+    "outcomes": {},
+    "errors": [],
+    "outcome": "ok",
+    "status": "completed",
+    "failure_reasons": [],
+}
 
 
 def _plain_fields(model: Any) -> dict[str, Any]:
     """A value for each required field that is not a column of the storage."""
+    hints = get_type_hints(model)
+    if dataclasses.is_dataclass(model):
+        missing = dataclasses.MISSING
+        found = dataclasses.fields(model)
+        required = [item.name for item in found if item.default is missing and item.default_factory is missing]
+    else:
+        required = [name for name, field in model.model_fields.items() if field.is_required()]
+    plain = {int: 1, float: 1.0, str: "text", bool: False}
     values: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        if name in ("kind", "sequence", "at") or not field.is_required():
+    for name in required:
+        if name in ("kind", "sequence", "at"):
             continue
-        plain = {int: 1, float: 1.0, str: "text", bool: False}
-        if field.annotation in plain:
-            values[name] = plain[field.annotation]
-        elif field.annotation is SoFar:
-            values[name] = _plain_fields(SoFar)
-        else:
-            values[name] = _EMPTY.get(name)
+        values[name] = _plain_fields(SoFar) if hints[name] is SoFar else plain.get(hints[name], _EMPTY.get(name))
     return values
 
 
