@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -278,3 +280,81 @@ def test_hostile_json_is_4xx(guarded: ApiServer, path: str) -> None:
             assert len(found.content) < 60_000
         assert client.get("/tests").status_code == 200
         assert client.get("/runs").json()["total"] == 0
+
+
+MIB = 1024 * 1024 - 2_000
+URL = "http://127.0.0.1:9/"
+
+
+def with_endpoints(size: int, shape: str) -> str:
+    """A spec of so many bytes whose endpoints are numbered copies of this shape."""
+    count = size // (len(shape) + 8)
+    return '{"spec":{"name":"a","endpoints":[' + ",".join(shape.replace("#", str(n)) for n in range(count)) + "]}}"
+
+
+def with_fields(**fields: Any) -> str:
+    return json.dumps({"spec": {"name": "a", "url": URL, **fields}})
+
+
+WORST = {
+    "suggestions": with_fields(
+        variables={f"user_identity_{n}": "1" for n in range(MIB // 80)},
+        body="".join(f"{{{{user_identety_{n}}}}}" for n in range(MIB // 50)),
+    ),
+    "unclosed": with_fields(body="{{" * (MIB // 2)),
+    "spaces": with_fields(body="{{" + " " * MIB + "x}}"),
+    "expansion": with_fields(variables={"a": "x" * (MIB // 2)}, body="{{a}}" * (MIB // 12)),
+    "unknown fields": with_fields(**{f"field_{n}": 1 for n in range(MIB // 20)}),
+    "origins": with_endpoints(MIB, '{"name":"#","url":"http://h#.test/"}'),
+    "equal names": with_endpoints(MIB, '{"name":"same","url":"http://127.0.0.1:9/"}'),
+    "headers": with_fields(headers={f"X-{n}": "a" for n in range(MIB // 20)}),
+    "backslashes": with_fields(url="\\" * (MIB // 2)),
+    "parameters": with_fields(url=URL + "?" + "&token=" * (MIB // 7)),
+    "thresholds": with_fields(thresholds=[f'p99 < 1s on "e{n}"' for n in range(MIB // 30)]),
+    "body": with_fields(body={f"password{n}": "{{a}}" for n in range(MIB // 30)}),
+    "text": with_fields(body="password=a&" * (MIB // 11)),
+    "brackets": '{"spec":{"name":"a","url":"http://127.0.0.1:9/","body":[' + "[]," * (MIB // 4) + "[]]}}",
+}
+CURL = 199_000
+COMMANDS = {
+    "curl headers": "curl http://a/ " + " ".join(f"-H 'X-{n}: a'" for n in range(CURL // 18)),
+    "curl cookies": "curl http://a/ " + "-H 'Cookie: a=b' " * (CURL // 17),
+    "curl backslashes": "curl " + "\\" * CURL,
+    "curl quotes": "curl " + "'\\''" * (CURL // 4),
+    "curl braces": "curl 'http://a/" + "{a,b}" * (CURL // 6) + "'",
+    "curl data": "curl http://a/ " + "-d a=b " * (CURL // 8),
+}
+HEALTH_SECONDS = 0.2
+
+
+@pytest.mark.parametrize("kind", [*WORST, *COMMANDS])
+def test_a_mebibyte_of_the_worst_keeps_nobody_waiting(guarded: ApiServer, kind: str) -> None:
+    """Each is answered within seconds, and the health of the server within a fraction of one meanwhile."""
+    body = WORST.get(kind) or json.dumps({"command": COMMANDS[kind]})
+    path = "specs/validate" if kind in WORST else "import/curl"
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+        url = f"{guarded.url}/api/v1/{path}"
+        answers.append(httpx.post(url, content=body, headers=headers, trust_env=False, timeout=500))
+
+    thread = threading.Thread(target=ask)
+    slowest = usual = 0.0
+    with httpx.Client(base_url=guarded.url, trust_env=False, timeout=240) as client:
+        for _ in range(10):
+            asked = time.monotonic()
+            client.get("/health/live")
+            usual = max(usual, time.monotonic() - asked)
+        began = time.monotonic()
+        thread.start()
+        while thread.is_alive():
+            asked = time.monotonic()
+            assert client.get("/health/live").status_code == 200
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.01)
+    thread.join()
+    assert answers[0].status_code in (200, 422)
+    assert len(answers[0].content) < 4 * MIB
+    assert time.monotonic() - began < allowed(10)
+    assert slowest < max(allowed(HEALTH_SECONDS), 20 * usual)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import types
 import typing
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, FailureGroup, GeneratorInterval, Interval
+from atm.models.events import FinishedEvent, IntervalEvent, SampleEvent, SoFar, StartedEvent
 from atm.models.outcome import Outcome, RunStatus, StopReason, run_outcome
 from atm.models.run import (
     GeneratorSummary,
@@ -97,8 +99,45 @@ def sample(number: int, **changes: Any) -> SampledExchange:
 
 
 def event(sequence: int, kind: str = "interval") -> RunEvent:
-    """A stored event."""
-    return RunEvent(sequence, kind, at(sequence), {"second": sequence})
+    """A stored event, with all that readers expect of one of its kind."""
+    kinds: dict[str, Any] = {
+        "interval": IntervalEvent,
+        "started": StartedEvent,
+        "sample": SampleEvent,
+        "finished": FinishedEvent,
+    }
+    data = _plain_fields(kinds[kind])
+    if "second" in data:
+        data["second"] = sequence
+    return RunEvent(sequence, kind, at(sequence), data)
+
+
+_EMPTY: dict[str, Any] = {
+    "endpoints": [],
+    "outcomes": {},
+    "errors": [],
+    "outcome": "ok",
+    "status": "completed",
+    "failure_reasons": [],
+}
+
+
+def _plain_fields(model: Any) -> dict[str, Any]:
+    """A value for each required field that is not a column of the storage."""
+    hints = get_type_hints(model)
+    if dataclasses.is_dataclass(model):
+        missing = dataclasses.MISSING
+        found = dataclasses.fields(model)
+        required = [item.name for item in found if item.default is missing and item.default_factory is missing]
+    else:
+        required = [name for name, field in model.model_fields.items() if field.is_required()]
+    plain = {int: 1, float: 1.0, str: "text", bool: False}
+    values: dict[str, Any] = {}
+    for name in required:
+        if name in ("kind", "sequence", "at"):
+            continue
+        values[name] = _plain_fields(SoFar) if hints[name] is SoFar else plain.get(hints[name], _EMPTY.get(name))
+    return values
 
 
 def result(run_id: str, *, passed: bool | None = True, **metrics: Any) -> RunResult:

@@ -41,7 +41,7 @@ _STATUS: tuple[tuple[type[AtmError], int], ...] = (
     (SchemaError, 503),
     (CorruptDataError, 503),
 )
-_INVALID = frozenset({"invalid_id", "invalid_tag", "invalid_value"})
+_INVALID = frozenset({"invalid_id", "invalid_tag", "invalid_value", "name_like_id"})
 MOST_PROBLEMS = 100
 """So many are listed in one answer."""
 

@@ -8,10 +8,6 @@ unknown fields that listing them would be the larger part of the work.
 from __future__ import annotations
 
 import asyncio
-import json
-import math
-import re
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -19,13 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atm.api.errors import response
 from atm.errors import Problem
+from atm.models.bounded_json import JsonBoundsError, load_bounded
 
-MAXIMUM_DEPTH = 64
 MAXIMUM_FIELDS = 200
 """Of the outermost object; no request has a tenth of them. Objects inside of a spec have limits of their own."""
 _SMALL_BYTES = 16_384
 """What is looked at on the event loop; the rest in a thread."""
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class JsonBody:
@@ -73,62 +68,12 @@ def _is_json(scope: Scope) -> bool:
 def problem_of(body: bytes) -> Problem | None:
     """What is wrong with a body beyond being no JSON, which the route says in its own words."""
     try:
-        document = json.loads(body, parse_float=_number, parse_int=_integer, parse_constant=_constant)
-    except RecursionError:
-        return _too_deep()
-    except _NumberError as error:
-        return Problem(str(error), "number_out_of_range", path="body")
+        document = load_bounded(body)
+    except JsonBoundsError as error:
+        return Problem(f"the body: {error}", error.code, path="body")
     except ValueError:
         return None
     if isinstance(document, dict) and len(document) > MAXIMUM_FIELDS:
         what = f"the body has {len(document):,} fields; no request has more than {MAXIMUM_FIELDS}"
         return Problem(what, "too_many_fields", path="body")
-    if _is_deeper(document, MAXIMUM_DEPTH):
-        return _too_deep()
-    if _SURROGATE.search(body) and not _is_unicode(document):
-        return Problem("half of a surrogate pair is no text", "not_unicode", path="body", hint="send UTF-8")
     return None
-
-
-class _NumberError(Exception):
-    """Not a ValueError: those are what JSON that cannot be read raises."""
-
-
-def _integer(text: str) -> int:
-    if len(text) > 400:
-        raise _NumberError(f"a number of {len(text)} digits is too large")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise _NumberError(f"the number {text[:40]} is too large")
-    return value
-
-
-def _constant(text: str) -> Any:
-    raise _NumberError(f"{text} is no number in JSON")
-
-
-def _is_deeper(document: Any, most: int) -> bool:
-    """Level by level, without recursion."""
-    level = [document] if isinstance(document, dict | list) else []
-    for _ in range(most):
-        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
-        level = [item for item in inner if isinstance(item, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _is_unicode(document: Any) -> bool:
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _too_deep() -> Problem:
-    return Problem(f"the body is nested deeper than {MAXIMUM_DEPTH} levels", "too_deep", path="body")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -15,6 +14,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from atm.errors import AtmError, Problem
 from atm.mcp_server.asking import QuestionError
 from atm.mcp_server.untrusted import without_credentials
+from atm.models.nearest import nearest
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 """Looks, and changes nothing."""
@@ -76,7 +76,7 @@ class OurTool(Tool):
         known = list(self.parameters["properties"])
         # Units are in the values here (`duration="30s"`), and in the names elsewhere.
         meant = _SYNONYMS.get(name, name.removesuffix("_seconds"))
-        near = [meant] if meant in known else get_close_matches(name, known, n=1)
+        near = [meant] if meant in known else nearest(name, known)
         hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known)}" if known else "it takes none"
         return Problem(f"{self.name} has no argument {name[:64]!r}", "unknown_argument", path=name[:64], hint=hint)
 

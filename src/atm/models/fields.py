@@ -41,8 +41,14 @@ def path_text(path: Sequence[str | int]) -> str:
     return text
 
 
+MOST_FINDINGS = 200
+
+
 class Findings:
-    """Collects problems while a spec is read and compiled, each with its path."""
+    """Collects problems while a spec is read and compiled, each with its path.
+
+    Raises SpecError with what it has when there are more than MOST_FINDINGS.
+    """
 
     def __init__(self) -> None:
         self._found: list[tuple[Path, Problem]] = []
@@ -55,6 +61,9 @@ class Findings:
 
     def add(self, path: Path, what: str, code: str, hint: str = "", detail: str = "") -> None:
         """Note a problem; `detail` goes behind the path: `url character 31`."""
+        if len(self._found) >= MOST_FINDINGS:
+            # A person who reads them starts over long before; a program may have made a million.
+            raise SpecError([*self.problems(), Problem("there are more problems than these", "more_problems")])
         where = " ".join(part for part in (path_text(path), detail) if part)
         self._found.append((path, Problem(what, code, where, hint=hint)))
 
@@ -230,10 +239,10 @@ def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Fin
 
 
 def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
-    from difflib import get_close_matches
+    from atm.models.nearest import nearest
 
     elsewhere = "" if name in model.synonyms else model.home_of(name)
-    close = get_close_matches(name.lower(), [*model.declarations, *model.synonyms], n=1)
+    close = nearest(name.lower(), [*model.declarations, *model.synonyms])
     guess = f"Did you mean `{model.synonyms.get(close[0], close[0])}`? " if close else ""
     guess = f"`{name}` belongs {elsewhere}. " if elsewhere else guess
     findings.add((*path, name), f'unknown field "{name}"', "unknown_field", f"{guess}`atm schema` lists every field")

@@ -249,9 +249,9 @@ class Choice(Kind):
         word = self._spellings.get(word, word)
         if word in self.options:
             return word
-        from difflib import get_close_matches
+        from atm.models.nearest import nearest
 
-        close = get_close_matches(word.lower(), self.options, n=1)
+        close = nearest(word.lower(), self.options)
         known = ", ".join(self.options[:-1]) + f" or {self.options[-1]}" if len(self.options) > 1 else self.options[0]
         hint = f"Did you mean `{close[0]}`?" if close else ""
         findings.add(path, f"{label(path)} must be {known}, not {describe(value)}", "unknown_choice", hint)

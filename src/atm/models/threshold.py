@@ -115,9 +115,9 @@ def _problem(what: str, hint: str = HINT, code: str = "bad_threshold") -> SpecEr
 def _endpoint_named(name: str, text: str, endpoints: Sequence[str]) -> int:
     if name in endpoints:
         return endpoints.index(name)
-    from difflib import get_close_matches
+    from atm.models.nearest import nearest
 
-    close = get_close_matches(name, endpoints, n=1)
+    close = nearest(name, endpoints)
     known = ", ".join(f'"{known}"' for known in endpoints) or "none, as the spec has a single url"
     hint = f'Did you mean "{close[0]}"?' if close else f"Endpoints here: {known}"
     raise _problem(f'the threshold "{text}" names an endpoint "{name}", which there is not', hint, "unknown_endpoint")
@@ -157,10 +157,10 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
     match = re.fullmatch(_SUBJECT, subject, re.IGNORECASE)
     metric = written.get(" ".join((match["kind"] or "").lower().split())) if match else None
     if match is None or metric is None or not METRICS[metric].is_time:
-        from difflib import get_close_matches
+        from atm.models.nearest import nearest
 
         known = [f"{word} p99".strip() if METRICS[each].is_time else word for word, each in written.items()]
-        close = get_close_matches(lowered, ["p50", "p95", "min", "max", "mean", *known], n=1)
+        close = nearest(lowered, ["p50", "p95", "min", "max", "mean", *known])
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
         if lowered and alone is not None:
             hint = f'Say which percentile, or min, max, mean: "{lowered} p95 < 300ms"'

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -177,24 +176,24 @@ class _Compilation:
                 return
 
     def _check_names(self, endpoints: Sequence[EndpointSpec]) -> None:
-        counts = Counter(endpoint.name for endpoint in endpoints if endpoint.name)
+        earlier: set[str] = set()
         for index, endpoint in enumerate(endpoints):
-            if counts[endpoint.name] > 1 and any(earlier.name == endpoint.name for earlier in endpoints[:index]):
+            if endpoint.name and endpoint.name in earlier:
                 what = f'two endpoints are called "{endpoint.name}"'
                 hint = "Give each a name of its own: reports and thresholds tell them apart by it"
                 self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
+            earlier.add(endpoint.name)
 
     def _origins(self) -> tuple[Origin, ...]:
-        rules = [
-            parse_connect_to(text, ("connect_to", index), self.findings)
-            for index, text in enumerate(self.spec.connect_to)
-        ]
+        rules: dict[tuple[str, int | None], tuple[int, str, int]] = {}
+        for index, text in enumerate(self.spec.connect_to):
+            if rule := parse_connect_to(text, ("connect_to", index), self.findings):
+                rules.setdefault(rule[:2], (index, rule[2], rule[3] or 0))
         origins = []
         for origin in self.requests.origins:
-            for rule in rules:
-                if rule and rule[0] in ("", origin.host) and rule[1] in (None, origin.port):
-                    origin = replace(origin, connect_host=rule[2], connect_port=rule[3] or 0)
-                    break
+            asked = [(host, port) for host in ("", origin.host) for port in (None, origin.port)]
+            if found := min((rules[each] for each in asked if each in rules), default=None):
+                origin = replace(origin, connect_host=found[1], connect_port=found[2])
             origins.append(origin)
         return tuple(origins)
 

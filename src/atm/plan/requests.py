@@ -44,7 +44,8 @@ class Requests:
 
     spec: TestSpec
     names: Names
-    origins: list[Origin] = field(default_factory=list)
+    origins: dict[Origin, int] = field(default_factory=dict)
+    """Each with its index in the plan."""
     secrets: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, FetchedCredential] = field(default_factory=dict)
     environment_hosts: list[tuple[str, ...]] = field(default_factory=list)
@@ -73,9 +74,7 @@ class Requests:
 
     def _origin(self, url: CompiledUrl) -> int:
         self.environment_hosts.append(url.environment)
-        if url.origin not in self.origins:
-            self.origins.append(url.origin)
-        return self.origins.index(url.origin)
+        return self.origins.setdefault(url.origin, len(self.origins))
 
     def _headers(self, endpoint: EndpointSpec | TestSpec, path: Path, host: str) -> tuple[Header, ...]:
         """Host first, then what every client says, the spec's headers, the endpoint's, and the credentials."""

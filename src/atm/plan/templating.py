@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast, get_args
 
-from atm.models.fields import Findings, Path
+from atm.errors import Problem, SpecError
+from atm.models.fields import Findings, Path, path_text
 from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
 from atm.plan.masking import SCHEMES, hides_variable, is_sensitive
 
 _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
 BUILT_INS: tuple[str, ...] = get_args(_Name)
 _PIECE = re.compile(r"\\\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)
-_RAW = re.compile(r"\s*(.*?)\s*(?:\|\s*raw\s*)?", re.DOTALL)
+_OPENING = re.compile(r"\\?\{\{")
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 MayRead = Callable[[str], bool]
+MAXIMUM_EXPANDED = 16 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Names:
     """Which environment variables `{{env:…}}` may read; None = all."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Slot to value, of every `{{env:…}}` that became a slot."""
+    expanded: int = 0
+    """Characters that variables have put in so far."""
     known: set[str] = field(default_factory=set)
     """Every credential that was read, also where it did not become a slot: what no message may hold."""
 
@@ -100,27 +104,45 @@ class Names:
     def _pieces(self, text: str, path: Path, *, secrets: bool, inside: str) -> list[Piece]:
         pieces: list[Piece] = []
         position = 0
-        for match in _PIECE.finditer(text):
+        last = text.rfind("}}")
+        for match in _PIECE.finditer(text, 0, max(last, 0) + 2):
             pieces.append(Piece(text[position : match.start()], written=True))
             position = match.end()
             if match[0].startswith("\\"):
                 pieces.append(Piece("{{", written=True))
             elif match[1] is None:
-                hint = r"Close it with }}, or write \{{ for two literal braces"
-                self.findings.add(path, "{{ is never closed", "bad_template", hint, _character(match))
+                self._report_unclosed(match, path)
             else:
                 pieces += self._resolve(match, path, secrets=secrets, inside=inside)
-        pieces.append(Piece(text[position:], written=True))
+        pieces += self._rest(text, position, path)
         return [piece for piece in pieces if piece != Piece(written=True)]
 
+    def _rest(self, text: str, position: int, path: Path) -> list[Piece]:
+        """What stands behind the last `}}`: literal, or a template that is never closed."""
+        pieces: list[Piece] = []
+        for match in _OPENING.finditer(text, position):
+            pieces.append(Piece(text[position : match.start()], written=True))
+            position = match.end()
+            if match[0].startswith("\\"):
+                pieces.append(Piece("{{", written=True))
+            else:
+                self._report_unclosed(match, path)
+        return [*pieces, Piece(text[position:], written=True)]
+
+    def _report_unclosed(self, match: re.Match[str], path: Path) -> None:
+        hint = r"Close it with }}, or write \{{ for two literal braces"
+        self.findings.add(path, "{{ is never closed", "bad_template", hint, _character(match))
+
     def _resolve(self, match: re.Match[str], path: Path, *, secrets: bool, inside: str) -> list[Piece]:
-        inner = _RAW.fullmatch(match[1])
-        name = inner[1] if inner else match[1]
-        raw = bool(re.search(r"\|\s*raw\s*$", match[1]))
+        name, raw = match[1].strip(), False
+        before, bar, after = name.rpartition("|")
+        if bar and after.strip() == "raw":
+            name, raw = before.rstrip(), True
         kind, colon, key = name.partition(":")
         if colon and kind.strip() in ("env", "target"):
             return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
         if name in self.variables and not inside:
+            self._grow(len(self.variables[name]), path)
             value = self._pieces(self.variables[name], ("variables", name), secrets=secrets, inside=name)
             if not hides_variable(name, self.variables[name]):
                 return [replace(p, written=False, raw=raw or p.raw) for p in value]
@@ -136,6 +158,14 @@ class Names:
             return [Piece(variable=name, raw=raw)]
         self._unknown(name, match, path, inside)
         return []
+
+    def _grow(self, characters: int, path: Path) -> None:
+        """Raises SpecError where the values of variables make a small spec a huge plan."""
+        self.expanded += characters
+        if self.expanded > MAXIMUM_EXPANDED:
+            what = f"the variables of the spec expand to more than {MAXIMUM_EXPANDED >> 20} Mi characters"
+            hint = "Long texts belong where they are used, not into a variable that is used often"
+            raise SpecError(Problem(what, "spec_too_large", path_text(path), hint=hint))
 
     def _environment(
         self, kind: str, key: str, match: re.Match[str], path: Path, *, secrets: bool, raw: bool
@@ -174,17 +204,17 @@ class Names:
             hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
             self.findings.add(path, what, "nested_variable", hint, _character(match))
             return
-        from difflib import get_close_matches
+        from atm.models.nearest import listed, nearest
 
         names = [*([] if inside else self.variables), *BUILT_INS]
-        if close := get_close_matches(name, names, n=1, cutoff=0.75):
+        if close := nearest(name, names, cutoff=0.75):
             fix = f"Did you mean {{{{{close[0]}}}}}? "
         elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
             fix = f'Add `variables: {{{name}: "42"}}` or `--var {name}=42`. '
         else:
             fix = r"Write \{{ for two literal braces. "
-        known = ", ".join(names)
-        what = f"{{{{{name}}}}} is not defined"
+        known = listed(names)
+        what = f"{{{{{name[:200]}}}}} is not defined"
         self.findings.add(path, what, "unknown_variable", f"{fix}Known here: {known}", _character(match))
 
 
@@ -209,14 +239,16 @@ def encoded(text: str, encoding: Encoding) -> str:
 def merged(parts: Iterable[Part]) -> Template:
     """The parts with adjacent literals joined and empty ones left out."""
     result: list[Part] = []
-    for part in parts:
+    texts: list[str] = []
+    for part in (*parts, None):
         if isinstance(part, LiteralPart):
-            if result and isinstance(result[-1], LiteralPart):
-                result[-1] = LiteralPart(result[-1].text + part.text)
-                continue
-            if not part.text:
-                continue
-        result.append(part)
+            texts.append(part.text)
+            continue
+        if text := "".join(texts):
+            result.append(LiteralPart(text))
+        texts = []
+        if part is not None:
+            result.append(part)
     return tuple(result)
 
 

@@ -18,6 +18,7 @@ from atm.config import Settings
 from atm.engine.choose import choose_engine
 from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
+from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.extent import concurrency_of
 from atm.plan.masking import shown_url
@@ -73,7 +74,7 @@ class RunService:
         Raises SpecError and CapabilityError for the spec, ConflictError (`idempotency_conflict`) for a key that came
         with something else before.
         """
-        created = await self._storage.runs.create(self.prepare(spec, request))
+        created = await self._storage.runs.create(await off_loop(self.prepare, spec, request))
         if created.is_new:
             self._on_pending()
         return created
@@ -99,7 +100,7 @@ class RunService:
         if edited is None:
             return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
         known = credentials.known(self._sealer, run.spec, run.sealed)
-        return await self.create(credentials.restored(edited, known, self.compile), asked)
+        return await self.create(await off_loop(credentials.restored, edited, known, self.compile), asked)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
         """Ask a run to end; a pending one is cancelled at once, one that has ended stays as it is.

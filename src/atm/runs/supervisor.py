@@ -20,6 +20,7 @@ from atm.clock import Clock, SystemClock
 from atm.config import Settings
 from atm.errors import AtmError, NotFoundError, StorageError
 from atm.models.outcome import RunStatus, StopReason
+from atm.off_loop import off_loop
 from atm.private_files import make_directory
 from atm.runs import launching
 from atm.runs.job import Job
@@ -189,7 +190,7 @@ class Supervisor:
         from atm.runs.credentials import unseal
 
         spec = unseal(self._sealer, run.spec, run.sealed)
-        test = self._policy.compile(spec, self._environment, secrets.randbits(32))
+        test = await off_loop(self._policy.compile, spec, self._environment, secrets.randbits(32))
         other = ""
         if self._settings.max_concurrent_runs > 1:
             other = next((each.run_id for each in await self._storage.leases.states() if each.run_id != run.id), "")

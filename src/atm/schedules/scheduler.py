@@ -20,11 +20,12 @@ from typing import Any
 from atm.clock import Clock, SystemClock
 from atm.errors import AtmError, ConflictError, NotFoundError, Problem, SpecError, StorageUnavailableError
 from atm.models.schedule import FiringOutcome
+from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request, RunService
 from atm.schedules import outcomes, secrets
 from atm.schedules.dealing import Dealing, deal, is_put_back, times_of, with_jitter
-from atm.storage import StorageInterface
+from atm.storage import StorageInterface, lookup
 from atm.storage.audit import schedule_entry
 from atm.storage.records import FINAL, NewRun, Run, RunSource
 from atm.storage.scheduling import Delivery, Fire, Firing, Schedule
@@ -173,7 +174,7 @@ class Scheduler:
                 return _Wanted(None, FiringOutcome.SKIPPED, left_out)
             notes = f"Started by the schedule {schedule.name!r}"
             asked = Request(tags=tags, notes=notes, source=RunSource.SCHEDULE)
-            return _Wanted(self._runs.prepare(spec, asked))
+            return _Wanted(await off_loop(self._runs.prepare, spec, asked))
         except StorageUnavailableError:
             raise
         except AtmError as error:
@@ -185,13 +186,9 @@ class Scheduler:
             spec, _ = secrets.unseal(self._sealer, schedule)
             assert spec is not None
             return spec, schedule.tags, ""
-        test = await self._storage.tests.named(schedule.test)
+        test = await lookup.found(self._storage.tests, schedule.test)
         if test is None:
-            try:
-                test = await self._storage.tests.get(schedule.test)
-            except NotFoundError:
-                what = f"there is no test {schedule.test!r} any more"
-                raise NotFoundError(Problem(what, "test_not_found")) from None
+            raise NotFoundError(Problem(f"there is no test {schedule.test!r} any more", "test_not_found"))
         left_out = "" if test.enabled else f"the test {test.name!r} is disabled"
         return credentials.unseal(self._sealer, test.spec, test.sealed), (*test.tags, *schedule.tags), left_out
 

@@ -13,13 +13,14 @@ from atm.clock import Clock, SystemClock
 from atm.engine.executor import new_run_id
 from atm.errors import ConflictError, NotFoundError, Problem, SpecError
 from atm.models.schedule import AppriseTarget, FiringOutcome, PreviewAnswer, PreviewRequest, ScheduleRequest, Webhook
+from atm.off_loop import off_loop
 from atm.plan.targets import TargetRules
 from atm.runs import credentials
 from atm.runs.service import RunService
 from atm.schedules import secrets
 from atm.schedules.dealing import times_of, with_jitter
 from atm.schedules.triggers import describe, due_times, upcoming
-from atm.storage import StorageInterface
+from atm.storage import StorageInterface, lookup
 from atm.storage.records import RunSummary, checked_tags
 from atm.storage.scheduling import Delivery, Firing, Schedule
 from atm.storage.seal import Sealer
@@ -94,14 +95,11 @@ class ScheduleService:
         await self._storage.schedules.delete((await self.find(named)).id)
 
     async def find(self, named: str) -> Schedule:
-        """By name, else by id. Raises NotFoundError."""
-        found = await self._storage.schedules.named(named)
-        if found is not None:
-            return found
-        try:
-            return await self._storage.schedules.get(named)
-        except NotFoundError:
-            raise NotFoundError(Problem(f"there is no schedule {named[:64]!r}", "schedule_not_found")) from None
+        """By id, else by name. Raises NotFoundError."""
+        found = await lookup.found(self._storage.schedules, named)
+        if found is None:
+            raise NotFoundError(Problem(f"there is no schedule {named[:64]!r}", "schedule_not_found"))
+        return found
 
     async def standing(self, schedule: Schedule) -> Standing:
         """A schedule, when it is due, and what became of it lately."""
@@ -172,7 +170,7 @@ class ScheduleService:
         self._check_targets(asked.notify, channels)
         made = Schedule(
             id=schedule_id,
-            name=asked.name,
+            name=lookup.checked_name(asked.name),
             trigger=asked.trigger.model_dump(mode="json", exclude_none=True),
             created_at=before.created_at if before else now,
             updated_at=now,
@@ -219,21 +217,18 @@ class ScheduleService:
         try:
             if before is None:
                 credentials.reject_masks(asked.spec)
-                compiled = self._runs.compile(asked.spec)
+                compiled = await off_loop(self._runs.compile, asked.spec)
             else:
-                compiled = self._runs.compile(credentials.restored(asked.spec, before, self._runs.compile))
+                whole = await off_loop(credentials.restored, asked.spec, before, self._runs.compile)
+                compiled = await off_loop(self._runs.compile, whole)
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()
 
     async def _check_test(self, test: str) -> None:
-        if await self._storage.tests.named(test) is not None:
-            return
-        try:
-            await self._storage.tests.get(test)
-        except NotFoundError:
+        if await lookup.found(self._storage.tests, test) is None:
             what = f"there is no test {test[:64]!r}"
-            raise SpecError(Problem(what, "test_not_found", path="test", hint="GET /tests lists them")) from None
+            raise SpecError(Problem(what, "test_not_found", path="test", hint="GET /tests lists them"))
 
     def _check_targets(self, asked: Sequence[Webhook | AppriseTarget], channels: Sequence[Mapping[str, Any]]) -> None:
         """Webhooks lead where runs may lead, and nowhere else; addresses are checked again when one is sent."""

@@ -22,9 +22,9 @@ def zone(name: str, path: str = "trigger.timezone") -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        from difflib import get_close_matches
+        from atm.models.nearest import nearest
 
-        near = get_close_matches(name, sorted(available_timezones()), n=2, cutoff=0.6)
+        near = nearest(name, sorted(available_timezones()), count=2)
         hint = f"Did you mean {' or '.join(near)}?" if near else "For example `Europe/Berlin` or `UTC`"
         raise SpecError(Problem(f"there is no time zone {name[:60]!r}", "unknown_timezone", path, hint=hint)) from error
 

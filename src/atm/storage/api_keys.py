@@ -11,6 +11,7 @@ from ipaddress import ip_network
 
 from atm.access.names import key_name
 from atm.errors import NotFoundError, Problem
+from atm.storage.lookup import checked_name
 from atm.storage.records import ApiKey, Role, checked_tags, hash_api_key
 
 PREFIX = "atm_"
@@ -40,7 +41,7 @@ def new_api_key(name: str, role: Role, at: datetime, limits: KeyLimits | None = 
     key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     made = ApiKey(
         os.urandom(6).hex(),
-        key_name(name),
+        checked_name(key_name(name)),
         role,
         hash_api_key(key),
         at,
@@ -62,7 +63,8 @@ def network_text(text: str) -> str:
 
 def key_in_use(keys: Iterable[ApiKey], named: str) -> ApiKey:
     """The key with this name or id that is not revoked. Raises NotFoundError."""
-    found = next((key for key in keys if key.revoked_at is None and named in (key.name, key.id)), None)
+    in_use = [key for key in keys if key.revoked_at is None]
+    found = next((key for field in ("id", "name") for key in in_use if getattr(key, field) == named), None)
     if found is None:
         what = f"there is no key {named[:128]!r} that could be revoked"
         raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` names them"))

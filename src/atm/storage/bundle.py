@@ -23,33 +23,55 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from atm.errors import BundleError, ConflictError, Problem
 from atm.metrics.interval import Interval
+from atm.models.bounded_json import JsonBoundsError, load_bounded
+from atm.models.events import EVENTS
 from atm.models.failure_reasons import failure_reasons
+from atm.models.outcome import RunOutcome
 from atm.models.run import RunResult, SampledExchange
 from atm.plan.masking import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.problems import run_not_finished
-from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id
+from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps, stored_result, stored_sample
 
 FORMAT = "atm-run"
 VERSION = 1
 MAXIMUM_BYTES = 4 * 1024**3
 """What a bundle may unpack to: a small file may pretend to hold a mountain."""
-_MAXIMUM_LINE = 256 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLimits:
+    """How much of a bundle is read, unpacked."""
+
+    line_bytes: int = 256 * 1024**2
+    samples: int = 100_000
+    seconds: int = 10_000_000
+    """The last second of a run, and with it the number of its intervals and events."""
+
+
+FROM_OTHERS = BundleLimits(line_bytes=4 * 1024**2, samples=10_000, seconds=2_000_000)
+"""For a server: a line of JSON takes eight times its size in memory, and the interpreter while it is read."""
+_LARGEST = 2**63 - 1
+_AHEAD = timedelta(days=1)
+"""By how much the clock of another installation may be ahead."""
+_MOST_SPEC_BYTES = 1024**2
 _EVENTS_AT_ONCE = 500
 _MINUTES_AT_ONCE = 5
 _LINES_AT_ONCE = 50
 
 _SUMMARY = DiskFormat(RunSummary)
 _STRINGS = TypeAdapter(tuple[str, ...])
+_STORED_KINDS = frozenset({"started", "interval", "sample", "finished"})
 _Made = TypeVar("_Made")
 
 
@@ -95,12 +117,24 @@ def _result_bytes(result: RunResult | None) -> bytes:
     return result.model_dump_json().encode() if result is not None else b"null"
 
 
-async def import_run(storage: StorageInterface, file: IO[bytes], *, new_id: str | None = None, place: str = "") -> Run:
+async def import_run(
+    storage: StorageInterface,
+    file: IO[bytes],
+    *,
+    new_id: str | None = None,
+    place: str = "",
+    limits: BundleLimits | None = None,
+) -> Run:
     """Store the run of a bundle, whole or not at all, under its own id or a new one.
+
+    It is read twice: nothing is stored before all of it has been checked.
 
     `place` names the file in messages. Raises BundleError (with the line), ConflictError `run_exists`, `invalid_id`.
     """
-    run, result, history = await asyncio.to_thread(read_bundle, file, place)
+    start = file.tell()
+    await asyncio.to_thread(_check, file, place, limits)
+    file.seek(start)
+    run, result, history = await asyncio.to_thread(read_bundle, file, place, limits)
     if new_id is not None:
         run = replace(run, summary=replace(run.summary, id=new_id))
         result = result and result.model_copy(update={"run": result.run.model_copy(update={"id": new_id})})
@@ -108,12 +142,21 @@ async def import_run(storage: StorageInterface, file: IO[bytes], *, new_id: str 
     return await storage.runs.get(run.id)
 
 
-def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None, Iterator[RunSeries]]:
+def _check(file: IO[bytes], place: str, limits: BundleLimits | None) -> None:
+    *_, history = read_bundle(file, place, limits)
+    for _part_of_it in history:
+        pass
+
+
+def read_bundle(
+    file: IO[bytes], place: str = "", limits: BundleLimits | None = None
+) -> tuple[Run, RunResult | None, Iterator[RunSeries]]:
     """Read a bundle: the run and its result at once, its history as it is iterated over, everything checked.
 
     Both raise BundleError; the history also at its end, where something is missing.
     """
-    lines = _lines(file, place)
+    limits = limits or BundleLimits()
+    lines = _lines(file, place, limits.line_bytes)
     head = _part(next(lines, None), None, place)
     if head.get("format") != FORMAT:
         raise _broken("this is no bundle of a run", place, "a bundle is what `atm export` writes")
@@ -132,7 +175,7 @@ def read_bundle(file: IO[bytes], place: str = "") -> tuple[Run, RunResult | None
         passed = result.verdict.passed
         reasons = run.failure_reasons or failure_reasons(result)
         run = replace(run, summary=replace(run.summary, passed=passed), failure_reasons=reasons)
-    return run, result, _history(lines, place)
+    return run, result, _history(lines, place, limits)
 
 
 class _Part:
@@ -150,7 +193,7 @@ class _Part:
         return RunSeries(tuple(self.intervals), tuple(self.events), tuple(self.samples))
 
 
-def _history(lines: Iterator[tuple[int, Any]], place: str) -> Iterator[RunSeries]:
+def _history(lines: Iterator[tuple[int, Any]], place: str, limits: BundleLimits) -> Iterator[RunSeries]:
     counted = {"intervals": 0, "events": 0, "samples": 0}
     last_second = -1
     part = _Part()
@@ -162,13 +205,15 @@ def _history(lines: Iterator[tuple[int, Any]], place: str) -> Iterator[RunSeries
         [(kind, content)] = document.items()
         if kind == "interval":
             interval = _made(_interval, content, where)
+            if interval.second > limits.seconds:
+                raise _broken(f"the run has more than {limits.seconds:,} seconds", where)
             if interval.second <= last_second:
                 raise _broken("the seconds are not in order", where)
             last_second = interval.second
             part.intervals.append(interval)
             counted["intervals"] += 1
         elif kind == "event":
-            event = _made(EVENT.record, content, where)
+            event = _made(_event, content, where)
             counted["events"] += 1
             if event.sequence != counted["events"]:
                 raise _broken("the events are not numbered from 1", where)
@@ -176,6 +221,8 @@ def _history(lines: Iterator[tuple[int, Any]], place: str) -> Iterator[RunSeries
         elif kind == "sample":
             part.samples.append(_made(stored_sample, content, where))
             counted["samples"] += 1
+            if counted["samples"] > limits.samples:
+                raise _broken(f"the run has more than {limits.samples:,} samples", where)
         elif kind == "end" and isinstance(content, dict):
             end = content
         else:
@@ -201,36 +248,102 @@ def _run(document: Any) -> Run:
     content = document["run"]
     summary = replace(_SUMMARY.record(content["summary"]), source=RunSource.IMPORT)
     checked_id(summary.id)
-    if not 1 <= len(summary.name) <= 256:
-        raise ValueError("a name has 1 to 256 characters")
+    _check_summary(summary)
     spec, notes = content["spec"], content["notes"]
     if not isinstance(spec, dict) or not isinstance(notes, str):
         raise TypeError("spec or notes")
+    if len(notes) > 20_000:
+        raise ValueError("notes have at most 20,000 characters")
+    _check_spec(spec)
     reasons = _STRINGS.validate_python(content["failure_reasons"])
+    if len(reasons) > 10_000 or any(len(reason) > 10_000 for reason in reasons):
+        raise ValueError("the reasons are too many or too long")
     # What another installation let through in clear is not kept so here.
     return Run(summary, notes, masked_spec(spec), reasons, None, None, None)
+
+
+def _check_summary(summary: RunSummary) -> None:
+    """What the API holds new runs to. Raises ValueError, ConflictError."""
+    for text, most in ((summary.name, 256), (summary.url, 8_192), (summary.method, 64), (summary.engine, 64)):
+        if len(text) > most:
+            raise ValueError(f"a text of the summary has more than {most:,} characters")
+    if not summary.name:
+        raise ValueError("a name has 1 to 256 characters")
+    if len(summary.error_message or "") > 20_000:
+        raise ValueError("the message of the error has more than 20,000 characters")
+    if len(summary.tags) > 50:
+        raise ValueError("a run has at most 50 tags")
+    if checked_tags(summary.tags) != tuple(summary.tags):
+        raise ValueError("tags are sorted, and have no blanks around them")
+    for moment in (summary.created_at, summary.started_at, summary.completed_at):
+        _check_moment(moment)
+
+
+def _check_moment(moment: datetime | None) -> None:
+    if moment is None:
+        return
+    if moment.tzinfo is None:
+        raise ValueError("a moment has an offset from UTC")
+    if moment.year < 1970 or moment.year > 9_000 or moment > datetime.now(UTC) + _AHEAD:
+        raise ValueError(f"{moment.isoformat()} has not come yet, or is before all computers")
+
+
+def _check_spec(spec: Mapping[str, Any]) -> None:
+    """Its size, and what pages and figures read of it without compiling it."""
+    if len(dumps(dict(spec))) > _MOST_SPEC_BYTES:
+        raise ValueError("the spec has more than 1 MiB")
+    endpoints = spec.get("endpoints")
+    if endpoints is None:
+        return
+    if not isinstance(endpoints, list):
+        raise TypeError("endpoints of the spec")
+    for endpoint in endpoints:
+        if not isinstance(endpoint, dict) or not isinstance(endpoint.get("name", ""), str):
+            raise TypeError("an endpoint of the spec")
+
+
+def _event(document: Any) -> RunEvent:
+    """An event that readers of streams and figures can read: one of a known kind, with all that belongs to it."""
+    event = EVENT.record(document)
+    _check_moment(event.at)
+    # Ends that were stored before runs had an outcome have none; readers take it from the run.
+    earlier = {"outcome": RunOutcome.PASSED} if event.kind == "finished" else {}
+    whole = {**earlier, **event.data, "kind": event.kind, "sequence": event.sequence, "at": event.at}
+    if event.kind not in _STORED_KINDS:
+        raise ValueError(f"an event of an unknown kind, {event.kind[:40]!r}")
+    EVENTS.validate_python(whole)
+    return event
 
 
 def _interval(document: Any) -> Interval:
     return Interval.from_bytes(json.dumps(document).encode())
 
 
-def _lines(file: IO[bytes], place: str) -> Iterator[tuple[int, Any]]:
+def _lines(file: IO[bytes], place: str, line_bytes: int) -> Iterator[tuple[int, Any]]:
     """The documents with their line numbers, unpacked within bounds."""
     left = MAXIMUM_BYTES
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as unpacked, io.BufferedReader(unpacked) as reader:
             number = 0
-            while line := reader.readline(_MAXIMUM_LINE):
+            while line := reader.readline(line_bytes):
                 number += 1
                 left -= len(line)
-                if left < 0 or len(line) == _MAXIMUM_LINE:
+                if left < 0:
                     raise _broken(f"the bundle unpacks to more than {MAXIMUM_BYTES >> 30} GiB", place)
-                yield number, json.loads(line)
+                if len(line) == line_bytes:
+                    raise _broken(f"a line of more than {line_bytes >> 20} MiB", f"{place}:{number}")
+                yield number, _document(line, f"{place}:{number}")
     except (OSError, EOFError, zlib.error) as error:
         raise _broken("this is no bundle of a run, or only a part of one", place, "export the run again") from error
+
+
+def _document(line: bytes, where: str) -> Any:
+    try:
+        return load_bounded(line, largest=_LARGEST)
+    except JsonBoundsError as error:
+        raise _broken(f"a line that cannot be stored: {error}", where) from error
     except ValueError as error:
-        raise _broken("a line that is not JSON", place) from error
+        raise _broken("a line that is not JSON", where) from error
 
 
 def _part(line: tuple[int, Any] | None, key: str | None, place: str) -> dict[str, Any]:
@@ -250,8 +363,8 @@ def _made(make: Callable[[Any], _Made], content: Any, where: str) -> _Made:
         raise _broken(f"{path}: {first['msg']}", where) from error
     except ConflictError as error:
         raise _broken(error.problems[0].what, where) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _broken(f"not what a bundle holds: {error}", where) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise _broken(f"not what a bundle holds: {str(error)[:300]}", where) from error
 
 
 def _broken(what: str, place: str, hint: str = "") -> BundleError:

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from atm.api.deps import Plane, RunId
 from atm.models.control.runs import RunView
 from atm.runs.views import run_view
-from atm.storage.bundle import bundle_name, export_run, import_run
+from atm.storage.bundle import FROM_OTHERS, bundle_name, export_run, import_run
 
 router = APIRouter(tags=["runs"])
 
@@ -76,4 +76,4 @@ async def import_bundle(
         async for piece in request.stream():
             file.write(piece)
         file.seek(0)
-        return run_view(await import_run(plane.storage, file, new_id=id, place="bundle"))
+        return run_view(await import_run(plane.storage, file, new_id=id, place="bundle", limits=FROM_OTHERS))

@@ -5,6 +5,7 @@ Everything is read from storage, so that every worker answers the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -16,12 +17,15 @@ from prometheus_client.registry import Collector
 
 from atm.api.deps import Plane
 from atm.api.routes.series import endpoint_names
+from atm.errors import CorruptDataError, NotFoundError
 from atm.metrics.histogram import Histogram, highest_of
 from atm.metrics.interval import EndpointInterval
 from atm.models.outcome import RunStatus
 from atm.storage import StorageInterface
 from atm.storage.records import RunQuery, RunSummary
 from atm.version import VERSION
+
+log = logging.getLogger("atm.api")
 
 router = APIRouter(tags=["server"])
 
@@ -65,18 +69,29 @@ async def _families(storage: StorageInterface) -> list[Metric]:
     )
     in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
     for run in await _shown(storage):
-        names = await endpoint_names(storage, run.id)
-        window = await storage.series.window(
-            run.id, endpoints=range(len(names)), histograms=[name for _, name in _TIMES]
-        )
+        # What one run left behind may be damaged, by a disk or by an earlier version: the others are still told of.
+        try:
+            names = await endpoint_names(storage, run.id)
+            window = await storage.series.window(
+                run.id, endpoints=range(len(names)), histograms=[name for _, name in _TIMES]
+            )
+            seconds = (await storage.series.written(run.id)).next_interval
+            last = await storage.series.generator(run.id, 1, max(seconds - 1, 0))
+        except (CorruptDataError, NotFoundError, ValueError, TypeError, LookupError) as error:
+            log.warning("run %s is left out of the metrics: %s", run.id, error)
+            continue
         for (endpoint, warm_up), part in window.endpoints.items():
-            if not warm_up:
-                values = [run.id, run.name, names[endpoint]]
+            if not warm_up and endpoint < len(names):
+                values = [run.id, _text(run.name), _text(names[endpoint])]
                 _add(values, part, requests, statuses, received, durations)
-        seconds = (await storage.series.written(run.id)).next_interval
-        for last in await storage.series.generator(run.id, 1, max(seconds - 1, 0)):
-            in_flight.add_metric([run.id, run.name], last.generator.in_flight)
+        for point in last:
+            in_flight.add_metric([run.id, _text(run.name)], point.generator.in_flight)
     return [info, runs, requests, statuses, received, durations, in_flight]
+
+
+def _text(value: str) -> str:
+    """As UTF-8 can say it."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _add(
@@ -119,8 +134,11 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 async def _shown(storage: StorageInterface) -> list[RunSummary]:
-    since = datetime.now(UTC) - LINGER
+    now = datetime.now(UTC)
+    since = now - LINGER
     newest = (await storage.runs.page(RunQuery(limit=MOST_RUNS, with_total=False))).runs
     running = (await storage.runs.page(RunQuery(status=RunStatus.RUNNING, limit=MOST_RUNS, with_total=False))).runs
-    ended = [run for run in newest if run.completed_at is not None and run.completed_at >= since and run.started_at]
+    ended = [
+        run for run in newest if run.completed_at is not None and since <= run.completed_at <= now and run.started_at
+    ]
     return [*running, *ended]

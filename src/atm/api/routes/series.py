@@ -27,10 +27,14 @@ Second = Annotated[int, Query(ge=0, le=10_000_000)]
 async def endpoint_names(storage: StorageInterface, run_id: str) -> list[str]:
     """The endpoints of a run in the order of its plan. Raises NotFoundError."""
     found = await storage.series.events(run_id, 0, 1)
-    if found and found[0].kind == "started":
-        return [str(name) for name in found[0].data["endpoints"]]
+    named = found[0].data.get("endpoints") if found and found[0].kind == "started" else None
+    if isinstance(named, list):
+        return [str(name) for name in named]
     run = await storage.runs.get(run_id)
-    return [str(each["name"]) for each in run.spec.get("endpoints") or [{"name": run.summary.name}]]
+    endpoints = run.spec.get("endpoints")
+    if not isinstance(endpoints, list) or not endpoints:
+        return [run.summary.name]
+    return [str(each.get("name", "")) if isinstance(each, dict) else "" for each in endpoints]
 
 
 @router.get("/runs/{run_id}/intervals", responses=_NOT_FOUND)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from atm.api.deps import Plane
-from atm.api.errors import ApiError, bad_request, entries, entry
+from atm.api.errors import ApiError, bad_request, entries
+from atm.bootstrap import ControlPlane
 from atm.errors import CapabilityError, CredentialError, EngineError, SpecError
 from atm.importers.curl import import_curl
 from atm.models.control.specs import (
@@ -17,6 +18,7 @@ from atm.models.control.specs import (
     ValidateAnswer,
     ValidateRequest,
 )
+from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.extent import extent, leads_to
 from atm.runs import credentials
@@ -27,14 +29,21 @@ router = APIRouter(tags=["specs"])
 MOST_TRIED = 50
 
 
-@router.post("/specs/validate")
-async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
+@router.post("/specs/validate", response_model=ValidateAnswer)
+async def validate_spec(plane: Plane, body: ValidateRequest) -> Response:
     """Check a spec as a new run would be: every problem at once, and what it would do."""
+    # Written beside the loop too: a spec of many endpoints makes a long answer.
+    return Response(await off_loop(_validated, plane, body), media_type="application/json")
+
+
+def _validated(plane: ControlPlane, body: ValidateRequest) -> str:
     try:
         test = plane.runs.compile(body.spec)
     except (SpecError, CapabilityError) as error:
-        return ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None)
-    return ValidateAnswer(valid=True, errors=[], notes=[entry(note) for note in test.notes], plan=_plan(test))
+        answer = ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None)
+    else:
+        answer = ValidateAnswer(valid=True, errors=[], notes=entries(test.notes), plan=_plan(test))
+    return answer.model_dump_json()
 
 
 def _plan(test: CompiledTest) -> PlanView:
@@ -60,7 +69,7 @@ def _plan(test: CompiledTest) -> PlanView:
 async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
     """Send one request to each endpoint of a spec, and answer with what came back, secrets masked."""
     credentials.reject_masks(body.spec)
-    test = plane.runs.compile(body.spec)
+    test = await off_loop(plane.runs.compile, body.spec)
     if len(test.plan.flows) > MOST_TRIED:
         raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
     try:
@@ -78,5 +87,5 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
 @router.post("/import/curl")
 async def import_curl_command(body: CurlRequest) -> CurlAnswer:
     """Turn a curl command line into a spec, with a word on each option that does not matter for a load test."""
-    imported = import_curl(body.command, name=body.name)
+    imported = await off_loop(import_curl, body.command, name=body.name)
     return CurlAnswer(spec=imported.spec, notes=list(imported.notes))

@@ -26,8 +26,10 @@ from atm.models.control.tests import (
     TestRequest,
     TestView,
 )
+from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
+from atm.storage import lookup
 from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, TestConfig, checked_tags
 
 router = APIRouter(tags=["tests"])
@@ -38,14 +40,11 @@ _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a t
 
 
 async def find_test(plane: ControlPlane, test: str) -> TestConfig:
-    """The test of this name or id. Raises NotFoundError."""
-    named = await plane.storage.tests.named(test)
-    if named is not None:
-        return named
-    try:
-        return await plane.storage.tests.get(test)
-    except NotFoundError:
-        raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found")) from None
+    """The test of this id or name. Raises NotFoundError."""
+    found = await lookup.found(plane.storage.tests, test)
+    if found is None:
+        raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found"))
+    return found
 
 
 async def _view(plane: ControlPlane, config: TestConfig) -> TestView:
@@ -78,7 +77,7 @@ async def create_test(plane: Plane, body: NewTestRequest) -> TestView:
     """Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run."""
     whole = await _whole(plane, body)
     now = datetime.now(UTC)
-    config = _config(plane, new_run_id(), body, whole, now, now)
+    config = await off_loop(_config, plane, new_run_id(), body, whole, now, now)
     await plane.storage.tests.add(config)
     return await _view(plane, config)
 
@@ -88,7 +87,8 @@ async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]
         credentials.reject_masks(body.spec)
         return dict(body.spec)
     run = await plane.storage.runs.get(body.from_run)
-    return credentials.restored(body.spec, credentials.known(plane.sealer, run.spec, run.sealed), plane.runs.compile)
+    known = credentials.known(plane.sealer, run.spec, run.sealed)
+    return await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
 
 
 @router.post("/tests/sync")
@@ -97,7 +97,7 @@ async def sync_tests(plane: Plane) -> SyncAnswer:
     kept = {each.name for each in await plane.storage.tests.all()}
     created = []
     for found in await plane.storage.tests.in_history():
-        if found.name in kept:
+        if found.name in kept or lookup.looks_like_id(found.name):
             continue
         run = await plane.storage.runs.get(found.last_run.id)
         now = datetime.now(UTC)
@@ -147,10 +147,9 @@ async def read_test(plane: Plane, test: Test) -> TestView:
 async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
     """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
     before = await find_test(plane, test)
-    whole = credentials.restored(
-        body.spec, credentials.known(plane.sealer, before.spec, before.sealed), plane.runs.compile
-    )
-    config = _config(plane, before.id, body, whole, before.created_at, datetime.now(UTC))
+    known = credentials.known(plane.sealer, before.spec, before.sealed)
+    whole = await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
+    config = await off_loop(_config, plane, before.id, body, whole, before.created_at, datetime.now(UTC))
     await plane.storage.tests.replace(config)
     return await _view(plane, config)
 
@@ -193,7 +192,7 @@ def _config(
     compiled = plane.runs.compile(whole)
     return TestConfig(
         id=test_id,
-        name=compiled.spec.name,
+        name=lookup.checked_name(compiled.spec.name),
         spec=compiled.data,
         created_at=created,
         updated_at=now,

@@ -1,0 +1,85 @@
+"""JSON of others, read within bounds: depth, numbers that a database and a float can hold, text that is Unicode."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+MAXIMUM_DEPTH = 64
+MAXIMUM_CONTAINERS = 100_000
+"""Objects and lists, each of which takes fifty times its two bytes in memory."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class JsonBoundsError(ValueError):
+    """JSON beyond the bounds; `code` says which."""
+
+    def __init__(self, what: str, code: str) -> None:
+        super().__init__(what)
+        self.code = code
+
+
+def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None = None) -> Any:
+    """The document. Raises JsonBoundsError, and ValueError for what is no JSON.
+
+    `largest` bounds integers, whatever their sign; without it they may have 400 digits.
+    """
+
+    def integer(text: str) -> int:
+        if len(text) > 400:
+            raise JsonBoundsError(f"a number of {len(text)} digits is too large", "number_out_of_range")
+        value = int(text)
+        if largest is not None and abs(value) > largest:
+            raise JsonBoundsError(f"the number {text[:40]} is too large", "number_out_of_range")
+        return value
+
+    if data.count(b"[") + data.count(b"{") > MAXIMUM_CONTAINERS:
+        outside = _STRING.sub(b"", data)
+        if outside.count(b"[") + outside.count(b"{") > MAXIMUM_CONTAINERS:
+            raise JsonBoundsError(f"it holds more than {MAXIMUM_CONTAINERS:,} objects and lists", "too_many_values")
+    try:
+        document = json.loads(data, parse_float=_number, parse_int=integer, parse_constant=_constant)
+    except RecursionError:
+        raise _too_deep(depth) from None
+    if _is_deeper(document, depth):
+        raise _too_deep(depth)
+    if _SURROGATE.search(data) and not _is_unicode(document):
+        raise JsonBoundsError("half of a surrogate pair is no text", "not_unicode")
+    return document
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise JsonBoundsError(f"the number {text[:40]} is too large", "number_out_of_range")
+    return value
+
+
+def _constant(text: str) -> Any:
+    raise JsonBoundsError(f"{text} is no number in JSON", "number_out_of_range")
+
+
+def _is_deeper(document: Any, most: int) -> bool:
+    """Level by level, without recursion."""
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(most):
+        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _is_unicode(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _too_deep(depth: int) -> JsonBoundsError:
+    return JsonBoundsError(f"it is nested deeper than {depth} levels", "too_deep")
