@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -14,6 +16,7 @@ from atm.importers.curl import import_curl
 from atm.models.control.specs import (
     CurlAnswer,
     CurlRequest,
+    LoadView,
     PlanView,
     TryAnswer,
     TryRequest,
@@ -21,7 +24,7 @@ from atm.models.control.specs import (
     ValidateRequest,
 )
 from atm.plan.compile import CompiledTest
-from atm.plan.extent import extent, leads_to
+from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
 from atm.plan.trial import one_of_each
 from atm.runs import credentials
 
@@ -37,28 +40,42 @@ async def validate_spec(plane: Plane, body: ValidateRequest) -> ValidateAnswer:
     try:
         test = plane.runs.compile(body.spec)
     except (SpecError, CapabilityError) as error:
-        return ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None)
-    return ValidateAnswer(valid=True, errors=[], notes=[entry(note) for note in test.notes], plan=_plan(test))
+        errors = entries(error.problems)
+        return ValidateAnswer(valid=False, errors=errors, notes=[], plan=None, load=_load(body.spec))
+    notes = [entry(note) for note in test.notes]
+    return ValidateAnswer(valid=True, errors=[], notes=notes, plan=_plan(test), load=_load(body.spec))
+
+
+def _load(spec: Mapping[str, Any]) -> LoadView | None:
+    read = load_of(spec)
+    if read is None:
+        return None
+    load, total, ahead = read
+    return LoadView(
+        model=load.model,
+        arrival=load.arrival,
+        most_at_once=most_at_once(load),
+        most_rate=load.max_rate,
+        total_requests=total,
+        forecast=ahead,
+    )
 
 
 def _plan(test: CompiledTest) -> PlanView:
     plan = test.plan
-    lengths = [each.duration_ns for each in plan.load.segments]
-    staged = sum(length for length in lengths if length is not None) if None not in lengths else None
-    planned = staged if plan.duration_ns is None else plan.duration_ns
-    most = extent(plan)
+    ahead = forecast(plan)
     return PlanView(
         name=plan.name,
         model=plan.load.model,
         endpoints=list(plan.endpoints),
         engine=plan.engine,
         total_requests=plan.total_requests,
-        planned_seconds=None if planned is None else planned / 1e9,
+        planned_seconds=ahead.seconds,
         hosts=list(dict.fromkeys(host for _, host in leads_to(test))),
         redirects=plan.connections.redirects,
-        peak=most.peak,
-        most_seconds=most.seconds,
-        most_requests=most.requests,
+        peak=ahead.peak,
+        most_seconds=ahead.most_seconds,
+        most_requests=ahead.most_requests,
     )
 
 

@@ -84,10 +84,3 @@ export function targetOf(spec: Spec, url: string): string {
     const filled = shownUrl(spec, url);
     return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
 }
-
-/** How long a spec runs, warm-up included; null where a number of requests decides. */
-export function plannedSeconds(spec: Spec): number | null {
-    const stages = spec.load?.stages?.map((stage) => seconds(stage.duration) ?? 0);
-    const measured = stages?.length ? stages.reduce((sum, each) => sum + each, 0) : seconds(spec.duration);
-    return measured === null ? null : measured + (seconds(spec.load?.warm_up) ?? 0);
-}
