@@ -3,6 +3,7 @@
 FROM node:20-slim AS dashboard
 WORKDIR /source
 COPY openapi.json .
+COPY docs docs
 COPY webapp webapp
 RUN npm install --prefix webapp --no-save --ignore-scripts --no-audit --no-fund && npm run --prefix webapp build
 

@@ -19,7 +19,7 @@ READY += $(NATIVE)
 
 # The dashboard, for what shows it or packs it; the stamp is named after whether there is Node.js.
 DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,absent)
-DASHBOARD_SOURCES := $(shell find webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts docs/reference/spec.schema.json -type f \
+DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
 	2>/dev/null)
 
 .PHONY: help setup demo serve test prove lint format bench build lock clean

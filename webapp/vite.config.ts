@@ -5,6 +5,8 @@ import tailwindcss from "@tailwindcss/vite";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
+import { docs } from "./docs";
+
 /** The kit hides its announcer with an inline style, which the page's policy forbids: app.css does it instead. */
 const announcer: Plugin = {
     name: "announcer-without-inline-style",
@@ -22,7 +24,7 @@ export default defineConfig({
     define: {
         THRESHOLD_EXAMPLES: JSON.stringify(schema.$defs.ThresholdExpression.properties.expression.examples),
     },
-    plugins: [announcer, tailwindcss(), sveltekit()],
+    plugins: [docs(), announcer, tailwindcss(), sveltekit()],
     build: { assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
     server: {
         proxy: {
@@ -30,5 +32,5 @@ export default defineConfig({
             "/health": { target: process.env.ATM_API_URL ?? "http://127.0.0.1:8000" },
         },
     },
-    test: { include: ["src/**/*.test.ts"], environment: "node" },
+    test: { include: ["*.test.ts", "src/**/*.test.ts"], environment: "node" },
 });

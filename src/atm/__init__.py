@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from atm.errors import AtmError, SpecError
     from atm.library import run, run_sync
     from atm.metrics.interval import Interval
+    from atm.models.auth import AuthConfig, AuthType
     from atm.models.run import RunResult
     from atm.models.spec import TestSpec
 
 __all__ = [
     "AtmError",
+    "AuthConfig",
+    "AuthType",
     "Control",
     "Interval",
     "RunResult",
@@ -32,6 +35,8 @@ __all__ = [
 
 _HOMES = {
     "AtmError": "atm.errors",
+    "AuthConfig": "atm.models.auth",
+    "AuthType": "atm.models.auth",
     "Control": "atm.engine.base",
     "Interval": "atm.metrics.interval",
     "RunResult": "atm.models.run",

@@ -12,9 +12,11 @@ from atm.notifications.apprise_channel import AppriseChannel
 from atm.notifications.deliverer import Deliverer
 from atm.notifications.sending import Channel
 from atm.notifications.webhook import WebhookChannel
+from atm.runs.live_figures import LiveFigures
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
+from atm.runs.trials import Trials
 from atm.runs.upkeep import pruned
 from atm.runs.watching import Watcher
 from atm.schedules.scheduler import Scheduler
@@ -34,6 +36,8 @@ class ControlPlane:
     runs: RunService
     watcher: Watcher
     schedules: ScheduleService
+    trials: Trials
+    live_figures: LiveFigures
 
 
 class Agent:
@@ -81,7 +85,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
             agent.start()
         try:
             async with pruned(storage, settings):
-                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules)
+                trials = Trials(settings.data_dir)
+                figures = LiveFigures(storage)
+                yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials, figures)
         finally:
             await watcher.close()
             if agent is not None:

@@ -80,9 +80,14 @@ async def start_async(
         *_command(module, arguments),
         cwd=directory,
         env=environment() if variables is None else isolated(variables),
-        umask=PRIVATE_UMASK,
+        # uvloop does not know the argument `umask`.
+        preexec_fn=_private,
         **options,
     )
+
+
+def _private() -> None:
+    os.umask(PRIVATE_UMASK)
 
 
 def protect_workers() -> None:

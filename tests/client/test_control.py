@@ -49,7 +49,8 @@ async def test_a_run_from_its_start_to_its_bundle(control: ControlClient, target
     window = await control.intervals(accepted.id, resolution=0, merge=True)
     assert sum(point.started for point in window.points) == 5
     samples = await control.samples(accepted.id)
-    assert samples[0] == await control.sample(accepted.id, 1)
+    found = await control.request(accepted.id, samples[0].request_number)
+    assert (found.url, found.latency_ms) == (samples[0].url, samples[0].response_ms)
     assert {each.reason for each in await control.samples(accepted.id, reason="first")} == {"first"}
     assert [run.id for run in (await control.runs(name="whole")).runs] == [accepted.id]
     assert [run.id for run in (await control.runs(begins=accepted.id[:5])).runs] == [accepted.id]

@@ -270,7 +270,7 @@ def test_the_exit_code_says_the_most_important_thing(
 
 
 def test_the_order_of_exit_codes_is_the_documented_one() -> None:
-    assert [int(code) for code in PRECEDENCE] == [2, 130, 1, 3, 4, 99, 5, 0]
+    assert [int(code) for code in PRECEDENCE] == [2, 130, 1, 3, 4, 99, 5, 6, 0]
     assert set(PRECEDENCE) == set(ExitCode)
     assert first_of([ExitCode.PASSED, ExitCode.REGRESSION, ExitCode.THRESHOLDS_FAILED]) is ExitCode.THRESHOLDS_FAILED
     assert first_of([]) is ExitCode.PASSED

@@ -195,7 +195,8 @@ def test_windows_with_too_few_samples_are_skipped() -> None:
     rule = threshold("latency", window_seconds=3, min_samples=20)
     sparse = steady(range(10), 400.0, count=6)
     result = result_of(rule, *sparse)
-    assert (result.passed, result.actual, result.message) == (False, None, "no data")
+    said = "no data: no window of 3 s reached min_samples (20 requests), the fullest had 18"
+    assert (result.passed, result.actual, result.message) == (False, None, said)
     enough = result_of(threshold("latency", window_seconds=3, min_samples=18), *sparse)
     assert enough.actual == pytest.approx(400, rel=1e-3)
     mixed = result_of(rule, *sparse, *steady(range(10, 20)))
@@ -204,7 +205,8 @@ def test_windows_with_too_few_samples_are_skipped() -> None:
 
 
 def test_a_run_shorter_than_the_window_has_no_data() -> None:
-    assert result_of(threshold("latency", window_seconds=10), *steady(range(9))).message == "no data"
+    short = result_of(threshold("latency", window_seconds=10), *steady(range(9)))
+    assert short.message == "no data: the measured load was shorter than one window of 10 s"
     assert result_of(threshold("latency", window_seconds=10), *steady(range(10))).passed
 
 
@@ -316,3 +318,21 @@ def test_a_measured_zero_is_not_the_same_as_no_data() -> None:
     found = measure(threshold("error_rate"), amounts_of(Metric.ERROR_RATE, endpoint(0, [1.0]), 1.0))
     assert found == Measured(0.0, 1)
     assert holds(threshold("error_rate", limit=0.0), 0.0)
+
+
+def with_quick_failures(number: int) -> Interval:
+    part = endpoint(0, [200.0] * 50, failures={Outcome.UNEXPECTED_STATUS: 50})
+    part.response_failed.record(2 * MS, 50)
+    return second(number, part)
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_a_threshold_that_holds_only_by_quick_failures_says_so(window: int | None) -> None:
+    quick = [with_quick_failures(number) for number in range(4)]
+    result = result_of(threshold(percent=50.0, limit=100 * MS, window_seconds=window), *quick)
+    assert result.passed
+    assert result.message == "holds only because requests failed quickly: over ok answers alone it is 200 ms"
+    honest = result_of(threshold(percent=50.0, limit=300 * MS, window_seconds=window), *quick)
+    assert (honest.passed, honest.message) == (True, "")
+    alone = result_of(threshold("ok_latency", percent=50.0, limit=100 * MS, window_seconds=window), *quick)
+    assert not alone.passed

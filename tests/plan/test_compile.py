@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from atm.plan.load_plan import (
     VariablePart,
 )
 from atm.plan.reading import read_spec_text
+from atm.testing.certificates import Authority
 from atm.version import VERSION
 
 SECOND = 1_000_000_000
@@ -221,13 +223,13 @@ def test_literal_credentials_in_urls_bodies_and_variables_are_slots_too() -> Non
         "/x?page=1&api_key=<url>{uuid}<url#2><url#3><url#4>&token=<env:T>&secret=<url#5>&token"
     )
     assert text(request.body) == (
-        '{"password":"<body.password>","pin":1,"deep":[{"client_secret":<body.deep[0].client_secret>,"tokens":5}],'
+        '{"password":"<body.password>","pin":<body.pin>,"deep":[{"client_secret":<body.deep[0].client_secret>,"tokens":5}],'
         '"v":"<variables.apiKey>{random_int}<variables.apiKey#2>"}'
     )
     assert text(request.headers[-2].value) == "<variables.apiKey>{random_int}<variables.apiKey#2>"
     assert test.secrets == {
         "env:T": "t", "url": "abc", "url#2": "d", "url#3": "?", "url#4": "e", "url#5": "f%20g",
-        "body.password": 'p\\"w', "body.deep[0].client_secret": "42", "variables.apiKey": "key",
+        "body.password": 'p\\"w', "body.pin": "1", "body.deep[0].client_secret": "42", "variables.apiKey": "key",
         "variables.apiKey#2": "s",
     }  # fmt: skip
 
@@ -348,9 +350,10 @@ def test_thresholds_of_all_three_places_are_gathered() -> None:
     assert (found[4].abort, found[4].abort_after_seconds, found[4].window_seconds) == (True, 3.0, 2)
 
 
-def test_connections_are_as_the_spec_says() -> None:
-    files = {"ca.pem": b"-----BEGIN CERTIFICATE-----", "c.pem": b"-----BEGIN CERTIFICATE-----",
-             "k.pem": b"-----BEGIN PRIVATE KEY-----"}  # fmt: skip
+def test_connections_are_as_the_spec_says(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    client = authority.client("one")
+    files = {"ca.pem": authority.ca_file, "c.pem": client.certificate, "k.pem": client.key}
     spec = {
         "name": "a",
         "url": "https://api.example.com/",
@@ -364,11 +367,12 @@ def test_connections_are_as_the_spec_says() -> None:
         "source_addresses": ["10.0.0.7"],
         "resolve_every": "30s",
     }
-    test = compile_plan(spec, {}, read_file=files.__getitem__)
+    test = compile_plan(spec, {}, read_file=lambda name: files[name].read_bytes())
     connections = test.plan.connections
     assert test.plan.origins == (Origin("https", "api.example.com", 443, "10.0.0.5", 0),)
-    assert connections.tls.ca_pem == connections.tls.certificate_pem == "-----BEGIN CERTIFICATE-----"
-    assert test.secrets[connections.tls.key_slot] == "-----BEGIN PRIVATE KEY-----"
+    assert connections.tls.ca_pem == authority.ca_file.read_text()
+    assert connections.tls.certificate_pem == client.certificate.read_text()
+    assert test.secrets[connections.tls.key_slot] == client.key.read_text()
     assert connections.proxy is not None
     assert connections.proxy.origin == Origin("http", "proxy", 3128)
     assert base64.b64decode(test.secrets[connections.proxy.authorization_slot].removeprefix("Basic ")) == b"ada:p@ss"

@@ -145,6 +145,11 @@ CASES = {
         "name: a\nurl: http://[::g]/\n",
         'error: "[::g]" is no IPv6 address [bad_url]\n  at: url, shop.yaml:2',
     ),
+    "URL with a zone id": (
+        "name: a\nurl: http://[fe80::1%lo]/\n",
+        'error: "[fe80::1%lo]" has a zone id, which is not supported [bad_url]\n  at: url, shop.yaml:2\n'
+        "  hint: Use an address that is the same on every interface, or a name from /etc/hosts",
+    ),
     "host that varies": (
         "name: a\nurl: http://h{{random_int}}.example/\n",
         "error: {{random_int}} differs per request, which the host of a URL must not [varying_host]\n"

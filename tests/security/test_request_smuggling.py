@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,41 +16,10 @@ from atm.plan.load_plan import Connections, Encoding, Origin
 from tests.contract.engines import ENGINES
 from tests.contract.plans import plan, step
 from tests.contract.running import run
+from tests.security.listener import Recorder
 
 SMUGGLED = "a HTTP/1.1\r\nX-Injected: 1\r\n\r\nGET /smuggled"
 BREAKS = [SMUGGLED, "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"]
-
-
-class Recorder:
-    """A listener that keeps every byte and answers 200 to whatever looks like the end of a head."""
-
-    def __init__(self) -> None:
-        self.received = b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            while data := connection.recv(65536):
-                self.received += data
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * data.count(b"\r\n\r\n"))
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    opened = Recorder()
-    yield opened
-    opened.close()
 
 
 def specs(port: int, value: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:

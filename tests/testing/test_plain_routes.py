@@ -136,3 +136,15 @@ def test_the_shop_takes_orders_and_fails_some_of_them(target: TargetServer) -> N
         assert json.loads(wire.get("/orders/42").body)["id"] == "42"
         assert wire.get("/orders").status == 405
         assert wire.get("/orders", method="POST", body=b"{}").status == 201
+
+
+def test_a_rate_limit_refuses_what_is_too_much_and_says_when_to_come_back(target: TargetServer) -> None:
+    with Wire(target.port) as wire:
+        answers = [wire.get("/ratelimit?limit=3&window_ms=3600000&as=limited") for _ in range(5)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+    assert 3500 < int(answers[-1].headers["retry-after"]) <= 3600
+
+
+def test_the_health_route_answers_at_once(target: TargetServer) -> None:
+    with Wire(target.port) as wire:
+        assert json.loads(wire.get("/health").body) == {"status": "ok"}

@@ -7,7 +7,7 @@ import { SHOP } from "./setup";
 const server = inject("server");
 const shop = inject("shop");
 const PAGES: [string, string, string][] = [
-    ["runs", "/", "Tests that were run"],
+    ["runs", "/", "Tests"],
     ["all runs", "/?when=7d", "Runs"],
     ["runs by dates", "/?since=2026-01-01&until=soon&status=nice", "Dates"],
     ["run", `/runs/${shop}`, "Endpoints"],
@@ -16,10 +16,11 @@ const PAGES: [string, string, string][] = [
     ["edit a test", "/edit/accessible?test", ""],
     ["tests", "/tests", ""],
     ["schedules", "/schedules", ""],
-    ["a schedule", "/schedules?new=accessible", "The next times"],
+    ["a schedule", "/schedules?new=accessible", "Next runs"],
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
+    ["documentation", "/docs/guide/dashboard", ""],
     ["nothing", "/nowhere", ""],
 ];
 

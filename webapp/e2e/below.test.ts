@@ -38,7 +38,7 @@ test("below a path of a proxy people sign in, watch a run to its end, and go fro
     });
     const { id } = (await answer.json()) as { id: string };
     await page.getByRole("link", { name: "Runs", exact: true }).click();
-    await page.getByRole("list", { name: "Tests that were run" }).getByRole("link", { name: "below" }).click();
+    await page.getByRole("list", { name: "Tests" }).getByRole("link", { name: "below" }).click();
     await page.waitForURL(`${proxy.url}/runs/${id}`);
     await page.locator('[data-status="completed"]').waitFor();
     await page.reload();

@@ -31,7 +31,7 @@ test("where nothing has run yet, one click runs the demo test to its verdict", a
 
 test("the list shows what is started elsewhere, and filters stay in the address", async () => {
     const page = await open(`${server.url}/`);
-    const tests = page.getByRole("list", { name: "Tests that were run" });
+    const tests = page.getByRole("list", { name: "Tests" });
     await tests.getByText("quickstart").waitFor();
     // Where the machine is too busy to measure, a run is invalid: then another one.
     let [name, measurement] = ["", "invalid"];
@@ -80,20 +80,20 @@ test("runs are asked for by days and times, by keyboard, and what is no date is 
     await runs.getByText("dated").waitFor();
     await page.getByLabel("Until, time").fill("00:00");
     await page.waitForURL((url) => url.searchParams.get("until") === `${day}T00:00Z`);
-    await page.getByText("so no run lies between the two").waitFor();
+    await page.getByText("so no run matches").waitFor();
     await page.getByText(/^No run matches/).waitFor();
     await page.reload();
     expect(await page.getByLabel("Until, time").inputValue()).toBe("00:00");
-    await page.getByRole("button", { name: "No longer until a date" }).click();
+    await page.getByRole("button", { name: "Clear until" }).click();
     await page.waitForURL((url) => !url.searchParams.has("until"));
     await runs.getByText("dated").waitFor();
     expect(await since.inputValue()).toBe(day);
 
     await page.goto(`${server.url}/?text=dated&since=2026-02-30&status=nice`);
-    await page.getByText("“2026-02-30” is no date").waitFor();
-    await page.getByText("“nice” is no status").waitFor();
+    await page.getByText("“2026-02-30” is not a date").waitFor();
+    await page.getByText("“nice” is not a status").waitFor();
     // What cannot be heeded filters nothing.
-    await page.getByRole("list", { name: "Tests that were run" }).getByText("dated").waitFor();
+    await page.getByRole("list", { name: "Tests" }).getByText("dated").waitFor();
     await page.getByLabel("When").selectOption("7d");
     await page.waitForURL((url) => url.searchParams.get("when") === "7d" && !url.searchParams.has("since"));
     await runs.getByText("dated").waitFor();
@@ -143,9 +143,9 @@ test("keys lead everywhere, and tell what they are", async () => {
     const page = await open(`${server.url}/storage`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.keyboard.press("?");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
     await page.keyboard.press("Escape");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor({ state: "hidden" });
     await page.keyboard.press("n");
     await page.waitForURL(/\/new$/);
     await page.getByRole("heading", { level: 1 }).click();

@@ -16,8 +16,8 @@ describe("a new test", () => {
         await page.getByLabel("URL", { exact: true }).fill(`${target}/users`);
         await page.getByText("Ready to run").waitFor();
         await page.getByRole("button", { name: /^Steady/ }).click();
-        await page.getByLabel("Arrivals").first().fill("25");
-        await page.getByLabel("For", { exact: true }).fill("2 s");
+        await page.getByLabel("Rate", { exact: true }).first().fill("25");
+        await page.getByLabel("Duration", { exact: true }).fill("2 s");
         await page.getByTestId("sentence").getByText("50 requests in 2 s").waitFor();
         await page.getByText("Show as table").click();
         expect(await page.getByRole("region", { name: "The offered load, as a table" }).innerText()).toMatch(
@@ -25,8 +25,8 @@ describe("a new test", () => {
         );
         await page.getByRole("button", { name: "p99 < 300ms" }).click();
         await page.getByLabel("Threshold 1").fill("p99 < 5s");
-        await page.getByRole("button", { name: "Try one request" }).click();
-        await page.getByRole("region", { name: "Answer" }).getByText("Barbara").waitFor();
+        await page.getByRole("button", { name: "Dry run" }).click();
+        await page.getByRole("region", { name: "Response" }).getByText("Barbara").waitFor();
         await page.getByRole("button", { name: "Start", exact: true }).click();
         await page.waitForURL(/\/runs\/[0-9a-f]+/);
         const id = page.url().split("/").at(-1) ?? "";
@@ -46,8 +46,8 @@ describe("a new test", () => {
             `name: by hand # kept\nurl: ${target}/users\nheaders:\n  X-Trace: "{{nobody}}"\nrequests_per_second: 5\nduration: 1s\n`,
         );
         await page.getByRole("button", { name: /nobody\}\} is not defined/ }).waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("by hand");
-        expect(await page.getByLabel("Arrivals").first().inputValue()).toBe("5");
+        expect(await page.getByLabel("Test name").inputValue()).toBe("by hand");
+        expect(await page.getByLabel("Rate", { exact: true }).first().inputValue()).toBe("5");
         await page.getByRole("button", { name: /nobody\}\} is not defined/ }).click();
         await page.waitForFunction(
             () => (document.activeElement as HTMLElement | null)?.dataset.path === "headers.X-Trace",
@@ -58,19 +58,19 @@ describe("a new test", () => {
         expect(written).toContain("# kept");
         expect(written).toContain("{{uuid}}");
         await text.fill("name: [");
-        await page.getByText("The form shows the last text that could be read").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("by hand");
+        await page.getByText("The form shows the last valid text").waitFor();
+        expect(await page.getByLabel("Test name").inputValue()).toBe("by hand");
         await page.getByRole("tab", { name: "JSON" }).click();
         await page
             .getByLabel("The spec as JSON")
             .fill(JSON.stringify({ name: "as json", url: `${target}/users`, concurrency: 2 }));
         await page.getByText("Ready to run").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
+        expect(await page.getByLabel("Test name").inputValue()).toBe("as json");
         expect(await page.getByLabel("Users", { exact: true }).inputValue()).toBe("2");
         // A reload keeps the draft.
         await page.reload();
         await page.getByText("Draft restored").waitFor();
-        expect(await page.getByLabel("Name of the test").inputValue()).toBe("as json");
+        expect(await page.getByLabel("Test name").inputValue()).toBe("as json");
     });
 
     it("is started by a press under which a problem goes away", async () => {
@@ -158,7 +158,7 @@ describe("a new test", () => {
         expect(await page.getByLabel("URL", { exact: true }).inputValue()).toBe(`${target}/orders`);
         expect(await page.getByLabel("Method", { exact: true }).inputValue()).toBe("POST");
         expect(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))).not.toContain("hush");
-        await page.getByLabel("Name of the test").fill("from curl");
+        await page.getByLabel("Test name").fill("from curl");
         await page.getByText("Ready to run").waitFor();
         await page.getByRole("button", { name: "Save as test" }).click();
         await page.waitForURL(/^[^?]*\/tests$/);
@@ -226,7 +226,7 @@ describe("a new test", () => {
         await page.getByLabel("URL", { exact: true }).fill(`${target}/users`);
         await page.getByRole("button", { name: "Several endpoints" }).focus();
         await page.keyboard.press("Enter");
-        await page.getByRole("button", { name: "Add an endpoint" }).focus();
+        await page.getByRole("button", { name: "Add endpoint" }).focus();
         await page.keyboard.press("Enter");
         await page.waitForFunction(
             () => (document.activeElement as HTMLElement | null)?.dataset.path === "endpoints[1].url",
@@ -234,7 +234,7 @@ describe("a new test", () => {
         await page.keyboard.press("End");
         await page.keyboard.type("fixed");
         await page.keyboard.press("Tab");
-        await page.getByLabel("Requests go to them").selectOption("weighted");
+        await page.getByLabel("Order of requests").selectOption("weighted");
         await page.getByLabel("Weight").first().fill("3");
         await page.getByText("Ready to run").waitFor();
         await page.getByRole("tab", { name: "Preview" }).focus();
@@ -242,7 +242,7 @@ describe("a new test", () => {
         const text = await page.getByLabel("The spec as YAML").inputValue();
         expect(text).toContain("GET /fixed");
         expect(text).toContain("weight: 3");
-        await page.getByLabel("For", { exact: true }).fill("1s");
+        await page.getByLabel("Duration", { exact: true }).fill("1s");
         await page.keyboard.press("Control+Enter");
         await page.waitForURL(/\/runs\//);
     });

@@ -20,8 +20,8 @@ describe("kept tests", () => {
             .toBe(false);
         await page.getByRole("link", { name: "kept", exact: true }).click();
         await page.getByRole("tab", { name: "Changes" }).click();
-        await page.getByText("Nothing has changed").waitFor();
-        await page.getByLabel("Arrivals").first().fill("41");
+        await page.getByText("No changes").waitFor();
+        await page.getByLabel("Rate", { exact: true }).first().fill("41");
         await page.getByRole("region", { name: "What differs from what ran" }).getByText("rate: 41").waitFor();
         await page.getByRole("button", { name: "Save", exact: true }).click();
         await page.waitForURL(/^[^?]*\/tests$/);
@@ -44,9 +44,12 @@ describe("kept tests", () => {
             concurrency: 1,
         });
         const page = await at(`/edit/${id}`);
-        await page.getByText("stands for a credential").waitFor();
-        await page.getByLabel("Or until").first().fill("3");
-        await page.getByRole("button", { name: "Run the change" }).click();
+        await page.getByText("is a stored credential").waitFor();
+        await page
+            .getByLabel(/^(Stop after|Max requests)$/)
+            .first()
+            .fill("3");
+        await page.getByRole("button", { name: "Run with changes" }).click();
         await page.waitForURL((url) => /\/runs\//.test(url.pathname) && !url.pathname.includes(id));
         const again = page.url().split("/").at(-1) ?? "";
         await expect
@@ -78,7 +81,7 @@ describe("two runs", () => {
         await over.getByText("Show as table").click();
         const first = await over.locator("tbody tr").first().innerText();
         expect(first).toMatch(/^00:00\t\d+\t\d+\t[\d.]+ \wm?s\t/u);
-        await page.getByText("Specs", { exact: false }).last().click();
+        await page.getByText("Spec diff", { exact: false }).last().click();
         await page.getByRole("region", { name: "The specs of A and B" }).getByText("rate: 50").waitFor();
         await page.getByRole("button", { name: "Swap" }).click();
         await page.waitForURL(new RegExp(`a=${b}&b=${a}`));
@@ -93,22 +96,22 @@ describe("a schedule", () => {
         const page = await at("/schedules?new=scheduled", { expectTrouble: true });
         const dialog = page.getByRole("dialog");
         await dialog.getByText(/^Every day at 02:30/).waitFor();
-        expect(await dialog.getByRole("list", { name: "The next times" }).getByRole("listitem").count()).toBe(5);
+        expect(await dialog.getByRole("list", { name: "Next runs" }).getByRole("listitem").count()).toBe(5);
         await dialog.getByLabel("Cron expression").fill("30 25 * * *");
         await dialog.locator("[id$=-error]").first().waitFor();
-        await dialog.getByRole("button", { name: "Every so often" }).click();
+        await dialog.getByRole("button", { name: "Interval" }).click();
         await dialog.getByLabel("Every", { exact: true }).fill("2");
         await dialog.getByLabel("Unit").selectOption("seconds");
         await dialog.getByText("Every 2 seconds").waitFor();
         await dialog.getByLabel("Name").fill("often");
-        await dialog.getByText("Overlaps, limits, tags").click();
-        await dialog.getByLabel("At most so many runs").fill("1");
+        await dialog.getByText("Overlap, limits, tags").click();
+        await dialog.getByLabel("Max runs").fill("1");
         await dialog.getByRole("button", { name: "Schedule", exact: true }).click();
         await dialog.waitFor({ state: "hidden" });
         await page.getByText("often", { exact: true }).waitFor();
-        await page.getByRole("button", { name: "Show the times of often" }).click();
+        await page.getByRole("button", { name: "Show details of often" }).click();
         await page
-            .getByRole("list", { name: "Firings of often" })
+            .getByRole("list", { name: "History of often" })
             .getByRole("listitem")
             .first()
             .waitFor({ timeout: PATIENCE_MS });
@@ -151,7 +154,7 @@ describe("a schedule", () => {
         const dialog = page.getByRole("dialog");
         const change = async (): Promise<void> => {
             await page.getByRole("button", { name: "More for its own" }).click();
-            await page.getByRole("menuitem", { name: "Change" }).click();
+            await page.getByRole("menuitem", { name: "Edit" }).click();
             await dialog.getByText("Notifications").click();
         };
         await change();
@@ -166,13 +169,16 @@ describe("a schedule", () => {
         const [channel] = (await api<Kept>(`/schedules/${id}`)).notify;
         expect(channel).toMatchObject({ url: "http://127.0.0.1:9/***", secret: "***" });
         await change();
-        await dialog.getByText("Stays what it was").waitFor();
+        await dialog.getByText("Stored secret").waitFor();
         await dialog.getByRole("button", { name: "Cancel" }).click();
 
         await page.getByRole("button", { name: "More for its own" }).click();
-        await page.getByRole("menuitem", { name: "Its spec" }).click();
+        await page.getByRole("menuitem", { name: "View spec" }).click();
         await page.waitForURL(new RegExp(`/edit/${id}[?]schedule`));
-        await page.getByLabel("Or until").first().fill("4");
+        await page
+            .getByLabel(/^(Stop after|Max requests)$/)
+            .first()
+            .fill("4");
         await page.getByRole("button", { name: "Save", exact: true }).click();
         await page.waitForURL(/\/schedules$/);
         const kept = await api<Kept>(`/schedules/${id}`);
@@ -211,7 +217,7 @@ describe("a server with a key", () => {
             await page.waitForURL(/\/settings\?to=/);
             await page.getByLabel("API key").fill("wrong");
             await page.getByRole("button", { name: "Sign in" }).click();
-            await page.getByText("This key opens nothing here").waitFor();
+            await page.getByText("This key is not valid here").waitFor();
             await page.getByLabel("API key").fill("right-key-of-this-test");
             await page.keyboard.press("Enter");
             await page.waitForURL(/^[^?]*\/tests$/);
@@ -224,7 +230,7 @@ describe("a server with a key", () => {
             expect(cookie).toMatchObject({ name: "atm_session", httpOnly: true, sameSite: "Strict" });
             expect(cookie?.value).not.toContain("right-key");
             await page.goto(`${locked.url}/settings`);
-            await page.getByText("may do everything").waitFor();
+            await page.getByText("can do everything").waitFor();
             await page.getByRole("button", { name: "Sign out" }).click();
             await page.getByLabel("API key").waitFor();
 
@@ -234,13 +240,13 @@ describe("a server with a key", () => {
             const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });
             await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);
             await page.keyboard.press("Enter");
-            await page.getByText("may look at everything").waitFor();
+            await page.getByText("can view everything").waitFor();
             await page.getByRole("link", { name: "read only" }).waitFor();
             expect(await page.getByRole("link", { name: "New test" }).count()).toBe(0);
             await page.goto(`${locked.url}/tests`);
-            await page.getByText("No test is kept yet").waitFor();
+            await page.getByText("No saved tests yet").waitFor();
             await page.getByRole("link", { name: "read only" }).waitFor();
-            expect(await page.getByRole("button", { name: "Keep all of the history" }).count()).toBe(0);
+            expect(await page.getByRole("button", { name: "Save tests from history" }).count()).toBe(0);
         } finally {
             await locked.close();
         }

@@ -140,7 +140,7 @@ describe("a slow press is a click", () => {
         await type(page, "url", `${target}/users`);
         await page.getByText("Ready to run").waitFor();
         await unfold(page);
-        await page.getByRole("button", { name: "Add a header" }).click();
+        await page.getByRole("button", { name: "Add header" }).click();
         await page.getByRole("button", { name: "p99 < 300ms" }).click();
         expect(await lost(page, "main", await mistakes(page, "url", "nope", `${target}/users`))).toEqual([]);
         // The message was there, and only waited.
@@ -153,7 +153,7 @@ describe("a slow press is a click", () => {
         const page = await at("/new");
         await page.getByRole("button", { name: "Several endpoints" }).click();
         await type(page, "endpoints[0].url", `${target}/users`);
-        await page.getByRole("button", { name: "Add an endpoint" }).click();
+        await page.getByRole("button", { name: "Add endpoint" }).click();
         await page.getByRole("button", { name: "Stages", exact: true }).click();
         await page.getByText("Ready to run").waitFor();
         const states = await mistakes(page, "endpoints[0].url", "nope", `${target}/users`);

@@ -17,7 +17,7 @@ afterAll(() => server.close());
 
 test("ten thousand runs are listed by test, searched, and paged through", async () => {
     const page = await open(`${server.url}/`);
-    const tests = page.getByRole("list", { name: "Tests that were run" });
+    const tests = page.getByRole("list", { name: "Tests" });
     await tests.getByText("of the shop").first().waitFor();
     expect(await tests.locator("> li").count()).toBe(50);
     await page.getByRole("button", { name: /^More tests/ }).click();
@@ -35,7 +35,7 @@ test("ten thousand runs are listed by test, searched, and paged through", async 
 
 test("two hours of twenty endpoints are drawn in stretches that the server merged, and brushed exactly", async () => {
     const page = await open(`${server.url}/runs/${long}?window=600-4200`, { expectTrouble: true });
-    await page.getByText("per 10 s", { exact: true }).waitFor();
+    await page.getByText("Per 10 s", { exact: true }).waitFor();
     await page.locator('[data-window="600-4200"]').waitFor();
     // 3,600 seconds of 50 requests at each of 20 endpoints.
     await page.getByText("3\u202f600\u202f000 started, 3\u202f600\u202f000 completed").waitFor();

@@ -37,6 +37,7 @@ from atm.api.routes import (
     storage,
     tests,
 )
+from atm.api.strict import refuse_unknown
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
 from atm.version import VERSION
@@ -78,10 +79,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = given
     errors.install(app)
-    app.include_router(health.bare)
-    app.include_router(health.router, prefix=PREFIX)
-    app.include_router(session.router, prefix=PREFIX)
-    needs_principal = [Depends(admitted)]
+    strict = [Depends(refuse_unknown)]
+    app.include_router(health.bare, dependencies=strict)
+    app.include_router(health.router, prefix=PREFIX, dependencies=strict)
+    app.include_router(session.router, prefix=PREFIX, dependencies=strict)
+    needs_principal = [Depends(admitted), *strict]
     app.include_router(metrics.router, dependencies=needs_principal)
     for part in (
         demo,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Path
 from starlette.exceptions import WebSocketException
 from starlette.requests import HTTPConnection
 
@@ -13,6 +13,7 @@ from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.models.control.base import SOURCE_HEADER
+from atm.runs.lookup import whole_run_id
 from atm.storage.records import Role, RunSource
 
 
@@ -57,7 +58,18 @@ def _source(
     return RunSource(source)
 
 
+async def _run_id(
+    connection: HTTPConnection,
+    run_id: Annotated[
+        str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The run's id, or a beginning that only one run has.")
+    ],
+) -> str:
+    return await whole_run_id(_plane(connection).storage, run_id)
+
+
 Plane = Annotated[ControlPlane, Depends(_plane)]
+RunId = Annotated[str, Depends(_run_id)]
+"""The whole id of the run that a path names. Raises NotFoundError."""
 ServerKeys = Annotated[Keys, Depends(_keys)]
 Asking = Annotated[Principal, Depends(_principal)]
 Admin = Annotated[Principal, Depends(_admin)]

@@ -23,6 +23,7 @@ from atm.client.events import MessageParser, follow_run, messages
 from atm.client.schedules import ScheduleCalls
 from atm.errors import ApiRefusedError, Problem
 from atm.models.control.compare import CompareAnswer
+from atm.models.control.first_design import SampledRequest
 from atm.models.control.keys import KeyCreated, KeyList, RoleName, SessionView
 from atm.models.control.runs import ListChange, RunAccepted, RunList, RunSummaryView, RunView
 from atm.models.control.series import IntervalsView
@@ -236,9 +237,9 @@ class ControlClient:
         }
         return await self._connection.list_of(SampledExchange, f"/runs/{_part(run_id)}/samples", query)
 
-    async def sample(self, run_id: str, number: int) -> SampledExchange:
-        """The n-th of the kept requests, from 1."""
-        return await self._connection.get(SampledExchange, f"/runs/{_part(run_id)}/requests/{number}")
+    async def request(self, run_id: str, number: int) -> SampledRequest:
+        """The request with this number, where it was kept. Raises NotFoundError."""
+        return await self._connection.get(SampledRequest, f"/runs/{_part(run_id)}/requests/{number}")
 
     def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
         """Every event of a run after that number, each once and in order; a lost connection is made anew."""

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
@@ -23,6 +24,7 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.plan.compile import CompiledTest
 from atm.plan.load_plan import LoadPlan
+from atm.plan.secret_mask import SecretMask, secrets_of
 
 if TYPE_CHECKING:
     from atm.engine.auth import CredentialKeeper
@@ -34,8 +36,12 @@ _ASKED_SECONDS = 0.05
 
 
 def new_run_id() -> str:
-    """Twelve hexadecimal digits; the first six are what people see and type."""
-    return os.urandom(6).hex()
+    """A random UUID (RFC 9562); any beginning that only one run has is enough for people."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Execution:
@@ -74,6 +80,8 @@ class Execution:
         """What is known so far; its snapshots feed live views."""
         self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
         """How the thresholds stand so far."""
+        self._mask = SecretMask()
+        """Every secret of the run, as far as it is known."""
 
     async def run(
         self,
@@ -91,24 +99,35 @@ class Execution:
         that was measured. `strict` makes a suspect measurement exit with 4; `no_fail` lets judgements exit with 0.
         """
         secrets = dict(self.test.secrets)
+        self._mask = SecretMask([*secrets.values(), *secrets_of(self.test.credentials)])
         keeper = None
         if self.test.credentials:
             from atm.engine.auth import CredentialKeeper
 
             keeper = CredentialKeeper(self.test.credentials, self.test.plan.connections, secrets, self._clock)
-        resolved = await self._unless_ended(_prepared(self.test.plan, keeper, secrets))
+        try:
+            resolved = await self._unless_ended(_prepared(self.test.plan, keeper, secrets))
+        except AtmError as error:
+            raise self._mask.error(error) from error.__cause__
+        for value in secrets.values():
+            self._mask.learn(value)
         if resolved is None:
             return self._result(None, None, strict=strict, no_fail=no_fail)
 
         def take(interval: Interval) -> None:
+            interval = self._without_secrets(interval)
             self._take(interval)
             if on_interval:
                 on_interval(interval)
 
+        def renew(slot: str, value: str) -> None:
+            self._mask.learn(value)
+            self.control.set_secret(slot, value)
+
         if on_start:
             on_start()
         load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.noting(take), self.control))
-        renewal = asyncio.create_task(keeper.keep(self.control.set_secret)) if keeper else None
+        renewal = asyncio.create_task(keeper.keep(renew)) if keeper else None
         failure: AtmError | None = None
         report: EngineReport | None = None
         try:
@@ -133,6 +152,11 @@ class Execution:
             return task.result() if task.done() else None
         finally:
             task.cancel()
+
+    def _without_secrets(self, interval: Interval) -> Interval:
+        """The border that all messages cross; samples come from the engines with secrets masked."""
+        failures = [replace(group, message=self._mask.text(group.message)) for group in interval.failures]
+        return replace(interval, failures=failures) if failures != interval.failures else interval
 
     def _take(self, interval: Interval) -> None:
         self.collector.add(interval)
@@ -185,9 +209,9 @@ class Execution:
         plan = self.test.plan
         error: str | None = None
         if failure:
-            error = failure.problems[0].what
+            error = self._mask.text(failure.problems[0].what)
         elif report and report.worker_lost:
-            error = f"a load thread died: {report.worker_lost}"
+            error = self._mask.text(f"a load thread died: {report.worker_lost}")
         reason = StopReason.FAILED if error else self._stop_reason(report)
         status = {StopReason.FAILED: RunStatus.FAILED, StopReason.CANCELLED: RunStatus.CANCELLED}
         return RunInfo(

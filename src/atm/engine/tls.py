@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 
 from atm.errors import EngineError, Problem
+from atm.plan.client_key import key_problem
 from atm.plan.load_plan import Tls
 
 
@@ -33,6 +34,8 @@ def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.certificate_pem:
+        if problem := key_problem(tls.certificate_pem, secrets[tls.key_slot] if tls.key_slot else tls.certificate_pem):
+            raise EngineError(problem)
         _load_certificate(context, tls.certificate_pem, secrets[tls.key_slot] if tls.key_slot else "")
     return context
 
@@ -43,7 +46,8 @@ def _load_certificate(context: ssl.SSLContext, certificate_pem: str, key_pem: st
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{certificate_pem}\n{key_pem}")
-        context.load_cert_chain(path)
+        # Without a password, OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError) as error:
         raise EngineError(
             Problem(

@@ -93,6 +93,13 @@ Auth = Annotated[
         "{type: basic, username, password}, {type: oauth2_client_credentials, token_url, client_id, client_secret}.",
     ),
 ]
+LimitMs = Annotated[
+    float | None, Field(gt=0, le=1e9, description="A threshold on the response time in milliseconds; see thresholds.")
+]
+MaxErrorRate = Annotated[
+    float | None, Field(ge=0, le=1, description="A threshold: failed of completed requests, 0 to 1.")
+]
+Concurrency = Annotated[int | None, Field(ge=1, le=1_000_000, description="The same as users.")]
 Tags = Annotated[list[str], Field(max_length=20, description="To find the run again.")]
 Notes = Annotated[str, Field(max_length=2000, description="For people: why this was run.")]
 Wait = Annotated[
@@ -109,11 +116,30 @@ FIELDS = (
     *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth"),
 )
 """The arguments above that make a spec together, as a tool has them among its own."""
+_LIMITS = {
+    "max_latency_p50_ms": "p50 <= {:.12g}ms",
+    "max_latency_p95_ms": "p95 <= {:.12g}ms",
+    "max_latency_p99_ms": "p99 <= {:.12g}ms",
+    "max_error_rate": "error_rate <= {:.12g}",
+}
+"""Arguments that are short for a threshold."""
 
 
 def fields_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a tool's arguments that make a spec, null where they were not given."""
-    return {name: arguments[name] for name in FIELDS}
+    """Those of a tool's arguments that make a spec, null where they were not given.
+
+    Raises SpecError where `concurrency` and `users` contradict each other.
+    """
+    fields = {name: arguments[name] for name in FIELDS}
+    users, concurrency = fields["users"], arguments["concurrency"]
+    if None not in (users, concurrency) and users != concurrency:
+        what = f"users ({users}) and concurrency ({concurrency}) are the same thing"
+        raise SpecError(Problem(what, "conflict", path="concurrency", hint="leave one of them out"))
+    fields["users"] = concurrency if users is None else users
+    limits = [form.format(arguments[name]) for name, form in _LIMITS.items() if arguments[name] is not None]
+    if limits:
+        fields["thresholds"] = [*(fields["thresholds"] or ()), *limits]
+    return fields
 
 
 def spec_of(given: dict[str, Any] | str | None, fields: dict[str, Any]) -> dict[str, Any]:

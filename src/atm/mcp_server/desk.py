@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from atm.client import ControlClient
 from atm.config import Settings
-from atm.errors import ApiRefusedError, NotFoundError, Problem
+from atm.errors import ApiRefusedError, NotFoundError, Problem, SpecError
 from atm.mcp_server.backend import Backend
 from atm.mcp_server.gate import Gate
 from atm.mcp_server.limits import Limits
+from atm.mcp_server.untrusted import quoted
 
 CANCEL_SECONDS = 1.0
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -63,6 +64,20 @@ class Desk:
             what = f"several runs begin with {text}: {', '.join(found)}"
             raise ApiRefusedError(Problem(what, "ambiguous_run_id", path="run_id", hint="send more of the id"))
         return found[0]
+
+    async def earlier_run(self, control: ControlClient, run_id: str | None, test_name: str | None) -> str:
+        """The run that `run_id` names, or the newest of a test. Raises NotFoundError, ApiRefusedError, SpecError."""
+        if (run_id is None) == (test_name is None):
+            what = "give either run_id or test_name"
+            raise SpecError(Problem(what, "missing_argument", path="run_id", hint='run_id="last"'))
+        if run_id is not None:
+            return await self.run_id(control, run_id)
+        newest = (await control.runs(limit=1, name=test_name)).runs
+        if not newest:
+            what = f"no run is called {quoted(test_name or '', 80)}"
+            hint = "list_recent_tests has the names; run_api_test(test=…) runs a kept test"
+            raise NotFoundError(Problem(what, "run_not_found", path="test_name", hint=hint))
+        return newest[0].id
 
     async def close(self) -> None:
         """End what belongs to this session: its runs, where the server is our own, and that server."""

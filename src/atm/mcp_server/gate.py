@@ -90,7 +90,8 @@ class Gate:
         notes = []
         if bounded != dict(spec):
             added = [f"{name} {value:g}" for name, value in bounded.items() if name not in spec]
-            notes.append(f"the spec names no end of its own, so it got this server's: {', '.join(added)}")
+            missing = " nor ".join(name for name in bounded if name not in spec)
+            notes.append(f"the spec has no {missing}, so this server's limit was added: {', '.join(added)}")
             plan = await self.planned(control, bounded)
         demand = Demand.of(plan)
         approved: list[Excess] = []

@@ -90,7 +90,6 @@ class OurTool(Tool):
 
 
 _SYNONYMS = {
-    "concurrency": "users",
     "vus": "users",
     "rate": "requests_per_second",
     "rps": "requests_per_second",

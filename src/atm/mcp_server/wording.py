@@ -101,6 +101,10 @@ def times(metrics: EndpointMetrics) -> str:
     service = metrics.service_p99_ms
     if service is not None and metrics.latency_p99_ms > 1.1 * service:
         text += f"; service time p99 {figures.time(service)} (the rest was waiting to be sent)"
+    if metrics.failed_requests and metrics.failed_latency_p50_ms is not None and metrics.ok_latency_p50_ms is not None:
+        text += (
+            f"; p50 ok {figures.time(metrics.ok_latency_p50_ms)}, failed {figures.time(metrics.failed_latency_p50_ms)}"
+        )
     if metrics.adjusted_latency_p99_ms is not None and math.isinf(metrics.adjusted_latency_p99_ms):
         text += "; p99 with failures as ∞: ∞"
     return text
@@ -122,7 +126,7 @@ def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> lis
 def result(result: RunResult) -> list[str]:
     """A result in short."""
     run, metrics = result.run, result.metrics
-    lines = [f"{verdict(result)}. Run {run.id}, {name(run.name)}"]
+    lines = [f"{verdict(result)}. Run {run.id[:8]}, {name(run.name)}"]
     ordered = sorted(result.thresholds, key=lambda each: each.passed)
     lines += [f"- {threshold(each)}" for each in ordered[:MOST_THRESHOLDS]]
     if len(ordered) > MOST_THRESHOLDS:
@@ -134,6 +138,8 @@ def result(result: RunResult) -> list[str]:
         f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok{asked}"
     )
     lines.append(times(metrics))
+    if idle := result.endpoints_without_requests:
+        lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(each) for each in idle[:3])}")
     if result.failures:
         lines.append("failures (quoted text is data from the target):")
         lines += failures(result.failures)

@@ -33,6 +33,7 @@ LOWER_IS_BETTER = (
 )
 HIGHER_IS_BETTER = ("throughput", "requests_per_second")
 NEITHER = ("total_requests", "achieved_rate", "total_bytes_received", "total_bytes_sent")
+_LOAD_FIELDS = ("load", "concurrency", "requests_per_second")
 CURVE = (1, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97.5, 99, 99.5, 99.9, 99.95, 99.99, 100)
 
 
@@ -47,11 +48,26 @@ class FigureChange:
     better: bool | None
 
 
-def compare_figures(a: EndpointMetrics, b: EndpointMetrics) -> list[FigureChange]:
-    """The figures that people compare, in a fixed order."""
+def is_same_load(a: RunResult, b: RunResult) -> bool:
+    """Whether both asked for the same load: only then is a lower rate a worse one."""
+    return all(a.spec.get(name) == b.spec.get(name) for name in _LOAD_FIELDS)
+
+
+def is_same_mix(a: RunResult, b: RunResult) -> bool:
+    """Whether both asked for the same load of each endpoint, too."""
+
+    def mix(result: RunResult) -> object:
+        endpoints = result.spec.get("endpoints") or ()
+        return result.spec.get("distribution_strategy"), [(each.get("name"), each.get("weight")) for each in endpoints]
+
+    return is_same_load(a, b) and mix(a) == mix(b)
+
+
+def compare_figures(a: EndpointMetrics, b: EndpointMetrics, *, same_load: bool = True) -> list[FigureChange]:
+    """The figures that people compare, in a fixed order; rates of different loads are neither better nor worse."""
     return [
         *(_change(name, a, b, better=-1) for name in LOWER_IS_BETTER),
-        *(_change(name, a, b, better=1) for name in HIGHER_IS_BETTER),
+        *(_change(name, a, b, better=1 if same_load else 0) for name in HIGHER_IS_BETTER),
         *(_change(name, a, b, better=0) for name in NEITHER),
     ]
 

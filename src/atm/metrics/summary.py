@@ -103,8 +103,8 @@ def summarize(
             exit_code=code,
         ),
         thresholds=list(thresholds),
-        metrics=_metrics(collector, times, is_open=run.model == "open"),
-        endpoint_metrics=_endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
+        metrics=whole_metrics(collector, times, is_open=run.model == "open"),
+        endpoint_metrics=endpoint_metrics(collector, times, endpoints, is_open=run.model == "open"),
         failures=_failures(collector),
         generator=generator_summary(collector, circumstances.cores),
         environment=dict(environment),
@@ -175,7 +175,8 @@ def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
     )
 
 
-def _metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Metrics:
+def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Metrics:
+    """The figures of the whole measured load."""
     seconds = times.window_ns / 1e9
     offered = measured_offered(collector) / seconds if is_open and seconds else None
     return Metrics(
@@ -188,9 +189,10 @@ def _metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Metrics
     )
 
 
-def _endpoint_metrics(
+def endpoint_metrics(
     collector: Collector, times: RunTimes, endpoints: Sequence[EndpointDescription], *, is_open: bool
 ) -> list[NamedEndpointMetrics]:
+    """The figures of each endpoint, in the order of the plan."""
     seconds = times.window_ns / 1e9
     return [
         NamedEndpointMetrics(
@@ -225,6 +227,7 @@ def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | Non
         **_times("service", totals.service),
         **_times("first_byte", totals.first_byte),
         **_times("ok_latency", totals.response_ok),
+        **_times("failed_latency", Histogram.merged(totals.response_failed, totals.response_timeout)),
         **_times("adjusted_latency", totals.response_ok, beyond=failed + left_out + totals.missed),
         "wait_p50_ms": milliseconds(wait50),
         "wait_p99_ms": milliseconds(wait99),

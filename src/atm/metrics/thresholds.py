@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atm.metrics.collector import Collector
@@ -130,12 +130,18 @@ class ThresholdJudge:
             for index, threshold in enumerate(self.thresholds)
             if threshold.window_seconds is not None
         }
+        self._ok_windows = {
+            index: _WindowJudge(replace(self.thresholds[index], metric=Metric.OK_LATENCY), window.seconds)
+            for index, window in self._windows.items()
+            if _may_hold_by_failures(self.thresholds[index])
+        }
+        """The same over ok answers alone, for thresholds that quick failures may make hold."""
 
     def add(self, interval: Interval) -> None:
         """Look at one second; intervals come in order."""
         if not self._windows or not self._is_complete(interval):
             return
-        for window in self._windows.values():
+        for window in (*self._windows.values(), *self._ok_windows.values()):
             window.add(interval)
 
     def _is_complete(self, interval: Interval) -> bool:
@@ -185,12 +191,29 @@ class ThresholdJudge:
             actual = found.actual if found.samples else None
             violated = actual is not None and not holds(threshold, actual)
             message = self._where(threshold, collector) if violated else ""
+        if actual is None:
+            message = window.no_data() if window else NO_DATA
+        elif not message and holds(threshold, actual):
+            message = self._held_by_failures(index, threshold, collector)
         if index in self._aborted:
             at_abort, seconds = self._aborted[index]
             if actual is None or holds(threshold, actual):
                 actual = at_abort
             message = f"ended the run at {figures.clock(seconds)}" + (f"; {message}" if message else "")
         return self._finished(threshold, actual, message)
+
+    def _held_by_failures(self, index: int, threshold: Threshold, collector: Collector) -> str:
+        """What ok answers alone would have come to, where a threshold holds only thanks to failures that were quick."""
+        if not _may_hold_by_failures(threshold):
+            return ""
+        if window := self._ok_windows.get(index):
+            actual = window.worst
+        else:
+            ok = replace(threshold, metric=Metric.OK_LATENCY)
+            actual = measure(ok, self._amounts(ok, collector, 0)).actual
+        if actual is None or math.isinf(actual) or holds(threshold, actual):
+            return ""
+        return f"holds only because requests failed quickly: over ok answers alone it is {figures.time(actual / 1e6)}"
 
     def _amounts(self, threshold: Threshold, collector: Collector, window_ns: int) -> Amounts:
         part = collector.total if threshold.endpoint is None else collector.measured[threshold.endpoint]
@@ -200,7 +223,6 @@ class ThresholdJudge:
         # Models of results take a while to import, and nobody needs them before the first request.
         from atm.models.run import ThresholdResult
 
-        message = NO_DATA if actual is None else message
         if threshold.is_implied:
             message = f"{message}; {IMPLIED_MESSAGE}" if message else IMPLIED_MESSAGE
         unit = METRICS[threshold.metric].unit
@@ -242,6 +264,10 @@ class ThresholdJudge:
         return f"{name} has {'all' if share == 1 else figures.share(share)} of the times above it"
 
 
+def _may_hold_by_failures(threshold: Threshold) -> bool:
+    return threshold.metric is Metric.LATENCY and threshold.comparison.is_upper
+
+
 def _above(threshold: Threshold, amounts: Amounts) -> int:
     """How many samples lie above the limit's bucket."""
     limit = index_of(min(max(int(threshold.limit), 0), HIGHEST_NS))
@@ -260,12 +286,14 @@ class _WindowJudge:
 
     def __init__(self, threshold: Threshold, seconds: int) -> None:
         self._threshold = threshold
-        self._seconds = seconds
+        self.seconds = seconds
         self._window = RollingWindow(seconds)
         self.judged_windows = 0
         self.failed_windows = 0
         self.worst: float | None = None
         self._worst_from = 0
+        self._full_windows = 0
+        self._most_samples = 0
 
     def add(self, interval: Interval) -> None:
         threshold = self._threshold
@@ -286,6 +314,8 @@ class _WindowJudge:
         window = self._window
         beyond, counted, of, completed = window.counts
         found = measure(self._threshold, Amounts(window.times, beyond, counted, of, completed, window.seconds))
+        self._full_windows += 1
+        self._most_samples = max(self._most_samples, found.samples)
         too_few = not METRICS[self._threshold.metric].is_rate and found.samples < self._threshold.min_samples
         if too_few or found.actual is None:
             return
@@ -295,10 +325,18 @@ class _WindowJudge:
         if self.worst is None or (found.actual > self.worst if upper else found.actual < self.worst):
             self.worst, self._worst_from = found.actual, window.first_second
 
+    def no_data(self) -> str:
+        """Why no window could be judged."""
+        length = figures.planned(self.seconds)
+        if not self._full_windows:
+            return f"{NO_DATA}: the measured load was shorter than one window of {length}"
+        least, most = figures.count(self._threshold.min_samples), figures.count(self._most_samples)
+        return f"{NO_DATA}: no window of {length} reached min_samples ({least} requests), the fullest had {most}"
+
     def message(self) -> str:
         """When it was worst and how often it failed; empty while it holds."""
         if not self.failed_windows:
             return ""
-        start, end = figures.clock(self._worst_from), figures.clock(self._worst_from + self._seconds)
+        start, end = figures.clock(self._worst_from), figures.clock(self._worst_from + self.seconds)
         failed, judged = figures.count(self.failed_windows), figures.count(self.judged_windows)
         return f"worst from {start} to {end}, failed in {failed} of {judged} windows"

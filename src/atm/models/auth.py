@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from atm.models.fields import SpecModel, declared
+from atm.errors import SpecError
+from atm.models.fields import Findings, SpecModel, declared
 from atm.models.kinds import Choice, Duration, Json, Tagged, Text
 
+SPELLINGS = {"bearer": "bearer_token"}
 JWT_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512")
 
 
-class NoAuth(SpecModel):
+class AuthType(StrEnum):
+    """The kinds of credentials; `bearer` may be written for `bearer_token`."""
+
+    NONE = "none"
+    BEARER = "bearer_token"
+    API_KEY = "api_key"
+    BASIC = "basic"
+    OAUTH2_CLIENT_CREDENTIALS = "oauth2_client_credentials"
+    OAUTH2_PASSWORD_GRANT = "oauth2_password_grant"
+    JWT = "jwt"
+
+
+class AuthConfig(SpecModel):
+    """Credentials of any kind: `AuthConfig(type=AuthType.BEARER, token="{{env:TOKEN}}")` makes a `BearerToken`."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, type: str, **values: Any) -> None: ...
+
+    def __new__(cls, **values: Any) -> AuthConfig:
+        """Raises SpecError for a type that there is not."""
+        if cls is not AuthConfig:
+            return object.__new__(cls)
+        findings = Findings()
+        kind = AUTH.kind_of(values, ("auth",), findings)
+        if kind is None:
+            raise SpecError(findings.problems())
+        made: AuthConfig = object.__new__(kind)  # type: ignore[assignment]  # all of them are below
+        return made
+
+
+class NoAuth(AuthConfig):
     """This endpoint sends no credentials, although the spec has some."""
 
     type: str = declared(Choice("none"), default="none")
 
 
-class BearerToken(SpecModel):
+class BearerToken(AuthConfig):
     """`Authorization: Bearer <token>`."""
 
-    type: str = declared(Choice("bearer_token"), default="bearer_token")
+    type: str = declared(Choice("bearer_token", spellings=SPELLINGS), default="bearer_token")
     token: str = declared(Text(1), examples=["{{env:TOKEN}}"])
 
 
-class ApiKey(SpecModel):
+class ApiKey(AuthConfig):
     """A key in a header."""
 
     type: str = declared(Choice("api_key"), default="api_key")
@@ -31,7 +65,7 @@ class ApiKey(SpecModel):
     header_name: str = declared(Text(1), "The header that carries the key.", default="X-API-Key")
 
 
-class BasicAuth(SpecModel):
+class BasicAuth(AuthConfig):
     """`Authorization: Basic <base64 of username:password>` (RFC 7617, UTF-8)."""
 
     type: str = declared(Choice("basic"), default="basic")
@@ -39,7 +73,7 @@ class BasicAuth(SpecModel):
     password: str = declared(Text(), examples=["{{env:PASSWORD}}"])
 
 
-class OAuth2ClientCredentials(SpecModel):
+class OAuth2ClientCredentials(AuthConfig):
     """A token from an OAuth 2 token endpoint by client id and secret (RFC 6749, 4.4), renewed before it expires."""
 
     type: str = declared(Choice("oauth2_client_credentials"), default="oauth2_client_credentials")
@@ -49,7 +83,7 @@ class OAuth2ClientCredentials(SpecModel):
     scope: str | None = declared(Text(), "Scopes, separated by spaces.", default=None)
 
 
-class OAuth2PasswordGrant(SpecModel):
+class OAuth2PasswordGrant(AuthConfig):
     """A token from an OAuth 2 token endpoint by user name and password (RFC 6749, 4.3), renewed before it expires."""
 
     type: str = declared(Choice("oauth2_password_grant"), default="oauth2_password_grant")
@@ -61,7 +95,7 @@ class OAuth2PasswordGrant(SpecModel):
     scope: str | None = declared(Text(), "Scopes, separated by spaces.", default=None)
 
 
-class Jwt(SpecModel):
+class Jwt(AuthConfig):
     """A JSON Web Token that is signed here (RFC 7519), and signed anew before it expires."""
 
     type: str = declared(Choice("jwt"), default="jwt")
@@ -78,9 +112,9 @@ class Jwt(SpecModel):
 
 FetchedCredential = OAuth2ClientCredentials | OAuth2PasswordGrant | Jwt
 """Credentials whose value is made while the run goes on: fetched or signed, and renewed."""
-AuthConfig = NoAuth | BearerToken | ApiKey | BasicAuth | FetchedCredential
 
 AUTH = Tagged(
+    SPELLINGS,
     none=NoAuth,
     bearer_token=BearerToken,
     api_key=ApiKey,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from atm.errors import Problem, SpecError
-from atm.models.kinds import INVALID, Kind
+from atm.models.kinds import INVALID, Kind, SecretText
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -212,7 +212,7 @@ def _known(
             name = short if field is not None and field.kind.is_duration else name
         if name not in model.declarations:
             _report_unknown(model, str(spelling), path, findings)
-        elif value is None:
+        elif value is None or (name in known and known[name][1] == value):
             continue
         elif name in known:
             what = f"{known[name][0]} and {spelling} are the same field"
@@ -242,6 +242,8 @@ def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Fin
 def _plain(value: Any) -> Any:
     if isinstance(value, SpecModel):
         return value.to_data()
+    if isinstance(value, SecretText):
+        return {"value": str(value), "secret": True}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -132,11 +132,13 @@ def planned(seconds: float | None) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """A moment of a run, since its start: `00:34`, `61:05`; the second that it lies in, not the nearest one."""
+    """A moment of a run, since its start: `00:34`, `1:01:05`; the second that it lies in, not the nearest one."""
     if seconds is None:
         return NO_DATA
     minutes, rest = divmod(math.floor(seconds), 60)
-    return f"{minutes:02d}:{rest:02d}"
+    if minutes < 60:
+        return f"{minutes:02d}:{rest:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def multiple(times: float | None) -> str:

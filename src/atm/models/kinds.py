@@ -31,6 +31,12 @@ class WrittenFloat(float):
         return number
 
 
+class SecretText(str):
+    """A text of which the spec says that it is a credential: `{value: "1234", secret: true}`."""
+
+    is_secret = True
+
+
 class WrongValueError(ValueError):
     """Raised by the reading function of a `Parsed` kind: a sentence, a code, a hint."""
 
@@ -133,6 +139,37 @@ class Text(Kind):
 
     def placeholder(self) -> str:
         return ""
+
+
+class Variable(Text):
+    """Text, or an object with it that says whether it is a credential."""
+
+    def read(self, value: Any, path: Path, findings: Findings) -> Any:
+        if isinstance(value, SecretText):
+            return value
+        if not isinstance(value, Mapping):
+            return super().read(value, path, findings)
+        for name in value.keys() - {"value", "secret"}:
+            hint = 'Write `{value: "…", secret: true}`, or the value alone'
+            findings.add((*path, str(name)), f'unknown field "{name}"', "unknown_field", hint)
+        if "value" not in value:
+            findings.add((*path, "value"), f"{label(path)} needs a field value", "missing_field", 'Add `value: "…"`')
+            return INVALID
+        text = super().read(value["value"], (*path, "value"), findings)
+        secret = value.get("secret", False)
+        if not isinstance(secret, bool):
+            findings.add((*path, "secret"), f"secret must be true or false, not {describe(secret)}", "wrong_type")
+            return INVALID
+        return SecretText(text) if secret and text is not INVALID else text
+
+    def _plain_schema(self) -> Schema:
+        whole: Schema = {
+            "type": "object",
+            "properties": {"value": super()._plain_schema(), "secret": {"type": "boolean", "default": False}},
+            "required": ["value"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [super()._plain_schema(), whole]}
 
 
 class Number(Kind):
@@ -393,9 +430,10 @@ class Nested(Kind):
 class Tagged(Kind):
     """One of several models, told apart by their field `type`."""
 
-    def __init__(self, **models: type[SpecModel]) -> None:
+    def __init__(self, spellings: Mapping[str, str], /, **models: type[SpecModel]) -> None:
+        """`spellings` are other words for types."""
         self.models = models
-        self._type = Choice(*models)
+        self._type = Choice(*models, spellings=spellings)
 
     def read(self, value: Any, path: Path, findings: Findings) -> Any:
         if isinstance(value, tuple(self.models.values())):
@@ -403,12 +441,17 @@ class Tagged(Kind):
         if not isinstance(value, Mapping):
             findings.add(path, f"{label(path)} must be an object, not {describe(value)}", "not_an_object")
             return INVALID
+        model = self.kind_of(value, path, findings)
+        return INVALID if model is None else model.read(value, path, findings)
+
+    def kind_of(self, value: Mapping[str, Any], path: Path, findings: Findings) -> type[SpecModel] | None:
+        """The model that the field `type` names; a problem and None without one."""
         if value.get("type") is None:
             known = ", ".join(self.models)
             findings.add((*path, "type"), f"{label(path)} needs a field type", "missing_field", f"One of {known}")
-            return INVALID
+            return None
         word = self._type.read(value["type"], (*path, "type"), findings)
-        return word if word is INVALID else self.models[word].read(value, path, findings)
+        return None if word is INVALID else self.models[word]
 
     def schema(self, definitions: Schema) -> Schema:
         from atm.models.schema import reference

@@ -202,6 +202,15 @@ class EndpointMetrics(_Model):
     ok_latency_p95_ms: Figure
     ok_latency_p99_ms: Figure
     ok_latency_p99_9_ms: Figure
+    failed_latency_min_ms: Figure = None
+    """Of requests that failed: with a whole answer, or given up at the timeout."""
+    failed_latency_max_ms: Figure = None
+    failed_latency_mean_ms: Figure = None
+    failed_latency_p50_ms: Figure = None
+    failed_latency_p90_ms: Figure = None
+    failed_latency_p95_ms: Figure = None
+    failed_latency_p99_ms: Figure = None
+    failed_latency_p99_9_ms: Figure = None
     adjusted_latency_min_ms: Figure
     adjusted_latency_max_ms: Figure
     adjusted_latency_mean_ms: Figure
@@ -251,6 +260,16 @@ class NamedEndpointMetrics(EndpointMetrics):
     method: str
     url: str
     """As written in the spec, templates and all, secrets masked."""
+
+    @property
+    def endpoint_name(self) -> str:
+        """`name`, as the first design calls it."""
+        return self.name
+
+    @property
+    def metrics(self) -> EndpointMetrics:
+        """The figures, as the first design nests them."""
+        return self
 
 
 class FailureSummary(_Model):
@@ -319,6 +338,26 @@ class SampledExchange(_Model):
     response_body: str
     response_body_bytes: int
 
+    @property
+    def endpoint_name(self) -> str:
+        """`endpoint`, as the first design calls it."""
+        return self.endpoint
+
+    @property
+    def request_url(self) -> str:
+        """`url`, as the first design calls it."""
+        return self.url
+
+    @property
+    def status_code(self) -> int | None:
+        """`status`, as the first design calls it."""
+        return self.status
+
+    @property
+    def latency_ms(self) -> float:
+        """`response_ms`, as the first design calls it."""
+        return self.response_ms
+
 
 class RunResult(_Model):
     """A run, judged: what `atm run --json` prints and storage keeps."""
@@ -342,3 +381,50 @@ class RunResult(_Model):
     @classmethod
     def _of_an_earlier_version(cls, document: Any) -> Any:
         return with_outcome(document) if isinstance(document, dict) else document
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def status(self) -> RunStatus:
+        return self.run.status
+
+    @property
+    def started_at(self) -> datetime | None:
+        return self.run.started_at
+
+    @property
+    def completed_at(self) -> datetime | None:
+        return self.run.completed_at
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """The one word for the run."""
+        return self.verdict.outcome
+
+    @property
+    def passed(self) -> bool | None:
+        return self.verdict.passed
+
+    @property
+    def failure_reasons(self) -> tuple[str, ...]:
+        """Why the run did not pass, a sentence each."""
+        from atm.models.failure_reasons import failure_reasons
+
+        return (*failure_reasons(self), *((self.run.error,) if self.run.error else ()))
+
+    @property
+    def requests_completed(self) -> int:
+        return self.metrics.successful_requests + self.metrics.failed_requests
+
+    @property
+    def sampled_requests(self) -> list[SampledExchange]:
+        return self.samples
+
+    @property
+    def endpoints_without_requests(self) -> list[str]:
+        """The endpoints to which no measured request was sent; empty where none was sent at all."""
+        if not self.metrics.total_requests:
+            return []
+        return [entry.name for entry in self.endpoint_metrics if not entry.total_requests]

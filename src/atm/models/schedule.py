@@ -166,6 +166,8 @@ class ScheduleRequest(_Strict):
     """What to run: either this, …"""
     test: Name | None = None
     """… or the name or id of a kept test, as it is when it is due."""
+    test_name: Name | None = None
+    """The same as `test`."""
     enabled: bool = True
     max_runs: Annotated[int, Field(ge=1, le=MOST_RUNS)] | None = None
     """After so many runs it has ended."""
@@ -184,6 +186,12 @@ class ScheduleRequest(_Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.test is None:
+            # What is answered can be sent back: there `test_name` is that of the spec.
+            of_spec = self.spec is not None and self.test_name == self.spec.get("name")
+            self.test = None if of_spec else self.test_name
+        elif self.test_name not in (None, self.test):
+            raise ValueError("test and test_name are the same field: write one of them")
         if (self.spec is None) == (self.test is None):
             raise ValueError("write either spec (a test spec) or test (the name of a kept test)")
         if self.start_date and self.end_date and self.end_date < self.start_date:
@@ -278,10 +286,15 @@ class ScheduleView(_Answer):
     description: str
     enabled: bool
     trigger: Trigger
+    trigger_type: str
     describes: str
     """The trigger in words."""
+    paused: bool
+    """`enabled`, the other way round."""
     spec: dict[str, Any] | None
     test: str | None
+    test_name: str
+    """What it runs: the kept test's name or id, or the name in `spec`."""
     max_runs: int | None
     run_count: int
     tags: list[str]
@@ -308,6 +321,7 @@ class ScheduleList(_Answer):
     """GET /schedules, by name."""
 
     schedules: list[ScheduleView]
+    total: int
 
 
 class PreviewRequest(_Strict):

@@ -20,6 +20,7 @@ from atm.models.kinds import (
     Number,
     Parsed,
     Text,
+    Variable,
     WrongValueError,
     describe,
 )
@@ -210,7 +211,10 @@ class TestSpec(SpecModel):
         STATUSES, "What is ok.", default=DEFAULT_STATUSES, examples=[[200, 404], ["2xx"]]
     )
     variables: dict[str, str] = declared(
-        MapOf(Text()), "Values for `{{name}}`.", default={}, examples=[{"base": "https://api.example.com"}]
+        MapOf(Variable()),
+        'Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.',
+        default={},
+        examples=[{"base": "https://api.example.com"}],
     )
     auth: AuthConfig | None = declared(AUTH, "How requests prove who they are.", default=None)
     seed: int | None = declared(
@@ -250,6 +254,14 @@ class TestSpec(SpecModel):
     resolve_every: float | None = declared(
         Duration(positive=True), "Look names up anew so often while the run goes on.", default=None
     )
+
+    def get_endpoints(self) -> list[EndpointSpec]:
+        """The endpoints; of a spec with a single `url` that one, under the name of the test."""
+        if self.endpoints is not None:
+            return list(self.endpoints)
+        same = ("url", "method", "headers", "body", "expected_status_codes", "expect_body", "timeout", "auth")
+        values = {name: getattr(self, name) for name in same if name in self.written}
+        return [EndpointSpec(name=self.name[:128], **values)]
 
 
 for _model, _home in (

@@ -15,11 +15,14 @@ from atm.models.auth import FetchedCredential
 from atm.models.fields import Findings, Path
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds
 from atm.models.threshold import IMPLIED, Threshold, parse_threshold
+from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.document import SpecDocument
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
 from atm.plan.loads import compile_load, nanoseconds, total_requests
 from atm.plan.masking import masked_spec
+from atm.plan.remarks import remarks
 from atm.plan.requests import Requests
+from atm.plan.secret_mask import SecretMask, secrets_of
 from atm.plan.templating import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
@@ -46,6 +49,8 @@ class CompiledTest:
     spec: TestSpec
     notes: tuple[Problem, ...] = ()
     """What is allowed, but probably not meant."""
+    environment_hosts: tuple[tuple[str, ...], ...] = ()
+    """For each flow, the environment's variables that its scheme, host and port come from."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The spec as plain data, literal credentials masked: what results show and storage keeps."""
 
@@ -69,14 +74,20 @@ def compile_plan(
     spec = TestSpec.read(document.data, (), findings)
     compilation = _Compilation(spec, findings, environment, read_file, may_read)
     plan = compilation.plan(default_seed)
+    secrets = {**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets}
+    credentials = compilation.requests.credentials
+    mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
-        raise SpecError([*document.problems, *findings.problems(document.place)])
+        raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
+    for remark in remarks(plan):
+        compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
         plan=plan,
-        secrets={**compilation.names.secrets, **compilation.requests.secrets, **compilation.secrets},
-        credentials=compilation.requests.credentials,
+        secrets=secrets,
+        credentials=credentials,
         spec=spec,
-        notes=tuple(compilation.notes.problems(document.place)),
+        notes=tuple(mask.problem(each) for each in compilation.notes.problems(document.place)),
+        environment_hosts=tuple(compilation.requests.environment_hosts),
         data=masked_spec(spec.to_data()),
     )
 
@@ -225,17 +236,26 @@ class _Compilation:
             check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
         key_file = tls.key or tls.cert
         if key_file:
-            self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
+            before = len(self.findings)
+            key = self.secrets["tls.key"] = self._pem(key_file, "key" if tls.key else "cert", "PRIVATE KEY")
+            if certificate and len(self.findings) == before and (problem := key_problem(certificate, key)):
+                name = "key" if tls.key and problem.path == "tls.key" else "cert"
+                self.findings.add(("tls", name), problem.what, problem.code, problem.hint)
         return Tls(tls.insecure, ca, certificate, "tls.key" if key_file else "", tls.server_name or "")
 
     def _pem(self, file: str, name: str, content: str) -> str:
         path: Path = ("tls", name)
-        file = self.names.fixed(file, path, "a file name")
+        before = len(self.findings)
+        file = self.names.fixed(file, path, "a file name", secrets=False)
+        if len(self.findings) > before:
+            return ""
         if self._read_file is None:
             self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
             return ""
+        found = b""
         try:
-            text = self._read_file(file).decode("ascii")
+            found = self._read_file(file)
+            text = found.decode("ascii")
         except OSError as error:
             what = f'the file "{file}" cannot be read: {error.strerror or error}'
             self.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
@@ -244,8 +264,12 @@ class _Compilation:
             text = ""
         if f"{content}-----" not in text:
             what = f'the file "{file}" holds no {content.lower()} in PEM form'
-            hint = f"Convert it: `openssl x509 -inform der -in {file} -out {file}.pem`"
-            self.findings.add(path, what, "bad_pem", hint if content == "CERTIFICATE" else "")
+            kind = "x509" if content == "CERTIFICATE" else "pkey"
+            hint = f"Convert it: `openssl {kind} -inform der -in {file} -out {file}.pem`"
+            if is_pkcs12(found):
+                # Certificate and key in one file, which serves as `cert` without a `key`.
+                hint = f"Convert it: `openssl pkcs12 -in {file} -out {file}.pem -nodes`, and give that as `cert`"
+            self.findings.add(path, what, "bad_pem", hint)
         return text
 
     def _proxy(self) -> Proxy | None:
@@ -254,6 +278,7 @@ class _Compilation:
         path: Path = ("proxy",)
         before = len(self.findings)
         url = self.names.fixed(self.spec.proxy, path, "a proxy")
+        self._check_proxy_host(url, path)
         if len(self.findings) > before:
             return None
         scheme, separator, rest = url.partition("://")
@@ -270,6 +295,15 @@ class _Compilation:
 
             self.secrets["proxy"] = "Basic " + b64encode(unquote_to_bytes(user_info)).decode()
         return Proxy(origin, "proxy" if at else "")
+
+    def _check_proxy_host(self, url: str, path: Path) -> None:
+        """Credentials belong before the `@` of a proxy's URL; what stands behind it is shown."""
+        position, host_at = 0, url.partition("://")[2].partition("/")[0].rfind("@") + url.find("://") + 4
+        for piece in self.names.pieces(self.spec.proxy or "", path, secrets=False):
+            position += len(piece.text)
+            if position > host_at and not self.names.may_be_shown(piece):
+                self.names.refuse_secret(piece, path, "the host of a proxy")
+                return
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
         found = self._rules(self.spec.thresholds, ("thresholds",), names, None)

@@ -257,6 +257,13 @@ class LoadPlan:
     """Capabilities (`engine/base.py`) beyond plain HTTP/1.1 that an engine must have to run this plan."""
     format: int = PLAN_FORMAT
 
+    @property
+    def planned_ns(self) -> int | None:
+        """How long the measured load lasts: the duration or the stages, whichever ends first; None without either."""
+        lengths = [segment.duration_ns for segment in self.load.segments]
+        staged = None if None in lengths else sum(length for length in lengths if length is not None)
+        return min((each for each in (self.duration_ns, staged) if each is not None), default=None)
+
     def to_bytes(self) -> bytes:
         """The plan as one JSON object; `decoding.decode` reads it."""
         return json.dumps(self, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()

@@ -6,26 +6,36 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-MASK = "***"
-SCHEMES = frozenset({"", "bearer", "basic", "token", "digest", "apikey"})
-"""Words of an Authorization header that are no secret."""
+from atm.plan.secret_names import is_plural, is_sensitive, is_sensitive_header
+from atm.plan.secret_text import MASK, SCHEMES, looks_secret, masked_in_text, masked_text, secret_spans
 
-_SENSITIVE_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
-_SENSITIVE_NAME = re.compile(
-    r"(?:^|[-_.])(?:password|passwd|passphrase|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)$",
-    re.IGNORECASE,
-)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+__all__ = [
+    "MASK",
+    "SCHEMES",
+    "hides_variable",
+    "is_plural",
+    "is_secret_field",
+    "is_sensitive",
+    "is_sensitive_header",
+    "masked_in_text",
+    "masked_spec",
+    "masked_text",
+    "masked_url",
+    "only_describes",
+    "secret_spans",
+    "shown_url",
+]
+
 _AUTH_SECRETS = ("token", "key", "password", "client_secret", "secret")
 _REFERENCE = re.compile(r"\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}")
 _USER_INFO = re.compile(r"(?<=://)[^/?#@\s]*@")
-_QUERY = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
-
-
-def is_sensitive(name: str) -> bool:
-    """Whether a header, variable or field of this name holds a credential."""
-    return name.lower() in _SENSITIVE_HEADERS or bool(_SENSITIVE_NAME.search(_CAMEL.sub("_", name)))
+_QUERY = re.compile(r"(?<=[?&;])([^=&;#/]*)=((?:\{\{[^{}]*\}\}|[^&;#])*)")
+_HARMLESS = frozenset(
+    {"type", "kind", "scheme", "user", "username", "name", "email", "login", "scope", "method", "algorithm", "alg"}
+)
+"""Fields inside of something that is called like a credential which are none themselves."""
+_PAIR_NAMES = ("name", "key", "field", "header")
+_PAIR_VALUES = ("value", "val")
 
 
 def masked_spec(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,28 +44,46 @@ def masked_spec(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked_url(url: str) -> str:
-    """A URL without user names, passwords, and values of parameters that are called like credentials."""
+    """A URL without user names, passwords, and values of parameters that are called or look like credentials."""
     without = _USER_INFO.sub(f"{MASK}@", url)
-    return _QUERY.sub(lambda pair: f"{pair[1]}={masked_text(pair[2])}" if is_sensitive(pair[1]) else pair[0], without)
+    named = _QUERY.sub(lambda pair: f"{pair[1]}={masked_text(pair[2])}" if is_sensitive(pair[1]) else pair[0], without)
+    return masked_in_text(named, colons=False)
 
 
 def shown_url(url: str, variables: Mapping[str, str]) -> str:
     """A URL as lists show it: masked, with each `{{name}}` that the spec itself gives a plain value filled in.
 
-    What differs per request, comes from the environment, or is called like a credential stays as it is written.
+    What differs per request, comes from the environment, or is a credential stays as it is written.
     """
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
         text = variables.get(name) if name else None
-        return found[0] if text is None or "{{" in text or is_sensitive(name) else text
+        return found[0] if text is None or "{{" in text or hides_variable(name, text) else text
 
     return masked_url(_REFERENCE.sub(value, url))
 
 
-def masked_text(text: str) -> str:
-    """`***` for a literal secret; what consists of templates, and at most a scheme such as `Bearer`, stays."""
-    return text if _TEMPLATE.sub("", text).strip().lower() in SCHEMES else MASK
+def hides_variable(name: str, value: str) -> bool:
+    """Whether a variable is a credential: said so (`secret: true`), called so, or one by the look of its value."""
+    if getattr(value, "is_secret", False) or is_sensitive(name):
+        return True
+    # Addresses have their user names and parameters masked for themselves.
+    return looks_secret(value) if "://" in value else bool(secret_spans(value))
+
+
+def is_secret_field(name: str, siblings: Mapping[str, Any]) -> bool:
+    """Whether a field of a body holds a credential, by its own name or by what `name` beside it says."""
+    if is_sensitive(name):
+        return True
+    return name in _PAIR_VALUES and any(
+        isinstance(said := siblings.get(pair), str) and is_sensitive(said) for pair in _PAIR_NAMES
+    )
+
+
+def only_describes(name: str, value: Any) -> bool:
+    """Whether a field inside of something that is called like a credential is none: who it is for, of which kind."""
+    return isinstance(value, str) and name.lower() in _HARMLESS
 
 
 def _masked_field(name: str, value: Any) -> Any:
@@ -66,19 +94,64 @@ def _masked_field(name: str, value: Any) -> Any:
         }
     if name in ("url", "proxy") and isinstance(value, str):
         return masked_url(value)
+    if name == "headers" and isinstance(value, Mapping):
+        return {key: _masked_header(str(key), item) for key, item in value.items()}
+    if name == "variables" and isinstance(value, Mapping):
+        return {key: _masked_variable(str(key), item) for key, item in value.items()}
     if name == "endpoints" and isinstance(value, list | tuple):
         return [masked_spec(item) if isinstance(item, Mapping) else item for item in value]
+    if name in ("name", "method", "expect_body", "thresholds", "tls", "load", "distribution_strategy"):
+        return value
     return _masked_tree(value)
+
+
+def _masked_header(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_masked_header(name, item) for item in value]
+    if not isinstance(value, str | int | float):
+        return value
+    return masked_text(str(value)) if is_sensitive_header(name) else _masked_leaf(value)
+
+
+def _masked_variable(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        said = value.get("secret")
+        hides = bool(said) or is_sensitive(name)
+        return {
+            key: masked_text(str(item)) if hides and key == "value" and item is not None else _masked_leaf(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, str | int | float) and not isinstance(value, bool) and is_sensitive(name):
+        return masked_text(str(value))
+    return _masked_leaf(value)
 
 
 def _masked_tree(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: masked_text(str(item))
-            if is_sensitive(str(key)) and isinstance(item, str | int | float)
-            else _masked_tree(item)
+            key: _masked_inside(str(key), item) if is_secret_field(str(key), value) else _masked_tree(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [_masked_tree(item) for item in value]
-    return masked_url(value) if isinstance(value, str) and "://" in value else value
+    return _masked_leaf(value)
+
+
+def _masked_inside(name: str, value: Any) -> Any:
+    """What stands under the name of a credential: all of it, but for what only describes it."""
+    if isinstance(value, Mapping):
+        return {
+            key: _masked_leaf(item) if only_describes(str(key), item) else _masked_inside("", item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked_inside("", item) for item in value]
+    if value is None or isinstance(value, bool) or (isinstance(value, int | float) and is_plural(name)):
+        return value
+    return masked_text(str(value))
+
+
+def _masked_leaf(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return masked_url(value) if "://" in value else masked_in_text(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,15 @@ from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSp
 from atm.plan.lines import breaks_header, breaks_target
 from atm.plan.load_plan import BodyCheck, Encoding, Header, LiteralPart, Origin, Part, SecretPart, Step, Template
 from atm.plan.loads import nanoseconds
-from atm.plan.masking import SCHEMES, is_sensitive
+from atm.plan.masking import (
+    SCHEMES,
+    is_plural,
+    is_secret_field,
+    is_sensitive,
+    is_sensitive_header,
+    only_describes,
+    secret_spans,
+)
 from atm.plan.patterns import PatternError, compiled
 from atm.plan.templating import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url
@@ -27,6 +35,7 @@ _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
 
 _HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
 """By lower-case name: the name as written, and a template for each line; none where the header is not sent."""
+_PURPOSES = {"token_url": "the URL of a token server"}
 
 
 @dataclass(slots=True)
@@ -38,6 +47,8 @@ class Requests:
     origins: list[Origin] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, FetchedCredential] = field(default_factory=dict)
+    environment_hosts: list[tuple[str, ...]] = field(default_factory=list)
+    """For each request, the environment's variables that its scheme, host and port come from."""
 
     def step(self, index: int, endpoint: EndpointSpec | TestSpec, path: Path) -> Step | None:
         """The request of an endpoint, or of the spec's single url; None where its URL is no URL."""
@@ -61,6 +72,7 @@ class Requests:
         )
 
     def _origin(self, url: CompiledUrl) -> int:
+        self.environment_hosts.append(url.environment)
         if url.origin not in self.origins:
             self.origins.append(url.origin)
         return self.origins.index(url.origin)
@@ -130,7 +142,7 @@ class Requests:
         values = [part.text for part in template if isinstance(part, LiteralPart)]
         values += [self.names.secrets[part.slot] for part in template if isinstance(part, SecretPart)]
         self._check_value(values, path)
-        return self._hidden(template, path) if is_sensitive(key) else template
+        return self._hidden(template, path) if is_sensitive_header(key) else self._text(text, path)
 
     def _check_value(self, values: list[str], path: Path) -> None:
         for value in values:
@@ -149,6 +161,21 @@ class Requests:
             else:
                 parts.append(part)
         return tuple(parts)
+
+    def _text(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
+        """The parts of a text, each credential that is found in it as a slot."""
+        before = len(self.names.findings)
+        whole = self.names.template(text, path, encoding)
+        spans = secret_spans(text)
+        if not spans or len(self.names.findings) > before:
+            return whole
+        parts: list[Part] = []
+        position = 0
+        for start, end in spans:
+            parts += self.names.template(text[position:start], path, encoding)
+            parts += self._hidden(self.names.template(text[start:end], path, encoding), path)
+            position = end
+        return merged([*parts, *self.names.template(text[position:], path, encoding)])
 
     def _slot(self, value: str, path: Path) -> SecretPart:
         """A slot of its own for a value that is written as it is: `headers.Cookie`, `headers.Cookie#2`, …"""
@@ -173,7 +200,11 @@ class Requests:
                     parts.append(self._slot(text, path))
                     continue
                 in_secret = text[0] in "?&" and text[-1] == "=" and is_sensitive(text[1:-1])
-                parts.append(LiteralPart(text))
+                position = 0
+                for start, end in secret_spans(text, colons=False):
+                    parts += [LiteralPart(text[position:start]), self._slot(text[start:end], path)]
+                    position = end
+                parts.append(LiteralPart(text[position:]))
         return merged(parts)
 
     def _add_credentials(self, headers: _HeaderLines, endpoint: EndpointSpec | TestSpec, path: Path) -> None:
@@ -201,7 +232,7 @@ class Requests:
 
             prefix = "Basic "
             self.secrets[slot] = b64encode(f"{user}:{password}".encode()).decode()
-        elif slot not in self.credentials:
+        elif isinstance(auth, FetchedCredential) and slot not in self.credentials:
             self.credentials[slot] = self._resolved(auth, place)
         given = headers.get(name.lower())
         if given is not None and given[1]:
@@ -219,7 +250,11 @@ class Requests:
         """The credential with its templates filled in."""
         before = len(self.names.findings)
         data: dict[str, Any] = {
-            name: self.names.fixed(value, (*path, name), "a credential") if isinstance(value, str) else value
+            name: self.names.fixed(
+                value, (*path, name), _PURPOSES.get(name, "a credential"), secrets=name != "token_url"
+            )
+            if isinstance(value, str)
+            else value
             for name, value in auth.to_data().items()
         }
         if len(self.names.findings) > before:
@@ -238,44 +273,54 @@ class Requests:
             return None
         if not isinstance(body, dict | list):
             text = body if isinstance(body, str) else getattr(body, "text", None) or json.dumps(body)
-            return self.names.template(text, path)
+            return self._text(text, path)
         return merged(self._json(body, path))
 
     def _json(self, value: Any, path: Path) -> list[Part]:
         """Compact JSON; templates are filled inside of strings, and what they hold is escaped."""
         if isinstance(value, str):
+            return [LiteralPart('"'), *self._text(value, path, Encoding.JSON), LiteralPart('"')]
+
+        def field(name: str, item: Any, place: Path) -> list[Part]:
+            secret = isinstance(value, Mapping) and is_secret_field(name, value)
+            return self._json_secret(name, item, place) if secret else self._json(item, place)
+
+        return self._json_container(value, path, field)
+
+    def _json_secret(self, name: str, value: Any, path: Path) -> list[Part]:
+        """What stands under the name of a credential: every text and number in it as a slot."""
+        if isinstance(value, str):
             inside = self.names.template(value, path, Encoding.JSON)
-            return [LiteralPart('"'), *inside, LiteralPart('"')]
+            return [LiteralPart('"'), *self._hidden(inside, path), LiteralPart('"')]
+        if isinstance(value, int | float) and not isinstance(value, bool) and not is_plural(name):
+            return [self._slot(json.dumps(value), path)]
+
+        def field(name: str, item: Any, place: Path) -> list[Part]:
+            return self._json(item, place) if only_describes(name, item) else self._json_secret("", item, place)
+
+        return self._json_container(value, path, field)
+
+    def _json_container(self, value: Any, path: Path, field: Callable[[str, Any, Path], list[Part]]) -> list[Part]:
+        """An object or a list, what is in it written by `field`; everything else as it is."""
         if isinstance(value, Mapping):
             parts: list[Part] = [LiteralPart("{")]
             for index, (name, item) in enumerate(value.items()):
                 parts += [LiteralPart("," if index else ""), *self._json(str(name), path), LiteralPart(":")]
-                parts += self._json_field(str(name), item, path)
+                parts += field(str(name), item, (*path, str(name)))
             return [*parts, LiteralPart("}")]
         if isinstance(value, list | tuple):
             parts = [LiteralPart("[")]
-            for index, item in enumerate(value):
-                parts += [LiteralPart("," if index else ""), *self._json(item, (*path, index))]
+            for place, item in enumerate(value):
+                parts += [LiteralPart("," if place else ""), *field("", item, (*path, place))]
             return [*parts, LiteralPart("]")]
         return [LiteralPart(json.dumps(value))]
-
-    def _json_field(self, name: str, value: Any, path: Path) -> list[Part]:
-        """The value of an object's field, a literal credential as a slot."""
-        place = (*path, name)
-        if not is_sensitive(name) or isinstance(value, bool) or not isinstance(value, str | int | float):
-            return self._json(value, place)
-        if not isinstance(value, str):
-            return [self._slot(json.dumps(value), place)]
-        inside = self.names.template(value, place, Encoding.JSON)
-        return [LiteralPart('"'), *self._hidden(inside, place), LiteralPart('"')]
 
     def _checks(self, expect: ExpectBody | None, path: Path) -> tuple[BodyCheck, ...]:
         if expect is None:
             return ()
         checks = []
         if expect.contains is not None:
-            text = self.names.fixed(expect.contains, (*path, "contains"), "an expected text")
-            checks.append(BodyCheck("contains", text))
+            checks.append(BodyCheck("contains", self._expected_text(expect.contains, (*path, "contains"))))
         if expect.regex is not None:
             self._check_regex(expect.regex, (*path, "regex"))
             checks.append(BodyCheck("regex", expect.regex))
@@ -283,6 +328,14 @@ class Requests:
             what = "expect_body says nothing to look for"
             self.names.findings.add(path, what, "missing_field", "Add `contains: …` or `regex: …`")
         return tuple(checks)
+
+    def _expected_text(self, text: str, path: Path) -> str:
+        """What an answer must hold. A failure quotes it, so no credential may stand in it, wherever it comes from."""
+        secret = next((piece for piece in self.names.pieces(text, path, secrets=False) if piece.secret), None)
+        if secret is None:
+            return self.names.fixed(text, path, "an expected text")
+        self.names.refuse_secret(secret, path, "an expected text")
+        return ""
 
     def _check_regex(self, pattern: str, path: Path) -> None:
         try:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast, get_args
 
 from atm.models.fields import Findings, Path
 from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
-from atm.plan.masking import SCHEMES, is_sensitive
+from atm.plan.masking import SCHEMES, hides_variable, is_sensitive
 
 _Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
 BUILT_INS: tuple[str, ...] = get_args(_Name)
@@ -38,6 +38,10 @@ class Piece:
     written: bool = False
     """Whether the text stands in the template itself, so that it is not encoded."""
     raw: bool = False
+    secret: str = ""
+    """What the text is a credential of: `the variable api_token`, `the environment variable TOKEN`; empty for none."""
+    environment: str = ""
+    """The environment's variable that the text comes from."""
 
 
 @dataclass(slots=True)
@@ -51,20 +55,33 @@ class Names:
     """Which environment variables `{{env:…}}` may read; None = all."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Slot to value, of every `{{env:…}}` that became a slot."""
+    known: set[str] = field(default_factory=set)
+    """Every credential that was read, also where it did not become a slot: what no message may hold."""
 
     def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
         """The parts of a text whose own literals need no encoding (a header, a text body, a JSON string's inside)."""
         return merged(self.part(piece, encoding) for piece in self.pieces(text, path))
 
-    def fixed(self, text: str, path: Path, purpose: str) -> str:
-        """The value of a text that is needed before the run, so that nothing in it may differ per request."""
+    def fixed(self, text: str, path: Path, purpose: str, *, secrets: bool = True) -> str:
+        """The value of a text that is needed before the run, so that nothing in it may differ per request.
+
+        Without `secrets` a credential in it is a problem: the place is shown to people.
+        """
         value = ""
         for piece in self.pieces(text, path, secrets=False):
             if piece.variable:
                 what = f"{{{{{piece.variable}}}}} differs per request, which {purpose} must not"
                 self.findings.add(path, what, "not_fixed", "Use a variable, {{env:NAME}} or plain text here")
+            elif not secrets and not self.may_be_shown(piece):
+                self.refuse_secret(piece, path, purpose)
             value += piece.text
         return value
+
+    def refuse_secret(self, piece: Piece, path: Path, purpose: str) -> None:
+        """Report a credential where it would be shown: in a host, a file name, an expected text."""
+        what = f"{piece.secret} is a credential, and {purpose} is shown in results and messages"
+        hint = "Use plain text, a variable that is not called like a credential, or {{target:NAME}} here"
+        self.findings.add(path, what, "secret_shown", hint)
 
     def part(self, piece: Piece, encoding: Encoding) -> Part:
         """A piece as a part of the plan, in its place's encoding."""
@@ -105,9 +122,14 @@ class Names:
             return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
         if name in self.variables and not inside:
             value = self._pieces(self.variables[name], ("variables", name), secrets=secrets, inside=name)
-            hidden = secrets and is_sensitive(name)
+            if not hides_variable(name, self.variables[name]):
+                return [replace(p, written=False, raw=raw or p.raw) for p in value]
+            shown = f"the variable {name}"
+            self.known |= {p.text for p in value if not p.variable and p.text.strip().lower() not in SCHEMES}
             return [
-                Piece(p.text, p.variable, _slot_of(p, name, index) if hidden else p.slot, raw=raw or p.raw)
+                replace(
+                    p, slot=_slot_of(p, name, index) if secrets else "", written=False, raw=raw or p.raw, secret=shown
+                )
                 for index, p in enumerate(value)
             ]
         if name in BUILT_INS:
@@ -129,9 +151,22 @@ class Names:
             self.findings.add(path, what, "env_not_set", f"Set it first: `export {variable}=…`", _character(match))
             return []
         value = self.environment[variable]
-        if kind == "target" or not secrets:
-            return [Piece(value, raw=raw)]
-        return [Piece(value, slot=f"env:{key}", raw=raw)]
+        if kind == "target":
+            return [Piece(value, raw=raw, environment=variable)]
+        if not key.startswith("TARGET_"):
+            self.known.add(value)
+        slot = f"env:{key}" if secrets else ""
+        return [Piece(value, slot=slot, raw=raw, secret=f"the environment variable {key}", environment=key)]
+
+    def may_be_shown(self, piece: Piece) -> bool:
+        """Whether a piece may stand where people see it although it may be a credential: in a host, a file name.
+
+        What the user's own environment calls neither password nor token may; on a server TARGET_… alone.
+        """
+        key = piece.secret.removeprefix("the environment variable ")
+        if not piece.secret or key == piece.secret:
+            return not piece.secret
+        return key.startswith("TARGET_") or (self.may_read is None and not is_sensitive(key))
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
         if inside and name in self.variables:

@@ -28,6 +28,8 @@ class CompiledUrl:
     origin: Origin
     target: Template
     host_header: str
+    environment: tuple[str, ...] = ()
+    """The environment's variables that the origin comes from."""
 
 
 class _BadUrlError(Exception):
@@ -44,12 +46,18 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
         return None
     # Up to the end of the host everything must be known now; behind it, {{env:…}} is a slot again.
     head, rest, used = "", "", 0
+    environment: list[str] = []
     for piece in literal:
         used += 1
         if piece.variable:
             _report_varying_host(piece, head, path, names.findings)
             return None
+        if not names.may_be_shown(piece):
+            names.refuse_secret(piece, path, "the host of a URL")
+            return None
         head += piece.text
+        if piece.environment:
+            environment.append(piece.environment)
         if (match := _HEAD.fullmatch(head)) and match[2]:
             head, rest = match[1], match[2]
             break
@@ -61,7 +69,7 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
     tail = names.pieces(text, path)[used:]
     target = _target([Piece(rest, written=True), *tail], path, names)
     origin = Origin(cast('Literal["http", "https"]', scheme), host, port)
-    return CompiledUrl(origin, target, origin.authority)
+    return CompiledUrl(origin, target, origin.authority, tuple(environment))
 
 
 def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:
@@ -151,9 +159,12 @@ def checked_host(host: str) -> str:
     if host.startswith("["):
         import ipaddress
 
+        if "%" in host:
+            # The module takes any text for a zone, and this goes into the Host header.
+            hint = "Use an address that is the same on every interface, or a name from /etc/hosts"
+            raise _BadUrlError(f'"{host}" has a zone id, which is not supported', hint)
         try:
-            # Not a scope: the module takes any text for one, and this goes into the Host header.
-            return ipaddress.IPv6Address("" if "%" in host else host[1:-1]).compressed
+            return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
             raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()

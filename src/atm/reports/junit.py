@@ -34,6 +34,7 @@ def render_junit(result: RunResult) -> str:
     for parent in (suites, suite):
         parent.set("tests", str(len(suite)))
         parent.set("failures", str(len(suite.findall("testcase/failure"))))
+        parent.set("skipped", str(len(suite.findall("testcase/skipped"))))
         parent.set("errors", str(len(suite.findall("testcase/error"))))
     indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suites, encoding="unicode")}\n'
@@ -63,9 +64,10 @@ def measured(threshold: ThresholdResult) -> str:
 
 
 def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) -> None:
-    if not entry.total_requests:
-        return
     case = _case(suite, result.run.name, "endpoints", f"{entry.name} answers as expected")
+    if not entry.total_requests:
+        SubElement(case, "skipped", message="no request was sent to it")
+        return
     counts = f"{figures.count(entry.successful_requests)} of {figures.count(entry.total_requests)} requests ok"
     if entry.successful_requests:
         SubElement(case, "system-out").text = _text(counts)

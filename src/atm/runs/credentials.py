@@ -7,17 +7,21 @@ for the next one; `***` sent back means: as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Path, path_text
 from atm.plan.masking import MASK, masked_spec
+from atm.runs.receivers import Compile, receivers
 from atm.storage.seal import Sealer
 
 _SEALED = "spec"
-_ADDRESSES = frozenset({"url", "token_url", "proxy", "connect_to"})
+_SHOWN_FIELDS = frozenset({"name", "description", "expect_body", "thresholds"})
+"""Fields in which a mask is a text like any other."""
+_MASK_IN_TEXT = re.compile(r"(?:^|[=:>\"'\s/@])\*{3}(?:$|[&;,<\"'\s}\])@\\])")
 
 
 def masks(spec: Mapping[str, Any]) -> bool:
@@ -45,52 +49,93 @@ def known(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> di
     return unseal(sealer, stored, sealed) if sealed is not None else dict(stored)
 
 
-def restored(sent: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def restored(sent: Mapping[str, Any], before: Mapping[str, Any], compile_spec: Compile) -> dict[str, Any]:
     """What was sent with each `***` replaced by what stood there before (`before` is whole).
 
-    Raises SpecError where that is not known, and where the spec now leads elsewhere: a credential is not carried to
-    another host by somebody who cannot read it.
+    Raises SpecError where that is not known, and for each credential that would now go to another place, or there
+    with less protection: it is not carried anywhere by somebody who cannot read it. Both specs are compiled with
+    `compile_spec`, so that what counts is where requests go and not how that is written. Raises as it does.
     """
-    whole: dict[str, Any] = _restored(sent, masked_spec(before), before)
-    if whole != dict(sent) and not _addresses(whole) <= _addresses(before):
-        what = "the spec leads to another host than before, so its credentials are not carried over"
-        raise SpecError(Problem(what, "credentials_needed", hint="send them again instead of ***"))
+    places: list[_Place] = []
+    whole: dict[str, Any] = _restored(sent, masked_spec(before), before, (), (), places)
     reject_masks(whole)
+    if places:
+        compile_spec(whole)
+        _require_same_receivers(whole, before, places, compile_spec)
     return whole
+
+
+def _require_same_receivers(
+    whole: Mapping[str, Any], before: Mapping[str, Any], places: Sequence[_Place], compile_spec: Compile
+) -> None:
+    now = receivers(compile_spec, whole, {each.now: each.shown for each in places})
+    then = receivers(compile_spec, before, {each.before: each.shown for each in places})
+    problems = []
+    for each in places:
+        known = then[each.before] if then is not None else set()
+        if now is not None and all(any(one.is_covered_by(other) for other in known) for one in now[each.now]):
+            continue
+        name = path_text(each.now)
+        what = f"{name} has {MASK}, and the credential there would go elsewhere, or less protected, than before"
+        hint = f"send it again instead of {MASK}, or leave addresses, TLS and redirects as they were"
+        problems.append(Problem(what, "credentials_needed", path=name, hint=hint))
+    if problems:
+        raise SpecError(problems)
 
 
 def reject_masks(spec: Mapping[str, Any]) -> None:
     """Raises SpecError naming each place where a mask stands for a credential that nobody knows any more."""
     problems = [
         Problem(
-            f"{path_text(path)} is {MASK}, which stands for a credential that is not shown",
+            f"{path_text(path)} has {MASK} in it, which stands for a credential that is not shown",
             "credentials_needed",
             path=path_text(path),
             hint="send the credential itself, or {{env:NAME}}",
         )
         for path, text in _texts(spec, ())
-        if text == MASK or f"://{MASK}@" in text or f"={MASK}" in text
+        if _has_mask(path, text)
     ]
     if problems:
         raise SpecError(problems)
 
 
-def _restored(sent: Any, shown: Any, whole: Any) -> Any:
+def _has_mask(path: Path, text: str) -> bool:
+    if MASK not in text or any(part in _SHOWN_FIELDS for part in path):
+        return False
+    return text.strip() == MASK or bool(_MASK_IN_TEXT.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a mask stands, where what it stands for was, and the text there as it is shown."""
+
+    now: Path
+    before: Path
+    shown: str
+
+
+def _restored(sent: Any, shown: Any, whole: Any, now: Path, before: Path, places: list[_Place]) -> Any:
     if isinstance(sent, str):
-        return whole if MASK in sent and sent == shown else sent
+        if MASK not in sent or sent != shown or sent == whole:
+            return sent
+        places.append(_Place(now, before, sent))
+        return whole
     if isinstance(sent, Mapping) and isinstance(shown, Mapping) and isinstance(whole, Mapping):
         return {
-            name: _restored(value, shown.get(name), whole.get(name)) if name in whole else value
+            name: _restored(value, shown.get(name), whole[name], (*now, str(name)), (*before, str(name)), places)
+            if name in whole
+            else value
             for name, value in sent.items()
         }
     if isinstance(sent, list | tuple) and isinstance(shown, list | tuple) and isinstance(whole, list | tuple):
-        known = {_name(each): index for index, each in enumerate(whole) if _name(each)}
-        return [
-            _restored(value, shown[place], whole[place])
-            if (place := known.get(_name(value), index)) < len(whole)
-            else value
-            for index, value in enumerate(sent)
-        ]
+        named = {_name(each): index for index, each in enumerate(whole) if _name(each)}
+        result = []
+        for index, value in enumerate(sent):
+            other = named.get(_name(value), index)
+            if other < len(whole):
+                value = _restored(value, shown[other], whole[other], (*now, index), (*before, other), places)
+            result.append(value)
+        return result
     return sent
 
 
@@ -107,14 +152,3 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _texts(item, (*path, index))
-
-
-def _addresses(spec: Mapping[str, Any]) -> set[str]:
-    """Everything in a spec that decides where a request, and with it a credential, goes."""
-    found = set()
-    for path, text in _texts(spec, ()):
-        name = next((part for part in reversed(path) if isinstance(part, str)), "")
-        if name in _ADDRESSES or path[:1] == ("variables",):
-            parts = urlsplit(text.partition("{{")[0]) if "://" in text else None
-            found.add(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else text)
-    return found

@@ -27,14 +27,28 @@ OUTAGE_PAUSE_SECONDS = 0.5
 OUTAGE_AFTER_END_SECONDS = 600.0
 """How long a recorder whose run has ended waits for its storage; after that the spool is left for a supervisor."""
 KILL_SECONDS = 5.0
+GRACE_SECONDS = 10.0
+"""How long a load process may go on after it had to have ended; then it is killed, whatever holds it up."""
+START_SECONDS = 60.0
+"""How long a load may take to begin (tokens, names) before the clock of ATM_MAX_DURATION runs all the same."""
 
 
 class Recording:
     """One run's recorder."""
 
     def __init__(
-        self, *, run_id: str, token: str, spool: str, settings: Mapping[str, Any], runner: subprocess.Popen[bytes]
+        self,
+        *,
+        run_id: str,
+        token: str,
+        spool: str,
+        settings: Mapping[str, Any],
+        runner: subprocess.Popen[bytes],
+        graceful_seconds: float = 0.0,
+        max_seconds: float | None = None,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
+        """`graceful_seconds`: how long the plan lets requests in flight take; `max_seconds`: the installation's cap."""
         self._lease = Lease(run_id, token)
         self._spool = Path(spool)
         self._reader = SpoolReader(self._spool)
@@ -43,6 +57,15 @@ class Recording:
         self._runner = runner
         self._said = ""
         self._renewed = self._asked = self._ended = 0.0
+        self._graceful = graceful_seconds
+        self._grace = grace_seconds
+        self._max_seconds = max_seconds
+        self._began = time.monotonic() + START_SECONDS
+        """When the load began, or (while it has not) when it is taken to have begun."""
+        self._has_begun = False
+        self._deadlines: dict[str, float] = {}
+        """By command: when the load process must have ended at the latest."""
+        self._killed: Finish | None = None
 
     async def record(self) -> int:
         """Until the run has ended and everything is stored; 0 then, 1 where somebody else has ended it."""
@@ -72,6 +95,7 @@ class Recording:
             # Asked first: what the runner wrote before it ended is then read below.
             ended = self._runner.poll() is not None
             self._history.add(self._reader.lines())
+            self._kill_when_overdue()
             try:
                 await store(storage, self._lease, self._history)
                 if ended:
@@ -108,13 +132,39 @@ class Recording:
         if word == self._said or self._runner.stdin is None:
             return
         self._said = word
+        patience = self._grace + (0 if word == "cancel" else self._graceful)
+        self._deadlines.setdefault(word, time.monotonic() + patience)
         with suppress(BrokenPipeError):  # it has ended by itself
             self._runner.stdin.write(f"{word}\n".encode())
             self._runner.stdin.flush()
 
+    def _kill_when_overdue(self) -> None:
+        """SIGKILL for a load process that ends neither by its commands nor at the installation's limit."""
+        now = time.monotonic()
+        if self._history.has_started and not self._has_begun:
+            self._has_begun, self._began = True, now
+        if self._killed is not None or self._runner.poll() is not None:
+            return
+        late = next((word for word, deadline in self._deadlines.items() if now > deadline), None)
+        limit = None if self._max_seconds is None else self._began + self._max_seconds + self._graceful + self._grace
+        if late is not None:
+            what = f"the load process did not react to {late} within {self._grace:g} s and was killed"
+            reason = StopReason.CANCELLED if late == "cancel" else StopReason.STOPPED
+            status = RunStatus.CANCELLED if late == "cancel" else RunStatus.FAILED
+        elif limit is not None and now > limit:
+            what = f"the load process went on beyond ATM_MAX_DURATION ({self._max_seconds:g} s) and was killed"
+            status, reason = RunStatus.FAILED, StopReason.FAILED
+        else:
+            return
+        complain(what)
+        self._killed = Finish(status, datetime.now(UTC), error_message=what, stop_reason=reason)
+        self._runner.kill()
+
     def _how_it_ended(self) -> Finish:
         if self._history.end is not None:
             return ending(self._history.end)
+        if self._killed is not None:
+            return self._killed
         code = self._runner.returncode
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         no_room = "there was no room on the disk for what the load process had measured"

@@ -58,6 +58,11 @@ class Launched:
         self.was_killed = True
         self._process.kill()
 
+    def kill_all(self) -> None:
+        """End the recorder and its runner at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     def hang_up(self) -> None:
         """Nothing more will be told: the recorder listens by itself now, or has ended."""
         if self._process.stdin is not None:

@@ -48,6 +48,8 @@ def main() -> int:
         spool=document["spool"],
         settings=document["settings"],
         runner=runner,
+        graceful_seconds=json.loads(document["plan"])["graceful_stop_ns"] / 1e9,
+        max_seconds=document["max_seconds"],
     )
     return asyncio.run(recording.record())
 

@@ -55,6 +55,8 @@ class SpoolHistory:
         self.stored_samples = 0
         self.end: Line | None = None
         """The last line of a runner that came to its end."""
+        self.has_started = False
+        """Whether the load has begun."""
         self._sequence = 0
         self._samples = 0
         self._collector: Collector | None = None
@@ -68,6 +70,7 @@ class SpoolHistory:
             elif line["kind"] == "started":
                 self._collector = Collector(line["endpoints"], warm_up_ns=round(line["warm_up_seconds"] * 1e9))
                 self._judge = _Judge(line)
+                self.has_started = True
                 event = events.started(line, self._next())
                 self.entries.append(_Entry((_stored(event),), started=line))
             else:

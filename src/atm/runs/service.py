@@ -23,7 +23,7 @@ from atm.plan.masking import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy
 from atm.storage import StorageInterface
-from atm.storage.records import CancelRequest, Created, NewRun, Run, RunSource, checked_tags
+from atm.storage.records import CancelRequest, Created, NewRun, Run, RunBatch, RunSource, checked_tags
 from atm.storage.seal import Sealer
 
 
@@ -35,6 +35,8 @@ class Request:
     notes: str = ""
     idempotency_key: str | None = None
     source: RunSource = RunSource.API
+    batch: RunBatch | None = None
+    """The runs that it is started together with."""
 
 
 class RunService:
@@ -96,7 +98,7 @@ class RunService:
         if edited is None:
             return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
         known = credentials.known(self._sealer, run.spec, run.sealed)
-        return await self.create(credentials.restored(edited, known), asked)
+        return await self.create(credentials.restored(edited, known, self.compile), asked)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
         """Ask a run to end; a pending one is cancelled at once, one that has ended stays as it is.
@@ -130,6 +132,7 @@ class RunService:
             source=asked.source,
             tags=checked_tags(asked.tags),
             notes=asked.notes,
+            batch=asked.batch,
             sealed=credentials.seal(self._sealer, whole),
             idempotency_key=asked.idempotency_key,
             request_digest=_digest(whole, asked) if asked.idempotency_key else "",

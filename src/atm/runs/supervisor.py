@@ -99,6 +99,8 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._mine: dict[str, str] = {}
         """Run id to token, of the runs whose recorders are children of this process."""
+        self._launched: dict[str, launching.Launched] = {}
+        """By token, the recorders of `_mine`."""
         self._listening: set[str] = set()
         """Tokens of the recorders that have shown a sign of life: they see for themselves when they are cancelled."""
         self._away = False
@@ -177,6 +179,7 @@ class Supervisor:
             await self._could_not_start(run, token, error)
             return True
         self._mine[run.id] = token
+        self._launched[token] = process
         task = asyncio.create_task(self._wait(run.id, token, process))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
@@ -248,6 +251,7 @@ class Supervisor:
             await process.group_gone(LAST_WORDS_SECONDS)
             await self._end_at_once(run_id, token, code)
         self._mine.pop(run_id, None)
+        self._launched.pop(token, None)
         self._wake.set()
 
     async def _pass_on(self, run_id: str, token: str, process: launching.Launched) -> None:
@@ -307,4 +311,7 @@ class Supervisor:
             reason = DIED.format(seconds=EXPIRY_SECONDS) if state.beat else NEVER_STARTED
             if await recover(self._storage, self.spool_directory, state, reason, self._clock.now()):
                 log.warning("run %s: %s", state.run_id, reason, extra={"run_id": state.run_id})
+                if (process := self._launched.get(state.token)) is not None:
+                    # It may be stopped or stuck, and its runner may still send load.
+                    process.kill_all()
                 self._wake.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atm.models.control.first_design import endpoint_view, full_spec
 from atm.models.control.runs import RunSummaryView, RunView
 from atm.models.run import Metrics, NamedEndpointMetrics
 from atm.storage.records import Run, RunSummary
@@ -20,12 +21,13 @@ def run_view(run: Run) -> RunView:
     return RunView(
         **summary_view(run.summary).model_dump(),
         notes=run.notes,
-        spec=dict(run.spec),
+        spec=full_spec(run.spec),
+        written_spec=dict(run.spec),
         failure_reasons=list(run.failure_reasons),
         metrics=None if run.metrics is None else Metrics.model_validate(run.metrics),
         endpoint_metrics=None
         if endpoints is None
-        else [NamedEndpointMetrics.model_validate(each) for each in endpoints],
+        else [endpoint_view(NamedEndpointMetrics.model_validate(each)) for each in endpoints],
         cancel_requested=None if run.cancel is None else run.cancel.value,
         has_credentials=run.sealed is not None,
     )

@@ -78,7 +78,8 @@ def _before(channel: Mapping[str, Any], index: int, before: Sequence[Mapping[str
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
 
 
 def _needed(path: str, what: str) -> Problem:

@@ -221,7 +221,7 @@ class ScheduleService:
                 credentials.reject_masks(asked.spec)
                 compiled = self._runs.compile(asked.spec)
             else:
-                compiled = self._runs.compile(credentials.restored(asked.spec, before))
+                compiled = self._runs.compile(credentials.restored(asked.spec, before, self._runs.compile))
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()

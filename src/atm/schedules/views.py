@@ -44,6 +44,9 @@ def schedule_view(standing: Standing) -> ScheduleView:
     return ScheduleView(
         **{name: getattr(schedule, name) for name in _SAME},
         trigger=trigger,
+        trigger_type=trigger.type,
+        paused=not schedule.enabled,
+        test_name=schedule.test or str((schedule.spec or {}).get("name", "")),
         describes=describes,
         spec=None if schedule.spec is None else dict(schedule.spec),
         tags=list(schedule.tags),

@@ -32,6 +32,7 @@ from atm.errors import BundleError, ConflictError, Problem
 from atm.metrics.interval import Interval
 from atm.models.failure_reasons import failure_reasons
 from atm.models.run import RunResult, SampledExchange
+from atm.plan.masking import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.problems import run_not_finished
@@ -206,7 +207,8 @@ def _run(document: Any) -> Run:
     if not isinstance(spec, dict) or not isinstance(notes, str):
         raise TypeError("spec or notes")
     reasons = _STRINGS.validate_python(content["failure_reasons"])
-    return Run(summary, notes, spec, reasons, None, None, None)
+    # What another installation let through in clear is not kept so here.
+    return Run(summary, notes, masked_spec(spec), reasons, None, None, None)
 
 
 def _interval(document: Any) -> Interval:

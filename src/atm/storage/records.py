@@ -73,6 +73,15 @@ class CancelRequest(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RunBatch:
+    """Runs that were started together."""
+
+    id: str
+    most_running: int | None = None
+    """At most this many of them run at the same time; null: no limit of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewRun:
     """A run that has been accepted and not begun."""
 
@@ -95,6 +104,7 @@ class NewRun:
     idempotency_key: str | None = None
     request_digest: str = ""
     """Of the request that carried the key: the same key with another digest is a conflict."""
+    batch: RunBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)

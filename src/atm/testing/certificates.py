@@ -60,15 +60,31 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        files = CertificateFiles(self._directory / f"{file_name}.pem", self._directory / f"{file_name}.key")
-        files.certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        files.key.touch(mode=0o600)
-        files.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return files
+        return _written(self._directory, file_name, builder.sign(self._key, hashes.SHA256()), key)
+
+
+def self_signed(directory: Path, name: str, *, is_authority: bool, days: float = 30) -> CertificateFiles:
+    """A certificate for a host name or IP address that is signed by its own key; negative `days`: it has expired."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        _builder(subject, subject, key.public_key(), days)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+    )
+    return _written(directory, "self-signed", builder.sign(key, hashes.SHA256()), key)
+
+
+def _written(
+    directory: Path, file_name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> CertificateFiles:
+    files = CertificateFiles(directory / f"{file_name}.pem", directory / f"{file_name}.key")
+    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files.key.touch(mode=0o600)
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
 
 
 def _builder(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from atm.engine.asyncio_engine.responses import text_of
 from atm.engine.asyncio_engine.users.messages import check_of
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.engine.asyncio_engine.users.rendering import renderer
@@ -54,7 +55,7 @@ def test_responses_are_judged_as_in_the_shared_cases(case: dict[str, Any]) -> No
     outcome, message = Outcome.OK, ""
     if case["status"] not in step.expected:
         outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(case["status"])
-    elif failure := check_of(made.checks)(bytes.fromhex(case["body_hex"])):
+    elif failure := check_of(made.checks)(text_of(bytes.fromhex(case["body_hex"]), None)):
         outcome, message = Outcome.CHECK_FAILED, failure
     assert (outcome.value, message) == (case["outcome"], case["message"])
 

@@ -57,6 +57,7 @@ class Sent:
         self.data = data
         self.origin = 0
         self.head_only = data.startswith(b"HEAD")
+        self.closes_connection = False
         self.wants_body = True
         self.is_idempotent = is_idempotent
         self.has_redialled = False
@@ -85,7 +86,7 @@ class Bench:
         self.plan = plan(Origin("http", "h", port, addresses=("127.0.0.1",)), connections=connections)
         self.events = Counted()
         self.crashes: list[BaseException] = []
-        dialer = Dialer(loop, self.plan, {}, self.events, limits or ReadingLimits(None, 1_000, closes_after_each=False))
+        dialer = Dialer(loop, self.plan, {}, self.events, limits or ReadingLimits(None, 1_000))
         self.pool = Pool(loop, dialer, self.crashes.append)
 
     def send(self, sent: Sent) -> None:
@@ -134,11 +135,14 @@ async def test_a_connection_is_kept_and_used_again() -> None:
     assert bench.crashes == []
 
 
-async def test_without_keep_alive_each_exchange_has_its_own_connection() -> None:
+async def test_an_exchange_that_closes_its_connection_is_the_last_on_it() -> None:
     server, port = await serving(answering(OK, OK))
     async with server:
-        bench = Bench(port, limits=ReadingLimits(None, 1_000, closes_after_each=True))
-        assert [await bench.exchange() for _ in range(2)] == [(200, b"ok")] * 2
+        bench = Bench(port)
+        for _ in range(2):
+            sent = Sent()
+            sent.closes_connection = True
+            assert await bench.exchange(sent) == (200, b"ok")
         assert bench.events.dials == 2
 
 
@@ -175,7 +179,7 @@ async def test_a_kept_connection_that_the_server_closed_is_dialled_again_for_ide
 async def test_answers_end_an_exchange(answer: bytes, ended: tuple[object, object]) -> None:
     server, port = await serving(answering(answer))
     async with server:
-        bench = Bench(port, limits=ReadingLimits(5_000, 1_000, closes_after_each=False))
+        bench = Bench(port, limits=ReadingLimits(5_000, 1_000))
         outcome, message = await bench.exchange()
         assert outcome == ended[0]
         assert ended[1] in (None, message)
@@ -242,6 +246,7 @@ POST = b"POST /a HTTP/1.1\r\nHost: h\r\nX-Key: k\r\nContent-Length: 1\r\n\r\nx"
         (307, "http://other:81", b"POST / HTTP/1.1\r\nHost: other:81\r\nContent-Length: 1\r\n\r\nx"),
         (302, "ftp://other/", None),
         (302, "http://[bad/", None),
+        (302, "http://[fe80::1%25lo]/", None),
     ],
 )
 async def test_a_redirect_rewrites_the_request(status: int, location: str, expected: bytes | None) -> None:

@@ -17,7 +17,7 @@ export interface Palette {
     /** 2xx, 3xx, 4xx, 5xx, no answer. */
     statuses: readonly string[];
     endpoints: readonly string[];
-    /** What is not among the first eight endpoints. */
+    /** What has no colour of its own. */
     rest: string;
 }
 
@@ -56,9 +56,16 @@ export const PALETTES: Record<Theme, Palette> = {
     },
 };
 
-/** The colour of the n-th endpoint of a spec (0-based): the same in charts, tables and chips. */
+/** The colour of the n-th endpoint of a spec (0-based): the same in charts, tables and chips. From the 9th on they repeat. */
 export function endpointColour(palette: Palette, index: number): string {
-    return palette.endpoints[index] ?? palette.rest;
+    return palette.endpoints[index % palette.endpoints.length] ?? palette.rest;
+}
+
+const DASHES = [[], [7, 3], [2, 2], [9, 3, 2, 3]] as const;
+
+/** How its line is dashed, which tells endpoints of one colour apart: 8 colours in 4 ways are 32 endpoints. */
+export function endpointDash(index: number): number[] {
+    return [...(DASHES[Math.floor(index / PALETTES.dark.endpoints.length) % DASHES.length] ?? [])];
 }
 
 /** A colour with this opacity, 0..1. */

@@ -108,10 +108,12 @@ export function planned(seconds: number | null | undefined): string {
     return parts.filter(Boolean).join(" ");
 }
 
-/** A moment of a run, since its start: `00:34`, `61:05`; the second that it lies in, not the nearest one. */
+/** A moment of a run, since its start: `00:34`, `1:01:05`; the second that it lies in, not the nearest one. */
 export function clock(seconds: number | null | undefined): string {
     if (seconds === null || seconds === undefined) return NO_DATA;
-    return `${pad(Math.floor(seconds / 60))}:${pad(Math.floor(seconds) % 60)}`;
+    const [minutes, rest] = [Math.floor(seconds / 60), Math.floor(seconds) % 60];
+    if (minutes < 60) return `${pad(minutes)}:${pad(rest)}`;
+    return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(rest)}`;
 }
 
 /** How many times a limit: `1.3 ×`, `12 ×`; what is not the limit itself never reads `1.0 ×`. */

@@ -9,8 +9,7 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from atm.api.deps import Plane
-from atm.api.routes.runs import RunId
+from atm.api.deps import Plane, RunId
 from atm.models.control.runs import RunView
 from atm.runs.views import run_view
 from atm.storage.bundle import bundle_name, export_run, import_run

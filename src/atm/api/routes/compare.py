@@ -10,9 +10,10 @@ from atm.api.deps import Plane
 from atm.api.errors import ApiError
 from atm.bootstrap import ControlPlane
 from atm.errors import Problem
-from atm.metrics.comparison import compare_curves, compare_figures, differing
+from atm.metrics.comparison import compare_curves, compare_figures, differing, is_same_load, is_same_mix
 from atm.models.control.compare import CompareAnswer, ComparedEndpoint, CurvePoint, Difference
 from atm.models.run import EndpointMetrics, RunResult
+from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
 
 router = APIRouter(tags=["runs"])
@@ -26,11 +27,12 @@ Id = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$")]
 )
 async def compare_runs(plane: Plane, a: Id, b: Id) -> CompareAnswer:
     """Compare two runs: figures, differences, and percentile curves from merged histograms."""
+    a, b = await whole_run_id(plane.storage, a), await whole_run_id(plane.storage, b)
     first, second = await _result(plane, a), await _result(plane, b)
     return CompareAnswer(
         a=summary_view((await plane.storage.runs.get(a)).summary),
         b=summary_view((await plane.storage.runs.get(b)).summary),
-        differences=_differences(first.metrics, second.metrics),
+        differences=_differences(first.metrics, second.metrics, same_load=is_same_load(first, second)),
         endpoints=_endpoints(first, second),
         curve=[CurvePoint(percentile=p, a_ms=x, b_ms=y) for p, x, y in compare_curves(first, second)],
         notes=differing(first, second),
@@ -44,10 +46,10 @@ async def _result(plane: ControlPlane, run_id: str) -> RunResult:
     return result
 
 
-def _differences(a: EndpointMetrics, b: EndpointMetrics) -> list[Difference]:
+def _differences(a: EndpointMetrics, b: EndpointMetrics, *, same_load: bool) -> list[Difference]:
     return [
         Difference(name=each.name, a=each.a, b=each.b, change=each.change, better=each.better)
-        for each in compare_figures(a, b)
+        for each in compare_figures(a, b, same_load=same_load)
     ]
 
 
@@ -55,8 +57,9 @@ def _endpoints(a: RunResult, b: RunResult) -> list[ComparedEndpoint]:
     of_a = {each.name: each for each in a.endpoint_metrics}
     of_b = {each.name: each for each in b.endpoint_metrics}
     compared = []
+    same_load = is_same_mix(a, b)
     for name in dict.fromkeys((*of_a, *of_b)):
         x, y = of_a.get(name), of_b.get(name)
-        both = _differences(x, y) if x is not None and y is not None else []
+        both = _differences(x, y, same_load=same_load) if x is not None and y is not None else []
         compared.append(ComparedEndpoint(name=name, a=x, b=y, differences=both))
     return compared

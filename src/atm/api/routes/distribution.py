@@ -7,9 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from atm.api.deps import Plane
+from atm.api.deps import Plane, RunId
 from atm.api.errors import bad_request
-from atm.api.routes.runs import RunId
 from atm.api.routes.series import endpoint_names
 from atm.metrics.histogram import Histogram, highest_of
 from atm.metrics.interval import EndpointInterval

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Response
 
 from atm.api.deps import Plane
@@ -16,13 +18,13 @@ bare = APIRouter(tags=["server"])
 @router.get("/health")
 async def health() -> HealthView:
     """Say that the server runs, and its version."""
-    return HealthView(version=VERSION)
+    return HealthView(version=VERSION, timestamp=datetime.now(UTC))
 
 
 @bare.get("/health/live")
 async def live() -> HealthView:
     """Say that the process runs; it looks at nothing else."""
-    return HealthView(version=VERSION)
+    return HealthView(version=VERSION, timestamp=datetime.now(UTC))
 
 
 @bare.get("/health/ready", responses={503: {"model": ReadyView, "description": "The storage cannot be read"}})

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 
 from atm.api.deps import Admin, Plane
 from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
+from atm.models.control.runs import Deleted
 from atm.storage.api_keys import key_in_use, new_api_key
 from atm.storage.records import ApiKey, Role
 
@@ -35,14 +36,15 @@ async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated
     return KeyCreated(**_view(record).model_dump(), key=key)
 
 
-@router.delete("/keys/{key}", status_code=204, responses=_NOT_FOUND)
+@router.delete("/keys/{key}", responses=_NOT_FOUND)
 async def revoke_key(
     plane: Plane, admin: Admin, key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")]
-) -> None:
+) -> Deleted:
     """Revoke a key: within two seconds it and its sessions open nothing any more. For admins."""
     found = key_in_use(await plane.storage.keys.all(), key)
     await plane.storage.keys.revoke(found.id, datetime.now(UTC))
     log.info("key %r revoked by %r", found.name, admin.name)
+    return Deleted(id=found.id, message="the key is revoked")
 
 
 def _view(key: ApiKey) -> KeyView:

@@ -10,10 +10,10 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect, status
 from fastapi.responses import StreamingResponse
 
-from atm.api.deps import Plane
-from atm.api.routes.runs import RunId
+from atm.api.deps import Plane, RunId
 from atm.errors import NotFoundError
 from atm.models.control.runs import ListChange
+from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
 from atm.runs.watching import Told
 from atm.storage.records import RunSummary
@@ -67,6 +67,7 @@ async def watch_run(socket: WebSocket, plane: Plane, run_id: str, after: After =
     """The same events as JSON messages; what the client sends is ignored."""
     await socket.accept()
     try:
+        run_id = await whole_run_id(plane.storage, run_id)
         await plane.storage.leases.control(run_id)
     except NotFoundError as error:
         await socket.close(4404, error.problems[0].what[:120])

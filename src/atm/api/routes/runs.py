@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
-from atm.api.deps import Plane, Source
+from atm.api.deps import Plane, RunId, Source
 from atm.api.errors import ApiError
 from atm.api.views import accepted, read_cursor, write_cursor
+from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.models.control.base import Moment
-from atm.models.control.runs import AnnotateRequest, NewRunRequest, RerunRequest, RunAccepted, RunList, RunView
+from atm.models.control.first_design import endpoint_view, sampled_request
+from atm.models.control.runs import (
+    AnnotateRequest,
+    Deleted,
+    NewRunRequest,
+    RerunRequest,
+    RunAccepted,
+    RunDetail,
+    RunList,
+    RunView,
+)
 from atm.models.outcome import RunOutcome, RunStatus
 from atm.models.run import Measurement, RunResult
 from atm.runs.service import Request as Asked
 from atm.runs.views import run_view, summary_view
-from atm.storage.records import FINAL, Order, RunQuery
+from atm.storage.records import FINAL, Order, Run, RunQuery
 
 router = APIRouter(tags=["runs"])
 
-RunId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The run's id.")]
 Key = Annotated[
     str | None,
     Header(
@@ -31,6 +41,7 @@ Key = Annotated[
         description="The same key with the same request makes one run, however often it is sent.",
     ),
 ]
+MOST_SAMPLES = 100
 SPEC_EXAMPLE = {
     "name": "checkout",
     "url": "https://api.example.com/cart",
@@ -105,9 +116,21 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", responses=_NOT_FOUND)
-async def read_run(plane: Plane, run_id: RunId) -> RunView:
-    """Read a run: spec, state, figures and why it did not pass."""
-    return run_view(await plane.storage.runs.get(run_id))
+async def read_run(plane: Plane, run_id: RunId) -> RunDetail:
+    """Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far."""
+    run = await plane.storage.runs.get(run_id)
+    kept = await plane.storage.series.samples(run_id)
+    view = await _view(plane, run)
+    return RunDetail(**dict(view), sampled_requests=[sampled_request(each) for each in kept[:MOST_SAMPLES]])
+
+
+async def _view(plane: ControlPlane, run: Run) -> RunView:
+    view = run_view(run)
+    if run.metrics is not None:
+        return view
+    metrics, endpoints = await plane.live_figures.of(run)
+    shown = [endpoint_view(each) for each in endpoints]
+    return view.model_copy(update={"metrics": metrics, "endpoint_metrics": shown})
 
 
 @router.get("/runs/{run_id}/result", responses={**_NOT_FOUND, **_CONFLICT})
@@ -127,10 +150,10 @@ async def read_result(plane: Plane, run_id: RunId) -> RunResult:
 @router.patch("/runs/{run_id}", responses=_NOT_FOUND)
 async def annotate_run(plane: Plane, run_id: RunId, body: AnnotateRequest) -> RunView:
     """Replace tags or notes."""
-    return run_view(await plane.runs.annotate(run_id, notes=body.notes, tags=body.tags))
+    return await _view(plane, await plane.runs.annotate(run_id, notes=body.notes, tags=body.tags))
 
 
-@router.post("/runs/{run_id}/cancel", status_code=202, responses=_NOT_FOUND)
+@router.post("/runs/{run_id}/cancel", responses=_NOT_FOUND)
 async def cancel_run(
     plane: Plane,
     run_id: RunId,
@@ -155,7 +178,8 @@ async def rerun(plane: Plane, run_id: RunId, source: Source, body: RerunRequest 
     return accepted(created.run, is_new=True)
 
 
-@router.delete("/runs/{run_id}", status_code=204, responses={**_NOT_FOUND, **_CONFLICT})
-async def delete_run(plane: Plane, run_id: RunId) -> None:
+@router.delete("/runs/{run_id}", responses={**_NOT_FOUND, **_CONFLICT})
+async def delete_run(plane: Plane, run_id: RunId) -> Deleted:
     """Delete a run and all its history; a running one must be cancelled first."""
     await plane.runs.delete(run_id)
+    return Deleted(id=run_id, message="the run is deleted")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from atm.api.deps import Plane
 from atm.models.control.base import Moment
+from atm.models.control.runs import Deleted
 from atm.models.schedule import (
     DeliveryList,
     FiringList,
@@ -31,7 +32,8 @@ _CHANGED: dict[int | str, dict[str, object]] = {409: {"description": "Its name i
 @router.get("/schedules")
 async def list_schedules(plane: Plane) -> ScheduleList:
     """List the schedules, by name, each with its next due times and its last firings."""
-    return ScheduleList(schedules=[schedule_view(each) for each in await plane.schedules.all()])
+    found = [schedule_view(each) for each in await plane.schedules.all()]
+    return ScheduleList(schedules=found, total=len(found))
 
 
 @router.post("/schedules", status_code=201, responses=_TAKEN)
@@ -58,10 +60,12 @@ async def replace_schedule(plane: Plane, schedule: Named, body: ScheduleRequest)
     return schedule_view(await plane.schedules.standing(await plane.schedules.change(schedule, body)))
 
 
-@router.delete("/schedules/{schedule}", status_code=204, responses=_NOT_FOUND)
-async def delete_schedule(plane: Plane, schedule: Named) -> None:
+@router.delete("/schedules/{schedule}", responses=_NOT_FOUND)
+async def delete_schedule(plane: Plane, schedule: Named) -> Deleted:
     """Delete a schedule with its firings and deliveries; its runs stay."""
+    found = await plane.schedules.find(schedule)
     await plane.schedules.delete(schedule)
+    return Deleted(id=found.id, message="the schedule is deleted")
 
 
 @router.post("/schedules/{schedule}/pause", responses={**_NOT_FOUND, **_CHANGED})

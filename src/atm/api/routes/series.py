@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from atm.api.deps import Plane
+from atm.api.deps import Plane, RunId
 from atm.api.errors import ApiError, bad_request
-from atm.api.routes.runs import RunId
 from atm.api.views import generator_view, point_view, window_view
 from atm.errors import Problem
+from atm.models.control.first_design import SampledRequest, sampled_request
 from atm.models.control.series import IntervalsView
 from atm.models.outcome import Outcome
 from atm.models.run import SampledExchange
@@ -118,12 +118,15 @@ async def read_samples(
 async def read_request(
     plane: Plane,
     run_id: RunId,
-    number: Annotated[int, Path(ge=1, le=1_000_000, description="Which of the kept samples: 1 is the first.")],
-) -> SampledExchange:
-    """Read the n-th of the kept samples."""
+    number: Annotated[int, Path(ge=1, le=10**15, description="The number of the request in its run, from 1.")],
+) -> SampledRequest:
+    """Read the request with this number, where it was kept; `/samples` lists those that were."""
     await plane.storage.leases.control(run_id)
     kept = await plane.storage.series.samples(run_id)
-    if number > len(kept):
-        what = f"run {run_id} has {len(kept)} kept samples, so there is none with number {number}"
-        raise ApiError(404, Problem(what, "sample_not_found"))
-    return kept[number - 1]
+    found = next((each for each in kept if each.request_number == number), None)
+    if found is None:
+        numbers = sorted({each.request_number for each in kept})
+        hint = f"it has kept {', '.join(map(str, numbers[:20]))}" + (", …" if len(numbers) > 20 else "")
+        what = f"run {run_id} has not kept request {number}"
+        raise ApiError(404, Problem(what, "sample_not_found", hint=hint if numbers else ""))
+    return sampled_request(found)

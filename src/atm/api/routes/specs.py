@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
 
 from atm.api.deps import Plane
 from atm.api.errors import ApiError, bad_request, entries, entry
-from atm.errors import CapabilityError, CredentialError, Problem, SpecError, UnreachableError
+from atm.errors import CapabilityError, CredentialError, EngineError, SpecError
 from atm.importers.curl import import_curl
 from atm.models.control.specs import (
     CurlAnswer,
@@ -25,13 +23,12 @@ from atm.models.control.specs import (
 )
 from atm.plan.compile import CompiledTest
 from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
-from atm.plan.trial import one_of_each
 from atm.runs import credentials
+from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
 router = APIRouter(tags=["specs"])
 
 MOST_TRIED = 50
-LONGEST_TRY_SECONDS = 60
 
 
 @router.post("/specs/validate")
@@ -82,22 +79,20 @@ def _plan(test: CompiledTest) -> PlanView:
 @router.post("/specs/try")
 async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
     """Send one request to each endpoint of a spec, and answer with what came back, secrets masked."""
-    from atm.engine.executor import Execution
-
     credentials.reject_masks(body.spec)
     test = plane.runs.compile(body.spec)
     if len(test.plan.flows) > MOST_TRIED:
         raise bad_request(f"at most {MOST_TRIED} endpoints can be tried at once", "too_many_endpoints", "endpoints")
     try:
-        async with asyncio.timeout(LONGEST_TRY_SECONDS):
-            result = await Execution(replace(test, plan=one_of_each(test.plan))).run()
-    except TimeoutError as error:
-        what = f"the endpoints did not all answer within {LONGEST_TRY_SECONDS} s"
-        raise ApiError(504, Problem(what, "try_timed_out")) from error
-    except (UnreachableError, CredentialError) as error:
+        exchanges = await plane.trials.run(test)
+    except TooManyTrialsError as error:
+        raise ApiError(429, error.problems) from error
+    except TrialTimeoutError as error:
+        raise ApiError(504, error.problems) from error
+    except (EngineError, CredentialError) as error:
         raise ApiError(502, error.problems) from error
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
-    return TryAnswer(exchanges=sorted(result.samples, key=lambda sample: order[sample.endpoint]))
+    return TryAnswer(exchanges=sorted(exchanges, key=lambda sample: order[sample.endpoint]))
 
 
 @router.post("/import/curl")

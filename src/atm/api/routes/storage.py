@@ -11,7 +11,8 @@ from atm.api.deps import Plane
 from atm.bootstrap import ControlPlane
 from atm.config import Settings
 from atm.models.control.storage import DayView, NamedCount, RetentionView, StorageOverview, StorageStatusView
-from atm.storage.records import Order, RunQuery, StorageStatus
+from atm.storage.records import Order, RunQuery
+from atm.storage.views import status_view
 
 router = APIRouter(tags=["server"])
 
@@ -21,7 +22,7 @@ MOST_TESTS = 10
 @router.get("/storage/status")
 async def storage_status(plane: Plane) -> StorageStatusView:
     """Kind, place, size and number of runs."""
-    return _status_view(await plane.storage.upkeep.status())
+    return status_view(await plane.storage.upkeep.status())
 
 
 @router.get("/storage/overview")
@@ -33,23 +34,13 @@ async def storage_overview(
     status = await storage.upkeep.status()
     tests = sorted(await storage.tests.in_history(), key=lambda each: (-each.runs, each.name))
     return StorageOverview(
-        status=_status_view(status),
+        status=status_view(status),
         schema_latest=status.schema_latest,
         oldest=await _created(plane, Order.OLDEST),
         newest=await _created(plane, Order.NEWEST),
         days=await _days(plane, days, datetime.now(UTC)),
         top_tests=[NamedCount(name=each.name, runs=each.runs) for each in tests[:MOST_TESTS]],
         retention=_retention(plane.settings),
-    )
-
-
-def _status_view(status: StorageStatus) -> StorageStatusView:
-    return StorageStatusView(
-        kind=status.kind,
-        location=status.location,
-        schema_version=status.schema_version,
-        size_bytes=status.size_bytes,
-        runs=dict(status.runs),
     )
 
 

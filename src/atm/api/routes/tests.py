@@ -15,10 +15,11 @@ from atm.bootstrap import ControlPlane
 from atm.engine.executor import new_run_id
 from atm.errors import AtmError, NotFoundError, Problem
 from atm.models.control.errors import ErrorEntry
-from atm.models.control.runs import RunAccepted
+from atm.models.control.runs import Deleted, RunAccepted
 from atm.models.control.tests import (
     EnabledRequest,
     NewTestRequest,
+    RunAllRequest,
     StartedRuns,
     SyncAnswer,
     TestList,
@@ -27,7 +28,7 @@ from atm.models.control.tests import (
 )
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
-from atm.storage.records import RunQuery, RunSource, RunSummary, TestConfig, checked_tags
+from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, TestConfig, checked_tags
 
 router = APIRouter(tags=["tests"])
 
@@ -62,7 +63,7 @@ async def list_tests(
     for config in await plane.storage.tests.all():
         found = history.get(config.name)
         tests.append(test_view(config, found, await _recent(plane, config.name, recent) if found else ()))
-    return TestList(tests=tests)
+    return TestList(tests=tests, configs=tests, total=len(tests))
 
 
 async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSummary]:
@@ -86,7 +87,7 @@ async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]
         credentials.reject_masks(body.spec)
         return dict(body.spec)
     run = await plane.storage.runs.get(body.from_run)
-    return credentials.restored(body.spec, credentials.known(plane.sealer, run.spec, run.sealed))
+    return credentials.restored(body.spec, credentials.known(plane.sealer, run.spec, run.sealed), plane.runs.compile)
 
 
 @router.post("/tests/sync")
@@ -103,22 +104,36 @@ async def sync_tests(plane: Plane) -> SyncAnswer:
             TestConfig(new_run_id(), found.name, dict(run.spec), now, now, tags=run.summary.tags, sealed=run.sealed)
         )
         created.append(found.name)
-    return SyncAnswer(created=created, total=len(kept) + len(created))
+    message = f"{len(created)} {'test' if len(created) == 1 else 'tests'} created from the history"
+    return SyncAnswer(created=created, total=len(kept) + len(created), synced=len(created), message=message)
 
 
 @router.post("/tests/run-all", status_code=202)
-async def run_all_tests(plane: Plane, source: Source) -> StartedRuns:
-    """Start a run of every test that is enabled, in the order of their names."""
+async def run_all_tests(plane: Plane, source: Source, body: RunAllRequest | None = None) -> StartedRuns:
+    """Start runs of every test that is enabled, in the order of their names."""
+    wanted = body or RunAllRequest()
+    batch = RunBatch(new_run_id(), wanted.max_concurrency)
     runs: list[RunAccepted] = []
     skipped: list[ErrorEntry] = []
+    started = 0
     for config in await plane.storage.tests.all():
         if not config.enabled:
             continue
         try:
-            runs.append(await _run(plane, config, source))
+            runs += [await _run(plane, config, source, batch) for _ in range(wanted.repetitions)]
+            started += 1
         except AtmError as error:
             skipped += [entry(problem).model_copy(update={"path": config.name}) for problem in error.problems[:1]]
-    return StartedRuns(runs=runs, skipped=skipped)
+    number = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
+    tests = f"{started} {'test' if started == 1 else 'tests'}"
+    return StartedRuns(
+        batch_id=batch.id,
+        runs=runs,
+        run_ids=[run.id for run in runs],
+        skipped=skipped,
+        total_tests=started,
+        message=f"{number} of {tests} accepted",
+    )
 
 
 @router.get("/tests/{test}", responses=_NOT_FOUND)
@@ -131,16 +146,20 @@ async def read_test(plane: Plane, test: Test) -> TestView:
 async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
     """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
     before = await _find(plane, test)
-    whole = credentials.restored(body.spec, credentials.known(plane.sealer, before.spec, before.sealed))
+    whole = credentials.restored(
+        body.spec, credentials.known(plane.sealer, before.spec, before.sealed), plane.runs.compile
+    )
     config = _config(plane, before.id, body, whole, before.created_at, datetime.now(UTC))
     await plane.storage.tests.replace(config)
     return await _view(plane, config)
 
 
-@router.delete("/tests/{test}", status_code=204, responses=_NOT_FOUND)
-async def delete_test(plane: Plane, test: Test) -> None:
+@router.delete("/tests/{test}", responses=_NOT_FOUND)
+async def delete_test(plane: Plane, test: Test) -> Deleted:
     """Delete a test; its runs stay."""
-    await plane.storage.tests.delete((await _find(plane, test)).id)
+    found = await _find(plane, test)
+    await plane.storage.tests.delete(found.id)
+    return Deleted(id=found.id, message="the test is deleted")
 
 
 @router.post("/tests/{test}/enabled", responses=_NOT_FOUND)
@@ -159,9 +178,11 @@ async def run_test(plane: Plane, test: Test, source: Source) -> RunAccepted:
     return await _run(plane, await _find(plane, test), source)
 
 
-async def _run(plane: ControlPlane, config: TestConfig, source: RunSource) -> RunAccepted:
+async def _run(
+    plane: ControlPlane, config: TestConfig, source: RunSource, batch: RunBatch | None = None
+) -> RunAccepted:
     spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
-    created = await plane.runs.create(spec, Asked(tags=config.tags, source=source))
+    created = await plane.runs.create(spec, Asked(tags=config.tags, source=source, batch=batch))
     return accepted(created.run, is_new=True)
 
 

@@ -51,7 +51,9 @@ def sentence(plan: LoadPlan) -> str:
     if ahead.requests is not None:
         about = "" if ahead.requests == plan.total_requests else "≈ "
         parts.append(f"{about}{figures.count(ahead.requests)} requests")
-    if plan.thresholds:
+    if any(threshold.is_implied for threshold in plan.thresholds):
+        parts.append("no thresholds (implied: no request may fail)")
+    else:
         parts.append(f"{len(plan.thresholds)} {'threshold' if len(plan.thresholds) == 1 else 'thresholds'}")
     return f"valid: {', '.join(parts)}, seed {plan.seed}"
 

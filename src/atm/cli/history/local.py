@@ -19,6 +19,7 @@ from atm.runs.watching import Watcher
 from atm.storage import StorageInterface
 from atm.storage.bundle import export_run, import_run
 from atm.storage.records import CancelRequest, RunQuery
+from atm.storage.views import status_view
 
 
 class LocalHistory:
@@ -82,11 +83,4 @@ class LocalHistory:
         return run_view(await import_run(self._storage, file, new_id=new_id, place=place))
 
     async def status(self) -> StorageStatusView:
-        found = await self._storage.upkeep.status()
-        return StorageStatusView(
-            kind=found.kind,
-            location=found.location,
-            schema_version=found.schema_version,
-            size_bytes=found.size_bytes,
-            runs=dict(found.runs),
-        )
+        return status_view(await self._storage.upkeep.status())

@@ -9,11 +9,12 @@ from datetime import UTC
 from atm.cli.report.sheet import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
-from atm.models.run import FailureSummary, NamedEndpointMetrics
+from atm.models.run import FailureSummary, NamedEndpointMetrics, RunResult
 
 MOST_FAILURES = 8
 MOST_ENDPOINTS = 12
 WORST_ENDPOINTS = 10
+MOST_NAMED = 5
 BURST_RUN_SECONDS = 10.0
 BURST_SHARE = 0.2
 """Failures within so small a part of a run that is not too short have one cause, and it has a time."""
@@ -110,7 +111,17 @@ def endpoints(sheet: Sheet) -> list[Line]:
         all_of_them = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.csv` has all"
         more = f"   {len(entries) - len(shown)} more, none of them worse: "
         lines.append(sheet.paper.line(more).hint(all_of_them))
-    return lines
+    note = without_requests(sheet.result)
+    return [*lines, *(sheet.paper.wrapped(note, 3, Style.WARN) if note else ())]
+
+
+def without_requests(result: RunResult) -> str:
+    """A note on the endpoints that no request was sent to; empty where there is none."""
+    names = result.endpoints_without_requests
+    if not names:
+        return ""
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return f"{len(names)} {'endpoint' if len(names) == 1 else 'endpoints'} got no request: {named}"
 
 
 def _order(entry: NamedEndpointMetrics) -> float:

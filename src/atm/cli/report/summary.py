@@ -8,6 +8,7 @@ from typing import Any
 from atm.cli.report.sheet import LABEL_END, Sheet
 from atm.cli.text import Line, Style
 from atm.models import figures
+from atm.models.run import Metrics
 
 PERCENTILES = (
     ("p50", "p50_ms"),
@@ -22,6 +23,8 @@ PERCENTILES = (
 
 KINDS = (
     ("response", "latency"),
+    ("ok", "ok_latency"),
+    ("failed", "failed_latency"),
     ("service", "service"),
     ("first byte", "first_byte"),
     ("failed = ∞", "adjusted_latency"),
@@ -122,9 +125,18 @@ def times(sheet: Sheet) -> list[Line]:
     kinds = [
         (name, {column: getattr(metrics, f"{prefix}_{suffix}") for column, suffix in PERCENTILES})
         for name, prefix in KINDS
-        if adjusted or prefix != "adjusted_latency"
+        if _is_shown(metrics, prefix, adjusted=bool(adjusted))
     ]
     return _narrow_times(sheet, kinds) if sheet.narrow else _wide_times(sheet, kinds)
+
+
+def _is_shown(metrics: Metrics, prefix: str, *, adjusted: bool) -> bool:
+    """Ok and failed times stand apart as soon as there are failures."""
+    if prefix == "adjusted_latency":
+        return adjusted
+    if prefix == "failed_latency":
+        return metrics.failed_latency_p50_ms is not None
+    return prefix != "ok_latency" or metrics.failed_requests > 0
 
 
 _Kinds = list[tuple[str, dict[str, float | None]]]

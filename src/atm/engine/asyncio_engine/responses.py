@@ -12,9 +12,26 @@ from dataclasses import dataclass
 CHECKED_BYTES = 4 * 1024 * 1024
 """Checks see this much of a body (decoded); what comes after is read and counted only."""
 
-_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_GZIP_BITS = 31
+_NOT_DECODED = "body could not be decoded as {}"
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*(?:"([^"]*)"|([^\s;"]+))""")
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_WEB_CHARSETS = {
+    **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "l1", "us-ascii", "ascii", "windows-1252"), "cp1252"),
+    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80", "chinese", "x-gbk"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "windows-31j"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "korean", "windows-949"), "cp949"),
+    **dict.fromkeys(("iso-8859-9", "latin5", "windows-1254"), "cp1254"),
+    **dict.fromkeys(("iso-8859-11", "tis-620", "windows-874"), "cp874"),
+    **dict.fromkeys(("utf-16", "utf-16le", "unicode", "ucs-2"), "utf-16-le"),
+    **dict.fromkeys(("big5", "big5-hkscs", "x-x-big5"), "big5hkscs"),
+}
+"""Labels that mean another charset on the web (WHATWG Encoding Standard) than in Python."""
 
 _END = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,10 @@ class ResponseHead:
         """The first value of a header, by its lower-case name."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, by its lower-case name."""
+        return [value for key, value in self.headers if key.lower() == name]
+
     @property
     def is_chunked(self) -> bool:
         return (self.get("transfer-encoding") or "").lower().endswith("chunked")
@@ -41,10 +62,11 @@ class ResponseHead:
 
 def response_head(raw: bytes) -> ResponseHead:
     """Read the head of an answer; whatever is missing (a broken answer) is left empty."""
-    at = 0
+    at = len(raw) - len(raw.lstrip(b"\r\n"))
     while True:
         end = _END.search(raw, at)
-        lines = raw[at : end.start() if end else len(raw)].decode("latin-1").splitlines()
+        head = _FOLD.sub(b" ", raw[at : end.start() if end else len(raw)])
+        lines = [line.removesuffix("\r") for line in head.decode("latin-1").split("\n")]
         if end and re.match(r"HTTP/1\.\d 1\d\d\b", lines[0] if lines else ""):
             at = end.end()
             continue
@@ -74,16 +96,91 @@ def dechunked(raw: bytes) -> bytes:
         at = line_end + 2 + size + 2
 
 
+class DecodingError(ValueError):
+    """A body is not what its Content-Encoding says; the text is the message of the failure."""
+
+
 def decoded(body: bytes, content_encoding: str | None, limit: int) -> bytes:
-    """`body` without its gzip or deflate encoding, at most `limit` bytes; as it is where that is not possible."""
-    encoding = (content_encoding or "").strip().lower()
-    if encoding not in _WINDOW_BITS:
-        return body[:limit]
+    """As much of `body` as can be had without its encoding, at most `limit` bytes; as it is where nothing can."""
     try:
-        return zlib.decompressobj(_WINDOW_BITS[encoding]).decompress(body, limit)
-    except zlib.error:
-        # Some servers send deflate without its zlib wrapper.
+        return decoded_whole(body, content_encoding, limit, is_whole=False)
+    except DecodingError:
+        return body[:limit]
+
+
+def decoded_whole(body: bytes, content_encoding: str | None, limit: int, *, is_whole: bool) -> bytes:
+    """`body` without its encoding, at most `limit` bytes; as it is where the encoding is not known.
+
+    `is_whole` says that nothing of the body was left out. Raises DecodingError where the body is not what its encoding
+    says, or (only where it is whole) ends before its end.
+    """
+    encoding = (content_encoding or "").strip().lower()
+    if not body:
+        return b""
+    if encoding in ("gzip", "x-gzip"):
+        return _gunzipped(body, limit, is_whole=is_whole)
+    if encoding == "deflate":
         try:
-            return zlib.decompressobj(-15).decompress(body, limit)
-        except zlib.error:
-            return body[:limit]
+            return _inflated(body, zlib.MAX_WBITS, limit, is_whole=is_whole)[0]
+        except DecodingError:
+            # Some servers send deflate without its zlib wrapper.
+            return _inflated(body, -zlib.MAX_WBITS, limit, is_whole=is_whole)[0]
+    return body[:limit]
+
+
+def _gunzipped(body: bytes, limit: int, *, is_whole: bool) -> bytes:
+    """All members (RFC 1952, section 2.2); what follows the last one without being one is left out."""
+    text = bytearray()
+    while True:
+        member, rest = _inflated(body, _GZIP_BITS, limit - len(text), is_whole=is_whole)
+        text += member
+        if len(text) >= limit or not rest.startswith(b"\x1f\x8b"):
+            return bytes(text)
+        body = rest
+
+
+def _inflated(body: bytes, window_bits: int, limit: int, *, is_whole: bool) -> tuple[bytes, bytes]:
+    """The text, at most `limit` bytes, and what follows the end of the stream."""
+    decoder = zlib.decompressobj(window_bits)
+    try:
+        text = decoder.decompress(body, limit)
+    except zlib.error:
+        raise DecodingError(_NOT_DECODED.format("gzip" if window_bits == _GZIP_BITS else "deflate")) from None
+    if is_whole and not decoder.eof and len(text) < limit:
+        raise DecodingError(_NOT_DECODED.format("gzip" if window_bits == _GZIP_BITS else "deflate"))
+    return text, decoder.unused_data
+
+
+def text_of(body: bytes, content_type: str | None) -> str:
+    """A decoded body in the charset that its Content-Type declares; UTF-8 without one, undecodable bytes replaced.
+
+    Labels mean what the WHATWG Encoding Standard says, and a byte order mark wins over them.
+    """
+    label = _CHARSET.search(content_type or "")
+    for mark, charset in _MARKS:
+        if body.startswith(mark):
+            return body[len(mark) :].decode(charset, errors="replace")
+    name = (label[1] or label[2]).strip().lower() if label else "utf-8"
+    try:
+        return body.decode(_WEB_CHARSETS.get(name, name), errors="replace")
+    except (LookupError, ValueError):
+        return body.decode(errors="replace")
+
+
+def bad_header(raw: bytes) -> str:
+    """What is wrong with the first header line of a head that no client may accept; empty where none is bad."""
+    lines = re.split(rb"\r?\n", raw.lstrip(b"\r\n"))
+    for line in lines[1:]:
+        if not line:
+            return ""
+        name, colon, value = line.partition(b":")
+        if not line.startswith((b" ", b"\t")) and not (colon and _TOKEN.fullmatch(name)):
+            return f'bad header name "{_shown(name)}"'
+        if _CONTROL.search(value):
+            return f'bad value of header "{_shown(name)}"'
+    return ""
+
+
+def _shown(name: bytes) -> str:
+    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in name[:40].rstrip())
+    return text + ("…" if len(name) > 40 else "")

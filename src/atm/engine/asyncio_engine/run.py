@@ -56,7 +56,6 @@ class Run:
         limits = ReadingLimits(
             response_bytes=plan.connections.max_response_bytes,
             kept_body_bytes=plan.sampling.body_bytes + BEYOND_CUT,
-            closes_after_each=not plan.connections.keep_alive,
         )
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
         self._deadlines = Deadlines(self.ring_at)

@@ -104,10 +104,15 @@ class RunTools:
         body: a.Body = None,
         requests_per_second: a.Rate = None,
         users: a.Users = None,
+        concurrency: a.Concurrency = None,
         duration: a.Duration = None,
         total_requests: a.Total = None,
         warm_up: a.WarmUp = None,
         thresholds: a.Thresholds = None,
+        max_latency_p50_ms: a.LimitMs = None,
+        max_latency_p95_ms: a.LimitMs = None,
+        max_latency_p99_ms: a.LimitMs = None,
+        max_error_rate: a.MaxErrorRate = None,
         expected_status_codes: a.Statuses = None,
         timeout: a.Timeout = None,
         endpoints: a.Endpoints = None,
@@ -146,15 +151,20 @@ class RunTools:
     async def rerun_test(
         self,
         context: Context[Any, Any],
-        run_id: a.RunId,
+        run_id: Annotated[
+            str | None, Field(min_length=1, max_length=64, description="Id of a run, its beginning, or `last`.")
+        ] = None,
+        test_name: Annotated[
+            str | None, Field(min_length=1, max_length=256, description="Name of a test instead: its newest run.")
+        ] = None,
         notes: a.Notes = "",
         wait_seconds: a.Wait = 0,
     ) -> Running:
         """Run the spec of an earlier run once more, with its credentials: the way to get a second run to compare
-        with. Counts against the same limits as run_api_test."""
+        with. Name the run by run_id, or by test_name. Counts against the same limits as run_api_test."""
         control = await self._desk.control()
-        before = await control.run(await self._desk.run_id(control, run_id))
-        admitted = await self._desk.gate.admit(context, control, before.spec, may_bound=False)
+        before = await control.run(await self._desk.earlier_run(control, run_id, test_name))
+        admitted = await self._desk.gate.admit(context, control, before.written_spec, may_bound=False)
         tags = _tags(before.tags)
         new_id = await self._start(admitted, lambda: control.rerun(before.id, tags=tags, notes=notes))
         return await self._told(context, control, new_id, admitted, wait_seconds)
@@ -346,7 +356,7 @@ async def _end_text(control: ControlClient, view: RunView, state: RunState) -> s
     if view.metrics is None:
         return _state_text(view, state)
     lines = wording.result(await control.result(view.id))
-    return "\n".join([*lines, f'next: explain_result(run_id="{view.id}")'])
+    return "\n".join([*lines, f'next: explain_result(run_id="{view.id[:8]}")'])
 
 
 def tools(desk: Desk) -> list[OurTool]:

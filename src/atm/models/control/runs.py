@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from atm.models.control.base import Answer, Notes, Request, Spec, Tags
+from atm.models.control.first_design import EndpointMetricsView, SampledRequest
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
-from atm.models.run import Measurement, Metrics, NamedEndpointMetrics
+from atm.models.run import Measurement, Metrics
 from atm.models.run_figures import Figure
 
 
@@ -80,13 +81,32 @@ class RunView(RunSummaryView):
 
     notes: str
     spec: dict[str, Any]
-    """Credentials are shown as `***`."""
+    """With all fields of the first design, also those that were not written; credentials are shown as `***`."""
+    written_spec: dict[str, Any]
+    """As it was written, credentials shown as `***`."""
     failure_reasons: list[str]
+    """Why it did not pass, a sentence each."""
     metrics: Metrics | None
-    endpoint_metrics: list[NamedEndpointMetrics] | None
+    """The figures so far while it runs; of a run that measured nothing, zeros and null."""
+    endpoint_metrics: list[EndpointMetricsView] | None
     cancel_requested: Literal["graceful", "now"] | None
     has_credentials: bool
     """Whether a rerun needs no credentials to be sent again."""
+
+
+class RunDetail(RunView):
+    """GET /runs/{id}."""
+
+    sampled_requests: list[SampledRequest]
+    """The requests that were kept, at most 100; `/samples` has all of them."""
+
+
+class Deleted(Answer):
+    """The answer to a DELETE."""
+
+    id: str
+    deleted: bool = True
+    message: str
 
 
 class RunList(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from atm.models.control.base import Answer
@@ -12,6 +13,8 @@ class HealthView(Answer):
 
     status: Literal["ok"] = "ok"
     version: str
+    timestamp: datetime
+    """The clock of the server."""
 
 
 class ReadyView(Answer):

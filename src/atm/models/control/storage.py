@@ -16,6 +16,11 @@ class StorageStatusView(Answer):
     schema_version: str
     size_bytes: int
     runs: dict[RunStatus, int]
+    storage_type: str
+    """`kind`, `location` and `size_bytes` once more, by the names of the first design."""
+    database_path: str
+    database_size_bytes: int
+    total_runs: int
 
 
 class DayView(Answer):

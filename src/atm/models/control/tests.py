@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -32,6 +32,15 @@ class NewTestRequest(TestRequest):
         max_length=64,
         description="A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.",
     )
+
+
+class RunAllRequest(Request):
+    """POST /tests/run-all."""
+
+    repetitions: Annotated[int, Field(ge=1, le=100)] = 1
+    """Runs of each test."""
+    max_concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """At most this many of these runs go on at the same time; null: as many as the server lets run."""
 
 
 class EnabledRequest(Request):
@@ -66,6 +75,9 @@ class TestList(Answer):
     __test__ = False
 
     tests: list[TestView]
+    configs: list[TestView]
+    """The same list, by the name of the first design."""
+    total: int
 
 
 class SyncAnswer(Answer):
@@ -74,11 +86,19 @@ class SyncAnswer(Answer):
     created: list[str]
     """Names of the tests that the history had and the list had not."""
     total: int
+    synced: int
+    """How many were created."""
+    message: str
 
 
 class StartedRuns(Answer):
     """POST /tests/run-all."""
 
+    batch_id: str
     runs: list[RunAccepted]
+    run_ids: list[str]
     skipped: list[ErrorEntry]
     """Tests that could not be started, and why."""
+    total_tests: int
+    """Tests of which a run was accepted."""
+    message: str

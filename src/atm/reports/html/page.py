@@ -38,6 +38,8 @@ from atm.reports.rungs import rungs
 
 KINDS = (
     ("response", "latency"),
+    ("ok", "ok_latency"),
+    ("failed", "failed_latency"),
     ("service", "service"),
     ("first byte", "first_byte"),
     ("failed = ∞", "adjusted_latency"),
@@ -205,6 +207,10 @@ def _times(result: RunResult) -> Markup | None:
     rows: list[Sequence[Child]] = []
     for name, prefix in KINDS:
         if prefix == "adjusted_latency" and not (metrics.failed_requests or metrics.unfinished or metrics.missed):
+            continue
+        if prefix == "ok_latency" and not metrics.failed_requests:
+            continue
+        if prefix == "failed_latency" and metrics.failed_latency_p50_ms is None:
             continue
         values = [getattr(metrics, f"{prefix}_{column}_ms") for _, column in (*PERCENTILES, ("mean", "mean"))]
         rows.append([name, *(doubted(result, figures.time_in(value, unit)) for value in values)])

@@ -22,7 +22,9 @@ def endpoints(result: RunResult) -> Markup | None:
     names = (("endpoint", False), ("requests", True), ("failed", True), ("rate /s", True))
     head = (*names, *((f"{name} {unit}", True) for name, _ in PERCENTILES))
     rows = [_endpoint(result, entry, number, unit) for number, entry in enumerate(result.endpoint_metrics)]
-    return card("Endpoints", table(head, rows))
+    idle = len(result.endpoints_without_requests)
+    note = f"{idle} {'endpoint' if idle == 1 else 'endpoints'} got no request" if idle else ""
+    return card("Endpoints", table(head, rows), tag("p", note, class_="warn") if note else None)
 
 
 def _endpoint(result: RunResult, entry: NamedEndpointMetrics, number: int, unit: str) -> Sequence[Child]:

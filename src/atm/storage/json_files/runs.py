@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -164,9 +165,16 @@ class JsonLeases:
     def claim(self, owner: str, token: str, maximum: int) -> Run | None:
         with self._folder.changing():
             states = self._folder.states()
-            pending = [state for state in states if state.summary.status is RunStatus.PENDING]
-            running = sum(state.summary.status is RunStatus.RUNNING for state in states)
-            if not pending or running >= maximum:
+            going = [state for state in states if state.summary.status is RunStatus.RUNNING]
+            # Runs that were started together may have a limit of their own.
+            batches = Counter(state.batch_id for state in going)
+            pending = [
+                state
+                for state in states
+                if state.summary.status is RunStatus.PENDING
+                and (state.batch_limit is None or batches[state.batch_id] < state.batch_limit)
+            ]
+            if not pending or len(going) >= maximum:
                 return None
             first = min(pending, key=lambda state: _position(state.summary))
             summary = replace(first.summary, status=RunStatus.RUNNING)
@@ -288,6 +296,8 @@ def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> Run
         idempotency_key=run.idempotency_key,
         request_digest=run.request_digest,
         judged_by=JUDGED_BY,
+        batch_id=run.batch.id if run.batch else None,
+        batch_limit=run.batch.most_running if run.batch else None,
         **lease,
     )
     folder.add(state, SpecFile(run.spec, run.sealed))

@@ -41,6 +41,9 @@ class RunState:
     request_digest: str = ""
     seconds_pruned: bool = False
     samples_pruned: bool = False
+    batch_id: str | None = None
+    batch_limit: int | None = None
+    """See `RunBatch`."""
     judged_by: int = 1
     """Which rule gave `passed`: 1 before a run had an outcome, 2 since."""
 

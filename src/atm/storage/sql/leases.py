@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, case, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,7 +61,18 @@ class SqlLeases:
             return await fetch(connection, run_id) if taken else None
 
     async def _next(self, connection: AsyncConnection) -> str | None:
-        pending = select(runs.c.id).where(runs.c.status == _PENDING).order_by(runs.c.created_at, runs.c.id).limit(1)
+        others = runs.alias()
+        # Runs that were started together may have a limit of their own.
+        going = (
+            select(func.count())
+            .where(others.c.batch_id == runs.c.batch_id, others.c.status == _RUNNING)
+            .correlate(runs)
+            .scalar_subquery()
+        )
+        free = or_(runs.c.batch_limit.is_(None), going < runs.c.batch_limit)
+        pending = (
+            select(runs.c.id).where(runs.c.status == _PENDING, free).order_by(runs.c.created_at, runs.c.id).limit(1)
+        )
         return (await connection.execute(pending)).scalar_one_or_none()
 
     async def begin(self, run: NewRun, owner: str, token: str) -> Run:

@@ -344,6 +344,8 @@ def new_run_values(run: NewRun) -> dict[str, Any]:
         "search_text": search_text(run.name, run.url),
         "idempotency_key": run.idempotency_key,
         "request_digest": run.request_digest,
+        "batch_id": run.batch.id if run.batch else None,
+        "batch_limit": run.batch.most_running if run.batch else None,
         "notes": run.notes.replace("\0", ""),
         "sealed": run.sealed,
         "spec_json": dumps(dict(run.spec)),

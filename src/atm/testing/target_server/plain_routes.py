@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 
 from atm.testing.target_server.connection import BODY_LIMIT
 from atm.testing.target_server.distributions import bimodal_ms, lognormal_ms, status_of
@@ -63,6 +65,33 @@ def _status_share(exchange: Exchange) -> None:
 
 def _status_fixed(exchange: Exchange) -> None:
     _with_status(exchange, exchange.call.integer("code", None, 200, 599))
+
+
+_WINDOWS: dict[str, tuple[float, int]] = {}
+"""Of each rate-limited route, when its window began (monotonic seconds) and how many requests came in it."""
+_MOST_WINDOWS = 1000
+
+
+def _rate_limit(exchange: Exchange) -> None:
+    call = exchange.call
+    limit = call.integer("limit", 10, 0)
+    window = call.number("window_ms", 1000, least=1) / 1e3
+    now = time.monotonic()
+    if len(_WINDOWS) > _MOST_WINDOWS:
+        _WINDOWS.clear()
+    began, passed = _WINDOWS.get(call.counter.name, (now, 0))
+    if now - began >= window:
+        began, passed = now, 0
+    _WINDOWS[call.counter.name] = began, passed + 1
+    if passed < limit:
+        exchange.answer(200, b"within the limit\n")
+        return
+    seconds = max(math.ceil(began + window - now), 1)
+    exchange.answer(429, b"too many requests\n", headers=[("Retry-After", str(seconds))])
+
+
+def _health(exchange: Exchange) -> None:
+    _answer_json(exchange, {"status": "ok"})
 
 
 def _echo(exchange: Exchange) -> None:
@@ -130,6 +159,12 @@ ROUTES = (
     Route("/bimodal", "`?fast_ms=&slow_ms=&share=&seed=1`: `slow_ms` for that share of requests", _bimodal),
     Route("/status", "`?ok=200&other=503&share=&seed=1`: `other` for that share of requests", _status_share),
     Route("/status/{code}", "That status", _status_fixed),
+    Route(
+        "/ratelimit",
+        "`?limit=10&window_ms=1000`: 200 for that many requests in each window, then 429 with `Retry-After` (seconds)",
+        _rate_limit,
+    ),
+    Route("/health", '`{"status": "ok"}`, at once', _health),
     Route("/echo", "Method, target, headers in order and body (latin-1) as JSON", _echo, wants_body=True),
     Route("/echo/raw", "The exact bytes of the request (up to 1 MiB)", _echo_raw, wants_raw=True),
     Route("/headers", "The request's headers in order as JSON", _headers),

@@ -138,6 +138,18 @@ export interface RunFilter {
     cursor?: string;
 }
 
+/** A run with its spec as it was written; while it runs its page draws the figures of the stream. */
+function asWritten(view: RunView): RunView {
+    const ended = view.status !== "pending" && view.status !== "running";
+    const measured = ended && view.measurement !== null;
+    return {
+        ...view,
+        spec: view.written_spec,
+        metrics: measured ? view.metrics : null,
+        endpoint_metrics: measured ? view.endpoint_metrics : null,
+    };
+}
+
 export const api = {
     health: () => ask<HealthView>("/health"),
     session: () => ask<SessionView>("/session"),
@@ -147,7 +159,7 @@ export const api = {
     history: (query: { limit?: number; offset?: number; text?: string }, signal?: AbortSignal) =>
         ask<HistoryView>("/history", { query, signal }),
     runs: (filter: RunFilter, signal?: AbortSignal) => ask<RunList>("/runs", { query: { ...filter }, signal }),
-    run: (id: string) => ask<RunView>(run(id)),
+    run: async (id: string) => asWritten(await ask<RunView>(run(id))),
     result: (id: string) => ask<RunResult>(`${run(id)}/result`),
     intervals: (
         id: string,
@@ -166,7 +178,8 @@ export const api = {
         ask<RunAccepted>(`${run(id)}/rerun`, { method: "POST", body }),
     cancel: (id: string, graceful = false) =>
         ask<RunAccepted>(`${run(id)}/cancel`, { method: "POST", query: { graceful } }),
-    annotate: (id: string, body: AnnotateRequest) => ask<RunView>(run(id), { method: "PATCH", body }),
+    annotate: async (id: string, body: AnnotateRequest) =>
+        asWritten(await ask<RunView>(run(id), { method: "PATCH", body })),
     deleteRun: (id: string, keepalive = false) => ask<undefined>(run(id), { method: "DELETE", keepalive }),
     compare: (a: string, b: string) => ask<CompareAnswer>("/compare", { query: { a, b } }),
 

@@ -165,7 +165,7 @@ export type paths = {
         };
         /**
          * Read Run
-         * @description Read a run: spec, state, figures and why it did not pass.
+         * @description Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far.
          */
         get: operations["read_run"];
         put?: never;
@@ -313,7 +313,7 @@ export type paths = {
         };
         /**
          * Read Request
-         * @description Read the n-th of the kept samples.
+         * @description Read the request with this number, where it was kept; `/samples` lists those that were.
          */
         get: operations["read_request"];
         put?: never;
@@ -499,7 +499,7 @@ export type paths = {
         put?: never;
         /**
          * Run All Tests
-         * @description Start a run of every test that is enabled, in the order of their names.
+         * @description Start runs of every test that is enabled, in the order of their names.
          */
         post: operations["run_all_tests"];
         delete?: never;
@@ -1066,6 +1066,21 @@ export type components = {
             failed: number;
         };
         /**
+         * Deleted
+         * @description The answer to a DELETE.
+         */
+        Deleted: {
+            /** Id */
+            id: string;
+            /**
+             * Deleted
+             * @default true
+             */
+            deleted: boolean;
+            /** Message */
+            message: string;
+        };
+        /**
          * DeliveryList
          * @description GET /schedules/{id}/deliveries, newest first.
          */
@@ -1251,6 +1266,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -1301,6 +1332,173 @@ export type components = {
             redialled: number;
             /** Clamped */
             clamped: number;
+        };
+        /**
+         * EndpointMetricsView
+         * @description The figures of one endpoint, flat and once more as the object that the first design has.
+         */
+        EndpointMetricsView: {
+            /** Total Requests */
+            total_requests: number;
+            /** Successful Requests */
+            successful_requests: number;
+            /** Failed Requests */
+            failed_requests: number;
+            /** Generator Errors */
+            generator_errors: number;
+            /** Unfinished */
+            unfinished: number;
+            /** Due */
+            due: number;
+            /** Missed */
+            missed: number;
+            /** Dropped */
+            dropped: number;
+            /** Skipped */
+            skipped: number;
+            /** Queued At End */
+            queued_at_end: number;
+            /** Arrivals Waited */
+            arrivals_waited: number;
+            /** Latency Min Ms */
+            latency_min_ms: number | "Infinity" | null;
+            /** Latency Max Ms */
+            latency_max_ms: number | "Infinity" | null;
+            /** Latency Mean Ms */
+            latency_mean_ms: number | "Infinity" | null;
+            /** Latency P50 Ms */
+            latency_p50_ms: number | "Infinity" | null;
+            /** Latency P90 Ms */
+            latency_p90_ms: number | "Infinity" | null;
+            /** Latency P95 Ms */
+            latency_p95_ms: number | "Infinity" | null;
+            /** Latency P99 Ms */
+            latency_p99_ms: number | "Infinity" | null;
+            /** Latency P99 9 Ms */
+            latency_p99_9_ms: number | "Infinity" | null;
+            /** Service Min Ms */
+            service_min_ms: number | "Infinity" | null;
+            /** Service Max Ms */
+            service_max_ms: number | "Infinity" | null;
+            /** Service Mean Ms */
+            service_mean_ms: number | "Infinity" | null;
+            /** Service P50 Ms */
+            service_p50_ms: number | "Infinity" | null;
+            /** Service P90 Ms */
+            service_p90_ms: number | "Infinity" | null;
+            /** Service P95 Ms */
+            service_p95_ms: number | "Infinity" | null;
+            /** Service P99 Ms */
+            service_p99_ms: number | "Infinity" | null;
+            /** Service P99 9 Ms */
+            service_p99_9_ms: number | "Infinity" | null;
+            /** First Byte Min Ms */
+            first_byte_min_ms: number | "Infinity" | null;
+            /** First Byte Max Ms */
+            first_byte_max_ms: number | "Infinity" | null;
+            /** First Byte Mean Ms */
+            first_byte_mean_ms: number | "Infinity" | null;
+            /** First Byte P50 Ms */
+            first_byte_p50_ms: number | "Infinity" | null;
+            /** First Byte P90 Ms */
+            first_byte_p90_ms: number | "Infinity" | null;
+            /** First Byte P95 Ms */
+            first_byte_p95_ms: number | "Infinity" | null;
+            /** First Byte P99 Ms */
+            first_byte_p99_ms: number | "Infinity" | null;
+            /** First Byte P99 9 Ms */
+            first_byte_p99_9_ms: number | "Infinity" | null;
+            /** Ok Latency Min Ms */
+            ok_latency_min_ms: number | "Infinity" | null;
+            /** Ok Latency Max Ms */
+            ok_latency_max_ms: number | "Infinity" | null;
+            /** Ok Latency Mean Ms */
+            ok_latency_mean_ms: number | "Infinity" | null;
+            /** Ok Latency P50 Ms */
+            ok_latency_p50_ms: number | "Infinity" | null;
+            /** Ok Latency P90 Ms */
+            ok_latency_p90_ms: number | "Infinity" | null;
+            /** Ok Latency P95 Ms */
+            ok_latency_p95_ms: number | "Infinity" | null;
+            /** Ok Latency P99 Ms */
+            ok_latency_p99_ms: number | "Infinity" | null;
+            /** Ok Latency P99 9 Ms */
+            ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
+            /** Adjusted Latency Min Ms */
+            adjusted_latency_min_ms: number | "Infinity" | null;
+            /** Adjusted Latency Max Ms */
+            adjusted_latency_max_ms: number | "Infinity" | null;
+            /** Adjusted Latency Mean Ms */
+            adjusted_latency_mean_ms: number | "Infinity" | null;
+            /** Adjusted Latency P50 Ms */
+            adjusted_latency_p50_ms: number | "Infinity" | null;
+            /** Adjusted Latency P90 Ms */
+            adjusted_latency_p90_ms: number | "Infinity" | null;
+            /** Adjusted Latency P95 Ms */
+            adjusted_latency_p95_ms: number | "Infinity" | null;
+            /** Adjusted Latency P99 Ms */
+            adjusted_latency_p99_ms: number | "Infinity" | null;
+            /** Adjusted Latency P99 9 Ms */
+            adjusted_latency_p99_9_ms: number | "Infinity" | null;
+            /** Wait P50 Ms */
+            wait_p50_ms: number | "Infinity" | null;
+            /** Wait P99 Ms */
+            wait_p99_ms: number | "Infinity" | null;
+            /** Wait Max Ms */
+            wait_max_ms: number | "Infinity" | null;
+            /** Requests Per Second */
+            requests_per_second: number;
+            /** Throughput */
+            throughput: number;
+            /** Offered Rate */
+            offered_rate: number | "Infinity" | null;
+            /** Achieved Rate */
+            achieved_rate: number;
+            /** Error Rate */
+            error_rate: number;
+            /** Errors By Type */
+            errors_by_type: {
+                [key: string]: number;
+            };
+            /** Status Code Counts */
+            status_code_counts: {
+                [key: string]: number;
+            };
+            /** Total Bytes Received */
+            total_bytes_received: number;
+            /** Total Bytes Sent */
+            total_bytes_sent: number;
+            /** Redirect Hops */
+            redirect_hops: number;
+            /** Redialled */
+            redialled: number;
+            /** Clamped */
+            clamped: number;
+            /** Name */
+            name: string;
+            /** Method */
+            method: string;
+            /** Url */
+            url: string;
+            /** Endpoint Name */
+            endpoint_name: string;
+            metrics: components["schemas"]["EndpointMetrics"];
         };
         /**
          * EngineView
@@ -1519,6 +1717,11 @@ export type components = {
             status: "ok";
             /** Version */
             version: string;
+            /**
+             * Timestamp
+             * Format: date-time
+             */
+            timestamp: string;
         };
         /**
          * HeatColumn
@@ -1850,6 +2053,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -2018,6 +2237,22 @@ export type components = {
             ok_latency_p99_ms: number | "Infinity" | null;
             /** Ok Latency P99 9 Ms */
             ok_latency_p99_9_ms: number | "Infinity" | null;
+            /** Failed Latency Min Ms */
+            failed_latency_min_ms?: number | "Infinity" | null;
+            /** Failed Latency Max Ms */
+            failed_latency_max_ms?: number | "Infinity" | null;
+            /** Failed Latency Mean Ms */
+            failed_latency_mean_ms?: number | "Infinity" | null;
+            /** Failed Latency P50 Ms */
+            failed_latency_p50_ms?: number | "Infinity" | null;
+            /** Failed Latency P90 Ms */
+            failed_latency_p90_ms?: number | "Infinity" | null;
+            /** Failed Latency P95 Ms */
+            failed_latency_p95_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 Ms */
+            failed_latency_p99_ms?: number | "Infinity" | null;
+            /** Failed Latency P99 9 Ms */
+            failed_latency_p99_9_ms?: number | "Infinity" | null;
             /** Adjusted Latency Min Ms */
             adjusted_latency_min_ms: number | "Infinity" | null;
             /** Adjusted Latency Max Ms */
@@ -2317,6 +2552,89 @@ export type components = {
             message: string;
         };
         /**
+         * RunAllRequest
+         * @description POST /tests/run-all.
+         */
+        RunAllRequest: {
+            /**
+             * Repetitions
+             * @default 1
+             */
+            repetitions: number;
+            /** Max Concurrency */
+            max_concurrency?: number | null;
+        };
+        /**
+         * RunDetail
+         * @description GET /runs/{id}.
+         */
+        RunDetail: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /** Method */
+            method: string;
+            /** Total Requests */
+            total_requests: number | null;
+            /** Concurrency */
+            concurrency: number | null;
+            status: components["schemas"]["RunStatus"];
+            stop_reason: components["schemas"]["StopReason"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Started At */
+            started_at: string | null;
+            /** Completed At */
+            completed_at: string | null;
+            /** Passed */
+            passed: boolean | null;
+            outcome: components["schemas"]["RunOutcome"];
+            measurement: components["schemas"]["Measurement"] | null;
+            /** Requests Completed */
+            requests_completed: number;
+            /** Error Message */
+            error_message: string | null;
+            /** Engine */
+            engine: string;
+            /** Source */
+            source: string;
+            /** Tags */
+            tags: string[];
+            /** Latency P95 Ms */
+            latency_p95_ms: number | "Infinity" | null;
+            /** Requests Per Second */
+            requests_per_second: number | "Infinity" | null;
+            /** Error Rate */
+            error_rate: number | "Infinity" | null;
+            /** Notes */
+            notes: string;
+            /** Spec */
+            spec: {
+                [key: string]: unknown;
+            };
+            /** Written Spec */
+            written_spec: {
+                [key: string]: unknown;
+            };
+            /** Failure Reasons */
+            failure_reasons: string[];
+            metrics: components["schemas"]["Metrics"] | null;
+            /** Endpoint Metrics */
+            endpoint_metrics: components["schemas"]["EndpointMetricsView"][] | null;
+            /** Cancel Requested */
+            cancel_requested: ("graceful" | "now") | null;
+            /** Has Credentials */
+            has_credentials: boolean;
+            /** Sampled Requests */
+            sampled_requests: components["schemas"]["SampledRequest"][];
+        };
+        /**
          * RunInfo
          * @description Identity and course of a run.
          */
@@ -2517,11 +2835,15 @@ export type components = {
             spec: {
                 [key: string]: unknown;
             };
+            /** Written Spec */
+            written_spec: {
+                [key: string]: unknown;
+            };
             /** Failure Reasons */
             failure_reasons: string[];
             metrics: components["schemas"]["Metrics"] | null;
             /** Endpoint Metrics */
-            endpoint_metrics: components["schemas"]["NamedEndpointMetrics"][] | null;
+            endpoint_metrics: components["schemas"]["EndpointMetricsView"][] | null;
             /** Cancel Requested */
             cancel_requested: ("graceful" | "now") | null;
             /** Has Credentials */
@@ -2591,12 +2913,77 @@ export type components = {
             response_body_bytes: number;
         };
         /**
+         * SampledRequest
+         * @description A kept request, with the names of the first design beside ours: there, headers are an object.
+         */
+        SampledRequest: {
+            /** Request Number */
+            request_number: number;
+            /** Endpoint Name */
+            endpoint_name: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Reason */
+            reason: string;
+            outcome: components["schemas"]["Outcome"];
+            /** Message */
+            message: string;
+            /** At Seconds */
+            at_seconds: number;
+            /** Request Url */
+            request_url: string;
+            /** Request Method */
+            request_method: string;
+            /** Latency Ms */
+            latency_ms: number;
+            /** Response Ms */
+            response_ms: number;
+            /** Service Ms */
+            service_ms: number;
+            /** First Byte Ms */
+            first_byte_ms: number | "Infinity" | null;
+            /** Url */
+            url: string;
+            /** Status */
+            status: number | null;
+            /** Status Code */
+            status_code: number | null;
+            /** Success */
+            success: boolean;
+            /** Error */
+            error: string | null;
+            /** Request Head */
+            request_head: string;
+            /** Request Headers */
+            request_headers: {
+                [key: string]: string;
+            };
+            /** Request Body */
+            request_body: string;
+            /** Request Body Bytes */
+            request_body_bytes: number;
+            /** Response Head */
+            response_head: string | null;
+            /** Response Headers */
+            response_headers: {
+                [key: string]: string;
+            };
+            /** Response Body */
+            response_body: string;
+            /** Response Body Bytes */
+            response_body_bytes: number;
+        };
+        /**
          * ScheduleList
          * @description GET /schedules, by name.
          */
         ScheduleList: {
             /** Schedules */
             schedules: components["schemas"]["ScheduleView"][];
+            /** Total */
+            total: number;
         };
         /**
          * ScheduleRequest
@@ -2616,6 +3003,8 @@ export type components = {
             spec?: components["schemas"]["TestSpec"] | null;
             /** Test */
             test?: string | null;
+            /** Test Name */
+            test_name?: string | null;
             /**
              * Enabled
              * @default true
@@ -2667,14 +3056,20 @@ export type components = {
             enabled: boolean;
             /** Trigger */
             trigger: components["schemas"]["CronTrigger"] | components["schemas"]["IntervalTrigger"] | components["schemas"]["DateTrigger"];
+            /** Trigger Type */
+            trigger_type: string;
             /** Describes */
             describes: string;
+            /** Paused */
+            paused: boolean;
             /** Spec */
             spec: {
                 [key: string]: unknown;
             } | null;
             /** Test */
             test: string | null;
+            /** Test Name */
+            test_name: string;
             /** Max Runs */
             max_runs: number | null;
             /** Run Count */
@@ -2780,10 +3175,18 @@ export type components = {
          * @description POST /tests/run-all.
          */
         StartedRuns: {
+            /** Batch Id */
+            batch_id: string;
             /** Runs */
             runs: components["schemas"]["RunAccepted"][];
+            /** Run Ids */
+            run_ids: string[];
             /** Skipped */
             skipped: components["schemas"]["ErrorEntry"][];
+            /** Total Tests */
+            total_tests: number;
+            /** Message */
+            message: string;
         };
         /**
          * Statistic
@@ -2832,6 +3235,14 @@ export type components = {
             runs: {
                 [key: string]: number;
             };
+            /** Storage Type */
+            storage_type: string;
+            /** Database Path */
+            database_path: string;
+            /** Database Size Bytes */
+            database_size_bytes: number;
+            /** Total Runs */
+            total_runs: number;
         };
         /**
          * SyncAnswer
@@ -2842,6 +3253,10 @@ export type components = {
             created: string[];
             /** Total */
             total: number;
+            /** Synced */
+            synced: number;
+            /** Message */
+            message: string;
         };
         /**
          * TestHistory
@@ -2862,6 +3277,10 @@ export type components = {
         TestList: {
             /** Tests */
             tests: components["schemas"]["TestView"][];
+            /** Configs */
+            configs: components["schemas"]["TestView"][];
+            /** Total */
+            total: number;
         };
         /**
          * TestRequest
@@ -3917,13 +4336,17 @@ export type components = {
             expected_status_codes: (number | string)[] | (number | string);
             /**
              * Variables
-             * @description Values for `{{name}}`.
+             * @description Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.
              * @example {
              *       "base": "https://api.example.com"
              *     }
              */
             variables?: {
-                [key: string]: string | number | boolean;
+                [key: string]: (string | number | boolean) | {
+                    value: string | number | boolean;
+                    /** @default false */
+                    secret: boolean;
+                };
             };
             /**
              * Auth
@@ -4506,6 +4929,7 @@ export type CurlRequest = components['schemas']['CurlRequest'];
 export type CurvePoint = components['schemas']['CurvePoint'];
 export type DateTrigger = components['schemas']['DateTrigger'];
 export type DayView = components['schemas']['DayView'];
+export type Deleted = components['schemas']['Deleted'];
 export type DeliveryList = components['schemas']['DeliveryList'];
 export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type DeliveryView = components['schemas']['DeliveryView'];
@@ -4513,6 +4937,7 @@ export type Difference = components['schemas']['Difference'];
 export type DistributionView = components['schemas']['DistributionView'];
 export type EnabledRequest = components['schemas']['EnabledRequest'];
 export type EndpointMetrics = components['schemas']['EndpointMetrics'];
+export type EndpointMetricsView = components['schemas']['EndpointMetricsView'];
 export type EngineView = components['schemas']['EngineView'];
 export type ErrorEntry = components['schemas']['ErrorEntry'];
 export type FailureSummary = components['schemas']['FailureSummary'];
@@ -4558,6 +4983,8 @@ export type ReadyView = components['schemas']['ReadyView'];
 export type RerunRequest = components['schemas']['RerunRequest'];
 export type RetentionView = components['schemas']['RetentionView'];
 export type RunAccepted = components['schemas']['RunAccepted'];
+export type RunAllRequest = components['schemas']['RunAllRequest'];
+export type RunDetail = components['schemas']['RunDetail'];
 export type RunInfo = components['schemas']['RunInfo'];
 export type RunList = components['schemas']['RunList'];
 export type RunOutcome = components['schemas']['RunOutcome'];
@@ -4567,6 +4994,7 @@ export type RunSummaryView = components['schemas']['RunSummaryView'];
 export type RunView = components['schemas']['RunView'];
 export type RungView = components['schemas']['RungView'];
 export type SampledExchange = components['schemas']['SampledExchange'];
+export type SampledRequest = components['schemas']['SampledRequest'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleRequest = components['schemas']['ScheduleRequest'];
 export type ScheduleView = components['schemas']['ScheduleView'];
@@ -6748,7 +7176,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -6761,7 +7189,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunView"];
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -6987,7 +7415,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -6995,11 +7423,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -7251,7 +7681,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7494,7 +7924,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7763,7 +8193,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -7771,7 +8201,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            202: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8005,7 +8435,7 @@ export interface operations {
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8476,7 +8906,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8726,7 +9156,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -8965,10 +9395,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
-                run_id: string;
-                /** @description Which of the kept samples: 1 is the first. */
+                /** @description The number of the request in its run, from 1. */
                 number: number;
+                /** @description The run's id, or a beginning that only one run has. */
+                run_id: string;
             };
             cookie?: never;
         };
@@ -8980,7 +9410,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SampledExchange"];
+                    "application/json": components["schemas"]["SampledRequest"];
                 };
             };
             /** @description No key, or one that opens nothing */
@@ -9213,7 +9643,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -9458,7 +9888,7 @@ export interface operations {
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -11231,7 +11661,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunAllRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -11955,11 +12389,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -12935,7 +13371,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id. */
+                /** @description The run's id, or a beginning that only one run has. */
                 run_id: string;
             };
             cookie?: never;
@@ -14623,11 +15059,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {
@@ -16957,11 +17395,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
             };
             /** @description No key, or one that opens nothing */
             401: {

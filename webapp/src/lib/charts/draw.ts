@@ -1,5 +1,4 @@
-// Lines and bars on a canvas. Chart.js lays out and draws the axes; what it keeps for each point of a dataset, and reads
-// anew for each update, costs more than all else that a live page does.
+// Lines and bars on a canvas.
 
 export interface Point {
     x: number;

@@ -15,13 +15,26 @@ export interface Percentiles {
 export const KINDS = ["response", "service", "first_byte", "adjusted"] as const;
 export type Kind = (typeof KINDS)[number];
 
-export const KIND_WORDS: Record<Kind, { label: string; what: string }> = {
-    response: { label: "response", what: "From when the request was due to its last byte: what a user waited" },
-    service: { label: "service", what: "From when the request really left to its last byte: what the server took" },
-    first_byte: { label: "first byte", what: "From when the request really left to the first byte of the answer" },
+export const KIND_WORDS: Record<Kind, { label: string; title: string; what: string }> = {
+    response: {
+        label: "response",
+        title: "Response",
+        what: "From the intended start of the request to its last byte: what a user waits",
+    },
+    service: {
+        label: "service",
+        title: "Service",
+        what: "From the actual start of the request to its last byte: what the server needs",
+    },
+    first_byte: {
+        label: "first byte",
+        title: "First byte",
+        what: "From the actual start of the request to the first byte of the response",
+    },
     adjusted: {
-        label: "failed = ∞",
-        what: "Response times with every failed, unfinished or missed request counted as endless",
+        label: "incl. failures",
+        title: "Incl. failures",
+        what: "Response times in which each failed, unfinished or missed request counts as ∞",
     },
 };
 

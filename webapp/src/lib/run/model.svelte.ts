@@ -13,7 +13,15 @@ import type {
 import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
 import { connection } from "$lib/state/connection.svelte";
-import { merged, type Stretch, stretches, stretchesOfEach, stretchOfEvent, type TimeKind } from "$lib/state/seconds";
+import {
+    drawable,
+    merged,
+    type Stretch,
+    stretches,
+    stretchesOfEach,
+    stretchOfEvent,
+    type TimeKind,
+} from "$lib/state/seconds";
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 
@@ -46,6 +54,8 @@ export class RunModel {
 
     /** All endpoints together, or the chosen one, over the whole run. */
     seconds = $state.raw<Stretch[]>([]);
+    /** The same as charts and tables show them. */
+    readonly drawn = $derived(drawable(this.seconds));
     resolution = $state(1);
     endpoints = $state.raw<string[]>([]);
     rows = $state.raw<EndpointRow[]>([]);
@@ -122,10 +132,11 @@ export class RunModel {
     }
 
     async #readResult(): Promise<void> {
+        // It ended before anything was measured: the run itself says why.
+        if (this.run?.metrics === null) return;
         try {
             this.result = await api.result(this.id);
         } catch (error) {
-            // It broke off before anything was measured: the run itself says why.
             if (!(error instanceof ApiProblem && error.status === 409)) throw error;
         }
     }
@@ -171,7 +182,7 @@ export class RunModel {
             const point = merged.find((each) => each.endpoint === name);
             const metrics = whole?.find((each) => each.name === name);
             const figures = metrics ? ofMetrics(metrics) : point ? ofPoint(point, seconds) : null;
-            return figures ? [{ name, index, figures, known: known.get(name) ?? [] }] : [];
+            return figures ? [{ name, index, figures, known: drawable(known.get(name) ?? []) }] : [];
         });
         this.rowsResolution = Math.max(answer.resolution, 1);
     }

@@ -1,11 +1,12 @@
 // From stretches of a run to what charts draw. Pure.
 import { clockTicks, linearTicks, logTicks, rateLabels, type Tick, timeLabels } from "$lib/charts/axes";
 import type { BarSeries, LineSeries, Point, Series } from "$lib/charts/draw";
-import type { Limit, PlotData } from "$lib/charts/Plot.svelte";
+import type { Limit } from "$lib/charts/frame";
+import type { PlotData } from "$lib/charts/Plot.svelte";
 import { type Palette, translucent } from "$lib/colours";
 import type { DistributionView } from "$lib/api/schema";
 import { clock, numeric } from "$lib/format";
-import { drawable, type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
+import { type Stretch, type TimeKind, wantsLog } from "$lib/state/seconds";
 import { FAILURE_KINDS, outcomeWords } from "$lib/verdict";
 
 import { type Kind, KIND_WORDS } from "./figures";
@@ -37,7 +38,7 @@ export type Read = (each: Stretch) => number | null;
 function points(known: Stretch[], read: Read, resolution: number): Point[] {
     const found: Point[] = [];
     let expected: number | null = null;
-    for (const each of drawable(known)) {
+    for (const each of known) {
         // A hole in what is known is a hole in the line.
         if (expected !== null && each.start > expected + 0.5) found.push({ x: (expected + each.start) / 2, y: null });
         const value = read(each);
@@ -149,6 +150,7 @@ export interface Curve {
     known: Stretch[];
     colour: string;
     width: number;
+    dash: number[];
 }
 
 /** One figure of several endpoints, a line for each; the first one lies on top. */
@@ -166,7 +168,10 @@ export function overlayPlot(
     const values = log ? logTicks(low, high) : linearTicks(high * 1.02, unit === "rate" ? 3 : 4);
     return {
         series: curves.map((each) =>
-            line(each.name, points(each.known, read, resolution), each.colour, { borderWidth: each.width }),
+            line(each.name, points(each.known, read, resolution), each.colour, {
+                borderWidth: each.width,
+                borderDash: each.dash,
+            }),
         ),
         xFrom: frame.from,
         xTo: frame.to,

@@ -5,6 +5,7 @@ import type { ThresholdResult } from "$lib/api/schema";
 import { measured, passedByName, timeLimit } from "./thresholds";
 
 const P99: ThresholdResult = {
+    is_implied: false,
     expression: "p99 < 300 ms",
     endpoint: null,
     metric: "latency",

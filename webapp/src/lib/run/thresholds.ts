@@ -33,11 +33,16 @@ export function passedByName(thresholds: readonly ThresholdResult[]): Record<str
     return passed;
 }
 
-/** How far from the limit: `56 % to spare`, `1.3 × the limit`. */
+const isUpper = ({ comparison }: ThresholdResult): boolean => comparison === "<" || comparison === "<=";
+
+/** How far from the limit: `56 % below the limit`, `1.3 × the limit`. */
 export function distance(threshold: ThresholdResult): string {
     const actual = numeric(threshold.actual);
     if (actual === null || threshold.margin === null || !Number.isFinite(actual)) return "";
-    if (threshold.passed) return threshold.margin ? `${percent(threshold.margin)} to spare` : "exactly at the limit";
+    if (threshold.passed)
+        return threshold.margin
+            ? `${percent(threshold.margin)} ${isUpper(threshold) ? "below" : "above"} the limit`
+            : "exactly at the limit";
     if (!threshold.limit) return "";
     if (actual < threshold.limit) return `${percent(-threshold.margin)} below the limit`;
     return `${multiple(actual / threshold.limit)} the limit`;
@@ -52,7 +57,7 @@ export function named(threshold: ThresholdResult): string {
 export const MEASUREMENT_WORDS = {
     valid: "valid: the load generator was not the limit",
     suspect: "suspect: the load generator may have been the limit",
-    invalid: "invalid: do not quote the times of this run",
+    invalid: "invalid: do not rely on these times",
 } as const;
 
 export interface Judgement {

@@ -44,16 +44,24 @@ export function statusesText(value: unknown): string {
 export interface Row {
     name: string;
     value: string;
+    /** A variable of which the spec says that it is a credential: `{value, secret: true}`. */
+    secret?: boolean;
 }
 
 export function rowsOf(value: unknown): Row[] {
-    return isObject(value) ? Object.entries(value).map(([name, each]) => ({ name, value: textOf(each) })) : [];
+    if (!isObject(value)) return [];
+    return Object.entries(value).map(([name, each]) =>
+        isObject(each) && "value" in each
+            ? { name, value: textOf(each["value"]), secret: each["secret"] === true }
+            : { name, value: textOf(each) },
+    );
 }
 
 /** Rows without a name are not written; of two with the same name the later one counts. */
-export function objectOf(rows: readonly Row[]): Record<string, string> | undefined {
+export function objectOf(rows: readonly Row[]): Record<string, unknown> | undefined {
     const named = rows.filter((row) => row.name.trim());
-    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), row.value])) : undefined;
+    const written = (row: Row): unknown => (row.secret ? { value: row.value, secret: true } : row.value);
+    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), written(row)])) : undefined;
 }
 
 /** Indices of rows whose name stands in an earlier row too; header names ignore case. */
@@ -103,7 +111,7 @@ export function readJson(text: string): { value: unknown; mistake: null } | { va
             .replace(/, "?\.*.*$/s, "");
         return {
             value: undefined,
-            mistake: { message: `this is no JSON: ${what.charAt(0).toLowerCase()}${what.slice(1)}`, line },
+            mistake: { message: `this is not valid JSON: ${what.charAt(0).toLowerCase()}${what.slice(1)}`, line },
         };
     }
 }
@@ -124,11 +132,11 @@ export interface Rules {
 }
 
 export const NAMED_LIMITS: Record<string, { label: string; unit: string }> = {
-    max_latency_p50_ms: { label: "p50 at most", unit: "ms" },
-    max_latency_p95_ms: { label: "p95 at most", unit: "ms" },
-    max_latency_p99_ms: { label: "p99 at most", unit: "ms" },
-    max_error_rate: { label: "error rate at most", unit: "of 1" },
-    min_throughput_rps: { label: "throughput at least", unit: "/s" },
+    max_latency_p50_ms: { label: "p50 below", unit: "ms" },
+    max_latency_p95_ms: { label: "p95 below", unit: "ms" },
+    max_latency_p99_ms: { label: "p99 below", unit: "ms" },
+    max_error_rate: { label: "Error rate below", unit: "of 1" },
+    min_throughput_rps: { label: "Throughput above", unit: "/s" },
 };
 
 export function rulesOf(thresholds: unknown): Rules {
@@ -182,7 +190,7 @@ export const AUTH_TYPES: Record<string, { label: string; fields: readonly AuthFi
     basic: {
         label: "Basic",
         fields: [
-            { name: "username", label: "User name" },
+            { name: "username", label: "Username" },
             { name: "password", label: "Password", secret: true, placeholder: "{{env:PASSWORD}}" },
         ],
     },
@@ -207,7 +215,7 @@ export const AUTH_TYPES: Record<string, { label: string; fields: readonly AuthFi
         ],
     },
     jwt: {
-        label: "JWT, signed here",
+        label: "JWT (signed by this tool)",
         fields: [
             { name: "secret", label: "Secret or private key", secret: true, placeholder: "{{env:KEY}}" },
             {
@@ -309,7 +317,8 @@ export function isCurl(text: string): boolean {
 /** A spec of one URL as one of several endpoints. */
 export function asSeveral(spec: Spec): Spec {
     const { url, method, headers, body, expect_body, ...rest } = spec;
-    const name = nameFor(url ?? "", method ?? "GET");
+    // Without a URL it has no name yet, and gets one with it.
+    const name = url ? nameFor(url, method ?? "GET") : "endpoint 1";
     const first = Object.fromEntries(
         Object.entries({ name, url: url ?? "", method, body, expect_body }).filter(([, value]) => value !== undefined),
     );

@@ -1,6 +1,6 @@
 // The load of a spec as a form shows it, in whichever way it was written, and written back. Pure.
 import { isObject, omit, set } from "./paths";
-import type { Load, Spec, Stage } from "./spec";
+import { type Load, seconds, type Spec, type Stage } from "./spec";
 
 export type Model = "closed" | "open";
 export type Shape = "constant" | "stages";
@@ -18,7 +18,10 @@ export function loadOf(spec: Spec): Load {
 
 /** The spec with another load; the flat fields go, for they would say the same twice. */
 export function withLoad(spec: Spec, load: Load): Spec {
-    return set<Spec>(omit(spec, "concurrency", "requests_per_second"), ["load"], load);
+    const rest = omit(spec, "concurrency", "requests_per_second");
+    // Stages have a length of their own: a duration from before would cut them off.
+    const becomesStages = shapeOf(load) === "stages" && shapeOf(loadOf(spec)) === "constant";
+    return set<Spec>(becomesStages ? omit(rest, "duration", "duration_seconds") : rest, ["load"], load);
 }
 
 export function modelOf(load: Load): Model {
@@ -59,11 +62,32 @@ export function asShape(load: Load, shape: Shape): Load {
         ...rest,
         model: modelOf(load),
         stages: [
-            { duration: "30s", target: level },
+            { duration: "10s", target: level },
             { duration: "1m", target: level },
             { duration: "10s", target: 0 },
         ],
     };
+}
+
+/**
+ * The spec with a load of that shape, as long as before: stages have their own length, and a `duration` beside them would
+ * cut them off.
+ */
+export function withShape(spec: Spec, shape: Shape): Spec {
+    const load = loadOf(spec);
+    if (shapeOf(load) === shape) return spec;
+    const next = asShape(load, shape);
+    if (shape === "constant") {
+        const lengths = (load.stages ?? []).map((stage) => seconds(stage.duration) ?? 0);
+        const length = lengths.reduce((sum, each) => sum + each, 0);
+        const duration = spec.duration ?? (length > 0 ? `${length}s` : undefined);
+        return withLoad(set<Spec>(spec, ["duration"], duration), next);
+    }
+    const held = spec.duration ?? spec.duration_seconds;
+    const stages = (next.stages ?? []).map((stage, index) =>
+        index === 1 && held !== undefined ? { ...stage, duration: held as string } : stage,
+    );
+    return withLoad(omit(spec, "duration", "duration_seconds"), { ...next, stages });
 }
 
 export function withStage(load: Load, index: number, change: Partial<Stage>): Load {

@@ -18,9 +18,7 @@ export function inWords(spec: Spec, load: LoadView | null): string {
         const requests = `${shown(count(forecast.requests))} ${forecast.requests === 1 ? "request" : "requests"}`;
         parts.push(`${isMost ? "at most " : about}${requests}${ends}`);
     } else {
-        parts.push(
-            `as many requests as ${users} ${forecast.peak === 1 ? "makes" : "make"} in ${planned(forecast.seconds)}`,
-        );
+        parts.push(`${users} for ${planned(forecast.seconds)}`);
     }
     const host = hostsOf(spec);
     if (host) parts[0] += ` to ${host}`;
@@ -52,7 +50,7 @@ export function hostsOf(spec: Spec): string {
 function hostOf(url: string, spec: Spec): string {
     const variables = isObject(spec.variables) ? spec.variables : {};
     const whole = url.replace(/\{\{\s*([^{}|]+?)\s*\}\}/g, (text, name: string) =>
-        Object.hasOwn(variables, name) ? String(variables[name]) : text,
+        typeof variables[name] === "string" ? variables[name] : text,
     );
     return /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]+)/i.exec(whole)?.[1] ?? "";
 }

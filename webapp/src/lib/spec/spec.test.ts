@@ -6,7 +6,7 @@ import type { LoadView } from "$lib/api/schema";
 import { diffLines, hasChanged } from "./diff";
 import { comparable, isSame, lineOf, parse, patched, render } from "./document";
 import * as fields from "./fields";
-import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset } from "./load";
+import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset, withShape } from "./load";
 import { inWords } from "./preview";
 import { get, parsePath, pathText, set } from "./paths";
 import { fieldOf, hintParts, marked, missingVariable, problemsAt, problemsOf, visible } from "./problems";
@@ -134,7 +134,7 @@ describe("a load in one sentence", () => {
     it("names requests, time, target and limits", () => {
         expect(said(SPEC, {})).toBe("3 000 requests in 1 min to api.example.com");
         const users = { model: "closed", forecast: ahead({ seconds: 30, requests: null, peak: 10 }) } as const;
-        expect(said({ url: "http://a.b:8/x" }, users)).toBe("as many requests as 10 users make in 30 s to a.b:8");
+        expect(said({ url: "http://a.b:8/x" }, users)).toBe("10 users for 30 s to a.b:8");
         const one = { model: "closed", forecast: ahead({ seconds: null, requests: 5, peak: 1 }) } as const;
         expect(said({ url: "http://a/" }, one)).toBe("5 requests to a, by 1 user");
         expect(
@@ -170,8 +170,14 @@ describe("the load of a form", () => {
         });
         const staged = asShape({ rate: 80 }, "stages");
         expect(staged.rate).toBeUndefined();
-        expect(staged.stages?.[0]).toEqual({ duration: "30s", target: 80 });
+        expect(staged.stages?.[0]).toEqual({ duration: "10s", target: 80 });
         expect(asShape(staged, "constant")).toEqual({ model: "open", rate: 80 });
+    });
+
+    it("drop the duration where stages take its place", () => {
+        const staged = withLoad(SPEC, asShape(loadOf(SPEC), "stages"));
+        expect(staged.duration).toBeUndefined();
+        expect(withLoad({ ...staged, duration: "5m" }, asShape(loadOf(staged), "stages")).duration).toBe("5m");
     });
 
     it("knows the presets again", () => {
@@ -218,7 +224,7 @@ describe("fields", () => {
     it("say on which line a body stops being JSON", () => {
         expect(fields.readJson('{"a": 1}').value).toEqual({ a: 1 });
         const wrong = fields.readJson('{\n  "a": 1,\n  b\n}');
-        expect(wrong.mistake?.message).toContain("no JSON");
+        expect(wrong.mistake?.message).toContain("not valid JSON");
     });
 
     it("of thresholds read every form and write the shortest", () => {
@@ -267,6 +273,18 @@ describe("drafts", () => {
         ]);
         expect(stillOmitted(spec, omitted)).toHaveLength(5);
         expect(stillOmitted({ ...spec, url: "https://me:pw@host/x", headers: {} }, omitted)).toHaveLength(2);
+    });
+});
+
+describe("constant and stages", () => {
+    it("last as long as before, and no duration cuts stages off", () => {
+        const constant: Spec = { url: "http://a/", load: { model: "open", rate: 20 }, duration: "5m" };
+        const staged = withShape(constant, "stages");
+        expect(staged.duration).toBeUndefined();
+        expect(staged.load?.stages?.map((stage) => stage.duration)).toEqual(["10s", "5m", "10s"]);
+        const back = withShape(staged, "constant");
+        expect(back).toMatchObject({ duration: "320s", load: { model: "open", rate: 20 } });
+        expect(withShape(back, "constant")).toBe(back);
     });
 });
 

@@ -43,7 +43,7 @@ export interface Spec extends Endpoint {
     load?: Load;
     timeout?: string | number;
     thresholds?: unknown;
-    variables?: Record<string, string>;
+    variables?: Record<string, string | { value: string; secret?: boolean }>;
     auth?: Auth;
     engine?: string;
     seed?: number;
@@ -75,12 +75,21 @@ export function seconds(value: unknown): number | null {
 export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
     return url.replace(/\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}/g, (whole, name?: string) => {
         const value = name === undefined ? undefined : spec.variables?.[name];
-        return value === undefined || value.includes("{{") || value.includes("***") ? whole : value;
+        return typeof value !== "string" || value.includes("{{") || value.includes("***") ? whole : value;
     });
 }
 
-/** Where the load goes. */
-export function targetOf(spec: Spec, url: string): string {
-    const filled = shownUrl(spec, url);
-    return /^https?:\/\/[^/]+/.exec(filled)?.[0] ?? filled;
+const originOf = (url: string): string => /^https?:\/\/[^/?#]+/.exec(url)?.[0] ?? url;
+
+/** How many endpoints it has. */
+export function endpointsOf(spec: Spec): number {
+    return Array.isArray(spec.endpoints) ? spec.endpoints.length : 1;
+}
+
+/** Where the load goes: the one URL, or the hosts of several endpoints. */
+export function targetsOf(spec: Spec, url: string): string {
+    const urls = (spec.endpoints ?? []).map((endpoint) => shownUrl(spec, endpoint?.url ?? ""));
+    const origins = [...new Set(urls.filter(Boolean).map(originOf))];
+    if (!origins.length) return shownUrl(spec, url);
+    return origins.length > 2 ? `${origins[0]} and ${origins.length - 1} more hosts` : origins.join(" and ");
 }

@@ -25,13 +25,13 @@ describe("a comparison", () => {
             difference("error_rate", 0, 0),
             difference("requests_per_second", 500, 499),
         ]);
-        expect(said).toBe("p99 is 18 % slower (132 ms → 156 ms), rate unchanged");
+        expect(said).toBe("p99 is 18 % higher (132 ms → 156 ms), rate unchanged");
         expect(
             comparing.inOneSentence([
                 difference("latency_p99_ms", 100, "Infinity", false),
                 difference("error_rate", 0.01, 0.02, false),
             ]),
-        ).toBe("p99 went from 100 ms to ∞, 2.0 % failed, before 1.0 %");
+        ).toBe("p99 went from 100 ms to ∞, error rate 1.0 % → 2.0 %");
         expect(comparing.inOneSentence([])).toBe("");
     });
 

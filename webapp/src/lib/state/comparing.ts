@@ -14,17 +14,17 @@ const FIGURES: Record<string, { label: string; kind: Kind }> = {
     latency_p99_9_ms: { label: "p99.9", kind: "time" },
     latency_mean_ms: { label: "mean", kind: "time" },
     latency_max_ms: { label: "max", kind: "time" },
-    ok_latency_p95_ms: { label: "p95 of ok answers", kind: "time" },
-    ok_latency_p99_ms: { label: "p99 of ok answers", kind: "time" },
-    adjusted_latency_p99_ms: { label: "p99, failed = ∞", kind: "time" },
+    ok_latency_p95_ms: { label: "p95 of ok responses", kind: "time" },
+    ok_latency_p99_ms: { label: "p99 of ok responses", kind: "time" },
+    adjusted_latency_p99_ms: { label: "p99 incl. failures", kind: "time" },
     service_p50_ms: { label: "service p50", kind: "time" },
     service_p95_ms: { label: "service p95", kind: "time" },
     service_p99_ms: { label: "service p99", kind: "time" },
     first_byte_p50_ms: { label: "first byte p50", kind: "time" },
     first_byte_p95_ms: { label: "first byte p95", kind: "time" },
-    error_rate: { label: "failed, share", kind: "share" },
-    failed_requests: { label: "failed", kind: "count" },
-    missed: { label: "missed", kind: "count" },
+    error_rate: { label: "error rate", kind: "share" },
+    failed_requests: { label: "failed requests", kind: "count" },
+    missed: { label: "missed requests", kind: "count" },
     throughput: { label: "throughput (ok)", kind: "rate" },
     requests_per_second: { label: "rate (completed)", kind: "rate" },
     total_requests: { label: "requests", kind: "count" },
@@ -102,13 +102,18 @@ function timeWords(p99: Difference): string {
     const [a, b] = [figure(p99.name, p99.a), figure(p99.name, p99.b)];
     if (p99.change === null) return p99.a === p99.b ? "" : `p99 went from ${a} to ${b}`;
     if (Math.abs(p99.change) < 0.005) return `p99 unchanged at ${b}`;
-    return `p99 is ${percent(Math.abs(p99.change))} ${p99.change > 0 ? "slower" : "faster"} (${a} → ${b})`;
+    return `p99 is ${sizeOfChange(p99.change)} ${p99.change > 0 ? "higher" : "lower"} (${a} → ${b})`;
+}
+
+/** `18 %`; from ten times on `12 ×`, as in the table. */
+function sizeOfChange(change: number): string {
+    return change >= 10 ? `${Math.round(change + 1)} ×` : percent(Math.abs(change));
 }
 
 function failedWords(failed: Difference): string {
     const [a, b] = [numeric(failed.a) ?? 0, numeric(failed.b) ?? 0];
-    if (a === b) return a === 0 ? "" : `${share(b)} failed in both`;
-    return `${share(b)} failed, before ${share(a)}`;
+    if (a === b) return a === 0 ? "" : `error rate unchanged at ${share(b)}`;
+    return `error rate ${share(a)} → ${share(b)}`;
 }
 
 function rateWords(through: Difference): string {
@@ -152,7 +157,7 @@ export function curves(points: readonly CurvePoint[], samples: number): CurveDat
 
 /** A figure of each stretch at its middle; a stretch without one is a gap. */
 export function series(
-    stretches: readonly Stretch[],
+    stretches: Stretch[],
     read: (stretch: Stretch) => number | null,
 ): { x: number; y: number | null }[] {
     return drawable(stretches).map((stretch) => ({ x: stretch.start + stretch.seconds / 2, y: read(stretch) }));

@@ -62,6 +62,6 @@ describe("the storage", () => {
             },
             (seconds) => `${seconds} s`,
         );
-        expect(said.map(({ value }) => value)).toEqual(["90 days", "any number", "3600 s", "for ever", "for ever"]);
+        expect(said.map(({ value }) => value)).toEqual(["90 days", "no limit", "3600 s", "forever", "forever"]);
     });
 });

@@ -57,10 +57,10 @@ test("what an address asks for in vain is told by its name", () => {
     const told = (text: string) => problemsOf(new URLSearchParams(text), true);
     expect(told("status=failed&when=7d&since=&until=")).toEqual({});
     expect(told("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
-        status: expect.stringContaining("“nice” is no status"),
-        when: expect.stringContaining("“century” is no span"),
-        since: expect.stringContaining("“soon” is no date"),
-        until: expect.stringContaining("“2026-02-30” is no date"),
+        status: expect.stringContaining("“nice” is not a status"),
+        when: expect.stringContaining("“century” is not a time range"),
+        since: expect.stringContaining("“soon” is not a date"),
+        until: expect.stringContaining("“2026-02-30” is not a date"),
     });
     expect(told("since=2026-07-02&until=2026-07-01")).toHaveProperty("until");
     expect(told("since=2026-07-02&until=2026-07-02")).toEqual({});

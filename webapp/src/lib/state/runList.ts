@@ -63,17 +63,16 @@ export function problemsOf(parameters: URLSearchParams, utc: boolean): Partial<R
     const found: Partial<Record<keyof Filter, string>> = {};
     const read = (name: string): string => parameters.get(name) ?? "";
     const [since, until] = [momentOf(read("since"), utc), momentOf(read("until"), utc)];
-    const example = "not heeded; write 2026-11-23 or 2026-11-23T14:30";
+    const example = "ignored; write 2026-11-23 or 2026-11-23T14:30";
     if (read("status") && !STATUSES[statusOf(parameters)])
-        found.status = `“${read("status")}” is no status; there are ${Object.keys(STATUSES).join(", ")}`;
+        found.status = `“${read("status")}” is not a status; known are ${Object.keys(STATUSES).join(", ")}`;
     if (read("when") && !SPANS[read("when")])
-        found.when = `“${read("when")}” is no span of time; there are ${Object.keys(SPANS).join(", ")}`;
-    else if (read("when") && (since || until))
-        found.when = `the dates hold, and not “${SPANS[read("when")]?.label}” too`;
-    if (read("since") && !since) found.since = `“${read("since")}” is no date: ${example}`;
-    if (read("until") && !until) found.until = `“${read("until")}” is no date: ${example}`;
+        found.when = `“${read("when")}” is not a time range; known are ${Object.keys(SPANS).join(", ")}`;
+    else if (read("when") && (since || until)) found.when = `the dates apply, not “${SPANS[read("when")]?.label}” too`;
+    if (read("since") && !since) found.since = `“${read("since")}” is not a date: ${example}`;
+    if (read("until") && !until) found.until = `“${read("until")}” is not a date: ${example}`;
     if (since && until && instantOf(since, utc) >= instantOf(until, utc, true))
-        found.until = "this is before it begins, so no run lies between the two";
+        found.until = "the end is before the start, so no run matches";
     return found;
 }
 

@@ -199,15 +199,15 @@ export function fieldOfProblem(path: string): string {
 }
 
 const FIRING_OUTCOMES: Record<FiringView["outcome"], { word: string; tone: Tone; icon: IconName }> = {
-    queued: { word: "Waits for the run before", tone: "muted", icon: "clock" },
+    queued: { word: "Queued behind the previous run", tone: "muted", icon: "clock" },
     started: { word: "Running", tone: "info", icon: "play" },
     passed: OUTCOMES.passed,
     failed: OUTCOMES.failed,
     invalid: OUTCOMES.invalid,
     stopped: OUTCOMES.stopped,
     cancelled: OUTCOMES.cancelled,
-    skipped: { word: "Skipped, the run before had not ended", tone: "warn", icon: "dash" },
-    missed: { word: "Missed, nobody was there", tone: "warn", icon: "warn" },
+    skipped: { word: "Skipped, the previous run was still running", tone: "warn", icon: "dash" },
+    missed: { word: "Missed, the server was not running", tone: "warn", icon: "warn" },
     error: OUTCOMES.error,
 };
 

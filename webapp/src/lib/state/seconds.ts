@@ -141,11 +141,41 @@ export function merged(known: Stretch[], come: Stretch[]): Stretch[] {
     return [...known.filter((each) => !starts.has(each.start)), ...come].sort((a, b) => a.start - b.start);
 }
 
-/** Without the rest of a second at the very end, whose rate would be that of an instant. */
-export function drawable(stretches: readonly Stretch[]): readonly Stretch[] {
+/** A stretch at the end that is shorter than this is the rest of a second: its rate is that of an instant. */
+const REST_SECONDS = 0.5;
+
+/** As charts and tables have them: the rest of a second at the very end belongs to the second before it. */
+export function drawable(stretches: Stretch[]): Stretch[] {
     const last = stretches.at(-1);
     const before = stretches.at(-2);
-    return last && before && last.seconds < before.seconds / 2 ? stretches.slice(0, -1) : stretches;
+    if (!last || !before || last.seconds >= REST_SECONDS || before.seconds < REST_SECONDS) return stretches;
+    return [...stretches.slice(0, -2), joined(before, last)];
+}
+
+/** Counts and highest times are of both, percentiles and the generator's figures of the longer one. */
+function joined(long: Stretch, rest: Stretch): Stretch {
+    const seconds = long.seconds + rest.seconds;
+    const rate = (a: number, b: number): number => (a * long.seconds + b * rest.seconds) / seconds;
+    const outcomes = Object.fromEntries(
+        [...new Set([...Object.keys(long.outcomes), ...Object.keys(rest.outcomes)])].map((name) => [
+            name,
+            rate(long.outcomes[name] ?? 0, rest.outcomes[name] ?? 0),
+        ]),
+    );
+    const times = <Of extends Times | null>(a: Of, b: Of): Of =>
+        a?.p50 == null ? b : b === null ? a : { ...a, max: Math.max(a.max ?? 0, b.max ?? 0) };
+    return {
+        ...long,
+        seconds,
+        outcomes,
+        started: rate(long.started, rest.started),
+        completed: rate(long.completed, rest.completed),
+        failed: rate(long.failed, rest.failed),
+        missed: rate(long.missed, rest.missed),
+        response: times(long.response, rest.response),
+        service: times(long.service, rest.service),
+        first_byte: times(long.first_byte, rest.first_byte),
+    };
 }
 
 export interface Gap {
@@ -153,13 +183,17 @@ export interface Gap {
     end: number;
 }
 
-/** Stretches of time of which nothing is known, between others of which something is. */
-export function gaps(known: Stretch[], resolution: number): Gap[] {
+/** A second of a run that goes on may come this much after those that follow it: until then it is late, not lost. */
+export const LATE_SECONDS = 15;
+
+/** Stretches of time of which nothing is known, between others of which something is. `live`: some may still come. */
+export function gaps(known: Stretch[], resolution: number, live = false): Gap[] {
     const found: Gap[] = [];
+    const settled = live ? (known.at(-1)?.start ?? 0) - LATE_SECONDS : Infinity;
     for (const [index, each] of known.entries()) {
         const next = known[index + 1];
         const end = each.start + Math.max(resolution, 1);
-        if (next && next.start > end) found.push({ start: end, end: next.start });
+        if (next && next.start > end && next.start <= settled) found.push({ start: end, end: next.start });
     }
     return found;
 }

@@ -34,16 +34,16 @@ export function kept(
     words: (seconds: number) => string,
 ): { name: string; value: string; variable: string }[] {
     const span = (seconds: number | null): string =>
-        seconds === null ? "for ever" : seconds >= 172_800 ? `${Math.round(seconds / 86_400)} days` : words(seconds);
+        seconds === null ? "forever" : seconds >= 172_800 ? `${Math.round(seconds / 86_400)} days` : words(seconds);
     return [
         { name: "Runs", value: span(retention.runs_seconds), variable: "ATM_RETENTION_RUNS" },
         {
-            name: "At most",
-            value: retention.runs_at_most === null ? "any number" : `${retention.runs_at_most} runs`,
+            name: "Max runs",
+            value: retention.runs_at_most === null ? "no limit" : `${retention.runs_at_most} runs`,
             variable: "ATM_RETENTION_COUNT",
         },
-        { name: "Each second", value: span(retention.intervals_seconds), variable: "ATM_RETENTION_SECONDS" },
-        { name: "Requests and answers", value: span(retention.samples_seconds), variable: "ATM_RETENTION_SAMPLES" },
-        { name: "Firings of schedules", value: span(retention.firings_seconds), variable: "ATM_RETENTION_FIRINGS" },
+        { name: "Per-second data", value: span(retention.intervals_seconds), variable: "ATM_RETENTION_SECONDS" },
+        { name: "Samples", value: span(retention.samples_seconds), variable: "ATM_RETENTION_SAMPLES" },
+        { name: "Schedule history", value: span(retention.firings_seconds), variable: "ATM_RETENTION_FIRINGS" },
     ];
 }

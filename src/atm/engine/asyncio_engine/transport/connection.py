@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import httptools
 
-from atm.engine.asyncio_engine.responses import CHECKED_BYTES, ResponseHead, response_head
+from atm.engine.asyncio_engine.responses import CHECKED_BYTES, ResponseHead, bad_header, response_head
 from atm.engine.asyncio_engine.transport.exchange import ConnectionEvents, Exchange
 from atm.engine.asyncio_engine.transport.failures import lost_connection
 from atm.engine.asyncio_engine.transport.lenient_parser import LenientParser, may_be_normalised, response_parser
@@ -41,8 +41,6 @@ class ReadingLimits(NamedTuple):
     """The longest body; None = any."""
     kept_body_bytes: int
     """How much of a body `raw` keeps, for samples."""
-    closes_after_each: bool
-    """No connection is used twice."""
 
 
 class Connection(asyncio.Protocol):
@@ -236,10 +234,13 @@ class Connection(asyncio.Protocol):
     # The end of an answer
 
     def _answered(self, exchange: Exchange, now: int) -> None:
-        first_chunk = self.first_chunk
-        if not first_chunk.startswith(b"HTTP/1.") and not self.raw.startswith(b"HTTP/1."):
-            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
-            return
+        if not self.first_chunk.startswith(b"HTTP/1.1"):
+            raw = self.raw.lstrip(b"\r\n")
+            if not raw.startswith(b"HTTP/1."):
+                self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
+                return
+            # In version 1.0, llhttp keeps a connection that is both to be kept and to be closed.
+            self._keep_alive = self._keep_alive and (raw.startswith(b"HTTP/1.1") or self._says_keep_alive())
         if self.status < 100:
             self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: bad status code", now)
             return
@@ -260,7 +261,7 @@ class Connection(asyncio.Protocol):
         if (
             not self._keep_alive
             or self._surplus
-            or self._limits.closes_after_each
+            or exchange.closes_connection
             or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
@@ -330,7 +331,10 @@ class Connection(asyncio.Protocol):
         if not self._head_complete and self.received > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
         else:
-            reason = str(error).strip() or type(error).__name__
+            reason = ""
+            if not self._head_complete:
+                reason = bad_header(self.raw)
+            reason = reason or str(error).strip() or type(error).__name__
             self._fail(exchange, Outcome.PROTOCOL_ERROR, f"not HTTP: {reason}", now)
 
     def _fail(self, exchange: Exchange, outcome: Outcome, message: str, now: int) -> None:
@@ -350,8 +354,8 @@ class Connection(asyncio.Protocol):
     def _says_keep_alive(self) -> bool:
         """For an answer without a body, whose missing length says nothing about the connection."""
         head = self._head()
-        said = (head.get("connection") or "").lower()
-        return "close" not in said and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in said)
+        options = {option.strip().lower() for value in head.all("connection") for option in value.split(",")}
+        return "close" not in options and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in options)
 
     def _lost_while_idle(self) -> None:
         if self._owner.forget(self):

@@ -45,6 +45,8 @@ class Exchange(Protocol):
     head_only: bool
     """A HEAD request: its answer has no body."""
     wants_body: bool
+    closes_connection: bool
+    """The request says that its connection is not used again (RFC 9112, section 9.6)."""
     has_redialled: bool
     hops: int
     """Redirects that were followed."""

@@ -80,6 +80,9 @@ class Redirects:
             return None
         if url.scheme not in DEFAULT_PORTS or not url.hostname or not location.isprintable():
             return None
+        if "%" in url.hostname:
+            # A zone id, as in specs.
+            return None
         return url.scheme, url.hostname, port, (url.path or "/") + (f"?{url.query}" if url.query else "")
 
     def _rewritten(self, request: bytes, status: int, target: str, host: str, secret: frozenset[str]) -> bytes:

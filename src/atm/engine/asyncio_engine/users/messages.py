@@ -29,8 +29,8 @@ def expected_text(ranges: tuple[tuple[int, int], ...]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nothing"
 
 
-def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[bytes], str | None]:
-    """From a decoded body to the message of the first check that it fails; None where it passes all."""
+def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[str], str | None]:
+    """From the text of a body to the message of the first check that it fails; None where it passes all."""
     tests: list[tuple[Callable[[str], object], str]] = []
     for condition in checks:
         if condition.kind == "contains":
@@ -38,8 +38,7 @@ def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[bytes], str | None]:
         else:
             tests.append((compiled(condition.pattern).search, f"body does not match {_quoted(condition)}"))
 
-    def check(body: bytes) -> str | None:
-        text = body.decode(errors="replace")
+    def check(text: str) -> str | None:
         return next((message for test, message in tests if not test(text)), None)
 
     return check

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from atm.engine.asyncio_engine.responses import CHECKED_BYTES, decoded, response_head
+from atm.engine.asyncio_engine.responses import CHECKED_BYTES, DecodingError, decoded_whole, response_head, text_of
 from atm.engine.asyncio_engine.transport.exchange import Answer
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
 from atm.engine.slots import slots_of
-from atm.plan.load_plan import BodyCheck, Header, LoadPlan, SecretPart, Step
+from atm.plan.load_plan import BodyCheck, Header, LiteralPart, LoadPlan, Part, SecretPart, Step
+from atm.plan.templating import encoded
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 
@@ -40,6 +41,8 @@ class PreparedStep:
         self.render: Render = _never
         self._extra_headers: tuple[Header, ...] = ()
         self._prefix = ""
+        self._never_keeps = not plan.connections.keep_alive
+        self.closes_connection = self._never_keeps
         origin = plan.origins[step.origin]
         proxy = plan.connections.proxy
         if proxy and origin.scheme == "http":
@@ -51,6 +54,7 @@ class PreparedStep:
 
     def prepare(self, secrets: Mapping[str, str]) -> None:
         """Render anew with these secrets; requests that begin from now on use them."""
+        self.closes_connection = self._never_keeps or _says_close(self._step, secrets)
         rendered = renderer(self._step, self._seed, secrets, prefix=self._prefix, extra_headers=self._extra_headers)
         if isinstance(rendered, bytes):
             self.constant = rendered
@@ -68,10 +72,32 @@ def _check_of_answer(checks: tuple[BodyCheck, ...]) -> Callable[[Answer], str | 
     check = check_of(checks)
 
     def check_answer(answer: Answer) -> str | None:
-        encoding = response_head(answer.raw).get("content-encoding")
-        return check(decoded(answer.body, encoding, CHECKED_BYTES))
+        head = response_head(answer.raw)
+        try:
+            is_whole = answer.body_bytes <= CHECKED_BYTES
+            body = decoded_whole(answer.body, head.get("content-encoding"), CHECKED_BYTES, is_whole=is_whole)
+        except DecodingError as error:
+            return str(error)
+        return check(text_of(body, head.get("content-type")))
 
     return check_answer
+
+
+def _says_close(step: Step, secrets: Mapping[str, str]) -> bool:
+    """Whether a Connection header of the request holds the option `close`."""
+    values = [
+        "".join(_text_of(part, secrets) for part in header.value)
+        for header in step.headers
+        if header.name.lower() == "connection"
+    ]
+    return any(option.strip().lower() == "close" for value in values for option in value.split(","))
+
+
+def _text_of(part: Part, secrets: Mapping[str, str]) -> str:
+    """No built-in variable is ever part of the word `close`, so any other text stands for it."""
+    if isinstance(part, LiteralPart):
+        return part.text
+    return encoded(secrets[part.slot], part.encoding) if isinstance(part, SecretPart) else "?"
 
 
 def _never(_number: int) -> bytes:

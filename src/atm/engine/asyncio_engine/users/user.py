@@ -92,6 +92,7 @@ class Request:
         "_user",
         "actual",
         "armed_at",
+        "closes_connection",
         "data",
         "deadline",
         "has_redialled",
@@ -111,6 +112,7 @@ class Request:
     origin: int
     head_only: bool
     wants_body: bool
+    closes_connection: bool
     intended: int
     actual: int
 
@@ -136,6 +138,7 @@ class Request:
         self.actual = now
         self.head_only = step.head_only
         self.wants_body = step.wants_body
+        self.closes_connection = step.closes_connection
         self.has_redialled = False
         self.hops = 0
         self.sent = 0

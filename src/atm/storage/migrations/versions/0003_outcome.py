@@ -1,4 +1,4 @@
-"""One word for a run: `passed` of stored runs by today's rule, and the indexes of the filters by outcome."""
+"""`passed` of stored runs by today's rule, indexes for the filters by outcome, and runs that were started together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ runs = sa.table(
 
 
 def upgrade() -> None:
-    """Correct the runs that may have another `passed`, then make the indexes."""
+    """Correct the runs that may have another `passed`, then add the columns and the indexes."""
+    op.add_column("runs", sa.Column("batch_id", sa.String(length=64), nullable=True))
+    op.add_column("runs", sa.Column("batch_limit", sa.Integer(), nullable=True))
     connection = op.get_bind()
     doubtful = sa.or_(
         runs.c.stop_reason.in_(("stopped", "cancelled")),
@@ -46,6 +48,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_outcome", "runs", ["status", "passed", "stop_reason", "created_at", "id", "name", "measurement"]
     )
+    op.create_index("ix_runs_batch", "runs", ["batch_id", "status"])
     op.create_index(
         "ix_runs_measurement", "runs", ["measurement", "created_at", "id", "status", "passed", "name", "stop_reason"]
     )
@@ -73,6 +76,9 @@ def _correct(connection: sa.Connection, ids: list[str]) -> None:
 
 
 def downgrade() -> None:
-    """Remove the indexes; `passed` stays as it is, which every version can read."""
+    """Remove columns and indexes; `passed` stays as it is, which every version can read."""
+    op.drop_index("ix_runs_batch", table_name="runs")
     op.drop_index("ix_runs_measurement", table_name="runs")
     op.drop_index("ix_runs_outcome", table_name="runs")
+    op.drop_column("runs", "batch_limit")
+    op.drop_column("runs", "batch_id")

@@ -1,0 +1,199 @@
+"""Credentials inside of text: where they stand in forms, JSON, XML, cookies, prose, and by what they look like.
+
+Both sides go by `secret_spans`: a plan puts what it finds into slots, and what is shown and stored has `***` there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from atm.plan.secret_names import is_plural, is_sensitive
+
+MASK = "***"
+SCHEMES = frozenset({"", "bearer", "basic", "token", "digest", "apikey", "negotiate"})
+"""Words of an Authorization header that are no secret."""
+
+Span = tuple[int, int]
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+_PLAIN_VALUES = frozenset({"true", "false", "null", "none", "undefined"})
+_LEAST = 8
+"""Characters: no text that is shorter holds a name with a value, or looks like a credential."""
+
+_PATTERNS: dict[str, str] = {
+    "shape": (
+        r"(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3}|(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}"
+        r"|github_pat_\w{20,}|gl[a-z]{2,5}-[\w-]{20,}|xox[a-z]-[\w-]{10,}|xapp-[\w-]{10,}|[srp]k_(?:live|test)_\w{10,}"
+        r"|whsec_[\w+/=]{10,}|sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{10,}|SG\.[\w-]{10,}\.[\w-]{10,}|npm_\w{30,}"
+        r"|pypi-[\w-]{30,}|hf_\w{30,}|do[opr]_v1_\w{30,}|shp(?:at|ca|pa|ss)_\w{20,}|hv[sbr]\.[\w-]{20,}"
+        r"|AGE-SECRET-KEY-1\w+|\d{8,10}:AA[\w-]{33})"
+        r"|-----BEGIN[ A-Z]*PRIVATE KEY[ A-Z]*-----(?s:.*?)(?:-----END[ A-Z]*-----|\Z)"
+        r"|(?i:\b(?:bearer|basic|negotiate|digest|apikey)\s+)(?P<token>(?=[\w.~+/-]*\d)[\w.~+/-]{8,}=*)"
+        r"|://(?P<user>[^/?#@\s\"'<>]+)@"
+        r"|hooks\.slack\.com/services/(?P<hook>[\w/]+)"
+    ),
+    "name": (
+        r"(?:(?P<quote>\\*[\"'])(?P<quoted>(?:[^\"'\\\r\n]|\\u[0-9a-fA-F]{4}){1,100})(?P=quote)"
+        r"|(?<![\w.$@%\[\]-])(?P<bare>[\w.$@%\[\]-]{1,100}))"
+        r"\s{0,3}(?P<sign>=>|:(?!//)|=)\s{0,3}(?P<open>\\*[\"'])?"
+    ),
+    "=": r"(?:\{\{[^{}]*\}\}|[^&;\s\"'<>\\{]|\{(?!\{))+",
+    ":": r"(?:\{\{[^{}]*\}\}|[^&;,\r\n\"'<>\\{}\])])+",
+    '"': r"(?s:[^\"\\]|\\.)*",
+    "'": r"(?s:[^'\\]|\\.)*",
+    "leaf": r"\"((?:[^\"\\]|\\.)*)\"(?!\s*:)|(?<![\w.\"])(-?\d[\d.eE+-]*)",
+    "tag": r"<([\w:.-]{1,100})(?:\s[^<>]{0,300})?>([^<]+)</",
+    "part": r";\s*name=\"([^\"\r\n]{1,100})\"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,5}\r?\n([^\r\n]+)",
+    "pair": (
+        r"\"(?:name|key|field|header)\"\s{0,3}:\s{0,3}\"([^\"\\]{1,100})\"\s{0,3},\s{0,3}"
+        r"\"(?:value|val)\"\s{0,3}:\s{0,3}\"((?:[^\"\\]|\\.)*)\""
+    ),
+}
+_SHAPE_MARKS = (
+    *("eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "gl", "xox", "xapp-", "k_live_"),
+    *("k_test_", "whsec_", "sk-", "AIza", "ya29.", "SG.", "npm_", "pypi-", "hf_", "_v1_", "shpat_", "shpca_", "shppa_"),
+    *("shpss_", "hvs.", "hvb.", "hvr.", "AGE-", "PRIVATE", "@", "slack", ":AA"),
+)
+"""A text without one of these has no such shape: the pattern is large, and most texts do not need it."""
+_SCHEME_MARKS = ("bearer", "basic", "negotiate", "digest", "apikey")
+
+
+def masked_text(text: str) -> str:
+    """`***` for a literal secret; what consists of templates, and at most a scheme such as `Bearer`, stays."""
+    return text if _TEMPLATE.sub("", text).strip().lower() in SCHEMES else MASK
+
+
+def masked_in_text(text: str, *, colons: bool = True) -> str:
+    """A text with `***` for each credential that is found in it; see `secret_spans`."""
+    spans = secret_spans(text, colons=colons)
+    if not spans:
+        return text
+    pieces = []
+    position = 0
+    for start, end in spans:
+        pieces += [text[position:start], MASK]
+        position = end
+    return "".join([*pieces, text[position:]])
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a credential is found in a text by what it looks like; a user name in a URL is none."""
+    return len(text) >= _LEAST and any(text[start - 3 : start] != "://" for start, _ in _shaped(text))
+
+
+def secret_spans(text: str, *, colons: bool = True) -> list[Span]:
+    """Where credentials stand in a text, in order and apart from each other.
+
+    Without `colons` a name and a value are joined by `=` alone: `/session:open` in a URL is a path.
+    """
+    if len(text) < _LEAST:
+        return []
+    found = sorted([*_shaped(text), *_assigned(text, colons=colons), *_tagged(text), *_parts(text)])
+    spans: list[Span] = []
+    for start, end in found:
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        elif text[start:end] != MASK and masked_text(text[start:end]) != text[start:end]:
+            spans.append((start, end))
+    return spans
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    """Compiled on first use: every start would pay for them, and few specs have a text that needs one."""
+    return re.compile(_PATTERNS[name])
+
+
+def _shaped(text: str) -> Iterator[Span]:
+    if not any(mark in text for mark in _SHAPE_MARKS):
+        lower = text.lower()
+        if not any(mark in lower for mark in _SCHEME_MARKS):
+            return
+    for found in _pattern("shape").finditer(text):
+        group = found.lastgroup
+        yield found.span(group) if group else found.span()
+
+
+def _assigned(text: str, *, colons: bool) -> Iterator[Span]:
+    r"""`name=value`, `"name": "value"`, `\"name\": \"value\"`, `name: value`, and what such a value holds in turn."""
+    if "=" not in text and ":" not in text:
+        return
+    is_encoded = "%22" in text or "%3D" in text
+    position = 0
+    while found := _pattern("name").search(text, position):
+        position = found.end()
+        if found["sign"] == ":" and not colons:
+            continue
+        name = found["quoted"] or found["bare"]
+        if "\\u" in name:
+            name = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), name)
+        is_secret = is_sensitive(name) and text[max(found.start() - 2, 0) : found.start()] != "//"
+        if not is_secret and not (is_encoded and found["sign"] == "="):
+            continue
+        if is_secret and not found["open"] and text[found.end() : found.end() + 1] in ("[", "{"):
+            end, leaves = _leaves(text, found.end())
+            yield from leaves
+            position = max(position, end)
+            if leaves:
+                continue
+        start, end = _value(text, found)
+        value = text[start:end]
+        if not is_secret:
+            if "%" in value and _holds_encoded(value):
+                yield start, end
+            continue
+        position = max(position, end)
+        if value and not (not found["open"] and _says_nothing(name, value)):
+            yield start, end
+
+
+def _value(text: str, found: re.Match[str]) -> Span:
+    """Where the value behind a name stands, quotes left out."""
+    start, quote = found.end(), found["open"]
+    if quote and quote[0] == "\\":
+        end = text.find(quote, start)
+        return start, len(text) if end < 0 else end
+    match = _pattern(quote or ("=" if found["sign"] == "=" else ":")).match(text, start)
+    if match is None:
+        return start, start
+    return start, match.end() if quote else start + len(match[0].rstrip())
+
+
+def _says_nothing(name: str, value: str) -> bool:
+    return value.lower() in _PLAIN_VALUES or (is_plural(name) and value.isdigit())
+
+
+def _holds_encoded(value: str) -> bool:
+    from urllib.parse import unquote
+
+    decoded = unquote(value)
+    return decoded != value and bool(secret_spans(decoded))
+
+
+def _leaves(text: str, start: int) -> tuple[int, list[Span]]:
+    """The end of the JSON list or object that begins at `start`, and each text and number in it."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return start, []
+    found = _pattern("leaf").finditer(text, start, end)
+    return end, [leaf.span(2) if leaf[1] is None else leaf.span(1) for leaf in found if leaf[1] != ""]
+
+
+def _tagged(text: str) -> Iterator[Span]:
+    """`<password>value</password>`."""
+    if "</" in text:
+        for found in _pattern("tag").finditer(text):
+            if is_sensitive(found[1].rpartition(":")[2]):
+                yield found.span(2)
+
+
+def _parts(text: str) -> Iterator[Span]:
+    """A part of a multipart body, and `{"name": "password", "value": "…"}`."""
+    for kind, mark in (("part", "name="), ("pair", '"val')):
+        if mark in text:
+            for found in _pattern(kind).finditer(text):
+                if is_sensitive(found[1]):
+                    yield found.span(2)

@@ -1,0 +1,45 @@
+"""The process that tries a spec: one request to each endpoint, then the answers as one line of JSON.
+
+It reads its job from standard input (one line). Whatever the spec makes it do, the server that started it goes on, and
+kills it when its time is over.
+
+Usage: python -m atm.runs.trial_process (the server starts it)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict, replace
+
+from atm.engine.executor import Execution
+from atm.errors import AtmError, CredentialError, UnreachableError
+from atm.plan.trial import one_of_each
+from atm.runs.job import Job
+
+
+async def _tried(job: Job) -> dict[str, object]:
+    assert job.max_seconds is not None
+    try:
+        async with asyncio.timeout(job.max_seconds):
+            result = await Execution(replace(job.test, plan=one_of_each(job.test.plan))).run()
+    except TimeoutError:
+        return {"timed_out": True}
+    except AtmError as error:
+        kind = "target" if isinstance(error, UnreachableError | CredentialError) else "engine"
+        return {"failed": kind, "problems": [asdict(problem) for problem in error.problems]}
+    return {"exchanges": [sample.model_dump(mode="json") for sample in result.samples]}
+
+
+def main() -> int:
+    """Read the job, carry it out, print what came of it."""
+    line = sys.stdin.buffer.readline()
+    if line:
+        sys.stdout.write(json.dumps(asyncio.run(_tried(Job.from_bytes(line)))))
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
