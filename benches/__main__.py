@@ -6,8 +6,8 @@ import importlib
 import sys
 
 BENCHES = ("startup", "asyncio_engine", "native_engine", "storage", "control_plane")
-ON_REQUEST = ("peers", "soak")
-"""Run only when they are named: they take many minutes, and `peers` installs other programs."""
+ON_REQUEST = ("peers", "soak", "native_instructions")
+"""Run only when they are named: they take minutes or compare two states; `peers` installs programs."""
 
 
 def main(names: list[str]) -> int:

@@ -100,7 +100,7 @@ def _instructions(plan: LoadPlan) -> int:
     return int(totals[0][1])
 
 
-_LOOP = "loadgen::worker::Worker::turn"
+_LOOP = "loadgen::worker::Worker::run"
 
 
 def lags(url: str) -> list[Figure]:

@@ -24,7 +24,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_names_of_the_first_design_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {
-        "API_TEST_MACHINE_API_KEY": "server-key",
+        "API_TEST_MACHINE_API_KEY": "b7Qm2xVt9KsLw4Zr8NcFy6Hd",
         "ATM_API_URL": "http://127.0.0.1:8000",
         "ATM_API_KEY": "client-key",
         "ATM_DATA_DIR": str(tmp_path / "mine"),
@@ -36,14 +36,14 @@ def test_the_names_of_the_first_design_are_read(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert settings.server_api_key is not None
-    assert settings.server_api_key.get_secret_value() == "server-key"
+    assert settings.server_api_key.get_secret_value() == "b7Qm2xVt9KsLw4Zr8NcFy6Hd"
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "client-key"
     assert settings.api_url == "http://127.0.0.1:8000"
     assert settings.storage_type is StorageType.JSON
     assert settings.database_file == tmp_path / "mine" / "atm.db"
     assert settings.db_echo
-    for secret in ("server-key", "client-key", "word"):
+    for secret in ("b7Qm2xVt9KsLw4Zr8NcFy6Hd", "client-key", "word"):
         assert secret not in repr(settings)
 
 

@@ -50,7 +50,7 @@ _CONTROL = (
     # These start servers and databases, which takes a while on a busy machine.
     "--override-ini=timeout=600",
     *(f"tests/{room}" for room in ("api", "client", "faults", "runs", "security", "storage")),
-    *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_series")),
+    *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_access", "storage_series")),
 )
 """The control plane: what starts servers, databases and runs of its own."""
 _AGENTS = (

@@ -13,6 +13,7 @@ from atm.notifications.deliverer import Deliverer
 from atm.notifications.sending import Channel
 from atm.notifications.webhook import WebhookChannel
 from atm.runs.live_figures import LiveFigures
+from atm.runs.local_recovery import recover_local_runs
 from atm.runs.policy import Policy
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
@@ -74,6 +75,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         data_directory.prepare(settings.data_dir)
     storage = await open_storage(settings)
     try:
+        await recover_local_runs(storage, settings.data_dir / "spool")
         sealer = Sealer(settings)
         supervisor = Supervisor(storage, settings, sealer)
         runs = RunService(storage, settings, sealer, on_pending=supervisor.notify)

@@ -6,16 +6,19 @@ Lists are written with commas; durations as 30, 30s, 15m, 12h or 90d; an empty v
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from atm import data_directory
+from atm.access.strength import is_strong
 from atm.access.token import token_for
 from atm.errors import Problem, SettingsError
 
@@ -45,6 +48,15 @@ def _path(value: Any) -> Any:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
         raise ValueError("should be a path as /atm: letters, digits, and . _ ~ - between slashes")
     return path
+
+
+def _strong(value: SecretStr) -> SecretStr:
+    if not is_strong(value.get_secret_value()):
+        raise ValueError("is too easy to guess: it needs 16 random bytes or more, as `openssl rand -hex 32` makes them")
+    return value
+
+
+StrongKey = Annotated[SecretStr, AfterValidator(_strong)]
 
 
 def _absolute_file(value: SecretStr | None) -> SecretStr | None:
@@ -92,7 +104,7 @@ class Settings(BaseSettings):
     db_echo: bool = False
     """Log every statement."""
 
-    server_api_key: SecretStr | None = Field(default=None, validation_alias="API_TEST_MACHINE_API_KEY")
+    server_api_key: StrongKey | None = Field(default=None, validation_alias="API_TEST_MACHINE_API_KEY")
     """The key that the server asks for, beside those made with `atm keys create`."""
     api_url: str | None = None
     api_key: SecretStr | None = None
@@ -133,7 +145,7 @@ class Settings(BaseSettings):
     """The hosts that agents may load through the MCP server: names (`*` for any part of one), addresses, networks."""
     mcp_read_only: bool = False
     """Agents may look, and change nothing."""
-    mcp_key: SecretStr | None = None
+    mcp_key: StrongKey | None = None
     """What clients of `atm mcp --http` send as `Authorization: Bearer …`; needed beyond this machine."""
     mcp_max_rate: float = Field(default=200, gt=0)
     mcp_max_users: int = Field(default=50, ge=1)
@@ -153,6 +165,8 @@ class Settings(BaseSettings):
     """Intervals of 1 s of runs that ended longer ago are pruned; those of 10 s and more stay with the run."""
     retention_samples: Span | None = None
     """Kept requests and responses of runs that ended longer ago are pruned."""
+    retention_audit: Span | None = None
+    """Entries of the audit log that are older are pruned; those of the last day always stay."""
     retention_firings: Span | None = None
     """Firings of schedules that were due longer ago are pruned; the newest of each schedule stay."""
 
@@ -178,10 +192,51 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """The settings of this process. Raises SettingsError, which names every variable with a value that cannot be."""
+    given = _from_files(os.environ)
     try:
-        return Settings()
+        # By the names of the variables: fields of another name have an alias.
+        return Settings(**given)  # type: ignore[arg-type]  # secrets, by name
     except ValidationError as error:
         raise SettingsError([_problem(each["loc"], each["msg"]) for each in error.errors()]) from error
+
+
+def _from_files(environment: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Secrets whose variable with `_FILE` at its end names a file, by the names that Settings takes them by.
+
+    Raises SettingsError where a file cannot be read, or where a secret is given in both ways.
+    """
+    found: dict[str, SecretStr] = {}
+    problems: list[Problem] = []
+    for name, field in Settings.model_fields.items():
+        if not _is_secret(field.annotation):
+            continue
+        alias = str(field.validation_alias) if field.validation_alias else None
+        variable = alias or f"ATM_{name.upper()}"
+        path = environment.get(f"{variable}_FILE", "")
+        if not path:
+            continue
+        if environment.get(variable):
+            what = f"{variable} and {variable}_FILE are both set"
+            problems.append(Problem(what, "invalid_setting", path=f"{variable}_FILE", hint="set one of them"))
+            continue
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            what = f"{variable}_FILE names a file that cannot be read: {why}"
+            problems.append(Problem(what, "invalid_setting", path=f"{variable}_FILE"))
+            continue
+        if not text:
+            what = f"{variable}_FILE names an empty file"
+            problems.append(Problem(what, "invalid_setting", path=f"{variable}_FILE"))
+        found[alias or name] = SecretStr(text)
+    if problems:
+        raise SettingsError(problems)
+    return found
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> Problem:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from atm.models.printable import printable
 
-_EXTRA = ("run_id", "request_id", "milliseconds")
+_EXTRA = ("run_id", "request_id", "milliseconds", "address", "key")
 
 
 class JsonLines(logging.Formatter):

@@ -21,7 +21,7 @@ from atm.storage.records import ApiKey, Role, hash_api_key
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 
-SERVER_KEY = "the-key-of-the-server"
+SERVER_KEY = secrets.token_urlsafe(32)
 KEYS = {role: secrets.token_urlsafe(24) for role in Role}
 
 

@@ -187,6 +187,26 @@ def test_a_stopped_run_is_shown_as_it_was_reported(target: TargetServer, tmp_pat
     assert atm(tmp_path, "status", "last").out.startswith(" ■ stopped ")
 
 
+def test_a_run_that_was_killed_is_found_by_the_next_command(target: TargetServer, tmp_path: Path) -> None:
+    from tests.cli.program import started
+
+    process = started(tmp_path, "run", f"{target.url}/users", "-c", "2", "-z", "60s", "--engine", "asyncio")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("00:01"):
+            break
+    process.kill()
+    process.communicate(timeout=60)
+    [run] = json.loads(atm(tmp_path, "list", "--json").out)["runs"]
+    assert (run["status"], run["passed"]) == ("failed", None)
+    assert "was killed" in run["error_message"]
+    shown = atm(tmp_path, "show", "last").out
+    assert "was killed" in shown
+    document = json.loads(atm(tmp_path, "show", "last", "--json").out)
+    assert document["metrics"]["total_requests"] > 0
+    assert not list((tmp_path / "spool").glob("local-*"))
+
+
 def test_nothing_of_the_history_is_imported_before_the_first_request(target: TargetServer, tmp_path: Path) -> None:
     code = f"""
 import sys

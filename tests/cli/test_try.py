@@ -59,6 +59,16 @@ def test_no_answer_at_all_exits_with_3(capsys: pytest.CaptureFixture[str]) -> No
     assert " ✗ GET /x  connect error: connection refused" in capsys.readouterr().out
 
 
+def test_a_run_that_cannot_begin_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"name": "a", "url": "https://127.0.0.1:9/", "tls": {"ca": str(authority)}}))
+    for options in ([], ["--json"]):
+        assert main(["try", str(spec), *options]) not in (0, 3)
+        assert "not_tried" in "".join(capsys.readouterr())
+
+
 def test_as_json_every_exchange_is_there(
     target: TargetServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

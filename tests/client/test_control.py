@@ -179,12 +179,12 @@ async def test_something_else_than_a_server_of_ours_is_named(target: TargetServe
 
 
 async def test_a_key_that_opens_nothing_says_where_keys_come_from(tmp_path: Any) -> None:
-    server = ApiServer(tmp_path / "data", API_TEST_MACHINE_API_KEY="the-key").ready()
+    server = ApiServer(tmp_path / "data", API_TEST_MACHINE_API_KEY="b7Qm2xVt9KsLw4Zr8NcFy6Hd").ready()
     try:
         async with ControlClient(server.url, "another") as client:
             with pytest.raises(ApiRefusedError) as caught:
                 await client.runs()
-        async with ControlClient(server.url, "the-key") as client:
+        async with ControlClient(server.url, "b7Qm2xVt9KsLw4Zr8NcFy6Hd") as client:
             assert (await client.runs()).runs == []
     finally:
         server.stop()

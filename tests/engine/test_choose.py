@@ -86,5 +86,5 @@ def test_a_plan_that_no_engine_can_run_names_the_feature() -> None:
         choose_engine(replace(PLAN, needs=("http2", "multi_step", "telepathy")), BOTH)
     assert [problem.what for problem in refused.value.problems] == [
         "the native engine cannot do HTTP/2, flows of several steps, telepathy",
-        "the asyncio engine cannot do HTTP/2, flows of several steps, telepathy",
+        "the asyncio engine cannot do HTTP/2, telepathy",
     ]

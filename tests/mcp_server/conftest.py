@@ -29,7 +29,7 @@ def target(running_target: TargetServer) -> TargetServer:
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """One installation for all tests that only need one."""
-    started = ApiServer(tmp_path_factory.mktemp("mcp") / "data", API_TEST_MACHINE_API_KEY="the-key-of-the-server")
+    started = ApiServer(tmp_path_factory.mktemp("mcp") / "data", API_TEST_MACHINE_API_KEY="b7Qm2xVt9KsLw4Zr8NcFy6Hd")
     yield started.ready()
     started.stop()
 
@@ -37,7 +37,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 @pytest.fixture
 def settings(api: ApiServer) -> Settings:
     """Those of an MCP server for that installation, all limits as they are by default."""
-    return Settings.model_construct(api_url=api.url, api_key=SecretStr("the-key-of-the-server"))
+    return Settings.model_construct(api_url=api.url, api_key=SecretStr("b7Qm2xVt9KsLw4Zr8NcFy6Hd"))
 
 
 @pytest.fixture

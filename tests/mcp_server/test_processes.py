@@ -140,20 +140,22 @@ async def test_a_server_of_our_own_that_dies_is_started_again(tmp_path: Path) ->
 
 @pytest.mark.anyio
 async def test_over_http_only_who_has_the_key_and_comes_from_no_page_of_others_is_answered(tmp_path: Path) -> None:
-    with http_server(tmp_path / "data", ATM_MCP_KEY="long-random-text", ATM_API_URL="http://127.0.0.1:9") as url:
+    with http_server(
+        tmp_path / "data", ATM_MCP_KEY="b7Qm2xVt9KsLw4Zr8NcFy6Hd", ATM_API_URL="http://127.0.0.1:9"
+    ) as url:
         first = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        right = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer long-random-text"}
+        right = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer b7Qm2xVt9KsLw4Zr8NcFy6Hd"}
         async with httpx.AsyncClient(trust_env=False) as client:
-            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "long-random-text"}):
+            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "b7Qm2xVt9KsLw4Zr8NcFy6Hd"}):
                 answer = await client.post(url, json=first, headers=headers)
                 assert answer.status_code == 401
                 assert "ATM_MCP_KEY" in answer.text
-                assert "long-random-text" not in answer.text
+                assert "b7Qm2xVt9KsLw4Zr8NcFy6Hd" not in answer.text
             rebound = await client.post(url, json=first, headers={**right, "Host": "evil.example"})
             assert rebound.status_code in (403, 421)
             other = await client.post(url, json=first, headers={**right, "Origin": "http://evil.example"})
             assert other.status_code == 403
-        async with with_key(url, "long-random-text") as agent:
+        async with with_key(url, "b7Qm2xVt9KsLw4Zr8NcFy6Hd") as agent:
             assert len((await agent.client.list_tools()).tools) > 10
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from atm.plan.targets import TargetRules
-
-CASES = json.loads((Path(__file__).parents[2] / "native" / "loadgen" / "tests" / "targets.json").read_text())
+from tests.vectors import vectors
 
 
 def test_addresses_are_judged_as_the_other_engine_judges_them() -> None:
-    for case in CASES:
+    for case in vectors("targets")["cases"]:
         rules = TargetRules(tuple(case["allowed"]))
         address = case["address"]
         found = rules.refusal_of_name(case["host"]) if address is None else rules.refusal(case["host"], address)

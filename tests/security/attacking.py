@@ -7,6 +7,7 @@ import pwd
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,16 @@ def as_other_account(program: str, *arguments: str) -> str:
 def readable_python() -> str:
     system = "/usr/bin/python3"
     return system if os.path.exists(system) else os.path.realpath(sys.executable)
+
+
+def command(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `atm` says on the machine of the server."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
+    return subprocess.run(
+        [sys.executable, "-m", "atm", *arguments],
+        env={**inherited, "ATM_DATA_DIR": str(data_dir), **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )

@@ -83,9 +83,9 @@ def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         folder,
         ATM_STORAGE_TYPE=request.param,
         ATM_SECRET_KEY="0123456789abcdef0123",
-        API_TEST_MACHINE_API_KEY="the key of this test",
+        API_TEST_MACHINE_API_KEY="b7Qm2xVt9KsLw4Zr8NcFy6Hd",
     )
-    with server.ready().client(Authorization="Bearer the key of this test") as client:
+    with server.ready().client(Authorization="Bearer b7Qm2xVt9KsLw4Zr8NcFy6Hd") as client:
         yield request.param, client
     server.stop()
 

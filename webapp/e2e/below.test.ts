@@ -5,7 +5,7 @@ import { open } from "./browser";
 import { ApiServer, Proxy } from "./server";
 
 const PATH = "/tools/atm";
-const KEY = "the-key-below-a-path";
+const KEY = "k7Wd2pXs9LmQz4Rt8NbVy6Hc";
 const target = inject("target");
 let server: ApiServer;
 let proxy: Proxy;

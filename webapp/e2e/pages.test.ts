@@ -211,14 +211,14 @@ describe("hostile content", () => {
 
 describe("a server with a key", () => {
     it("refuses a wrong one, takes the right one for a cookie that no script sees, and forgets it again", async () => {
-        const locked = await new ApiServer({ API_TEST_MACHINE_API_KEY: "right-key-of-this-test" }).open();
+        const locked = await new ApiServer({ API_TEST_MACHINE_API_KEY: "b7Qm2xVt9KsLw4Zr8NcFy6Hd" }).open();
         try {
             const page = await open(`${locked.url}/tests`, { expectTrouble: true });
             await page.waitForURL(/\/settings\?to=/);
             await page.getByLabel("API key").fill("wrong");
             await page.getByRole("button", { name: "Sign in" }).click();
             await page.getByText("This key is not valid here").waitFor();
-            await page.getByLabel("API key").fill("right-key-of-this-test");
+            await page.getByLabel("API key").fill("b7Qm2xVt9KsLw4Zr8NcFy6Hd");
             await page.keyboard.press("Enter");
             await page.waitForURL(/^[^?]*\/tests$/);
             const kept = await page.evaluate(() =>
@@ -235,7 +235,7 @@ describe("a server with a key", () => {
             await page.getByLabel("API key").waitFor();
 
             // Whoever may only look is offered nothing that would be refused.
-            const headers = { "Content-Type": "application/json", "X-API-Key": "right-key-of-this-test" };
+            const headers = { "Content-Type": "application/json", "X-API-Key": "b7Qm2xVt9KsLw4Zr8NcFy6Hd" };
             const body = JSON.stringify({ name: "guest", role: "viewer" });
             const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });
             await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);

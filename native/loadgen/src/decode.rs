@@ -1,50 +1,167 @@
-//! The text of a body, for a check or a sample: without chunk framing and without compression.
+//! The text of a body, for a check or a sample: without chunk framing, without compression, and as UTF-8.
 
 use std::borrow::Cow;
 use std::io::Read;
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use encoding_rs::{Encoding, UTF_8};
+use flate2::bufread::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::response::{self, Coding, Expect};
 
 /// A small body may decompress into a huge one; beyond this nothing is looked at.
 pub(crate) const MOST_DECODED: u64 = 64 * 1024 * 1024;
 
-/// The body in a raw response, decoded; empty where there is none.
-#[must_use]
-pub fn text(raw: &[u8], expect: Expect) -> Cow<'_, [u8]> {
-    match response::take_apart(raw, expect) {
-        Some(whole) => match whole.body {
-            Cow::Borrowed(body) => decoded(body, whole.coding, MOST_DECODED),
-            Cow::Owned(body) => Cow::Owned(decoded(&body, whole.coding, MOST_DECODED).into_owned()),
-        },
-        None => Cow::Borrowed(&[]),
+const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
+/// Room that is made for what comes next of a deflated body.
+const ROOM: usize = 32 * 1024;
+
+/// A body whose compression was undone, as far as that was possible.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded<'a> {
+    /// What could be read.
+    pub bytes: Cow<'a, [u8]>,
+    /// False where the body is not what its coding says, or ends too early.
+    pub is_sound: bool,
+}
+
+/// A body that is compressed, but not in the way that it says, or only in part; the name of that coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecodable(pub &'static str);
+
+/// The text of the body in a raw response, as UTF-8; empty where there is none. `body_bytes`: how long the whole body is,
+/// as `raw` may hold the beginning of it only.
+///
+/// # Errors
+/// [`Undecodable`] where its compression cannot be undone.
+pub fn text(raw: &[u8], expect: Expect, body_bytes: u64) -> Result<Cow<'_, [u8]>, Undecodable> {
+    let Some(whole) = response::take_apart(raw, expect) else { return Ok(Cow::Borrowed(&[])) };
+    let charset = whole.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let charset = charset.and_then(|(_, value)| charset_of(value));
+    match whole.body {
+        Cow::Borrowed(body) => text_of(body, whole.coding, charset, body_bytes),
+        Cow::Owned(body) => text_of(&body, whole.coding, charset, body_bytes).map(|text| Cow::Owned(text.into_owned())),
     }
 }
 
-/// Undoes `coding`, as far as the bytes go: a body that was cut, or that is not what it says, gives what could be read, and
-/// one in an unknown coding stays as it is.
+/// The same for a body that is taken out of its response already.
+///
+/// # Errors
+/// As [`text`].
+pub fn text_of<'a>(
+    body: &'a [u8],
+    coding: Coding,
+    charset: Option<&'static Encoding>,
+    body_bytes: u64,
+) -> Result<Cow<'a, [u8]>, Undecodable> {
+    let decoded = decoded(body, coding, MOST_DECODED);
+    // What was cut by us may well end in the middle of something.
+    let is_whole = body.len() as u64 >= body_bytes;
+    if is_whole && !decoded.is_sound {
+        return Err(Undecodable(coding.name()));
+    }
+    Ok(as_utf8(decoded.bytes, charset))
+}
+
+/// The encoding that a Content-Type declares, by the names of the WHATWG Encoding Standard.
 #[must_use]
-pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Cow<'_, [u8]> {
-    match coding {
-        Coding::Identity | Coding::Unknown => Cow::Borrowed(body),
-        Coding::Gzip => read(MultiGzDecoder::new(body), most),
+pub fn charset_of(content_type: &[u8]) -> Option<&'static Encoding> {
+    let parameters = content_type.split(|byte| *byte == b';').skip(1);
+    let mut pairs = parameters.filter_map(|parameter| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        Some((parameter[..at].trim_ascii(), parameter[at + 1..].trim_ascii()))
+    });
+    let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case(b"charset"))?;
+    let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+    Encoding::for_label(value)
+}
+
+/// A byte order mark decides before `charset` does. UTF-8 stays as it is, whatever is wrong with it.
+fn as_utf8<'a>(bytes: Cow<'a, [u8]>, charset: Option<&'static Encoding>) -> Cow<'a, [u8]> {
+    let (encoding, mark) = match Encoding::for_bom(&bytes) {
+        Some((encoding, length)) => (encoding, length),
+        None => (charset.unwrap_or(UTF_8), 0),
+    };
+    if encoding == UTF_8 {
+        return match bytes {
+            bytes if mark == 0 => bytes,
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[mark..]),
+            Cow::Owned(bytes) => Cow::Owned(bytes[mark..].to_vec()),
+        };
+    }
+    Cow::Owned(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned().into_bytes())
+}
+
+/// Undoes `coding`, as far as the bytes go, and to `most` bytes at most. An empty body is an empty text, and one in an
+/// unknown coding stays as it is.
+#[must_use]
+pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Decoded<'_> {
+    let mut bytes = Vec::new();
+    let is_sound = match coding {
+        _ if body.is_empty() => true,
+        Coding::Identity | Coding::Unknown => return Decoded { bytes: Cow::Borrowed(body), is_sound: true },
+        Coding::Gzip => gunzip(body, most, &mut bytes),
         // RFC 9110 says zlib; raw deflate is what some servers send. The first byte of zlib is 0x78 in practice.
-        Coding::Deflate if body.first().is_some_and(|first| first & 0x0F == 8) => read(ZlibDecoder::new(body), most),
-        Coding::Deflate => read(DeflateDecoder::new(body), most),
-        Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, 4096), most),
-        Coding::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
-            Ok(decoder) => read(decoder, most),
-            Err(_) => Cow::Borrowed(body),
-        },
+        Coding::Deflate => inflate(body, body[0] & 0x0F == 8, most, &mut bytes),
+        Coding::Brotli => read(&mut brotli_decompressor::Decompressor::new(body, 4096), most, &mut bytes),
+        Coding::Zstd => unzstd(body, most, &mut bytes),
+    };
+    Decoded { bytes: Cow::Owned(bytes), is_sound }
+}
+
+/// Every member; what follows the last one and is none is left alone, as gzip does.
+fn gunzip(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
+    loop {
+        let mut member = GzDecoder::new(body);
+        if !read(&mut member, most, bytes) {
+            return false;
+        }
+        body = member.into_inner();
+        if bytes.len() as u64 >= most || !body.starts_with(GZIP_MAGIC) {
+            return true;
+        }
     }
 }
 
-fn read<'a>(decoder: impl Read, most: u64) -> Cow<'a, [u8]> {
-    let mut text = Vec::new();
+/// Every frame.
+fn unzstd(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
+    loop {
+        let Ok(mut frame) = ruzstd::decoding::StreamingDecoder::new(&mut body) else { return false };
+        if !read(&mut frame, most, bytes) {
+            return false;
+        }
+        drop(frame);
+        if bytes.len() as u64 >= most || !body.starts_with(ZSTD_MAGIC) {
+            return true;
+        }
+    }
+}
+
+/// Reads to the end, or until there are `most` bytes. False where that fails.
+fn read(decoder: &mut impl Read, most: u64, bytes: &mut Vec<u8>) -> bool {
     // What was read before an error is what there is to look at.
-    let _ = decoder.take(most).read_to_end(&mut text);
-    Cow::Owned(text)
+    decoder.take(most.saturating_sub(bytes.len() as u64)).read_to_end(bytes).is_ok()
+}
+
+/// zlib or raw deflate. The crate's own readers take a body that ends too early for a whole one.
+fn inflate(body: &[u8], is_zlib: bool, most: u64, bytes: &mut Vec<u8>) -> bool {
+    let mut stream = Decompress::new(is_zlib);
+    loop {
+        let used = usize::try_from(stream.total_in()).unwrap_or(body.len()).min(body.len());
+        bytes.reserve(ROOM);
+        let before = (stream.total_in(), bytes.len());
+        let status = stream.decompress_vec(&body[used..], bytes, FlushDecompress::None);
+        if bytes.len() as u64 >= most {
+            bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            return true;
+        }
+        match status {
+            Ok(Status::StreamEnd) => return true,
+            Ok(_) if before != (stream.total_in(), bytes.len()) => {}
+            Ok(_) | Err(_) => return false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +189,10 @@ mod tests {
         finish(encoder).unwrap()
     }
 
+    fn sound(bytes: &[u8]) -> Decoded<'_> {
+        Decoded { bytes: Cow::Borrowed(bytes), is_sound: true }
+    }
+
     fn compressed() -> [(Coding, Vec<u8>); 5] {
         let level = Compression::fast();
         [
@@ -86,19 +207,60 @@ mod tests {
     #[test]
     fn every_coding_is_undone() {
         for (coding, body) in compressed() {
-            assert_eq!(*decoded(&body, coding, MOST_DECODED), *TEXT, "{coding:?}");
-            assert_eq!(*decoded(&body, coding, 5), TEXT[..5], "{coding:?}");
+            assert_eq!(decoded(&body, coding, MOST_DECODED), sound(TEXT), "{coding:?}");
+            assert_eq!(decoded(&body, coding, 5), sound(&TEXT[..5]), "{coding:?}");
+            assert_eq!(decoded(b"", coding, 5), sound(b""), "{coding:?}");
         }
     }
 
     #[test]
     fn what_does_not_decode_gives_what_there_is() {
-        assert_eq!(*decoded(TEXT, Coding::Identity, 5), *TEXT);
-        assert_eq!(*decoded(TEXT, Coding::Unknown, 5), *TEXT);
+        assert_eq!(decoded(TEXT, Coding::Identity, 5), sound(TEXT));
+        assert_eq!(decoded(TEXT, Coding::Unknown, 5), sound(TEXT));
         for (coding, body) in compressed() {
-            let text = decoded(&body[..body.len() / 2], coding, MOST_DECODED);
-            assert!(TEXT.starts_with(&text) || *text == body[..body.len() / 2], "{coding:?}: {text:?}");
+            let half = &body[..body.len() / 2];
+            let Decoded { bytes, is_sound } = decoded(half, coding, MOST_DECODED);
+            assert!(TEXT.starts_with(&bytes) && !is_sound, "{coding:?}: {bytes:?}");
+            assert_eq!(text_of(half, coding, None, half.len() as u64), Err(Undecodable(coding.name())), "{coding:?}");
+            // It was cut by us, so its end says nothing.
+            assert!(text_of(half, coding, None, body.len() as u64).is_ok(), "{coding:?}");
+            assert!(!decoded(TEXT, coding, MOST_DECODED).is_sound, "{coding:?} of text");
         }
+    }
+
+    #[test]
+    fn every_member_counts_and_what_follows_the_last_does_not() {
+        for (coding, body) in compressed() {
+            let twice = [body.as_slice(), &body].concat();
+            let has_members = matches!(coding, Coding::Gzip | Coding::Zstd);
+            let expected = if has_members { [TEXT, TEXT].concat() } else { TEXT.to_vec() };
+            assert_eq!(decoded(&twice, coding, MOST_DECODED), sound(&expected), "{coding:?}");
+            let trailed = [body.as_slice(), b"\0\0rest"].concat();
+            assert_eq!(decoded(&trailed, coding, MOST_DECODED), sound(TEXT), "{coding:?}");
+            if has_members {
+                assert!(!decoded(&twice[..twice.len() - 3], coding, MOST_DECODED).is_sound, "{coding:?}");
+                assert_eq!(decoded(&twice, coding, 40), sound(&expected[..40]), "{coding:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_in_the_charset_that_is_declared() {
+        let read = |content_type: &str, body: &[u8]| {
+            let charset = charset_of(content_type.as_bytes());
+            let text = text_of(body, Coding::Identity, charset, body.len() as u64).unwrap().into_owned();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        assert_eq!(read("text/plain", "é".as_bytes()), "é");
+        assert_eq!(read("text/plain; charset=ISO-8859-1", b"\xE9\x80"), "é€");
+        assert_eq!(read("text/html;a=b; Charset = \"latin1\" ", b"\xE9"), "é");
+        assert_eq!(read("text/plain; charset=utf-16le", b"a\0\xE9\0"), "aé");
+        assert_eq!(read("text/plain; charset=shift_jis", b"\x83e"), "テ");
+        assert_eq!(read("text/plain; charset=utf-16le", b"a\0\x00\xD8"), "a\u{FFFD}");
+        // A byte order mark decides, and is not part of the text.
+        assert_eq!(read("text/plain; charset=latin1", b"\xEF\xBB\xBF\xC3\xA9"), "é");
+        assert_eq!(read("text/plain", b"\xFF\xFEa\0"), "a");
+        assert_eq!(read("text/plain; charset=nonsense", "é".as_bytes()), "é");
     }
 
     #[test]
@@ -111,6 +273,6 @@ mod tests {
             raw.extend_from_slice(b"\r\n");
         }
         raw.extend_from_slice(b"0\r\n\r\n");
-        assert_eq!(*text(&raw, Expect { head_only: false }), *TEXT);
+        assert_eq!(*text(&raw, Expect { head_only: false }, zstd.len() as u64).unwrap(), *TEXT);
     }
 }

@@ -4,51 +4,51 @@
 //!
 //! # Layout
 //!
-//! What is decided before the first request, and what follows from it without a clock:
+//! What is decided before the first request:
 //!
 //! - [`plan`]: the load plan, read and checked;
 //! - [`random`], [`template`]: what a request looks like, bit for bit as every engine renders it;
-//! - [`pacer`], [`schedule`]: when which request is due.
+//! - [`outcome`], [`message`]: how a request ends, and why it failed.
 //!
 //! What is done with bytes, without a socket:
 //!
 //! - [`response`]: reading an HTTP/1.1 response out of whatever pieces it comes in;
 //! - [`decode`]: the text of a body, for checks and samples;
-//! - [`redirect`]: where an answer points, and the request that follows it;
-//! - [`tls`]: TLS sessions, records in and records out.
+//! - [`redirect`]: where an answer points, and the request that follows it.
+//!
+//! The four parts of a load thread, none of which knows another one or the loop:
+//!
+//! - [`schedule`]: when an iteration begins, and when sending ends;
+//! - `users`: the iteration that a user is in, and its request in flight;
+//! - [`transport`]: how requests get to their targets and answers back;
+//! - [`ledger`]: what is counted in a second, and that as JSON.
 //!
 //! What runs:
 //!
-//! - `poller`, `clock`, `deadlines`, `resolver`: waiting for sockets, time and names;
-//! - [`worker`]: a load thread, one event loop; [`shared`]: what threads share;
+//! - [`worker`]: a load thread, one event loop that owns the four parts; [`shared`]: what threads share;
+//! - `poller`, `clock`: waiting for sockets and for time; [`histogram`]: times, counted;
 //! - [`run`]: threads, the collector of their seconds, and the report: start reading here.
-//!
-//! What is told:
-//!
-//! - [`outcome`], [`histogram`], [`message`], [`record`]: what a thread notes in a second;
-//! - `sample`, `interval`, `health`: a second as JSON.
 
 mod clock;
-mod deadlines;
+mod counters;
 pub mod decode;
-mod health;
+#[cfg(test)]
+mod fixtures;
 pub mod histogram;
-mod interval;
+pub mod ledger;
 pub mod message;
 pub mod outcome;
-pub mod pacer;
 pub mod pattern;
 pub mod plan;
 mod poller;
 pub mod random;
-pub mod record;
 pub mod redirect;
-mod resolver;
 pub mod response;
 pub mod run;
-mod sample;
 pub mod schedule;
+mod secrets;
 pub mod shared;
 pub mod template;
-pub mod tls;
+pub mod transport;
+mod users;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{CheckKind, Plan};
+use crate::plan::{CheckKind, Plan, StepId};
 use crate::response::Fault;
 
 const MOST_MESSAGE: usize = 200;
@@ -13,42 +13,62 @@ const MOST_PATTERN: usize = 120;
 pub enum Message {
     /// It did not fail.
     None,
-    /// Another status than expected, at this flow.
-    Status(u16, u32),
+    /// Another status than this step expects.
+    Status {
+        /// What came.
+        status: u16,
+        /// Which step.
+        step: StepId,
+    },
     /// A redirect to another origin, which a body with a secret was not sent to.
-    Withheld(u16),
-    /// This check of this flow did not hold.
-    Check(u32, u32),
-    /// After so many ns.
-    Timeout(u64),
-    /// What came is no response.
-    Fault(Fault, u64),
-    /// Words that are always the same.
+    Withheld {
+        /// What came.
+        status: u16,
+    },
+    /// A check of this step did not hold.
+    Check {
+        /// Which step.
+        step: StepId,
+        /// Index into its checks.
+        check: u32,
+    },
+    /// The body is not what its Content-Encoding says, or ends too early.
+    Undecodable {
+        /// The coding, as Content-Encoding names it.
+        coding: &'static str,
+    },
+    /// No full answer within the step's timeout.
+    Timeout {
+        /// The timeout.
+        timeout_ns: u64,
+    },
+    /// What came is not a response.
+    Fault {
+        /// Why not.
+        fault: Fault,
+        /// The plan's limit of a body.
+        most_bytes: u64,
+    },
+    /// A text that is always the same.
     Text(&'static str),
     /// A library's reason.
     Reason(Arc<str>),
 }
 
 impl Message {
-    /// An unexpected status; `withheld` where it is a redirect that would have taken a secret to another origin.
-    #[must_use]
-    pub fn status(status: u16, flow: u32, withheld: bool) -> Message {
-        if withheld { Message::Withheld(status) } else { Message::Status(status, flow) }
-    }
-
     /// As people read it, at most 200 characters.
     #[must_use]
     pub fn text(&self, plan: &Plan) -> String {
         let text = match self {
             Message::None => String::new(),
-            Message::Status(status, flow) => {
-                format!("{status}, expected {}", expected(&plan.flows[*flow as usize].steps[0].expected_statuses))
+            Message::Status { status, step } => {
+                format!("{status}, expected {}", expected(&plan.step(*step).expected_statuses))
             }
-            Message::Withheld(status) => {
+            Message::Withheld { status } => {
                 format!("{status} to another origin not followed: the request body holds a secret")
             }
-            Message::Check(flow, check) => {
-                let check = &plan.flows[*flow as usize].steps[0].checks[*check as usize];
+            Message::Check { step, check } => {
+                let check = &plan.step(*step).checks[*check as usize];
                 let mut pattern = check.pattern.clone();
                 if let Some((end, _)) = pattern.char_indices().nth(MOST_PATTERN - 1)
                     && pattern.chars().count() > MOST_PATTERN
@@ -61,10 +81,11 @@ impl Message {
                     CheckKind::Regex => format!("body does not match /{pattern}/"),
                 }
             }
-            Message::Timeout(timeout_ns) => format!("no full answer in {}", duration(*timeout_ns)),
-            Message::Fault(Fault::Protocol(why), _) => format!("not HTTP: {why}"),
-            Message::Fault(Fault::HeadTooLarge, _) => "headers over 64 KiB".to_owned(),
-            Message::Fault(Fault::TooLarge, most) => format!("over {most} bytes"),
+            Message::Undecodable { coding } => format!("body could not be decoded as {coding}"),
+            Message::Timeout { timeout_ns } => format!("no full answer in {}", duration(*timeout_ns)),
+            Message::Fault { fault: Fault::Protocol(why), .. } => format!("not HTTP: {why}"),
+            Message::Fault { fault: Fault::HeadTooLarge, .. } => "headers over 64 KiB".to_owned(),
+            Message::Fault { fault: Fault::TooLarge, most_bytes } => format!("over {most_bytes} bytes"),
             Message::Text(text) => (*text).to_owned(),
             Message::Reason(reason) => reason.to_string(),
         };

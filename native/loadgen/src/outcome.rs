@@ -82,6 +82,17 @@ impl Outcome {
     }
 }
 
+/// How an iteration ended. Each started iteration has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IterationEnd {
+    /// Every step had a full response.
+    Completed,
+    /// A step had none.
+    Failed,
+    /// The run ended first.
+    Unfinished,
+}
+
 /// Why no further request was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
@@ -91,9 +102,9 @@ pub enum StopReason {
     Duration,
     /// The stages were over.
     Stages,
-    /// Somebody asked for a stop.
+    /// A stop was asked for.
     Stopped,
-    /// Somebody asked for a cancel.
+    /// A cancel was asked for.
     Cancelled,
     /// A load thread died.
     Failed,

@@ -1,87 +1,25 @@
 //! What all threads of a run share: the plan, a few counters, and what the outside asks for. Nothing here is locked on the
 //! path of a request.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::clock;
-use crate::plan::{Encoding, Plan};
+use crate::counters::{Counters, Turns};
+use crate::plan::Plan;
 use crate::poller::Waker;
-use crate::template::{self, Secrets};
-use crate::tls::TlsSettings;
-
-/// A counter that shares its cache line with nothing else.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts one, and returns how many there were before.
-    #[inline]
-    pub fn take(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// How many there are.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Raises to at least `least` and then by `step`; returns the value before the step.
-    pub fn reserve(&self, least: u64, step: u64) -> u64 {
-        let mut before = self.0.load(Ordering::Relaxed);
-        loop {
-            let mine = before.max(least);
-            match self.0.compare_exchange_weak(before, mine + step, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return mine,
-                Err(now) => before = now,
-            }
-        }
-    }
-}
-
-/// Secrets as they are now, and every value that they ever had (for masking).
-#[derive(Debug, Default, Clone)]
-pub struct SecretStore {
-    /// By slot.
-    pub current: Secrets,
-    /// Values of four characters and more, longest first.
-    pub known: Vec<String>,
-}
-
-impl SecretStore {
-    /// Sets a slot.
-    pub fn set(&mut self, slot: &str, value: &str) {
-        self.current.insert(slot.to_owned(), value.to_owned());
-        let mut forms =
-            [Encoding::Raw, Encoding::Percent, Encoding::Json].map(|each| template::encoded(value, each)).to_vec();
-        // A body that is echoed inside of JSON is escaped twice.
-        forms.push(template::encoded(&forms[2], Encoding::Json));
-        for form in forms {
-            if form.chars().count() >= 4 && !self.known.contains(&form) {
-                self.known.push(form);
-            }
-        }
-        // A secret may contain another one: the longer is masked first.
-        self.known.sort_by_key(|known| std::cmp::Reverse(known.len()));
-    }
-}
+use crate::secrets::SecretStore;
+use crate::transport::tls::TlsSettings;
 
 /// What all threads share.
 #[derive(Debug)]
 pub struct Shared {
     /// What is run.
     pub plan: Plan,
-    /// Request numbers given out in the closed model.
-    pub numbers: Counter,
-    /// Measured requests of the closed model with a total: tickets given out.
-    pub tickets: Counter,
-    /// Closed model with `max_rate`: the time of the next start.
-    pub next_token: Counter,
-    /// For each origin (the proxy comes last): connections begun, for taking addresses in turn.
-    pub dials: Vec<Counter>,
-    /// Connections begun, for taking source addresses in turn.
-    pub sources: Counter,
+    /// What the closed model's threads count together.
+    pub counters: Arc<Counters>,
+    /// For taking addresses in turn.
+    pub turns: Arc<Turns>,
     /// Where there are https origins.
     pub tls: Option<TlsSettings>,
     /// The monotonic time of the start of the run.
@@ -98,14 +36,11 @@ impl Shared {
     /// Shares `plan`; the run begins at monotonic time `zero`.
     #[must_use]
     pub fn new(plan: Plan, secrets: SecretStore, tls: Option<TlsSettings>, zero: u64) -> Shared {
-        let dials = (0..=plan.origins.len()).map(|_| Counter::default()).collect();
+        let turns = Arc::new(Turns::new(plan.origins.len()));
         Shared {
             plan,
-            numbers: Counter::default(),
-            tickets: Counter::default(),
-            next_token: Counter::default(),
-            dials,
-            sources: Counter::default(),
+            counters: Arc::default(),
+            turns,
             tls,
             zero,
             signal: AtomicU32::new(0),

@@ -448,6 +448,51 @@ mod tests {
         );
     }
 
+    #[derive(serde::Deserialize)]
+    struct Cases {
+        wall_ns: u64,
+        requests: Vec<Case>,
+        encodings: Vec<Encodings>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        method: String,
+        target: Vec<Part>,
+        headers: Vec<Header>,
+        body: Option<Vec<Part>>,
+        secrets: Secrets,
+        seed: u64,
+        number: u64,
+        sent: String,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Encodings {
+        value: String,
+        percent: String,
+        json: String,
+    }
+
+    /// The same file is read by the tests of the asyncio engine.
+    #[test]
+    fn requests_are_rendered_as_the_other_engine_renders_them() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../tests/vectors/templates.json")).unwrap();
+        assert!(cases.requests.len() > 15 && cases.encodings.len() > 5);
+        for case in cases.requests {
+            let step = Step { headers: case.headers, ..step(&case.method, case.target, case.body) };
+            let program = Program::new(&step, &case.secrets, false, None);
+            let mut sent = Vec::new();
+            program.render(Values { seed: case.seed, number: case.number, wall_ns: cases.wall_ns }, &mut sent);
+            assert_eq!(String::from_utf8(sent).unwrap(), case.sent, "{}", case.name);
+        }
+        for case in cases.encodings {
+            assert_eq!(encoded(&case.value, Encoding::Percent), case.percent, "{:?}", case.value);
+            assert_eq!(encoded(&case.value, Encoding::Json), case.json, "{:?}", case.value);
+        }
+    }
+
     #[test]
     fn days_are_dates() {
         assert_eq!(civil(0), (1970, 1, 1));

@@ -4,7 +4,7 @@
 mod common;
 
 use loadgen::plan::{Plan, PlanError};
-use loadgen::schedule::{Next, Schedule, Shard};
+use loadgen::schedule::{Next, Shard, Timetable};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -56,21 +56,21 @@ proptest! {
             }
         }
         if let Ok(plan) = Plan::from_bytes(document.to_string().as_bytes()) {
-            let mut schedule = Schedule::new(&plan, Shard { index: 0, of: 1 });
+            let mut timetable = Timetable::new(&plan, Shard { index: 0, of: 1 });
             let mut last = 0;
             for _ in 0..200 {
-                match schedule.peek() {
-                    Next::Arrival(due) => {
-                        prop_assert!(due.intended >= last);
-                        last = due.intended;
-                        prop_assert!(schedule.flow(due.number, due.warm_up) < plan.flows.len());
-                        schedule.advance();
+                match timetable.peek() {
+                    Next::Arrival(arrival) => {
+                        prop_assert!(arrival.intended >= last);
+                        last = arrival.intended;
+                        prop_assert!(timetable.flow(arrival.number, arrival.warm_up) < plan.flows.len());
+                        timetable.advance();
                     }
-                    Next::LegOver(at) => schedule.open_leg(at, at + 1),
+                    Next::LegOver(at) => timetable.open_leg(at, at + 1),
                     Next::Over(..) => break,
                 }
             }
-            let _ = (schedule.users(last), schedule.next_rise(0, last), schedule.phase(last), schedule.offered(0, last));
+            let _ = (timetable.users(last), timetable.next_rise(0, last), timetable.phase(last), timetable.offered(0, last));
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use loadgen::plan::Plan;
-use loadgen::schedule::{Schedule, Shard};
+use loadgen::schedule::{Shard, Timetable};
 use serde_json::{Value, json};
 
 /// What stands before the number of a target with a flow.
@@ -131,12 +131,12 @@ fn flows_go_by_number_whichever_thread_takes_it() {
         let ran = common::finish(&common::start(&plan, Some(3)));
         assert_eq!((ran.report.threads, ran.sum("outcomes.ok")), (3, 2000));
         let parsed = Plan::from_bytes(plan.to_string().as_bytes()).unwrap();
-        let schedule = Schedule::new(&parsed, Shard { index: 0, of: 1 });
+        let timetable = Timetable::new(&parsed, Shard { index: 0, of: 1 });
         let seen = numbers.lock().unwrap();
         // The target's record holds flow and number as one: `/e1/17` is 1_000_000_017.
         let flows: BTreeMap<u64, u64> = seen.iter().map(|seen| (seen % FLOW, seen / FLOW)).collect();
         assert_eq!(flows.len(), 2000);
-        assert!(flows.iter().all(|(number, flow)| schedule.flow(*number, false) as u64 == *flow), "{selection}");
+        assert!(flows.iter().all(|(number, flow)| timetable.flow(*number, false) as u64 == *flow), "{selection}");
     }
 }
 

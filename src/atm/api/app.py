@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from atm.api import dashboard, errors
+from atm.api.audit import Audit
 from atm.api.auth import Keys
 from atm.api.deps import admitted
 from atm.api.ending import told_of_the_end
@@ -19,6 +20,7 @@ from atm.api.json_body import JsonBody
 from atm.api.local_access import LocalAccess, LocalMode
 from atm.api.openapi import describe
 from atm.api.routes import (
+    audit,
     bundles,
     compare,
     demo,
@@ -37,6 +39,7 @@ from atm.api.routes import (
     storage,
     tests,
 )
+from atm.api.scope import in_scope
 from atm.api.strict import refuse_unknown
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
@@ -57,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with control_plane(given) as plane:
             app.state.plane = plane
-            app.state.keys = Keys(plane.storage, given, plane.sealer, LocalAccess(given))
+            app.state.keys = Keys(plane.storage, given, LocalAccess(given))
             await _say_who_is_let_in(app.state.keys)
             app.state.demo = demo.DemoTarget()
             try:
@@ -85,13 +88,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(session.router, prefix=PREFIX, dependencies=strict)
     needs_principal = [Depends(admitted), *strict]
     app.include_router(metrics.router, dependencies=needs_principal)
+    app.include_router(live.router, prefix=PREFIX, dependencies=needs_principal)
     for part in (
         demo,
         runs,
         history,
         series,
         distribution,
-        live,
         specs,
         tests,
         compare,
@@ -100,11 +103,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage,
         server,
         keys,
+        audit,
     ):
-        app.include_router(part.router, prefix=PREFIX, dependencies=needs_principal)
+        app.include_router(part.router, prefix=PREFIX, dependencies=[*needs_principal, Depends(in_scope)])
     dashboard.install(app, given.root_path, sign_in=session.sign_in_by_address)
     app.add_middleware(JsonBody)
     app.add_middleware(Guard, settings=given)
+    app.add_middleware(Audit)
     if given.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -37,6 +37,10 @@ def _principal(connection: HTTPConnection) -> Principal:
     return principal
 
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""They change nothing."""
+
+
 def admitted(connection: HTTPConnection) -> None:
     """A second lock behind the guard's: no route of this kind runs without a principal, whatever the guard let by."""
     _principal(connection)

@@ -13,7 +13,9 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
@@ -22,11 +24,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from atm.api.access import SESSION, Access, access_of, has_control_characters
-from atm.api.auth import COOKIE, LOCAL, Keys, Principal
+from atm.api.auth import COOKIE, LOCAL, Keys, Principal, TooManyWrongKeysError, client_address
+from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import route_path, settle
 from atm.api.request_head import host_of_origin, most_body_bytes, refusal_of_head
+from atm.api.revocation import while_admitted
+from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
 from atm.errors import AtmError, Problem
 from atm.storage.records import Role
@@ -36,7 +41,6 @@ log = logging.getLogger("atm.api")
 BUNDLE = "/api/v1/import/bundle"
 """Where a body may be as large as a run."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _RefusedError(Exception):
@@ -44,6 +48,7 @@ class _RefusedError(Exception):
         super().__init__(what)
         self.status = status
         self.problem = Problem(what, code, hint=hint)
+        self.headers: dict[str, str] = {}
 
 
 class Guard:
@@ -68,29 +73,39 @@ class Guard:
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
         status = 0
+        is_stream = False
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message.setdefault("headers", [])
                 if not any(name.lower() == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
-                headers.extend(
-                    [
-                        (b"x-request-id", state["request_id"].encode()),
-                        (b"x-content-type-options", b"nosniff"),
-                        (b"referrer-policy", b"no-referrer"),
-                        (b"x-frame-options", b"DENY"),
-                    ]
-                )
+                headers.extend([(b"x-request-id", state["request_id"].encode()), *security_headers(scope)])
+                is_stream = (b"content-type", b"text/event-stream; charset=utf-8") in headers
             await send(message)
 
         try:
             state["principal"] = await self._admitted(scope)
-            await self._app(scope, self._limited(scope, receive), sending)
+            work = self._app(scope, self._limited(scope, receive), sending)
+            if state["principal"] is None or (scope["type"] == "http" and scope["method"] not in SAFE_METHODS):
+                # What changes something goes to its end.
+                await work
+            elif not await while_admitted(work, partial(self._is_still_admitted, scope)):
+                await _end(scope, sending, is_stream=is_stream)
         except _RefusedError as error:
             await self._refuse(scope, receive, sending, error)
+        except TooManyWrongKeysError as error:
+            problem = _RefusedError(429, str(error), "too_many_wrong_keys", "wait, and check the key")
+            problem.headers = {"Retry-After": str(error.seconds)}
+            await self._refuse(scope, receive, sending, problem)
+        except HTTPException as error:
+            # A body beyond its limit, where it was read before a route was found.
+            if scope["type"] != "http" or status:
+                raise
+            refused = _RefusedError(error.status_code, str(error.detail), "body_too_large")
+            await self._refuse(scope, receive, sending, refused)
         except AtmError as error:
             # Storage away while the key was looked up.
             if scope["type"] != "http" or status:
@@ -106,7 +121,11 @@ class Guard:
                     scope["method"],
                     scope["path"],
                     status,
-                    extra={"request_id": state["request_id"], "milliseconds": round(milliseconds, 1)},
+                    extra={
+                        "request_id": state["request_id"],
+                        "milliseconds": round(milliseconds, 1),
+                        "address": client_address(scope),
+                    },
                 )
 
     async def _admitted(self, scope: Scope) -> Principal | None:
@@ -130,10 +149,20 @@ class Guard:
             self._check_local(keys)
         if access in (Access.PAGE, Access.SIGN_IN):
             return None
-        principal = await self._principal(keys, headers)
+        principal = await self._principal(keys, scope, headers)
         if principal is None:
             raise _no_key(keys)
-        changes = scope["type"] == "http" and scope["method"] not in _SAFE and route_path(scope) != SESSION
+        # The audit log names who was refused.
+        scope["state"]["principal"] = principal
+        if not principal.may_come_from(client_address(scope)):
+            log.warning(
+                "key %r was sent from a network that is not its own", principal.name, extra=_about(scope, principal)
+            )
+            raise _RefusedError(
+                403, f"the key {principal.name!r} opens nothing from this network", "network_not_allowed"
+            )
+        own = route_path(scope) == SESSION or route_path(scope).startswith(f"{SESSION}s/")
+        changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS and not own
         if changes and not principal.may(Role.OPERATOR):
             raise _RefusedError(
                 403,
@@ -143,21 +172,27 @@ class Guard:
             )
         return principal
 
-    async def _principal(self, keys: Keys, headers: Headers) -> Principal | None:
+    async def _is_still_admitted(self, scope: Scope) -> bool:
+        try:
+            return await self._admitted(scope) is not None
+        except (_RefusedError, TooManyWrongKeysError):
+            return False
+
+    async def _principal(self, keys: Keys, scope: Scope, headers: Headers) -> Principal | None:
         key = headers.get("x-api-key")
         authorization = headers.get("authorization", "")
         if key is None and authorization[:7].lower() == "bearer ":
             key = authorization[7:].strip()
         if key is not None:
-            return await keys.principal(key)
-        cookie = _cookie(headers)
+            return await keys.checked(key, client_address(scope))
+        cookie = _cookie(headers, cookie_name(scope, COOKIE))
         return await keys.of_session(cookie) if cookie else None
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
         if origin is None:
             site = headers.get("sec-fetch-site", "none")
-            if site == "cross-site" and (scope["type"] == "websocket" or scope["method"] not in _SAFE):
+            if site == "cross-site" and (scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS):
                 raise _RefusedError(403, "a page of another site may not do this", "cross_site")
             return
         if origin.rstrip("/").lower() in self._origins:
@@ -248,7 +283,7 @@ class Guard:
                 scope, receive, send
             )
             return
-        headers = {"WWW-Authenticate": "ApiKey"} if error.status == 401 else {}
+        headers = {**error.headers, **({"WWW-Authenticate": "ApiKey"} if error.status == 401 else {})}
         answer = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
         await answer(scope, receive, send)
 
@@ -265,14 +300,32 @@ def _no_key(keys: Keys) -> _RefusedError:
     )
 
 
+async def _end(scope: Scope, send: Send, *, is_stream: bool) -> None:
+    """End what was cancelled because its key or session opens nothing any more.
+
+    Of a download nothing is sent, so that the connection breaks off: a cut file must not look like a whole one.
+    """
+    log.info("ended %s: its key or session opens nothing any more", scope["path"], extra=_about(scope, None))
+    if scope["type"] == "websocket":
+        with suppress(RuntimeError):  # it has been closed by the other side
+            await send({"type": "websocket.close", "code": 4401, "reason": "the key or session opens nothing any more"})
+    elif is_stream:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _about(scope: Scope, principal: Principal | None) -> dict[str, str]:
+    about = {"request_id": scope["state"]["request_id"], "address": client_address(scope)}
+    return {**about, "key": principal.name} if principal else about
+
+
 def _too_large(most: int, is_bundle: bool = False) -> _RefusedError:
     setting = "ATM_MAX_BUNDLE_BYTES" if is_bundle else "ATM_MAX_BODY_BYTES"
     return _RefusedError(413, f"the body is larger than {most:,} bytes", "body_too_large", setting)
 
 
-def _cookie(headers: Headers) -> str | None:
+def _cookie(headers: Headers, name: str) -> str | None:
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return morsel.value if morsel else None

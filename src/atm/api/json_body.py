@@ -13,6 +13,7 @@ import math
 import re
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +41,11 @@ class JsonBody:
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
+            return
+        except HTTPException as error:
+            # The guard's limit on a body whose length was not announced.
+            refused = Problem(str(error.detail), "body_too_large")
+            await response(error.status_code, [refused])(scope, receive, send)
             return
         small = len(body) <= _SMALL_BYTES
         problem = problem_of(body) if small else await asyncio.to_thread(problem_of, body)

@@ -65,6 +65,7 @@ COMMANDS = (
     CommandEntry("import", "Put a run that was exported elsewhere into the history."),
     CommandEntry("db", "Look after the storage of this machine: upgrade, status, prune."),
     CommandEntry("keys", "Make, list and revoke the API keys of a server."),
+    CommandEntry("audit", "List who changed what."),
     CommandEntry("mcp", "Serve load tests as tools for LLM agents (Model Context Protocol)."),
     CommandEntry("doctor", "Say which engine is here and what this machine allows."),
 )

@@ -152,17 +152,17 @@ def run_and_keep(
             _not_kept(output, error.problems[0])
     try:
         result = ForegroundRun(test, output, strict=strict, no_fail=no_fail, keeper=keeper).run()
-        return result, keeper is not None and _saved(keeper, result, test, output)
+        return result, keeper is not None and _saved(keeper, result, output)
     finally:
         if keeper:
             keeper.close()
 
 
-def _saved(keeper: HistoryKeeper, result: RunResult, test: CompiledTest, output: Output) -> bool:
+def _saved(keeper: HistoryKeeper, result: RunResult, output: Output) -> bool:
     from atm.config import load_settings
 
     async def save() -> None:
-        saving = asyncio.create_task(keeper.save(result, test, load_settings()))
+        saving = asyncio.create_task(keeper.save(result, load_settings()))
         before, still = -1, 0.0
         shown = output.err if not output.quiet else None
         while not (await asyncio.wait({saving}, timeout=SAVE_TICK_SECONDS))[0]:

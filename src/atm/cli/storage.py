@@ -29,3 +29,26 @@ def on_storage(question: Callable[[StorageInterface], Awaitable[_Found]]) -> _Fo
             await storage.close()
 
     return asyncio.run(ask())
+
+
+def change_storage(
+    change: Callable[[StorageInterface], Awaitable[_Found]],
+    action: str,
+    described: Callable[[_Found], tuple[str, str]] = lambda _: ("", ""),
+) -> _Found:
+    """The same for something that changes it: written down in the audit log, as done by this account.
+
+    `described` gives the id of the object and a detail, of what came of it.
+    """
+
+    async def question(storage: StorageInterface) -> _Found:
+        from datetime import UTC, datetime
+
+        from atm.storage.audit import shell_entry
+
+        found = await change(storage)
+        object_id, detail = described(found)
+        await storage.audit.append(shell_entry(action, object_id, datetime.now(UTC), detail))
+        return found
+
+    return on_storage(question)

@@ -67,7 +67,7 @@ class Execution:
         self.control = control or Control()
         self._clock = clock or SystemClock()
         self._other_run = other_run
-        self._created_at = self._clock.now()
+        self.created_at = self._clock.now()
         self.engine, self.engine_reason = (engine, "as the caller asked") if engine else choose_engine(plan)
         sampling = plan.sampling
         self.collector = Collector(
@@ -183,7 +183,7 @@ class Execution:
             self.collector,
             times,
             self._run_info(report, failure),
-            [EndpointDescription(*described) for described in _described(self.test)],
+            [EndpointDescription(*described) for described in self.described()],
             self.thresholds.results(self.collector, times.window_ns),
             circumstances=Circumstances(
                 engine=self.engine.name,
@@ -198,6 +198,14 @@ class Execution:
             strict=strict,
             no_fail=no_fail,
         )
+
+    def described(self) -> list[tuple[str, str, str]]:
+        """Name, method and URL of each endpoint, as written, secrets masked."""
+        written = self.test.data.get("endpoints") or [self.test.data]
+        return [
+            (name, endpoint.get("method", "GET"), endpoint["url"])
+            for name, endpoint in zip(self.test.plan.endpoints, written, strict=True)
+        ]
 
     def _stop_reason(self, report: EngineReport | None) -> StopReason:
         """Without a report the load never began; then somebody has said why, or it could not."""
@@ -219,7 +227,7 @@ class Execution:
             name=plan.name,
             status=status.get(reason, RunStatus.COMPLETED),
             stop_reason=reason,
-            created_at=self._created_at,
+            created_at=self.created_at,
             started_at=report.started_at if report else None,
             completed_at=self._clock.now(),
             engine=self.engine.name,
@@ -238,15 +246,6 @@ async def _prepared(plan: LoadPlan, keeper: CredentialKeeper | None, secrets: di
     resolved = await resolve_origins(plan)
     _require_an_address(resolved.plan)
     return resolved
-
-
-def _described(test: CompiledTest) -> list[tuple[str, str, str]]:
-    """Name, method and URL of each endpoint, as written, secrets masked."""
-    written = test.data.get("endpoints") or [test.data]
-    return [
-        (name, endpoint.get("method", "GET"), endpoint["url"])
-        for name, endpoint in zip(test.plan.endpoints, written, strict=True)
-    ]
 
 
 def _require_an_address(plan: LoadPlan) -> None:

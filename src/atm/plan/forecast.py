@@ -197,3 +197,11 @@ def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
     for credential in test.credentials.values():
         if isinstance(credential, OAuth2ClientCredentials | OAuth2PasswordGrant):
             yield "auth.token_url", urlsplit(credential.token_url).hostname or ""
+
+
+def concurrency_of(plan: LoadPlan) -> int | None:
+    """What a list shows as concurrency: the most users, or in the open model the most requests in flight."""
+    load = plan.load
+    if load.model == "open":
+        return load.max_in_flight
+    return int(max(level for segment in load.segments for level in (segment.start, segment.end)))

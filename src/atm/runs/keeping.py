@@ -8,34 +8,43 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from atm import data_directory
 from atm.clock import SystemClock
 from atm.errors import Problem, StorageUnavailableError
+from atm.models.outcome import StopReason
+from atm.plan.forecast import concurrency_of
+from atm.private_files import make_directory
 from atm.runs import lines
-from atm.runs.spool import SpoolReader, SpoolWriter
+from atm.runs.spool import Line, SpoolReader, SpoolWriter
 
 if TYPE_CHECKING:
     from atm.config import Settings
     from atm.engine.executor import Execution
     from atm.metrics.interval import Interval
+    from atm.models.outcome import RunStatus
     from atm.models.run import RunResult
-    from atm.plan.compile import CompiledTest
     from atm.storage.base import RunSeries
     from atm.storage.records import Run
+
+PREFIX = "local-"
+"""How the names of these spools begin, beside those of a server's runs."""
 
 
 class HistoryKeeper:
     """Takes what a run tells while it goes on; used once, and closed whatever happened."""
 
     def __init__(self) -> None:
-        """Makes a spool, for this user only, among the temporary files. Raises StorageUnavailableError."""
+        """Makes a spool, for this user only. Raises SettingsError and StorageUnavailableError."""
         self._path, self._spool = _new_spool()
         self._clock = SystemClock()
         self._whole: bool | None = None
         self._given_up = False
+        self._run: Line | None = None
         self.seconds = 0
         """Those of the run so far."""
         self.seconds_read = 0
@@ -43,7 +52,9 @@ class HistoryKeeper:
 
     def started(self, execution: Execution) -> None:
         """The load begins."""
+        self._run = run = _run_line(execution)
         line = lines.started(execution, self._clock.now())
+        self._spool.write(lambda: run)
         self._spool.write(lambda: line)
 
     def second(self, interval: Interval) -> None:
@@ -51,16 +62,20 @@ class HistoryKeeper:
         self.seconds += 1
         self._spool.write(partial(lines.interval, interval, self._clock.now()))
 
-    async def save(self, result: RunResult, test: CompiledTest, settings: Settings) -> None:
+    async def save(self, result: RunResult, settings: Settings) -> None:
         """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
         from atm.storage import open_storage
 
+        info = result.run
+        ended_at = info.completed_at or info.created_at
+        self._spool.write(lambda: lines.finished(ended_at, info.status, info.stop_reason, info.error, result=result))
         if not self._end():
             what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
         storage = await open_storage(settings)
         try:
-            await storage.runs.restore(_run_of(result, test), result, self._history())
+            run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)
+            await storage.runs.restore(run, result, self._history())
         finally:
             self._given_up = True
             await storage.close()
@@ -90,47 +105,77 @@ class HistoryKeeper:
 
 
 def _new_spool() -> tuple[Path, SpoolWriter]:
-    """In the first folder that takes it, of those that `tempfile` knows: importing that costs more than this."""
+    """In the data directory, where a later command finds it, else in the first usable folder for temporary files.
+
+    `tempfile` knows more folders, but importing it costs more than this. Raises SettingsError and
+    StorageUnavailableError.
+    """
+    spools = Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
-    folders = [folder for folder in named if folder] + ["/tmp", "/var/tmp"]
-    complaint = folder = ""
+    folders = [spools, *(Path(folder) for folder in named if folder), Path("/tmp"), Path("/var/tmp")]
+    complaint = ""
     for folder in folders:
-        path = Path(folder, f"atm-{os.urandom(8).hex()}.jsonl")
+        path = folder / f"{PREFIX}{os.urandom(8).hex()}.jsonl"
         try:
-            return path, SpoolWriter(path)
+            if folder == spools:
+                make_directory(folder)
+            spool = SpoolWriter(path)
+            spool.hold()
+            return path, spool
         except OSError as error:
             complaint = error.strerror or str(error)
     what = f"no temporary file can be made: {complaint}"
-    raise StorageUnavailableError(Problem(what, "no_temporary_file", place=folder, hint="TMPDIR names another folder"))
+    hint = "TMPDIR names another folder"
+    raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(folders[-1]), hint=hint))
 
 
-def _run_of(result: RunResult, test: CompiledTest) -> Run:
+def _run_line(execution: Execution) -> dict[str, Any]:
+    """What the history says of the run, so that it can be stored without this process."""
     from atm.plan.masking import shown_url
-    from atm.runs.service import concurrency_of
+
+    test = execution.test
+    first = test.spec.endpoints[0] if test.spec.endpoints else test.spec
+    return {
+        "kind": "run",
+        "id": execution.run_id,
+        "name": test.plan.name,
+        "url": shown_url(first.url or "", test.spec.variables),
+        "method": first.method,
+        "created_at": execution.created_at.isoformat(),
+        "spec": test.data,
+        "total_requests": test.plan.total_requests,
+        "concurrency": concurrency_of(test.plan),
+        "engine": execution.engine.name,
+        "engine_version": execution.engine.version,
+        "model": test.plan.load.model,
+        "described": execution.described(),
+    }
+
+
+def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, ended_at: datetime) -> Run:
+    """The run of a spool's first line as it is stored. Raises KeyError, TypeError or ValueError for another line."""
     from atm.storage.records import Finish, NewRun, Run, RunSource, figures_of, summary_of
 
-    info, spec = result.run, test.spec
-    first = spec.endpoints[0] if spec.endpoints else spec
-    completed_at = info.completed_at or info.created_at
     new = NewRun(
-        id=info.id,
-        name=info.name,
-        url=shown_url(first.url or "", spec.variables),
-        method=first.method,
-        created_at=info.created_at,
-        spec=test.data,
-        total_requests=test.plan.total_requests,
-        concurrency=concurrency_of(test),
-        engine=info.engine,
+        id=line["id"],
+        name=line["name"],
+        url=line["url"],
+        method=line["method"],
+        created_at=datetime.fromisoformat(line["created_at"]),
+        spec=line["spec"],
+        total_requests=line["total_requests"],
+        concurrency=line["concurrency"],
+        engine=line["engine"],
         source=RunSource.CLI,
     )
+    reason = result.run.stop_reason if result else StopReason.FAILED
     summary = replace(
-        summary_of(new, info.status),
-        stop_reason=info.stop_reason,
-        started_at=info.started_at,
-        completed_at=completed_at,
-        error_message=info.error,
-        **figures_of(result),
+        summary_of(new, status),
+        stop_reason=reason,
+        started_at=result.run.started_at if result else None,
+        completed_at=ended_at,
+        error_message=error or None,
+        **(figures_of(result) if result else {}),
     )
-    reasons = Finish(info.status, completed_at, result, info.error, info.stop_reason).failure_reasons
-    return Run(summary, "", test.data, reasons, None, None, None)
+    reasons = Finish(status, ended_at, result, error or None, reason).failure_reasons
+    return Run(summary, "", line["spec"], reasons, None, None, None)

@@ -65,6 +65,8 @@ class SpoolHistory:
     def add(self, lines: Iterable[Line]) -> None:
         """Take lines as they come. Raises ValueError, KeyError or TypeError for one that is no line of ours."""
         for line in lines:
+            if line["kind"] == "run":
+                continue
             if line["kind"] == "finished":
                 self.end = line
             elif line["kind"] == "started":

@@ -19,6 +19,7 @@ from atm.engine.choose import choose_engine
 from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
 from atm.plan.compile import CompiledTest
+from atm.plan.forecast import concurrency_of
 from atm.plan.masking import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy
@@ -128,7 +129,7 @@ class RunService:
             created_at=self._clock.now(),
             spec=test.data,
             total_requests=plan.total_requests,
-            concurrency=concurrency_of(test),
+            concurrency=concurrency_of(test.plan),
             source=asked.source,
             tags=checked_tags(asked.tags),
             notes=asked.notes,
@@ -137,14 +138,6 @@ class RunService:
             idempotency_key=asked.idempotency_key,
             request_digest=_digest(whole, asked) if asked.idempotency_key else "",
         )
-
-
-def concurrency_of(test: CompiledTest) -> int | None:
-    """What a list shows as concurrency: users, or in the open model the most in flight."""
-    load = test.plan.load
-    if load.model == "open":
-        return load.max_in_flight
-    return int(max(level for each in load.segments for level in (each.start, each.end)))
 
 
 def _digest(spec: Mapping[str, Any], asked: Request) -> str:

@@ -1,5 +1,6 @@
 """The append-only file between the process that sends load and the one that writes history: JSON Lines.
 
+    {"kind": "run", "id": …, "name": …, "spec": …, …}    a run of the command line, which no storage knows yet
     {"kind": "started", "at": …, "engine": …, "endpoints": …, …}
     {"kind": "interval", "at": …, "interval": …}
     {"kind": "finished", "at": …, "status": …, "stop_reason": …, "error": …, "lost": …, "result": …}
@@ -45,6 +46,12 @@ class SpoolWriter:
         """Why something is not written; empty when everything is."""
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
+
+    def hold(self) -> None:
+        """Take the lock of the file until it is closed, also by the death of this process. Raises OSError."""
+        import fcntl
+
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def write(self, render: Callable[[], Line]) -> None:
         """Queue a line; returns at once."""

@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, replace
 
 from atm.engine.executor import Execution
-from atm.errors import AtmError, CredentialError, UnreachableError
+from atm.errors import AtmError, CredentialError, Problem, UnreachableError
 from atm.plan.trial import one_of_each
 from atm.runs.job import Job
 
@@ -29,6 +29,8 @@ async def _tried(job: Job) -> dict[str, object]:
     except AtmError as error:
         kind = "target" if isinstance(error, UnreachableError | CredentialError) else "engine"
         return {"failed": kind, "problems": [asdict(problem) for problem in error.problems]}
+    if result.run.error and not result.samples:
+        return {"failed": "engine", "problems": [asdict(Problem(result.run.error, "not_tried"))]}
     return {"exchanges": [sample.model_dump(mode="json") for sample in result.samples]}
 
 

@@ -11,6 +11,7 @@ from atm.clock import Clock, SystemClock
 from atm.config import Settings
 from atm.errors import StorageError
 from atm.storage import StorageInterface
+from atm.storage.audit import server_entry
 from atm.storage.records import RetentionPolicy
 
 log = logging.getLogger("atm.runs")
@@ -26,6 +27,7 @@ def policy_of(settings: Settings) -> RetentionPolicy:
         seconds_for=settings.retention_seconds,
         samples_for=settings.retention_samples,
         firings_for=settings.retention_firings,
+        audit_for=settings.retention_audit,
     )
 
 
@@ -51,7 +53,9 @@ async def _prune_forever(storage: StorageInterface, policy: RetentionPolicy, clo
         except StorageError as error:
             log.warning("the history could not be pruned: %s", error)
         else:
-            counts = (len(report.runs), len(report.seconds), len(report.samples), report.firings)
+            counts = (len(report.runs), len(report.seconds), len(report.samples), report.firings, report.audit)
             if any(counts):
-                log.info("pruned: %d runs, the seconds of %d, the samples of %d, %d firings", *counts)
+                what = "pruned: %d runs, the seconds of %d, the samples of %d, %d firings, %d entries of the audit log"
+                log.info(what, *counts)
+                await storage.audit.append(server_entry("storage.prune", "", clock.now(), what % counts))
         await asyncio.sleep(EVERY_SECONDS)

@@ -25,6 +25,7 @@ from atm.runs.service import Request, RunService
 from atm.schedules import outcomes, secrets
 from atm.schedules.dealing import Dealing, deal, is_put_back, times_of, with_jitter
 from atm.storage import StorageInterface
+from atm.storage.audit import schedule_entry
 from atm.storage.records import FINAL, NewRun, Run, RunSource
 from atm.storage.scheduling import Delivery, Fire, Firing, Schedule
 from atm.storage.seal import Sealer
@@ -135,6 +136,8 @@ class Scheduler:
         said = f": {firing.error}" if firing.error else ""
         log.log(level, "schedule %r due %s: %s%s", schedule.name, firing.due, firing.outcome, said, extra=extra)
         if firing.run_id is not None:
+            due = f"due {firing.due.isoformat()}"
+            await self._storage.audit.append(schedule_entry(schedule.name, "run.create", firing.run_id, fire.at, due))
             self._on_pending()
         return True
 

@@ -6,6 +6,8 @@
     ├── series     SeriesStore      second by second: intervals, windows, events, samples
     ├── tests      TestConfigStore  tests that are kept to be run again
     ├── keys       ApiKeyStore      API keys, by their hash
+    ├── sessions   SessionStore     browsers that were let in by a key (`access.py`)
+    ├── audit      AuditStore       who did what (`access.py`)
     ├── schedules  ScheduleStore    schedules and their firings (`scheduling.py`)
     ├── deliveries DeliveryStore    notifications on their way (`scheduling.py`)
     └── upkeep     Upkeep           retention and status
@@ -18,7 +20,7 @@ belongs to one event loop. Nothing reads a clock: times are arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +28,7 @@ from typing import Protocol
 from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult, SampledExchange
+from atm.storage.access import AuditStore, SessionStore
 from atm.storage.records import (
     ApiKey,
     CancelRequest,
@@ -293,7 +296,7 @@ class ApiKeyStore(Protocol):
     """API keys, by their hash: a copy of the storage opens nothing."""
 
     async def add(self, key: ApiKey) -> None:
-        """Raises ConflictError `name_taken` (by a key that is not revoked), `invalid_id`."""
+        """Raises ConflictError `name_taken` (by a key that is not revoked and looks the same), `invalid_id`."""
         ...
 
     async def by_hash(self, key_hash: str) -> ApiKey | None:
@@ -312,9 +315,29 @@ class ApiKeyStore(Protocol):
         """From now on `by_hash` does not find it; a second time changes nothing. Raises NotFoundError."""
         ...
 
+    async def is_closed(self) -> bool:
+        """Whether nobody is let in without a key: from the first key on until `release`, also when all are revoked."""
+        ...
+
+    async def release(self, at: datetime) -> None:
+        """Open the installation again to those without a key. Raises ConflictError `keys_in_use` while there is one."""
+        ...
+
+
+Reseal = Callable[[bytes], bytes | None]
+"""Sealed credentials under the key that seals now; null where they are so already."""
+
 
 class Upkeep(Protocol):
-    """Retention and status."""
+    """Retention, status, and another key for all that is sealed."""
+
+    async def reseal(self, reseal: Reseal) -> int:
+        """Replace every sealed value by what `reseal` makes of it; how many were replaced.
+
+        Each is replaced by itself, so a process that is killed leaves some as they were: calling again goes on. A value
+        that others have changed meanwhile is left to them. Raises what `reseal` raises.
+        """
+        ...
 
     async def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
         """Remove what the policy does not keep. Runs that have not ended are never touched."""
@@ -338,6 +361,10 @@ class StorageInterface(Protocol):
     def tests(self) -> TestConfigStore: ...
     @property
     def keys(self) -> ApiKeyStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
     @property
     def schedules(self) -> ScheduleStore: ...
     @property

@@ -92,6 +92,19 @@ def key_not_found(key_id: str) -> NotFoundError:
     return NotFoundError(Problem(f"there is no API key {key_id[:64]}", "key_not_found"))
 
 
+def session_not_found(session_id: str) -> NotFoundError:
+    """No session that lasts has this id."""
+    return NotFoundError(Problem(f"there is no session {session_id[:64]!r} that could be ended", "session_not_found"))
+
+
+def keys_in_use() -> ConflictError:
+    """An installation with a key cannot be opened to those without one."""
+    what = "there is a key in use, so the installation stays closed to those without one"
+    return ConflictError(
+        Problem(what, "keys_in_use", hint="`atm keys list` names them, `atm keys revoke NAME` revokes one")
+    )
+
+
 def name_taken(what: str, name: str) -> ConflictError:
     """Names of this kind are unique."""
     return ConflictError(Problem(f"there is {what} named {name!r} already", "name_taken", hint="choose another name"))

@@ -369,7 +369,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A named key, known by its hash only. Names are unique among the keys that are not revoked."""
+    """A named key, known by its hash only. Of keys that are not revoked no two names are, or look, the same."""
 
     id: str
     name: str
@@ -378,6 +378,16 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    expires_at: datetime | None = None
+    """From then on it opens nothing; null: never."""
+    released_at: datetime | None = None
+    """When a local command let those without a key in again; until then this key keeps the installation closed."""
+    tags: tuple[str, ...] = ()
+    """It starts and changes only what carries one of these; empty: everything."""
+    networks: tuple[str, ...] = ()
+    """It opens only to clients of these networks; empty: of all."""
+    runs_per_hour: int | None = None
+    """The most runs that it may start within an hour."""
 
 
 def hash_api_key(key: str) -> str:
@@ -397,6 +407,8 @@ class RetentionPolicy:
     """Intervals of 1 s of runs that ended longer ago are removed; those of 10 s, 60 s and the whole run stay."""
     samples_for: timedelta | None = None
     """Samples (requests and responses) of runs that ended longer ago are removed."""
+    audit_for: timedelta | None = None
+    """Entries of the audit log that are older are removed; those of the last day always stay."""
     firings_for: timedelta | None = None
     """Firings of schedules that were due longer ago and are over are removed, and what was sent about them; of each
     schedule the newest (`atm.storage.scheduling.KEPT_FIRINGS`) stay."""
@@ -411,6 +423,8 @@ class PruneReport:
     samples: tuple[str, ...]
     firings: int = 0
     """How many firings of schedules."""
+    audit: int = 0
+    """How many entries of the audit log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,19 +21,18 @@ impl Plan {
         for (index, origin) in self.origins.iter().enumerate() {
             check_origin(origin, &format!("origins[{index}]"))?;
         }
-        let mut weights = 0_u64;
+        let (mut weights, mut steps) = (0_u64, 0);
         for (index, flow) in self.flows.iter().enumerate() {
             let path = format!("flows[{index}]");
             weights =
                 weights.checked_add(flow.weight).ok_or_else(|| invalid(&path, "the weights add up to too much"))?;
-            if flow.steps.len() != 1 {
-                ensure(!flow.steps.is_empty(), &path, "it has no step")?;
-                return Err(PlanError::Unsupported("multi_step".to_owned()));
-            }
+            ensure(!flow.steps.is_empty(), &path, "it has no step")?;
+            steps += flow.steps.len();
             for (position, step) in flow.steps.iter().enumerate() {
                 self.check_step(step, &format!("{path}.steps[{position}]"))?;
             }
         }
+        ensure(steps <= MOST_ENDPOINTS, "flows", "there are more than 100,000 steps")?;
         ensure(self.selection != Selection::Weighted || weights > 0, "flows", "all weights are 0")?;
         self.check_load()?;
         ensure(self.total_requests != Some(0), "total_requests", "it is 0")?;

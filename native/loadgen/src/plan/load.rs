@@ -26,14 +26,14 @@ pub enum Model {
 /// How arrivals are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Arrival {
+pub enum Spacing {
     /// Evenly.
     Even,
     /// As a Poisson process.
     Poisson,
 }
 
-/// What an arrival does that finds no free user.
+/// What becomes of an arrival that finds no free user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Saturation {
@@ -65,7 +65,7 @@ pub struct Load {
     /// Users or arrivals per second during warm-up.
     pub warm_up_level: f64,
     /// Open model.
-    pub arrival: Arrival,
+    pub arrival: Spacing,
     /// Open model.
     pub on_saturation: Saturation,
     /// Open model.

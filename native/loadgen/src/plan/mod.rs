@@ -16,8 +16,8 @@ use serde::Deserialize;
 
 pub use check::{is_header_text, is_target_text};
 pub use connections::{Connections, HttpVersion, Origin, Proxy, Scheme, Tls};
-pub use load::{Arrival, CatchUp, Load, Model, Saturation, Segment};
-pub use request::{BodyCheck, CheckKind, Encoding, Flow, Header, Part, Step, Template, Variable};
+pub use load::{CatchUp, Load, Model, Saturation, Segment, Spacing};
+pub use request::{BodyCheck, CheckKind, Encoding, Flow, Header, Part, Step, StepId, Template, Variable};
 pub use targets::TargetRules;
 
 /// The plan format that this engine reads.
@@ -140,6 +140,7 @@ pub const CAPABILITIES: &[&str] = &[
     "re_resolution",
     "http2",
     "target_rules",
+    "multi_step",
 ];
 
 impl Plan {
@@ -159,12 +160,34 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The steps of all flows, one flow after the other. Where steps are numbered, this is the order.
+    pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
+        // A plan has at most 100,000 flows and as many steps.
+        let number = |index| u32::try_from(index).unwrap_or(u32::MAX);
+        self.flows.iter().enumerate().flat_map(move |(flow, of)| {
+            let id = move |position| StepId { flow: number(flow), position: number(position) };
+            of.steps.iter().enumerate().map(move |(position, step)| (id(position), step))
+        })
+    }
+
+    /// One step.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.flows[id.flow as usize].steps[id.position as usize]
+    }
+
+    /// True where a flow has more than one step.
+    #[must_use]
+    pub fn is_multi_step(&self) -> bool {
+        self.flows.iter().any(|flow| flow.steps.len() > 1)
+    }
+
     /// Names of all secret slots that the plan refers to.
     #[must_use]
     pub fn secret_slots(&self) -> Vec<&str> {
-        let steps = self.flows.iter().flat_map(|flow| &flow.steps);
-        let mut slots: Vec<&str> = steps
-            .flat_map(|step| {
+        let mut slots: Vec<&str> = self
+            .steps()
+            .flat_map(|(_, step)| {
                 let headers = step.headers.iter().flat_map(|header| &header.value);
                 step.target.iter().chain(headers).chain(step.body.iter().flatten())
             })

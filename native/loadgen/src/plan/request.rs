@@ -67,6 +67,22 @@ pub struct Header {
     pub value: Template,
 }
 
+impl Part {
+    /// True for a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Part::Secret { .. })
+    }
+}
+
+impl Header {
+    /// True where a part of its value is a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.value.iter().any(Part::is_secret)
+    }
+}
+
 /// What a check looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,6 +140,15 @@ pub struct Flow {
     pub name: String,
     /// For weighted selection.
     pub weight: u64,
-    /// This engine runs exactly one.
+    /// In order; at least one.
     pub steps: Vec<Step>,
+}
+
+/// Which step of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepId {
+    /// Index into the plan's flows.
+    pub flow: u32,
+    /// Index into the flow's steps.
+    pub position: u32,
 }

@@ -150,6 +150,11 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Deserialize)]
+    struct Cases {
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
     struct Case {
         allowed: Vec<String>,
         host: String,
@@ -161,7 +166,7 @@ mod tests {
     /// The same file is read by the tests of `atm.plan.targets`.
     #[test]
     fn addresses_are_judged_as_the_other_engine_judges_them() {
-        let cases: Vec<Case> = serde_json::from_str(include_str!("../../tests/targets.json")).unwrap();
+        let Cases { cases } = serde_json::from_str(include_str!("../../../../tests/vectors/targets.json")).unwrap();
         assert!(cases.len() > 40);
         for Case { allowed, host, address, refusal } in cases {
             let rules = TargetRules { allowed };

@@ -86,6 +86,7 @@ fn parse_in<'b>(
         has_location: false,
     };
     let (mut content_length, mut transfer_encoding) = (None, None);
+    let mut closes = false;
     for header in response.headers.iter() {
         // The length decides first: comparing names is most of what is done per header.
         match header.name.len() {
@@ -100,7 +101,7 @@ fn parse_in<'b>(
             10 if header.name.eq_ignore_ascii_case("connection") => {
                 for token in tokens(header.value) {
                     if token.eq_ignore_ascii_case(b"close") {
-                        head.keep_alive = false;
+                        closes = true;
                     } else if token.eq_ignore_ascii_case(b"keep-alive") && response.version == Some(0) {
                         head.keep_alive = true;
                     }
@@ -110,6 +111,7 @@ fn parse_in<'b>(
             _ => {}
         }
     }
+    head.keep_alive &= !closes;
     if content_length.is_some() && transfer_encoding.is_some() {
         return Err(Fault::Protocol("both Content-Length and Transfer-Encoding"));
     }
@@ -133,10 +135,45 @@ pub(super) fn parser() -> httparse::ParserConfig {
     config
 }
 
+pub(super) const BAD_NAME: &str = "bad header name";
+pub(super) const BAD_VALUE: &str = "bad header value";
+/// This much of a header's name is shown.
+const MOST_NAME: usize = 40;
+
+/// The first header in a head that is not one, by its name: values differ from answer to answer.
+#[cold]
+pub(super) fn bad_header(head: &[u8]) -> Option<String> {
+    let lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = lines.skip_while(|line| line.is_empty()).skip(1).take_while(|line| !line.is_empty());
+    lines.find_map(|line| {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            // A folded value goes on.
+            return None;
+        }
+        let colon = memchr::memchr(b':', line);
+        let name = &line[..colon.unwrap_or(line.len())];
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        if colon.is_none() || name.is_empty() || !name.iter().all(is_token) {
+            return Some(format!("{BAD_NAME} \"{}\"", shown(name)));
+        }
+        let is_text = |byte: &u8| *byte >= 0x20 && *byte != 0x7F || *byte == b'\t';
+        (!line[name.len()..].iter().all(is_text)).then(|| format!("bad value of header \"{}\"", shown(name)))
+    })
+}
+
+/// The beginning of a name in printable ASCII.
+fn shown(name: &[u8]) -> String {
+    let mut text = name[..name.len().min(MOST_NAME)].escape_ascii().to_string();
+    if name.len() > MOST_NAME {
+        text.push('…');
+    }
+    text
+}
+
 fn reason_of(error: httparse::Error) -> &'static str {
     match error {
-        httparse::Error::HeaderName => "bad header name",
-        httparse::Error::HeaderValue => "bad header value",
+        httparse::Error::HeaderName => BAD_NAME,
+        httparse::Error::HeaderValue => BAD_VALUE,
         httparse::Error::NewLine => "bad line end",
         httparse::Error::Status => "bad status line",
         httparse::Error::TooManyHeaders => "too many headers",

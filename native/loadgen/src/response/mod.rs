@@ -132,6 +132,15 @@ impl Reader {
         if self.raw.is_empty() { input } else { &self.raw }
     }
 
+    /// Names the header that `fault` is about, where it is about one; `input` is the piece that it was met in.
+    #[must_use]
+    pub fn bad_header(&self, input: &[u8], fault: Fault) -> Option<String> {
+        if self.head.is_some() || !matches!(fault, Fault::Protocol(head::BAD_NAME | head::BAD_VALUE)) {
+            return None;
+        }
+        head::bad_header(&[&self.raw, input].concat())
+    }
+
     /// Gives back memory that an ordinary response does not need.
     pub fn finish(&mut self) {
         self.body = Body::Done;

@@ -23,6 +23,20 @@ pub enum Coding {
     Unknown,
 }
 
+impl Coding {
+    /// As Content-Encoding names it; empty where it is none of ours.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Coding::Identity | Coding::Unknown => "",
+            Coding::Gzip => "gzip",
+            Coding::Deflate => "deflate",
+            Coding::Brotli => "br",
+            Coding::Zstd => "zstd",
+        }
+    }
+}
+
 /// A response taken apart for a check or a sample.
 #[derive(Debug)]
 pub struct Whole<'a> {

@@ -6,14 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::health::Health;
-use crate::interval::{self, Frame};
+use crate::ledger::health::Health;
+use crate::ledger::{self, Ending, Frame, Note, Second};
 use crate::outcome::StopReason;
 use crate::plan::Model;
-use crate::record::Second;
-use crate::schedule::{Schedule, Shard};
+use crate::schedule::{Shard, Timetable};
 use crate::shared::Shared;
-use crate::worker::{Ending, Note};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -63,7 +61,7 @@ pub(super) struct Collector {
     shared: Arc<Shared>,
     delivery: Arc<Delivery>,
     spares: Vec<Sender<Box<Second>>>,
-    schedule: Schedule,
+    timetable: Timetable,
     health: Health,
     started_at_ns: u64,
     /// Seconds that some threads have reported and others not yet.
@@ -89,7 +87,7 @@ impl Collector {
         started_at_ns: u64,
     ) -> Collector {
         Collector {
-            schedule: Schedule::new(&shared.plan, Shard { index: 0, of: 1 }),
+            timetable: Timetable::new(&shared.plan, Shard { index: 0, of: 1 }),
             health: Health::new(),
             endings: vec![None; spares.len()],
             shared,
@@ -106,9 +104,9 @@ impl Collector {
         while self.endings.iter().any(Option::is_none) {
             let Ok(note) = inbox.recv() else { break };
             match note {
-                Note::Second(thread, number, second) => self.take(thread, number, second),
-                Note::End(thread, ending) => self.endings[thread] = Some(ending),
-                Note::Lost(thread, message) => self.lose(thread, message),
+                Note::Second { thread, number, second } => self.take(thread, number, second),
+                Note::End { thread, ending } => self.endings[thread] = Some(ending),
+                Note::Lost { thread, message } => self.lose(thread, message),
             }
             self.deliver_complete();
         }
@@ -189,13 +187,13 @@ impl Collector {
         let stop = self.shared.stop_at();
         let frame = Frame {
             number,
-            phase: if ended || end > stop { "drain" } else { self.schedule.phase(end - 1) },
+            phase: if ended || end > stop { "drain" } else { self.timetable.phase(end - 1) },
             duration_ns,
-            offered: self.schedule.offered((number * SECOND).min(stop), end.min(stop)),
+            offered: self.timetable.offered((number * SECOND).min(stop), end.min(stop)),
             reading: self.health.read(),
         };
         let secrets = self.shared.with_secrets(|store| store.clone());
-        let bytes = interval::to_bytes(frame, &mut second, &self.shared.plan, &secrets);
+        let bytes = ledger::to_bytes(frame, &mut second, &self.shared.plan, &secrets);
         if let Some(thread) = thread {
             let _ = self.spares[thread].send(second);
         }
@@ -210,7 +208,7 @@ impl Collector {
         if self.shared.plan.total_requests.is_some() && self.shared.plan.load.model == Model::Closed {
             return known;
         }
-        known.or(self.schedule.leg_end())
+        known.or(self.timetable.leg_end())
     }
 
     fn report(&mut self) {
@@ -243,7 +241,7 @@ mod tests {
     use crate::clock;
     use crate::plan::Plan;
     use crate::run::message_of;
-    use crate::shared::SecretStore;
+    use crate::secrets::SecretStore;
     use serde_json::{Value, json};
     use std::panic;
     use std::sync::mpsc;
@@ -296,12 +294,12 @@ mod tests {
         let (intervals, report) = collected(
             zero,
             vec![
-                Note::Second(0, 0, second(3)),
-                Note::Second(1, 0, second(4)),
-                Note::Second(0, 1, second(5)),
-                Note::Lost(1, message_of(panic.as_ref())),
-                Note::Second(0, 2, second(6)),
-                Note::End(0, ending(2_400_000_000)),
+                Note::Second { thread: 0, number: 0, second: second(3) },
+                Note::Second { thread: 1, number: 0, second: second(4) },
+                Note::Second { thread: 0, number: 1, second: second(5) },
+                Note::Lost { thread: 1, message: message_of(panic.as_ref()) },
+                Note::Second { thread: 0, number: 2, second: second(6) },
+                Note::End { thread: 0, ending: ending(2_400_000_000) },
             ],
         );
         assert_eq!((report.stop_reason, report.worker_lost.as_str()), ("failed", "index 7 out of range"));
@@ -316,13 +314,13 @@ mod tests {
         let (intervals, report) = collected(
             zero,
             vec![
-                Note::Second(0, 0, second(1)),
-                Note::Second(0, 1, second(2)),
-                Note::Second(1, 0, second(10)),
-                Note::End(0, ending(2_000_000_000)),
-                Note::Second(1, 1, second(20)),
-                Note::Second(1, 2, second(30)),
-                Note::End(1, ending(2_250_000_000)),
+                Note::Second { thread: 0, number: 0, second: second(1) },
+                Note::Second { thread: 0, number: 1, second: second(2) },
+                Note::Second { thread: 1, number: 0, second: second(10) },
+                Note::End { thread: 0, ending: ending(2_000_000_000) },
+                Note::Second { thread: 1, number: 1, second: second(20) },
+                Note::Second { thread: 1, number: 2, second: second(30) },
+                Note::End { thread: 1, ending: ending(2_250_000_000) },
             ],
         );
         let shape: Vec<(u64, u64, u64)> = intervals

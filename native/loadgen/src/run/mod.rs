@@ -10,13 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::health;
+use crate::ledger::{Note, health};
 use crate::plan::{self, HttpVersion, Model, Plan, PlanError, Scheme, Selection};
-use crate::schedule::{Schedule, Shard};
-use crate::shared::{SecretStore, Shared};
+use crate::schedule::{Shard, Timetable};
+use crate::secrets::SecretStore;
+use crate::shared::Shared;
 use crate::template::Secrets;
-use crate::tls::TlsSettings;
-use crate::worker::{Note, Worker};
+use crate::transport::tls::TlsSettings;
+use crate::worker::Worker;
 
 pub use collector::Report;
 use collector::{Collector, Delivery};
@@ -84,7 +85,7 @@ impl Run {
             let send_load = move || {
                 if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| worker.run())) {
                     // The collector outlives the threads, unless the process is going down.
-                    let _ = notes.send(Note::Lost(index, message_of(panic.as_ref())));
+                    let _ = notes.send(Note::Lost { thread: index, message: message_of(panic.as_ref()) });
                 }
             };
             let started = thread::Builder::new().name(format!("atm-load-{index}")).spawn(send_load);
@@ -182,9 +183,8 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
             |part| matches!(part, Part::Secret { slot: used, encoding: crate::plan::Encoding::Raw } if used == slot),
         )
     };
-    let mut steps = plan.flows.iter().flat_map(|flow| &flow.steps);
-    let in_target = steps.clone().any(|step| in_line(&step.target));
-    let in_header = steps.any(|step| step.headers.iter().any(|header| in_line(&header.value)))
+    let in_target = plan.steps().any(|(_, step)| in_line(&step.target));
+    let in_header = plan.steps().any(|(_, step)| step.headers.iter().any(|header| in_line(&header.value)))
         || plan.connections.proxy.as_ref().is_some_and(|proxy| proxy.authorization_slot == slot);
     if in_target && !crate::plan::is_target_text(value) {
         return Err(PlanError::Secret(slot.to_owned(), "has a space or a control character, which no URL may hold"));
@@ -201,8 +201,7 @@ fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
     if plan.selection == Selection::Sequential || (open && plan.load.max_in_flight.is_some()) {
         return 1;
     }
-    let schedule = Schedule::new(plan, Shard { index: 0, of: 1 });
-    let users = schedule.peak_users().max(1);
+    let users = Timetable::new(plan, Shard { index: 0, of: 1 }).peak_users().max(1);
     if let Some(wanted) = wanted {
         return wanted.clamp(1, 256).min(if open { 256 } else { users });
     }

@@ -1,148 +1,50 @@
-//! A load thread: one event loop that owns its users and their connections. Nothing here is shared but [`Shared`].
+//! A load thread: the event loop that owns the four parts and passes what one needs of another. Nothing here is shared with
+//! other threads but [`Shared`].
 //!
-//! # Layout
-//!
-//! - `mod.rs`: the loop and its time; `ending.rs`: the end of a second, of sending, of the run;
-//! - `routes.rs`: what is known about each flow's requests before any is sent; `user.rs`: who sends them;
-//! - `load.rs`: which user starts what when, in both load models;
-//! - `connections.rs`, `names.rs`, `dialling.rs`: connections, and how they come about;
-//! - `exchange.rs`: sending a request, reading its response, and the one place in which a request ends;
-//! - `redirects.rs`: following where an answer points; `sampling.rs`: which requests are kept whole;
-//! - `multiplex`: the same over HTTP/2, where users share connections.
+//! - [`Schedule`] says when an iteration begins, [`Users`] hold it and its requests, [`Transport`] gets them to their
+//!   targets, and [`Ledger`] counts what becomes of them. None of the four knows the loop or another one.
+//! - `mod.rs` is the loop and its time, `starts.rs` begins iterations and their steps, `parts.rs` takes what the transport
+//!   reports to users and ledger, `steering.rs` is about stop, cancel, secrets and the end.
 
-mod connections;
-mod dialling;
-mod ending;
-mod exchange;
-mod load;
-mod multiplex;
-mod names;
-mod redirects;
-mod routes;
-mod sampling;
-mod user;
+mod parts;
+mod starts;
+mod steering;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::clock;
-use crate::deadlines::Deadlines;
-use crate::outcome::StopReason;
-use crate::plan::{HttpVersion, Model, Origin};
+use crate::ledger::{Ledger, Note, Second};
+use crate::message::Message;
+use crate::outcome::Outcome;
 use crate::poller::{self, Poller, WAKE};
-use crate::record::Second;
-use crate::resolver::Resolver;
-use crate::response::HeadCache;
-use crate::schedule::{Due, Schedule, Shard};
+use crate::schedule::{Schedule, Shard};
 use crate::shared::Shared;
+use crate::transport::{Events, Transport};
+use crate::users::Users;
 
-use connections::{ConnectionKey, Connections};
-pub use ending::{Ending, Note};
-use routes::Route;
-use sampling::Sampler;
-use user::User;
+use parts::Parts;
 
-const SECOND: u64 = 1_000_000_000;
 /// Coming back this much later than asked is a stall.
 const STALL: u64 = 10_000_000;
 /// How long a loop waits at most: a machine that was paused shows in a wait that took longer.
 const HEARTBEAT: u64 = 25_000_000;
 /// Handling one event takes far less than this, so a turn that took longer was interrupted.
 const PER_EVENT: u64 = 100_000;
-const READ_BUFFER: usize = 64 * 1024;
-/// Users that go on without an answer (refused at once, say) are taken up to this many per turn of the loop.
-const FREED_PER_TURN: usize = 256;
 
 /// One load thread.
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
 pub struct Worker {
-    shared: Arc<Shared>,
-    shard: Shard,
-    poller: Poller,
+    transport: Transport,
+    /// Schedule, users and ledger, and what else the transport reports to.
+    parts: Parts,
     waker: poller::Waker,
-    /// ns since the start of the run, as last read.
-    now: u64,
-    schedule: Schedule,
-    routes: Vec<Route>,
-    users: Vec<User>,
-    connections: Connections,
-    deadlines: Deadlines,
-    /// (time, user): tokens and pauses.
+    /// Closed model, (time, user): tokens and pauses.
     timers: BinaryHeap<Reverse<(u64, u32)>>,
-    /// Open model: users without a request, the last one used on top.
-    free: Vec<u32>,
-    /// Closed model: users that do not run now, by index.
-    parked: BinaryHeap<Reverse<u32>>,
-    /// Open model: how many users there may be.
-    most_users: usize,
-    /// Open model: arrivals that wait for a user.
-    waiting: VecDeque<Due>,
-    /// Users whose request has just ended.
-    freed: VecDeque<u32>,
-    in_flight: usize,
-    /// Open model: when the next arrival is due.
-    next_due: u64,
-    /// Closed model: when the next user begins.
-    next_rise: u64,
-    users_vary: bool,
-    token_gap: Option<u64>,
-    /// Response and service time are always the same, so they are recorded once.
-    times_are_equal: bool,
-    /// When this leg's sending ends, `u64::MAX` while no time ends it.
-    leg_end: u64,
-    /// A leg is over and the next has not opened yet; what was its planned end.
-    barrier: Option<u64>,
-    /// When sending ends; `u64::MAX` while no time ends it.
-    end_of_sending: u64,
-    sending_over: bool,
-    total_reached: bool,
-    reason: StopReason,
-    last_finish: u64,
     signal_seen: u32,
-    /// The plan's origins, and those that redirects have led to.
-    origins: Vec<Origin>,
-    /// Where connections are dialled instead.
-    proxy: Option<Origin>,
-    resolver: Option<Resolver>,
-    /// (origin or proxy, user, request number): requests that wait for a name to be looked up.
-    awaiting_names: Vec<(u32, u32, u64)>,
-    /// When names are looked up again.
-    next_names: u64,
-    /// By flow: the head that was read last.
-    head_caches: Vec<HeadCache>,
-    follows_redirects: bool,
-    /// HTTP/2: the connection of each group of users.
-    links: HashMap<ConnectionKey, u32>,
-    /// Origins that agreed upon HTTP/1.1 where both were offered.
-    speaks_one: Vec<u32>,
-    templates: Arc<[h2client::Template]>,
-    /// Shared connections that have something to send.
-    dirty: Vec<u32>,
-    /// Streams that ended in the piece of input that is being read.
-    ended_streams: Vec<multiplex::Ended>,
-    most_bytes: u64,
-    /// What is read from a socket.
-    buffer: Vec<u8>,
-    /// A rendered request.
-    outgoing: Vec<u8>,
-    /// What TLS writes to a socket.
-    records: Vec<u8>,
-    /// What TLS reads from a socket.
-    plain: Vec<u8>,
-    second: Box<Second>,
-    second_number: u64,
-    second_end: u64,
-    thread_cpu: u64,
-    notes: Sender<Note>,
-    spares: Receiver<Box<Second>>,
-    sampler: Sampler,
-    graceful_stop: u64,
-    /// A stop after the total was reached: how long what is in flight may still take.
-    give_up_at: u64,
 }
 
 impl Worker {
@@ -161,84 +63,38 @@ impl Worker {
         let waker = poller.waker()?;
         shared.listen(waker.clone());
         let plan = &shared.plan;
-        let schedule = Schedule::new(plan, shard);
-        let closed = plan.load.model == Model::Closed;
-        let multiplexes = plan.connections.http_version != HttpVersion::One;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
-        let token_gap = plan.load.max_rate.filter(|_| closed).map(|rate| (1e9 / rate).round().min(1e18) as u64);
+        let most_in_flight = plan.load.max_in_flight.filter(|_| shard.index == 0).unwrap_or(0);
         let mut worker = Worker {
-            shard,
-            poller,
+            transport: Transport::new(plan, shared.tls.clone(), Arc::clone(&shared.turns), waker.clone()),
             waker,
-            now: 0,
-            users_vary: schedule.users_vary(),
-            routes: Vec::new(),
-            users: Vec::new(),
-            connections: Connections::default(),
-            deadlines: Deadlines::default(),
             timers: BinaryHeap::new(),
-            free: Vec::new(),
-            parked: BinaryHeap::new(),
-            most_users,
-            waiting: VecDeque::new(),
-            freed: VecDeque::new(),
-            in_flight: 0,
-            next_due: u64::MAX,
-            next_rise: u64::MAX,
-            times_are_equal: closed && token_gap.is_none(),
-            token_gap,
-            leg_end: u64::MAX,
-            barrier: None,
-            end_of_sending: u64::MAX,
-            sending_over: false,
-            total_reached: false,
-            reason: StopReason::Total,
-            last_finish: 0,
             signal_seen: shared.signal.load(Ordering::Acquire),
-            origins: plan.origins.clone(),
-            proxy: plan.connections.proxy.as_ref().map(|proxy| proxy.origin.clone()),
-            resolver: None,
-            awaiting_names: Vec::new(),
-            next_names: plan.connections.resolve_every_ns.unwrap_or(u64::MAX),
-            links: HashMap::new(),
-            speaks_one: Vec::new(),
-            templates: if multiplexes { multiplex::templates(plan) } else { Arc::from([]) },
-            dirty: Vec::new(),
-            ended_streams: Vec::new(),
-            head_caches: plan.flows.iter().map(|_| HeadCache::default()).collect(),
-            follows_redirects: plan.connections.redirects > 0,
-            most_bytes: plan.connections.max_response_bytes.unwrap_or(u64::MAX),
-            buffer: vec![0; READ_BUFFER],
-            outgoing: Vec::new(),
-            records: Vec::new(),
-            plain: Vec::new(),
-            second: Box::new(Second::new(plan.endpoints.len())),
-            second_number: 0,
-            second_end: SECOND,
-            thread_cpu: 0,
-            notes,
-            spares,
-            sampler: Sampler::new(plan),
-            graceful_stop: plan.graceful_stop_ns,
-            give_up_at: u64::MAX,
-            schedule,
-            shared,
+            parts: Parts {
+                schedule: Schedule::new(plan, shard, Arc::clone(&shared.counters)),
+                users: Users::new(plan, most_users),
+                ledger: Ledger::new(shard.index, plan, notes, spares),
+                poller,
+                now: 0,
+                most_in_flight,
+                shared,
+            },
         };
-        worker.compile_routes();
+        worker.take_secrets();
         Ok(worker)
     }
 
     /// Sends the load until its end. Called on a thread of its own.
+    #[inline(never)] // profilers find a load thread by this name
     pub fn run(mut self) {
         poller::sharpen_timers();
-        self.thread_cpu = clock::thread_cpu_ns();
+        self.parts.ledger.begin();
         loop {
             let clock = clock::monotonic_ns();
-            if clock >= self.shared.zero {
+            if clock >= self.parts.shared.zero {
                 break;
             }
             // A cancel before the start is seen by the first turn of the loop.
-            let _ = self.poller.wait(self.shared.zero - clock);
+            let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
         }
         self.touch();
         self.listen_to_signal();
@@ -249,8 +105,8 @@ impl Worker {
 
     /// One turn of the loop: what is due, then what has happened. True at the end of the run.
     fn turn(&mut self) -> bool {
-        if self.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
-            self.signal_seen = self.shared.signal.load(Ordering::Acquire);
+        if self.parts.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
+            self.signal_seen = self.parts.shared.signal.load(Ordering::Acquire);
             self.listen_to_signal();
         }
         self.pass_time();
@@ -258,11 +114,11 @@ impl Worker {
             return true;
         }
         let until = self.next_wake();
-        let count = if until == self.next_due && until > self.now {
+        let count = if until == self.parts.schedule.next_due() && until > self.parts.now {
             // Of an even rate most waits end with an answer: so the timer is set once for each arrival, not for each wait.
-            self.poller.wait_until(self.shared.zero + until)
+            self.parts.poller.wait_until(self.parts.shared.zero + until)
         } else {
-            self.poller.wait(until.saturating_sub(self.now))
+            self.parts.poller.wait(until.saturating_sub(self.parts.now))
         };
         // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
         let count = count.expect("waiting for events");
@@ -273,20 +129,20 @@ impl Worker {
         }
         let mut first = 0;
         for index in 0..count {
-            let event = self.poller.event(index);
+            let event = self.parts.poller.event(index);
             self.on_event(event);
             if index == 0 {
-                first = self.now;
+                first = self.parts.now;
                 self.notice_stall(until);
             }
-            if !self.freed.is_empty() {
+            if self.parts.users.freed() > 0 {
                 self.take_freed();
             }
-            if self.now >= self.next_due {
+            if self.parts.now >= self.parts.schedule.next_due() {
                 self.take_arrivals();
             }
-            if !self.dirty.is_empty() {
-                self.flush_streams();
+            if self.transport.has_unflushed() {
+                self.flush();
             }
         }
         self.notice_stall(first + PER_EVENT * count as u64);
@@ -296,16 +152,13 @@ impl Worker {
     /// Reads the clock.
     #[inline]
     fn touch(&mut self) {
-        self.now = self.shared.now();
-        if self.now >= self.second_end {
-            self.end_seconds();
-        }
+        self.parts.touch(self.transport.open_connections());
     }
 
     fn notice_stall(&mut self, asked: u64) {
-        let late = self.now.saturating_sub(asked);
+        let late = self.parts.now.saturating_sub(asked);
         if late > STALL {
-            let generator = &mut self.second.generator;
+            let generator = self.parts.ledger.generator();
             generator.stalls += 1;
             generator.stalled_ns += late;
             generator.longest_stall_ns = generator.longest_stall_ns.max(late);
@@ -317,81 +170,73 @@ impl Worker {
         if event.token == WAKE {
             self.waker.drain();
             self.touch();
-            self.take_names();
+            self.transport.take_names(&mut self.parts);
             return;
         }
-        let Some(connection) = self.connections.find(event.token) else {
-            self.touch();
-            return;
-        };
-        if self.connections.is_open(connection) {
-            if event.writable && self.connections.has_unsent(connection) {
-                self.touch();
-                self.send_rest(connection);
-            }
-            // What was sent may have ended the connection, and another may have its place.
-            if event.readable && self.connections.find(event.token).is_some() {
-                self.receive(connection, event.hangup);
-            }
-        } else {
-            self.touch();
-            self.advance_dial(connection, event);
-        }
+        self.transport.on_event(event, &mut self.parts);
     }
 
     /// Everything that is due by the time last read.
     fn pass_time(&mut self) {
-        if self.now >= self.next_due {
+        if self.parts.now >= self.parts.schedule.next_due() {
             self.take_arrivals();
         }
         while let Some(Reverse((due, user))) = self.timers.peek().copied() {
-            if due > self.now {
+            if due > self.parts.now {
                 break;
             }
             self.timers.pop();
             self.on_timer(user, due);
         }
-        if self.now >= self.next_rise {
+        if self.parts.now >= self.parts.schedule.next_rise() {
             self.raise_users();
         }
-        while let Some(user) = self.deadlines.expired(self.now) {
+        while let Some(user) = self.parts.users.expired(self.parts.now) {
             self.time_out(user);
         }
-        if self.now >= self.next_names {
-            self.renew_names();
+        if self.parts.now >= self.transport.next_names() {
+            self.transport.renew_names(self.parts.now);
         }
-        if self.now >= self.leg_end && !self.sending_over {
-            self.end_leg();
-        }
-        if !self.freed.is_empty() {
+        self.parts.schedule.pass_time(self.parts.now);
+        if self.parts.users.freed() > 0 {
             self.take_freed();
         }
-        if self.in_flight == 0 {
-            if self.barrier.is_some() && self.waiting.is_empty() {
+        if self.parts.users.in_flight() == 0 {
+            if self.parts.schedule.is_at_barrier() {
                 self.open_barrier();
-            } else if self.shared.plan.total_requests.is_some_and(|total| self.shared.tickets.get() >= total) {
-                // Other threads have sent it all.
-                self.reach_total();
+            } else {
+                self.parts.schedule.notice_total();
             }
         }
-        if !self.dirty.is_empty() {
-            self.flush_streams();
+        if self.transport.has_unflushed() {
+            self.flush();
         }
     }
 
+    fn flush(&mut self) {
+        self.transport.flush(&mut self.parts);
+    }
+
+    /// A request has no time left.
+    fn time_out(&mut self, user: u32) {
+        self.touch();
+        let (_, rules) = self.parts.users.with_rules(user);
+        let message = Message::Timeout { timeout_ns: rules.timeout_ns };
+        self.transport.give_up(user, Outcome::Timeout, &message, &mut self.parts);
+    }
+
     fn next_wake(&self) -> u64 {
-        if !self.freed.is_empty() {
-            return self.now;
+        if self.parts.users.freed() > 0 {
+            return self.parts.now;
         }
         let timer = self.timers.peek().map_or(u64::MAX, |Reverse((due, _))| *due);
-        let ending = if self.sending_over { self.drain_end() } else { self.leg_end.min(self.end_of_sending) };
-        let idle = self.now + HEARTBEAT;
-        idle.min(self.second_end)
-            .min(self.next_due)
+        let idle = self.parts.now + HEARTBEAT;
+        idle.min(self.parts.ledger.end_of_second())
+            .min(self.parts.schedule.next_due())
             .min(timer)
-            .min(self.next_rise)
-            .min(self.next_names)
-            .min(self.deadlines.next())
-            .min(ending)
+            .min(self.parts.schedule.next_rise())
+            .min(self.transport.next_names())
+            .min(self.parts.users.next_deadline())
+            .min(self.parts.schedule.next_end())
     }
 }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from atm.api.deps import Admin, Plane
+from atm.api.deps import Admin, Plane, ServerKeys
+from atm.api.errors import bad_request
 from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
 from atm.models.control.runs import Deleted
-from atm.storage.api_keys import key_in_use, new_api_key
+from atm.storage.api_keys import KeyLimits, key_in_use, new_api_key
 from atm.storage.records import ApiKey, Role
 
 log = logging.getLogger("atm.api")
@@ -30,7 +31,16 @@ async def list_keys(plane: Plane, admin: Admin) -> KeyList:  # noqa: ARG001
 @router.post("/keys", status_code=201, responses=_TAKEN)
 async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated:
     """Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins."""
-    record, key = new_api_key(body.name, Role(body.role), datetime.now(UTC))
+    limits = KeyLimits(
+        timedelta(seconds=body.expires_in_seconds) if body.expires_in_seconds is not None else None,
+        tuple(body.tags),
+        tuple(body.networks),
+        body.runs_per_hour,
+    )
+    try:
+        record, key = new_api_key(body.name, Role(body.role), datetime.now(UTC), limits)
+    except ValueError as error:
+        raise bad_request(str(error), "bad_key", "body") from error
     await plane.storage.keys.add(record)
     log.info("key %r (%s) made by %r", record.name, record.role.value, admin.name)
     return KeyCreated(**_view(record).model_dump(), key=key)
@@ -38,11 +48,17 @@ async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated
 
 @router.delete("/keys/{key}", responses=_NOT_FOUND)
 async def revoke_key(
-    plane: Plane, admin: Admin, key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")]
+    plane: Plane,
+    keys: ServerKeys,
+    admin: Admin,
+    key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")],
 ) -> Deleted:
-    """Revoke a key: within two seconds it and its sessions open nothing any more. For admins."""
+    """Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+
+    Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
+    """
     found = key_in_use(await plane.storage.keys.all(), key)
-    await plane.storage.keys.revoke(found.id, datetime.now(UTC))
+    await keys.revoke(found)
     log.info("key %r revoked by %r", found.name, admin.name)
     return Deleted(id=found.id, message="the key is revoked")
 
@@ -55,4 +71,8 @@ def _view(key: ApiKey) -> KeyView:
         created_at=key.created_at,
         last_used_at=key.last_used_at,
         revoked_at=key.revoked_at,
+        expires_at=key.expires_at,
+        tags=list(key.tags),
+        networks=list(key.networks),
+        runs_per_hour=key.runs_per_hour,
     )

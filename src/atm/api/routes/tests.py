@@ -37,7 +37,8 @@ _NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is
 _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a test of this name already"}}
 
 
-async def _find(plane: ControlPlane, test: str) -> TestConfig:
+async def find_test(plane: ControlPlane, test: str) -> TestConfig:
+    """The test of this name or id. Raises NotFoundError."""
     named = await plane.storage.tests.named(test)
     if named is not None:
         return named
@@ -139,13 +140,13 @@ async def run_all_tests(plane: Plane, source: Source, body: RunAllRequest | None
 @router.get("/tests/{test}", responses=_NOT_FOUND)
 async def read_test(plane: Plane, test: Test) -> TestView:
     """Read a test."""
-    return await _view(plane, await _find(plane, test))
+    return await _view(plane, await find_test(plane, test))
 
 
 @router.put("/tests/{test}", responses={**_NOT_FOUND, **_TAKEN})
 async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
     """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
-    before = await _find(plane, test)
+    before = await find_test(plane, test)
     whole = credentials.restored(
         body.spec, credentials.known(plane.sealer, before.spec, before.sealed), plane.runs.compile
     )
@@ -157,7 +158,7 @@ async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
 @router.delete("/tests/{test}", responses=_NOT_FOUND)
 async def delete_test(plane: Plane, test: Test) -> Deleted:
     """Delete a test; its runs stay."""
-    found = await _find(plane, test)
+    found = await find_test(plane, test)
     await plane.storage.tests.delete(found.id)
     return Deleted(id=found.id, message="the test is deleted")
 
@@ -167,7 +168,7 @@ async def enable_test(plane: Plane, test: Test, body: EnabledRequest) -> TestVie
     """Enable or disable a test: `run-all` leaves out those that are disabled."""
     from dataclasses import replace
 
-    config = replace(await _find(plane, test), enabled=body.enabled, updated_at=datetime.now(UTC))
+    config = replace(await find_test(plane, test), enabled=body.enabled, updated_at=datetime.now(UTC))
     await plane.storage.tests.replace(config)
     return await _view(plane, config)
 
@@ -175,7 +176,7 @@ async def enable_test(plane: Plane, test: Test, body: EnabledRequest) -> TestVie
 @router.post("/tests/{test}/run", status_code=202, responses=_NOT_FOUND)
 async def run_test(plane: Plane, test: Test, source: Source) -> RunAccepted:
     """Start a run of a test."""
-    return await _run(plane, await _find(plane, test), source)
+    return await _run(plane, await find_test(plane, test), source)
 
 
 async def _run(

@@ -10,7 +10,7 @@ import typer
 
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
-from atm.cli.storage import on_storage
+from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Style
 from atm.cli.values import PlainCommand, PlainGroup
 from atm.errors import Problem, SpecError
@@ -87,6 +87,9 @@ def prune(
     firings: Annotated[
         str | None, typer.Option("--firings", metavar="SPAN", help="Of schedules delete what was due longer ago.")
     ] = None,
+    audit: Annotated[
+        str | None, typer.Option("--audit", metavar="SPAN", help="Delete older entries of the audit log; a day stays.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
@@ -94,8 +97,8 @@ def prune(
 ) -> int:
     """Delete what is not to be kept any longer.
 
-    Without options by the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS, _SAMPLES and _FIRINGS; an option stands in
-    for its setting. Runs that go on are never touched, and the newest firings of each schedule stay.
+    Without options by the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS, _SAMPLES, _FIRINGS and _AUDIT; an option
+    stands in for its setting. Runs that go on are never touched, and the newest firings of each schedule stay.
     """
     from atm.config import load_settings
     from atm.storage.records import RetentionPolicy
@@ -109,17 +112,25 @@ def prune(
         seconds_for=span(seconds, "--seconds") or settings.retention_seconds,
         samples_for=span(samples, "--samples") or settings.retention_samples,
         firings_for=span(firings, "--firings") or settings.retention_firings,
+        audit_for=span(audit, "--audit") or settings.retention_audit,
     )
     if policy == RetentionPolicy():
         what = "nothing says what is not to be kept any longer"
         raise SpecError(
             Problem(what, "no_policy", path="atm db prune", hint="For example `--runs 90d`, or `--keep 1000`")
         )
-    report = on_storage(lambda storage: storage.upkeep.prune(policy, datetime.now(UTC), dry_run=dry_run))
+    if dry_run:
+        report = on_storage(lambda storage: storage.upkeep.prune(policy, datetime.now(UTC), dry_run=True))
+    else:
+        report = change_storage(
+            lambda storage: storage.upkeep.prune(policy, datetime.now(UTC)),
+            "storage.prune",
+            lambda made: ("", f"{len(made.runs)} runs, {made.firings} firings, {made.audit} audit entries"),
+        )
     output = Output.of(color, json=json)
     if json:
         found = {"runs": list(report.runs), "seconds": list(report.seconds), "samples": list(report.samples)}
-        output.document({"dry_run": dry_run, **found, "firings": report.firings})
+        output.document({"dry_run": dry_run, **found, "firings": report.firings, "audit": report.audit})
         return ExitCode.PASSED
     paper = output.out.paper
     would = "would be " if dry_run else ""
@@ -128,6 +139,7 @@ def prune(
         (len(report.seconds), "run", "thinned to 10 s"),
         (len(report.samples), "run", "rid of kept requests"),
         (report.firings, "firing", "deleted"),
+        (report.audit, "audit entry", "deleted"),
     )
     output.out.lines(
         paper.line(f" {number:>6,}").add(f" {noun}{'' if number == 1 else 's'} {would}{what}")

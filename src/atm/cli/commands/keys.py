@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
-from atm.cli.storage import on_storage
+from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Line, Paper, Style
 from atm.cli.values import PlainCommand, PlainGroup
 from atm.errors import Problem, SpecError
@@ -35,6 +35,20 @@ def create(
         str,
         typer.Option("--role", metavar="ROLE", help="viewer (look), operator (start, delete) or admin (also keys)."),
     ] = "operator",
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="SPAN", help="It opens nothing after that: 90d, 12h.")
+    ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option("--network", metavar="ADDRESS", help="It opens only to clients there: 10.1.0.0/16. Repeatable."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="It starts and changes only what carries this tag. Repeatable."),
+    ] = None,
+    runs_per_hour: Annotated[
+        int | None, typer.Option("--runs-per-hour", metavar="N", min=1, help="The most runs that it may start.")
+    ] = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
@@ -43,17 +57,22 @@ def create(
 
     With the first key the server answers nobody without one. Run it on the server's machine, with its settings.
     """
-    from atm.storage.api_keys import new_api_key
+    from atm.cli.commands.db import span
+    from atm.storage.api_keys import KeyLimits, new_api_key
     from atm.storage.records import Role
 
     if role not in ROLES:
         raise SpecError(
             Problem(f"there is no role {role!r}", "bad_value", path="--role", hint=f"One of {', '.join(ROLES)}")
         )
-    if not 1 <= len(name.strip()) <= 128 or not name.isprintable():
-        raise SpecError(Problem("a name has 1 to 128 printable characters", "bad_value", path="NAME"))
-    record, key = new_api_key(name, Role(role), datetime.now(UTC))
-    on_storage(lambda storage: storage.keys.add(record))
+    limits = KeyLimits(span(expires, "--expires"), tuple(tag or ()), tuple(network or ()), runs_per_hour)
+    try:
+        record, key = new_api_key(name, Role(role), datetime.now(UTC), limits)
+    except ValueError as error:
+        raise SpecError(Problem(str(error), "bad_value", path="NAME")) from error
+    change_storage(
+        lambda storage: storage.keys.add(record), "key.create", lambda _: (record.id, f"{record.name} ({role})")
+    )
     output = Output.of(color, json=json)
     if json:
         output.document({"id": record.id, "name": record.name, "role": role, "key": key})
@@ -85,8 +104,9 @@ def list_keys(
     if json:
         output.document({"keys": [_document(key) for key in found]})
     elif not found:
-        line = output.out.paper.line("there is no key; the server answers its own account only: ")
-        output.out.lines([line.hint("`atm keys create NAME`")])
+        is_closed = on_storage(lambda storage: storage.keys.is_closed())
+        what = "there is no key in use; the server answers " + ("nobody: " if is_closed else "its own account only: ")
+        output.out.lines([output.out.paper.line(what).hint("`atm keys create NAME`")])
     else:
         output.out.lines(_lines(found, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
@@ -99,13 +119,67 @@ def revoke(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Revoke a key: within two seconds it opens nothing any more."""
-    key = on_storage(lambda storage: _revoked(storage, name))
+    """Revoke a key: within two seconds it, its sessions and its streams open nothing any more.
+
+    After the last one nobody is let in, until there is another one, or `atm keys release`.
+    """
+    key = change_storage(lambda storage: _revoked(storage, name), "key.revoke", lambda key: (key.id, key.name))
     output = Output.of(color, json=json)
     if json:
         output.document({"id": key.id, "name": key.name})
     else:
         output.out.lines([output.out.paper.line(f"revoked {key.name}")])
+    return ExitCode.PASSED
+
+
+@app.command("release", cls=PlainCommand)
+def release(
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Let processes of the server's account in without a key again, once all keys are revoked."""
+    change_storage(lambda storage: storage.keys.release(datetime.now(UTC)), "installation.release")
+    output = Output.of(color, json=json)
+    if json:
+        output.document({"released": True})
+    else:
+        what = "the server answers its own account on its own machine without a key again"
+        output.out.lines([output.out.paper.line(what)])
+    return ExitCode.PASSED
+
+
+@app.command("sessions", cls=PlainCommand)
+def sessions(
+    end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this one.")] = None,
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """List the browsers that are signed in, or end one of their sessions within two seconds."""
+    from atm.cli.listing import age
+
+    now = datetime.now(UTC)
+    if end is not None:
+        change_storage(lambda storage: storage.sessions.end(end, now), "session.end", lambda _: (end, ""))
+    found = [each for each in on_storage(lambda storage: storage.sessions.all()) if each.expires_at > now]
+    output = Output.of(color, json=json)
+    if json:
+        shown = ("id", "name", "address", "user_agent", "created_at", "expires_at", "last_used_at")
+        documents = [{name: getattr(each, name) for name in shown} for each in found]
+        texts = [
+            {name: v.isoformat() if isinstance(v, datetime) else v for name, v in each.items()} for each in documents
+        ]
+        output.document({"sessions": texts})
+        return ExitCode.PASSED
+    paper = output.out.paper
+    lines = [
+        paper.line(" id", Style.DIM).to(16).add("key", Style.DIM).to(36).add("opened", Style.DIM).to(52).add("from")
+    ]
+    for each in found:
+        line = paper.line(f" {each.id}").to(16).add(paper.fitted(each.name, 18)).to(36).add(age(each.created_at, now))
+        lines.append(line.to(52).add(paper.fitted(f"{each.address} {each.user_agent}", 60)))
+    output.out.lines(lines if found else [paper.line("nobody is signed in")])
     return ExitCode.PASSED
 
 
@@ -117,13 +191,16 @@ async def _revoked(storage: StorageInterface, name: str) -> ApiKey:
     return found
 
 
-def _document(key: ApiKey) -> dict[str, str | None]:
-    times = {"created_at": key.created_at, "last_used_at": key.last_used_at, "revoked_at": key.revoked_at}
+def _document(key: ApiKey) -> dict[str, Any]:
+    times = {name: getattr(key, name) for name in ("created_at", "last_used_at", "revoked_at", "expires_at")}
     return {
         "id": key.id,
         "name": key.name,
         "role": key.role.value,
         **{name: at.isoformat() if at else None for name, at in times.items()},
+        "tags": list(key.tags),
+        "networks": list(key.networks),
+        "runs_per_hour": key.runs_per_hour,
     }
 
 
@@ -143,5 +220,6 @@ def _lines(keys: list[ApiKey], paper: Paper, now: datetime) -> list[Line]:
         line = paper.line(" ").add(paper.fitted(key.name, 24)).to(26).add(key.role.value).to(38)
         line.add(age(key.created_at, now)).to(54)
         used = age(key.last_used_at, now) if key.last_used_at else "never"
-        lines.append(line.add("revoked", Style.WARN) if key.revoked_at else line.add(used))
+        over = "revoked" if key.revoked_at else "expired" if key.expires_at and key.expires_at <= now else ""
+        lines.append(line.add(over, Style.WARN) if over else line.add(used))
     return lines

@@ -11,6 +11,7 @@ import typer
 from atm.cli.exchange import exchange_lines
 from atm.cli.options import ColorOption, DebugOption, JsonOption, VariableOption
 from atm.cli.output import Color, Output
+from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
 from atm.plan.trial import one_of_each
@@ -38,6 +39,8 @@ def command(
     output = Output.of(color, json=json)
     test = compile_source(spec, Overrides(variables=tuple(var or ())))
     result = asyncio.run(Execution(replace(test, plan=one_of_each(test.plan))).run())
+    if result.run.error and not result.samples:
+        raise EngineError(Problem(result.run.error, "not_tried"))
     order = {name: number for number, name in enumerate(test.plan.endpoints)}
     samples = sorted(result.samples, key=lambda sample: order[sample.endpoint])
     if json:

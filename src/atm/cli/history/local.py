@@ -17,6 +17,7 @@ from atm.models.run import RunResult
 from atm.runs.views import run_view, summary_view
 from atm.runs.watching import Watcher
 from atm.storage import StorageInterface
+from atm.storage.audit import shell_entry
 from atm.storage.bundle import export_run, import_run
 from atm.storage.records import CancelRequest, RunQuery
 from atm.storage.views import status_view
@@ -71,16 +72,24 @@ class LocalHistory:
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
         how = CancelRequest.GRACEFUL if graceful else CancelRequest.NOW
-        return await self._storage.leases.request_cancel(run_id, how, datetime.now(UTC))
+        status = await self._storage.leases.request_cancel(run_id, how, datetime.now(UTC))
+        await self._write_down("run.cancel", run_id)
+        return status
 
     async def delete(self, run_id: str) -> None:
         await self._storage.runs.delete(run_id)
+        await self._write_down("run.delete", run_id)
 
     async def export_to(self, run_id: str, file: BinaryIO) -> None:
         await export_run(self._storage, run_id, file)
 
     async def import_from(self, file: BinaryIO, place: str, new_id: str | None) -> RunView:
-        return run_view(await import_run(self._storage, file, new_id=new_id, place=place))
+        view = run_view(await import_run(self._storage, file, new_id=new_id, place=place))
+        await self._write_down("run.import", view.id)
+        return view
+
+    async def _write_down(self, action: str, run_id: str) -> None:
+        await self._storage.audit.append(shell_entry(action, run_id, datetime.now(UTC)))
 
     async def status(self) -> StorageStatusView:
         return status_view(await self._storage.upkeep.status())

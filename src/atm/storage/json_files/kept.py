@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from atm.access.names import look_of
 from atm.storage.disk_format import DiskFormat
 from atm.storage.json_files.files import (
     in_thread,
@@ -14,7 +15,7 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.problems import key_not_found, name_taken, test_not_found
+from atm.storage.problems import key_not_found, keys_in_use, name_taken, test_not_found
 from atm.storage.records import ApiKey, TestConfig, TestInHistory, checked_id, checked_tags
 
 _CONFIGS = DiskFormat(TestConfig)
@@ -106,9 +107,9 @@ class JsonApiKeys:
         checked_id(key.id)
         with self._folder.changing():
             keys = self._read()
-            in_use = {each.name for each in keys if each.revoked_at is None}
+            in_use = {look_of(each.name) for each in keys if each.revoked_at is None}
             taken = any(each.id == key.id or each.key_hash == key.key_hash for each in keys)
-            if taken or key.name in in_use:
+            if taken or look_of(key.name) in in_use:
                 raise name_taken("an API key", key.name)
             self._write([*keys, key])
 
@@ -134,6 +135,18 @@ class JsonApiKeys:
             self._write(
                 [replace(each, revoked_at=each.revoked_at or at) if each.id == key_id else each for each in keys]
             )
+
+    @in_thread
+    def is_closed(self) -> bool:
+        return any(each.released_at is None for each in self._read())
+
+    @in_thread
+    def release(self, at: datetime) -> None:
+        with self._folder.changing():
+            keys = self._read()
+            if any(each.revoked_at is None for each in keys):
+                raise keys_in_use()
+            self._write([replace(each, released_at=each.released_at or at) for each in keys])
 
 
 def _cleaned(config: TestConfig) -> TestConfig:

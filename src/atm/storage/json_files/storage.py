@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,17 +10,21 @@ from pathlib import Path
 from atm.errors import Problem, SchemaError
 from atm.models.outcome import RunStatus
 from atm.private_files import make_directory
+from atm.storage.access import SHORTEST_RETENTION
+from atm.storage.base import Reseal
+from atm.storage.json_files.access import JsonAudit, JsonSessions
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
 from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
 from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
-from atm.storage.json_files.state import RESULT, Folder, RunState
+from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.locks import locked_soon
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 
 FORMAT = "1"
+_SEALED_LISTS = ("tests", "schedules", "deliveries")
 
 
 class JsonStorage:
@@ -32,9 +37,11 @@ class JsonStorage:
         self.leases = JsonLeases(folder, self.series)
         self.tests = JsonTestConfigs(folder)
         self.keys = JsonApiKeys(folder)
+        self.sessions = JsonSessions(folder)
+        self.audit = JsonAudit(folder)
         self.deliveries = JsonDeliveries(folder)
         self.schedules = JsonSchedules(folder, self.deliveries)
-        self.upkeep = JsonUpkeep(folder, self.series, self.schedules)
+        self.upkeep = JsonUpkeep(folder, self.series, self.schedules, self.audit)
 
     @classmethod
     async def open(cls, root: Path) -> JsonStorage:
@@ -59,10 +66,11 @@ class JsonStorage:
 class JsonUpkeep:
     """`Upkeep` of JSON files."""
 
-    def __init__(self, folder: Folder, series: JsonSeries, schedules: JsonSchedules) -> None:
+    def __init__(self, folder: Folder, series: JsonSeries, schedules: JsonSchedules, audit: JsonAudit) -> None:
         self._folder = folder
         self._series = series
         self._schedules = schedules
+        self._audit = audit
 
     @in_thread
     def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
@@ -91,7 +99,10 @@ class JsonUpkeep:
         firings = 0
         if policy.firings_for is not None:
             firings = self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
-        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings)
+        audit = 0
+        if policy.audit_for is not None:
+            audit = self._audit.remove(now - max(policy.audit_for, SHORTEST_RETENTION), dry_run=dry_run)
+        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings, audit)
 
     def _drop_samples(self, run_id: str) -> None:
         result = self._folder.result(run_id)
@@ -99,6 +110,27 @@ class JsonUpkeep:
             write_document(self._folder.run(run_id) / RESULT, {**result, "samples": []})
         (self._folder.run(run_id) / "samples.jsonl").unlink(missing_ok=True)
         self._folder.write(replace(self._folder.state(run_id), samples_pruned=True))
+
+    @in_thread
+    def reseal(self, reseal: Reseal) -> int:
+        root = self._folder.root
+        replaced = sum(self._reseal_file(root / f"{name}.json", reseal) for name in _SEALED_LISTS)
+        return replaced + sum(self._reseal_file(path, reseal) for path in sorted(root.glob(f"runs/*/{SPEC}")))
+
+    def _reseal_file(self, path: Path, reseal: Reseal) -> int:
+        with self._folder.changing():
+            document = read_document(path)
+            items = document if isinstance(document, list) else [document] if document else []
+            replaced = 0
+            for item in items:
+                found = item.get("sealed")
+                anew = None if found is None else reseal(b64decode(found))
+                if anew is not None:
+                    item["sealed"] = b64encode(anew).decode()
+                    replaced += 1
+            if replaced:
+                write_document(path, document)
+        return replaced
 
     @in_thread
     def status(self) -> StorageStatus:

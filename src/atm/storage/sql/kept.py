@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from atm.storage.problems import corrupt, key_not_found, name_taken, test_not_found
+from atm.access.names import look_of
+from atm.storage.problems import corrupt, key_not_found, keys_in_use, name_taken, test_not_found
 from atm.storage.records import ApiKey, Role, TestConfig, TestInHistory, checked_id, checked_tags
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
@@ -90,8 +92,12 @@ class SqlApiKeys:
         checked_id(key.id)
         try:
             async with self._database.write() as connection:
-                values = {name: getattr(key, name) for name in key.__slots__}
-                await connection.execute(insert(api_keys).values({**values, "role": key.role.value}))
+                # Two names that look the same are no conflict to the database: one at a time.
+                await self._database.lock_claims(connection)
+                in_use = select(api_keys.c.name).where(api_keys.c.revoked_at.is_(None))
+                if look_of(key.name) in {look_of(name) for name in (await connection.execute(in_use)).scalars()}:
+                    raise name_taken("an API key", key.name)
+                await connection.execute(insert(api_keys).values(_key_values(key)))
         except IntegrityError as error:
             raise name_taken("an API key", key.name) from error
 
@@ -118,6 +124,26 @@ class SqlApiKeys:
             statement = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=revoked)
             if (await connection.execute(statement)).rowcount == 0:
                 raise key_not_found(key_id)
+
+    async def is_closed(self) -> bool:
+        closing = select(api_keys.c.id).where(api_keys.c.released_at.is_(None)).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(closing)).first() is not None
+
+    async def release(self, at: datetime) -> None:
+        async with self._database.write() as connection:
+            await self._database.lock_claims(connection)
+            in_use = select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None)).limit(1)
+            if (await connection.execute(in_use)).first() is not None:
+                raise keys_in_use()
+            closing = update(api_keys).where(api_keys.c.released_at.is_(None))
+            await connection.execute(closing.values(released_at=at))
+
+
+def _key_values(key: ApiKey) -> dict[str, Any]:
+    values = {field.name: getattr(key, field.name) for field in fields(key) if field.name not in _LISTS}
+    lists = {f"{name}_json": dumps(list(getattr(key, name))) for name in _LISTS}
+    return {**values, **lists, "role": key.role.value}
 
 
 def _config_values(config: TestConfig) -> dict[str, Any]:
@@ -146,5 +172,11 @@ def _config_of(row: Row[*tuple[Any, ...]]) -> TestConfig:
         raise corrupt(f"test {row.id}", error) from error
 
 
+_LISTS = ("tags", "networks")
+"""Of a key, kept as JSON; null where an older version wrote the row."""
+
+
 def _key_of(row: Mapping[Any, Any]) -> ApiKey:
-    return ApiKey(**{**row, "role": Role(row["role"])})
+    values = {field.name: row[field.name] for field in fields(ApiKey) if field.name not in _LISTS}
+    lists = {name: tuple(json.loads(row[f"{name}_json"] or "[]")) for name in _LISTS}
+    return ApiKey(**{**values, **lists, "role": Role(row["role"])})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import URL
 
+from atm.storage.sql.access import SqlAudit, SqlSessions
 from atm.storage.sql.database import Database
 from atm.storage.sql.kept import SqlApiKeys, SqlTestConfigs
 from atm.storage.sql.leases import SqlLeases
@@ -24,9 +25,11 @@ class SqlStorage:
         self.leases = SqlLeases(database, self.series)
         self.tests = SqlTestConfigs(database)
         self.keys = SqlApiKeys(database)
+        self.sessions = SqlSessions(database)
+        self.audit = SqlAudit(database)
         self.schedules = SqlSchedules(database)
         self.deliveries = SqlDeliveries(database)
-        self.upkeep = SqlUpkeep(database, self.runs, self.series, self.schedules)
+        self.upkeep = SqlUpkeep(database, self.runs, self.series, self.schedules, self.audit)
 
     @classmethod
     async def open(cls, url: URL, *, echo: bool = False) -> SqlStorage:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
     text,
 )
 
@@ -188,6 +190,11 @@ api_keys = Table(
     Column("created_at", Moment, nullable=False),
     Column("last_used_at", Moment),
     Column("revoked_at", Moment),
+    Column("expires_at", Moment),
+    Column("released_at", Moment),
+    Column("tags_json", Text),
+    Column("networks_json", Text),
+    Column("runs_per_hour", BigInteger),
     Index(
         "ix_api_keys_name_in_use",
         "name",
@@ -196,6 +203,71 @@ api_keys = Table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("key_hash", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("last_used_at", Moment),
+    Column("ended_at", Moment),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("object_kind", String(32), nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("key_id", String(64)),
+    Column("session_id", String(64)),
+    Column("status", Integer),
+    Column("request_id", String(64)),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_log_at", "at", "id"),
+    Index("ix_audit_log_key_id", "key_id", "at"),
+)
+
+AUDIT_TRIGGERS = {
+    "sqlite": (
+        "CREATE TRIGGER audit_log_unchanged BEFORE UPDATE ON audit_log "
+        "BEGIN SELECT RAISE(ABORT, 'entries of the audit log are never changed'); END",
+        "CREATE TRIGGER audit_log_kept BEFORE DELETE ON audit_log WHEN OLD.at > datetime('now', '-1 day') "
+        "BEGIN SELECT RAISE(ABORT, 'entries of the last day are never removed'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF TG_OP = 'UPDATE' OR OLD.at > now() - interval '1 day' THEN "
+        "RAISE EXCEPTION 'entries of the audit log are never changed, and those of the last day never removed'; "
+        "END IF; RETURN OLD; END $$",
+        "CREATE TRIGGER audit_log_unchanged BEFORE UPDATE OR DELETE ON audit_log "
+        "FOR EACH ROW EXECUTE FUNCTION audit_log_refuse()",
+    ),
+}
+"""What makes the audit log append-only for everybody who uses the database as atm does; the same in a migration."""
+
+
+def _ddl(statement: str, dialect: str) -> DDL:
+    # SQLAlchemy reads % as its own.
+    return DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+
+
+for _dialect, _statements in AUDIT_TRIGGERS.items():
+    for _statement in _statements:
+        event.listen(audit_log, "after_create", _ddl(_statement, _dialect))
 
 schedules = Table(
     "schedules",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, select, text, update
 
+from atm.storage.access import SHORTEST_RETENTION
+from atm.storage.base import Reseal
 from atm.storage.migrations import HEAD
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+from atm.storage.sql.access import SqlAudit
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SqlRuns
 from atm.storage.sql.schedules import SqlSchedules
 from atm.storage.sql.schema import current
 from atm.storage.sql.series import SqlSeries, delete_seconds
-from atm.storage.sql.tables import run_samples, runs
+from atm.storage.sql.tables import metadata, run_samples, runs
 
 _ENDED = runs.c.status.in_([status.value for status in sorted(FINAL)])
 _AT_ONCE = 100
@@ -24,11 +28,14 @@ _AT_ONCE = 100
 class SqlUpkeep:
     """`Upkeep` on a database."""
 
-    def __init__(self, database: Database, all_runs: SqlRuns, series: SqlSeries, schedules: SqlSchedules) -> None:
+    def __init__(
+        self, database: Database, all_runs: SqlRuns, series: SqlSeries, schedules: SqlSchedules, audit: SqlAudit
+    ) -> None:
         self._database = database
         self._runs = all_runs
         self._series = series
         self._schedules = schedules
+        self._audit = audit
 
     async def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
         old = await self._old_runs(policy, now)
@@ -56,7 +63,11 @@ class SqlUpkeep:
         firings = 0
         if policy.firings_for is not None:
             firings = await self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
-        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings)
+        audit = 0
+        if policy.audit_for is not None:
+            before = now - max(policy.audit_for, SHORTEST_RETENTION)
+            audit = await self._audit.prune(before, dry_run=dry_run)
+        return PruneReport(tuple(old), tuple(seconds), tuple(samples), firings, audit)
 
     async def _old_runs(self, policy: RetentionPolicy, now: datetime) -> list[str]:
         old = await self._ended_before(policy.runs_for, now)
@@ -89,6 +100,20 @@ class SqlUpkeep:
             values: dict[str, Any] = {"samples_pruned": True, "sampled_requests_json": "[]"}
             await connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(values))
             await connection.execute(delete(run_samples).where(run_samples.c.run_id.in_(run_ids)))
+
+    async def reseal(self, reseal: Reseal) -> int:
+        replaced = 0
+        for table in (each for each in metadata.sorted_tables if "sealed" in each.c):
+            key = next(iter(table.primary_key))
+            for row_id in await self._ids(select(key).where(table.c.sealed.is_not(None))):
+                async with self._database.write() as connection:
+                    found = select(table.c.sealed).where(key == row_id).with_for_update()
+                    sealed = (await connection.execute(found)).scalar_one_or_none()
+                    anew = None if sealed is None else await asyncio.to_thread(reseal, sealed)
+                    if anew is not None:
+                        await connection.execute(update(table).where(key == row_id).values(sealed=anew))
+                        replaced += 1
+        return replaced
 
     async def status(self) -> StorageStatus:
         return StorageStatus(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 from atm.models.earlier_result import earlier_passed, earlier_reason, has_thresholds
 from atm.models.outcome import RunStatus, StopReason
@@ -35,7 +35,18 @@ def upgrade() -> None:
     """Correct the runs that may have another `passed`, then add the columns and the indexes."""
     op.add_column("runs", sa.Column("batch_id", sa.String(length=64), nullable=True))
     op.add_column("runs", sa.Column("batch_limit", sa.Integer(), nullable=True))
-    connection = op.get_bind()
+    if not context.is_offline_mode():
+        _correct_all(op.get_bind())
+    op.create_index(
+        "ix_runs_outcome", "runs", ["status", "passed", "stop_reason", "created_at", "id", "name", "measurement"]
+    )
+    op.create_index("ix_runs_batch", "runs", ["batch_id", "status"])
+    op.create_index(
+        "ix_runs_measurement", "runs", ["measurement", "created_at", "id", "status", "passed", "name", "stop_reason"]
+    )
+
+
+def _correct_all(connection: sa.Connection) -> None:
     doubtful = sa.or_(
         runs.c.stop_reason.in_(("stopped", "cancelled")),
         runs.c.measurement == "invalid",
@@ -45,13 +56,6 @@ def upgrade() -> None:
     ids = list(connection.execute(wanted).scalars())
     for start in range(0, len(ids), AT_ONCE):
         _correct(connection, ids[start : start + AT_ONCE])
-    op.create_index(
-        "ix_runs_outcome", "runs", ["status", "passed", "stop_reason", "created_at", "id", "name", "measurement"]
-    )
-    op.create_index("ix_runs_batch", "runs", ["batch_id", "status"])
-    op.create_index(
-        "ix_runs_measurement", "runs", ["measurement", "created_at", "id", "status", "passed", "name", "stop_reason"]
-    )
 
 
 def _correct(connection: sa.Connection, ids: list[str]) -> None:

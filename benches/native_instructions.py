@@ -1,0 +1,140 @@
+"""Compares two states of the native engine: user instructions of a load thread per request, closed and open model.
+
+Needs cargo and valgrind only, so that a change can be held against the state before it without installing either. For
+each load model the engine sends few and then many requests to a target in another process; the difference, divided by
+the difference in requests, leaves out what a run costs once. On a busy machine a count drifts by up to one percent, as
+the loop then waits more often: the least of some counts is what to compare.
+
+    python -m benches native_instructions                     # this working copy
+    python -m benches.native_instructions PATH/TO/native      # another copy of native/, to compare with
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benches.measure import MeasurementError
+
+_NATIVE = Path(__file__).resolve().parents[1] / "native"
+_THREAD = "loadgen::worker::Worker::run"
+"""The function that a load thread runs; what the collector does beside it is not counted."""
+
+REQUESTS = {"closed": (2_000, 22_000), "open": (200, 3_200)}
+"""Load model and the requests of the two runs of a pair."""
+
+COUNTS = 3
+USERS = 16.0
+RATE = 200.0
+"""Arrivals a second of the open model: few enough that none waits, although valgrind makes all 50 times slower."""
+
+
+def plan(model: str, port: int, total: int) -> bytes:
+    """A plan with one constant GET: `USERS` users, or `RATE` arrivals a second. No samples, which depend on times."""
+    level = USERS if model == "closed" else RATE
+    step = {
+        "endpoint": 0,
+        "origin": 0,
+        "method": "GET",
+        "target": [{"part": "literal", "text": "/"}],
+        "headers": [{"name": "Host", "value": [{"part": "literal", "text": f"127.0.0.1:{port}"}]}],
+        "body": None,
+        "expected_statuses": [[200, 299]],
+        "checks": [],
+        "timeout_ns": 10**10,
+    }
+    document = {
+        "format": 1,
+        "name": "instructions",
+        "seed": 1,
+        "endpoints": ["e"],
+        "origins": [{"scheme": "http", "host": "127.0.0.1", "port": port, "addresses": ["127.0.0.1"]}],
+        "flows": [{"name": "e", "weight": 1, "steps": [step]}],
+        "selection": "round_robin",
+        "load": {
+            "model": model,
+            "segments": [{"start": level, "end": level, "duration_ns": None}],
+            "warm_up_ns": 0,
+            "warm_up_level": 0.0,
+            "arrival": "even",
+            "on_saturation": "queue",
+            "catch_up": "full",
+            "catch_up_max_ns": 10**11,
+            "max_in_flight": None if model == "closed" else 10,
+            "max_rate": None,
+        },
+        "total_requests": total,
+        "duration_ns": None,
+        "graceful_stop_ns": 10**10,
+        "sampling": {"first_per_endpoint": 0, "failures_per_kind": 0, "slowest": 0, "body_bytes": 0},
+    }
+    return json.dumps(document).encode()
+
+
+def programs(native: Path) -> Path:
+    """Where cargo puts the examples."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", native / "target")) / "release/examples"
+
+
+def instructions(native: Path, model: str, port: int, total: int) -> tuple[int, int]:
+    """Instructions of the load thread over a whole run, and the requests that it sent: on a busy machine some arrivals
+    are still waiting at the end. Raises MeasurementError where they cannot be counted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.json"
+        path.write_bytes(plan(model, port, total))
+        command = ["valgrind", "--tool=callgrind", f"--toggle-collect={_THREAD}*", "--callgrind-out-file=/dev/null"]
+        drive = programs(native) / "drive"
+        result = subprocess.run(
+            [*command, str(drive), str(path), "1"], capture_output=True, text=True, check=False, timeout=600
+        )
+    collected = re.search(r"Collected\s*:\s*(\d+)", result.stderr)
+    if result.returncode != 0 or collected is None:
+        raise MeasurementError(f"valgrind ended with {result.returncode}: {result.stderr.strip()[-300:]}")
+    started = re.search(r"^started (\d+)$", result.stdout, re.MULTILINE)
+    if started is None:
+        raise MeasurementError(f"the engine did not say how many requests it sent: {result.stdout.strip()[-300:]}")
+    return int(collected[1]), int(started[1])
+
+
+def per_request(native: Path, model: str, port: int, few: int, many: int) -> float:
+    """Instructions per request, as the difference between two runs."""
+    (before, sent), (after, sent_in_all) = (instructions(native, model, port, total) for total in (few, many))
+    return (after - before) / (sent_in_all - sent)
+
+
+@contextmanager
+def target(native: Path) -> Iterator[int]:
+    """A target in a process of its own; its port."""
+    with subprocess.Popen([programs(native) / "answer"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def main(native: Path = _NATIVE) -> int:
+    if shutil.which("valgrind") is None:
+        print("error: valgrind is not installed (Debian: apt-get install valgrind)", file=sys.stderr)
+        return 2
+    build = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "loadgen", "--examples"]
+    subprocess.run(build, cwd=native, check=True)
+    with target(native) as port:
+        for model, (few, many) in REQUESTS.items():
+            counts = [per_request(native, model, port, few, many) for _ in range(COUNTS)]
+            print(f"{model}: {min(counts):,.1f} instructions per request, the least of", end=" ")
+            print(", ".join(f"{count:,.1f}" for count in counts), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))

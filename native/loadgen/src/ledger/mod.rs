@@ -1,0 +1,321 @@
+//! What a load thread counts: the figures of the current second, by endpoint and phase, the books of iterations, failures by
+//! message, samples, and the health of the generator. Hands each finished second out. Knows nothing of what it counts.
+//!
+//! # Layout
+//!
+//! - `mod.rs`: the ledger of a thread; `second.rs`: what it holds of one second; `books.rs`: iterations;
+//! - `sampler.rs`: which requests are kept whole; `sample.rs`: making those readable;
+//! - `note.rs`: what threads send to the collector; `interval.rs`: a second as JSON; `health.rs`: the process and the machine.
+
+mod books;
+pub mod health;
+mod interval;
+mod note;
+mod sample;
+mod sampler;
+pub mod second;
+
+use std::sync::mpsc::{Receiver, Sender};
+
+use crate::clock;
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::plan::{Model, Plan};
+
+pub(crate) use books::IterationBooks;
+pub(crate) use interval::{Frame, to_bytes};
+pub use note::{Ending, Note};
+pub use second::Second;
+pub(crate) use second::{GeneratorFigures, RawSample, Reason};
+
+use sampler::Sampler;
+use second::EndpointFigures;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The ledger of a thread.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    thread: usize,
+    second: Box<Second>,
+    /// Which second it is, and when it ends.
+    number: u64,
+    end: u64,
+    endpoints: usize,
+    sampler: Sampler,
+    /// Response and service time are always the same, so they are recorded once.
+    times_are_equal: bool,
+    thread_cpu: u64,
+    notes: Sender<Note>,
+    spares: Receiver<Box<Second>>,
+}
+
+/// How a request ended. Times are durations in ns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    /// Of a full response.
+    pub(crate) status: u16,
+    /// Bytes of the answer.
+    pub(crate) received: u64,
+    /// Since the intended start.
+    pub(crate) response: u64,
+    /// Since the actual start.
+    pub(crate) service: u64,
+    /// From the actual start to the first byte.
+    pub(crate) first_byte: u64,
+    /// It ended after the end of sending.
+    pub(crate) is_drained: bool,
+}
+
+impl Finished {
+    /// One that was in flight when the run ended.
+    pub(crate) const UNFINISHED: Finished = Finished {
+        outcome: Outcome::Unfinished,
+        status: 0,
+        received: 0,
+        response: 0,
+        service: 0,
+        first_byte: 0,
+        is_drained: false,
+    };
+}
+
+/// How things stand at the end of a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Standing {
+    pub(crate) users: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) waiting: u64,
+    pub(crate) open_connections: u64,
+}
+
+impl Ledger {
+    /// For a plan. Finished seconds go to `notes`; those that come back by `spares` are used again.
+    pub(crate) fn new(thread: usize, plan: &Plan, notes: Sender<Note>, spares: Receiver<Box<Second>>) -> Ledger {
+        let is_paced = plan.load.max_rate.is_some();
+        Ledger {
+            thread,
+            second: Box::new(Second::new(plan.endpoints.len())),
+            number: 0,
+            end: SECOND,
+            endpoints: plan.endpoints.len(),
+            sampler: Sampler::new(plan),
+            times_are_equal: plan.load.model == Model::Closed && !is_paced && !plan.is_multi_step(),
+            thread_cpu: 0,
+            notes,
+            spares,
+        }
+    }
+
+    /// The calling thread is the one whose CPU time counts, from now on.
+    pub(crate) fn begin(&mut self) {
+        self.thread_cpu = clock::thread_cpu_ns();
+    }
+
+    /// When the current second ends.
+    #[inline]
+    pub(crate) fn end_of_second(&self) -> u64 {
+        self.end
+    }
+
+    /// The figures of an endpoint in the current second.
+    #[inline]
+    pub(crate) fn figures(&mut self, endpoint: usize, warm_up: bool) -> &mut EndpointFigures {
+        self.second.figures(endpoint, warm_up)
+    }
+
+    /// What the generator itself does in the current second.
+    #[inline]
+    pub(crate) fn generator(&mut self) -> &mut GeneratorFigures {
+        &mut self.second.generator
+    }
+
+    /// The books of the iterations of a flow in the current second.
+    pub(crate) fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
+        self.second.iterations(flow, warm_up)
+    }
+
+    /// A request has ended.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is the end of every request
+    pub(crate) fn finished(&mut self, endpoint: usize, warm_up: bool, finished: Finished) {
+        let times_are_equal = self.times_are_equal;
+        let figures = self.second.figures(endpoint, warm_up);
+        let Finished { outcome, response, service, .. } = finished;
+        figures.bytes_received += finished.received;
+        figures.outcomes[outcome as usize] += 1;
+        let mut clamped = false;
+        match outcome {
+            Outcome::Ok | Outcome::UnexpectedStatus | Outcome::CheckFailed => {
+                figures.count_status(finished.status);
+                clamped |= if outcome == Outcome::Ok {
+                    figures.response_ok.record(response)
+                } else {
+                    figures.response_failed.record(response)
+                };
+                figures.first_byte.record(finished.first_byte);
+                if !times_are_equal {
+                    figures.service.record(service);
+                }
+            }
+            Outcome::Timeout => {
+                clamped |= figures.response_timeout.record(response);
+                if !times_are_equal {
+                    figures.service.record(service);
+                }
+            }
+            Outcome::GeneratorError | Outcome::Unfinished => {}
+            _ => clamped |= figures.error_time.record(response),
+        }
+        figures.clamped += u64::from(clamped);
+        if finished.is_drained {
+            figures.drained_ok += u64::from(outcome == Outcome::Ok);
+            figures.drained_failed += u64::from(outcome.is_failure());
+        }
+    }
+
+    /// A request has failed at `now`.
+    #[cold]
+    pub(crate) fn failed(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, message: &Message, now: u64) {
+        if outcome.is_failure() || outcome == Outcome::GeneratorError {
+            self.second.count_failure(endpoint, warm_up, outcome, message, now);
+        }
+    }
+
+    /// Whether the headers of an endpoint's next answer are worth reading in full.
+    pub(crate) fn is_curious(&self, endpoint: usize) -> bool {
+        self.sampler.is_curious(endpoint)
+    }
+
+    /// Whether a request that ends is to be kept, and why.
+    #[inline]
+    pub(crate) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
+        self.sampler.wants(endpoint, warm_up, outcome, response)
+    }
+
+    /// Keeps a request.
+    pub(crate) fn keep(&mut self, sample: RawSample) {
+        self.sampler.keep(sample);
+    }
+
+    /// Hands out the current second, and begins the next one.
+    pub(crate) fn end_second(&mut self, standing: Standing) {
+        let cpu = clock::thread_cpu_ns();
+        let generator = &mut self.second.generator;
+        generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
+        generator.users = standing.users;
+        generator.in_flight = standing.in_flight;
+        generator.waiting = standing.waiting;
+        generator.open_connections = standing.open_connections;
+        generator.saturated |= standing.waiting > 0;
+        self.thread_cpu = cpu;
+        if self.times_are_equal {
+            for (_, _, figures) in self.second.active() {
+                figures.service.merge(&figures.response_ok);
+                figures.service.merge(&figures.response_failed);
+                figures.service.merge(&figures.response_timeout);
+            }
+        }
+        self.sampler.hand_over(&mut self.second.samples);
+        let next = match self.spares.try_recv() {
+            Ok(mut spare) => {
+                spare.clear();
+                spare
+            }
+            Err(_) => Box::new(Second::new(self.endpoints)),
+        };
+        let second = std::mem::replace(&mut self.second, next);
+        // The collector outlives the threads, unless the process is going down.
+        let _ = self.notes.send(Note::Second { thread: self.thread, number: self.number, second });
+        self.number += 1;
+        self.end += SECOND;
+    }
+
+    /// The thread has ended: nothing follows its last second.
+    pub(crate) fn close(self, standing: Standing, ending: Ending) {
+        let mut ledger = self;
+        ledger.end_second(standing);
+        // The collector outlives the threads, unless the process is going down.
+        let _ = ledger.notes.send(Note::End { thread: ledger.thread, ending });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use crate::outcome::StopReason;
+    use std::sync::mpsc;
+
+    fn finished(outcome: Outcome) -> Finished {
+        Finished {
+            outcome,
+            status: 200,
+            received: 10,
+            response: 7,
+            service: 5,
+            first_byte: 3,
+            is_drained: outcome == Outcome::Timeout,
+        }
+    }
+
+    #[test]
+    fn a_second_is_handed_out_whole_and_the_next_one_begins_empty() {
+        let (notes, inbox) = mpsc::channel();
+        let (spare, spares) = mpsc::channel();
+        let plan = fixtures::plan(|document| document["load"]["model"] = "open".into());
+        let mut ledger = Ledger::new(4, &plan, notes, spares);
+        for outcome in [Outcome::Ok, Outcome::Ok, Outcome::Timeout, Outcome::Unfinished] {
+            ledger.finished(0, false, finished(outcome));
+            ledger.failed(0, false, outcome, &Message::None, 9);
+        }
+        ledger.end_second(Standing { in_flight: 3, waiting: 1, ..Standing::default() });
+        assert_eq!(ledger.end_of_second(), 2 * SECOND);
+        let Ok(Note::Second { thread: 4, number: 0, mut second }) = inbox.recv() else { panic!("no second") };
+        let (_, _, figures) = second.active().next().unwrap();
+        assert_eq!((figures.bytes_received, figures.statuses.as_slice()), (40, &[(200, 2)][..]));
+        assert_eq!((figures.response_ok.total(), figures.response_timeout.total(), figures.service.total()), (2, 1, 3));
+        assert_eq!((figures.drained_ok, figures.drained_failed), (0, 1));
+        assert_eq!((second.generator.in_flight, second.generator.saturated), (3, true));
+        assert_eq!((second.failures.len(), second.failures[0].outcome), (1, Outcome::Timeout));
+
+        spare.send(second).unwrap();
+        ledger.end_second(Standing::default());
+        let ending = Ending { end_of_sending: None, last_finish: 1, at: 2, barrier_ns: 0, reason: StopReason::Total };
+        ledger.close(Standing::default(), ending);
+        let numbers: Vec<u64> = inbox
+            .iter()
+            .filter_map(|note| {
+                if let Note::Second { number, mut second, .. } = note {
+                    assert_eq!(second.active().count(), 0);
+                    Some(number)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        assert_eq!(numbers, [1, 2]);
+    }
+
+    #[test]
+    fn times_that_are_always_equal_are_recorded_once() {
+        for (is_closed, many_steps, service) in [(true, false, 7), (false, false, 5), (true, true, 5)] {
+            let (notes, inbox) = mpsc::channel();
+            let plan = fixtures::plan(|document| {
+                document["load"]["model"] = if is_closed { "closed".into() } else { "open".into() };
+                if many_steps {
+                    fixtures::three_steps(document);
+                }
+            });
+            let mut ledger = Ledger::new(0, &plan, notes, mpsc::channel().1);
+            ledger.finished(0, false, finished(Outcome::Ok));
+            ledger.end_second(Standing::default());
+            let Ok(Note::Second { mut second, .. }) = inbox.recv() else { panic!("no second") };
+            let (_, _, figures) = second.active().next().unwrap();
+            let recorded: Vec<(usize, u32)> = figures.service.counts().collect();
+            // Times this small have a bucket each.
+            assert_eq!(recorded, [(service, 1)]);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Making a kept request readable, with every secret masked.
+
+use serde::Serialize;
+
+use super::second::{RawSample, Reason};
+use crate::decode;
+use crate::plan::Plan;
+use crate::response;
+use crate::template::{Program, Secrets};
+
+const MASK: &str = "***";
+const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+/// This much more of a body is decoded than is shown, so that it can be masked before it is cut.
+const BEYOND_CUT: usize = 4096;
+
+/// As `atm.metrics.interval.Sample`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sample {
+    request_number: u64,
+    endpoint: usize,
+    warm_up: bool,
+    reason: &'static str,
+    outcome: &'static str,
+    message: String,
+    intended_ns: u64,
+    actual_ns: u64,
+    finish_ns: u64,
+    first_byte_ns: Option<u64>,
+    status: Option<u16>,
+    url: String,
+    request: Exchanged,
+    response: Option<Exchanged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Exchanged {
+    head: String,
+    headers: Vec<(String, String)>,
+    body: String,
+    body_bytes: u64,
+}
+
+/// Masks every value that any secret ever had.
+#[derive(Debug)]
+pub(crate) struct Masker<'a> {
+    /// Longest first.
+    known: &'a [String],
+    /// Names of headers that the plan makes from secrets, in lower case.
+    headers: Vec<String>,
+}
+
+impl<'a> Masker<'a> {
+    /// For a plan and every value that its secrets ever had.
+    pub(crate) fn new(plan: &Plan, known: &'a [String]) -> Masker<'a> {
+        let secret = plan.steps().flat_map(|(_, step)| &step.headers).filter(|header| header.is_secret());
+        Masker { known, headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
+    }
+
+    pub(crate) fn mask(&self, text: &str) -> String {
+        let mut masked = text.to_owned();
+        for secret in self.known {
+            if masked.contains(secret.as_str()) {
+                masked = masked.replace(secret.as_str(), MASK);
+            }
+        }
+        masked
+    }
+
+    /// A body as it is shown: masked before it is cut, so that no half of a secret is left at its end.
+    fn shown(&self, bytes: &[u8], most: usize) -> String {
+        let text = self.mask(&String::from_utf8_lossy(bytes));
+        match text.char_indices().nth(most) {
+            Some((end, _)) => text[..end].to_owned(),
+            None => text,
+        }
+    }
+
+    fn header(&self, name: &str, value: &str) -> String {
+        let always = MASKED_HEADERS.iter().any(|masked| name.eq_ignore_ascii_case(masked));
+        let from_secret = self.headers.iter().any(|masked| name.eq_ignore_ascii_case(masked));
+        if always || from_secret { MASK.to_owned() } else { self.mask(value) }
+    }
+}
+
+/// Makes `raw` readable.
+pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
+    let step = plan.step(raw.step);
+    let (origin, rendered) = if let Some(hop) = &raw.hop {
+        (hop.0.clone(), hop.1.clone())
+    } else {
+        let mut rendered = Vec::new();
+        Program::new(step, secrets, true, None).render(raw.values, &mut rendered);
+        let origin = &plan.origins[step.origin];
+        (format!("{}://{}", origin.scheme.name(), origin.authority()), rendered)
+    };
+    let request = split_request(&rendered, plan.sampling.body_bytes, masker);
+    let target = request.head.split(' ').nth(1).unwrap_or("").to_owned();
+    let whole = response::take_apart(&raw.response, raw.expect);
+    let status = whole.as_ref().and_then(|whole| whole.status_line.split(' ').nth(1)?.parse().ok());
+    let answer = whole.map(|whole| {
+        let most = plan.sampling.body_bytes + BEYOND_CUT;
+        let text = decode::decoded(&whole.body, whole.coding, most as u64).bytes;
+        let body = masker.shown(&text[..text.len().min(most)], plan.sampling.body_bytes);
+        Exchanged {
+            head: masker.mask(&whole.status_line),
+            headers: whole
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), masker.header(name, &String::from_utf8_lossy(value))))
+                .collect(),
+            body,
+            body_bytes: raw.body_bytes,
+        }
+    });
+    let in_two = |head: String| if raw.http2 { head.replace("HTTP/1.1", "HTTP/2").trim_end().to_owned() } else { head };
+    let request = Exchanged { head: in_two(request.head), ..request };
+    let answer = answer.map(|answer| Exchanged { head: in_two(answer.head), ..answer });
+    Sample {
+        request_number: raw.values.number,
+        endpoint: step.endpoint,
+        warm_up: raw.warm_up,
+        reason: match raw.reason {
+            Reason::First => "first",
+            Reason::Failure => "failure",
+            Reason::Slowest => "slowest",
+        },
+        outcome: raw.outcome.name(),
+        message: masker.mask(&raw.message.text(plan)),
+        intended_ns: raw.intended_ns,
+        actual_ns: raw.actual_ns,
+        finish_ns: raw.finish_ns,
+        first_byte_ns: raw.first_byte_ns,
+        status,
+        // Through a proxy the target is in absolute form already.
+        url: if target.starts_with("http://") { target } else { format!("{origin}{target}") },
+        request,
+        response: answer,
+    }
+}
+
+fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged {
+    let end = memchr::memmem::find(rendered, b"\r\n\r\n").unwrap_or(rendered.len());
+    let head = String::from_utf8_lossy(&rendered[..end]).into_owned();
+    let body = rendered.get(end + 4..).unwrap_or(&[]);
+    let mut lines = head.split("\r\n");
+    let first = masker.mask(lines.next().unwrap_or(""));
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), masker.header(name, value)))
+        .collect();
+    let declared = headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    // The masked body is shown; how long the real one was stands in its header.
+    let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len() as u64);
+    Exchanged { head: first, headers, body: masker.shown(body, most), body_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_wherever_it_stands() {
+        let known = vec!["abcdefgh".to_owned(), "abcd".to_owned()];
+        let masker = Masker { known: &known, headers: vec!["x-token".to_owned()] };
+        assert_eq!(masker.mask("x abcdefgh y abcd z"), "x *** y *** z");
+        assert_eq!(masker.header("COOKIE", "a=b"), "***");
+        assert_eq!(masker.header("X-Token", "t"), "***");
+        assert_eq!(masker.header("X", "a=abcd"), "a=***");
+    }
+
+    #[test]
+    fn a_body_is_masked_before_it_is_cut() {
+        let known = vec!["abcd".to_owned()];
+        let masker = Masker { known: &known, headers: vec![] };
+        assert_eq!(masker.shown("éabcdé".as_bytes(), 3), "é**");
+    }
+}

@@ -1,0 +1,131 @@
+//! The closed model: how many users run, when each of them may go on, and the numbers and tickets that threads share.
+
+use std::sync::Arc;
+
+use super::sending::Sending;
+use super::timetable::{Arrival, Shard, Timetable};
+use crate::counters::Counters;
+use crate::plan::Plan;
+
+/// The users of a thread.
+#[derive(Debug)]
+pub(super) struct ClosedSchedule {
+    counters: Arc<Counters>,
+    shard: Shard,
+    warm_up_ns: u64,
+    total: Option<u64>,
+    /// With `max_rate`: from one start to the next, of all threads together.
+    token_gap: Option<u64>,
+    users_vary: bool,
+    /// When the next user begins.
+    next_rise: u64,
+}
+
+/// What a user does that has nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GoOn {
+    /// It begins an iteration that was due at `intended`.
+    Start { intended: u64 },
+    /// It waits for its token.
+    Token { due: u64 },
+    /// It does not run now.
+    Park,
+    /// A ramp goes down: it ends.
+    End,
+}
+
+impl ClosedSchedule {
+    pub(super) fn new(plan: &Plan, shard: Shard, users_vary: bool, counters: Arc<Counters>) -> ClosedSchedule {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are within 1e-9 to 1e7
+        let token_gap = plan.load.max_rate.map(|rate| (1e9 / rate).round().min(1e18) as u64);
+        ClosedSchedule {
+            counters,
+            shard,
+            warm_up_ns: plan.load.warm_up_ns,
+            total: plan.total_requests,
+            token_gap,
+            users_vary,
+            next_rise: u64::MAX,
+        }
+    }
+
+    #[inline]
+    pub(super) fn next_rise(&self) -> u64 {
+        self.next_rise
+    }
+
+    /// True with `max_rate`.
+    #[inline]
+    pub(super) fn has_tokens(&self) -> bool {
+        self.token_gap.is_some()
+    }
+
+    /// No further user, until [`ClosedSchedule::raise`].
+    pub(super) fn hold(&mut self) {
+        self.next_rise = u64::MAX;
+    }
+
+    /// How many users of this thread should run now.
+    pub(super) fn raise(&mut self, timetable: &Timetable, now: u64) -> usize {
+        let users = timetable.users(now);
+        self.next_rise = self.next_rise_from(timetable, users, now);
+        users.saturating_sub(self.shard.index).div_ceil(self.shard.of)
+    }
+
+    fn next_rise_from(&self, timetable: &Timetable, users: usize, now: u64) -> u64 {
+        if !self.users_vary {
+            return u64::MAX;
+        }
+        timetable.next_rise(users, now + 1).unwrap_or(u64::MAX)
+    }
+
+    /// What `user` does now.
+    #[inline]
+    pub(super) fn go_on(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> GoOn {
+        if sending.is_over || sending.total_reached || now >= sending.ends_at() || sending.barrier.is_some() {
+            return GoOn::Park;
+        }
+        if self.users_vary {
+            let users = timetable.users(now);
+            if users <= user as usize * self.shard.of + self.shard.index {
+                self.next_rise = self.next_rise_from(timetable, users, now);
+                return GoOn::End;
+            }
+        }
+        let Some(gap) = self.token_gap else { return GoOn::Start { intended: now } };
+        let token = self.counters.next_token.reserve(now, gap);
+        if token <= now { GoOn::Start { intended: token } } else { GoOn::Token { due: token } }
+    }
+
+    /// The iteration that begins at `intended`; None where there is none left for now.
+    #[inline]
+    pub(super) fn take(
+        &self,
+        intended: u64,
+        now: u64,
+        timetable: &Timetable,
+        sending: &mut Sending,
+    ) -> Option<Arrival> {
+        let warm_up = intended < self.warm_up_ns;
+        if !warm_up && let Some(total) = self.total {
+            // Legs exist on one thread only, so no other takes a ticket between the look and the taking.
+            if timetable.has_next_leg()
+                && timetable.leg_limit().is_some_and(|limit| self.counters.tickets.get() >= limit)
+            {
+                sending.barrier = Some(now);
+                return None;
+            }
+            if self.counters.tickets.take() >= total {
+                sending.reach_total();
+                return None;
+            }
+        }
+        let number = self.counters.numbers.take() + 1;
+        Some(Arrival { number, intended, warm_up })
+    }
+
+    /// True where the threads together have sent the total.
+    pub(super) fn is_total_taken(&self) -> bool {
+        self.total.is_some_and(|total| self.counters.tickets.get() >= total)
+    }
+}

@@ -1,0 +1,385 @@
+//! What starts when: arrivals and users, warm-up, legs and the barriers between them, and the end of sending. Pure: the times
+//! of the run come in as arguments, and nothing here reads a clock or opens a socket.
+//!
+//! # Layout
+//!
+//! - `mod.rs`: the schedule of a thread, in both load models;
+//! - `pacer.rs`: from a load profile to times; `timetable.rs`: the plan's load as a sequence of arrivals, levels and legs;
+//! - `open.rs`, `closed.rs`: the rules of the two load models; `sending.rs`: whether iterations may still be started.
+
+mod closed;
+mod open;
+pub mod pacer;
+mod sending;
+mod timetable;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::outcome::StopReason;
+use crate::plan::{Model, Plan};
+
+pub(crate) use closed::GoOn;
+pub(crate) use open::Admission;
+pub use timetable::{Arrival, Next, Shard, Timetable};
+
+use closed::ClosedSchedule;
+use open::OpenSchedule;
+use sending::Sending;
+
+/// The schedule of a thread.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    timetable: Timetable,
+    sending: Sending,
+    /// Of the open model; nothing is ever due in it in the closed one.
+    open: OpenSchedule,
+    /// Of the closed model; no user ever begins in it in the open one.
+    closed: ClosedSchedule,
+    is_closed: bool,
+    ends_by_time: bool,
+}
+
+impl Schedule {
+    /// For the share of a thread; `counters` are those of all threads.
+    pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
+        let timetable = Timetable::new(plan, shard);
+        Schedule {
+            sending: Sending::new(plan.graceful_stop_ns),
+            open: OpenSchedule::new(&plan.load),
+            closed: ClosedSchedule::new(plan, shard, timetable.users_vary(), counters),
+            timetable,
+            is_closed: plan.load.model == Model::Closed,
+            ends_by_time: plan.total_requests.is_none(),
+        }
+    }
+
+    /// The first moment of the run. In the closed model [`Schedule::raise`] is due at once.
+    pub(crate) fn begin(&mut self) {
+        self.begin_leg();
+    }
+
+    /// Where time ends this leg, and with the last one all sending.
+    fn begin_leg(&mut self) {
+        let end = self.timetable.leg_end().unwrap_or(u64::MAX);
+        if self.timetable.has_next_leg() && self.ends_by_time {
+            self.sending.leg_end = end;
+        } else {
+            self.sending.leg_end = u64::MAX;
+            if end < u64::MAX && self.is_closed {
+                self.sending.end = end;
+                self.sending.reason = self.timetable.end_reason();
+            }
+        }
+        if !self.is_closed {
+            self.open.look_ahead(&mut self.timetable, &mut self.sending);
+        }
+    }
+
+    /// True in the closed model.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// The flow that an iteration takes.
+    #[inline]
+    pub(crate) fn flow(&self, arrival: Arrival) -> usize {
+        self.timetable.flow(arrival.number, arrival.warm_up)
+    }
+
+    /// When the next arrival is due; `u64::MAX` for never, and in the closed model.
+    #[inline]
+    pub(crate) fn next_due(&self) -> u64 {
+        self.open.next_due()
+    }
+
+    /// When [`Schedule::raise`] is due; `u64::MAX` for never, and in the open model.
+    #[inline]
+    pub(crate) fn next_rise(&self) -> u64 {
+        self.closed.next_rise()
+    }
+
+    /// When a leg, all sending, or the time after it ends.
+    #[inline]
+    pub(crate) fn next_end(&self) -> u64 {
+        if self.sending.is_over { self.sending.drain_end() } else { self.sending.ends_at() }
+    }
+
+    /// Open model: the next arrival, if it is due before `limit`.
+    pub(crate) fn take_before(&mut self, limit: u64) -> Option<Arrival> {
+        if self.open.next_due() >= limit {
+            return None;
+        }
+        self.open.take(&mut self.timetable, &mut self.sending)
+    }
+
+    /// Open model: what becomes of an arrival that was noticed this late, where a user is free or none is.
+    pub(crate) fn admit(&mut self, arrival: Arrival, late: u64, has_user: bool) -> Admission {
+        self.open.admit(arrival, late, has_user)
+    }
+
+    /// How many arrivals wait for a user.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.open.waiting()
+    }
+
+    /// Open model: the arrival that has waited longest, for a user that is free at `now`.
+    pub(crate) fn take_waiting(&mut self, now: u64) -> Option<Arrival> {
+        if self.sending.is_over || now >= self.sending.end {
+            return None;
+        }
+        self.open.take_waiting()
+    }
+
+    /// Closed model: how many of this thread's users should run at `now`.
+    pub(crate) fn raise(&mut self, now: u64) -> usize {
+        self.closed.raise(&self.timetable, now)
+    }
+
+    /// Closed model: what a user without an iteration does at `now`.
+    #[inline]
+    pub(crate) fn go_on(&mut self, user: u32, now: u64) -> GoOn {
+        self.closed.go_on(user, now, &self.timetable, &self.sending)
+    }
+
+    /// Closed model: whether a user whose token was due at `due` may start.
+    pub(crate) fn may_start(&self, due: u64) -> bool {
+        !self.sending.is_over && !self.sending.total_reached && due < self.sending.ends_at()
+    }
+
+    /// Closed model: the iteration that begins at `intended`; None where there is none left for now.
+    #[inline]
+    pub(crate) fn take(&mut self, intended: u64, now: u64) -> Option<Arrival> {
+        self.closed.take(intended, now, &self.timetable, &mut self.sending)
+    }
+
+    /// Closed model: starts wait for the tokens of `max_rate`.
+    #[inline]
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.closed.has_tokens()
+    }
+
+    /// Ends the leg where its time is over: no more starts until everything in flight has ended.
+    pub(crate) fn pass_time(&mut self, now: u64) {
+        if now >= self.sending.leg_end && !self.sending.is_over {
+            let planned = std::mem::replace(&mut self.sending.leg_end, u64::MAX);
+            self.sending.barrier = Some(planned);
+            self.open.hold();
+        }
+    }
+
+    /// True where everything of a leg has ended, once nothing is in flight.
+    pub(crate) fn is_at_barrier(&self) -> bool {
+        self.sending.barrier.is_some() && self.waiting() == 0
+    }
+
+    /// Everything of a leg has ended: the next one begins at `now`.
+    pub(crate) fn open_barrier(&mut self, now: u64) {
+        let planned = self.sending.barrier.take().unwrap_or(now);
+        self.timetable.open_leg(planned.min(now), now);
+        self.begin_leg();
+    }
+
+    /// With nothing in flight: sees whether other threads have sent all that there is to send.
+    pub(crate) fn notice_total(&mut self) {
+        if self.is_closed && self.closed.is_total_taken() {
+            self.sending.reach_total();
+        }
+    }
+
+    /// True where sending is over at `now` and has not been ended yet.
+    pub(crate) fn ends_now(&self, now: u64, in_flight: usize) -> bool {
+        let sending = &self.sending;
+        let all_sent = sending.reason == StopReason::Total
+            && sending.end != u64::MAX
+            && self.next_due() == u64::MAX
+            && in_flight == 0
+            && self.waiting() == 0;
+        let total_done = sending.total_reached && sending.barrier.is_none();
+        !sending.is_over && (now >= sending.end || all_sent || total_done)
+    }
+
+    /// True where sending has been ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.sending.is_over
+    }
+
+    /// Ends sending. Arrivals that still wait are missed; everything that was due is taken before.
+    pub(crate) fn end_sending(&mut self) -> VecDeque<Arrival> {
+        self.sending.is_over = true;
+        self.closed.hold();
+        self.open.end()
+    }
+
+    /// When sending ends or has ended; `u64::MAX` while no time ends it.
+    pub(crate) fn end_of_sending(&self) -> u64 {
+        self.sending.end
+    }
+
+    /// When what is still in flight is given up.
+    pub(crate) fn drain_end(&self) -> u64 {
+        self.sending.drain_end()
+    }
+
+    /// From when on what ends has ended after the end of sending.
+    #[inline]
+    pub(crate) fn drains_from(&self) -> u64 {
+        self.sending.drains_from()
+    }
+
+    /// True while neither a stop nor a cancel has been taken up.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        !matches!(self.sending.reason, StopReason::Stopped | StopReason::Cancelled)
+    }
+
+    /// True where a stop ends sending: what is due before it is taken first.
+    pub(crate) fn can_be_stopped(&self) -> bool {
+        self.sending.can_be_stopped()
+    }
+
+    /// A stop was asked for at `at`.
+    pub(crate) fn stop(&mut self, at: u64) {
+        if self.can_be_stopped() {
+            self.open.hold();
+        }
+        self.sending.stop(at);
+    }
+
+    /// A cancel was asked for at `at`; sending has been ended.
+    pub(crate) fn cancel(&mut self, at: u64) {
+        self.sending.cancel(at);
+    }
+
+    /// The end of sending, where a time is it; time at barriers; and why sending ended.
+    pub(crate) fn ending(&self) -> (Option<u64>, u64, StopReason) {
+        let end = if self.sending.total_reached { None } else { Some(self.sending.end) };
+        (end, self.timetable.barrier_ns(), self.sending.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use serde_json::{Value, json};
+
+    const ALONE: Shard = Shard { index: 0, of: 1 };
+
+    fn schedule(change: impl FnOnce(&mut Value)) -> Schedule {
+        let plan = fixtures::plan(change);
+        let mut schedule = Schedule::new(&plan, ALONE, Arc::default());
+        schedule.begin();
+        schedule
+    }
+
+    fn open(document: &mut Value) {
+        document["load"]["model"] = "open".into();
+        document["load"]["segments"][0] = json!({"start": 1e6, "end": 1e6, "duration_ns": null});
+        document["total_requests"] = 3.into();
+    }
+
+    #[test]
+    fn arrivals_are_taken_when_they_are_due_and_sending_ends_after_the_last() {
+        let mut schedule = schedule(open);
+        assert_eq!(schedule.take_before(0), None);
+        let taken: Vec<u64> = std::iter::from_fn(|| schedule.take_before(2001)).map(|taken| taken.intended).collect();
+        assert_eq!((taken, schedule.next_due(), schedule.end_of_sending()), (vec![0, 1000, 2000], u64::MAX, 3000));
+        assert!(!schedule.ends_now(2500, 1));
+        assert!(schedule.ends_now(2500, 0));
+        assert!(schedule.ends_now(3000, 1));
+        schedule.end_sending();
+        assert_eq!((schedule.next_end(), schedule.drains_from()), (3100, 3000));
+        assert_eq!(schedule.ending(), (Some(3000), 0, StopReason::Total));
+    }
+
+    #[test]
+    fn an_arrival_starts_or_waits_or_is_missed() {
+        let arrival = Arrival { number: 1, intended: 0, warm_up: false };
+        let mut queue = schedule(open);
+        assert_eq!(queue.admit(arrival, 1000, true), Admission::Start);
+        assert_eq!(queue.admit(arrival, 1001, true), Admission::Skip);
+        assert_eq!((queue.admit(arrival, 0, false), queue.waiting()), (Admission::Wait, 1));
+        assert_eq!((queue.take_waiting(5), queue.take_waiting(5)), (Some(arrival), None));
+        let mut drop = schedule(|document| {
+            open(document);
+            document["load"]["on_saturation"] = "drop".into();
+            document["load"]["catch_up"] = "none".into();
+        });
+        assert_eq!(drop.admit(arrival, 0, false), Admission::Drop);
+        assert_eq!(drop.admit(arrival, 1001, true), Admission::Start);
+        assert_eq!(drop.admit(arrival, 10_000_001, true), Admission::Skip);
+    }
+
+    #[test]
+    fn what_waits_when_sending_ends_is_given_back() {
+        let mut schedule = schedule(open);
+        let arrival = Arrival { number: 1, intended: 0, warm_up: false };
+        schedule.admit(arrival, 0, false);
+        schedule.stop(1500);
+        assert_eq!((schedule.end_of_sending(), schedule.take_before(u64::MAX)), (1500, None));
+        assert_eq!(schedule.end_sending(), [arrival]);
+        assert_eq!(schedule.ending().2, StopReason::Stopped);
+        assert!(!schedule.is_undisturbed());
+    }
+
+    #[test]
+    fn users_go_on_until_the_total_is_taken_and_the_last_finish_ends_sending() {
+        let mut schedule = schedule(|document| document["total_requests"] = 2.into());
+        assert_eq!(schedule.raise(0), 1);
+        for number in 1..=2 {
+            assert_eq!(schedule.go_on(0, 10), GoOn::Start { intended: 10 });
+            assert_eq!(schedule.take(10, 10).map(|arrival| arrival.number), Some(number));
+        }
+        assert_eq!(schedule.take(10, 10), None);
+        assert_eq!(schedule.go_on(0, 10), GoOn::Park);
+        assert!(schedule.ends_now(11, 0));
+        assert_eq!((schedule.drains_from(), schedule.ending()), (u64::MAX, (None, 0, StopReason::Total)));
+        // A stop does not change why it ended; it limits how long the last finish is awaited.
+        schedule.stop(50);
+        assert_eq!((schedule.drain_end(), schedule.ending().2), (150, StopReason::Total));
+    }
+
+    #[test]
+    fn tokens_space_the_starts_of_all_threads() {
+        let plan = fixtures::plan(|document| document["load"]["max_rate"] = 1e6.into());
+        let counters = Arc::default();
+        let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { index, of: 2 }, Arc::clone(&counters)));
+        let [mut one, mut other] = threads;
+        assert_eq!(one.go_on(0, 100), GoOn::Start { intended: 100 });
+        assert_eq!(other.go_on(0, 100), GoOn::Token { due: 1100 });
+        assert_eq!(one.go_on(0, 5000), GoOn::Start { intended: 5000 });
+        assert!(one.may_start(1100));
+    }
+
+    #[test]
+    fn a_ramp_down_ends_the_users_beyond_it() {
+        let mut schedule = schedule(|document| {
+            document["load"]["segments"] = json!([{"start": 4.0, "end": 0.0, "duration_ns": 4_000_000_000_u64}]);
+        });
+        assert_eq!(schedule.raise(0), 4);
+        assert_eq!(schedule.go_on(0, 2_000_000_000), GoOn::Start { intended: 2_000_000_000 });
+        assert_eq!(schedule.go_on(3, 2_000_000_000), GoOn::End);
+        assert_eq!((schedule.end_of_sending(), schedule.go_on(0, 4_000_000_000)), (4_000_000_000, GoOn::Park));
+    }
+
+    #[test]
+    fn a_barrier_holds_the_next_leg_until_everything_has_ended() {
+        let mut schedule = schedule(|document| {
+            let flow = document["flows"][0].clone();
+            document["flows"].as_array_mut().unwrap().push(flow);
+            document["selection"] = "sequential".into();
+            document["duration_ns"] = 1000.into();
+        });
+        let arrival = Arrival { number: 1, intended: 0, warm_up: false };
+        assert_eq!((schedule.next_end(), schedule.flow(arrival)), (500, 0));
+        schedule.pass_time(510);
+        assert_eq!((schedule.is_at_barrier(), schedule.go_on(0, 510)), (true, GoOn::Park));
+        schedule.open_barrier(620);
+        assert_eq!((schedule.flow(arrival), schedule.go_on(0, 620)), (1, GoOn::Start { intended: 620 }));
+        // The time at the barrier is none of the second leg's.
+        assert_eq!((schedule.next_end(), schedule.ending().1), (1120, 120));
+    }
+}

@@ -1,0 +1,403 @@
+//! When which iteration is due: the plan's load, warm-up, selection and barriers as a sequence, without a clock.
+//!
+//! Times are ns since the start of the run. Measured load runs in *legs*: one, or with `sequential` selection one per flow,
+//! with a barrier between. All legs share one profile; `shift` is the time spent at barriers so far.
+
+use super::pacer::{Profile, users_of};
+use crate::outcome::StopReason;
+use crate::plan::{Load, Model, Plan, Selection, Spacing};
+use crate::random::{self, Stream};
+
+/// An iteration that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// 1-based, over warm-up and measured load.
+    pub number: u64,
+    /// When it should leave.
+    pub intended: u64,
+    /// It belongs to warm-up.
+    pub warm_up: bool,
+}
+
+/// What comes next in the open model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// An arrival.
+    Arrival(Arrival),
+    /// The leg's last arrival is out; its time ends at.
+    LegOver(u64),
+    /// The load's last arrival is out; sending ends at, because of.
+    Over(u64, StopReason),
+}
+
+/// Which share of the load a thread sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// This thread, 0-based.
+    pub index: usize,
+    /// All threads.
+    pub of: usize,
+}
+
+/// The state of the sequence.
+#[derive(Debug, Clone)]
+pub struct Timetable {
+    load: Load,
+    profile: Profile,
+    seed: u64,
+    shard: Shard,
+    flows: FlowChoice,
+    total: Option<u64>,
+    /// Profile time at which the load ends, and why.
+    end: Option<(u64, StopReason)>,
+    legs: u64,
+    leg: u64,
+    shift: u64,
+    warm_arrivals: u64,
+    /// The number of the next arrival, 1-based.
+    number: u64,
+    /// The integral of the rate at the next measured arrival.
+    reached: f64,
+    next: Option<Next>,
+}
+
+/// Which flow iteration n takes.
+#[derive(Debug, Clone)]
+enum FlowChoice {
+    RoundRobin(u64),
+    Weighted(Vec<u64>),
+    Sequential(u64),
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+impl Timetable {
+    /// From a checked plan.
+    #[must_use]
+    pub fn new(plan: &Plan, shard: Shard) -> Timetable {
+        let profile = Profile::new(&plan.load.segments);
+        let count = plan.flows.len() as u64;
+        let flows = match plan.selection {
+            Selection::RoundRobin => FlowChoice::RoundRobin(count),
+            Selection::Sequential => FlowChoice::Sequential(count),
+            Selection::Weighted => FlowChoice::Weighted(
+                plan.flows
+                    .iter()
+                    .scan(0, |sum, flow| {
+                        *sum += flow.weight;
+                        Some(*sum)
+                    })
+                    .collect(),
+            ),
+        };
+        let end = match (plan.duration_ns, profile.end_ns()) {
+            (Some(duration), Some(stages)) if stages < duration => Some((stages, StopReason::Stages)),
+            (Some(duration), _) => Some((duration, StopReason::Duration)),
+            (None, stages) => stages.map(|stages| (stages, StopReason::Stages)),
+        };
+        let warm_seconds = plan.load.warm_up_ns as f64 / 1e9;
+        // Rounded first, so that 0.1 s at 30/s is three arrivals and not four.
+        let warm_arrivals = ((plan.load.warm_up_level * warm_seconds * 1e6).round() / 1e6).ceil() as u64;
+        let mut timetable = Timetable {
+            load: plan.load.clone(),
+            profile,
+            seed: plan.seed,
+            shard,
+            flows,
+            total: plan.total_requests,
+            end,
+            legs: if plan.selection == Selection::Sequential { count } else { 1 },
+            leg: 0,
+            shift: 0,
+            warm_arrivals,
+            number: 1,
+            reached: 0.0,
+            next: None,
+        };
+        timetable.enter_measured();
+        timetable
+    }
+
+    /// The flow of iteration `number`.
+    #[must_use]
+    #[inline]
+    pub fn flow(&self, number: u64, warm_up: bool) -> usize {
+        let flow = match &self.flows {
+            FlowChoice::RoundRobin(1) => 0,
+            FlowChoice::RoundRobin(count) => (number - 1) % count,
+            FlowChoice::Sequential(count) if warm_up => (number - 1) % count,
+            FlowChoice::Sequential(_) => self.leg,
+            FlowChoice::Weighted(bounds) => {
+                let total = bounds.last().copied().unwrap_or(1);
+                let drawn = random::below(random::draw(self.seed, number, Stream::Selection), total);
+                bounds.partition_point(|bound| *bound <= drawn) as u64
+            }
+        };
+        flow as usize
+    }
+
+    /// Time spent at barriers so far.
+    #[must_use]
+    pub fn barrier_ns(&self) -> u64 {
+        self.shift
+    }
+
+    /// Whether another leg follows this one.
+    #[must_use]
+    pub fn has_next_leg(&self) -> bool {
+        self.leg + 1 < self.legs
+    }
+
+    /// Opens the next leg at `now`; `planned` is when it would have opened without a barrier.
+    pub fn open_leg(&mut self, planned: u64, now: u64) {
+        self.shift += now.saturating_sub(planned);
+        self.leg += 1;
+        self.next = None;
+    }
+
+    /// How many measured iterations may have been started before this leg ends; None where a time ends it.
+    #[must_use]
+    pub fn leg_limit(&self) -> Option<u64> {
+        let total = self.total?;
+        let (share, remainder) = (total / self.legs, total % self.legs);
+        let legs = self.leg + 1;
+        Some(share * legs + legs.min(remainder))
+    }
+
+    /// When this leg ends, where a time ends it.
+    #[must_use]
+    pub fn leg_end(&self) -> Option<u64> {
+        let (end, _) = self.end?;
+        // With a total, the shares are of the total, and only the end of it all is a time.
+        let profile_end = if self.total.is_some() || self.legs == 1 {
+            end
+        } else {
+            (u128::from(end) * u128::from(self.leg + 1) / u128::from(self.legs)) as u64
+        };
+        Some(self.absolute(profile_end))
+    }
+
+    /// Why the load ends where its time is over.
+    #[must_use]
+    pub fn end_reason(&self) -> StopReason {
+        self.end.map_or(StopReason::Total, |(_, reason)| reason)
+    }
+
+    /// What comes next in the open model; the same until [`Timetable::advance`].
+    pub fn peek(&mut self) -> Next {
+        if let Some(next) = self.next {
+            return next;
+        }
+        let next = self.compute();
+        self.next = Some(next);
+        next
+    }
+
+    /// Goes on to the next arrival.
+    pub fn advance(&mut self) {
+        self.step();
+        self.next = None;
+    }
+
+    /// How many users should exist at `now` in the closed model.
+    #[must_use]
+    pub fn users(&self, now: u64) -> usize {
+        if now < self.load.warm_up_ns {
+            users_of(self.load.warm_up_level)
+        } else {
+            self.profile.users(self.profile_time(now))
+        }
+    }
+
+    /// The next time from `now` on at which more than `users` users should exist.
+    #[must_use]
+    pub fn next_rise(&self, users: usize, now: u64) -> Option<u64> {
+        if now < self.load.warm_up_ns && users_of(self.load.warm_up_level) > users {
+            return Some(now);
+        }
+        self.profile.next_rise(users, self.profile_time(now)).map(|at| self.absolute(at))
+    }
+
+    /// The most users that ever exist.
+    #[must_use]
+    pub fn peak_users(&self) -> usize {
+        let warm_up = if self.load.warm_up_ns > 0 { users_of(self.load.warm_up_level) } else { 0 };
+        users_of(self.profile.peak()).max(warm_up)
+    }
+
+    /// True where the number of users changes with time.
+    #[must_use]
+    pub fn users_vary(&self) -> bool {
+        let mut levels = self.load.segments.iter().flat_map(|segment| [segment.start, segment.end]);
+        let first = if self.load.warm_up_ns > 0 { self.load.warm_up_level } else { self.load.segments[0].start };
+        levels.any(|level| users_of(level) != users_of(first))
+    }
+
+    /// Arrivals that the plan asks for between two times of the run.
+    #[must_use]
+    pub fn offered(&self, from: u64, to: u64) -> f64 {
+        if self.load.model == Model::Closed {
+            return 0.0;
+        }
+        let most = self.total.map_or(f64::INFINITY, |total| total as f64);
+        let ends_at = self.end.map_or(u64::MAX, |(end, _)| end);
+        let measured = |at: u64| self.profile.integral(self.profile_time(at).min(ends_at)).min(most);
+        let warm = |at: u64| at.min(self.load.warm_up_ns) as f64 / 1e9 * self.load.warm_up_level;
+        measured(to) - measured(from) + warm(to) - warm(from)
+    }
+
+    /// `warm_up`, `load`, or with stages `ramp_up`, `hold`, `ramp_down`, at a time before the end of sending.
+    #[must_use]
+    pub fn phase(&self, at: u64) -> &'static str {
+        if at < self.load.warm_up_ns {
+            return "warm_up";
+        }
+        if self.load.segments.len() == 1 && self.load.segments[0].start.to_bits() == self.load.segments[0].end.to_bits()
+        {
+            return "load";
+        }
+        let at = self.profile_time(at);
+        let (before, after) = (self.profile.held_level(at), self.profile.held_level(at + 1_000_000));
+        // At the very end of a stage the level already holds; then the millisecond before it counts.
+        let slope = if after.to_bits() == before.to_bits() {
+            before - self.profile.held_level(at.saturating_sub(1_000_000))
+        } else {
+            after - before
+        };
+        if slope > 0.0 {
+            "ramp_up"
+        } else if slope < 0.0 {
+            "ramp_down"
+        } else {
+            "hold"
+        }
+    }
+
+    fn profile_time(&self, now: u64) -> u64 {
+        now.saturating_sub(self.load.warm_up_ns).saturating_sub(self.shift)
+    }
+
+    fn absolute(&self, profile_time: u64) -> u64 {
+        profile_time.saturating_add(self.load.warm_up_ns).saturating_add(self.shift)
+    }
+
+    fn compute(&mut self) -> Next {
+        loop {
+            let next = self.compute_one();
+            match next {
+                Next::Arrival(arrival) if (arrival.number - 1) % self.shard.of as u64 != self.shard.index as u64 => {
+                    self.step();
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn compute_one(&self) -> Next {
+        if self.number <= self.warm_arrivals {
+            let intended = ((self.number - 1) as f64 / self.load.warm_up_level * 1e9).round() as u64;
+            return Next::Arrival(Arrival { number: self.number, intended, warm_up: true });
+        }
+        let sent = self.number - self.warm_arrivals - 1;
+        let intended = self.profile.inverse(self.reached).map(|at| self.absolute(at));
+        if self.total.is_some_and(|total| sent >= total) {
+            return Next::Over(self.after_last(intended), StopReason::Total);
+        }
+        if self.leg_limit().is_some_and(|limit| sent >= limit) {
+            return Next::LegOver(self.after_last(intended));
+        }
+        match (intended, self.leg_end()) {
+            (Some(intended), end) if end.is_none_or(|end| intended < end) => {
+                Next::Arrival(Arrival { number: self.number, intended, warm_up: false })
+            }
+            (_, Some(end)) if self.total.is_none() && self.has_next_leg() => Next::LegOver(end),
+            (_, end) => Next::Over(end.unwrap_or(self.absolute(0)), self.end_reason()),
+        }
+    }
+
+    /// The end of sending where a count ends it: the last intended start plus one gap at the rate of that moment.
+    fn after_last(&self, following: Option<u64>) -> u64 {
+        let profile_end = self.end.map_or(u64::MAX, |(end, _)| self.absolute(end));
+        let at = if self.load.arrival == Spacing::Even {
+            following
+        } else {
+            // The next arrival of a Poisson process is no even gap away, so the gap is taken from the rate.
+            let last = self.reached - self.gap();
+            self.profile.inverse(last).map(|last| {
+                let rate = self.profile.held_level(last);
+                let gap = if rate > 0.0 { (1e9 / rate).round() as u64 } else { 0 };
+                self.absolute(last.saturating_add(gap))
+            })
+        };
+        at.unwrap_or(profile_end).min(profile_end)
+    }
+
+    fn step(&mut self) {
+        self.number += 1;
+        if self.number == self.warm_arrivals + 1 {
+            self.enter_measured();
+        } else if self.number > self.warm_arrivals {
+            self.reached += self.gap();
+        }
+    }
+
+    fn enter_measured(&mut self) {
+        if self.number == self.warm_arrivals + 1 {
+            self.reached = if self.load.arrival == Spacing::Even { 0.0 } else { self.gap() };
+        }
+    }
+
+    /// How much of the rate's integral lies before arrival `self.number`.
+    fn gap(&self) -> f64 {
+        match self.load.arrival {
+            Spacing::Even => 1.0,
+            Spacing::Poisson => -random::arrival_uniform(self.seed, self.number).ln(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use serde_json::Value;
+
+    #[derive(serde::Deserialize)]
+    struct Cases {
+        tolerance_ns: u64,
+        arrivals: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        load: Value,
+        seed: u64,
+        warm_up_arrivals: u64,
+        starts: Vec<(u64, u64)>,
+    }
+
+    /// The same file is read by the tests of `atm.plan.pacing`.
+    #[test]
+    fn arrivals_come_when_they_come_in_every_language() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();
+        assert!(cases.arrivals.len() > 3);
+        for Case { name, load, seed, warm_up_arrivals, starts } in cases.arrivals {
+            let plan = fixtures::plan(|document| {
+                document["load"] = load;
+                document["seed"] = seed.into();
+            });
+            let mut timetable = Timetable::new(&plan, Shard { index: 0, of: 1 });
+            for (number, at) in starts {
+                let arrival = loop {
+                    let Next::Arrival(arrival) = timetable.peek() else { panic!("{name}: no arrival {number}") };
+                    timetable.advance();
+                    if arrival.number == number {
+                        break arrival;
+                    }
+                };
+                assert!(arrival.intended.abs_diff(at) <= cases.tolerance_ns, "{name}: {arrival:?}, expected at {at}");
+                assert_eq!(arrival.warm_up, number <= warm_up_arrivals, "{name}: {arrival:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Gets requests to their targets and answers back: addresses, dialling, connections, HTTP/1.1 and HTTP/2, TLS, redirects,
+//! proxies. A request is one of a *user*, who has at most one on its way; what becomes of it is reported by [`Events`].
+//!
+//! # Layout
+//!
+//! - `events.rs`: what is reported; `step.rs`: what is sent; `exchange.rs`: the request that a user has on its way;
+//! - `connection.rs`, `pool.rs`: a connection, and all of them; `tls.rs`: TLS sessions, records in and records out;
+//! - `dialer.rs`, `names.rs`, `resolver.rs`: where connections lead;
+//! - `mod.rs`: what the loop calls; `opening.rs`: from a socket to a connection on which requests can be sent;
+//! - `http1.rs`: requests and answers on a connection of one user; `multiplex`: on connections that users share;
+//! - `redirects.rs`: following where an answer points.
+
+mod connection;
+mod dialer;
+mod events;
+mod exchange;
+mod http1;
+mod multiplex;
+mod names;
+mod opening;
+mod pool;
+mod redirects;
+mod resolver;
+mod step;
+pub mod tls;
+
+use std::sync::Arc;
+
+use crate::counters::Turns;
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::plan::{HttpVersion, Plan};
+use crate::poller::{self, Waker};
+use crate::response::HeadCache;
+use crate::template::Secrets;
+
+pub(crate) use events::{ConnectionEvent, Ended, Events, Exchanged};
+
+use connection::NONE;
+use dialer::Dialer;
+use exchange::Exchange;
+use multiplex::link::Links;
+use pool::Pool;
+use step::PreparedStep;
+use tls::TlsSettings;
+
+const READ_BUFFER: usize = 64 * 1024;
+
+/// The connections of a thread, and the requests on them.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    options: Options,
+    steps: Vec<PreparedStep>,
+    /// By step: the head that was read last.
+    head_caches: Vec<HeadCache>,
+    /// By user.
+    exchanges: Vec<Exchange>,
+    dialer: Dialer,
+    pool: Pool,
+    links: Links,
+    buffers: Buffers,
+}
+
+/// What the plan says about all exchanges.
+#[derive(Debug)]
+struct Options {
+    seed: u64,
+    keep_alive: bool,
+    /// Follow at most this many per request.
+    redirects: u32,
+    most_bytes: u64,
+    http_version: HttpVersion,
+}
+
+/// Room that is used again and again.
+#[derive(Debug)]
+struct Buffers {
+    /// What is read from a socket.
+    input: Vec<u8>,
+    /// A rendered request.
+    outgoing: Vec<u8>,
+    /// What TLS writes to a socket.
+    records: Vec<u8>,
+    /// What TLS reads from a socket.
+    plain: Vec<u8>,
+}
+
+impl Transport {
+    /// For a plan, before [`Transport::prepare`]. `waker` wakes the loop when a name has been looked up.
+    pub(crate) fn new(plan: &Plan, tls: Option<TlsSettings>, turns: Arc<Turns>, waker: Waker) -> Transport {
+        let connections = &plan.connections;
+        Transport {
+            options: Options {
+                seed: plan.seed,
+                keep_alive: connections.keep_alive,
+                redirects: connections.redirects,
+                most_bytes: connections.max_response_bytes.unwrap_or(u64::MAX),
+                http_version: connections.http_version,
+            },
+            steps: Vec::new(),
+            head_caches: plan.steps().map(|_| HeadCache::default()).collect(),
+            exchanges: Vec::new(),
+            dialer: Dialer::new(plan, tls, turns, waker),
+            pool: Pool::default(),
+            links: Links::new(plan),
+            buffers: Buffers {
+                input: vec![0; READ_BUFFER],
+                outgoing: Vec::new(),
+                records: Vec::new(),
+                plain: Vec::new(),
+            },
+        }
+    }
+
+    /// Takes up the secrets of the moment: requests that are rendered from now on have them.
+    pub(crate) fn prepare(&mut self, plan: &Plan, secrets: &Secrets) {
+        self.dialer.prepare(secrets);
+        self.steps.clear();
+        self.steps.extend(plan.steps().map(|(_, step)| PreparedStep::new(step, plan, secrets)));
+    }
+
+    /// Sends the request of `user`, who has none on its way: `step` of the plan, with `number` rendered into it.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    pub(crate) fn request(&mut self, user: u32, step: u32, number: u64, events: &mut impl Events) {
+        while self.exchanges.len() <= user as usize {
+            self.exchanges.push(Exchange::new());
+        }
+        self.exchanges[user as usize].begin(step, number);
+        self.connect(user, self.steps[step as usize].origin, events);
+    }
+
+    /// Sends the request of `user` on a connection that there is, or on a new one.
+    #[inline]
+    fn connect(&mut self, user: u32, origin: u32, events: &mut impl Events) {
+        match self.exchanges[user as usize].owned(origin) {
+            Some(connection) => self.send(user, connection, events),
+            None if self.may_share(origin) => self.share(user, origin, events),
+            None => self.dial(user, origin, events),
+        }
+    }
+
+    /// Something happened on a socket.
+    #[inline]
+    pub(crate) fn on_event(&mut self, event: poller::Event, events: &mut impl Events) {
+        let Some(connection) = self.pool.find(event.token) else {
+            events.touch(self.pool.len());
+            return;
+        };
+        if self.pool.is_open(connection) {
+            if event.writable && self.pool.has_unsent(connection) {
+                events.touch(self.pool.len());
+                self.send_rest(connection, events);
+            }
+            // What was sent may have ended the connection, and another may have its place.
+            if event.readable && self.pool.find(event.token).is_some() {
+                self.receive(connection, event.hangup, events);
+            }
+        } else {
+            events.touch(self.pool.len());
+            self.advance_dial(connection, event, events);
+        }
+    }
+
+    /// Gives up the request of `user`, whose connection is closed.
+    pub(crate) fn give_up(&mut self, user: u32, outcome: Outcome, message: &Message, events: &mut impl Events) {
+        self.fail(user, outcome, message, events);
+    }
+
+    /// Names that have been looked up: what waited for them goes on.
+    pub(crate) fn take_names(&mut self, events: &mut impl Events) {
+        while let Some((took, ready)) = self.dialer.take_name() {
+            events.connection(ConnectionEvent::Resolved { took });
+            for (user, serial) in ready {
+                let exchange = &self.exchanges[user as usize];
+                if exchange.waits_for_connection(serial) {
+                    let origin = exchange.origin(&self.steps[exchange.step as usize]);
+                    self.connect(user, origin, events);
+                }
+            }
+        }
+    }
+
+    /// When [`Transport::renew_names`] is due.
+    pub(crate) fn next_names(&self) -> u64 {
+        self.dialer.next_names()
+    }
+
+    /// Looks all names up again, where the plan asks for it.
+    pub(crate) fn renew_names(&mut self, now: u64) {
+        self.dialer.renew_names(now);
+    }
+
+    /// How many connections there are, those that are still being dialled included.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Closes the connections of a user without a request.
+    pub(crate) fn close_user(&mut self, user: u32) {
+        let Some(exchange) = self.exchanges.get_mut(user as usize) else { return };
+        for (_, connection) in std::mem::take(&mut exchange.owned) {
+            self.pool.close(connection);
+        }
+    }
+
+    /// Closes everything and forgets the requests that are on their way.
+    pub(crate) fn close_all(&mut self) {
+        self.pool.close_all();
+        for exchange in &mut self.exchanges {
+            exchange.end();
+        }
+    }
+
+    /// Closes a connection, whichever user owns it.
+    fn drop_connection(&mut self, index: u32) {
+        let Some(connection) = self.pool.get(index) else { return };
+        let user = connection.user as usize;
+        self.pool.close(index);
+        let exchange = &mut self.exchanges[user];
+        exchange.owned.retain(|(_, owned)| *owned != index);
+        if exchange.connection == index {
+            exchange.connection = NONE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::fixtures;
+    use crate::poller::Poller;
+    use std::io::{self, Read, Write};
+    use std::net::TcpListener;
+    use std::os::fd::RawFd;
+    use std::thread;
+
+    /// Everything that was reported, as one line each.
+    struct Reported {
+        poller: Poller,
+        lines: Vec<String>,
+        ended: usize,
+    }
+
+    impl Events for Reported {
+        fn now(&self) -> u64 {
+            1
+        }
+        fn touch(&mut self, _open_connections: usize) -> u64 {
+            1
+        }
+        fn watch(&mut self, socket: RawFd, token: u64) -> io::Result<()> {
+            self.poller.add(socket, token)
+        }
+        fn sent(&mut self, user: u32, bytes: u64) {
+            self.lines.push(format!("{user} sent {bytes}"));
+        }
+        fn redirected(&mut self, user: u32, received: u64) {
+            self.lines.push(format!("{user} redirected {received}"));
+        }
+        fn may_retry(&mut self, user: u32) -> bool {
+            self.lines.push(format!("{user} retries"));
+            true
+        }
+        fn wants_headers(&self, _user: u32) -> bool {
+            false
+        }
+        fn connection(&mut self, event: ConnectionEvent) {
+            let name = format!("{event:?}");
+            self.lines.push(name.split(' ').next().unwrap_or("").to_owned());
+        }
+        fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
+            self.ended += 1;
+            assert!(exchange().body_bytes <= ended.received);
+            self.lines.push(format!("{user} response {status} {}", ended.received));
+        }
+        fn failure<'a>(
+            &mut self,
+            user: u32,
+            _ended: Ended,
+            outcome: Outcome,
+            message: &Message,
+            _exchange: impl Fn() -> Exchanged<'a>,
+        ) {
+            self.ended += 1;
+            self.lines.push(format!("{user} failure {} {message:?}", outcome.name()));
+        }
+    }
+
+    /// Sends requests of user 0, one after the other, to a target that gives these answers on one connection after another.
+    fn exchanged(answers: &'static [&'static [&'static str]], requests: usize) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = thread::spawn(move || {
+            let serve = |of_connection: &&[&str]| {
+                let (mut stream, _) = listener.accept().unwrap();
+                for answer in *of_connection {
+                    let count = stream.read(&mut [0; 1000]).unwrap();
+                    assert!(count > 0);
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+                stream
+            };
+            // Connections stay open until the test has seen everything.
+            answers.iter().map(serve).collect::<Vec<_>>()
+        });
+        let plan = fixtures::plan(|document| {
+            document["origins"][0]["port"] = port.into();
+            document["connections"] = serde_json::json!({"redirects": 1});
+        });
+        let mut events = Reported { poller: Poller::new().unwrap(), lines: Vec::new(), ended: 0 };
+        let waker = events.poller.waker().unwrap();
+        let mut transport = Transport::new(&plan, None, Arc::new(Turns::new(1)), waker);
+        transport.prepare(&plan, &Secrets::new());
+        let deadline = clock::monotonic_ns() + 20_000_000_000;
+        for number in 1..=requests {
+            transport.request(0, 0, number as u64, &mut events);
+            while events.ended < number && clock::monotonic_ns() < deadline {
+                for index in 0..events.poller.wait(100_000_000).unwrap() {
+                    let event = events.poller.event(index);
+                    transport.on_event(event, &mut events);
+                }
+            }
+        }
+        let connections = serving.join().unwrap();
+        assert_eq!(connections.len(), answers.len());
+        transport.close_all();
+        assert_eq!(transport.open_connections(), 0);
+        events.lines
+    }
+
+    #[test]
+    fn a_connection_serves_one_request_after_the_other() {
+        const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        assert_eq!(
+            exchanged(&[&[OK, OK]], 2),
+            ["Dialled", "Connected", "0 sent 18", "0 response 200 40", "0 sent 18", "0 response 200 40"]
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_followed_on_the_same_connection() {
+        let lines = exchanged(
+            &[&["HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n"]],
+            1,
+        );
+        assert_eq!(lines[2..4], ["0 sent 18", "0 redirected 55"]);
+        assert_eq!(lines[5], "0 response 204 19");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_failure_and_costs_the_connection() {
+        let lines = exchanged(&[&["SMTP\r\n"], &["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]], 2);
+        assert!(lines[3].starts_with("0 failure protocol_error"), "{lines:?}");
+        assert_eq!(lines[4..], ["Dialled", "Connected", "0 sent 18", "0 response 200 38"]);
+    }
+}

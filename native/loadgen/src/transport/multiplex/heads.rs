@@ -1,0 +1,75 @@
+//! The heads of requests over HTTP/2: what is the same each time, and what is rendered into it.
+
+use std::sync::Arc;
+
+use h2client::{Template, Value};
+
+use crate::plan::{Part, Plan, Step};
+use crate::template::{Program, Secrets};
+
+/// What a step needs to be sent over HTTP/2.
+#[derive(Debug)]
+pub(in crate::transport) struct StreamStep {
+    /// Values of the template's variable fields, in order.
+    pub(super) values: Vec<Program>,
+    pub(super) body: Option<Program>,
+}
+
+impl StreamStep {
+    /// With the secrets of the moment.
+    pub(in crate::transport) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamStep {
+        let (_, variables) = template(step, plan);
+        let values = variables
+            .iter()
+            .map(|variable| match variable {
+                Source::Parts(parts) => Program::of_value(parts, secrets),
+                Source::BodyLength => Program::of_length(step, secrets),
+            })
+            .collect();
+        StreamStep { values, body: step.body.as_ref().map(|body| Program::of_value(body, secrets)) }
+    }
+}
+
+/// The heads of all steps; secrets are not in them.
+pub(super) fn templates(plan: &Plan) -> Arc<[Template]> {
+    plan.steps().map(|(_, step)| template(step, plan).0).collect()
+}
+
+/// What a variable value of a head is made of.
+enum Source {
+    Parts(Vec<Part>),
+    BodyLength,
+}
+
+/// The head of a step, and what its variable values are made of.
+fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
+    let origin = &plan.origins[step.origin];
+    let host = step.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+    let authority =
+        host.map_or_else(|| vec![Part::Literal { text: origin.authority() }], |header| header.value.clone());
+    let mut variables = Vec::new();
+    let mut value_of = |parts: &[Part]| match parts {
+        [] => Value::from(""),
+        [Part::Literal { text }] => Value::from(text.as_str()),
+        parts => {
+            variables.push(Source::Parts(parts.to_vec()));
+            if parts.iter().any(|part| matches!(part, Part::Secret { .. })) { Value::Secret } else { Value::Variable }
+        }
+    };
+    let authority = value_of(&authority);
+    let target = value_of(&step.target);
+    let mut template = Template::new(step.method.as_str(), origin.scheme.name(), authority, target);
+    for header in &step.headers {
+        let name = header.name.to_ascii_lowercase();
+        let is_te = name == "te" && header.value != [Part::Literal { text: "trailers".to_owned() }];
+        // What HTTP/2 has no place for is not sent, as all clients do.
+        if h2client::is_allowed(name.as_bytes()) && !is_te {
+            template.header(name.as_bytes(), value_of(&header.value));
+        }
+    }
+    if step.sends_length() {
+        variables.push(Source::BodyLength);
+        template.header(b"content-length", Value::Variable);
+    }
+    (template, variables)
+}

@@ -1,0 +1,171 @@
+//! How a request on a stream ends. Its connection goes on.
+
+use std::sync::Arc;
+
+use h2client::Failure;
+
+use super::answer::Answer;
+use super::sink::{End, Sink};
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::redirect;
+use crate::response::Fault;
+use crate::transport::Transport;
+use crate::transport::connection::NONE;
+use crate::transport::events::{Ended, Events, Exchanged};
+use crate::transport::redirects::Next;
+
+impl Transport {
+    /// Bytes have come in on a shared connection.
+    pub(in crate::transport) fn take_frames(&mut self, index: u32, input: &[u8], events: &mut impl Events) {
+        let mut ended = std::mem::take(&mut self.links.ended);
+        let protocol = self.pool.get(index).and_then(|connection| connection.multiplex.as_deref_mut());
+        let Some(protocol) = protocol.and_then(|multiplex| multiplex.protocol.as_deref_mut()) else { return };
+        let mut sink = Sink {
+            exchanges: &mut self.exchanges,
+            steps: &self.steps,
+            now: events.now(),
+            most_bytes: self.options.most_bytes,
+            ended: &mut ended,
+            goes_away: false,
+        };
+        let result = protocol.receive(input, &mut sink);
+        let goes_away = sink.goes_away;
+        self.mark_dirty(index);
+        if goes_away {
+            self.unlink(index);
+        }
+        for (user, stream, end) in ended.drain(..) {
+            let exchange = &self.exchanges[user as usize];
+            let current = exchange.answer.as_ref().map_or(0, |answer| answer.stream);
+            if current == stream && exchange.connection == index {
+                self.stream_ended(user, index, end, events);
+            }
+        }
+        self.links.ended = ended;
+        if let Err(error) = result {
+            let message = Message::Reason(Arc::from(error.to_string()));
+            let outcome = match error.kind {
+                h2client::ErrorKind::HeadersTooLarge => Outcome::ResponseTooLarge,
+                _ => Outcome::ProtocolError,
+            };
+            self.fail_shared(index, outcome, &message, events);
+            return;
+        }
+        self.pump(index, events);
+        let is_spent = self.multiplex(index).is_some_and(|multiplex| {
+            multiplex.queue.is_empty()
+                && multiplex
+                    .protocol
+                    .as_ref()
+                    .is_some_and(|protocol| protocol.is_draining() && protocol.in_flight() == 0)
+        });
+        if is_spent {
+            self.flush_and_close(index, events);
+        }
+    }
+
+    fn stream_ended(&mut self, user: u32, index: u32, end: End, events: &mut impl Events) {
+        match end {
+            End::Whole => self.complete_stream(user, index, events),
+            End::TooLarge => {
+                let message = Message::Fault { fault: Fault::TooLarge, most_bytes: self.options.most_bytes };
+                self.fail(user, Outcome::ResponseTooLarge, &message, events);
+            }
+            End::Failed(Failure::NotProcessed) if events.may_retry(user) => {
+                self.unlink(index);
+                self.send_again(user, events);
+            }
+            End::Failed(failure) => {
+                let message = Message::Reason(Arc::from(failure.to_string()));
+                let outcome = match failure {
+                    Failure::HeadersTooLarge => Outcome::ResponseTooLarge,
+                    Failure::Malformed(_) => Outcome::ProtocolError,
+                    Failure::Reset(_) | Failure::NotProcessed => Outcome::ConnectionClosed,
+                };
+                self.fail(user, outcome, &message, events);
+            }
+        }
+    }
+
+    /// The target did not look at the request: it goes out once more, on another connection.
+    pub(super) fn send_again(&mut self, user: u32, events: &mut impl Events) {
+        self.detach_stream(user);
+        let exchange = &mut self.exchanges[user as usize];
+        exchange.connection = NONE;
+        let origin = exchange.origin(&self.steps[exchange.step as usize]);
+        self.share(user, origin, events);
+    }
+
+    fn complete_stream(&mut self, user: u32, index: u32, events: &mut impl Events) {
+        let Some(mut answer) = self.exchanges[user as usize].answer.take() else { return };
+        if let Some(connection) = self.pool.get(index) {
+            connection.reused = true;
+        }
+        self.judge_stream(user, index, &answer, events);
+        // A request that was sent on by a redirect has begun its next answer already.
+        let place = &mut self.exchanges[user as usize].answer;
+        if place.is_none() {
+            answer.stream = 0;
+            *place = Some(answer);
+        }
+    }
+
+    fn judge_stream(&mut self, user: u32, index: u32, answer: &Answer, events: &mut impl Events) {
+        let mut is_withheld = false;
+        if self.options.redirects > 0 && answer.has_location && redirect::is_redirect(answer.status) {
+            let raw = answer.raw().beginning(usize::MAX);
+            match self.next_after(user, answer.status, &raw) {
+                Next::Follow(place) => return self.follow(user, answer.status, place, answer.received, events),
+                Next::Withheld => is_withheld = true,
+                Next::Answer => {}
+            }
+        }
+        let ended = Ended { is_withheld, ..self.ended(user, answer) };
+        events.response(user, ended, answer.status, || self.exchanged(user, answer));
+        self.exchanges[user as usize].end();
+        if !self.options.keep_alive {
+            self.unlink(index);
+            if let Some(protocol) = self.multiplex(index).and_then(|multiplex| multiplex.protocol.as_deref_mut()) {
+                protocol.close();
+            }
+        }
+    }
+
+    fn ended(&self, user: u32, answer: &Answer) -> Ended {
+        Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received, is_withheld: false }
+    }
+
+    /// What is known of the request of `user`, whose answer came on a stream.
+    fn exchanged<'a>(&'a self, user: u32, answer: &'a Answer) -> Exchanged<'a> {
+        let exchange = &self.exchanges[user as usize];
+        Exchanged {
+            wall_ns: exchange.wall_ns,
+            body_bytes: answer.body_bytes,
+            expect: exchange.expect(&self.steps[exchange.step as usize]),
+            raw: answer.raw(),
+            hop: exchange.hop.as_ref().map(|hop| (self.dialer.origin(hop.origin), hop.request.as_slice())),
+        }
+    }
+
+    /// A request on a shared connection ends without a full response; the connection goes on.
+    pub(in crate::transport) fn leave_stream(
+        &mut self,
+        user: u32,
+        index: u32,
+        outcome: Outcome,
+        message: &Message,
+        events: &mut impl Events,
+    ) {
+        let Some(mut answer) = self.exchanges[user as usize].answer.take() else { return };
+        if let Some(protocol) = self.multiplex(index).and_then(|multiplex| multiplex.protocol.as_deref_mut()) {
+            protocol.cancel(answer.stream);
+        }
+        self.mark_dirty(index);
+        events.failure(user, self.ended(user, &answer), outcome, message, || self.exchanged(user, &answer));
+        answer.stream = 0;
+        let exchange = &mut self.exchanges[user as usize];
+        exchange.answer = Some(answer);
+        exchange.end();
+    }
+}

@@ -1,0 +1,104 @@
+//! Following where an answer points. A chain is one request of its user; each hop is rendered from the one before.
+
+use super::Transport;
+use super::connection::NONE;
+use super::events::Events;
+use super::exchange::Hop;
+use super::step::asks_to_close;
+use crate::plan::Scheme;
+use crate::redirect::{self, Place, Rewrite};
+use crate::response::{self, Expect};
+
+/// What follows an answer that points elsewhere.
+pub(super) enum Next {
+    /// The request is sent on.
+    Follow(Place),
+    /// It is an answer like any other: at the limit, or leading nowhere.
+    Answer,
+    /// It would take a body that holds a secret to another origin, so it is an answer like any other.
+    Withheld,
+}
+
+impl Transport {
+    /// What follows the answer to `user`.
+    #[cold]
+    pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8]) -> Next {
+        let Some(place) = self.place_after(user, raw) else { return Next::Answer };
+        let exchange = &self.exchanges[user as usize];
+        let step = &self.steps[exchange.step as usize];
+        let origin = self.dialer.origin(exchange.origin(step));
+        let crosses = (place.scheme, place.host.as_str(), place.port) != (origin.scheme, &*origin.host, origin.port);
+        if crosses && step.body_has_secret && redirect::keeps_body(status, &self.request_of(user)) {
+            Next::Withheld
+        } else {
+            Next::Follow(place)
+        }
+    }
+
+    /// Where the answer to `user` points, while it may be followed.
+    fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
+        let exchange = &self.exchanges[user as usize];
+        if exchange.hop.as_ref().map_or(0, |hop| hop.hops) >= self.options.redirects {
+            return None;
+        }
+        let step = &self.steps[exchange.step as usize];
+        let origin = self.dialer.origin(exchange.origin(step));
+        let whole = response::take_apart(raw, exchange.expect(step))?;
+        let location = std::str::from_utf8(whole.location.as_deref()?).ok()?.to_owned();
+        let request = self.request_of(user);
+        let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or(&[])).into_owned();
+        let base = format!("{}://{}", origin.scheme.name(), origin.authority());
+        let target = line.split(' ').nth(1).unwrap_or("/");
+        redirect::follow(origin, target.strip_prefix(base.as_str()).unwrap_or(target), &location)
+    }
+
+    /// The request of `user` as it was sent.
+    fn request_of(&self, user: u32) -> Vec<u8> {
+        let exchange = &self.exchanges[user as usize];
+        if let Some(hop) = &exchange.hop {
+            return hop.request.clone();
+        }
+        let mut request = Vec::new();
+        let values = exchange.values(self.options.seed);
+        self.steps[exchange.step as usize].program.render(values, &mut request);
+        request
+    }
+
+    /// Makes the request of `user` the one that goes to where its answer points. Its connection must be free by now.
+    #[cold]
+    pub(super) fn redirect(&mut self, user: u32, status: u16, place: Place) -> u32 {
+        let request = self.request_of(user);
+        let exchange = &self.exchanges[user as usize];
+        let step = &self.steps[exchange.step as usize];
+        let (from, hops) = (exchange.origin(step), exchange.hop.as_ref().map_or(0, |hop| hop.hops));
+        let to = self.dialer.origin_at(&place);
+        let origin = self.dialer.origin(to);
+        let through_proxy = self.dialer.has_proxy() && place.scheme == Scheme::Http;
+        let target =
+            if through_proxy { format!("http://{}{}", origin.authority(), place.target) } else { place.target };
+        let request = redirect::rewritten(
+            &request,
+            Rewrite {
+                status,
+                target: &target,
+                host: &origin.authority(),
+                crosses: to != from,
+                secret_headers: &step.secret_headers,
+                keeps_proxy_authorization: through_proxy,
+            },
+        );
+        let expect = Expect { head_only: request.split(|byte| *byte == b' ').next() == Some(b"HEAD") };
+        let exchange = &mut self.exchanges[user as usize];
+        let closes = asks_to_close(&request);
+        exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect, closes }));
+        exchange.connection = NONE;
+        to
+    }
+
+    /// Sends the request of `user` on to where its answer of `received` bytes points.
+    pub(super) fn follow(&mut self, user: u32, status: u16, place: Place, received: u64, events: &mut impl Events) {
+        events.redirected(user, received);
+        let to = self.redirect(user, status, place);
+        self.connect(user, to, events);
+    }
+}

@@ -1,0 +1,154 @@
+//! Decides whether a full response passes; if not, the failure message.
+
+use std::borrow::Cow;
+
+use regex::Regex;
+
+use crate::decode::Undecodable;
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::pattern;
+use crate::plan::{BodyCheck, CheckKind, Step, StepId};
+
+const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
+
+/// What a step counts under, and what it expects of a response.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    id: StepId,
+    /// Where its figures are counted.
+    pub(crate) endpoint: usize,
+    /// From the actual start to the last byte.
+    pub(crate) timeout_ns: u64,
+    /// Inclusive ranges.
+    expected_statuses: Vec<(u16, u16)>,
+    checks: Vec<Check>,
+}
+
+/// A check that is ready to be made many times.
+#[derive(Debug)]
+enum Check {
+    Contains(Box<memchr::memmem::Finder<'static>>),
+    Regex(Regex),
+}
+
+impl Rules {
+    pub(super) fn new(id: StepId, step: &Step) -> Rules {
+        Rules {
+            id,
+            endpoint: step.endpoint,
+            timeout_ns: step.timeout_ns,
+            expected_statuses: step.expected_statuses.clone(),
+            checks: step.checks.iter().map(Check::new).collect(),
+        }
+    }
+
+    /// Which step of the plan this is.
+    pub(crate) fn id(&self) -> StepId {
+        self.id
+    }
+
+    /// The outcome of a full response. `is_withheld`: it is a redirect that would have taken a secret elsewhere. `text` gives the text of its body, which is asked for only where there are checks.
+    #[inline]
+    pub(crate) fn judge<'a>(
+        &self,
+        status: u16,
+        is_withheld: bool,
+        text: impl FnOnce() -> Result<Cow<'a, [u8]>, Undecodable>,
+    ) -> (Outcome, Message) {
+        if !self.expected_statuses.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
+            let message =
+                if is_withheld { Message::Withheld { status } } else { Message::Status { status, step: self.id } };
+            return (Outcome::UnexpectedStatus, message);
+        }
+        if self.checks.is_empty() {
+            return (Outcome::Ok, Message::None);
+        }
+        let body = match text() {
+            Ok(body) => body,
+            Err(Undecodable(coding)) => return (Outcome::CheckFailed, Message::Undecodable { coding }),
+        };
+        match self.checks.iter().position(|check| !check.holds(&body)) {
+            Some(failed) => {
+                // Checks are as few as people write.
+                let check = u32::try_from(failed).unwrap_or(0);
+                (Outcome::CheckFailed, Message::Check { step: self.id, check })
+            }
+            None => (Outcome::Ok, Message::None),
+        }
+    }
+}
+
+impl Check {
+    fn new(check: &BodyCheck) -> Check {
+        let contains = |text: &str| Check::Contains(Box::new(memchr::memmem::Finder::new(text).into_owned()));
+        match check.kind {
+            CheckKind::Contains => contains(&check.pattern),
+            // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
+            CheckKind::Regex => pattern::compile(&check.pattern).map_or_else(|_| contains("\u{0}"), Check::Regex),
+        }
+    }
+
+    fn holds(&self, body: &[u8]) -> bool {
+        match self {
+            Check::Contains(finder) if finder.find(body).is_some() => true,
+            // The text has a replacement character for bytes that are not UTF-8.
+            Check::Contains(finder) => {
+                memchr::memmem::find(finder.needle(), REPLACEMENT).is_some()
+                    && finder.find(String::from_utf8_lossy(body).as_bytes()).is_some()
+            }
+            Check::Regex(regex) => regex.is_match(&String::from_utf8_lossy(body)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    #[derive(Deserialize)]
+    struct Cases {
+        responses: Vec<Case>,
+        timeouts: Vec<(u64, String)>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        name: String,
+        expected: Value,
+        checks: Value,
+        status: u16,
+        body_hex: String,
+        outcome: String,
+        message: String,
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.len()).step_by(2).map(digits).collect()
+    }
+
+    /// The same file is read by the tests of the asyncio engine.
+    #[test]
+    fn responses_are_judged_as_the_other_engine_judges_them() {
+        let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/outcomes.json")).unwrap();
+        assert!(cases.responses.len() > 20 && cases.timeouts.len() > 5);
+        for case in cases.responses {
+            let plan = fixtures::plan(|document| {
+                document["flows"][0]["steps"][0]["expected_statuses"] = case.expected;
+                document["flows"][0]["steps"][0]["checks"] = case.checks;
+            });
+            let (id, step) = plan.steps().next().unwrap();
+            let (outcome, message) =
+                Rules::new(id, step).judge(case.status, false, || Ok(bytes(&case.body_hex).into()));
+            assert_eq!((outcome.name(), message.text(&plan)), (case.outcome.as_str(), case.message), "{}", case.name);
+        }
+        let plan = fixtures::plan(|_| {});
+        for (timeout_ns, message) in cases.timeouts {
+            assert_eq!(Message::Timeout { timeout_ns }.text(&plan), message);
+        }
+    }
+}

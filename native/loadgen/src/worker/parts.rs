@@ -1,0 +1,209 @@
+//! What the transport reports, taken to users and ledger: here a request ends.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use crate::ledger::{Finished, Ledger, RawSample, Reason, Standing};
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::poller::Poller;
+use crate::response;
+use crate::schedule::Schedule;
+use crate::shared::Shared;
+use crate::template::Values;
+use crate::transport::{ConnectionEvent, Ended, Events, Exchanged};
+use crate::users::{User, Users};
+
+/// The loop's parts but the transport, which reports to them.
+pub(super) struct Parts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) schedule: Schedule,
+    pub(super) users: Users,
+    pub(super) ledger: Ledger,
+    pub(super) poller: Poller,
+    /// ns since the start of the run, as last read.
+    pub(super) now: u64,
+    /// What the generator reports as its users in the open model.
+    pub(super) most_in_flight: u64,
+}
+
+impl Events for Parts {
+    #[inline]
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    #[inline]
+    fn touch(&mut self, open_connections: usize) -> u64 {
+        self.now = self.shared.now();
+        if self.now >= self.ledger.end_of_second() {
+            self.end_seconds(open_connections);
+        }
+        self.now
+    }
+
+    fn watch(&mut self, socket: RawFd, token: u64) -> io::Result<()> {
+        self.poller.add(socket, token)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a few instructions for every request
+    fn sent(&mut self, user: u32, bytes: u64) {
+        let (state, rules) = self.users.with_rules(user);
+        self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).bytes_sent += bytes;
+    }
+
+    fn redirected(&mut self, user: u32, received: u64) {
+        let (state, rules) = self.users.with_rules(user);
+        let figures = self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up);
+        figures.redirect_hops += 1;
+        figures.bytes_received += received;
+    }
+
+    fn may_retry(&mut self, user: u32) -> bool {
+        let may = self.users.retry(user);
+        let (state, rules) = self.users.with_rules(user);
+        if may {
+            self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).redialled += 1;
+        }
+        may
+    }
+
+    fn wants_headers(&self, user: u32) -> bool {
+        self.ledger.is_curious(self.users.with_rules(user).1.endpoint)
+    }
+
+    fn connection(&mut self, event: ConnectionEvent) {
+        let generator = self.ledger.generator();
+        match event {
+            ConnectionEvent::Dialled => generator.dials += 1,
+            ConnectionEvent::Lost => generator.connections_lost += 1,
+            ConnectionEvent::Connected { took } => drop(generator.connect.record(took)),
+            ConnectionEvent::Secured { took } => drop(generator.tls.record(took)),
+            ConnectionEvent::Resolved { took } => drop(generator.dns.record(took)),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is the end of every request, and has one caller for each HTTP
+    fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
+        let (state, rules) = self.users.with_rules(user);
+        let (outcome, message) = rules.judge(status, ended.is_withheld, || {
+            let exchange = exchange();
+            exchange.raw.text(exchange.expect, exchange.body_bytes)
+        });
+        self.end_request(user, *state, rules.endpoint, ended, (outcome, status), &message, exchange);
+    }
+
+    #[cold]
+    fn failure<'a>(
+        &mut self,
+        user: u32,
+        ended: Ended,
+        outcome: Outcome,
+        message: &Message,
+        exchange: impl Fn() -> Exchanged<'a>,
+    ) {
+        let (state, rules) = self.users.with_rules(user);
+        self.end_request(user, *state, rules.endpoint, ended, (outcome, 0), message, exchange);
+    }
+}
+
+impl Parts {
+    /// The one place in which a request ends that got as far as the transport.
+    #[inline(always)]
+    #[allow(clippy::inline_always, clippy::too_many_arguments)] // as `response`; none of them is worth a second look-up
+    fn end_request<'a>(
+        &mut self,
+        user: u32,
+        state: User,
+        endpoint: usize,
+        ended: Ended,
+        (outcome, status): (Outcome, u16),
+        message: &Message,
+        exchange: impl Fn() -> Exchanged<'a>,
+    ) {
+        let now = self.now;
+        let warm_up = state.iteration.arrival.warm_up;
+        let response = now.saturating_sub(state.request.intended);
+        if let Some(reason) = self.ledger.wants(endpoint, warm_up, outcome, response) {
+            let sample = self.sample(user, reason, outcome, message, ended, &exchange());
+            self.ledger.keep(sample);
+        }
+        let finished = Finished {
+            outcome,
+            status,
+            received: ended.received,
+            response,
+            service: now.saturating_sub(state.request.actual),
+            first_byte: ended.first_byte.saturating_sub(state.request.actual),
+            is_drained: now >= self.schedule.drains_from(),
+        };
+        self.ledger.finished(endpoint, warm_up, finished);
+        if outcome != Outcome::Ok {
+            self.ledger.failed(endpoint, warm_up, outcome, message, now);
+        }
+        let end = self.users.finish(user, outcome, now);
+        if self.users.has_many_steps()
+            && let Some(end) = end
+        {
+            self.ledger.iterations(state.iteration.flow, warm_up).count(end);
+        }
+    }
+
+    #[cold]
+    fn sample(
+        &self,
+        user: u32,
+        reason: Reason,
+        outcome: Outcome,
+        message: &Message,
+        ended: Ended,
+        exchange: &Exchanged<'_>,
+    ) -> RawSample {
+        let plan = &self.shared.plan;
+        let (state, rules) = self.users.with_rules(user);
+        // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
+        let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
+        let hop = exchange.hop.map(|(origin, request)| {
+            Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), request.to_vec()))
+        });
+        RawSample {
+            reason,
+            step: rules.id(),
+            warm_up: state.iteration.arrival.warm_up,
+            outcome,
+            message: message.clone(),
+            values: Values { seed: plan.seed, number: state.iteration.arrival.number, wall_ns: exchange.wall_ns },
+            intended_ns: state.request.intended,
+            actual_ns: state.request.actual,
+            finish_ns: self.now,
+            first_byte_ns: (ended.first_byte > 0).then_some(ended.first_byte),
+            expect: exchange.expect,
+            response: exchange.raw.beginning(most),
+            body_bytes: exchange.body_bytes,
+            hop,
+            http2: exchange.raw.is_two(),
+        }
+    }
+
+    #[cold]
+    fn end_seconds(&mut self, open_connections: usize) {
+        let standing = self.standing(open_connections);
+        while self.now >= self.ledger.end_of_second() {
+            self.ledger.end_second(standing);
+        }
+    }
+
+    /// How things stand now.
+    pub(super) fn standing(&self, open_connections: usize) -> Standing {
+        let is_closed = self.schedule.is_closed();
+        Standing {
+            users: if is_closed { self.users.running_or_free() as u64 } else { self.most_in_flight },
+            in_flight: self.users.in_flight() as u64,
+            waiting: self.schedule.waiting() as u64,
+            open_connections: open_connections as u64,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Beginning iterations and their steps: arrivals that are due, and users that go on.
+
+use std::cmp::Reverse;
+
+use super::Worker;
+use crate::schedule::{Admission, Arrival, GoOn};
+use crate::users::State;
+
+/// Arrivals that are started before the loop looks at its sockets again.
+const ARRIVALS_PER_STEP: usize = 32;
+/// Users that go on without an answer (refused at once, say) are taken up to this many per turn of the loop.
+const FREED_PER_TURN: usize = 256;
+/// A closed-model user pauses this long after a generator error, so that a machine without ports is not made worse.
+const PAUSE: u64 = 100_000_000;
+
+impl Worker {
+    /// The first moment of the run.
+    pub(super) fn begin(&mut self) {
+        if self.parts.schedule.is_over() {
+            return;
+        }
+        self.parts.schedule.begin();
+        if self.parts.schedule.is_closed() {
+            self.raise_users();
+        }
+    }
+
+    /// Open model: what is due by now. After a pause that is much, and answers must be read between.
+    pub(super) fn take_arrivals(&mut self) {
+        for _ in 0..ARRIVALS_PER_STEP {
+            let Some(arrival) = self.parts.schedule.take_before(self.parts.now + 1) else { return };
+            self.arrive(arrival);
+        }
+    }
+
+    /// Open model: everything that is due before `limit`.
+    pub(super) fn take_arrivals_before(&mut self, limit: u64) {
+        while let Some(arrival) = self.parts.schedule.take_before(limit) {
+            self.arrive(arrival);
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        self.touch();
+        let late = self.parts.now.saturating_sub(arrival.intended);
+        let user = if self.parts.schedule.waiting() == 0 { self.parts.users.take_free() } else { None };
+        let flow = self.parts.schedule.flow(arrival);
+        let endpoint = self.parts.users.endpoint_of(flow);
+        match (self.parts.schedule.admit(arrival, late, user.is_some()), user) {
+            (Admission::Start, Some(user)) => {
+                self.parts.ledger.generator().schedule_lag.record(late);
+                self.start(user, arrival, flow);
+            }
+            (Admission::Skip, Some(user)) => {
+                self.parts.ledger.figures(endpoint, arrival.warm_up).skipped += 1;
+                self.parts.users.set_free(user);
+            }
+            (Admission::Drop, _) => {
+                self.parts.ledger.generator().saturated = true;
+                self.parts.ledger.figures(endpoint, arrival.warm_up).dropped += 1;
+            }
+            _ => self.parts.ledger.generator().saturated = true,
+        }
+    }
+
+    /// Users whose request has ended go on.
+    pub(super) fn take_freed(&mut self) {
+        // Those that are freed meanwhile wait for the next turn.
+        for _ in 0..self.parts.users.freed().min(FREED_PER_TURN) {
+            let Some(user) = self.parts.users.next_freed() else { return };
+            match self.parts.users.user(user).state {
+                State::NextStep => self.start_next_step(user),
+                State::Pause => self.timers.push(Reverse((self.parts.now + PAUSE, user))),
+                _ if self.parts.schedule.is_closed() => self.go_on_closed(user),
+                _ => self.go_on_open(user),
+            }
+        }
+    }
+
+    fn go_on_open(&mut self, user: u32) {
+        let Some(arrival) = self.parts.schedule.take_waiting(self.parts.now) else {
+            self.parts.users.set_free(user);
+            return;
+        };
+        let flow = self.parts.schedule.flow(arrival);
+        let wait = self.parts.now.saturating_sub(arrival.intended);
+        let figures = self.parts.ledger.figures(self.parts.users.endpoint_of(flow), arrival.warm_up);
+        figures.waited += 1;
+        figures.clamped += u64::from(figures.waits.record(wait));
+        self.start(user, arrival, flow);
+    }
+
+    #[inline]
+    fn go_on_closed(&mut self, user: u32) {
+        match self.parts.schedule.go_on(user, self.parts.now) {
+            GoOn::Start { intended } => {
+                if self.parts.schedule.has_tokens() {
+                    self.parts.ledger.generator().schedule_lag.record(0);
+                }
+                self.start_closed(user, intended);
+            }
+            GoOn::Token { due } => {
+                self.parts.users.set_state(user, State::Token);
+                self.timers.push(Reverse((due, user)));
+            }
+            GoOn::Park => self.parts.users.park(user),
+            GoOn::End => {
+                self.transport.close_user(user);
+                self.parts.users.park(user);
+            }
+        }
+    }
+
+    /// A token of `max_rate` is due, or the pause after a generator error is over.
+    pub(super) fn on_timer(&mut self, user: u32, due: u64) {
+        if self.parts.users.set_state(user, State::Idle) == State::Pause {
+            self.go_on_closed(user);
+        } else if self.parts.schedule.may_start(due) {
+            self.touch();
+            self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
+            self.start_closed(user, due);
+        } else {
+            self.parts.users.park(user);
+        }
+    }
+
+    #[inline]
+    fn start_closed(&mut self, user: u32, intended: u64) {
+        match self.parts.schedule.take(intended, self.parts.now) {
+            Some(arrival) => self.start(user, arrival, self.parts.schedule.flow(arrival)),
+            None => self.parts.users.park(user),
+        }
+    }
+
+    /// Begins an iteration, and with it the request of its first step.
+    #[inline]
+    fn start(&mut self, user: u32, arrival: Arrival, flow: usize) {
+        let step = self.parts.users.begin(user, arrival, flow, self.parts.now);
+        self.parts.ledger.figures(self.parts.users.endpoint_of(flow), arrival.warm_up).started += 1;
+        if self.parts.users.has_many_steps() {
+            let flow = self.parts.users.user(user).iteration.flow;
+            self.parts.ledger.iterations(flow, arrival.warm_up).started += 1;
+        }
+        self.transport.request(user, step, arrival.number, &mut self.parts);
+    }
+
+    /// Begins the request of the next step of an iteration.
+    #[cold]
+    fn start_next_step(&mut self, user: u32) {
+        let step = self.parts.users.begin_next_step(user, self.parts.now);
+        let (state, rules) = self.parts.users.with_rules(user);
+        let arrival = state.iteration.arrival;
+        self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(state.request.intended));
+        self.parts.ledger.figures(rules.endpoint, arrival.warm_up).started += 1;
+        self.transport.request(user, step, arrival.number, &mut self.parts);
+    }
+
+    /// Closed model: begins the users that should exist and do not run.
+    pub(super) fn raise_users(&mut self) {
+        let count = self.parts.schedule.raise(self.parts.now);
+        self.parts.users.raise(count);
+    }
+
+    /// Everything of a leg has ended: the next one begins.
+    pub(super) fn open_barrier(&mut self) {
+        self.touch();
+        self.parts.schedule.open_barrier(self.parts.now);
+        if self.parts.schedule.is_closed() {
+            self.raise_users();
+            self.take_freed();
+        } else {
+            self.take_arrivals();
+        }
+    }
+}

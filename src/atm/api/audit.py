@@ -1,0 +1,178 @@
+"""Write down who changed what: one entry of the audit log for each request that changes something, before its answer.
+
+Plain ASGI, around the guard, which says who asks and may refuse. The entry is on the disk before the answer is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atm.access.peers import account_name
+from atm.api.auth import Principal, client_address
+from atm.api.deps import SAFE_METHODS
+from atm.api.local_access import PEER_OWNER
+from atm.errors import AtmError
+from atm.models.control.base import SOURCE_HEADER
+from atm.storage import StorageInterface
+from atm.storage.access import ActorKind, AuditEntry, AuditOutcome
+
+log = logging.getLogger("atm.audit")
+
+ACTIONS = {
+    "create_run": "run.create",
+    "rerun": "run.create",
+    "run_test": "run.create",
+    "run_demo": "run.create",
+    "run_all_tests": "run.create",
+    "cancel_run": "run.cancel",
+    "annotate_run": "run.annotate",
+    "delete_run": "run.delete",
+    "import_bundle": "run.import",
+    "try_spec": "spec.try",
+    "create_test": "test.create",
+    "sync_tests": "test.sync",
+    "replace_test": "test.replace",
+    "enable_test": "test.enable",
+    "delete_test": "test.delete",
+    "create_schedule": "schedule.create",
+    "replace_schedule": "schedule.replace",
+    "pause_schedule": "schedule.pause",
+    "resume_schedule": "schedule.resume",
+    "delete_schedule": "schedule.delete",
+    "create_key": "key.create",
+    "revoke_key": "key.revoke",
+    "create_session": "session.create",
+    "end_session": "session.end",
+    "revoke_session": "session.end",
+}
+"""By the name of the route. A route that is missing here is written down under its own name."""
+REFUSED = "request.refuse"
+"""Refused by role or network, before a route was found; the object is method and path."""
+READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule"})
+"""Routes that change nothing although their method may."""
+_PARAMETERS = ("run_id", "test", "schedule", "key", "session_id")
+"""Of paths: what names the object."""
+_MOST_READ_BYTES = 262_144
+_MOST_TEXT = 500
+
+
+class Audit:
+    """Holds the start of an answer back until its entry is written."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+
+        async def sending(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            if start is not None:
+                await _write(scope, start["status"], _document(start, message))
+                await send(start)
+                start = None
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            await _write(scope, 500, {})
+            raise
+
+
+async def _write(scope: Scope, status: int, document: dict[str, Any]) -> None:
+    principal: Principal | None = scope.get("state", {}).get("principal")
+    name = str(getattr(scope.get("route"), "name", "") or "")
+    if principal is None or name in READS:
+        # Nobody who is known did it: the log of requests has it, and no stranger fills the storage.
+        return
+    entry = _entry(scope, principal, name, status, document)
+    storage: StorageInterface = scope["app"].state.plane.storage
+    try:
+        await storage.audit.append(entry)
+    except AtmError as error:
+        log.error("an entry of the audit log could not be kept (%s): %s", error, entry)
+
+
+def _entry(scope: Scope, principal: Principal, name: str, status: int, document: dict[str, Any]) -> AuditEntry:
+    # The guard refuses before a route is found.
+    action = ACTIONS.get(name, name or REFUSED)
+    found = scope.get("path_params", {})
+    named = next((str(found[each]) for each in _PARAMETERS if each in found), "")
+    made = str(document.get("id") or "") if status < 300 else ""
+    is_new = made and action.endswith((".create", ".import"))
+    named = named if name else f"{scope['method']} {scope['path']}"
+    detail = [f"of {named}"] if is_new and named and named != made else []
+    if status < 300:
+        detail += [text for text in (_text(document.get("name")), _list(document)) if text]
+    else:
+        detail.append(_text(document.get("detail")))
+    return AuditEntry(
+        id=secrets.token_hex(8),
+        at=datetime.now(UTC),
+        actor_kind=principal.kind,
+        actor=_actor(scope, principal),
+        source=Headers(scope=scope).get(SOURCE_HEADER, "api")[:16],
+        action=action[:64],
+        outcome=_outcome(status),
+        object_kind=action.partition(".")[0][:32],
+        object_id=_text(made if is_new else made or named),
+        address=client_address(scope),
+        key_id=principal.key_id,
+        session_id=principal.session_id,
+        status=status,
+        request_id=scope["state"]["request_id"],
+        detail="; ".join(each for each in detail if each)[:_MOST_TEXT],
+    )
+
+
+def _actor(scope: Scope, principal: Principal) -> str:
+    owner: int | None = scope["state"].get(PEER_OWNER)
+    is_account = principal.kind is ActorKind.LOCAL and owner is not None
+    return account_name(owner) if is_account else principal.name
+
+
+def _outcome(status: int) -> AuditOutcome:
+    if status >= 500:
+        return AuditOutcome.FAILED
+    return AuditOutcome.REFUSED if status >= 400 else AuditOutcome.DONE
+
+
+def _document(start: Message, body: Message) -> dict[str, Any]:
+    """The answer, where it is JSON that came in one piece and is not large: it names what was made."""
+    content = body.get("body", b"")
+    kinds = [value for name, value in start.get("headers", ()) if name.lower() == b"content-type"]
+    if body.get("more_body") or len(content) > _MOST_READ_BYTES or not any(b"json" in kind for kind in kinds):
+        return {}
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _list(document: dict[str, Any]) -> str:
+    """What an answer about several objects names: ids of runs, names of tests."""
+    runs = document.get("runs")
+    if isinstance(runs, list):
+        return " ".join(str(each.get("id", "")) for each in runs if isinstance(each, dict))
+    made = document.get("created")
+    return ", ".join(map(str, made)) if isinstance(made, list) else ""
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)[:256]

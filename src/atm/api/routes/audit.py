@@ -1,0 +1,56 @@
+"""The audit log, newest first. For admins."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from atm.api.deps import Admin, Plane
+from atm.api.views import read_cursor, write_cursor
+from atm.models.control.audit import AuditEntryView, AuditList
+from atm.models.control.base import Moment
+from atm.storage.access import AuditEntry, AuditOutcome, AuditQuery
+from atm.storage.records import RunCursor
+
+router = APIRouter(tags=["audit"])
+
+
+@router.get("/audit")
+async def list_audit(
+    plane: Plane,
+    admin: Admin,  # noqa: ARG001
+    actor: Annotated[str | None, Query(max_length=256, description="Exactly this key, account or schedule.")] = None,
+    action: Annotated[
+        str | None, Query(max_length=64, description="This one, or with a dot at its end all of an object: `run.`")
+    ] = None,
+    object_id: Annotated[str | None, Query(max_length=256)] = None,
+    outcome: AuditOutcome | None = None,
+    since: Annotated[Moment | None, Query(description="At or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
+) -> AuditList:
+    """List who did what, newest first; all filters hold together. For admins."""
+    before = read_cursor(cursor) if cursor else None
+    query = AuditQuery(
+        actor=actor,
+        action=action,
+        object_id=object_id,
+        outcome=outcome,
+        since=since,
+        until=until,
+        before=(before.created_at, before.id) if before else None,
+        limit=limit + 1,
+    )
+    found = await plane.storage.audit.page(query)
+    last = found[limit - 1] if len(found) > limit else None
+    return AuditList(
+        entries=[_view(entry) for entry in found[:limit]],
+        next=write_cursor(RunCursor(last.at, last.id) if last else None),
+    )
+
+
+def _view(entry: AuditEntry) -> AuditEntryView:
+    return AuditEntryView(**{field.name: getattr(entry, field.name) for field in fields(AuditEntry)})

@@ -1,0 +1,43 @@
+"""The audit log: who did what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atm.models.control.base import Answer
+
+
+class AuditEntryView(Answer):
+    """Who did what to which object, from where, when, with what outcome."""
+
+    id: str
+    at: datetime
+    actor_kind: str
+    """key, session (a browser in the name of a key), local (a process without a key), shell (`atm` on the storage),
+    schedule, server."""
+    actor: str
+    """The name of the key, account or schedule."""
+    source: str
+    """The front door: api, mcp, cli, schedule, server."""
+    address: str
+    """Of the client; empty on the server's machine itself."""
+    action: str
+    """Object and verb, as `run.create`."""
+    object_kind: str
+    object_id: str
+    outcome: str
+    """done, refused (status 4xx), failed (5xx)."""
+    status: int | None
+    key_id: str | None
+    session_id: str | None
+    request_id: str | None
+    """The answer's X-Request-ID; the server's log has it too."""
+    detail: str
+
+
+class AuditList(Answer):
+    """GET /audit."""
+
+    entries: list[AuditEntryView]
+    next: str | None
+    """Cursor of the next page; null on the last one."""

@@ -1,0 +1,198 @@
+"""Runs of the command line whose process was killed: what their spools hold becomes a run that ended in an error.
+
+The process of a run holds the lock of its spool, and the system lets go of it when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from atm.errors import AtmError
+from atm.metrics.collector import Collector
+from atm.metrics.evidence import Circumstances
+from atm.metrics.interval import Interval
+from atm.metrics.summary import EndpointDescription, RunTimes, summarize
+from atm.metrics.thresholds import ThresholdJudge
+from atm.models.outcome import RunStatus, StopReason
+from atm.models.run import RunInfo, RunResult
+from atm.models.threshold import Threshold
+from atm.plan.decoding import decode
+from atm.runs.keeping import PREFIX, run_of
+from atm.runs.recording import SpoolHistory
+from atm.runs.spool import Line, SpoolReader
+from atm.storage import StorageInterface
+from atm.storage.base import RunSeries
+from atm.storage.records import Run
+
+log = logging.getLogger("atm.runs")
+
+KILLED = "the process of the run was killed; the figures are those up to that moment"
+NEWEST_SECONDS = 60.0
+"""A spool without a line may be one that is being made, for so long."""
+
+
+async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
+    """Store the runs whose process is gone, and remove their spools; returns how many.
+
+    A spool that cannot be stored now stays for the next time, and the log says why.
+    """
+    stored = 0
+    for path in _spools(directory):
+        with _abandoned(path) as is_abandoned:
+            if is_abandoned and await _store(storage, path):
+                stored += 1
+    return stored
+
+
+@contextmanager
+def _abandoned(path: Path) -> Iterator[bool]:
+    """Whether no process holds the spool any more; it is held by this one until the block ends."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # it was stored or removed meanwhile, or is not this user's
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
+
+
+async def _store(storage: StorageInterface, path: Path) -> bool:
+    try:
+        left = await asyncio.to_thread(_Spool, path)
+        if left.run is None:
+            _remove_if_old(path)
+            return False
+        result = left.result()
+        await storage.runs.restore(left.as_run(result), result, left.history())
+    except AtmError as error:
+        if error.problems[0].code == "run_exists":
+            # Its process died between storing the run and removing the spool.
+            _remove(path)
+        else:
+            log.warning("a run that was killed is not in the history yet: %s", error.problems[0].what)
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("the spool %s cannot be read and is kept as .unreadable: %s", path.name, type(error).__name__)
+        _set_aside(path)
+        return False
+    _remove(path)
+    return True
+
+
+def _spools(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"{PREFIX}*.jsonl"))
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _remove_if_old(path: Path) -> None:
+    """Remove a spool without a run, unless it may be one that is being made."""
+    if time.time() - path.stat().st_mtime > NEWEST_SECONDS:
+        path.unlink()
+
+
+def _set_aside(path: Path) -> None:
+    path.rename(path.with_suffix(".unreadable"))
+
+
+class _Spool:
+    """What a spool tells of its run. Raises ValueError, KeyError or TypeError for one that is not ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.run: Line | None = None
+        self._started: Line | None = None
+        self._end: Line | None = None
+        self._collector: Collector | None = None
+        self._thresholds: ThresholdJudge | None = None
+        self._last = ""
+        for part in SpoolReader(path).parts():
+            for line in part:
+                self._take(line)
+
+    def _take(self, line: Line) -> None:
+        if line["kind"] == "run":
+            self.run = line
+            self._last = line["created_at"]
+        elif line["kind"] == "started":
+            self._started = line
+            warm_up_ns = round(line["warm_up_seconds"] * 1e9)
+            rules = [decode(Threshold, each) for each in line["thresholds"]]
+            self._collector = Collector(line["endpoints"], warm_up_ns=warm_up_ns)
+            self._thresholds = ThresholdJudge(rules, line["endpoints"], warm_up_ns)
+        elif line["kind"] == "finished":
+            self._end = line
+        elif self._collector is not None and self._thresholds is not None:
+            interval = Interval.from_bytes(line["interval"].encode())
+            self._collector.add(interval)
+            self._thresholds.add(interval)
+            self._last = line["at"]
+
+    def as_run(self, result: RunResult | None) -> Run:
+        """The run as it is stored: as it ended, or as one that was killed."""
+        assert self.run is not None
+        if self._end is not None and result is not None:
+            info = result.run
+            return run_of(self.run, info.status, result, info.error or "", info.completed_at or info.created_at)
+        return run_of(self.run, RunStatus.FAILED, result, KILLED, datetime.fromisoformat(self._last))
+
+    def result(self) -> RunResult | None:
+        """As it was when the run ended, else of the seconds up to the kill; None where there is none."""
+        if self._end is not None:
+            return RunResult.model_validate_json(self._end["result"])
+        collector, run, started = self._collector, self.run, self._started
+        if collector is None or run is None or started is None or self._thresholds is None or not collector.end_ns:
+            return None
+        end_ns = collector.end_ns
+        times = RunTimes(min(round(started["warm_up_seconds"] * 1e9), end_ns), end_ns, end_ns)
+        return summarize(
+            collector,
+            times,
+            self._info(run, started),
+            [EndpointDescription(*described) for described in run["described"]],
+            self._thresholds.results(collector, times.window_ns),
+            circumstances=Circumstances(started["engine"], started["cores"], poisson=started["poisson"]),
+            environment={},
+            spec=run["spec"],
+        )
+
+    def _info(self, run: Line, started: Line) -> RunInfo:
+        return RunInfo(
+            id=run["id"],
+            name=run["name"],
+            status=RunStatus.FAILED,
+            stop_reason=StopReason.FAILED,
+            created_at=datetime.fromisoformat(run["created_at"]),
+            started_at=datetime.fromisoformat(started["at"]),
+            completed_at=datetime.fromisoformat(self._last),
+            engine=started["engine"],
+            engine_version=run["engine_version"],
+            engine_reason=started["engine_reason"],
+            seed=started["seed"],
+            model=run["model"],
+            error=KILLED,
+        )
+
+    def history(self) -> Iterator[RunSeries]:
+        """The seconds of the run, in parts."""
+        history = SpoolHistory()
+        for part in SpoolReader(self._path).parts():
+            history.add(part)
+            yield history.taken()
