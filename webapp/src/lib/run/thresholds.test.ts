@@ -19,7 +19,6 @@ const P99: ThresholdResult = {
     passed: false,
     margin: -0.17,
     message: "",
-    is_implied: false,
 };
 
 describe("a threshold", () => {
