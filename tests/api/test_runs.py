@@ -127,6 +127,17 @@ def test_a_spec_is_refused_with_all_its_problems_and_their_places(client: httpx.
     same = client.post("/specs/validate", json={"spec": {"name": "", "url": "nowhere", "conncurrency": 3}})
     assert (same.status_code, same.json()["valid"]) == (200, False)
     assert same.json()["errors"] == document["errors"]
+    assert same.json()["load"]["forecast"]["requests"] == 100
+
+
+def test_a_spec_is_answered_with_its_load_over_time_whatever_else_is_wrong(client: httpx.Client) -> None:
+    spec = {"name": "draft", "url": "", "load": {"rate": 50, "max_in_flight": 8, "warm_up": 2}, "duration": 10}
+    answer = client.post("/specs/validate", json={"spec": spec}).json()
+    assert (answer["valid"], answer["plan"]) == (False, None)
+    load = answer["load"]
+    assert (load["model"], load["most_at_once"], load["forecast"]["seconds"]) == ("open", 8, 10)
+    assert load["forecast"]["points"][-1] == {"at": 12, "level": 50}
+    assert client.post("/specs/validate", json={"spec": {**spec, "duration": "soon"}}).json()["load"] is None
 
 
 @pytest.mark.parametrize(

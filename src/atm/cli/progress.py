@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from atm.metrics.standing import Standing
 from atm.models import figures
+from atm.plan.forecast import forecast, most_at_once
 from atm.plan.load_plan import LoadPlan
 
 if TYPE_CHECKING:
@@ -75,22 +76,17 @@ class NoView:
 
 def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
     """The course of a plan."""
-    load = plan.load
-    warm_up = load.warm_up_ns / 1e9
-    length = plan.planned_ns
-    if length is None and load.model == "open" and plan.total_requests and len(load.segments) == 1:
-        length = round(plan.total_requests / load.segments[0].start * 1e9)
-    peak = max(max(segment.start, segment.end) for segment in load.segments)
+    ahead = forecast(plan)
     return Course(
         name=plan.name,
         load=planned_load(plan),
         engine=engine,
         seed=plan.seed,
         endpoints=plan.endpoints,
-        warm_up_seconds=warm_up,
-        seconds=None if length is None else warm_up + length / 1e9,
+        warm_up_seconds=ahead.warm_up_seconds,
+        seconds=ahead.total_seconds,
         total_requests=plan.total_requests,
-        limit=load.max_in_flight if load.model == "open" else max(1, int(peak + 0.5)),
+        limit=most_at_once(plan.load),
         cores=cores,
     )
 

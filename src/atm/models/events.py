@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from atm.models.forecast import Forecast
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement, ThresholdResult
 from atm.models.run_figures import FiguresSoFar, Second
@@ -53,6 +54,8 @@ class StartedEvent(_Event):
     planned_requests: int | None
     cores: int | None = None
     """Cores that the load generator may use."""
+    forecast: Forecast | None = None
+    """The load over time as it is planned; null in runs of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from atm import data_directory
 from atm.clock import SystemClock
 from atm.errors import Problem, StorageUnavailableError
 from atm.models.outcome import StopReason
-from atm.plan.extent import concurrency_of
+from atm.plan.forecast import concurrency_of
 from atm.private_files import make_directory
 from atm.runs import lines
 from atm.runs.spool import Line, SpoolReader, SpoolWriter

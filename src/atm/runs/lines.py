@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from atm.engine.environment import usable_cores
 from atm.models.outcome import RunStatus, StopReason
+from atm.plan.forecast import forecast
 from atm.runs.spool import Line
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def started(execution: Execution, at: datetime) -> Line:
     """The load begins."""
     plan = execution.test.plan
-    planned = plan.planned_ns
+    ahead = forecast(plan)
     return {
         "kind": "started",
         "at": at.isoformat(),
@@ -28,8 +29,9 @@ def started(execution: Execution, at: datetime) -> Line:
         "seed": plan.seed,
         "endpoints": plan.endpoints,
         "warm_up_seconds": plan.load.warm_up_ns / 1e9,
-        "planned_seconds": None if planned is None else planned / 1e9,
+        "planned_seconds": ahead.seconds,
         "planned_requests": plan.total_requests,
+        "forecast": asdict(ahead),
         "cores": usable_cores(),
         "poisson": plan.load.arrival == "poisson",
         "thresholds": [asdict(threshold) for threshold in plan.thresholds],

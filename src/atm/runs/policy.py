@@ -12,7 +12,7 @@ from typing import Any
 from atm.config import Settings
 from atm.errors import Problem, SpecError
 from atm.plan.compile import CompiledTest, compile_plan
-from atm.plan.extent import extent, leads_to
+from atm.plan.forecast import forecast, leads_to
 from atm.plan.load_plan import LoadPlan
 from atm.plan.targets import TargetRules
 
@@ -64,15 +64,15 @@ class Policy:
         )
 
     def _beyond_caps(self, plan: LoadPlan) -> list[Problem]:
-        load, asked = plan.load, extent(plan)
+        load, asked = plan.load, forecast(plan)
         problems = []
         if load.model == "open" and self.max_rate is not None and asked.peak > self.max_rate:
             problems.append(_cap("rate", f"{asked.peak:g} requests per second", f"{self.max_rate:g}", "ATM_MAX_RATE"))
         if load.model == "closed" and self.max_users is not None and asked.peak > self.max_users:
             problems.append(_cap("users", f"{asked.peak:g} users", str(self.max_users), "ATM_MAX_USERS"))
-        if self.max_seconds is not None and asked.seconds is not None and asked.seconds > self.max_seconds:
+        if self.max_seconds is not None and asked.most_seconds is not None and asked.most_seconds > self.max_seconds:
             limit = f"{self.max_seconds:g} s"
-            problems.append(_cap("duration", f"{asked.seconds:g} s", limit, "ATM_MAX_DURATION"))
+            problems.append(_cap("duration", f"{asked.most_seconds:g} s", limit, "ATM_MAX_DURATION"))
         every_ns = plan.connections.resolve_every_ns
         if every_ns is not None and every_ns < _OFTEN_NS:
             what = f"names to be looked up every {every_ns / 1e9:g} s"

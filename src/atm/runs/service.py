@@ -20,7 +20,7 @@ from atm.engine.executor import new_run_id
 from atm.models.outcome import RunStatus
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
-from atm.plan.extent import concurrency_of
+from atm.plan.forecast import concurrency_of
 from atm.plan.masking import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy

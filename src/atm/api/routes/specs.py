@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from atm.api.deps import Plane
@@ -12,6 +15,7 @@ from atm.importers.curl import import_curl
 from atm.models.control.specs import (
     CurlAnswer,
     CurlRequest,
+    LoadView,
     PlanView,
     TryAnswer,
     TryRequest,
@@ -20,7 +24,7 @@ from atm.models.control.specs import (
 )
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
-from atm.plan.extent import extent, leads_to
+from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
 from atm.runs import credentials
 from atm.runs.trials import TooManyTrialsError, TrialTimeoutError
 
@@ -40,28 +44,43 @@ def _validated(plane: ControlPlane, body: ValidateRequest) -> str:
     try:
         test = plane.runs.compile(body.spec)
     except (SpecError, CapabilityError) as error:
-        answer = ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None)
+        answer = ValidateAnswer(valid=False, errors=entries(error.problems), notes=[], plan=None, load=_load(body.spec))
     else:
-        answer = ValidateAnswer(valid=True, errors=[], notes=entries(test.notes), plan=_plan(test))
+        notes = entries(test.notes)
+        answer = ValidateAnswer(valid=True, errors=[], notes=notes, plan=_plan(test), load=_load(body.spec))
     return answer.model_dump_json()
+
+
+def _load(spec: Mapping[str, Any]) -> LoadView | None:
+    read = load_of(spec)
+    if read is None:
+        return None
+    load, total, ahead = read
+    return LoadView(
+        model=load.model,
+        arrival=load.arrival,
+        most_at_once=most_at_once(load),
+        most_rate=load.max_rate,
+        total_requests=total,
+        forecast=ahead,
+    )
 
 
 def _plan(test: CompiledTest) -> PlanView:
     plan = test.plan
-    planned = plan.planned_ns
-    most = extent(plan)
+    ahead = forecast(plan)
     return PlanView(
         name=plan.name,
         model=plan.load.model,
         endpoints=list(plan.endpoints),
         engine=plan.engine,
         total_requests=plan.total_requests,
-        planned_seconds=None if planned is None else planned / 1e9,
+        planned_seconds=ahead.seconds,
         hosts=list(dict.fromkeys(host for _, host in leads_to(test))),
         redirects=plan.connections.redirects,
-        peak=most.peak,
-        most_seconds=most.seconds,
-        most_requests=most.requests,
+        peak=ahead.peak,
+        most_seconds=ahead.most_seconds,
+        most_requests=ahead.most_requests,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
 from atm.models.control.base import Answer, Name, Request, Spec
 from atm.models.control.errors import ErrorEntry
+from atm.models.forecast import Forecast
 from atm.models.run import SampledExchange
 
 
@@ -37,6 +38,20 @@ class PlanView(Answer):
     """An upper bound of the requests, warm-up included; null when only the target's speed bounds them."""
 
 
+class LoadView(Answer):
+    """The load of a spec, and what follows from it."""
+
+    model: Literal["closed", "open"]
+    arrival: Literal["even", "poisson"]
+    """How the arrivals of an open load are spaced."""
+    most_at_once: int | None
+    """The most requests in flight; null where the engine decides."""
+    most_rate: float | None
+    """Of a closed load: the most requests per second of all users together."""
+    total_requests: int | None
+    forecast: Forecast
+
+
 class ValidateAnswer(Answer):
     """Whether a spec can be run here; a spec that cannot is no error of the request."""
 
@@ -45,6 +60,8 @@ class ValidateAnswer(Answer):
     notes: list[ErrorEntry]
     """What is allowed, but probably not meant."""
     plan: PlanView | None
+    load: LoadView | None
+    """What the load would be, also of a spec with problems elsewhere; null where it cannot be read."""
 
 
 class TryRequest(Request):

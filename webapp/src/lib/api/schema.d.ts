@@ -1714,6 +1714,39 @@ export type components = {
             missed: number;
         };
         /**
+         * Forecast
+         * @description What follows from a plan alone; what the target does can only make it less.
+         */
+        Forecast: {
+            /** Warm Up Seconds */
+            warm_up_seconds: number;
+            /** Seconds */
+            seconds: number | null;
+            /** Requests */
+            requests: number | null;
+            /** Peak */
+            peak: number;
+            /** Points */
+            points: components["schemas"]["LevelPoint"][];
+            /** Phases */
+            phases: components["schemas"]["ForecastPhase"][];
+            /** Most Seconds */
+            most_seconds: number | null;
+            /** Most Requests */
+            most_requests: number | null;
+        };
+        /**
+         * ForecastPhase
+         * @description A phase with its planned start and end, in seconds since the start of the run.
+         */
+        ForecastPhase: {
+            phase: components["schemas"]["Phase"];
+            /** Start */
+            start: number;
+            /** End */
+            end: number | null;
+        };
+        /**
          * GeneratorSummary
          * @description What the load generator itself used and how late it was.
          */
@@ -1995,6 +2028,16 @@ export type components = {
             runs_per_hour?: number | null;
         };
         /**
+         * LevelPoint
+         * @description A corner of the level over time.
+         */
+        LevelPoint: {
+            /** At */
+            at: number;
+            /** Level */
+            level: number;
+        };
+        /**
          * LimitsView
          * @description What runs through this server may ask for; null: no limit.
          */
@@ -2013,6 +2056,29 @@ export type components = {
             allowed_targets: string[];
             /** Env Allow */
             env_allow: string[];
+        };
+        /**
+         * LoadView
+         * @description The load of a spec, and what follows from it.
+         */
+        LoadView: {
+            /**
+             * Model
+             * @enum {string}
+             */
+            model: "closed" | "open";
+            /**
+             * Arrival
+             * @enum {string}
+             */
+            arrival: "even" | "poisson";
+            /** Most At Once */
+            most_at_once: number | null;
+            /** Most Rate */
+            most_rate: number | null;
+            /** Total Requests */
+            total_requests: number | null;
+            forecast: components["schemas"]["Forecast"];
         };
         /**
          * Measurement
@@ -2483,6 +2549,12 @@ export type components = {
          * @enum {string}
          */
         Overlap: "skip" | "queue" | "allow";
+        /**
+         * Phase
+         * @description A part of a load; a run also drains after its last one.
+         * @enum {string}
+         */
+        Phase: "warm_up" | "load" | "ramp_up" | "hold" | "ramp_down";
         /**
          * PlanView
          * @description What a spec would do.
@@ -3553,6 +3625,7 @@ export type components = {
             /** Notes */
             notes: components["schemas"]["ErrorEntry"][];
             plan: components["schemas"]["PlanView"] | null;
+            load: components["schemas"]["LoadView"] | null;
         };
         /**
          * ValidateRequest
@@ -4996,6 +5069,8 @@ export type components = {
              * @default null
              */
             cores: number | null;
+            /** @default null */
+            forecast: components["schemas"]["Forecast"] | null;
         };
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
@@ -5049,6 +5124,8 @@ export type FailureSummary = components['schemas']['FailureSummary'];
 export type FiringList = components['schemas']['FiringList'];
 export type FiringOutcome = components['schemas']['FiringOutcome'];
 export type FiringView = components['schemas']['FiringView'];
+export type Forecast = components['schemas']['Forecast'];
+export type ForecastPhase = components['schemas']['ForecastPhase'];
 export type GeneratorSummary = components['schemas']['GeneratorSummary'];
 export type GeneratorView = components['schemas']['GeneratorView'];
 export type HealthView = components['schemas']['HealthView'];
@@ -5061,7 +5138,9 @@ export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyRequest = components['schemas']['KeyRequest'];
 export type KeyView = components['schemas']['KeyView'];
+export type LevelPoint = components['schemas']['LevelPoint'];
 export type LimitsView = components['schemas']['LimitsView'];
+export type LoadView = components['schemas']['LoadView'];
 export type Measurement = components['schemas']['Measurement'];
 export type MeasurementReason = components['schemas']['MeasurementReason'];
 export type Metrics = components['schemas']['Metrics'];
@@ -5075,6 +5154,7 @@ export type OpenSession = components['schemas']['OpenSession'];
 export type Order = components['schemas']['Order'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlap = components['schemas']['Overlap'];
+export type Phase = components['schemas']['Phase'];
 export type PlanView = components['schemas']['PlanView'];
 export type PointView = components['schemas']['PointView'];
 export type PreviewAnswer = components['schemas']['PreviewAnswer'];

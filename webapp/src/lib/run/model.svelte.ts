@@ -12,7 +12,6 @@ import type {
 } from "$lib/api/schema";
 import { openStream } from "$lib/api/stream";
 import { clock } from "$lib/format";
-import { plannedSeconds } from "$lib/spec/spec";
 import { connection } from "$lib/state/connection.svelte";
 import {
     drawable,
@@ -275,7 +274,8 @@ export class RunModel {
     readonly planned = $derived.by((): number | null => {
         const started = this.started;
         if (started) return started.planned_seconds === null ? null : started.planned_seconds + started.warm_up_seconds;
-        return this.run ? plannedSeconds(this.run.spec) : null;
+        // What is planned is known when the load begins.
+        return null;
     });
 
     /** How much of a running run is done, 0..1; null where that is not known. */

@@ -1,7 +1,7 @@
 // Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
 // somebody typed is lost, and the server's validator says what is wrong with it.
 import { isObject, omit, type Path } from "./paths";
-import { hostsOf } from "./offered";
+import { hostsOf } from "./preview";
 import type { Auth, Spec } from "./spec";
 
 export function numberOf(text: string): number | string | undefined {

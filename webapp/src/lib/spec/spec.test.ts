@@ -1,14 +1,16 @@
 import { stillOmitted } from "$lib/state/draft";
 import { describe, expect, it } from "vitest";
 
+import type { LoadView } from "$lib/api/schema";
+
 import { diffLines, hasChanged } from "./diff";
 import { comparable, isSame, lineOf, parse, patched, render } from "./document";
 import * as fields from "./fields";
 import { asModel, asShape, loadOf, presetOf, PRESETS, withLoad, withPreset, withShape } from "./load";
-import { inWords, offered } from "./offered";
+import { inWords } from "./preview";
 import { get, parsePath, pathText, set } from "./paths";
 import { fieldOf, hintParts, marked, missingVariable, problemsAt, problemsOf, visible } from "./problems";
-import { plannedSeconds, shownUrl, type Spec } from "./spec";
+import { shownUrl, type Spec } from "./spec";
 
 const SPEC: Spec = {
     name: "shop",
@@ -113,94 +115,42 @@ describe("problems", () => {
     });
 });
 
-describe("the offered load", () => {
-    it("of a constant rate is a line, and its area the number of requests", () => {
-        const load = offered(SPEC);
-        expect(load?.points).toEqual([
-            { at: 0, level: 50 },
-            { at: 60, level: 50 },
-        ]);
-        expect(load?.requests).toBe(3000);
+describe("a load in one sentence", () => {
+    const even = { arrival: "even", most_at_once: null, most_rate: null, total_requests: null } as const;
+    const ahead = (more: Partial<LoadView["forecast"]>): LoadView["forecast"] => ({
+        warm_up_seconds: 0,
+        seconds: 60,
+        requests: 3000,
+        peak: 50,
+        points: [],
+        phases: [],
+        most_seconds: 60,
+        most_requests: 3000,
+        ...more,
     });
+    const said = (spec: Spec, load: Partial<LoadView>): string =>
+        inWords(spec, { model: "open", ...even, forecast: ahead({}), ...load }).replaceAll("\u202f", " ");
 
-    it("of stages is the ramp between their targets", () => {
-        const load = offered({
-            load: {
-                model: "open",
-                stages: [
-                    { duration: "10s", target: 100 },
-                    { duration: 0, target: 20 },
-                    { duration: "10s", target: 20 },
-                ],
-            },
-        });
-        expect(load?.points).toEqual([
-            { at: 0, level: 0 },
-            { at: 10, level: 100 },
-            { at: 10, level: 20 },
-            { at: 20, level: 20 },
-        ]);
-        expect(load?.requests).toBe(700);
-        expect(load?.peak).toBe(100);
-    });
-
-    it("begins with the warm-up, whose requests do not count", () => {
-        const load = offered({ load: { rate: 10, warm_up: "5s" }, duration: "10s" });
-        expect(load?.points).toEqual([
-            { at: 0, level: 10 },
-            { at: 5, level: 10 },
-            { at: 5, level: 10 },
-            { at: 15, level: 10 },
-        ]);
-        expect(load?.requests).toBe(100);
-    });
-
-    it("ends with the first of duration, requests and stages", () => {
-        expect(offered({ load: { rate: 10 }, duration: "10s", total_requests: 50 })?.length).toBe(5);
-        expect(offered({ requests_per_second: 10 })).toMatchObject({ length: 10, requests: 100 });
-        const ramp: Spec = { load: { model: "open", stages: [{ duration: "10s", target: 10 }] } };
-        expect(offered({ ...ramp, total_requests: 8 })?.length).toBeCloseTo(4);
-        expect(offered({ ...ramp, duration: "5s" })?.points.at(-1)).toEqual({ at: 5, level: 5 });
-    });
-
-    it("of users lasts as long as the target takes where only requests end it", () => {
-        expect(offered({ concurrency: 5, total_requests: 1000 })).toMatchObject({
-            length: null,
-            requests: 1000,
-            peak: 5,
-        });
-        expect(offered({ concurrency: 5, duration: "30s" })).toMatchObject({ length: 30, requests: null });
-    });
-
-    it("is not drawn where it cannot be read", () => {
-        for (const load of [
-            { rate: "x" as unknown as number },
-            { stages: [{ duration: "3x", target: 1 }], model: "open" as const },
-            { stages: [{ duration: "3s", target: 1 }] },
-            { rate: 0 },
-        ]) {
-            expect(offered({ load, duration: "5s" })).toBeNull();
-        }
-    });
-
-    it("is said in one sentence", () => {
-        const said = (spec: Spec): string => inWords(spec, offered(spec)).replaceAll("\u202f", " ");
-        expect(said(SPEC)).toBe("3 000 requests in 1 min to api.example.com");
-        expect(said({ url: "http://a.b:8/x", load: { model: "closed", users: 10 }, duration: "30s" })).toBe(
-            "10 users for 30 s to a.b:8",
-        );
-        expect(said({ url: "http://a/", concurrency: 1, total_requests: 5 })).toBe("5 requests to a, by 1 user");
-        expect(said({ ...SPEC, load: { rate: 5, arrival: "poisson", max_in_flight: 64, warm_up: "2s" } })).toBe(
-            "about 300 requests in 1 min to api.example.com, at most 64 at once, after 2 s of warm-up",
-        );
+    it("names requests, time, target and limits", () => {
+        expect(said(SPEC, {})).toBe("3 000 requests in 1 min to api.example.com");
+        const users = { model: "closed", forecast: ahead({ seconds: 30, requests: null, peak: 10 }) } as const;
+        expect(said({ url: "http://a.b:8/x" }, users)).toBe("10 users for 30 s to a.b:8");
+        const one = { model: "closed", forecast: ahead({ seconds: null, requests: 5, peak: 1 }) } as const;
+        expect(said({ url: "http://a/" }, one)).toBe("5 requests to a, by 1 user");
         expect(
-            said({
-                endpoints: [{ url: "{{base}}/a" }, { url: "http://c/" }],
-                variables: { base: "http://b" },
-                load: { rate: 1 },
-                duration: 1,
+            said(SPEC, {
+                arrival: "poisson",
+                most_at_once: 64,
+                forecast: ahead({ requests: 300, warm_up_seconds: 2 }),
             }),
-        ).toBe("1 request in 1 s to b and c");
+        ).toBe("about 300 requests in 1 min to api.example.com, at most 64 at once, after 2 s of warm-up");
+        expect(inWords(SPEC, null)).toBe("");
+    });
+
+    it("names several targets", () => {
+        const spec = { endpoints: [{ url: "{{base}}/a" }, { url: "http://c/" }], variables: { base: "http://b" } };
+        const second = { forecast: ahead({ seconds: 1, requests: 1, peak: 1 }) };
+        expect(said(spec, second)).toBe("1 request in 1 s to b and c");
     });
 });
 
@@ -227,8 +177,6 @@ describe("the load of a form", () => {
     it("drop the duration where stages take its place", () => {
         const staged = withLoad(SPEC, asShape(loadOf(SPEC), "stages"));
         expect(staged.duration).toBeUndefined();
-        expect(plannedSeconds(staged)).toBe(80);
-        expect(plannedSeconds({ ...staged, duration: "30s" })).toBe(30);
         expect(withLoad({ ...staged, duration: "5m" }, asShape(loadOf(staged), "stages")).duration).toBe("5m");
     });
 

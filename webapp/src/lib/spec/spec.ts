@@ -93,13 +93,3 @@ export function targetsOf(spec: Spec, url: string): string {
     if (!origins.length) return shownUrl(spec, url);
     return origins.length > 2 ? `${origins[0]} and ${origins.length - 1} more hosts` : origins.join(" and ");
 }
-
-/** How long a spec runs, warm-up included; null where a number of requests decides. */
-export function plannedSeconds(spec: Spec): number | null {
-    const stages = spec.load?.stages?.map((stage) => seconds(stage.duration) ?? 0);
-    const staged = stages?.length ? stages.reduce((sum, each) => sum + each, 0) : null;
-    const written = seconds(spec.duration ?? spec.duration_seconds);
-    // Whichever ends first.
-    const measured = staged !== null && written !== null ? Math.min(staged, written) : (staged ?? written);
-    return measured === null ? null : measured + (seconds(spec.load?.warm_up) ?? 0);
-}

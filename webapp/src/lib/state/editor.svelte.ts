@@ -1,6 +1,6 @@
 import { SvelteSet } from "svelte/reactivity";
 
-import type { ErrorEntry, PlanView, ValidateAnswer } from "$lib/api/schema";
+import type { ErrorEntry, LoadView, PlanView, ValidateAnswer } from "$lib/api/schema";
 import { parse, patched, render, type Format, type TextProblem } from "$lib/spec/document";
 import type { Omitted } from "$lib/spec/fields";
 import { get, pathText, set, type Path } from "$lib/spec/paths";
@@ -27,6 +27,13 @@ type Validate = (spec: Spec, signal: AbortSignal) => Promise<ValidateAnswer>;
  * A spec that is being written: one piece of data, which the form and the text both show and change. The server says
  * what is wrong with it, shortly after each change.
  */
+interface Answered {
+    plan: PlanView | null;
+    load: LoadView | null;
+    notes: ErrorEntry[];
+    unchecked: string;
+}
+
 export class SpecEditor {
     spec = $state.raw<Spec>({});
     format = $state<Format>("yaml");
@@ -36,8 +43,9 @@ export class SpecEditor {
     attempted = $state(false);
     left = new SvelteSet<string>();
     #found = $state.raw<SpecProblem[]>([]);
-    #answer = $state.raw<{ plan: PlanView | null; notes: ErrorEntry[]; unchecked: string }>({
+    #answer = $state.raw<Answered>({
         plan: null,
+        load: null,
         notes: [],
         unchecked: "",
     });
@@ -91,6 +99,11 @@ export class SpecEditor {
 
     get plan(): PlanView | null {
         return this.#shown().plan;
+    }
+
+    /** The load as the server reads it, whatever else is wrong with the spec. */
+    get planned(): LoadView | null {
+        return this.#answer.load;
     }
 
     get notes(): ErrorEntry[] {
@@ -191,7 +204,7 @@ export class SpecEditor {
             const answer = await this.#validate(spec, asking.signal);
             if (asking.signal.aborted) return this.#asking === asking ? false : this.#checking;
             this.#found = problemsOf(answer.errors, spec);
-            this.#answer = { plan: answer.plan, notes: answer.notes, unchecked: "" };
+            this.#answer = { plan: answer.plan, load: answer.load, notes: answer.notes, unchecked: "" };
             return answer.valid && !this.textProblem && !this.needed.length && Object.keys(this.#own).length === 0;
         } catch (error) {
             if (asking.signal.aborted) return this.#asking === asking ? false : this.#checking;

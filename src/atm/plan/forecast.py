@@ -1,0 +1,207 @@
+"""What will this plan do: how long, how many requests, at which level, and to which hosts. Pure.
+
+The engines keep to the exact schedule of `pacing.py`, which is made from the same segments; this is for people, for
+limits and for progress bars, and so it takes floats and no fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
+from atm.plan.load_plan import Load, LoadPlan, Origin, Segment
+
+if TYPE_CHECKING:
+    from atm.plan.compile import CompiledTest
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A segment as far as the plan gets in it; times in seconds since the start of the run."""
+
+    phase: Phase
+    start: float
+    end: float | None
+    first: float
+    last: float
+
+    @property
+    def points(self) -> list[LevelPoint]:
+        corners = ((self.start, self.first), (self.end, self.last))
+        return [LevelPoint(at, level) for at, level in corners if at is not None]
+
+    @property
+    def arrivals(self) -> float:
+        return 0.0 if self.end is None else (self.first + self.last) / 2 * (self.end - self.start)
+
+
+def forecast(plan: LoadPlan) -> Forecast:
+    """The forecast of a plan."""
+    return _forecast(_Ends(plan.load, plan.total_requests, plan.duration_ns))
+
+
+def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None:
+    """The load of a spec, its total and its forecast, whatever else is wrong with it; None where it cannot be read."""
+    from atm.models.fields import Findings
+    from atm.models.spec import TestSpec
+    from atm.plan.loads import compile_load, nanoseconds, total_requests
+
+    findings = Findings()
+    read = TestSpec.read(spec, (), findings)
+    load = compile_load(read, findings)
+    if any(findings.touch(name) for name in _DECIDING):
+        return None
+    duration = None if read.duration is None else nanoseconds(read.duration)
+    total = total_requests(read)
+    return load, total, _forecast(_Ends(load, total, duration))
+
+
+_DECIDING = ("load", "duration", "duration_seconds", "total_requests", "requests_per_second", "concurrency")
+"""The fields of a spec that a forecast depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The part of a plan that a forecast depends on."""
+
+    load: Load
+    total_requests: int | None
+    duration_ns: int | None
+
+
+def _forecast(plan: _Ends) -> Forecast:
+    load = plan.load
+    warm_up = load.warm_up_ns / 1e9
+    parts = _parts(plan, warm_up)
+    end = parts[-1].end if parts else warm_up
+    seconds = None if end is None else end - warm_up
+    arrivals = sum(part.arrivals for part in parts)
+    shown = [*_warm_up(load), *parts]
+    points = [point for part in shown for point in part.points]
+    return Forecast(
+        warm_up_seconds=warm_up,
+        seconds=seconds,
+        requests=_requests(plan, seconds, arrivals),
+        peak=max((point.level for point in points), default=0.0),
+        points=points,
+        phases=[ForecastPhase(part.phase, part.start, part.end) for part in shown],
+        most_seconds=None if seconds is None else warm_up + seconds,
+        most_requests=_most_requests(plan, seconds, arrivals),
+    )
+
+
+def _warm_up(load: Load) -> list[_Part]:
+    level = load.warm_up_level
+    return [_Part(Phase.WARM_UP, 0.0, load.warm_up_ns / 1e9, level, level)] if load.warm_up_ns else []
+
+
+def _parts(plan: _Ends, warm_up: float) -> list[_Part]:
+    """The segments up to the first of the plan's ends: its duration, its stages, or an open load's last arrival."""
+    limit = math.inf if plan.duration_ns is None else plan.duration_ns / 1e9
+    left = plan.total_requests if plan.load.model == "open" and plan.total_requests is not None else math.inf
+    is_flat = len(plan.load.segments) == 1 and plan.load.segments[0].start == plan.load.segments[0].end
+    parts: list[_Part] = []
+    at = 0.0
+    for segment in plan.load.segments:
+        if at >= limit or left <= 1e-9:
+            break
+        whole = math.inf if segment.duration_ns is None else segment.duration_ns / 1e9
+        length = min(whole, limit - at, _time_for(segment, whole, left))
+        start = warm_up + at
+        phase = Phase.LOAD if is_flat else _phase(segment)
+        if math.isinf(length):
+            return [*parts, _Part(phase, start, None, segment.start, segment.end)]
+        share = length / whole if whole and not math.isinf(whole) else 0.0
+        part = _Part(phase, start, start + length, segment.start, segment.start + (segment.end - segment.start) * share)
+        parts.append(part)
+        left -= part.arrivals
+        at += length
+    return parts
+
+
+def _phase(segment: Segment) -> Phase:
+    if segment.duration_ns is None or segment.start == segment.end:
+        return Phase.HOLD
+    return Phase.RAMP_UP if segment.end > segment.start else Phase.RAMP_DOWN
+
+
+def _time_for(segment: Segment, whole: float, arrivals: float) -> float:
+    """Seconds into a segment at which so many have arrived; infinite where that never happens."""
+    if math.isinf(arrivals):
+        return math.inf
+    slope = 0.0 if math.isinf(whole) or not whole else (segment.end - segment.start) / whole
+    if slope == 0.0:
+        return arrivals / segment.start if segment.start else math.inf
+    # a·t + k·t²/2 = arrivals; a ramp down may never get there.
+    root = segment.start * segment.start + 2 * slope * arrivals
+    return math.inf if root < 0 else 2 * arrivals / (segment.start + math.sqrt(root))
+
+
+def _requests(plan: _Ends, seconds: float | None, arrivals: float) -> int | None:
+    bounds = [] if plan.total_requests is None else [plan.total_requests]
+    if plan.load.model == "open" and seconds is not None:
+        bounds.append(round(arrivals))
+    return min(bounds, default=None)
+
+
+def _most_requests(plan: _Ends, seconds: float | None, arrivals: float) -> int | None:
+    load = plan.load
+    bounds = [] if plan.total_requests is None else [plan.total_requests]
+    before: float | None
+    if load.model == "open":
+        before = _most(load.warm_up_level * load.warm_up_ns / 1e9, load.arrival)
+        if seconds is not None:
+            bounds.append(_most(arrivals, load.arrival))
+    elif load.max_rate is not None:
+        before = load.max_rate * load.warm_up_ns / 1e9
+        if seconds is not None:
+            bounds.append(math.ceil(load.max_rate * seconds))
+    else:
+        before = None if load.warm_up_ns else 0.0
+    return None if before is None or not bounds else math.ceil(before) + min(bounds)
+
+
+def _most(arrivals: float, arrival: str) -> int:
+    """Random arrivals are sometimes more than their mean: six standard deviations, once in a thousand million runs."""
+    # Rounded first: 1499.9999999999998 of 1,500 is an artefact of floats.
+    mean = round(arrivals, 6)
+    return math.ceil(mean + 6 * math.sqrt(mean)) if arrival == "poisson" else math.ceil(mean)
+
+
+def most_at_once(load: Load) -> int | None:
+    """The most requests in flight: of a closed load its users; null where the engine decides."""
+    if load.model == "open":
+        return load.max_in_flight
+    return max(1, int(max(max(segment.start, segment.end) for segment in load.segments) + 0.5))
+
+
+def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
+    """Every host that the test would dial, each with the field of the spec that names it; a host may come twice.
+
+    Redirects lead further: only the engine meets those hosts.
+    """
+    from urllib.parse import urlsplit
+
+    from atm.models.auth import OAuth2ClientCredentials, OAuth2PasswordGrant
+
+    proxy = test.plan.connections.proxy
+    origins: list[tuple[str, Origin]] = [("url", origin) for origin in test.plan.origins]
+    if proxy:
+        origins.append(("proxy", proxy.origin))
+    for path, origin in origins:
+        for host in dict.fromkeys((origin.host, origin.connect_host or origin.host)):
+            yield ("connect_to" if host != origin.host else path), host
+    for credential in test.credentials.values():
+        if isinstance(credential, OAuth2ClientCredentials | OAuth2PasswordGrant):
+            yield "auth.token_url", urlsplit(credential.token_url).hostname or ""
+
+
+def concurrency_of(plan: LoadPlan) -> int | None:
+    """What a list shows as concurrency: the most users, or in the open model the most requests in flight."""
+    load = plan.load
+    if load.model == "open":
+        return load.max_in_flight
+    return int(max(level for segment in load.segments for level in (segment.start, segment.end)))
