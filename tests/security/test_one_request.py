@@ -22,7 +22,7 @@ from tests.steadiness import allowed
 
 pytestmark = pytest.mark.timeout(600)
 
-KEY = "of-the-operator-0123456789"
+KEY = "9f1c6e0b7a3d5824c1e97b60d4f8a2534be17c09"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
 MB = 1_000_000
 

@@ -120,10 +120,10 @@ def test_workers_recorders_and_runners_import_nothing_from_there(trap: Path, run
 @pytest.mark.skipif(sys.platform != "linux", reason="environments of processes are read from /proc")
 def test_the_processes_of_a_run_hold_no_secrets_of_the_server(tmp_path: Path, running_target: TargetServer) -> None:
     secrets = {
-        "API_TEST_MACHINE_API_KEY": "a-key-of-the-server-1",
-        "ATM_API_KEY": "a-key-of-a-client-22222",
-        "ATM_MCP_KEY": "a-key-of-the-mcp-333333",
-        "ATM_SECRET_KEY": "what-seals-credentials-44444444444",
+        "API_TEST_MACHINE_API_KEY": "3b8e1f6a0c95d27e48b1a7f3c06d9e52",
+        "ATM_API_KEY": "71c4f09ab25e8d3361fe0b97d8a2c546",
+        "ATM_MCP_KEY": "d05b9e17f3a8264cc1907be4538df26a",
+        "ATM_SECRET_KEY": "5e27d1c0849fba6330c5e8f1b97a4d62",
         "AWS_SECRET_ACCESS_KEY": "of-a-neighbour-555",
     }
     server = ApiServer(tmp_path / "data", workers=1, within=(), **secrets).ready()
