@@ -34,7 +34,9 @@ def test_a_metric_reads_as_it_is_written(metric: Metric) -> None:
 def test_a_metric_is_computed_from_something(metric: Metric) -> None:
     definition = METRICS[metric]
     assert definition.is_time != bool(definition.counted)
-    amounts = amounts_of(metric, endpoint(0, [1.0, 2.0], failures={Outcome.TIMEOUT: 1}), 1.0)
+    amounts = amounts_of(
+        metric, endpoint(0, [1.0, 2.0], failures={Outcome.TIMEOUT: 1, Outcome.UNEXPECTED_STATUS: 1}), 1.0
+    )
     assert amounts.times.total or amounts.counted
 
 
