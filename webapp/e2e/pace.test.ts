@@ -92,6 +92,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         started_at: "2026-01-01T00:00:00Z",
         completed_at: null,
         passed: null,
+        outcome: "running",
         measurement: null,
         requests_completed: 0,
         error_message: null,

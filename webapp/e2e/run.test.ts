@@ -107,7 +107,7 @@ test("failures and kept requests follow the window: counts from its intervals, r
     const page = await open(`${shop}?window=2-5`);
     const failures = page.getByRole("region", { name: "Failures" });
     await failures.getByText("00:02 to 00:05").waitFor();
-    await failures.getByText(`${failed}`).waitFor();
+    await failures.getByText(`${failed}`).first().waitFor();
     const viewer = page.getByRole("region", { name: "Requests" });
     await viewer.getByText("finished 00:02 to 00:05").waitFor();
     const rows = viewer.getByRole("listitem");
