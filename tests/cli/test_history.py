@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -195,6 +196,11 @@ def test_a_run_that_was_killed_is_found_by_the_next_command(target: TargetServer
     for line in process.stderr:
         if line.startswith("00:01"):
             break
+    # Two whole seconds are in the spool before the kill, however long that takes.
+    spools = tmp_path / "spool"
+    while sum(path.read_text().count('"kind":"interval"') for path in spools.glob("local-*.jsonl")) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
     process.kill()
     process.communicate(timeout=60)
     [run] = json.loads(atm(tmp_path, "list", "--json").out)["runs"]

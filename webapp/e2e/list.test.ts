@@ -23,7 +23,7 @@ test("where nothing has run yet, one click runs the demo test to its verdict", a
     const page = await open(`${server.url}/`);
     await page.getByText("Nothing has run yet").waitFor();
     await page.getByRole("button", { name: "Run the demo test" }).click();
-    await page.waitForURL(/\/runs\/[0-9a-f]+$/);
+    await page.waitForURL(/\/runs\/[0-9a-f-]+$/);
     await page.getByRole("heading", { name: "quickstart" }).waitFor();
     await page.locator('[data-status="completed"]').waitFor({ timeout: 2 * PATIENCE_MS });
     await page.getByText(/3 thresholds/).waitFor();

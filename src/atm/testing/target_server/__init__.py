@@ -6,7 +6,7 @@ with `routing.py` (what a route is), `exchange.py` (what a route can do) and `co
 
     a small shop    /users  /orders  /orders/{id}
     plain           /  /fixed  /delay/{ms}  /lognormal  /bimodal  /status  /status/{code}
-                    /echo  /echo/raw  /headers  /redirect/{n}  /redirect/loop
+                    /echo  /echo/raw  /headers  /redirect/{n}  /redirect/loop  /ratelimit  /health
     bodies          /chunked  /gzip  /deflate  /bytes/{n}  /slow  /until-close  /early-hints  /keep-alive/{n}
     credentials     /auth/bearer  /auth/oauth  /auth/basic  /auth/key  /auth/jwt  /oauth/token
     misbehaviour    /close  /reset  /half  /garbage  /endless-header  /wrong-length  /never  /early-answer  /raw
