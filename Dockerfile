@@ -1,13 +1,15 @@
 # API Test Machine with its native engine, as a server. From a checkout: docker build -t api-test-machine .
 
-FROM node:20-slim AS dashboard
+# Images are named by exact version. To pin one by digest: docker buildx imagetools inspect node:24.11-slim, and then
+# node:24.11-slim@sha256:…
+FROM node:24.11-slim AS dashboard
 WORKDIR /source
 COPY openapi.json .
 COPY docs docs
 COPY webapp webapp
 RUN npm install --prefix webapp --no-save --ignore-scripts --no-audit --no-fund && npm run --prefix webapp build
 
-FROM rust:1-slim-bookworm AS build
+FROM rust:1.91-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY requirements requirements
@@ -18,7 +20,7 @@ COPY --from=dashboard /source/src/atm/api/static src/atm/api/static
 RUN /build/bin/python -m hatchling build -t wheel -d /wheels \
     && /build/bin/maturin build --release --locked --manifest-path native/python/Cargo.toml --out /wheels
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.9-slim-bookworm
 COPY requirements/bootstrap.txt requirements/server.txt /locks/
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --require-hashes -r /locks/bootstrap.txt \

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     max_rate: float | None = Field(default=None, gt=0)
     max_users: int | None = Field(default=None, ge=1)
     max_duration: Span | None = None
+    max_requests: int | None = Field(default=None, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     max_bundle_bytes: int = Field(default=268_435_456, ge=1024)
     """Caps on what a run through the API may ask for, on the body of a request to the API, and on a run that is

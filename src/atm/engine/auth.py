@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
+from atm.engine.bounded_answer import read_bounded
 from atm.engine.resolve import look_up
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
@@ -282,14 +283,22 @@ async def _post(
     parsed = httpx.URL(url)
     auth = basic or httpx.USE_CLIENT_DEFAULT
     if not address:
-        return await client.post(parsed, data=form, auth=auth)
-    return await client.post(
-        parsed.copy_with(host=address),
-        data=form,
-        auth=auth,
-        headers={"Host": parsed.netloc.decode("ascii")},
-        extensions={"sni_hostname": parsed.host},
-    )
+        request = client.build_request("POST", parsed, data=form)
+    else:
+        request = client.build_request(
+            "POST",
+            parsed.copy_with(host=address),
+            data=form,
+            headers={"Host": parsed.netloc.decode("ascii")},
+            extensions={"sni_hostname": parsed.host},
+        )
+    response = await client.send(request, auth=auth, stream=True)
+    try:
+        content = await read_bounded(response, MAX_TOKEN_BYTES)
+    finally:
+        await response.aclose()
+    # As it was read, within its bound: a small answer may unpack to a mountain.
+    return httpx.Response(response.status_code, content=content or b"", request=request)
 
 
 def _shown(url: str) -> str:

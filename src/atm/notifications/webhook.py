@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from atm.engine.bounded_answer import read_bounded
 from atm.engine.resolve import look_up
 from atm.notifications import signing
 from atm.notifications.sending import SEND_SECONDS, Message, SendError
@@ -112,12 +113,8 @@ async def _refusal(response: httpx.Response) -> str:
     """What the receiver said, as far as it fits into a line."""
     import httpx
 
-    said = b""
     try:
-        async for piece in response.aiter_bytes():
-            said += piece
-            if len(said) >= MOST_ANSWER_BYTES:
-                break
+        said = await read_bounded(response, MOST_ANSWER_BYTES) or b""
     except httpx.HTTPError:
         said = b""  # the status alone says enough
     text = " ".join("".join(each if each.isprintable() else " " for each in said.decode("utf-8", "replace")).split())

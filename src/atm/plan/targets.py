@@ -15,12 +15,19 @@ from dataclasses import dataclass
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("168.63.129.16", "100.100.100.200", "192.0.0.192"),
+        *("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::/32", "fd00:c1::/32", "fd00:a9fe:a9fe::/48"),
+    )
 )
-"""Where clouds answer with credentials, beside the link-local 169.254.169.254."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Where clouds answer with credentials, beside the link-local 169.254.169.254: Azure, Alibaba, Oracle; then the unique
+local networks of AWS (also its pod identities), Google, Scaleway, Oracle and Akamai."""
+_TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "2001::/32"))
+"""NAT64 of a site's own making (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be told from them."""
+_EMBEDDING = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96"))
+"""Their last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +56,39 @@ class TargetRules:
             return f'"{address}" is no address'
         if any(found in network for entry in self.allowed if (network := _network(entry)) is not None):
             return ""
-        if found.is_link_local or found in _METADATA or found.is_multicast or found.is_unspecified:
-            kind = "link-local" if found.is_link_local else "metadata" if found in _METADATA else "special"
+        if kind := _special(found):
             return f'"{host}" leads to {found}, a {kind} address that this server may not load'
         if self.allowed and not self._names(host):
             return f'"{host}" ({found}) is not among the hosts that this server may load'
         return ""
 
+    def refusal_through_proxy(self, host: str) -> str:
+        """Why a proxy may not be asked for this host, or "": a name that it looks up by itself must be allowed by name.
+
+        What is no name and no address in its usual form (`0xa9fea9fe`) counts as a name.
+        """
+        if _address(host) is not None or self._names(host):
+            return self.refusal_of_name(host)
+        return f'"{host}" would be looked up by the proxy, where this server cannot judge its address'
+
+    @property
+    def judge_addresses(self) -> bool:
+        """Whether names alone do not decide."""
+        return not self.allowed or any(_network(entry) is not None for entry in self.allowed)
+
     def _names(self, host: str) -> bool:
         plain = host.lower().rstrip(".")
         return any(_matches(entry.lower().rstrip("."), plain) for entry in self.allowed)
+
+
+def _special(address: _Address) -> str:
+    """What kind of address this is that nobody loads; empty for others."""
+    if address.is_link_local:
+        return "link-local"
+    if any(address in network for network in _METADATA):
+        return "metadata"
+    translated = any(address in network for network in _TRANSLATED)
+    return "special" if translated or address.is_multicast or address.is_unspecified else ""
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -77,7 +107,7 @@ def _address(text: str) -> _Address | None:
             return found.ipv4_mapped
         if found.sixtofour is not None:
             return found.sixtofour
-        if found in _NAT64:
+        if any(found in network for network in _EMBEDDING) and int(found) > 1:
             return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
     return found
 

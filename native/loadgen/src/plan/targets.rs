@@ -6,14 +6,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
-/// Where clouds answer with credentials, beside the link-local 169.254.169.254.
-const METADATA: [IpAddr; 5] = [
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+/// Where clouds answer with credentials, beside the link-local 169.254.169.254 (`atm.plan.targets` names the clouds).
+const METADATA: [Network; 8] = [
+    Network::v4([168, 63, 129, 16], 32),
+    Network::v4([100, 100, 100, 200], 32),
+    Network::v4([192, 0, 0, 192], 32),
+    Network::v6([0xfd00, 0xec2, 0, 0], 32),
+    Network::v6([0xfd20, 0xce, 0, 0], 32),
+    Network::v6([0xfd00, 0x42, 0, 0], 32),
+    Network::v6([0xfd00, 0xc1, 0, 0], 32),
+    Network::v6([0xfd00, 0xa9fe, 0xa9fe, 0], 48),
 ];
+
+/// NAT64 of a site's own making (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be told from them.
+const TRANSLATED: [Network; 2] = [Network::v6([0x64, 0xff9b, 1, 0], 48), Network::v6([0x2001, 0, 0, 0], 32)];
 
 /// What may be dialled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -66,6 +72,14 @@ struct Network {
 }
 
 impl Network {
+    const fn v4([a, b, c, d]: [u8; 4], prefix: u32) -> Network {
+        Network { address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
+    }
+
+    const fn v6([a, b, c, d]: [u16; 4], prefix: u32) -> Network {
+        Network { address: IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)), prefix }
+    }
+
     fn of(entry: &str) -> Option<Network> {
         let entry = entry.trim_matches(['[', ']']);
         let (address, prefix) =
@@ -100,9 +114,12 @@ fn special(address: IpAddr) -> Option<&'static str> {
     };
     if link_local {
         Some("link-local")
-    } else if METADATA.contains(&address) {
+    } else if METADATA.iter().any(|network| network.contains(address)) {
         Some("metadata")
-    } else if address.is_multicast() || address.is_unspecified() {
+    } else if address.is_multicast()
+        || address.is_unspecified()
+        || TRANSLATED.iter().any(|network| network.contains(address))
+    {
         Some("special")
     } else {
         None
@@ -113,9 +130,12 @@ fn special(address: IpAddr) -> Option<&'static str> {
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(six) = address else { return address };
     let inner = match six.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            (u32::from(high) << 16) | u32::from(low)
-        }
+        // The unspecified address and loopback are no IPv4-compatible ones.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return address,
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (u32::from(high) << 16) | u32::from(low),
         _ => return address,
     };
     IpAddr::V4(Ipv4Addr::from_bits(inner))
