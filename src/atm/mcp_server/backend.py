@@ -127,18 +127,25 @@ class OwnServer:
 
     async def start(self) -> str:
         """Start it and wait until it listens; its address. Raises ServerUnreachableError with what it said."""
-        await asyncio.to_thread(data_directory.prepare, self._directory)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
-        self._process = await child_process.start_async(
-            *("atm", "serve", "--host=127.0.0.1", "--port=0", "--for-parent"),
-            directory=self._directory,
-            variables=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # Whoever ends our group lets it end in its own time.
-            process_group=0,
-        )
+        try:
+            await asyncio.to_thread(data_directory.prepare, self._directory)
+            self._process = await child_process.start_async(
+                *("atm", "serve", "--host=127.0.0.1", "--port=0", "--for-parent"),
+                directory=self._directory,
+                variables=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                # Whoever ends our group lets it end in its own time.
+                process_group=0,
+            )
+        except OSError as error:
+            what = f"the server that this MCP server starts for itself did not start: {error.strerror or error}"
+            hint = "ATM_DATA_DIR names a directory of this user; `atm serve` by hand shows more"
+            raise ServerUnreachableError(
+                Problem(what, "own_server_failed", place=str(self._directory), hint=hint)
+            ) from error
         assert self._process.stdout is not None
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), READY_SECONDS)

@@ -66,7 +66,7 @@ class Policy:
         if load.model == "open" and self.max_users is not None:
             load = replace(load, max_in_flight=min(load.max_in_flight or self.max_users, self.max_users))
         total = plan.total_requests
-        if self.max_requests is not None and extent(plan).requests is None:
+        if self.max_requests is not None and forecast(plan).most_requests is None:
             total = self.max_requests
             notes.append(_throttled(f"{self.max_requests:,} requests", "ATM_MAX_REQUESTS"))
         return replace(test, plan=replace(plan, load=load, total_requests=total), notes=tuple(notes))
@@ -88,8 +88,12 @@ class Policy:
         if load.model == "closed" and self.max_rate is not None and (load.max_rate or 0) > self.max_rate:
             what = f"{load.max_rate:g} requests per second"
             problems.append(_cap("max_rate", what, f"{self.max_rate:g}", "ATM_MAX_RATE"))
-        if self.max_requests is not None and asked.requests is not None and asked.requests > self.max_requests:
-            what, limit = f"{asked.requests:,} requests", f"{self.max_requests:,}"
+        if (
+            self.max_requests is not None
+            and asked.most_requests is not None
+            and asked.most_requests > self.max_requests
+        ):
+            what, limit = f"{asked.most_requests:,} requests", f"{self.max_requests:,}"
             problems.append(_cap("total_requests", what, limit, "ATM_MAX_REQUESTS"))
         if load.model == "closed" and self.max_users is not None and asked.peak > self.max_users:
             problems.append(_cap("users", f"{asked.peak:g} users", str(self.max_users), "ATM_MAX_USERS"))
