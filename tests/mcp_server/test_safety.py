@@ -255,7 +255,7 @@ async def test_an_error_says_what_was_wrong_where_and_what_would_work(settings: 
         assert "[run_not_found]" in await agent.refused("get_test_status", run_id="nothing")
         assert "[test_not_found]" in await agent.refused("run_api_test", test="nothing")
         assert "[conflict]" in await agent.refused("run_api_test", test="nothing", url="http://127.0.0.1:1/")
-        assert "did you mean users?" in await agent.refused("run_api_test", url="http://127.0.0.1:1/", concurrency=3)
+        assert "did you mean users?" in await agent.refused("run_api_test", url="http://127.0.0.1:1/", user=3)
         hint = await agent.refused("run_api_test", url="http://127.0.0.1:1/", duration_seconds=3)
         assert "did you mean duration?" in hint
         assert "users should be greater than or equal to 1, not 0" in await agent.refused("run_api_test", users=0)
