@@ -337,7 +337,7 @@ def test_a_name_that_leads_to_a_forbidden_address_is_not_dialled(locked: ApiServ
             return
         run = ended(client, answer.json()["id"])
     assert run["status"] == "failed"
-    assert run["metrics"]["total_requests"] == 0
+    assert run["metrics"] is None
 
 
 def test_a_redirect_to_a_forbidden_address_is_not_followed(locked: ApiServer, target: TargetServer) -> None:

@@ -126,7 +126,8 @@ async def read_run(plane: Plane, run_id: RunId) -> RunDetail:
 
 async def _view(plane: ControlPlane, run: Run) -> RunView:
     view = run_view(run)
-    if run.metrics is not None:
+    if run.metrics is not None or run.summary.status in FINAL:
+        # A run that ended without a result has seconds at most: hours of them take too long to add up for an answer.
         return view
     metrics, endpoints = await plane.live_figures.of(run)
     shown = [endpoint_view(each) for each in endpoints]
