@@ -58,9 +58,7 @@ class CurlRequest:
             if handler is not None:
                 handler(self, value)
             elif option not in QUIET and option.removeprefix("no-") not in QUIET:
-                self.notes.append(
-                    f"{_shown(option)} is left out: {_WHY.get(option, 'it has no counterpart in a load test')}"
-                )
+                self.notes.append(f"--{option} is left out: {_WHY.get(option, 'it has no counterpart in a load test')}")
 
     # Options
 
@@ -345,10 +343,6 @@ def _number(option: str, value: str, *, least: float = 0) -> float:
 def _file(option: str, value: str) -> SpecError:
     what = f"{option} {value[:60]} reads a file, which is not here"
     return wrong_command(what, "file_not_allowed", "Put what is in the file into the command")
-
-
-def _shown(option: str) -> str:
-    return f"--{option}"
 
 
 def _noted(why: str) -> Callable[[CurlRequest, str], None]:

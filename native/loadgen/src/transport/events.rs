@@ -1,4 +1,4 @@
-//! What the transport reports while it works. It knows neither figures nor schedules: whoever counts implements [`Events`].
+//! What the transport reports while it works. It knows neither figures nor schedules: the caller that counts implements [`Events`].
 
 use std::borrow::Cow;
 use std::io;
