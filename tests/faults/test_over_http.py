@@ -29,7 +29,6 @@ CLOCK = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -37,7 +36,7 @@ CLOCK = r"""
 static volatile long *offset;
 
 __attribute__((constructor)) static void begin(void) {
-    int file = open(getenv("JUMPING_CLOCK"), O_RDONLY);
+    int file = open(OFFSET, O_RDONLY);
     offset = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, file, 0);
 }
 
@@ -98,9 +97,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     if compiler := shutil.which("cc"):
         source, library, offset = (data_dir / name for name in ("clock.c", "clock.so", "offset"))
         source.write_text(CLOCK)
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", f'-DOFFSET="{offset}"', "-o", library, source, "-ldl"], check=True
+        )
         offset.write_bytes(struct.pack("l", 0))
-        environment = {"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(offset)}
+        environment = {"LD_PRELOAD": str(library)}
     history = data_dir / "json"
     if os.geteuid() != 0:
         server = ApiServer(data_dir, ATM_STORAGE_TYPE="json", **environment)

@@ -319,7 +319,8 @@ def test_nothing_that_is_sent_is_a_fault_or_keeps_others_waiting(
         run = client.post("/runs", json={"spec": spec(running_target, total_requests=2)}).json()["id"]
         ended(client, run)
         bundle = client.get(f"/runs/{run}/bundle").content
-        test = client.post("/tests", json={"spec": {"name": "kept", "url": "http://127.0.0.1:9/"}}).json()["id"]
+        kept = {"name": "kept", "url": "http://127.0.0.1:9/", "total_requests": 2, "concurrency": 2}
+        test = client.post("/tests", json={"spec": kept}).json()["id"]
     attacker = Attacker(seed, fuzzed.port, [run, test, "kept"], bundle)
     found: Counter[int] = Counter()
     slowest, sent, before = 0.0, 0, 0

@@ -32,9 +32,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     started.stop()
 
 
+LOAD = {"concurrency": 2, "total_requests": 5}
+"""Below each cap of the server."""
+
+
 def codes(server: ApiServer, **fields: Any) -> list[str]:
     with server.client() as client:
-        answer = client.post("/specs/validate", json={"spec": {"name": "a", **fields}}).json()
+        answer = client.post("/specs/validate", json={"spec": {"name": "a", **LOAD, **fields}}).json()
     return [error["code"] for error in answer["errors"]]
 
 
@@ -56,7 +60,8 @@ def test_caps_hold_for_users_without_a_rate(server: ApiServer, running_target: T
     # 15 requests at 10 per second take 1.4 seconds from the first to the last.
     assert result["metrics"]["duration_seconds"] > 1
     assert codes(server, url="http://127.0.0.1:9/", total_requests=16) == ["beyond_cap"]
-    assert "beyond_cap" in codes(server, url="http://127.0.0.1:9/", max_rate=11)
+    load = {"model": "closed", "users": 2, "max_rate": 11}
+    assert codes(server, url="http://127.0.0.1:9/", load=load, concurrency=None) == ["beyond_cap"]
 
 
 @pytest.mark.anyio
@@ -93,8 +98,9 @@ def test_a_token_server_cannot_fill_the_memory(server: ApiServer) -> None:
         before = resident_bytes(server.process.pid)
         auth = {"type": "oauth2_client_credentials", "client_id": "a", "client_secret": "b"}
         auth["token_url"] = f"http://127.0.0.1:{bomb.server_port}/"
+        asked = {"name": "a", "url": "http://127.0.0.1:9/", **LOAD}
         with server.client() as client:
-            answer = client.post("/specs/try", json={"spec": {"name": "a", "url": "http://127.0.0.1:9/", "auth": auth}})
+            answer = client.post("/specs/try", json={"spec": {**asked, "auth": auth}})
         assert answer.status_code == 502
         assert "gave no token" in answer.text
         assert resident_bytes(server.process.pid) - before < 60_000_000
