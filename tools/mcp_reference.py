@@ -11,8 +11,8 @@ from typing import Any
 from mcp_types import Prompt, Resource, ResourceTemplate, Tool
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
+from atm.mcp_server.services import ToolServices
 from atm.models import figures
 
 _HEAD = """\
@@ -45,7 +45,7 @@ _SETTINGS = (
 
 def mcp_reference() -> str:
     """The whole page."""
-    return asyncio.run(_page(AgentServer(Desk.of(Settings.model_construct()))))
+    return asyncio.run(_page(AgentServer(ToolServices.of(Settings.model_construct()))))
 
 
 async def _page(server: AgentServer) -> str:
