@@ -122,7 +122,7 @@ class Connection(H11Protocol):
         self._stop_ticking()
         super().handle_websocket_upgrade(event)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (as uvicorn has it)
         """Answer what is no HTTP, here for the app as well where it has begun to work on the head."""
         self._refuse(_INVALID)
 
