@@ -18,6 +18,17 @@ def command(
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", metavar="DIR", help="Where history and keys are; or set ATM_DATA_DIR.")
     ] = None,
+    tls_cert: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="Speak HTTPS with this certificate (PEM, with its chain); read again when renewed.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key (PEM).")
+    ] = None,
     for_parent: Annotated[
         bool,
         typer.Option(
@@ -32,8 +43,8 @@ def command(
     Without a key it answers only processes of your account on this machine: `atm keys create NAME` makes one.
     Settings come from the environment; Ctrl-C ends the server, and runs go on in processes of their own.
     """
-    if data_dir is not None:
-        os.environ["ATM_DATA_DIR"] = data_dir
+    named = {"ATM_DATA_DIR": data_dir, "ATM_TLS_CERT": tls_cert, "ATM_TLS_KEY": tls_key}
+    os.environ.update({name: value for name, value in named.items() if value is not None})
     from atm.api.server import serve
 
     serve(host, port, workers, for_parent=for_parent)
