@@ -89,7 +89,7 @@ def _needed(path: str, what: str) -> Problem:
 
 def seal(sealer: Sealer, spec: Mapping[str, Any] | None, channels: Sequence[Mapping[str, Any]]) -> bytes | None:
     """The whole spec and the whole channels, sealed, where masking takes something away; else null."""
-    hides_spec = spec is not None and credentials.masks(spec)
+    hides_spec = spec is not None and credentials.has_credentials(spec)
     if not hides_spec and all(masked(each) == each for each in channels):
         return None
     return sealer.seal({"spec": json.dumps(spec), "notify": json.dumps(list(channels))})

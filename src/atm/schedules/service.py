@@ -239,7 +239,7 @@ class ScheduleService:
             host = urlsplit(channel["url"]).hostname or ""
             refusal = self._targets.refusal_of_name(host) if host else "the URL names no host"
             if refusal:
-                hint = "whoever runs the server may add it to ATM_ALLOWED_TARGETS"
+                hint = "the operator of the server can add it to ATM_ALLOWED_TARGETS"
                 problems.append(Problem(refusal, "target_not_allowed", path=f"notify[{index}].url", hint=hint))
         if problems:
             raise SpecError(problems)
