@@ -41,7 +41,7 @@ _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a t
 
 async def find_test(plane: ControlPlane, test: str) -> TestConfig:
     """The test of this id or name. Raises NotFoundError."""
-    found = await lookup.found(plane.storage.tests, test)
+    found = await lookup.find(plane.storage.tests, test)
     if found is None:
         raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found"))
     return found
