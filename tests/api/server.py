@@ -39,16 +39,16 @@ class ApiServer:
         workers: int = 1,
         within: Sequence[str] = (),
         options: Sequence[str] = (),
-        trusted: Path | None = None,
         **environment: str,
     ) -> None:
         """`within` are the words of a command that runs another one; it must not fork. `options` are the server's,
-        `trusted` is the authority of its certificate where it speaks TLS.
+        and where it speaks TLS, SSL_CERT_FILE is the authority of its certificate.
         """
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http{'s' if 'ATM_TLS_CERT' in environment else ''}://127.0.0.1:{self.port}"
-        self.trusted = True if trusted is None else ssl.create_default_context(cafile=str(trusted))
+        authority = environment.get("SSL_CERT_FILE")
+        self.trusted = ssl.create_default_context(cafile=authority) if authority else True
         data_dir.mkdir(parents=True, exist_ok=True)
         self._log = (data_dir / "server.log").open("ab")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}

@@ -54,7 +54,8 @@ class Pair:
 
     @property
     def environment(self) -> dict[str, Any]:
-        return {"ATM_TLS_CERT": str(self.certificate), "ATM_TLS_KEY": str(self.key)}
+        files = {"ATM_TLS_CERT": self.certificate, "ATM_TLS_KEY": self.key, "SSL_CERT_FILE": self.authority.ca_file}
+        return {name: str(path) for name, path in files.items()}
 
 
 @pytest.fixture
@@ -69,7 +70,6 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     pair = Pair(directory / "tls")
     server = ApiServer(
         directory / "data",
-        trusted=pair.authority.ca_file,
         API_TEST_MACHINE_API_KEY=KEY,
         ATM_MAX_CONNECTIONS="24",
         **pair.environment,
@@ -192,7 +192,6 @@ def test_a_renewed_certificate_is_shown_to_new_connections_and_ends_no_old_one(
     server = ApiServer(
         tmp_path / "data",
         workers=workers,
-        trusted=pair.authority.ca_file,
         API_TEST_MACHINE_API_KEY=KEY,
         **pair.environment,
     ).ready()
@@ -210,7 +209,7 @@ def test_a_renewed_certificate_is_shown_to_new_connections_and_ends_no_old_one(
 
 
 def test_a_broken_pair_leaves_the_old_one_in_use_until_it_is_whole(pair: Pair, tmp_path: Path) -> None:
-    server = ApiServer(tmp_path / "data", trusted=pair.authority.ca_file, **pair.environment).ready()
+    server = ApiServer(tmp_path / "data", **pair.environment).ready()
     try:
         first, renewed = shown(server.port), pair.authority.server("127.0.0.1", "renewed.example")
         pair.replace(renewed.certificate, pair.certificate)
@@ -228,9 +227,7 @@ def test_a_broken_pair_leaves_the_old_one_in_use_until_it_is_whole(pair: Pair, t
 
 def test_command_line_and_agents_reach_it_through_an_authority_of_their_own(pair: Pair, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    server = ApiServer(
-        data_dir, trusted=pair.authority.ca_file, API_TEST_MACHINE_API_KEY=KEY, **pair.environment
-    ).ready()
+    server = ApiServer(data_dir, API_TEST_MACHINE_API_KEY=KEY, **pair.environment).ready()
     try:
         for extra, code in (({"SSL_CERT_FILE": str(pair.authority.ca_file)}, 0), ({}, 1)):
             done = _atm("list", "--json", "--server", server.url, data_dir=tmp_path / "client", **extra)

@@ -9,6 +9,7 @@ from atm.http_connection.connection import (
     BODY_SECONDS,
     HEAD_SECONDS,
     MAXIMUM_HEAD_BYTES,
+    STALL_SECONDS,
     Connection,
     most_connections,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "HANDSHAKE_SECONDS",
     "HEAD_SECONDS",
     "MAXIMUM_HEAD_BYTES",
+    "STALL_SECONDS",
     "Connection",
     "ServerCertificate",
     "ServerConfig",
