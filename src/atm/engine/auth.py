@@ -241,7 +241,7 @@ def _hint(auth: OAuth2Grant, status: int) -> str:
         names = "username, password, client_id" if isinstance(auth, OAuth2PasswordGrant) else "client_id, client_secret"
         return f"Check {names} and scope"
     if status in {301, 302, 307, 308, 404, 405}:
-        return "Check token_url: it is the URL that answers POST with a token"
+        return "Check token_url: a POST to it must return a token"
     return "Check the token server's log; the run was not started without a token"
 
 

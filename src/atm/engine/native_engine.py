@@ -82,7 +82,7 @@ class NativeEngine:
         def collect() -> None:
             try:
                 report = _collected(native, handover.deliver, control)
-            except Exception as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
+            except Exception as error:  # noqa: BLE001  # no frame above a thread: the caller raises it
                 native.cancel()
                 handover.fail(_died(error))
             else:

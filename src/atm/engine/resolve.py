@@ -86,7 +86,7 @@ async def look_up(host: str, port: int, rules: TargetRules | None = None) -> tup
         addresses, failure = None, None
         try:
             addresses = addresses_of(host, port, rules)
-        except Exception as error:  # noqa: BLE001 (it goes to whoever waits)
+        except Exception as error:  # noqa: BLE001 (raised by the awaiting task)
             failure = error
         with suppress(RuntimeError):  # the loop has ended, so no task waits for the result
             loop.call_soon_threadsafe(settle, addresses, failure)
