@@ -239,7 +239,7 @@ def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
 def test_generator_errors_name_what_ran_out(message: str, hint: str) -> None:
     reason = generator_errors(replace(QUIET, generator_errors=905, generator_error=message))
     assert reason is not None
-    assert reason.what.startswith("18.1 % of requests never left: 905 × ")
+    assert reason.what.startswith("18.1 % of requests were never sent: 905 × ")
     assert message in reason.what
     assert hint in reason.hint
 
