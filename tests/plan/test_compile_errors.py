@@ -107,7 +107,8 @@ CASES = {
     ),
     "URL with another scheme": (
         "name: a\nurl: ftp://h/x\n",
-        'error: the URL "ftp://h/x" has the scheme "ftp"; supported are http and https [bad_url]\n  at: url, shop.yaml:2',
+        'error: the URL "ftp://h/x" has the scheme "ftp"; supported are http and https [bad_url]\n'
+        "  at: url, shop.yaml:2",
     ),
     "URL without a host": (
         "name: a\nurl: http:///x\n",

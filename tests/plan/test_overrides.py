@@ -125,7 +125,7 @@ def test_thresholds_variables_and_tls_are_added() -> None:
         ({"duration": "soon"}, ('duration: "soon" is no duration', "duration, --duration")),
         ({"stages": "10s:100,60"}, ('"60" is not a stage', "at: --stages", "`--stages 30s:100,1m:500`")),
         ({"stages": "10s:many"}, ("load.stages[0].target", "--stages")),
-        ({"headers": ("Authorization",)}, ('"Authorization" is no header', "at: --header", "-H 'Name: value'")),
+        ({"headers": ("Authorization",)}, ('"Authorization" is not a header', "at: --header", "-H 'Name: value'")),
         ({"variables": ("base",)}, ('"base" has no value for the variable', "at: --var", "`--var base=VALUE`")),
         ({"thresholds": ("p99 <",)}, ("needs a number of 0 or more", "thresholds.expressions[0], --threshold")),
         ({"headers": ("X A: b",)}, ('"X A" is not a valid header name', "headers.X A, --header")),
