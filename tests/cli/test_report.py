@@ -67,7 +67,7 @@ def unreachable() -> RunResult:
 def invalid() -> RunResult:
     reason = results.reason(
         Measurement.INVALID,
-        "18.1 % of requests never left: 12,204 × no free local port",
+        "18.1 % of requests were never sent: 12,204 × no free local port",
         "`sysctl -w net.ipv4.ip_local_port_range='10240 65535'`",
     )
     return results.result(verdict=results.verdict(False, Measurement.INVALID, [reason], 4))

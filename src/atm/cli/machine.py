@@ -42,7 +42,7 @@ def versions() -> Check:
 def engine() -> Check:
     """Report the engine that `auto` selects, and why."""
     if find_spec("atm_engine"):
-        return Check("engine", Health.GOOD, "native, as it is installed")
+        return Check("engine", Health.GOOD, "native, the default")
     return Check("engine", Health.GOOD, "asyncio: the native engine is not installed")
 
 

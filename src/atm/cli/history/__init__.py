@@ -40,7 +40,9 @@ async def open_history(server: str | None, settings: Settings | None = None) -> 
 
     storage = await open_storage(settings)
     try:
-        if any((settings.data_dir / "spool").glob("local-*.jsonl")):
+        from atm.runs.spool import LOCAL_SPOOLS
+
+        if any((settings.data_dir / "spool").glob(LOCAL_SPOOLS)):
             from atm.runs.local_recovery import recover_local_runs
 
             await recover_local_runs(storage, settings.data_dir / "spool")
