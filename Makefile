@@ -7,6 +7,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DIST ?= dist
 
+# Some containers forbid Python to keep bytecode: then every process that a run, a server or a test starts compiles all of
+# its modules, which takes longer than what most of them do.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
 # stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
 READY := .venv/.stamp
