@@ -1,5 +1,5 @@
-# One word each, and each sets up what it needs: a bare machine has python3 (3.11 or newer), make and a package registry.
-# Bare `make` lists the targets; the text after `##` is the line that it shows.
+# Every target first sets up what it needs; the machine must have python3 (3.11 or newer), make and a package registry.
+# `make` alone lists the targets, with the text after `##`.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -7,21 +7,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 DIST ?= dist
 
-# Some containers forbid Python to keep bytecode: then every process that a run, a server or a test starts compiles all of
-# its modules, which takes longer than what most of them do.
+# Some containers set this, and then every server, recorder, runner and test process compiles all its modules from source.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What has to be there before anything runs. A part with a build step of its own appends its stamp here and has the
-# stamp depend on .venv/.stamp, which is made anew (and with it the whole environment) when a lock changes.
+# Stamps of everything that must be built before a target runs. A part with its own build step appends its stamp, which
+# depends on .venv/.stamp. When a lock changes, .venv/.stamp and the whole environment are rebuilt.
 READY := .venv/.stamp
 
-# The native engine. Its stamp is named after whether there is a Rust toolchain, so that one which appears is noticed.
+# The native engine. The name of its stamp depends on the presence of cargo, so installing Rust later triggers the build.
 NATIVE := .venv/.native-$(if $(shell command -v cargo 2>/dev/null),built,absent)
 NATIVE_SOURCES := $(shell find native -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.py*' \
 	-o -name Cargo.lock \) -print 2>/dev/null)
 READY += $(NATIVE)
 
-# The dashboard, for what shows it or packs it; the stamp is named after whether there is Node.js.
+# The dashboard, for the targets that serve or package it. The name of its stamp depends on the presence of npm.
 DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,absent)
 DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
 	2>/dev/null)
@@ -31,7 +30,7 @@ DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-l
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY) ## Make the environment in .venv (every target below does this by itself)
+setup: $(READY) ## Set up .venv (all targets below do this first)
 
 demo: $(READY) ## Run the quickstart test against the bundled target server
 	@$(BIN)/atm demo
@@ -45,10 +44,10 @@ test: $(READY) $(DASHBOARD) ## Run all tests
 prove: $(READY) $(DASHBOARD) ## Run all tests at full counts; writes docs/proof/
 	@$(BIN)/python -m tools.suites --prove
 
-lint: $(READY) ## Check style, types, import arrows, generated files and locks
+lint: $(READY) ## Check style, types, imports, generated files, locks and wording
 	@$(BIN)/python -m tools.lint
 
-format: $(READY) ## Format the code, mend what can be mended, and write the generated files anew
+format: $(READY) ## Format the code, apply automatic fixes, regenerate the generated files
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/python -m tools.generate
@@ -62,12 +61,12 @@ bench-%: $(READY)
 build: $(READY) $(DASHBOARD) ## Build the dashboard, both wheels and the source archive into dist/
 	@rm -rf $(DIST)
 	@$(BIN)/python -m hatchling build -d $(DIST)
-	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine here, so no wheel of it"
+	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine on this machine, so no wheel for it"
 
-lock: $(READY) ## Resolve the locks of requirements/ anew (newest: make lock UPGRADE=1)
+lock: $(READY) ## Resolve the locks of requirements/ (to the latest versions: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)
 
-clean: ## Remove everything that was built, .venv included
+clean: ## Remove all build output, .venv included
 	@rm -rf .venv build dist native/target src/atm/api/static webapp/node_modules webapp/.svelte-kit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find src tests tools benches -name __pycache__ -type d -prune -exec rm -rf {} +
 

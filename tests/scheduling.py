@@ -22,7 +22,7 @@ _LOOK_AT_THE_CLOCK = (
 _SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http", "tests/security/")
 
 
-_LONG = ("tests/faults/test_kills",)
+_LONG = ("tests/faults/test_kills", "tests/security/test_fuzz_server")
 
 
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types

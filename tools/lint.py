@@ -1,4 +1,4 @@
-"""Runs every check, all of them even when one fails, and says in one line each how it went.
+"""Run every check, also after a failure, and print one line for each.
 
 Usage: python -m tools.lint
 """
@@ -25,6 +25,7 @@ CHECKS: tuple[tuple[str, list[str]], ...] = (
     ("import arrows", [str(BIN / "lint-imports")]),
     ("generated files", [sys.executable, "-m", "tools.generate", "--check"]),
     ("locks and paths", [sys.executable, "-m", "tools.guard"]),
+    ("wording", [sys.executable, "-m", "tools.wording"]),
 )
 
 _CARGO = ("--locked", "--manifest-path", str(ROOT / "native" / "Cargo.toml"))
@@ -36,12 +37,12 @@ NATIVE_CHECKS: tuple[tuple[str, list[str]], ...] = (
 
 
 def checks() -> Iterator[tuple[str, list[str]]]:
-    """What is checked here: the native engine only where it could be built."""
+    """Yield the checks that can run on this machine: those of the native engine need a Rust toolchain."""
     yield from CHECKS
     if shutil.which("cargo"):
         yield from NATIVE_CHECKS
     else:
-        print("lint: no Rust toolchain, so nothing of native/ is checked", flush=True)
+        print("lint: no Rust toolchain, so native/ is not checked", flush=True)
     if importlib.util.find_spec("atm_engine"):
         yield "native stubs", _STUBS
 

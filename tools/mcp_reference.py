@@ -1,4 +1,4 @@
-"""docs/reference/mcp.md: every tool, resource and prompt of `atm mcp`, taken from the server itself."""
+"""Render docs/reference/mcp.md: every tool, resource and prompt of `atm mcp`, from the server itself."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from mcp_types import Prompt, Resource, ResourceTemplate, Tool
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
+from atm.mcp_server.services import ToolServices
 from atm.models import figures
 
 _HEAD = """\
 # Tools for agents
 
-What `atm mcp` offers by the Model Context Protocol, as its clients see it. Written by `make format` from the server
-itself; [From an LLM agent](../guide/from-an-llm-agent.md) has how to set it up.
+The tools, resources and prompts of `atm mcp`, as clients of the Model Context Protocol see them. This page is generated
+from the server; [From an LLM agent](../guide/from-an-llm-agent.md) shows how to set it up.
 
-Every answer is a short text, verdicts first and units always, and the same as structured data that fits the tool's
-output schema. Errors say what was wrong, where, what would be right, and an example that works.
+Every result is a short text, verdicts first and with units, plus the same content as structured data that matches the
+tool's output schema. An error says what is wrong, where, how to correct it, and gives a working example.
 """
 _TARGETS = (
-    "Hosts that agents may load: names (`*` for any part of one), addresses, networks. Nobody is asked beyond it."
+    "Hosts that agents may load: names (`*` for any part of one), addresses, networks. Others are refused unprompted."
 )
 _SETTINGS = (
     ("api_url", "The server to ask; without it one is started on this machine and ends with the session."),
@@ -45,7 +45,7 @@ _SETTINGS = (
 
 def mcp_reference() -> str:
     """The whole page."""
-    return asyncio.run(_page(AgentServer(Desk.of(Settings.model_construct()))))
+    return asyncio.run(_page(AgentServer(ToolServices.of(Settings.model_construct()))))
 
 
 async def _page(server: AgentServer) -> str:

@@ -1,4 +1,4 @@
-"""Installs a package of Debian's where a test needs a program that is not here: only as root, and only when asked."""
+"""Install a Debian package for a test that needs a program; only as root, and only on request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _INSTALL_SECONDS = 300
 
 
 def install(package: str) -> str | None:
-    """Install it; gives what went wrong, if anything did, and an empty text where we may not."""
+    """Install `package`. Return None on success, the error message on failure, "" without root or apt-get."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return ""
     apt = ["apt-get", "--quiet", "--yes", "--option", "DPkg::Lock::Timeout=120"]
     wanted = ["install", "--no-install-recommends", package]
     if _run([*apt, *wanted]) is None:
         return None
-    # The lists of packages may be old, or there are none at all.
+    # The package lists may be stale or missing.
     return _run([*apt, "update"]) or _run([*apt, *wanted])
 
 

@@ -6,8 +6,21 @@ import json
 from collections.abc import Iterator
 
 from atm.models.auth import AUTH
+from atm.models.field_types import (
+    Boolean,
+    Choice,
+    Duration,
+    Json,
+    Kind,
+    ListOf,
+    MapOf,
+    Nested,
+    Number,
+    Parsed,
+    Tagged,
+    Text,
+)
 from atm.models.fields import REQUIRED, Declared, SpecModel
-from atm.models.kinds import Boolean, Choice, Duration, Json, Kind, ListOf, MapOf, Nested, Number, Parsed, Tagged, Text
 from atm.models.load import LoadSpec, Stage
 from atm.models.spec import EndpointSpec, ExpectBody, TestSpec, ThresholdExpression, Thresholds, TlsSpec
 

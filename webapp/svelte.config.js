@@ -15,6 +15,10 @@ export default {
             strict: false,
         }),
         output: { preloadStrategy: "modulepreload" },
+        typescript: {
+            // The tests in a browser make up answers of the API, which have its types.
+            config: (config) => ({ ...config, include: [...config.include, "../e2e/**/*.ts"] }),
+        },
         version: { pollInterval: 0 },
     },
 };

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from atm import data_directory
 from atm.config import Settings
 from atm.notifications.apprise_channel import AppriseChannel
+from atm.notifications.channel import Channel
 from atm.notifications.deliverer import Deliverer
-from atm.notifications.sending import Channel
 from atm.notifications.webhook import WebhookChannel
 from atm.runs.live_figures import LiveFigures
 from atm.runs.local_recovery import recover_local_runs
 from atm.runs.policy import Policy
+from atm.runs.retention import pruned
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
 from atm.runs.trials import Trials
-from atm.runs.upkeep import pruned
-from atm.runs.watching import Watcher
+from atm.runs.watcher import Watcher
 from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface, open_storage

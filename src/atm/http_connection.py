@@ -41,6 +41,10 @@ _TINY_CHUNKS = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\n"
     b"connection: close\r\n\r\nthe chunks of the body are tiny\n"
 )
+_INVALID = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\n"
+    b"connection: close\r\n\r\nInvalid HTTP request received.\n"
+)
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 45\r\n"
     b"retry-after: 5\r\nconnection: close\r\n\r\nthis server has no room for more connections\n"
@@ -118,6 +122,10 @@ class Connection(H11Protocol):
         self._stop_ticking()
         super().handle_websocket_upgrade(event)
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (as uvicorn has it)
+        """Answer what is no HTTP, here for the app as well where it has begun to work on the head."""
+        self._refuse(_INVALID)
+
     def on_response_complete(self) -> None:
         """The next head may come."""
         self._since, self._late = self.loop.time(), False
@@ -176,8 +184,12 @@ class Connection(H11Protocol):
 
     def _refuse(self, answer: bytes) -> None:
         """Say why, where no other answer has begun, and end the connection."""
-        if self.waits or not self.cycle.response_started:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(answer)
+        if not self.waits:
+            # The app has no one to answer any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
 
     def _stop_ticking(self) -> None:

@@ -35,7 +35,7 @@ def compile_spec(
     """
     from atm.plan.compile import compile_plan
     from atm.plan.document import SpecDocument
-    from atm.plan.reading import read_spec_text
+    from atm.plan.spec_reader import read_spec_text
 
     source: SpecDocument | TestSpec | Mapping[str, Any]
     if isinstance(spec, str) and spec.startswith(("http://", "https://")):

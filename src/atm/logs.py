@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from atm.models.printable import printable
+from atm.models.sanitize import printable
 
 _EXTRA = ("run_id", "request_id", "milliseconds", "address", "key")
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from atm.notifications.signing import signature
+from atm.notifications.webhook_signature import signature
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.cli.program import Said, atm

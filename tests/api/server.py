@@ -19,7 +19,7 @@ import httpx
 PATIENCE_SECONDS = 240.0
 """Nothing here takes so long but on a machine that is very busy; what hangs still ends."""
 
-_SERVE = [sys.executable, "-m", "atm.api.serving", "--for-parent"]
+_SERVE = [sys.executable, "-m", "atm.api.server", "--for-parent"]
 
 
 def free_port() -> int:
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class ApiServer:
-    """`python -m atm.api.serving` with an installation of its own."""
+    """`python -m atm.api.server` with an installation of its own."""
 
     def __init__(
         self,

@@ -15,10 +15,10 @@ import pytest
 
 from atm.config import Settings
 from atm.metrics.collector import Collector
-from atm.metrics.standing import Standing
+from atm.metrics.live_status import LiveStatus
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import events
-from atm.runs.watching import KEPT_EVENTS, Watcher
+from atm.runs.watcher import KEPT_EVENTS, Watcher
 from atm.storage import Batch, StorageInterface, open_storage
 from atm.storage.records import Finish, Lease, RunEvent
 from atm.testing import TargetServer
@@ -89,7 +89,7 @@ class History:
     async def second(self) -> None:
         measured = interval(self.seconds)
         self._collector.add(measured)
-        told = events.interval(Standing(self._collector.snapshot()), self.seconds + 1, at(self.seconds))
+        told = events.interval(LiveStatus(self._collector.snapshot()), self.seconds + 1, at(self.seconds))
         stored = RunEvent(told.sequence, told.kind, told.at, events.to_data(told))
         await self._storage.series.append(self.lease, Batch(self.seconds, (measured,), (stored,)))
         self.seconds += 1

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from atm.api.serving import WORKER_SILENCE_SECONDS
+from atm.api.server import WORKER_SILENCE_SECONDS
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 from tests.faults.killing import children_of

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from atm.cli.main import COMMANDS, load
-from tests.cli.comparing import assert_snapshot
+from tests.cli.comparison import assert_snapshot
 
 
 def help_of(*command: str) -> str:

@@ -216,15 +216,15 @@ def test_a_run_that_was_killed_is_found_by_the_next_command(target: TargetServer
 def test_nothing_of_the_history_is_imported_before_the_first_request(target: TargetServer, tmp_path: Path) -> None:
     code = f"""
 import sys
-from atm.runs import keeping
+from atm.runs import local_history
 
-begin = keeping.HistoryKeeper.started
+begin = local_history.LocalHistory.started
 
 def started(self, execution):
     print(*sys.modules, file=sys.stderr)
     begin(self, execution)
 
-keeping.HistoryKeeper.started = started
+local_history.LocalHistory.started = started
 from atm.cli.main import main
 sys.exit(main(["run", {target.url!r} + "/users", "-n", "1", "-q", "--no-fail"]))
 """

@@ -6,7 +6,7 @@ import pytest
 
 from atm.cli.output import Color, speaks_unicode, wants_color, width_of
 from atm.cli.text import Paper, Style, cells, shortened
-from atm.models.printable import printable
+from atm.models.sanitize import printable
 
 
 class Terminal(io.StringIO):

@@ -12,7 +12,7 @@ from atm.metrics.histogram import Histogram
 from atm.models.outcome import Outcome, RunStatus, StopReason
 from atm.models.run import FailureSummary, Measurement, RunResult
 from tests.cli import results
-from tests.cli.comparing import assert_snapshot
+from tests.cli.comparison import assert_snapshot
 
 ANSI = re.compile(r"\x1b\[(\d*)m")
 

@@ -11,8 +11,8 @@ import sys
 
 from atm.engine.base import Control
 from atm.metrics.interval import Interval
-from atm.plan.decoding import decode
 from atm.plan.load_plan import LoadPlan
+from atm.plan.plan_decoder import decode
 from tests.contract.engines import ENGINES
 
 

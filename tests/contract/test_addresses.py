@@ -15,10 +15,10 @@ from atm.engine.base import Capability, Control, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Tls
 from atm.testing import TargetServer
+from tests.contract.engine_runs import received, run, told_by
 from tests.contract.engines import ENGINES
 from tests.contract.moving_name import BEFORE, IN_A_MOUNT_NAMESPACE
 from tests.contract.plans import closed, http, plan, step
-from tests.contract.running import received, run, told_by
 
 RESOLVING = [name for name, make in ENGINES.items() if Capability.RE_RESOLUTION in make().capabilities]
 

@@ -10,8 +10,8 @@ from atm.engine.base import Engine
 from atm.plan.load_plan import Connections, Encoding
 from atm.plan.randomness import random_int, uuid4
 from atm.testing import TargetServer
+from tests.contract.engine_runs import run
 from tests.contract.plans import closed, http, plan, step
-from tests.contract.running import run
 
 
 def sent(target: TargetServer, route: str = "/echo/raw") -> list[bytes]:

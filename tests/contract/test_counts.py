@@ -11,8 +11,8 @@ from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, Sampling, Segment
 from atm.plan.selection import weighted
 from atm.testing import TargetServer
+from tests.contract.engine_runs import run
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
-from tests.contract.running import run
 from tests.steadiness import allowed
 
 EVERY_REQUEST = Sampling(first_per_endpoint=200, failures_per_kind=0, slowest=0, body_bytes=0)

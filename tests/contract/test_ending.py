@@ -9,8 +9,8 @@ from atm.engine.base import Control, Engine
 from atm.errors import EngineError
 from atm.models.outcome import Outcome, StopReason
 from atm.testing import TargetServer
+from tests.contract.engine_runs import late_arrivals, open_connections, received, run, running, until
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
-from tests.contract.running import late_arrivals, open_connections, received, run, running, until
 from tests.steadiness import allowed
 
 

@@ -19,8 +19,8 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Origin, Step, Tls
 from atm.testing import TargetServer
 from atm.testing.certificates import Authority, CertificateFiles, self_signed
+from tests.contract.engine_runs import run
 from tests.contract.plans import ANY_STATUS, closed, http, plan, step
-from tests.contract.running import run
 from tests.contract.test_answers import raw
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -15,9 +15,9 @@ from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.plan.load_plan import Load, LoadPlan
 from atm.testing import TargetServer
+from tests.contract.engine_runs import in_a_process, run, running, told_by
 from tests.contract.engines import ENGINES
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
-from tests.contract.running import in_a_process, run, running, told_by
 from tests.steadiness import allowed
 
 FREEZE = 0.3

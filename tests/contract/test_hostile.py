@@ -18,8 +18,8 @@ from atm.engine.base import Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Origin, Sampling, Step
 from atm.testing import TargetServer
+from tests.contract.engine_runs import resident_bytes, run
 from tests.contract.plans import ANY_STATUS, closed, http, opened, plan, step
-from tests.contract.running import resident_bytes, run
 from tests.contract.test_answers import raw
 from tests.examples import PROFILE, examples
 from tests.steadiness import allowed

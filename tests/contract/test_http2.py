@@ -14,8 +14,8 @@ from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Origin, Proxy, Step, Tls
 from atm.testing import Http2Server, ProxyServer
+from tests.contract.engine_runs import Ran, resident_bytes, run
 from tests.contract.plans import ANY_STATUS, NUMBERED, closed, opened, plan, step
-from tests.contract.running import Ran, resident_bytes, run
 from tests.steadiness import allowed
 
 pytestmark = pytest.mark.needs(Capability.HTTP2)

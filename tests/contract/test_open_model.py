@@ -5,10 +5,10 @@ import pytest
 from atm.engine.base import Engine
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, Segment
-from atm.plan.pacing import Pacer
+from atm.plan.pacer import Pacer
 from atm.testing import TargetServer
+from tests.contract.engine_runs import received, run
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, http, opened, plan, step
-from tests.contract.running import received, run
 from tests.steadiness import allowed
 
 

@@ -10,10 +10,10 @@ from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Load, Origin
 from atm.testing import TargetServer
+from tests.contract.engine_runs import in_a_process, run, told_by
 from tests.contract.engines import ENGINES
 from tests.contract.few_ports import IN_A_NETWORK_OF_ITS_OWN, PORTS, USERS
 from tests.contract.plans import MILLISECOND, closed, http, opened, plan, step
-from tests.contract.running import in_a_process, run, told_by
 from tests.examples import PROFILE
 from tests.steadiness import allowed
 

@@ -10,8 +10,8 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Proxy, Tls
 from atm.plan.targets import TargetRules
 from atm.testing import ProxyServer, TargetServer
+from tests.contract.engine_runs import run
 from tests.contract.plans import closed, http, https, plan, step
-from tests.contract.running import run
 
 pytestmark = pytest.mark.needs(Capability.PROXY)
 

@@ -15,8 +15,8 @@ from atm.engine.base import Control, Engine
 from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import Connections, Load, LoadPlan, Segment, Step
 from atm.testing import TargetServer
+from tests.contract.engine_runs import Ran, open_connections, run
 from tests.contract.plans import NUMBERED, SECOND, http, plan, step
-from tests.contract.running import Ran, open_connections, run
 from tests.examples import examples
 from tests.steadiness import allowed
 

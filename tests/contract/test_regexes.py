@@ -14,9 +14,9 @@ from atm.engine.base import Capability, Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Origin
 from atm.plan.patterns import PatternError, compiled
+from tests.contract.engine_runs import run
 from tests.contract.engines import ENGINES
 from tests.contract.plans import plan, step
-from tests.contract.running import run
 from tests.examples import examples
 
 CASES: Mapping[str, tuple[str, str]] = {

@@ -6,8 +6,8 @@ from atm.engine.base import Engine
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Sampling
 from atm.testing import TargetServer
+from tests.contract.engine_runs import received, run
 from tests.contract.plans import ANY_STATUS, closed, http, plan, step
-from tests.contract.running import received, run
 
 
 def test_the_first_of_each_endpoint_are_kept_whole(engine: Engine, target: TargetServer) -> None:

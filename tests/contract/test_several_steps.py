@@ -14,8 +14,8 @@ from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import BodyCheck, Connections, Encoding, Flow, LoadPlan, Sampling, Step
 from atm.plan.randomness import uuid4
 from atm.testing import TargetServer
+from tests.contract.engine_runs import Ran, received, run
 from tests.contract.plans import NUMBERED, SECOND, closed, http, opened, plan, step
-from tests.contract.running import Ran, received, run
 
 pytestmark = pytest.mark.needs("multi_step")
 

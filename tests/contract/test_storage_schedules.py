@@ -1,4 +1,4 @@
-"""What `atm.storage.scheduling` promises, asked of every storage."""
+"""What `atm.storage.schedules` promises, asked of every storage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atm.models.outcome import RunStatus
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage import StorageInterface, open_storage
 from atm.storage.records import CancelRequest, RetentionPolicy, RunQuery
-from atm.storage.scheduling import KEPT_FIRINGS, MOST_QUEUED, Delivery, Fire, Firing, Schedule, delivery_id
+from atm.storage.schedules import KEPT_FIRINGS, MOST_QUEUED, Delivery, Fire, Firing, Schedule, delivery_id
 from tests.storage.builders import at, new_run
 
 pytestmark = pytest.mark.anyio

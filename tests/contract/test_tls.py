@@ -14,9 +14,9 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import Connections, Origin, Tls
 from atm.testing import TargetServer
 from atm.testing.certificates import Authority
+from tests.contract.engine_runs import open_connections, run
 from tests.contract.engines import ENGINES
 from tests.contract.plans import closed, http, https, opened, plan, step
-from tests.contract.running import open_connections, run
 from tests.steadiness import allowed
 
 pytestmark = pytest.mark.needs(Capability.TLS)

@@ -12,8 +12,8 @@ from atm.engine.base import Engine
 from atm.metrics.histogram import Histogram
 from atm.plan.load_plan import Load
 from atm.testing import TargetServer
+from tests.contract.engine_runs import Ran, running
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
-from tests.contract.running import Ran, running
 from tests.steadiness import allowed
 
 

@@ -20,8 +20,8 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import Measurement, RunResult
 from atm.plan.load_plan import PLAN_FORMAT, BodyCheck, Origin, SecretPart
 from atm.testing import TargetServer
+from tests.contract.engine_runs import received, run
 from tests.contract.plans import closed, http, opened, plan, step
-from tests.contract.running import received, run
 from tests.contract.test_answers import raw
 from tests.steadiness import allowed
 

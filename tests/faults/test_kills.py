@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from atm.config import Settings, StorageType
 from atm.models.outcome import RunStatus
 from atm.storage import open_storage
-from atm.storage.opening import upgrade_storage
+from atm.storage.factory import upgrade_storage
 from atm.testing import TargetServer
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE

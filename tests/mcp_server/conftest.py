@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
+from atm.mcp_server.services import ToolServices
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 
@@ -43,4 +43,4 @@ def settings(api: ApiServer) -> Settings:
 @pytest.fixture
 def server(settings: Settings) -> AgentServer:
     """An MCP server in this process."""
-    return AgentServer(Desk.of(settings))
+    return AgentServer(ToolServices.of(settings))

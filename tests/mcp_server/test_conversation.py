@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import all_tools
+from atm.mcp_server.services import ToolServices
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.mcp_server.agent import Agent, command, http_server, session, tokens
@@ -39,7 +39,7 @@ async def test_an_agent_plans_runs_watches_understands_and_compares(
             await read(agent)
             listed = {each.name for each in (await agent.client.list_tools()).tools}
             assert listed == set(agent.called)
-            assert listed == {each.name for each in all_tools(Desk.of(Settings.model_construct()))}
+            assert listed == {each.name for each in all_tools(ToolServices.of(Settings.model_construct()))}
         if running is not None:
             with running.client() as client:
                 sources = {run["source"] for run in client.get("/runs").json()["runs"]}

@@ -10,8 +10,8 @@ import pytest
 from mcp_types import CallToolResult, InputRequiredResult
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.server import AgentServer
+from atm.mcp_server.services import ToolServices
 from atm.testing import TargetServer
 from tests.api.server import ApiServer
 from tests.mcp_server.agent import Person, session
@@ -21,7 +21,7 @@ ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 
 def serving(settings: Settings, **changes: Any) -> AgentServer:
-    return AgentServer(Desk.of(settings.model_copy(update=changes)))
+    return AgentServer(ToolServices.of(settings.model_copy(update=changes)))
 
 
 def runs_of(api: ApiServer) -> int:
@@ -242,7 +242,7 @@ async def test_a_server_that_wants_another_key_says_so(settings: Settings) -> No
 
 async def test_a_server_that_is_down_is_told_with_how_to_start_it() -> None:
     settings = Settings.model_construct(api_url="http://127.0.0.1:9")
-    async with session(AgentServer(Desk.of(settings))) as agent:
+    async with session(AgentServer(ToolServices.of(settings))) as agent:
         said = await agent.refused("list_recent_tests")
         assert "no server answers at http://127.0.0.1:9: connection refused" in said
         assert "`atm serve`" in said

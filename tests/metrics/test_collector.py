@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from atm.metrics.collector import Collector
 from atm.metrics.interval import EndpointInterval
-from atm.metrics.kept import OTHER_MESSAGES, FailureLog, SampleShelf
+from atm.metrics.samples import OTHER_MESSAGES, FailureLog, SampleShelf
 from atm.metrics.timeline import RESOLUTIONS, Timeline, milliseconds
 from atm.models.outcome import Outcome
 from tests.examples import examples

@@ -7,7 +7,7 @@ import math
 from datetime import UTC, datetime
 
 from atm.metrics.collector import Collector
-from atm.metrics.standing import Standing
+from atm.metrics.live_status import LiveStatus
 from atm.models.events import EVENTS, IntervalEvent, event_json
 from atm.models.outcome import Outcome
 from atm.runs import events
@@ -18,7 +18,7 @@ def told() -> IntervalEvent:
     """The event of a second in which something failed."""
     collector = Collector(["GET /users"])
     collector.add(second(0, endpoint(0, [10.0], failures={Outcome.TIMEOUT: 1})))
-    return events.interval(Standing(collector.snapshot()), 1, datetime(2026, 1, 1, tzinfo=UTC))
+    return events.interval(LiveStatus(collector.snapshot()), 1, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_an_event_reads_back_from_its_json() -> None:

@@ -12,7 +12,7 @@ from atm.models.fields import SpecModel
 from atm.models.load import LoadSpec
 from atm.models.schema import spec_json_schema
 from atm.models.spec import EndpointSpec, TestSpec, Thresholds, TlsSpec
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 from atm.plan.starter import starter_text
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome, WebhookDocument
-from atm.notifications.sending import Message
+from atm.notifications.channel import Message
 
 DUE = datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
 

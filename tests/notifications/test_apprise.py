@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from atm.notifications.apprise_channel import AppriseChannel
-from atm.notifications.sending import SendError
+from atm.notifications.channel import SendError
 from atm.plan.targets import TargetRules
 from tests.notifications.documents import message
 from tests.notifications.receiver import Receiver

@@ -20,7 +20,7 @@ from atm.notifications.deliverer import CLAIM_SECONDS, PAUSES_SECONDS, Deliverer
 from atm.notifications.webhook import WebhookChannel
 from atm.plan.targets import TargetRules
 from atm.storage import StorageInterface
-from atm.storage.scheduling import Delivery, Fire, Schedule, delivery_id
+from atm.storage.schedules import Delivery, Fire, Schedule, delivery_id
 from atm.storage.seal import Sealer
 from tests.notifications.documents import DUE, document
 from tests.notifications.receiver import ROOT, Receiver
@@ -166,6 +166,6 @@ async def test_one_that_hangs_holds_no_other_up(
 
 
 def test_a_claim_outlasts_every_attempt() -> None:
-    from atm.notifications.sending import SEND_SECONDS
+    from atm.notifications.channel import SEND_SECONDS
 
     assert CLAIM_SECONDS > 2 * (2 * SEND_SECONDS)

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from atm.notifications.sending import SendError
-from atm.notifications.signing import signature
+from atm.notifications.channel import SendError
 from atm.notifications.webhook import WebhookChannel
+from atm.notifications.webhook_signature import signature
 from atm.plan.targets import TargetRules
 from atm.testing import TargetServer
 from tests.notifications.documents import document, message

@@ -22,7 +22,7 @@ from atm.plan.load_plan import (
     Template,
     VariablePart,
 )
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 from atm.testing.certificates import Authority
 from atm.version import VERSION
 

@@ -8,7 +8,7 @@ import pytest
 
 from atm.errors import SpecError
 from atm.plan.compile import compile_plan
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 
 ENVIRONMENT = {"TOKEN": "t0ken", "BROKEN": "one\r\ntwo"}
 

@@ -13,10 +13,10 @@ from atm.models.fields import Findings
 from atm.models.schema import spec_json_schema
 from atm.models.spec import TestSpec
 from atm.plan.compile import compile_plan
-from atm.plan.decoding import decode
 from atm.plan.load_plan import LoadPlan
-from atm.plan.reading import read_spec_text
-from atm.plan.templating import percent_encoded
+from atm.plan.plan_decoder import decode
+from atm.plan.spec_reader import read_spec_text
+from atm.plan.templates import percent_encoded
 from tests.examples import examples
 from tests.strategies import ENVIRONMENT, specs
 

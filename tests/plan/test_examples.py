@@ -6,7 +6,7 @@ import pytest
 
 from atm.plan.compile import compile_plan
 from atm.plan.document import SpecDocument
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 from atm.plan.starter import starter_text
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.*ml"))

@@ -12,7 +12,7 @@ from atm.models.forecast import Forecast, ForecastPhase, LevelPoint, Phase
 from atm.plan.compile import compile_plan
 from atm.plan.forecast import forecast, leads_to, load_of, most_at_once
 from atm.plan.load_plan import Load, LoadPlan, Segment
-from atm.plan.pacing import Profile
+from atm.plan.pacer import Profile
 from tests.examples import examples
 
 

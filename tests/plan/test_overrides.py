@@ -9,7 +9,7 @@ from atm.plan.compile import compile_plan
 from atm.plan.document import SpecDocument
 from atm.plan.load_plan import LiteralPart, LoadPlan, Segment
 from atm.plan.overrides import Overrides, with_overrides
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 
 SECOND = 1_000_000_000
 SPEC = b"""\

@@ -67,9 +67,9 @@ def processes_of(run_id: str) -> dict[str, int]:
         except OSError:
             continue
         if any(run_id in name for name in files):
-            if b"atm.runs.runner" in command:
+            if b"atm.runs.runner_process" in command:
                 found["runner"] = int(entry.name)
-            elif b"atm.runs.recorder" in command:
+            elif b"atm.runs.recorder_process" in command:
                 recorders.add(int(entry.name))
     if recorders:
         found["recorder"] = min(recorders)

@@ -14,7 +14,7 @@ from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface, open_storage, upgrade_storage
 from atm.storage.seal import Sealer
-from tests.schedules.moving import Desk, WallClock
+from tests.schedules.moving import ToolServices, WallClock
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +40,11 @@ async def storage(settings: Settings) -> AsyncIterator[StorageInterface]:
 
 
 @pytest.fixture
-def desk(storage: StorageInterface, settings: Settings) -> Desk:
+def desk(storage: StorageInterface, settings: Settings) -> ToolServices:
     clock = WallClock(datetime(2026, 1, 1, tzinfo=UTC))
     sealer = Sealer(settings)
     runs = RunService(storage, settings, sealer, environment={}, clock=clock)
-    return Desk(
+    return ToolServices(
         storage,
         clock,
         ScheduleService(storage, sealer, runs, clock=clock),

@@ -13,7 +13,7 @@ from atm.schedules.scheduler import Scheduler
 from atm.schedules.service import ScheduleService
 from atm.storage import StorageInterface
 from atm.storage.records import Finish, Lease, RunQuery
-from atm.storage.scheduling import Firing, Schedule
+from atm.storage.schedules import Firing, Schedule
 from tests.storage.builders import completed
 
 SPEC: Mapping[str, Any] = {"name": "shop", "url": "http://127.0.0.1:9/"}
@@ -39,7 +39,7 @@ class WallClock:
 
 
 @dataclass
-class Desk:
+class ToolServices:
     """What tests of schedules work with."""
 
     storage: StorageInterface

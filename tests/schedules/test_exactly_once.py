@@ -24,7 +24,7 @@ from atm.config import Settings, StorageType
 from atm.models.schedule import Overlap
 from atm.storage import StorageInterface, open_storage, upgrade_storage
 from atm.storage.records import RunQuery
-from atm.storage.scheduling import Schedule
+from atm.storage.schedules import Schedule
 from tests.contract.postgresql import PostgresqlServer
 from tests.examples import PROFILE
 

@@ -16,7 +16,7 @@ from atm.runs.service import RunService
 from atm.schedules.scheduler import Scheduler
 from atm.storage.records import CancelRequest, Finish, RunQuery, RunSource, TestConfig
 from atm.storage.seal import Sealer
-from tests.schedules.moving import SPEC, Desk, WallClock
+from tests.schedules.moving import SPEC, ToolServices, WallClock
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
 
-async def test_each_due_time_makes_one_run_that_says_where_it_came_from(desk: Desk) -> None:
+async def test_each_due_time_makes_one_run_that_says_where_it_came_from(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, tags=["night", "shop"])
     await desk.until(utc(2026, 1, 1, 0, 5, 30))
     assert await desk.dues() == [utc(2026, 1, 1, 0, minute) for minute in range(1, 6)]
@@ -38,7 +38,7 @@ async def test_each_due_time_makes_one_run_that_says_where_it_came_from(desk: De
     assert (await desk.storage.schedules.all())[0].run_count == 5
 
 
-async def test_a_daily_test_runs_once_a_day_through_a_year_with_both_nights_of_the_clocks(desk: Desk) -> None:
+async def test_a_daily_test_runs_once_a_day_through_a_year_with_both_nights_of_the_clocks(desk: ToolServices) -> None:
     desk.clock.put(utc(2025, 12, 31, 12))
     await desk.make({"type": "cron", "hour": "2", "minute": "30", "timezone": "Europe/Berlin"})
     await desk.until(utc(2026, 12, 31, 12), late=timedelta(hours=8))
@@ -51,7 +51,7 @@ async def test_a_daily_test_runs_once_a_day_through_a_year_with_both_nights_of_t
     assert all(each.missed == 0 for each in await desk.firings())
 
 
-async def test_every_quarter_of_an_hour_goes_on_through_the_night_in_which_clocks_go_back(desk: Desk) -> None:
+async def test_every_quarter_of_an_hour_goes_on_through_the_night_in_which_clocks_go_back(desk: ToolServices) -> None:
     desk.clock.put(utc(2026, 10, 24, 23, 59))
     await desk.make({"type": "cron", "minute": "*/15", "timezone": "Europe/Berlin"})
     await desk.until(utc(2026, 10, 25, 3, 0))
@@ -59,7 +59,7 @@ async def test_every_quarter_of_an_hour_goes_on_through_the_night_in_which_clock
     assert dues == [utc(2026, 10, 25) + timedelta(minutes=15 * number) for number in range(13)]
 
 
-async def test_a_leap_day_comes_every_four_years_and_the_last_of_a_month_every_month(desk: Desk) -> None:
+async def test_a_leap_day_comes_every_four_years_and_the_last_of_a_month_every_month(desk: ToolServices) -> None:
     await desk.make({"type": "cron", "expression": "0 0 29 2 *"}, name="leap")
     await desk.make({"type": "cron", "day": "last", "hour": "0"}, name="ends")
     await desk.until(utc(2034, 1, 1))
@@ -72,7 +72,7 @@ async def test_a_leap_day_comes_every_four_years_and_the_last_of_a_month_every_m
     assert utc(2027, 2, 28) in ends
 
 
-async def test_after_a_long_downtime_what_was_missed_is_made_up_for_once(desk: Desk) -> None:
+async def test_after_a_long_downtime_what_was_missed_is_made_up_for_once(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE)
     await desk.until(utc(2026, 1, 1, 0, 2))
     desk.clock.put(utc(2026, 1, 1, 9, 0, 30))
@@ -84,7 +84,7 @@ async def test_after_a_long_downtime_what_was_missed_is_made_up_for_once(desk: D
     assert (await desk.dues())[-2:] == [utc(2026, 1, 1, 9, 1), utc(2026, 1, 1, 9, 2)]
 
 
-async def test_years_of_downtime_are_dealt_with_in_a_moment(desk: Desk) -> None:
+async def test_years_of_downtime_are_dealt_with_in_a_moment(desk: ToolServices) -> None:
     await desk.make({"type": "interval", "seconds": 1})
     desk.clock.put(utc(2036, 1, 1))
     await desk.scheduler.fire_due()
@@ -93,7 +93,7 @@ async def test_years_of_downtime_are_dealt_with_in_a_moment(desk: Desk) -> None:
     assert await desk.runs() == 1
 
 
-async def test_a_schedule_that_does_not_catch_up_says_what_it_missed(desk: Desk) -> None:
+async def test_a_schedule_that_does_not_catch_up_says_what_it_missed(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, misfire="skip")
     desk.clock.put(utc(2026, 1, 1, 9, 0, 30))
     await desk.scheduler.fire_due()
@@ -105,14 +105,16 @@ async def test_a_schedule_that_does_not_catch_up_says_what_it_missed(desk: Desk)
     assert await desk.runs() == 1
 
 
-async def test_what_is_noticed_within_the_grace_time_runs_each_by_itself(desk: Desk) -> None:
+async def test_what_is_noticed_within_the_grace_time_runs_each_by_itself(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, misfire="skip", misfire_grace_seconds=600)
     desk.clock.put(utc(2026, 1, 1, 0, 5, 30))
     await desk.scheduler.fire_due()
     assert await desk.dues() == [utc(2026, 1, 1, 0, minute) for minute in range(1, 6)]
 
 
-async def test_a_clock_that_jumps_ahead_and_is_put_right_fires_nothing_twice_and_stops_for_nothing(desk: Desk) -> None:
+async def test_a_clock_that_jumps_ahead_and_is_put_right_fires_nothing_twice_and_stops_for_nothing(
+    desk: ToolServices,
+) -> None:
     await desk.make(EVERY_MINUTE)
     await desk.until(utc(2026, 1, 1, 0, 3))
     desk.clock.put(utc(2027, 1, 1))
@@ -127,7 +129,7 @@ async def test_a_clock_that_jumps_ahead_and_is_put_right_fires_nothing_twice_and
     ]
 
 
-async def test_a_clock_that_is_put_back_fires_nothing_again(desk: Desk) -> None:
+async def test_a_clock_that_is_put_back_fires_nothing_again(desk: ToolServices) -> None:
     await desk.make({"type": "date", "run_date": "2026-01-01T00:03:00Z"}, name="once")
     await desk.until(utc(2026, 1, 1, 0, 4))
     assert await desk.runs() == 1
@@ -139,7 +141,7 @@ async def test_a_clock_that_is_put_back_fires_nothing_again(desk: Desk) -> None:
     assert (await desk.service.find("once")).next_due is None
 
 
-async def test_start_and_end_dates_and_the_number_of_runs_are_limits(desk: Desk) -> None:
+async def test_start_and_end_dates_and_the_number_of_runs_are_limits(desk: ToolServices) -> None:
     await desk.make(
         {"type": "interval", "minutes": 10}, name="dated", start_date="2026-01-01T01:00Z", end_date="2026-01-01T01:30Z"
     )
@@ -153,7 +155,7 @@ async def test_start_and_end_dates_and_the_number_of_runs_are_limits(desk: Desk)
     assert (found.run_count, found.next_due) == (3, None)
 
 
-async def test_jitter_starts_later_and_never_changes_what_is_due(desk: Desk) -> None:
+async def test_jitter_starts_later_and_never_changes_what_is_due(desk: ToolServices) -> None:
     await desk.make({"type": "interval", "hours": 1}, jitter_seconds=600)
     await desk.until(utc(2026, 1, 3), late=timedelta(seconds=20))
     firings = await desk.firings()
@@ -165,7 +167,7 @@ async def test_jitter_starts_later_and_never_changes_what_is_due(desk: Desk) -> 
     assert len(set(late)) > 10
 
 
-async def test_a_run_that_has_not_ended_is_waited_for_or_gone_past_or_run_beside(desk: Desk) -> None:
+async def test_a_run_that_has_not_ended_is_waited_for_or_gone_past_or_run_beside(desk: ToolServices) -> None:
     for overlap in ("skip", "queue", "allow"):
         await desk.make(EVERY_MINUTE, name=overlap, overlap=overlap)
     await desk.until(utc(2026, 1, 1, 0, 3))
@@ -180,7 +182,7 @@ async def test_a_run_that_has_not_ended_is_waited_for_or_gone_past_or_run_beside
     }
 
 
-async def test_queued_firings_start_one_after_another(desk: Desk) -> None:
+async def test_queued_firings_start_one_after_another(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, overlap="queue")
     await desk.until(utc(2026, 1, 1, 0, 3))
     for done in range(1, 4):
@@ -191,7 +193,7 @@ async def test_queued_firings_start_one_after_another(desk: Desk) -> None:
     assert await desk.outcomes() == [FiringOutcome.PASSED] * 3
 
 
-async def test_two_agents_fire_a_due_time_once(desk: Desk, settings: Settings) -> None:
+async def test_two_agents_fire_a_due_time_once(desk: ToolServices, settings: Settings) -> None:
     runs = RunService(desk.storage, settings, Sealer(settings), environment={}, clock=desk.clock)
     other = Scheduler(desk.storage, Sealer(settings), runs, clock=desk.clock, name="other:2")
     await desk.make(EVERY_MINUTE)
@@ -233,7 +235,7 @@ async def test_two_agents_fire_a_due_time_once(desk: Desk, settings: Settings) -
     ],
 )
 async def test_a_firing_ends_as_its_run_does(
-    desk: Desk, passed: bool | None, finish: Finish | None, outcome: FiringOutcome, error: str | None
+    desk: ToolServices, passed: bool | None, finish: Finish | None, outcome: FiringOutcome, error: str | None
 ) -> None:
     await desk.make(EVERY_MINUTE)
     desk.clock.pass_(minutes=1)
@@ -246,7 +248,7 @@ async def test_a_firing_ends_as_its_run_does(
     assert (firing.outcome, firing.error) == (outcome, error)
 
 
-async def test_a_run_that_was_deleted_ends_its_firing(desk: Desk) -> None:
+async def test_a_run_that_was_deleted_ends_its_firing(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE)
     desk.clock.pass_(minutes=1)
     await desk.scheduler.fire_due()
@@ -259,14 +261,14 @@ async def test_a_run_that_was_deleted_ends_its_firing(desk: Desk) -> None:
     assert (firing.outcome, firing.error) == (FiringOutcome.CANCELLED, "its run was deleted before it had ended")
 
 
-async def test_failures_are_told_each_time_and_recovery_once(desk: Desk) -> None:
+async def test_failures_are_told_each_time_and_recovery_once(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, notify=[HOOK])
     for passed in (True, False, False, True, True, False, True):
         await desk.pass_by(passed)
     assert await desk.events() == ["failure", "failure", "recovery", "failure", "recovery"]
 
 
-async def test_always_is_told_of_everything_that_ended(desk: Desk) -> None:
+async def test_always_is_told_of_everything_that_ended(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, notify=[{**HOOK, "on": ["always"]}], overlap="skip")
     for passed in (True, False, True):
         await desk.pass_by(passed)
@@ -281,7 +283,7 @@ async def test_always_is_told_of_everything_that_ended(desk: Desk) -> None:
     assert await desk.events() == ["success", "failure", "recovery", "cancelled"]
 
 
-async def test_a_firing_that_cannot_start_is_a_failure_that_is_told(desk: Desk) -> None:
+async def test_a_firing_that_cannot_start_is_a_failure_that_is_told(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, spec={**SPEC, "variables": {"a": "1"}}, notify=[HOOK])
     [schedule] = await desk.storage.schedules.all()
     broken = {**SPEC, "url": "http://127.0.0.1:9/{{nobody}}"}
@@ -295,7 +297,7 @@ async def test_a_firing_that_cannot_start_is_a_failure_that_is_told(desk: Desk) 
     assert await desk.runs() == 0
 
 
-async def keep_test(desk: Desk, **changes: Any) -> TestConfig:
+async def keep_test(desk: ToolServices, **changes: Any) -> TestConfig:
     body = TestRequest(spec={"name": "kept", "url": "http://127.0.0.1:9/kept"})
     now = desk.clock.now()
     config = TestConfig("kept-id", "kept", body.spec, now, now, tags=("of-the-test",), **changes)
@@ -303,7 +305,7 @@ async def keep_test(desk: Desk, **changes: Any) -> TestConfig:
     return config
 
 
-async def test_a_kept_test_is_run_as_it_is_when_it_is_due(desk: Desk) -> None:
+async def test_a_kept_test_is_run_as_it_is_when_it_is_due(desk: ToolServices) -> None:
     config = await keep_test(desk)
     await desk.make(EVERY_MINUTE, test="kept", tags=["of-the-schedule"])
     desk.clock.pass_(minutes=1)
@@ -328,7 +330,7 @@ async def test_a_kept_test_is_run_as_it_is_when_it_is_due(desk: Desk) -> None:
     ]
 
 
-async def test_secrets_reach_the_run_and_not_the_rows(desk: Desk, settings: Settings) -> None:
+async def test_secrets_reach_the_run_and_not_the_rows(desk: ToolServices, settings: Settings) -> None:
     spec = {**SPEC, "auth": {"type": "bearer_token", "token": "hush-hush"}}
     made = await desk.make(EVERY_MINUTE, spec=spec, notify=[{**HOOK, "secret": "also-a-secret"}])
     assert "hush-hush" not in repr(made)
@@ -342,7 +344,7 @@ async def test_secrets_reach_the_run_and_not_the_rows(desk: Desk, settings: Sett
     assert told.document["failure_reasons"] == ["p95 < 10ms: actual 12.5 ms"]
 
 
-async def test_nobody_fires_what_is_paused_and_nothing_is_made_up_for_when_it_goes_on(desk: Desk) -> None:
+async def test_nobody_fires_what_is_paused_and_nothing_is_made_up_for_when_it_goes_on(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE)
     await desk.until(utc(2026, 1, 1, 0, 2))
     await desk.service.enable("nightly", enabled=False)

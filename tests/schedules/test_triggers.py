@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from atm.errors import SpecError
 from atm.models.schedule import CronTrigger, DateTrigger, IntervalTrigger
+from atm.schedules.time_zones import moments
 from atm.schedules.triggers import MOST_MISSED, CronTimes, DueTimes, describe, due_times, missed, upcoming
-from atm.schedules.zones import moments
 
 BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
 ZONES = (

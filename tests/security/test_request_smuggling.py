@@ -13,9 +13,9 @@ from atm.engine.base import Engine
 from atm.errors import EngineError, SpecError
 from atm.plan.compile import compile_plan
 from atm.plan.load_plan import Connections, Encoding, Origin
+from tests.contract.engine_runs import run
 from tests.contract.engines import ENGINES
 from tests.contract.plans import plan, step
-from tests.contract.running import run
 from tests.security.listener import Recorder
 
 SMUGGLED = "a HTTP/1.1\r\nX-Injected: 1\r\n\r\nGET /smuggled"

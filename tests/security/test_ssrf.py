@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from atm.notifications.apprise_channel import AppriseChannel
-from atm.notifications.sending import SendError
+from atm.notifications.channel import SendError
 from atm.plan.targets import TargetRules
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended

@@ -314,7 +314,7 @@ def test_it_may_hold_as_many_connections_as_the_system_allows() -> None:
 
 
 def test_the_server_brings_nothing_heavy_with_it() -> None:
-    code = "import sys, atm.testing.target_server.serving; print(*sys.modules)"
+    code = "import sys, atm.testing.target_server.foreground; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     modules = set(loaded.stdout.split())

@@ -121,6 +121,35 @@ test("runs are deleted together, and taken back", async () => {
     );
 });
 
+test("an answer to an older question is dropped, and a press asks nothing again", async () => {
+    await server.ended(await server.run(users("asked first")));
+    await server.ended(await server.run(users("asked last")));
+    const page = await open(`${server.url}/?text=asked`);
+    const tests = page.getByRole("list", { name: "Tests" });
+    await tests.getByText("asked first").waitFor();
+    const asked: string[] = [];
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route("**/api/v1/history**", async (route) => {
+        const text = new URL(route.request().url()).searchParams.get("text") ?? "";
+        asked.push(text);
+        if (text === "asked first") await held;
+        await route.continue().catch(() => undefined); // the page has given this question up
+    });
+    await page.getByRole("heading", { name: "Runs", level: 1 }).click();
+    const search = page.getByLabel("Search name or URL");
+    await search.fill("asked first");
+    await until("the first question", () => Promise.resolve(asked.includes("asked first")));
+    await search.fill("asked last");
+    await tests.getByText("asked first").waitFor({ state: "detached" });
+    release();
+    await page.getByRole("heading", { name: "Runs", level: 1 }).click();
+    expect(await tests.locator("> li").count()).toBe(1);
+    await search.fill("asked");
+    await tests.getByText("asked first").waitFor();
+    expect(asked).toEqual(["asked first", "asked last", "asked"]);
+});
+
 test("runs are cancelled together", async () => {
     const ids = [
         await server.run(users("endless", { total_requests: undefined, duration: "10m" })),

@@ -6,6 +6,18 @@ import { join } from "node:path";
 import type { CDPSession, Page } from "playwright-core";
 import { expect, inject, test } from "vitest";
 
+import type {
+    DistributionView,
+    EndpointSoFar,
+    GeneratorView,
+    IntervalEvent,
+    IntervalsView,
+    PointView,
+    RunList,
+    RunView,
+    SampledExchange,
+    Spread,
+} from "../src/lib/api/schema";
 import { open } from "./browser";
 import { ROOT } from "./server";
 
@@ -31,7 +43,7 @@ test("the first page is loaded in less than 200 KB", async () => {
 });
 
 const ENDPOINTS = Array.from({ length: 20 }, (_, at) => `endpoint ${at + 1}`);
-const spread = (ms: number): object => ({
+const spread = (ms: number): Spread => ({
     min_ms: ms / 3,
     mean_ms: ms,
     p50_ms: ms,
@@ -41,7 +53,7 @@ const spread = (ms: number): object => ({
     p99_9_ms: ms * 8,
     max_ms: ms * 9,
 });
-const point = (start: number, endpoint: string | null, seconds: number): object => ({
+const point = (start: number, endpoint: string | null, seconds: number): PointView => ({
     start,
     endpoint,
     warm_up: false,
@@ -60,7 +72,7 @@ const point = (start: number, endpoint: string | null, seconds: number): object 
     service: spread(9),
     first_byte: spread(8),
 });
-const generator = (start: number, seconds: number): object => ({
+const generator = (start: number, seconds: number): GeneratorView => ({
     start,
     phase: "hold",
     duration_seconds: seconds,
@@ -79,7 +91,7 @@ const generator = (start: number, seconds: number): object => ({
 
 /** Answers of a run that has lasted `now.second` seconds. */
 async function madeUp(page: Page, now: { second: number }): Promise<void> {
-    const run = {
+    const run: RunView = {
         id: "made-up",
         name: "made up",
         url: "http://127.0.0.1/",
@@ -104,6 +116,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         error_rate: null,
         notes: "",
         spec: { name: "made up", duration: "2h" },
+        written_spec: { name: "made up", duration: "2h" },
         failure_reasons: [],
         metrics: null,
         endpoint_metrics: null,
@@ -113,7 +126,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
     await page.route("**/api/v1/**", async (route) => {
         const url = new URL(route.request().url());
         const query = url.searchParams;
-        let body: unknown = [];
+        let body: RunView | RunList | IntervalsView | DistributionView | SampledExchange[] = [];
         if (url.pathname.endsWith("/runs/made-up")) body = run;
         else if (url.pathname.endsWith("/runs")) body = { runs: [], total: 0, limit: 1, offset: 0, next: null };
         else if (url.pathname.endsWith("/intervals")) {
@@ -198,7 +211,7 @@ async function tick(page: Page, from: number, to = from): Promise<void> {
 }
 
 function intervalOf(second: number): string {
-    const each = (name: string): object => ({
+    const each = (name: string): EndpointSoFar => ({
         name,
         requests_per_second: 50,
         started: 50 * second,
@@ -208,7 +221,7 @@ function intervalOf(second: number): string {
         latency_p95_ms: 30,
         latency_p99_ms: 50,
     });
-    const event = {
+    const event: IntervalEvent = {
         kind: "interval",
         sequence: second,
         at: "2026-01-01T00:00:00Z",
@@ -262,12 +275,18 @@ function intervalOf(second: number): string {
                 {
                     expression: "p99 < 300 ms",
                     endpoint: null,
+                    metric: "latency",
+                    statistic: null,
+                    percentile: 99,
+                    comparison: "<",
+                    window_seconds: null,
                     actual: 50,
                     limit: 300,
                     unit: "ms",
                     passed: true,
                     margin: 0.83,
                     message: "",
+                    is_implied: false,
                 },
             ],
             measurement: "valid",

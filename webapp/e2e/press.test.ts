@@ -1,5 +1,5 @@
 // A press is never lost: whatever the validation inserts or removes while the button is down, the click lands on it.
-import type { Locator, Page } from "playwright-core";
+import type { Locator, Page, Request } from "playwright-core";
 import { describe, expect, it } from "vitest";
 
 import { until } from "./server";
@@ -44,8 +44,11 @@ class Gate {
             await gate.#wait;
             await route.continue().catch(() => undefined); // a later question has taken its place
         });
-        for (const end of ["requestfinished", "requestfailed"] as const)
-            page.on(end, (request) => request.url().endsWith(path) && (gate.#done += 1));
+        const count = (request: Request): void => {
+            if (request.url().endsWith(path)) gate.#done += 1;
+        };
+        page.on("requestfinished", count);
+        page.on("requestfailed", count);
         return gate;
     }
 

@@ -14,7 +14,6 @@ from atm.api import dashboard, errors
 from atm.api.audit import Audit
 from atm.api.auth import Keys
 from atm.api.deps import admitted
-from atm.api.ending import told_of_the_end
 from atm.api.guard import Guard
 from atm.api.json_body import JsonBody
 from atm.api.local_access import LocalAccess, LocalMode
@@ -40,6 +39,7 @@ from atm.api.routes import (
     tests,
 )
 from atm.api.scope import in_scope
+from atm.api.shutdown import on_shutdown_signal
 from atm.api.strict import refuse_unknown
 from atm.bootstrap import control_plane
 from atm.config import Settings, load_settings
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await _say_who_is_let_in(app.state.keys)
             app.state.demo = demo.DemoTarget()
             try:
-                with told_of_the_end(plane.watcher.end):
+                with on_shutdown_signal(plane.watcher.end):
                     # For a server that ends without a signal.
                     yield {END_STREAMS: plane.watcher.end}
             finally:

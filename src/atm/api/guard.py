@@ -20,6 +20,7 @@ from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -29,7 +30,7 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import route_path, settle
-from atm.api.request_head import host_of_origin, most_body_bytes, refusal_of_head
+from atm.api.request_head import BAD_FRAMING, host_of_origin, most_body_bytes, refusal_of_head
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
@@ -40,6 +41,8 @@ log = logging.getLogger("atm.api")
 
 BUNDLE = "/api/v1/import/bundle"
 """Where a body may be as large as a run."""
+CLIENT_LEFT = 499
+"""In the log, as nginx writes it: the client closed the connection before its request or the answer was whole."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
 
 
@@ -96,6 +99,9 @@ class Guard:
                 await _end(scope, sending, is_stream=is_stream)
         except _RefusedError as error:
             await self._refuse(scope, receive, sending, error)
+        except ClientDisconnect:
+            # No fault of the server, and there is no one to answer: the line of the request below is all.
+            status = CLIENT_LEFT
         except TooManyWrongKeysError as error:
             problem = _RefusedError(429, str(error), "too_many_wrong_keys", "wait, and check the key")
             problem.headers = {"Retry-After": str(error.seconds)}
@@ -284,6 +290,8 @@ class Guard:
             )
             return
         headers = {**error.headers, **({"WWW-Authenticate": "ApiKey"} if error.status == 401 else {})}
+        if error.problem.code == BAD_FRAMING:
+            headers["Connection"] = "close"
         answer = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
         await answer(scope, receive, send)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atm.api.errors import response
@@ -35,8 +35,6 @@ class JsonBody:
             return
         try:
             body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
         except HTTPException as error:
             # The guard's limit on a body whose length was not announced.
             refused = Problem(str(error.detail), "body_too_large")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from atm.cli.text import Line, Paper, Style
 from atm.models import figures
 from atm.models.outcome import Outcome
-from atm.plan.trial import MOST_BODY_BYTES
+from atm.plan.try_plan import MOST_BODY_BYTES
 
 if TYPE_CHECKING:
     from atm.models.run import SampledExchange

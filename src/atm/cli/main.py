@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from atm.cli.output import Color, Output
-from atm.cli.values import PlainCommand, PlainGroup
+from atm.cli.parsing import PlainCommand, PlainGroup
 from atm.errors import (
     AtmError,
     CapabilityError,

@@ -1,11 +1,11 @@
-"""What is known of a run while it goes on, and the two ways of showing it: `live.py` redraws, `plain.py` adds lines."""
+"""State of a run in progress, shown by one of two views: `live_view.py` redraws, `plain_progress.py` adds lines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from atm.metrics.standing import Standing
+from atm.metrics.live_status import LiveStatus
 from atm.models import figures
 from atm.plan.forecast import forecast, most_at_once
 from atm.plan.load_plan import LoadPlan
@@ -47,7 +47,7 @@ class ProgressView(Protocol):
     def start(self) -> None:
         """The run begins now."""
 
-    def update(self, standing: Standing) -> None:
+    def update(self, standing: LiveStatus) -> None:
         """A second has passed."""
 
     def tick(self) -> None:
@@ -65,7 +65,7 @@ class NoView:
 
     def start(self) -> None: ...
 
-    def update(self, standing: Standing) -> None: ...
+    def update(self, standing: LiveStatus) -> None: ...
 
     def tick(self) -> None: ...
 

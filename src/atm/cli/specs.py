@@ -24,7 +24,7 @@ def is_url(source: str) -> bool:
 
 def read_source(source: str) -> SpecDocument:
     """The spec that `source` names: a file, or `-` for standard input. Raises SpecError when it cannot be read."""
-    from atm.plan.reading import read_spec_text
+    from atm.plan.spec_reader import read_spec_text
 
     if source == "-":
         return read_spec_text(sys.stdin.buffer.read(), "stdin")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from atm.models.printable import printable
+from atm.models.sanitize import printable
 
 _ESCAPE = "\x1b["
 _BREAK = re.compile(r" +(?=(?:[^`]*`[^`]*`)*[^`]*$)")

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from atm.engine.base import Capability, Command, Control, EngineReport
-from atm.engine.handover import Handover
-from atm.engine.slots import require_secrets, require_sendable
+from atm.engine.secrets import require_secrets, require_sendable
+from atm.engine.thread_bridge import ThreadBridge
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -77,7 +77,7 @@ class NativeEngine:
             native = self._module.Run(plan.to_bytes(), dict(secrets))
         except self._module.PlanRefused as refused:
             raise EngineError(Problem(str(refused), "plan_refused")) from refused
-        handover = Handover(on_interval, native.cancel)
+        handover = ThreadBridge(on_interval, native.cancel)
 
         def collect() -> None:
             try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from atm.errors import Problem, SpecError
-from atm.plan.reading import read_spec_text
+from atm.plan.spec_reader import read_spec_text
 
 RunId = Annotated[
     str, Field(min_length=1, max_length=64, description="Id of a run, its beginning, or `last`.", examples=["last"])

@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context
 
 from atm.client import ControlClient
 from atm.errors import ApiRefusedError, Problem, SpecError
-from atm.mcp_server.asking import Asking, can_ask
+from atm.mcp_server.confirmation import Confirmation, can_ask
 from atm.mcp_server.limits import Demand, Excess, Limits, Used
 from atm.mcp_server.untrusted import quoted
 from atm.models.control.errors import ErrorEntry
@@ -54,7 +54,7 @@ class Gate:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
-        self.asking = Asking()
+        self.asking = Confirmation()
         self._clock = clock
         self._reserved: list[_Reserved] = []
 
@@ -83,7 +83,7 @@ class Gate:
 
         With `may_bound`, a spec without an end gets one: the limits of a call. Where it goes beyond a limit, the
         person behind the agent is asked. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and
-        QuestionError (see `asking.py`).
+        QuestionError (see `confirmation.py`).
         """
         plan = await self.planned(control, spec)
         bounded = self.limits.bounded(spec, plan) if may_bound else dict(spec)

@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from atm.errors import AtmError, NotFoundError
-from atm.mcp_server.desk import Desk
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.untrusted import cleaned_tree, without_credentials
 from atm.models.metric import METRICS
 from atm.models.schema import spec_json_schema
@@ -26,7 +26,7 @@ def figures_guide() -> str:
     return guide.replace("{thresholds}", examples)
 
 
-def add_resources(server: MCPServer[Any], desk: Desk) -> None:
+def add_resources(server: MCPServer[Any], services: ToolServices) -> None:
     """Give the server its resources."""
 
     @server.resource("atm://guide/figures", title="What the figures mean", mime_type="text/markdown")
@@ -43,7 +43,7 @@ def add_resources(server: MCPServer[Any], desk: Desk) -> None:
     async def runs() -> str:
         """The newest runs of the history, newest first."""
         try:
-            page = await (await desk.control()).runs(limit=MOST_RUNS)
+            page = await (await services.control()).runs(limit=MOST_RUNS)
         except AtmError as error:
             raise _said(error) from error
         return _json([run.model_dump(mode="json") for run in page.runs])
@@ -52,8 +52,8 @@ def add_resources(server: MCPServer[Any], desk: Desk) -> None:
     async def run(run_id: str, context: Context[Any, Any]) -> str:  # noqa: ARG001  (makes it a template's function)
         """A run with its spec (credentials are ***), state and figures."""
         try:
-            control = await desk.control()
-            view = await control.run(await desk.run_id(control, run_id))
+            control = await services.control()
+            view = await control.run(await services.run_id(control, run_id))
         except AtmError as error:
             raise _said(error) from error
         return _json(view.model_dump(mode="json"))
@@ -62,7 +62,7 @@ def add_resources(server: MCPServer[Any], desk: Desk) -> None:
     async def specs() -> str:
         """The names of the specs that are kept as tests."""
         try:
-            kept = await (await desk.control()).tests()
+            kept = await (await services.control()).tests()
         except AtmError as error:
             raise _said(error) from error
         return _json([{"name": each.name, "uri": f"atm://specs/{each.id}"} for each in kept.tests])
@@ -71,7 +71,7 @@ def add_resources(server: MCPServer[Any], desk: Desk) -> None:
     async def spec(test: str, context: Context[Any, Any]) -> str:  # noqa: ARG001  (makes it a template's function)
         """A spec that is kept as a test, by name or id; credentials are ***."""
         try:
-            kept = await (await desk.control()).test(test)
+            kept = await (await services.control()).test(test)
         except AtmError as error:
             raise _said(error) from error
         return _json(kept.spec)

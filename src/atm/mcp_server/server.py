@@ -1,4 +1,4 @@
-"""The server itself: which tools there are, and what it says of itself. `serving.py` has its transports."""
+"""The server itself: which tools there are, and what it says of itself. `transports.py` has its transports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import Tool as ToolDescription
 
 from atm.config import Settings
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.prompts import add_prompts
 from atm.mcp_server.resources import add_resources
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READ_ONLY, OurTool
 from atm.mcp_server.tools import results, runs, schedules, specs
 from atm.mcp_server.untrusted import WARNING
@@ -24,10 +24,10 @@ NAME = "api-test-machine"
 class AgentServer(MCPServer[None]):
     """An MCP server that lists what may be called, and says of the rest why not."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        made = all_tools(desk)
-        self._listed = frozenset(each.name for each in made if each.only_reads or not desk.limits.read_only)
+    def __init__(self, services: ToolServices) -> None:
+        self.services = services
+        made = all_tools(services)
+        self._listed = frozenset(each.name for each in made if each.only_reads or not services.limits.read_only)
         for each in made:
             if each.name not in self._listed:
                 each.refuse(READ_ONLY)
@@ -36,12 +36,12 @@ class AgentServer(MCPServer[None]):
             title="API Test Machine",
             version=VERSION,
             description="Load test an API, and know whether you can believe the result.",
-            instructions=instructions(desk),
+            instructions=instructions(services),
             tools=list(made),
             lifespan=_until_closed,
             log_level="WARNING",
         )
-        add_resources(self, desk)
+        add_resources(self, services)
         add_prompts(self)
 
     async def list_tools(self) -> list[ToolDescription]:
@@ -49,17 +49,17 @@ class AgentServer(MCPServer[None]):
         return [each for each in await super().list_tools() if each.name in self._listed]
 
 
-def all_tools(desk: Desk) -> list[OurTool]:
+def all_tools(services: ToolServices) -> list[OurTool]:
     """Every tool, in the order in which agents see them."""
-    return [*runs.tools(desk), *results.tools(desk), *specs.tools(desk), *schedules.tools(desk)]
+    return [*runs.tools(services), *results.tools(services), *specs.tools(services), *schedules.tools(services)]
 
 
-def instructions(desk: Desk) -> str:
+def instructions(services: ToolServices) -> str:
     """What an agent is told before its first call."""
-    limits = desk.limits
+    limits = services.limits
     where = (
         "a server of its own, which ends when this MCP server does; runs that are still going are cancelled then"
-        if desk.backend.is_ours
+        if services.backend.is_ours
         else "the server that it was set up with"
     )
     may = (
@@ -83,9 +83,9 @@ async def _until_closed(server: MCPServer[None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await server.desk.close()
+        await server.services.close()
 
 
 def described(settings: Settings) -> list[ToolDescription]:
     """The tools as the protocol lists them, without starting anything: for the reference."""
-    return asyncio.run(AgentServer(Desk.of(settings)).list_tools())
+    return asyncio.run(AgentServer(ToolServices.of(settings)).list_tools())

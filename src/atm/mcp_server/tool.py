@@ -12,7 +12,7 @@ from mcp_types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from atm.errors import AtmError, Problem
-from atm.mcp_server.asking import QuestionError
+from atm.mcp_server.confirmation import QuestionError
 from atm.mcp_server.untrusted import without_credentials
 from atm.models.nearest import nearest
 

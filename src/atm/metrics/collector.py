@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, GeneratorInterval, Interval
-from atm.metrics.kept import FailureLog, SampleShelf
+from atm.metrics.samples import FailureLog, SampleShelf
 from atm.metrics.snapshot import Snapshot, figures_so_far
 from atm.metrics.timeline import Timeline
 from atm.models.outcome import FULL_RESPONSES, Outcome

@@ -11,7 +11,7 @@ from atm.metrics.collector import Collector
 from atm.metrics.evidence import Circumstances, evidence_of, measured_offered
 from atm.metrics.histogram import Histogram
 from atm.metrics.interval import EndpointInterval, Sample
-from atm.metrics.kept import Failures
+from atm.metrics.samples import Failures
 from atm.metrics.spread import spread
 from atm.metrics.timeline import milliseconds
 from atm.metrics.verdict import judge

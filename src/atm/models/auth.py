@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from atm.errors import SpecError
+from atm.models.field_types import Choice, Duration, Json, Tagged, Text
 from atm.models.fields import Findings, SpecModel, declared
-from atm.models.kinds import Choice, Duration, Json, Tagged, Text
 
 SPELLINGS = {"bearer": "bearer_token"}
 JWT_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from atm.errors import Problem, SpecError
-from atm.models.kinds import INVALID, Kind, SecretText
+from atm.models.field_types import INVALID, Kind, SecretText
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -134,7 +134,7 @@ class SpecModel:
         """A model from an object of plain data; problems go to `findings`, bad fields to their defaults."""
         model = object.__new__(cls)
         if not isinstance(data, Mapping):
-            from atm.models.kinds import describe
+            from atm.models.field_types import describe
 
             name = path_text(path) or "a spec"
             findings.add(path, f"{name} must be an object, not {describe(data)}", "not_an_object")

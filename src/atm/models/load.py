@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
+from atm.models.field_types import Choice, Duration, ListOf, Nested, Number
 from atm.models.fields import SpecModel, declared
-from atm.models.kinds import Choice, Duration, ListOf, Nested, Number
 
 USERS = Number(least=1, most=10_000_000, whole=True)
 RATE = Number(above=0, most=1e9)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from atm.models.auth import AUTH, AuthConfig
-from atm.models.fields import SpecModel, declared, homes
-from atm.models.kinds import (
+from atm.models.field_types import (
     Boolean,
     Choice,
     Duration,
@@ -24,6 +23,7 @@ from atm.models.kinds import (
     WrongValueError,
     describe,
 )
+from atm.models.fields import SpecModel, declared, homes
 from atm.models.load import RATE, USERS, LoadSpec
 from atm.models.metric import METRICS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from atm import child_process
-from atm.notifications.sending import SEND_SECONDS, Message, SendError
-from atm.notifications.words import body_of, title_of
+from atm.notifications.channel import SEND_SECONDS, Message, SendError
+from atm.notifications.message import body_of, title_of
 from atm.plan.targets import TargetRules
 
 _KINDS = {"failure": "failure", "recovery": "success", "success": "success", "cancelled": "warning"}

@@ -19,9 +19,9 @@ from typing import Any
 from atm.clock import Clock, SystemClock
 from atm.errors import AtmError, StorageUnavailableError
 from atm.models.schedule import DeliveryStatus
-from atm.notifications.sending import Channel, Message, SendError
+from atm.notifications.channel import Channel, Message, SendError
 from atm.storage import StorageInterface
-from atm.storage.scheduling import Delivery
+from atm.storage.schedules import Delivery
 from atm.storage.seal import Sealer
 
 log = logging.getLogger("atm.notifications")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from atm.engine.bounded_answer import read_bounded
 from atm.engine.resolve import look_up
-from atm.notifications import signing
-from atm.notifications.sending import SEND_SECONDS, Message, SendError
+from atm.notifications import webhook_signature
+from atm.notifications.channel import SEND_SECONDS, Message, SendError
 from atm.plan.targets import TargetRules
 from atm.version import VERSION
 
@@ -53,7 +53,7 @@ class WebhookChannel:
             "Host": url.netloc.decode("ascii"),
             "User-Agent": f"atm/{VERSION}",
             "Content-Type": "application/json",
-            **signing.headers(message.id, timestamp, body, message.target.get("secret")),
+            **webhook_signature.headers(message.id, timestamp, body, message.target.get("secret")),
         }
         async with httpx.AsyncClient(verify=self._context(), trust_env=False, timeout=None) as client:
             for address in addresses:

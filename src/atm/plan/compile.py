@@ -16,13 +16,13 @@ from atm.models.spec import EndpointSpec, TestSpec, Thresholds
 from atm.models.threshold import IMPLIED, Threshold, parse_threshold
 from atm.plan.client_key import is_pkcs12, key_problem
 from atm.plan.document import SpecDocument
+from atm.plan.load import compile_load, nanoseconds, total_requests
 from atm.plan.load_plan import Connections, Flow, LiteralPart, LoadPlan, Origin, Proxy, Step, Tls, VariablePart
-from atm.plan.loads import compile_load, nanoseconds, total_requests
-from atm.plan.masking import masked_spec
-from atm.plan.remarks import remarks
+from atm.plan.notes import plan_notes
 from atm.plan.requests import Requests
 from atm.plan.secret_mask import SecretMask, secrets_of
-from atm.plan.templating import MayRead, Names
+from atm.plan.spec_mask import masked_spec
+from atm.plan.templates import MayRead, Names
 from atm.plan.urls import check_server_name, compile_origin, parse_connect_to
 
 ReadFile = Callable[[str], bytes]
@@ -78,7 +78,7 @@ def compile_plan(
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
         raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
-    for remark in remarks(plan):
+    for remark in plan_notes(plan):
         compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
         plan=plan,

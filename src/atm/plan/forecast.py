@@ -47,7 +47,7 @@ def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None
     """The load of a spec, its total and its forecast, whatever else is wrong with it; None where it cannot be read."""
     from atm.models.fields import Findings
     from atm.models.spec import TestSpec
-    from atm.plan.loads import compile_load, nanoseconds, total_requests
+    from atm.plan.load import compile_load, nanoseconds, total_requests
 
     findings = Findings()
     read = TestSpec.read(spec, (), findings)

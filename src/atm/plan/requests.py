@@ -11,10 +11,11 @@ from typing import Any
 from atm.models.auth import ApiKey, BasicAuth, BearerToken, FetchedCredential, Jwt, NoAuth
 from atm.models.fields import Path, path_text
 from atm.models.spec import TOKEN, EndpointSpec, ExpectBody, HeaderValue, TestSpec, parse_status
-from atm.plan.lines import breaks_header, breaks_target
+from atm.plan.line_breaks import breaks_header, breaks_target
+from atm.plan.load import nanoseconds
 from atm.plan.load_plan import BodyCheck, Encoding, Header, LiteralPart, Origin, Part, SecretPart, Step, Template
-from atm.plan.loads import nanoseconds
-from atm.plan.masking import (
+from atm.plan.patterns import PatternError, compiled
+from atm.plan.spec_mask import (
     SCHEMES,
     is_plural,
     is_secret_field,
@@ -23,8 +24,7 @@ from atm.plan.masking import (
     only_describes,
     secret_spans,
 )
-from atm.plan.patterns import PatternError, compiled
-from atm.plan.templating import Names, merged
+from atm.plan.templates import Names, merged
 from atm.plan.urls import CompiledUrl, compile_origin, compile_url
 from atm.version import VERSION
 

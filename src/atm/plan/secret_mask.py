@@ -68,7 +68,7 @@ def secrets_of(credentials: Mapping[str, FetchedCredential]) -> list[str]:
 
 
 def _forms(value: str) -> set[str]:
-    from atm.plan.templating import percent_encoded
+    from atm.plan.templates import percent_encoded
 
     escaped = json.dumps(value, ensure_ascii=False)[1:-1]
     forms = {value, value.strip(), percent_encoded(value), escaped, json.dumps(value)[1:-1], json.dumps(escaped)[1:-1]}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from atm.models.fields import Findings, Path
-from atm.plan.lines import breaks_target
+from atm.plan.line_breaks import breaks_target
 from atm.plan.load_plan import Encoding, LiteralPart, Origin, Part, Template
-from atm.plan.templating import Names, Piece, merged, percent_encoded
+from atm.plan.templates import Names, Piece, merged, percent_encoded
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from atm.models import figures
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
-from atm.models.printable import printable
 from atm.models.run import Measurement, RunResult
+from atm.models.sanitize import printable
 from atm.reports.junit import measured
 
 _SIGNS = {RunOutcome.PASSED: "✓", RunOutcome.INVALID: "!", RunOutcome.STOPPED: "■", RunOutcome.CANCELLED: "■"}

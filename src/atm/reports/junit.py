@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from atm.models import figures
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
-from atm.models.printable import printable
 from atm.models.run import Measurement, NamedEndpointMetrics, RunResult, ThresholdResult
+from atm.models.sanitize import printable
 
 
 def render_junit(result: RunResult) -> str:

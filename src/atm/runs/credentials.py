@@ -14,8 +14,8 @@ from typing import Any
 
 from atm.errors import Problem, SpecError
 from atm.models.fields import Path, path_text
-from atm.plan.masking import MASK, masked_spec
-from atm.runs.receivers import Compile, receivers
+from atm.plan.spec_mask import MASK, masked_spec
+from atm.runs.credential_recipients import Compile, recipients
 from atm.storage.seal import Sealer
 
 _SEALED = "spec"
@@ -68,8 +68,8 @@ def restored(sent: Mapping[str, Any], before: Mapping[str, Any], compile_spec: C
 def _require_same_receivers(
     whole: Mapping[str, Any], before: Mapping[str, Any], places: Sequence[_Place], compile_spec: Compile
 ) -> None:
-    now = receivers(compile_spec, whole, {each.now: each.shown for each in places})
-    then = receivers(compile_spec, before, {each.before: each.shown for each in places})
+    now = recipients(compile_spec, whole, {each.now: each.shown for each in places})
+    then = recipients(compile_spec, before, {each.before: each.shown for each in places})
     problems = []
     for each in places:
         known = then[each.before] if then is not None else set()

@@ -19,7 +19,7 @@ from atm.models.events import (
 )
 
 if TYPE_CHECKING:
-    from atm.metrics.standing import Standing
+    from atm.metrics.live_status import LiveStatus
     from atm.models.run import SampledExchange
     from atm.models.run_figures import FiguresSoFar, Second
     from atm.storage.records import Run, RunEvent
@@ -32,7 +32,7 @@ def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
     return StartedEvent.model_validate({**line, "sequence": sequence})
 
 
-def interval(standing: Standing, sequence: int, at: datetime) -> IntervalEvent:
+def interval(standing: LiveStatus, sequence: int, at: datetime) -> IntervalEvent:
     """One second has passed; `standing` was taken after it."""
     far = standing.snapshot.so_far
     so_far = SoFar(

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from atm.models.field_types import INVALID
 from atm.models.fields import Findings
-from atm.models.kinds import INVALID
 from atm.models.spec import TestSpec
 from atm.plan.compile import CompiledTest
-from atm.plan.decoding import decode
 from atm.plan.load_plan import LoadPlan
+from atm.plan.plan_decoder import decode
 
 if TYPE_CHECKING:
     from atm.models.auth import FetchedCredential

@@ -24,10 +24,10 @@ from atm.metrics.thresholds import ThresholdJudge
 from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunInfo, RunResult
 from atm.models.threshold import Threshold
-from atm.plan.decoding import decode
-from atm.runs.keeping import PREFIX, run_of
-from atm.runs.recording import SpoolHistory
+from atm.plan.plan_decoder import decode
+from atm.runs.local_history import PREFIX, run_of
 from atm.runs.spool import Line, SpoolReader
+from atm.runs.spool_history import SpoolHistory
 from atm.storage import StorageInterface
 from atm.storage.base import RunSeries
 from atm.storage.records import Run

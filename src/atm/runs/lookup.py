@@ -6,7 +6,7 @@ import re
 
 from atm.errors import NotFoundError, Problem
 from atm.storage import StorageInterface
-from atm.storage.problems import run_not_found
+from atm.storage.errors import run_not_found
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MOST_NAMED = 5

@@ -1,65 +1,194 @@
-"""The process that keeps the history of one run: holds the lease, starts the runner, copies its spool to storage.
-
-It lives in a session of its own, so that a run outlives the server that started it. It passes the job on to the runner
-before it imports anything that takes time, and what it is told afterwards (a cancel in the first moments of the run)
-while it imports. Storage being away is no reason to stop: the spool waits, and is replayed.
-
-Usage: python -m atm.runs.recorder (the supervisor starts it, and writes job and commands to its standard input)
-"""
+"""What a recorder does while its runner sends load: copy the spool, renew the lease, pass commands on, end the run."""
 
 from __future__ import annotations
 
-import json
-import os
+import asyncio
 import subprocess
-import sys
-import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from atm import child_process
-from atm.runs.commands import CommandInput
+from atm.config import Settings
+from atm.errors import NotFoundError, StaleLeaseError, StorageUnavailableError
+from atm.models.outcome import RunStatus, StopReason
+from atm.runs.spool import NOT_WRITTEN, SpoolReader, complain
+from atm.runs.spool_history import SpoolHistory, ending, finish, store
+from atm.storage import StorageInterface, open_storage
+from atm.storage.records import CancelRequest, Finish, Lease
 
-NICE = 5
-"""The load goes first: this process only has to be in time for people."""
-
-
-def main() -> int:
-    """Start the runner with the job of standard input, then record what it does."""
-    commands = CommandInput()
-    job = commands.line()
-    if not job:
-        return 0
-    runner = child_process.start("atm.runs.runner", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    assert runner.stdin is not None
-    # A broken pipe: it died before it had read its job, and the recording says so.
-    with suppress(BrokenPipeError):
-        runner.stdin.write(job)
-        runner.stdin.flush()
-    threading.Thread(target=_pass_on, args=(commands, runner.stdin.fileno()), name="commands", daemon=True).start()
-    os.nice(NICE)
-    import asyncio
-
-    from atm.runs.following import Recording
-
-    document = json.loads(job)
-    recording = Recording(
-        run_id=document["run_id"],
-        token=document["token"],
-        spool=document["spool"],
-        settings=document["settings"],
-        runner=runner,
-        graceful_seconds=json.loads(document["plan"])["graceful_stop_ns"] / 1e9,
-        max_seconds=document["max_seconds"],
-    )
-    return asyncio.run(recording.record())
+TICK_SECONDS = 0.05
+CONTROL_SECONDS = 0.1
+"""How often it is asked whether the run was cancelled; 250 ms is what was promised."""
+RENEW_SECONDS = 2.0
+OUTAGE_PAUSE_SECONDS = 0.5
+OUTAGE_AFTER_END_SECONDS = 600.0
+"""How long a recorder whose run has ended waits for its storage; after that the spool is left for a supervisor."""
+KILL_SECONDS = 5.0
+GRACE_SECONDS = 10.0
+"""How long a load process may go on after it had to have ended; then it is killed, whatever holds it up."""
+START_SECONDS = 60.0
+"""How long a load may take to begin (tokens, names) before the clock of ATM_MAX_DURATION runs all the same."""
 
 
-def _pass_on(commands: CommandInput, runner: int) -> None:
-    """Give the runner what comes until the input ends, as it does when the server has let go of the run."""
-    with suppress(BrokenPipeError):  # the runner has ended by itself
-        while command := commands.line():
-            os.write(runner, command)
+class Recorder:
+    """One run's recorder."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        token: str,
+        spool: str,
+        settings: Mapping[str, Any],
+        runner: subprocess.Popen[bytes],
+        graceful_seconds: float = 0.0,
+        max_seconds: float | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        """`graceful_seconds`: how long the plan lets requests in flight take; `max_seconds`: the installation's cap."""
+        self._lease = Lease(run_id, token)
+        self._spool = Path(spool)
+        self._reader = SpoolReader(self._spool)
+        self._history = SpoolHistory()
+        self._settings = Settings(**settings)
+        self._runner = runner
+        self._said = ""
+        self._renewed = self._asked = self._ended = 0.0
+        self._graceful = graceful_seconds
+        self._grace = grace_seconds
+        self._max_seconds = max_seconds
+        self._began = time.monotonic() + START_SECONDS
+        """When the load began, or (while it has not) when it is taken to have begun."""
+        self._has_begun = False
+        self._deadlines: dict[str, float] = {}
+        """By command: when the load process must have ended at the latest."""
+        self._killed: Finish | None = None
+
+    async def record(self) -> int:
+        """Until the run has ended and everything is stored; 0 then, 1 where somebody else has ended it."""
+        storage = await self._opened()
+        if storage is None:
+            return 2
+        try:
+            return await self._follow(storage)
+        except StaleLeaseError as error:
+            complain(str(error))
+            await self._end_runner()
+            return 1
+        finally:
+            await storage.close()
+
+    async def _opened(self) -> StorageInterface | None:
+        while not self._waited_too_long():
+            try:
+                return await open_storage(self._settings)
+            except StorageUnavailableError as error:
+                complain(str(error))
+                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+        return None
+
+    async def _follow(self, storage: StorageInterface) -> int:
+        while not self._waited_too_long():
+            # Asked first: what the runner wrote before it ended is then read below.
+            ended = self._runner.poll() is not None
+            self._history.add(self._reader.lines())
+            self._kill_when_overdue()
+            try:
+                await store(storage, self._lease, self._history)
+                if ended:
+                    await finish(storage, self._lease, self._how_it_ended())
+                    self._spool.unlink(missing_ok=True)
+                    self._spool.with_suffix(".log").unlink(missing_ok=True)
+                    return 0
+                await self._stay_in_touch(storage)
+            except StorageUnavailableError as error:
+                complain(str(error))
+                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
+        return 2
+
+    async def _stay_in_touch(self, storage: StorageInterface) -> None:
+        now = time.monotonic()
+        if now - self._renewed >= RENEW_SECONDS:
+            control = await storage.leases.renew(self._lease)
+            self._renewed = now
+        elif now - self._asked >= CONTROL_SECONDS:
+            try:
+                control = await storage.leases.control(self._lease.run_id)
+            except NotFoundError as error:
+                raise StaleLeaseError(error.problems) from error
+            if control.token != self._lease.token:
+                raise StaleLeaseError(_taken_over(self._lease.run_id))
+        else:
+            return
+        self._asked = now
+        if control.cancel is not None:
+            self._command("cancel" if control.cancel is CancelRequest.NOW else "stop")
+
+    def _command(self, word: str) -> None:
+        if word == self._said or self._runner.stdin is None:
+            return
+        self._said = word
+        patience = self._grace + (0 if word == "cancel" else self._graceful)
+        self._deadlines.setdefault(word, time.monotonic() + patience)
+        with suppress(BrokenPipeError):  # it has ended by itself
+            self._runner.stdin.write(f"{word}\n".encode())
+            self._runner.stdin.flush()
+
+    def _kill_when_overdue(self) -> None:
+        """SIGKILL for a load process that ends neither by its commands nor at the installation's limit."""
+        now = time.monotonic()
+        if self._history.has_started and not self._has_begun:
+            self._has_begun, self._began = True, now
+        if self._killed is not None or self._runner.poll() is not None:
+            return
+        late = next((word for word, deadline in self._deadlines.items() if now > deadline), None)
+        limit = None if self._max_seconds is None else self._began + self._max_seconds + self._graceful + self._grace
+        if late is not None:
+            what = f"the load process did not react to {late} within {self._grace:g} s and was killed"
+            reason = StopReason.CANCELLED if late == "cancel" else StopReason.STOPPED
+            status = RunStatus.CANCELLED if late == "cancel" else RunStatus.FAILED
+        elif limit is not None and now > limit:
+            what = f"the load process went on beyond ATM_MAX_DURATION ({self._max_seconds:g} s) and was killed"
+            status, reason = RunStatus.FAILED, StopReason.FAILED
+        else:
+            return
+        complain(what)
+        self._killed = Finish(status, datetime.now(UTC), error_message=what, stop_reason=reason)
+        self._runner.kill()
+
+    def _how_it_ended(self) -> Finish:
+        if self._history.end is not None:
+            return ending(self._history.end)
+        if self._killed is not None:
+            return self._killed
+        code = self._runner.returncode
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        no_room = "there was no room on the disk for what the load process had measured"
+        error = no_room if code == NOT_WRITTEN else f"the load process died {how}"
+        return Finish(RunStatus.FAILED, datetime.now(UTC), error_message=error, stop_reason=StopReason.FAILED)
+
+    async def _end_runner(self) -> None:
+        self._command("cancel")
+        deadline = time.monotonic() + KILL_SECONDS
+        while self._runner.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (a process is no event)
+            await asyncio.sleep(TICK_SECONDS)
+        if self._runner.poll() is None:
+            self._runner.kill()
+            self._runner.wait()
+
+    def _waited_too_long(self) -> bool:
+        if self._runner.poll() is None:
+            return False
+        now = time.monotonic()
+        self._ended = self._ended or now
+        return now - self._ended > OUTAGE_AFTER_END_SECONDS
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _taken_over(run_id: str) -> Any:
+    from atm.storage.errors import stale_lease
+
+    return stale_lease(run_id).problems

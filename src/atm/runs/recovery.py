@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from atm.errors import ConflictError, StaleLeaseError
-from atm.runs.recording import SpoolHistory, ending, finish, store
 from atm.runs.spool import SpoolReader, spool_path
+from atm.runs.spool_history import SpoolHistory, ending, finish, store
 from atm.storage import StorageInterface
 from atm.storage.records import Lease, LeaseState
 

@@ -21,7 +21,7 @@ from atm.models.outcome import RunStatus
 from atm.off_loop import off_loop
 from atm.plan.compile import CompiledTest
 from atm.plan.forecast import concurrency_of
-from atm.plan.masking import shown_url
+from atm.plan.spec_mask import shown_url
 from atm.runs import credentials
 from atm.runs.policy import Policy
 from atm.storage import StorageInterface

@@ -22,7 +22,7 @@ from atm.errors import AtmError, NotFoundError, StorageError
 from atm.models.outcome import RunStatus, StopReason
 from atm.off_loop import off_loop
 from atm.private_files import make_directory
-from atm.runs import launching
+from atm.runs import launcher
 from atm.runs.job import Job
 from atm.runs.policy import Policy
 from atm.runs.recovery import DIED, NEVER_STARTED, recover
@@ -100,7 +100,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._mine: dict[str, str] = {}
         """Run id to token, of the runs whose recorders are children of this process."""
-        self._launched: dict[str, launching.Launched] = {}
+        self._launched: dict[str, launcher.Launched] = {}
         """By token, the recorders of `_mine`."""
         self._listening: set[str] = set()
         """Tokens of the recorders that have shown a sign of life: they see for themselves when they are cancelled."""
@@ -175,7 +175,7 @@ class Supervisor:
             if await self._is_cancelled(run.id):
                 await self._cancelled_before_start(run, token)
                 return True
-            process = await launching.launch(job, self.spool_directory)
+            process = await launcher.launch(job, self.spool_directory)
         except (AtmError, OSError) as error:
             await self._could_not_start(run, token, error)
             return True
@@ -199,7 +199,7 @@ class Supervisor:
             token=token,
             spool=str(spool_path(self.spool_directory, run.id, token).resolve()),
             test=test,
-            settings=launching.settings_document(self._settings),
+            settings=launcher.settings_document(self._settings),
             other_run=other,
             max_seconds=self._policy.max_seconds,
         )
@@ -227,7 +227,7 @@ class Supervisor:
         how = Finish(RunStatus.CANCELLED, self._clock.now(), stop_reason=StopReason.CANCELLED)
         await self._storage.leases.finish(Lease(run.id, token), how)
 
-    async def _wait(self, run_id: str, token: str, process: launching.Launched) -> None:
+    async def _wait(self, run_id: str, token: str, process: launcher.Launched) -> None:
         """Wait for the recorder; when it died before the end, end the run without waiting for its lease."""
         passing = asyncio.create_task(self._pass_on(run_id, token, process))
         try:
@@ -255,7 +255,7 @@ class Supervisor:
         self._launched.pop(token, None)
         self._wake.set()
 
-    async def _pass_on(self, run_id: str, token: str, process: launching.Launched) -> None:
+    async def _pass_on(self, run_id: str, token: str, process: launcher.Launched) -> None:
         """Tell a recorder that is still starting when its run is cancelled; its runner hears of it at once.
 
         Where the load is over before the recorder has come up, it is not waited for: the spool has everything.

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 
 from atm.engine.executor import Execution
 from atm.errors import AtmError, CredentialError, Problem, UnreachableError
-from atm.plan.trial import one_of_each
+from atm.plan.try_plan import one_of_each
 from atm.runs.job import Job
 
 

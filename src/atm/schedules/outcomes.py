@@ -12,7 +12,7 @@ from typing import Any, Literal
 from atm.models.schedule import FiringOutcome, NotifyOn, WebhookDocument
 from atm.schedules.secrets import channel_name, masked
 from atm.storage.records import Run, RunSummary
-from atm.storage.scheduling import Delivery, Firing, Schedule, delivery_id
+from atm.storage.schedules import Delivery, Firing, Schedule, delivery_id
 from atm.storage.seal import Sealer
 
 Event = Literal["failure", "recovery", "success", "cancelled"]

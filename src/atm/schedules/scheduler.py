@@ -24,11 +24,11 @@ from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request, RunService
 from atm.schedules import outcomes, secrets
-from atm.schedules.dealing import Dealing, deal, is_put_back, times_of, with_jitter
+from atm.schedules.firing_policy import Decision, decide, is_put_back, times_of, with_jitter
 from atm.storage import StorageInterface, lookup
 from atm.storage.audit import schedule_entry
 from atm.storage.records import FINAL, NewRun, Run, RunSource
-from atm.storage.scheduling import Delivery, Fire, Firing, Schedule
+from atm.storage.schedules import Delivery, Fire, Firing, Schedule
 from atm.storage.seal import Sealer
 
 log = logging.getLogger("atm.schedules")
@@ -120,13 +120,13 @@ class Scheduler:
 
     async def _fire(self, schedule: Schedule, now: datetime) -> bool:
         try:
-            dealing = deal(schedule, times_of(schedule), now, self._chance)
+            decision = decide(schedule, times_of(schedule), now, self._chance)
         except SpecError as error:
             return await self._fired(schedule, await self._impossible(schedule, now, error))
-        if not dealing.runs:
-            missed = _Wanted(None, FiringOutcome.MISSED, _missed(schedule, dealing.missed + 1))
-            return await self._fired(schedule, await self._fire_of(schedule, dealing, missed, now))
-        return await self._fired(schedule, await self._fire_of(schedule, dealing, await self._wanted(schedule), now))
+        if not decision.runs:
+            missed = _Wanted(None, FiringOutcome.MISSED, _missed(schedule, decision.missed + 1))
+            return await self._fired(schedule, await self._fire_of(schedule, decision, missed, now))
+        return await self._fired(schedule, await self._fire_of(schedule, decision, await self._wanted(schedule), now))
 
     async def _fired(self, schedule: Schedule, fire: Fire) -> bool:
         firing = await self._storage.schedules.fire(fire)
@@ -142,29 +142,29 @@ class Scheduler:
             self._on_pending()
         return True
 
-    async def _fire_of(self, schedule: Schedule, dealing: Dealing, wanted: _Wanted, now: datetime) -> Fire:
+    async def _fire_of(self, schedule: Schedule, decision: Decision, wanted: _Wanted, now: datetime) -> Fire:
         fire = Fire(
             seen=schedule,
-            due=dealing.due,
+            due=decision.due,
             at=now,
             claimed_by=self._name,
-            next_due=dealing.next_due,
-            next_at=dealing.next_at,
+            next_due=decision.next_due,
+            next_at=decision.next_at,
             run=wanted.run,
             outcome=wanted.outcome,
             error=wanted.error,
-            missed=dealing.missed,
+            missed=decision.missed,
         )
         if wanted.run is not None or wanted.outcome is not FiringOutcome.ERROR:
             return fire
-        firing = Firing(schedule.id, dealing.due, now, self._name, FiringOutcome.ERROR, None, wanted.error)
+        firing = Firing(schedule.id, decision.due, now, self._name, FiringOutcome.ERROR, None, wanted.error)
         return replace(fire, deliveries=await self._deliveries(schedule, firing, None, now))
 
     async def _impossible(self, schedule: Schedule, now: datetime, error: AtmError) -> Fire:
         """A schedule whose due times cannot be worked out any more ends, and says so."""
         assert schedule.next_due is not None
-        dealing = Dealing(schedule.next_due, 0, runs=False, next_due=None, next_at=None)
-        return await self._fire_of(schedule, dealing, _Wanted(None, error=_sentence(error)), now)
+        decision = Decision(schedule.next_due, 0, runs=False, next_due=None, next_at=None)
+        return await self._fire_of(schedule, decision, _Wanted(None, error=_sentence(error)), now)
 
     async def _wanted(self, schedule: Schedule) -> _Wanted:
         """The run of a due time, compiled now. What is wrong with it is told in the firing, not raised."""

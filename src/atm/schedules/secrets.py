@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from atm.errors import Problem, SpecError
 from atm.models.schedule import AppriseTarget, Webhook
-from atm.plan.masking import MASK
+from atm.plan.spec_mask import MASK
 from atm.runs import credentials
-from atm.storage.scheduling import Schedule
+from atm.storage.schedules import Schedule
 from atm.storage.seal import Sealer
 
 

@@ -18,11 +18,11 @@ from atm.plan.targets import TargetRules
 from atm.runs import credentials
 from atm.runs.service import RunService
 from atm.schedules import secrets
-from atm.schedules.dealing import times_of, with_jitter
+from atm.schedules.firing_policy import times_of, with_jitter
 from atm.schedules.triggers import describe, due_times, upcoming
 from atm.storage import StorageInterface, lookup
 from atm.storage.records import RunSummary, checked_tags
-from atm.storage.scheduling import Delivery, Firing, Schedule
+from atm.storage.schedules import Delivery, Firing, Schedule
 from atm.storage.seal import Sealer
 
 UPCOMING = 5
@@ -32,7 +32,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ScheduleDetails:
     """A schedule and what is to be said about it beside itself."""
 
     schedule: Schedule
@@ -101,7 +101,7 @@ class ScheduleService:
             raise NotFoundError(Problem(f"there is no schedule {named[:64]!r}", "schedule_not_found"))
         return found
 
-    async def standing(self, schedule: Schedule) -> Standing:
+    async def standing(self, schedule: Schedule) -> ScheduleDetails:
         """A schedule, when it is due, and what became of it lately."""
         recent = await self._storage.schedules.firings(schedule.id, limit=RECENT)
         newest = next((each.run_id for each in recent if each.run_id is not None), None)
@@ -111,9 +111,9 @@ class ScheduleService:
                 last_run = (await self._storage.runs.get(newest)).summary
             except NotFoundError:
                 last_run = None  # it was deleted; its firing stays
-        return Standing(schedule, self._upcoming(schedule), recent, last_run)
+        return ScheduleDetails(schedule, self._upcoming(schedule), recent, last_run)
 
-    async def all(self) -> list[Standing]:
+    async def all(self) -> list[ScheduleDetails]:
         """All, by name."""
         return [await self.standing(each) for each in await self._storage.schedules.all()]
 

@@ -1,8 +1,8 @@
 """When a trigger is due: pure functions from a moment to the next one.
 
-Cron fields are searched by APScheduler's own trigger, but on a wall clock that is never changed; what that clock shows
-becomes moments here (`zones.py`). So the library's two errors do not arise: 3.11 fires a daily 02:30 twice in the night
-in which clocks go back, and at a time that does not exist in the one in which they go forward. The rules:
+APScheduler's own trigger searches cron fields on a wall clock that is never changed; `time_zones.py` converts wall
+clock times to moments. This avoids two errors of the library: 3.11 fires a daily 02:30 twice in the night in which
+clocks go back, and at a time that does not exist in the night in which they go forward. The rules:
 
 - A time in a gap is due once, at the first moment after it, together with others of the same gap.
 - A time in a fold is due once, the first time it is shown, when the schedule names fixed times; and both times when it
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from atm.errors import Problem, SpecError
 from atm.models.schedule import CronTrigger, DateTrigger, IntervalTrigger, Trigger
-from atm.schedules.zones import moments, zone
+from atm.schedules.time_zones import moments, zone
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger as LibraryTrigger

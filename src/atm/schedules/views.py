@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from atm.errors import SpecError
 from atm.models.schedule import DeliveryView, FiringList, FiringView, ScheduleView
 from atm.runs.views import summary_view
-from atm.schedules.dealing import trigger_of
-from atm.schedules.service import Standing
+from atm.schedules.firing_policy import trigger_of
+from atm.schedules.service import ScheduleDetails
 from atm.schedules.triggers import describe
-from atm.storage.scheduling import Delivery, Firing
+from atm.storage.schedules import Delivery, Firing
 
 _SAME = (
     "id",
@@ -33,7 +33,7 @@ _SAME = (
 _OF_DELIVERY = tuple(DeliveryView.model_fields)
 
 
-def schedule_view(standing: Standing) -> ScheduleView:
+def schedule_view(standing: ScheduleDetails) -> ScheduleView:
     """A schedule with what became of it lately."""
     schedule = standing.schedule
     trigger = trigger_of(schedule)

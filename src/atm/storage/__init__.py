@@ -5,6 +5,6 @@ this package does not either. Start with `base.py` (the contract), then `records
 """
 
 from atm.storage.base import Batch, RunSeries, StorageInterface, Written
-from atm.storage.opening import open_storage, upgrade_storage
+from atm.storage.factory import open_storage, upgrade_storage
 
 __all__ = ["Batch", "RunSeries", "StorageInterface", "Written", "open_storage", "upgrade_storage"]

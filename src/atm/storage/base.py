@@ -49,7 +49,7 @@ from atm.storage.records import (
     TestConfig,
     TestInHistory,
 )
-from atm.storage.scheduling import DeliveryStore, ScheduleStore
+from atm.storage.schedules import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
 

@@ -36,10 +36,10 @@ from atm.models.events import EVENTS
 from atm.models.failure_reasons import failure_reasons
 from atm.models.outcome import RunOutcome
 from atm.models.run import RunResult, SampledExchange
-from atm.plan.masking import masked_spec
+from atm.plan.spec_mask import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
-from atm.storage.problems import run_not_finished
+from atm.storage.errors import run_not_finished
 from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps, stored_result, stored_sample
 

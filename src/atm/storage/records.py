@@ -411,7 +411,7 @@ class RetentionPolicy:
     """Entries of the audit log that are older are removed; those of the last day always stay."""
     firings_for: timedelta | None = None
     """Firings of schedules that were due longer ago and are over are removed, and what was sent about them; of each
-    schedule the newest (`atm.storage.scheduling.KEPT_FIRINGS`) stay."""
+    schedule the newest (`atm.storage.schedules.KEPT_FIRINGS`) stay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from atm.models.run import RunResult, SampledExchange
-from atm.storage.problems import corrupt
+from atm.storage.errors import corrupt
 
 _SAMPLES = TypeAdapter(list[SampledExchange])
 

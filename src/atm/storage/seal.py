@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from atm.config import Settings
 from atm.errors import Problem, SettingsError, StorageError
 from atm.private_files import make_directory
-from atm.storage.problems import unavailable
+from atm.storage.errors import unavailable
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet

@@ -14,7 +14,7 @@ from atm.metrics.histogram import HIGHEST_NS, Histogram
 from atm.metrics.interval import EndpointInterval, Interval, IterationInterval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import Flow, Origin, Sampling, Step
-from atm.plan.pacing import SECOND
+from atm.plan.pacer import SECOND
 from tests.contract.plans import plan, step
 from tests.examples import examples
 

@@ -13,7 +13,7 @@ from atm.engine.asyncio_engine.schedule.phases import Phases
 from atm.engine.asyncio_engine.schedule.schedule import Arrival
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import Load, LoadPlan, Origin, Segment
-from atm.plan.pacing import NEVER, SECOND
+from atm.plan.pacer import NEVER, SECOND
 from tests.contract.plans import MILLISECOND, closed, opened, plan, step
 
 EPOCH = 1_000 * SECOND

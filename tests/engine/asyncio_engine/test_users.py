@@ -19,7 +19,7 @@ from atm.engine.asyncio_engine.users.user import Surroundings, User
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Origin, Step
-from atm.plan.pacing import NEVER
+from atm.plan.pacer import NEVER
 from tests.contract.plans import plan, step
 from tests.examples import examples
 

@@ -228,7 +228,7 @@ mod tests {
         users: Vec<(u64, usize)>,
     }
 
-    /// The same file is read by the tests of `atm.plan.pacing` and of the dashboard.
+    /// The same file is read by the tests of `atm.plan.pacer` and of the dashboard.
     #[test]
     fn profiles_are_what_they_are_in_every_language() {
         let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();

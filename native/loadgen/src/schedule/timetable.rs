@@ -376,7 +376,7 @@ mod tests {
         starts: Vec<(u64, u64)>,
     }
 
-    /// The same file is read by the tests of `atm.plan.pacing`.
+    /// The same file is read by the tests of `atm.plan.pacer`.
     #[test]
     fn arrivals_come_when_they_come_in_every_language() {
         let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();

@@ -15,7 +15,7 @@ from atm.errors import NotFoundError
 from atm.models.control.runs import ListChange
 from atm.runs.lookup import whole_run_id
 from atm.runs.views import summary_view
-from atm.runs.watching import Told
+from atm.runs.watcher import EncodedEvent
 from atm.storage.records import RunSummary
 
 router = APIRouter(tags=["live"])
@@ -93,7 +93,7 @@ async def _until_gone(socket: WebSocket) -> None:
             await socket.receive_text()
 
 
-async def _send_all(socket: WebSocket, events: AsyncIterator[Told]) -> None:
+async def _send_all(socket: WebSocket, events: AsyncIterator[EncodedEvent]) -> None:
     with suppress(WebSocketDisconnect):
         async for told in events:
             await socket.send_text(told.json)
@@ -103,7 +103,7 @@ def _streamed(lines: AsyncIterator[str]) -> StreamingResponse:
     return StreamingResponse(lines, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _run_lines(events: AsyncIterator[Told]) -> AsyncIterator[str]:
+async def _run_lines(events: AsyncIterator[EncodedEvent]) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     async for told in _with_heartbeats(events):
         if told is None:

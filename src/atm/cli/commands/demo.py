@@ -29,8 +29,8 @@ def command(
     report and stops the target.
     """
     from atm.cli.files import checked_outputs
-    from atm.cli.finish import finish
-    from atm.cli.running import run_and_keep
+    from atm.cli.local_run import run_and_keep
+    from atm.cli.run_output import finish
     from atm.cli.specs import compile_source
     from atm.plan.overrides import Overrides
     from atm.testing import TargetServer

@@ -9,9 +9,9 @@ import typer
 
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
+from atm.cli.parsing import PlainCommand, PlainGroup
 from atm.cli.storage import change_storage, on_storage
 from atm.cli.text import Line, Paper, Style
-from atm.cli.values import PlainCommand, PlainGroup
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 

@@ -35,7 +35,7 @@ def command(
 
     given = {"api_url": server, "mcp_read_only": read_only or None}
     settings = load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
-    from atm.mcp_server.serving import serve_http, serve_stdio
+    from atm.mcp_server.transports import serve_http, serve_stdio
 
     if http:
         serve_http(settings, host, port)

@@ -115,11 +115,11 @@ def command(
     )
     shown = Output.of(color, json=json, quiet=quiet)
     if server:
-        from atm.cli.sending import run_there
+        from atm.cli.remote_run import run_there
 
         result, saved = run_there(document, shown, server, strict=strict, no_fail=no_fail), True
     else:
-        from atm.cli.running import run_and_keep
+        from atm.cli.local_run import run_and_keep
 
         test = compile_document(document)
         if not quiet:
@@ -127,6 +127,6 @@ def command(
                 shown.note(note)
         result, saved = run_and_keep(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
 
-    from atm.cli.finish import finish
+    from atm.cli.run_output import finish
 
     return finish(result, shown, files, saved=saved)

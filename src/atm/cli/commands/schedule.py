@@ -11,7 +11,7 @@ import typer
 
 from atm.cli.options import ColorOption, DebugOption, JsonOption
 from atm.cli.output import Color, Output
-from atm.cli.values import PlainCommand, PlainGroup
+from atm.cli.parsing import PlainCommand, PlainGroup
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
@@ -393,14 +393,14 @@ def _document(name: str, source: str | None) -> SpecDocument | None:
 
 
 def _plain(document: SpecDocument) -> dict[str, Any]:
-    from atm.cli.sending import plain_spec
+    from atm.cli.remote_run import plain_spec
 
     return plain_spec(document)
 
 
 def _with_lines(error: SpecError, document: SpecDocument | None) -> SpecError:
     """What the server found in the spec, with the lines of the file; what it found in the options as it is."""
-    from atm.cli.sending import placed
+    from atm.cli.remote_run import placed
 
     if document is None:
         return error

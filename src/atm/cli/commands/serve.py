@@ -34,7 +34,7 @@ def command(
     """
     if data_dir is not None:
         os.environ["ATM_DATA_DIR"] = data_dir
-    from atm.api.serving import serve
+    from atm.api.server import serve
 
     serve(host, port, workers, for_parent=for_parent)
     return ExitCode.PASSED

@@ -45,8 +45,8 @@ def command(
     A run keeps some requests whole: the first of each endpoint, some of each kind of failure, and the slowest.
     """
     from atm.cli.files import checked_outputs
-    from atm.cli.finish import show
     from atm.cli.history import asked
+    from atm.cli.run_output import show
 
     if slowest is not None and slowest < 1:
         raise SpecError(Problem(f"--slowest must be 1 or more, not {slowest}", "bad_value", path="--slowest"))
@@ -70,8 +70,8 @@ def command(
 
 
 async def _result(history: History, written: str) -> RunResult:
-    from atm.cli.ending import nothing_measured
     from atm.cli.history.base import resolved
+    from atm.cli.remote_run import nothing_measured
 
     run_id = await resolved(history, written)
     result = await history.result(run_id)

@@ -27,8 +27,8 @@ def command(
     It listens on this machine only, prints its URL and its routes, and records every request. Ctrl-C ends it and prints
     how many it answered. With --json: one document with its URL when it listens.
     """
+    from atm.testing.target_server.foreground import serve
     from atm.testing.target_server.route_table import GROUPS
-    from atm.testing.target_server.serving import serve
 
     output = Output.of(color, json=json)
     paper = output.out.paper

@@ -14,7 +14,7 @@ from atm.cli.output import Color, Output
 from atm.errors import EngineError, Problem
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Outcome
-from atm.plan.trial import one_of_each
+from atm.plan.try_plan import one_of_each
 
 if TYPE_CHECKING:
     from atm.models.run import SampledExchange

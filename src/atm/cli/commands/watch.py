@@ -27,8 +27,8 @@ def command(
 
     Ends with the run's exit code. Ctrl-C leaves, and the run goes on.
     """
-    from atm.cli.finish import finish
     from atm.cli.history import asked
+    from atm.cli.run_output import finish
 
     output = Output.of(color, json=json, quiet=quiet)
     result = asked(server, lambda history: _followed(history, run, output))
@@ -36,7 +36,7 @@ def command(
 
 
 async def _followed(history: History, written: str, output: Output) -> RunResult | None:
-    from atm.cli.ending import followed
     from atm.cli.history.base import resolved
+    from atm.cli.remote_run import followed
 
     return await followed(history, await resolved(history, written), output, ours=False)

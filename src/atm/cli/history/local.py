@@ -15,7 +15,7 @@ from atm.models.events import EVENTS, AnyRunEvent
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult
 from atm.runs.views import run_view, summary_view
-from atm.runs.watching import Watcher
+from atm.runs.watcher import Watcher
 from atm.storage import StorageInterface
 from atm.storage.audit import shell_entry
 from atm.storage.bundle import export_run, import_run

@@ -2,15 +2,15 @@
 
 The blocks come in one order, verdicts first; a block without content is left out. `report_lines` is the whole. Each
 block is a function from a `Sheet` (the result and the paper it is written on) to lines, in `verdicts.py`, `summary.py`,
-`shape.py` and `details.py`.
+`distribution.py` and `details.py`.
 """
 
 from __future__ import annotations
 
 from atm.cli.report.details import endpoints, failures
-from atm.cli.report.saved import saved as saved_line
-from atm.cli.report.shape import shape
-from atm.cli.report.sheet import Block, Sheet
+from atm.cli.report.distribution import shape
+from atm.cli.report.layout import Block, Sheet
+from atm.cli.report.layout import saved as saved_line
 from atm.cli.report.summary import load, rate, requests, times
 from atm.cli.report.verdicts import header, measurement, stopped, thresholds, unreachable
 from atm.cli.text import Line, Paper

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC
 
-from atm.cli.report.sheet import Sheet
+from atm.cli.report.layout import Sheet
 from atm.cli.text import Line, Style, cells
 from atm.models import figures
 from atm.models.run import FailureSummary, NamedEndpointMetrics, RunResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from atm.cli.report.sheet import LABEL_END, Sheet
+from atm.cli.report.layout import LABEL_END, Sheet
 from atm.cli.text import Line, Style
 from atm.models import figures
 from atm.models.run import Metrics

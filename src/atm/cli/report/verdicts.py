@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from atm.cli.output import problem_lines
-from atm.cli.report.sheet import Sheet, verdict_style
+from atm.cli.report.layout import Sheet, verdict_style
 from atm.cli.text import Line, Style
 from atm.errors import Problem
 from atm.models import figures

@@ -12,8 +12,8 @@ from typing import Any
 
 from atm.engine.asyncio_engine.run import Run
 from atm.engine.base import Capability, Command, Control, EngineReport
-from atm.engine.handover import Handover
-from atm.engine.slots import require_secrets, require_sendable
+from atm.engine.secrets import require_secrets, require_sendable
+from atm.engine.thread_bridge import ThreadBridge
 from atm.errors import EngineError, Problem
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -64,7 +64,7 @@ class AsyncioEngine:
         control: Control,
     ) -> EngineReport:
         thread = _LoadThread(plan, dict(secrets), control, self._new_loop)
-        thread.handover = Handover(on_interval, thread.cancel)
+        thread.handover = ThreadBridge(on_interval, thread.cancel)
         thread.start()
         return await thread.handover.report()
 
@@ -84,7 +84,7 @@ class _LoadThread(threading.Thread):
         self._secrets = secrets
         self._control = control
         self._new_loop = new_loop
-        self.handover: Handover
+        self.handover: ThreadBridge
         """Set before the start."""
         self._door = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

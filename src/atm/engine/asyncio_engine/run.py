@@ -32,7 +32,7 @@ from atm.engine.base import EngineReport
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacing import NEVER
+from atm.plan.pacer import NEVER
 
 _BEAT_NS = 10_000_000
 """The loop asks to be woken at least this often, or it could not tell that it had stalled."""

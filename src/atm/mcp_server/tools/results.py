@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from atm.mcp_server import arguments as a
-from atm.mcp_server import wording
+from atm.mcp_server import summaries
 from atm.mcp_server.answers import (
     CompareSummary,
     EndpointFigures,
@@ -20,8 +20,8 @@ from atm.mcp_server.answers import (
     Sample,
     SamplesAnswer,
 )
-from atm.mcp_server.desk import Desk
-from atm.mcp_server.explaining import findings
+from atm.mcp_server.findings import findings
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import WARNING, cleaned, cleaned_tree, quoted
 from atm.models import figures
@@ -48,8 +48,8 @@ _SAME = 0.05
 class ResultTools:
     """The tools that look at runs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: ToolServices) -> None:
+        self._desk = services
 
     async def get_test_results(
         self,
@@ -64,7 +64,7 @@ class ResultTools:
         control = await self._desk.control()
         result = await control.result(await self._desk.run_id(control, run_id))
         full = detail == "full"
-        lines = wording.result(result)
+        lines = summaries.result(result)
         if full:
             lines += _in_full(result)
         elif len(result.endpoint_metrics) > 1:
@@ -89,7 +89,7 @@ class ResultTools:
         )
         total = "" if page.total is None else f" of {figures.count(page.total)}"
         head = f"{len(page.runs)}{total} runs, newest first (times are response times)"
-        lines = [head, *(wording.short(run) for run in page.runs)] if page.runs else ["no run matches"]
+        lines = [head, *(summaries.short(run) for run in page.runs)] if page.runs else ["no run matches"]
         if page.next:
             lines.append("there are more: call again with cursor=next_cursor")
         runs = [_clean_run(run) for run in page.runs]
@@ -130,7 +130,7 @@ class ResultTools:
         control = await self._desk.control()
         result = await control.result(await self._desk.run_id(control, run_id))
         found = findings(result)
-        lines = [f"Run {result.run.id}, {wording.name(result.run.name)}:"]
+        lines = [f"Run {result.run.id}, {summaries.name(result.run.name)}:"]
         for each in found[:10]:
             line = f"{_SIGNS[each.severity]} {each.what}"
             lines.append(line + (f" — {each.why}" if each.why else "") + (f" → {each.next}" if each.next else ""))
@@ -173,10 +173,10 @@ class ResultTools:
 def _in_full(result: RunResult) -> list[str]:
     lines = [f"engine {result.run.engine}, {result.run.model} model, seed {result.run.seed}"]
     groups = sorted(result.failures, key=lambda group: -group.count)
-    if len(groups) > wording.MOST_FAILURES:
-        lines += wording.failures(groups[wording.MOST_FAILURES :], FULL_FAILURES)
+    if len(groups) > summaries.MOST_FAILURES:
+        lines += summaries.failures(groups[summaries.MOST_FAILURES :], FULL_FAILURES)
     for entry in result.endpoint_metrics:
-        lines.append(f"endpoint {wording.name(entry.name)}: {wording.counts(entry)}; {wording.times(entry)}")
+        lines.append(f"endpoint {summaries.name(entry.name)}: {summaries.counts(entry)}; {summaries.times(entry)}")
     return lines
 
 
@@ -185,7 +185,7 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
     groups = sorted(result.failures, key=lambda group: -group.count)
     shown = groups[: FULL_FAILURES if full else SHORT_FAILURES]
     endpoints = [
-        EndpointFigures(name=cleaned(each.name, 200), figures=wording.figures_of(each, seconds))
+        EndpointFigures(name=cleaned(each.name, 200), figures=summaries.figures_of(each, seconds))
         for each in result.endpoint_metrics
     ]
     return ResultAnswer(
@@ -201,8 +201,8 @@ def _result_answer(result: RunResult, *, full: bool) -> ResultAnswer:
         thresholds=result.thresholds,
         model=result.run.model,
         engine=result.run.engine,
-        figures=wording.figures_of(result.metrics, seconds),
-        failures=[wording.failure_group(each) for each in shown],
+        figures=summaries.figures_of(result.metrics, seconds),
+        failures=[summaries.failure_group(each) for each in shown],
         more_failure_groups=len(groups) - len(shown),
         endpoints=endpoints if full else [],
         status_codes={str(code): count for code, count in result.metrics.status_code_counts.items()},
@@ -280,7 +280,7 @@ def _headers(given: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _sample_lines(each: Sample, most: int) -> list[str]:
     status = each.from_target.status or "no answer"
     head = (
-        f"#{each.number} {each.outcome} at {wording.name(each.endpoint)}: "
+        f"#{each.number} {each.outcome} at {summaries.name(each.endpoint)}: "
         f"{status} in {figures.time(each.response_ms)}, kept as {each.reason}, "
         f"request {figures.count(each.request_number)} at {figures.clock(each.at_seconds)}"
     )
@@ -296,9 +296,9 @@ def _sample_lines(each: Sample, most: int) -> list[str]:
     return lines
 
 
-def tools(desk: Desk) -> list[OurTool]:
+def tools(services: ToolServices) -> list[OurTool]:
     """The tools of this module."""
-    made = ResultTools(desk)
+    made = ResultTools(services)
     last = 'run_id="last"'
     return [
         tool(made.get_test_results, title="What a run measured", annotations=READS, example=last),

@@ -13,10 +13,10 @@ from pydantic import Field
 from atm.client import ControlClient
 from atm.errors import AtmError, Problem, SpecError
 from atm.mcp_server import arguments as a
-from atm.mcp_server import wording
+from atm.mcp_server import summaries
 from atm.mcp_server.answers import CancelAnswer, RunAnswer, RunState
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.gate import ENDED, TAG, Admitted
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
@@ -92,8 +92,8 @@ class Course:
 class RunTools:
     """The tools that start, follow and end runs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: ToolServices) -> None:
+        self._desk = services
 
     async def run_api_test(
         self,
@@ -339,7 +339,7 @@ def state_of(view: RunView) -> RunState:
 
 
 def _head(view: RunView) -> str:
-    return f"Run {view.id}, {wording.name(view.name)}: {wording.outcome_word(view.outcome)}"
+    return f"Run {view.id}, {summaries.name(view.name)}: {summaries.outcome_word(view.outcome)}"
 
 
 def _state_text(view: RunView, state: RunState) -> str:
@@ -355,13 +355,13 @@ def _state_text(view: RunView, state: RunState) -> str:
 async def _end_text(control: ControlClient, view: RunView, state: RunState) -> str:
     if view.metrics is None:
         return _state_text(view, state)
-    lines = wording.result(await control.result(view.id))
+    lines = summaries.result(await control.result(view.id))
     return "\n".join([*lines, f'next: explain_result(run_id="{view.id[:8]}")'])
 
 
-def tools(desk: Desk) -> list[OurTool]:
+def tools(services: ToolServices) -> list[OurTool]:
     """The tools of this module."""
-    made = RunTools(desk)
+    made = RunTools(services)
     example = 'url="http://127.0.0.1:8080/health", requests_per_second=20, duration="10s", thresholds=["p95 < 200ms"]'
     return [
         tool(made.run_api_test, title="Run a load test", annotations=STARTS, example=example),

@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 from atm.client import ControlClient
 from atm.errors import Problem, SpecError
 from atm.mcp_server import arguments as a
-from atm.mcp_server import wording
+from atm.mcp_server import summaries
 from atm.mcp_server.answers import Deleted, FiringEntry, ScheduleEntry, SchedulesAnswer
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.gate import TAG
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models.duration import parse_duration
@@ -47,8 +47,8 @@ Zone = Annotated[str, Field(min_length=1, max_length=100, description="Whose clo
 class ScheduleTools:
     """The tools about schedules."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: ToolServices) -> None:
+        self._desk = services
 
     async def create_schedule(
         self,
@@ -140,7 +140,7 @@ class ScheduleTools:
         if not found.enabled:
             spec = found.spec if found.test is None else (await control.test(found.test)).spec
             upcoming = await _upcoming(control, found.trigger, found.end_date)
-            named, when = _braced(wording.name(found.name)), _braced(found.describes)
+            named, when = _braced(summaries.name(found.name)), _braced(found.describes)
             wish = f"resume the schedule {named} ({when}), which runs {{test}}"
             await self._desk.gate.allow(context, control, spec or {}, wish=wish, upcoming=upcoming, replaces=found.id)
         return self._told(await control.schedules.resume(found.id), "resumed")
@@ -150,7 +150,7 @@ class ScheduleTools:
         control = await self._desk.control()
         found = await control.schedules.get(schedule)
         await control.schedules.delete(found.id)
-        text = f"the schedule {wording.name(found.name)} is deleted; its {found.run_count} runs stay"
+        text = f"the schedule {summaries.name(found.name)} is deleted; its {found.run_count} runs stay"
         return answer(text, Deleted(id=found.id))
 
     def _told(self, view: ScheduleView, done: str) -> CallToolResult:
@@ -221,9 +221,9 @@ def _line(view: ScheduleView) -> str:
     state = "" if view.enabled else ", PAUSED"
     due = f", next due {view.next_due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if view.next_due else ""
     ended = ", ended" if view.enabled and view.next_due is None else ""
-    what = f"the test {wording.name(view.test)}" if view.test else "a spec of its own"
+    what = f"the test {summaries.name(view.test)}" if view.test else "a spec of its own"
     last = f"; last: {_firing(view.recent[0])}" if view.recent else ""
-    return f"{wording.name(view.name)} ({view.id}) runs {what} {quoted(view.describes, 120)}{state}{due}{ended}{last}"
+    return f"{summaries.name(view.name)} ({view.id}) runs {what} {quoted(view.describes, 120)}{state}{due}{ended}{last}"
 
 
 def _firing(each: FiringView) -> str:
@@ -263,9 +263,9 @@ def _entry(view: ScheduleView, notes: Any) -> ScheduleEntry:
     )
 
 
-def tools(desk: Desk) -> list[OurTool]:
+def tools(services: ToolServices) -> list[OurTool]:
     """The tools of this module."""
-    made = ScheduleTools(desk)
+    made = ScheduleTools(services)
     example = 'name="nightly", test="checkout", cron="30 2 * * *", timezone="Europe/Berlin"'
     named = 'schedule="nightly"'
     return [

@@ -12,17 +12,17 @@ from pydantic import Field
 from atm.client import ControlClient
 from atm.errors import ApiRefusedError, ConflictError, Problem, SpecError
 from atm.mcp_server import arguments as a
-from atm.mcp_server import wording
+from atm.mcp_server import summaries
 from atm.mcp_server.answers import PlanBounds, SpecAnswer, TestEntry, TestsAnswer
-from atm.mcp_server.desk import Desk
 from atm.mcp_server.limits import Demand
+from atm.mcp_server.services import ToolServices
 from atm.mcp_server.tool import READ_ONLY, READS, OurTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models import figures
 from atm.models.control.errors import ErrorEntry
 from atm.models.control.specs import PlanView
 from atm.models.control.tests import TestView
-from atm.plan.masking import masked_spec
+from atm.plan.spec_mask import masked_spec
 
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 """With `replace` a test that was kept before is gone."""
@@ -34,8 +34,8 @@ MOST_PROBLEMS = 8
 class SpecTools:
     """The tools about specs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, services: ToolServices) -> None:
+        self._desk = services
 
     async def create_test_spec(
         self,
@@ -203,8 +203,8 @@ class SpecTools:
         schedules = (await control.schedules.all()).schedules
         using = [each.name for each in schedules if each.test in (test.name, test.id)]
         if using:
-            wish = f"replace the test {wording.name(test.name)}"
-            why = f"changes what the schedules {', '.join(wording.name(each) for each in using)} run"
+            wish = f"replace the test {summaries.name(test.name)}"
+            why = f"changes what the schedules {', '.join(summaries.name(each) for each in using)} run"
             await self._desk.gate.confirm(context, wish, why, "do it, or keep it under another name")
 
 
@@ -260,14 +260,14 @@ def _in_words(plan: PlanBounds) -> str:
 
 def _test_line(each: TestView) -> str:
     state = "" if each.enabled else ", disabled"
-    last = f"; last: {wording.short(each.last_run)}" if each.last_run else "; never run"
-    return f"- {wording.name(each.name)}, {each.runs} runs{state}{last}"
+    last = f"; last: {summaries.short(each.last_run)}" if each.last_run else "; never run"
+    return f"- {summaries.name(each.name)}, {each.runs} runs{state}{last}"
 
 
-def tools(desk: Desk) -> list[OurTool]:
+def tools(services: ToolServices) -> list[OurTool]:
     """The tools of this module."""
-    made = SpecTools(desk)
-    writes = READS if desk.limits.read_only else WRITES
+    made = SpecTools(services)
+    writes = READS if services.limits.read_only else WRITES
     example = 'name="checkout", url="http://127.0.0.1:8080/cart", requests_per_second=20, duration="10s"'
     curl = "command=\"curl http://127.0.0.1:8080/users -H 'Accept: application/json'\""
     spec = 'spec={"name": "checkout", "url": "http://127.0.0.1:8080/cart", "total_requests": 100}'

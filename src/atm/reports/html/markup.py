@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from atm.models.printable import printable
+from atm.models.sanitize import printable
 
 _VOID = frozenset({"meta", "br", "line", "path", "rect", "circle", "polyline", "col"})
 

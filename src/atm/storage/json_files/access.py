@@ -8,6 +8,7 @@ from datetime import datetime
 
 from atm.storage.access import MAXIMUM_ENTRIES, AuditEntry, AuditQuery, Session
 from atm.storage.disk_format import DiskFormat
+from atm.storage.errors import session_not_found
 from atm.storage.json_files.files import (
     append_lines,
     in_thread,
@@ -19,7 +20,6 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.problems import session_not_found
 from atm.storage.records import checked_id
 
 _SESSIONS = DiskFormat(Session)

@@ -14,7 +14,7 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.scheduling import Delivery
+from atm.storage.schedules import Delivery
 
 MOST_DELIVERIES = 1000
 """So many that are over are kept."""

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from atm.errors import CorruptDataError, Problem
 from atm.private_files import FILE_MODE, private_opener
 from atm.storage.disk_format import DiskFormat, NewerFormatError
-from atm.storage.problems import newer_format, unavailable
+from atm.storage.errors import newer_format, unavailable
 from atm.storage.result import dumps
 
 _Self = TypeVar("_Self")

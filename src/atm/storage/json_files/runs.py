@@ -16,15 +16,15 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunResult
 from atm.private_files import DIRECTORY_MODE
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
-from atm.storage.json_files.files import in_thread, read_document, write_document
-from atm.storage.json_files.series import JsonSeries
-from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile
-from atm.storage.problems import (
+from atm.storage.errors import (
     idempotency_conflict,
     run_exists,
     run_is_running,
     run_not_finished,
 )
+from atm.storage.json_files.files import in_thread, read_document, write_document
+from atm.storage.json_files.series import JsonSeries
+from atm.storage.json_files.state import JUDGED_BY, RESULT, Folder, RunState, SpecFile
 from atm.storage.records import (
     FINAL,
     CancelRequest,

@@ -17,6 +17,7 @@ from atm.models.outcome import RunStatus
 from atm.models.schedule import FiringOutcome
 from atm.private_files import DIRECTORY_MODE
 from atm.storage.disk_format import DiskFormat
+from atm.storage.errors import name_taken, schedule_changed, schedule_not_found
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import (
     append_lines,
@@ -31,17 +32,16 @@ from atm.storage.json_files.files import (
 )
 from atm.storage.json_files.runs import add_new, before_with_key
 from atm.storage.json_files.state import Folder
-from atm.storage.problems import name_taken, schedule_changed, schedule_not_found
 from atm.storage.records import FINAL, NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
-from atm.storage.scheduling import (
+from atm.storage.schedules import (
     FIRINGS_OVER,
     KEPT_FIRINGS,
     Delivery,
     Fire,
     Firing,
+    OpenFirings,
     Schedule,
-    Standing,
     decide,
     run_key,
 )
@@ -238,17 +238,17 @@ class JsonSchedules:
             if before is not None:
                 outcome, error, run_id = FiringOutcome.STARTED, None, before.summary.id
             else:
-                outcome, error = decide(schedule.overlap, self._standing(schedule.id))
+                outcome, error = decide(schedule.overlap, self._open_firings(schedule.id))
                 if outcome is FiringOutcome.STARTED:
                     add_new(self._folder, run, RunStatus.PENDING)
                     run_id = run.id
         return Firing(schedule.id, fire.due, fire.at, fire.claimed_by, outcome, run_id, error, fire.missed)
 
-    def _standing(self, schedule_id: str) -> Standing:
+    def _open_firings(self, schedule_id: str) -> OpenFirings:
         firings = self._firings(schedule_id).values()
         started = [each for each in firings if each.outcome is FiringOutcome.STARTED]
         active = next((each.run_id for each in started if self._is_active(each)), None)
-        return Standing(active, sum(each.outcome is FiringOutcome.QUEUED for each in firings))
+        return OpenFirings(active, sum(each.outcome is FiringOutcome.QUEUED for each in firings))
 
     def _is_active(self, firing: Firing) -> bool:
         run = self._run(firing)
@@ -281,7 +281,7 @@ class JsonSchedules:
             keyed = _keyed(run, firing.schedule_id, firing.due)
             before = before_with_key(self._folder, keyed)
             if before is None:
-                if self._standing(firing.schedule_id).active_run is not None:
+                if self._open_firings(firing.schedule_id).active_run is not None:
                     return False
                 add_new(self._folder, keyed, RunStatus.PENDING)
             run_id = keyed.id if before is None else before.summary.id

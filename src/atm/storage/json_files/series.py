@@ -19,6 +19,7 @@ from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.run import SampledExchange
 from atm.storage.base import MAXIMUM_PAGE, Batch, RunSeries, Written
 from atm.storage.disk_format import EVENT
+from atm.storage.errors import corrupt
 from atm.storage.json_files.files import (
     append_lines,
     corrupt_file,
@@ -29,11 +30,10 @@ from atm.storage.json_files.files import (
     read_record,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.problems import corrupt
 from atm.storage.records import Lease, RunEvent, SampleQuery
 from atm.storage.result import dumps, samples_from_text, samples_to_text
-from atm.storage.series import reading
-from atm.storage.series.reading import Selection, fresh
+from atm.storage.series import queries
+from atm.storage.series.queries import Selection, fresh
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.windows import Window
@@ -110,7 +110,7 @@ class JsonSeries:
     @in_thread
     def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
         with _reading(run_id):
-            return reading.intervals(self._rows(run_id, 1, start, end))
+            return queries.intervals(self._rows(run_id, 1, start, end))
 
     @in_thread
     def points(
@@ -123,13 +123,13 @@ class JsonSeries:
     ) -> list[IntervalPoint]:
         selection = Selection(resolution, start, end, (ALL,) if endpoints is None else tuple(endpoints))
         with _reading(run_id):
-            return reading.points(self._selected(run_id, selection))
+            return queries.points(self._selected(run_id, selection))
 
     @in_thread
     def generator(self, run_id: str, resolution: int, start: int = 0, end: int | None = None) -> list[GeneratorPoint]:
         selection = Selection(resolution, start, end, (GENERATOR,))
         with _reading(run_id):
-            return reading.generator_points(self._selected(run_id, selection))
+            return queries.generator_points(self._selected(run_id, selection))
 
     def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
         # Before the rows: what is stored between the two is then made from finer ones as well, and left out below.
@@ -138,10 +138,10 @@ class JsonSeries:
         stored = [row for row in rows if row.endpoint in selection.endpoints]
         if selection.resolution == 1 or (selection.resolution == WHOLE and stored):
             return stored
-        if not reading.has_open_stretch(selection, covered):
+        if not queries.has_open_stretch(selection, covered):
             return stored
         known = {row.start for row in stored}
-        more = reading.open_stretch(selection, covered, self._to_resume(run_id))
+        more = queries.open_stretch(selection, covered, self._to_resume(run_id))
         return stored + [row for row in more if row.start not in known]
 
     @in_thread
@@ -154,12 +154,12 @@ class JsonSeries:
         histograms: Sequence[str] = HISTOGRAMS,
     ) -> Window:
         wanted = (ALL,) if endpoints is None else tuple(endpoints)
-        cut = reading.cut(start, end, self._covered(run_id))
+        cut = queries.cut(start, end, self._covered(run_id))
         rows = self._rows(run_id, WHOLE, 0, None) if cut.is_whole else []
         if not rows:
             rows = [row for part in cut.parts for row in self._rows(run_id, part.resolution, part.start, part.end)]
         with _reading(run_id):
-            return reading.window(cut, [row for row in rows if row.endpoint in wanted], histograms)
+            return queries.window(cut, [row for row in rows if row.endpoint in wanted], histograms)
 
     @in_thread
     def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
@@ -183,7 +183,7 @@ class JsonSeries:
             lines = (line for _, line in read_lines(self._folder.run(run_id) / "samples.jsonl"))
             text = f"[{b','.join(lines).decode()}]"
         samples = samples_from_text(text, run_id)
-        return [sample for sample in samples if query is None or reading.sample_matches(sample, query)]
+        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
 
     def _rows_file(self, run_id: str, resolution: int) -> Path:
         return self._folder.run(run_id) / f"rows-{resolution}.jsonl"

@@ -16,9 +16,9 @@ from atm.models.outcome import RunStatus
 from atm.models.run import Measurement
 from atm.private_files import DIRECTORY_MODE
 from atm.storage.disk_format import DiskFormat
+from atm.storage.errors import run_not_found, stale_lease
 from atm.storage.json_files.files import read_document, read_record, sync_folder, write_document
 from atm.storage.locks import locked
-from atm.storage.problems import run_not_found, stale_lease
 from atm.storage.records import CancelRequest, Lease, Run, RunSummary
 
 RUN, SPEC, RESULT = "run.json", "spec.json", "result.json"

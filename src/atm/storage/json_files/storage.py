@@ -13,13 +13,14 @@ from atm.private_files import make_directory
 from atm.storage.access import SHORTEST_RETENTION
 from atm.storage.base import Reseal
 from atm.storage.json_files.access import JsonAudit, JsonSessions
+from atm.storage.json_files.api_keys import JsonApiKeys
 from atm.storage.json_files.deliveries import JsonDeliveries
 from atm.storage.json_files.files import in_thread, read_document, translated, write_document
-from atm.storage.json_files.kept import JsonApiKeys, JsonTestConfigs
 from atm.storage.json_files.runs import JsonLeases, JsonRuns
 from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
+from atm.storage.json_files.test_configs import JsonTestConfigs
 from atm.storage.locks import locked_soon
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 

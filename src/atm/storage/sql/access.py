@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from atm.storage.access import MAXIMUM_ENTRIES, ActorKind, AuditEntry, AuditOutcome, AuditQuery, Session
-from atm.storage.problems import session_not_found
+from atm.storage.errors import session_not_found
 from atm.storage.records import checked_id
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import audit_log, sessions

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus, StopReason
-from atm.storage.problems import idempotency_conflict, run_exists, run_not_found, stale_lease
+from atm.storage.errors import idempotency_conflict, run_exists, run_not_found, stale_lease
 from atm.storage.records import (
     CancelRequest,
     Finish,

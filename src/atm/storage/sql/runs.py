@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunOutcome, RunStatus, StopReason
 from atm.models.run import RunResult
-from atm.plan.decoding import decode
+from atm.plan.plan_decoder import decode
 from atm.storage import records
 from atm.storage.base import MAXIMUM_PAGE, RunSeries
-from atm.storage.problems import (
+from atm.storage.errors import (
     corrupt,
     idempotency_conflict,
     run_exists,
@@ -44,8 +44,8 @@ from atm.storage.records import (
     search_text,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
+from atm.storage.sql.bulk_insert import staging
 from atm.storage.sql.database import Database
-from atm.storage.sql.staging import staging
 from atm.storage.sql.tables import run_tags, runs
 
 _NAMES = {field.name: field.name for field in fields(RunSummary)} | {"tags": "tags_json"}

@@ -19,17 +19,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from atm.models.outcome import RunStatus
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
-from atm.storage.problems import corrupt, name_taken, schedule_changed, schedule_not_found
+from atm.storage.errors import corrupt, name_taken, schedule_changed, schedule_not_found
 from atm.storage.records import NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
-from atm.storage.scheduling import (
+from atm.storage.schedules import (
     FIRINGS_OVER,
     KEPT_FIRINGS,
     Delivery,
     Fire,
     Firing,
+    OpenFirings,
     Schedule,
-    Standing,
     decide,
     run_key,
 )
@@ -132,7 +132,7 @@ class SqlSchedules:
                 return None
             outcome, error = fire.outcome, fire.error
             if fire.run is not None:
-                outcome, error = decide(seen.overlap, await self._standing(connection, seen.id))
+                outcome, error = decide(seen.overlap, await self._open_firings(connection, seen.id))
             firing = Firing(
                 seen.id,
                 fire.due,
@@ -162,7 +162,7 @@ class SqlSchedules:
         statement = select(schedule_firings.c.due).where(_is(schedule_id, due))
         return (await connection.execute(statement)).scalar_one_or_none() is not None
 
-    async def _standing(self, connection: AsyncConnection, schedule_id: str) -> Standing:
+    async def _open_firings(self, connection: AsyncConnection, schedule_id: str) -> OpenFirings:
         mine = schedule_firings.c.schedule_id == schedule_id
         active = (
             select(runs.c.id)
@@ -171,7 +171,7 @@ class SqlSchedules:
             .limit(1)
         )
         queued = select(func.count()).where(mine, schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
-        return Standing(
+        return OpenFirings(
             (await connection.execute(active)).scalar_one_or_none(), (await connection.execute(queued)).scalar_one()
         )
 
@@ -188,7 +188,7 @@ class SqlSchedules:
             lock = select(schedules.c.id).where(schedules.c.id == firing.schedule_id).with_for_update()
             if (await connection.execute(lock)).scalar_one_or_none() is None:
                 return False
-            if run is not None and (await self._standing(connection, firing.schedule_id)).active_run is not None:
+            if run is not None and (await self._open_firings(connection, firing.schedule_id)).active_run is not None:
                 return False
             becomes = outcome if run is None else FiringOutcome.STARTED
             waits = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.QUEUED.value)

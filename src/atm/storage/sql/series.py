@@ -16,11 +16,11 @@ from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
 from atm.models.run import SampledExchange
 from atm.storage.base import MAXIMUM_PAGE, Batch, Written
-from atm.storage.problems import corrupt, run_not_found, stale_lease
+from atm.storage.errors import corrupt, run_not_found, stale_lease
 from atm.storage.records import Lease, RunEvent, SampleQuery
 from atm.storage.result import samples_from_text
-from atm.storage.series import reading
-from atm.storage.series.reading import Selection, fresh
+from atm.storage.series import queries
+from atm.storage.series.queries import Selection, fresh
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.windows import Window
@@ -140,7 +140,7 @@ class SqlSeries:
     async def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
         async with self._database.read() as connection:
             rows = await self._rows(connection, run_id, 1, start, end)
-        return await _decoded(run_id, reading.intervals, rows)
+        return await _decoded(run_id, queries.intervals, rows)
 
     async def points(
         self,
@@ -152,13 +152,13 @@ class SqlSeries:
     ) -> list[IntervalPoint]:
         selection = Selection(resolution, start, end, (ALL,) if endpoints is None else tuple(endpoints))
         rows = await self._selected(run_id, selection)
-        return await _decoded(run_id, reading.points, rows)
+        return await _decoded(run_id, queries.points, rows)
 
     async def generator(
         self, run_id: str, resolution: int, start: int = 0, end: int | None = None
     ) -> list[GeneratorPoint]:
         rows = await self._selected(run_id, Selection(resolution, start, end, (GENERATOR,)))
-        return await _decoded(run_id, reading.generator_points, rows)
+        return await _decoded(run_id, queries.generator_points, rows)
 
     async def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
         """Stored rows, and the last stretch added up from finer ones where its own row is not stored yet."""
@@ -170,10 +170,10 @@ class SqlSeries:
             if resolution == 1 or (resolution == WHOLE and stored):
                 return stored
             covered = await self._covered(connection, run_id)
-            if not reading.has_open_stretch(selection, covered):
+            if not queries.has_open_stretch(selection, covered):
                 return stored
             tail = [row for each in needed_to_resume(covered) for row in await self._rows(connection, run_id, *each)]
-        return stored + await asyncio.to_thread(reading.open_stretch, selection, covered, tail)
+        return stored + await asyncio.to_thread(queries.open_stretch, selection, covered, tail)
 
     async def window(
         self,
@@ -186,14 +186,14 @@ class SqlSeries:
         wanted = (ALL,) if endpoints is None else tuple(endpoints)
         async with self._database.read() as connection:
             covered = await self._covered(connection, run_id)
-            cut = reading.cut(start, end, covered)
+            cut = queries.cut(start, end, covered)
             whole = await self._rows(connection, run_id, WHOLE, 0, None, wanted) if cut.is_whole else []
             rows = whole or [
                 row
                 for part in cut.parts
                 for row in await self._rows(connection, run_id, part.resolution, part.start, part.end, wanted)
             ]
-        return await _decoded(run_id, lambda each: reading.window(cut, each, histograms), rows)
+        return await _decoded(run_id, lambda each: queries.window(cut, each, histograms), rows)
 
     async def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
         columns = (run_events.c.sequence, run_events.c.kind, run_events.c.at, run_events.c.data_json)
@@ -218,7 +218,7 @@ class SqlSeries:
             if text is None:
                 text = f"[{','.join((await connection.execute(live)).scalars())}]"
         samples = samples_from_text(text, run_id)
-        return [sample for sample in samples if query is None or reading.sample_matches(sample, query)]
+        return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
 
     async def _covered(self, connection: AsyncConnection, run_id: str) -> dict[int, int]:
         """Where the last stored row of each resolution ends; one look into the index for each."""

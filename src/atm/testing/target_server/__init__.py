@@ -1,7 +1,7 @@
 """The target server: an honest HTTP/1.1 server that does what it is told and records every request exactly.
 
 It stands on `errors`, httptools and (where installed) uvloop alone, and runs in a process of its own. Start reading
-with `routing.py` (what a route is), `exchange.py` (what a route can do) and `connection.py` (the hot path);
+with `router.py` (what a route is), `exchange.py` (what a route can do) and `connection.py` (the hot path);
 `target.py` is the side that tests hold.
 
     a small shop    /users  /orders  /orders/{id}
@@ -20,8 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from atm.testing.target_server.foreground import serve
     from atm.testing.target_server.record import Outcome, RequestRow, RouteStats, Stats
-    from atm.testing.target_server.serving import serve
     from atm.testing.target_server.target import CapturedRequest, Freeze, TargetServer
 
 __all__ = ["CapturedRequest", "Freeze", "Outcome", "RequestRow", "RouteStats", "Stats", "TargetServer", "serve"]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from atm.testing.server_process import run_child
+from atm.testing.target_server.foreground import serve
 from atm.testing.target_server.options import ServerOptions
-from atm.testing.target_server.serving import serve
 
 
 def _serve(configuration: str, report: Callable[[dict[str, Any]], None]) -> None:

@@ -8,7 +8,7 @@ import json
 from urllib.parse import parse_qs, unquote_plus
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import BadParameterError, Route
+from atm.testing.target_server.router import BadParameterError, Route
 from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"

@@ -7,7 +7,7 @@ import math
 import zlib
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import Route
+from atm.testing.target_server.router import Route
 
 _BLOCK = b"0123456789abcdef" * 16384
 _BINARY = ("Content-Type", "application/octet-stream")

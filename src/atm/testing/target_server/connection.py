@@ -15,7 +15,7 @@ import httptools
 
 from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.raw_request import RAW_LIMIT, message_length
-from atm.testing.target_server.routing import BadParameterError
+from atm.testing.target_server.router import BadParameterError
 
 if TYPE_CHECKING:
     from atm.testing.target_server.server import Server

@@ -6,7 +6,7 @@ import json
 
 from atm.testing.target_server.distributions import lognormal_ms, uniform
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import Route
+from atm.testing.target_server.router import Route
 
 JSON = "application/json"
 FAILING_SHARE = 0.003

@@ -14,7 +14,7 @@ from atm.testing.target_server.recorder import NO_ROW
 
 if TYPE_CHECKING:
     from atm.testing.target_server.connection import Connection
-    from atm.testing.target_server.routing import Call
+    from atm.testing.target_server.router import Call
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})

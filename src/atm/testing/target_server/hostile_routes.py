@@ -7,7 +7,7 @@ import binascii
 import random
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import BadParameterError, Route
+from atm.testing.target_server.router import BadParameterError, Route
 
 _FILLER = b"0123456789abcdef" * 4096
 

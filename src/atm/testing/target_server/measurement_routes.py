@@ -6,7 +6,7 @@ import base64
 import json
 
 from atm.testing.target_server.exchange import Exchange
-from atm.testing.target_server.routing import BadParameterError, Route
+from atm.testing.target_server.router import BadParameterError, Route
 from atm.testing.target_server.tokens import TokenMode
 
 JSON = "application/json"

@@ -10,7 +10,7 @@ from atm.testing.target_server.connection import BODY_LIMIT
 from atm.testing.target_server.distributions import bimodal_ms, lognormal_ms, status_of
 from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.raw_request import RAW_LIMIT
-from atm.testing.target_server.routing import Route
+from atm.testing.target_server.router import Route
 
 JSON = "application/json"
 

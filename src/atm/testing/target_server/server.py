@@ -16,7 +16,7 @@ from atm.testing.target_server.exchange import Exchange
 from atm.testing.target_server.options import ServerOptions
 from atm.testing.target_server.recorder import Recorder
 from atm.testing.target_server.route_table import ROUTES
-from atm.testing.target_server.routing import Routing
+from atm.testing.target_server.router import Routing
 from atm.testing.target_server.stall import Stall
 from atm.testing.target_server.tokens import TokenStore
 

@@ -70,7 +70,7 @@ export function seconds(value: unknown): number | null {
 
 /**
  * A URL with the variables that the spec itself gives a plain value; what differs per request, comes from the environment
- * or is a secret stays as it is written. As `shown_url` in src/atm/plan/masking.py.
+ * or is a secret stays as it is written. As `shown_url` in src/atm/plan/spec_mask.py.
  */
 export function shownUrl(spec: Spec, url = firstUrl(spec)): string {
     return url.replace(/\\\{\{|\{\{\s*([^{}|]+?)\s*(?:\|\s*raw\s*)?\}\}/g, (whole, name?: string) => {

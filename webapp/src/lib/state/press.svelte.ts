@@ -44,9 +44,12 @@ export const press = new Press();
 export function held<Value>(read: () => Value): () => Value {
     let last: Value | undefined;
     let isRead = false;
+    // Of its own, so that a press that changes nothing gives the same value, and what depends on it stays at rest.
+    const current = $derived(read());
     const value = $derived.by((): Value => {
+        const now = current;
         if (!press.isDown || !isRead) {
-            last = read();
+            last = now;
             isRead = true;
         }
         return last as Value;

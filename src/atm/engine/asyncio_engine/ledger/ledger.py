@@ -11,7 +11,7 @@ from atm.engine.asyncio_engine.ledger.masker import Masker
 from atm.engine.asyncio_engine.ledger.sampler import Sampler
 from atm.metrics.interval import EndpointInterval, FailureGroup, Interval, IterationInterval
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacing import NEVER, SECOND
+from atm.plan.pacer import NEVER, SECOND
 
 
 class LoadState(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from atm.plan.load_plan import Encoding, LoadPlan, SecretPart
-from atm.plan.templating import encoded
+from atm.plan.templates import encoded
 
 MASK = "***"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from atm.engine.asyncio_engine.schedule.schedule import Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacing import NEVER, user_changes
+from atm.plan.pacer import NEVER, user_changes
 
 _BACK_OFF_NS = 100_000_000
 _STARTS_AT_ONCE = 32

@@ -9,7 +9,7 @@ from itertools import count
 from atm.engine.asyncio_engine.schedule.schedule import Arrival, Decisions, Schedule, UserT
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacing import NEVER, Pacer
+from atm.plan.pacer import NEVER, Pacer
 
 _LATE_NS = 10_000_000
 """With `catch_up: none`, an arrival that is noticed later than this is skipped."""

@@ -8,7 +8,7 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 from atm.engine.asyncio_engine.schedule.legs import Leg, legs_of, selector_of
 from atm.models.outcome import StopReason
 from atm.plan.load_plan import LoadPlan
-from atm.plan.pacing import NEVER
+from atm.plan.pacer import NEVER
 
 UNLIMITED = 1 << 62
 

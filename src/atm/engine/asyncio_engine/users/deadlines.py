@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
 
-from atm.plan.pacing import NEVER
+from atm.plan.pacer import NEVER
 
 
 class Timed(Protocol):

@@ -8,9 +8,9 @@ from atm.engine.asyncio_engine.responses import CHECKED_BYTES, DecodingError, de
 from atm.engine.asyncio_engine.transport.exchange import Answer
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
-from atm.engine.slots import slots_of
+from atm.engine.secrets import slots_of
 from atm.plan.load_plan import BodyCheck, Header, LiteralPart, LoadPlan, Part, SecretPart, Step
-from atm.plan.templating import encoded
+from atm.plan.templates import encoded
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from atm.plan.load_plan import Encoding, Header, LiteralPart, SecretPart, Step, Template, VariablePart
 from atm.plan.randomness import random_int, uuid4
-from atm.plan.templating import encoded, percent_encoded
+from atm.plan.templates import encoded, percent_encoded
 
 Render = Callable[[int], bytes]
 """From a request number to the bytes of the request."""

@@ -15,7 +15,7 @@ from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
 from atm.models.outcome import FULL_RESPONSES, Outcome
 from atm.plan.load_plan import Origin
-from atm.plan.pacing import NEVER
+from atm.plan.pacer import NEVER
 
 
 class Carrier(Protocol):

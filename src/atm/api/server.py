@@ -1,0 +1,180 @@
+"""A server around the app: `atm serve`, or `python -m atm.api.server` with settings from the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from atm import child_process
+from atm.api.app import END_STREAMS, create_app
+from atm.api.local_access import LocalAccess
+from atm.api.protocol import HttpProtocol
+from atm.config import Settings, load_settings
+from atm.errors import AtmError, Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, most_connections
+from atm.logs import set_up
+from atm.storage import open_storage
+
+DEFAULT_PORT = 8000
+GRACE_SECONDS = 5
+"""How long answers that are under way may take at the end; streams are ended at once."""
+WORKER_SILENCE_SECONDS = 60
+"""A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
+that is replaced while it starts would never get to its end."""
+_MOST_WORKERS = 64
+
+
+def configuration(settings: Settings, host: str, port: int, workers: int) -> uvicorn.Config:
+    """How uvicorn is to run the app."""
+    return uvicorn.Config(
+        "atm.api.server:app_of_worker",
+        factory=True,
+        http=HttpProtocol,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws_max_size=65_536,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
+    )
+
+
+def app_of_worker() -> FastAPI:
+    """The app of one process, which may be a worker: it logs as the server does."""
+    set_up()
+    return create_app()
+
+
+def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
+    """Serve until a signal ends it. Settings are those of the environment.
+
+    `for_parent` is for programs that start a server of their own: it ends when standard input does, so that it
+    outlives none of them, and says in one line of JSON on standard output where it listens (`port` 0: any free one).
+    Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
+    """
+    settings = load_settings()
+    os.umask(child_process.PRIVATE_UMASK)
+    child_process.protect_workers()
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
+    set_up()
+    # In the parent, before workers start: they find the storage ready.
+    is_open = asyncio.run(_prepare(settings))
+    _check_port(host, port)
+    if is_open and not for_parent:
+        _print_address(settings, host, port)
+    config = configuration(settings, host, port, workers)
+    if workers == 1:
+        (_ParentsServer if for_parent else uvicorn.Server)(config).run()
+        return
+    from atm.api.workers import Workers
+
+    listener = config.bind_socket()
+    supervisor = Workers(config, listener)
+    if for_parent:
+        # Who connects before the workers accept waits for them.
+        listener.listen(config.backlog)
+        _say_where(listener)
+        threading.Thread(target=_wait_for_end_of_input, args=(supervisor.should_exit,), daemon=True).start()
+    supervisor.run()
+
+
+def _say_where(listener: socket.socket) -> None:
+    host, port, *_ = listener.getsockname()
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    os.write(1, json.dumps({"url": url}).encode() + b"\n")
+
+
+def _wait_for_end_of_input(ended: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    ended.set()
+
+
+class _ParentsServer(uvicorn.Server):
+    """A server that belongs to the process at the other end of its standard input and output."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        _say_where(self.servers[0].sockets[0])
+        asyncio.get_running_loop().add_reader(0, self._read_input)
+
+    def _read_input(self) -> None:
+        if not os.read(0, 4096):
+            asyncio.get_running_loop().remove_reader(0)
+            self.lifespan.state[END_STREAMS]()
+            self.should_exit = True
+
+
+async def _prepare(settings: Settings) -> bool:
+    """Make the storage ready. Whether the installation has no key yet."""
+    storage = await open_storage(settings)
+    try:
+        return settings.server_api_key is None and not await storage.keys.all()
+    finally:
+        await storage.close()
+
+
+def _print_address(settings: Settings, host: str, port: int) -> None:
+    """Print the address that signs a browser in with the local token; to a terminal only, as logs hold no secrets."""
+    token = LocalAccess(settings).token
+    if token is not None and sys.stderr.isatty():
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        sys.stderr.write(f"open this address to sign in: http://{name}:{port}{settings.root_path}/?token={token}\n")
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raises SettingsError where nothing can listen there, before anything else is said."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            why = "is in use" if taken else f"cannot be listened on: {error.strerror}"
+            what = f"port {port} on {host} {why}"
+            hint = "take another one: `atm serve --port 8001`" if taken else ""
+            raise SettingsError(Problem(what, "port_in_use" if taken else "cannot_listen", hint=hint)) from error
+
+
+def main() -> int:
+    """The same from a shell, with the data directory of the environment."""
+    parser = argparse.ArgumentParser(prog="python -m atm.api.server")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--for-parent", action="store_true")
+    given = parser.parse_args()
+    if given.data_dir is not None:
+        os.environ["ATM_DATA_DIR"] = str(given.data_dir)
+    try:
+        serve(given.host, given.port, given.workers, for_parent=given.for_parent)
+    except AtmError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Progress without a terminal: a line after a second, then every five, at each phase, at each new kind of failure."""
+
+from __future__ import annotations
+
+from atm.cli.output import Surface
+from atm.cli.progress import Course
+from atm.cli.text import Paper
+from atm.metrics.live_status import LiveStatus
+from atm.metrics.snapshot import Snapshot
+from atm.models import figures
+from atm.models.outcome import Outcome
+
+FIRST_SECONDS = 1.0
+EVERY_SECONDS = 5.0
+
+
+class PlainView:
+    """Writes lines to stderr, no cursor codes."""
+
+    def __init__(self, course: Course, surface: Surface) -> None:
+        self._course = course
+        self._surface = surface
+        self._phase = ""
+        self._next = FIRST_SECONDS
+        self._failures: set[Outcome] = set()
+
+    def start(self) -> None:
+        self._say(f"atm  {self._course.name}  {self._course.facts}")
+
+    def update(self, standing: LiveStatus) -> None:
+        snapshot = standing.snapshot
+        for error in snapshot.so_far.errors:
+            if error.outcome not in self._failures:
+                self._failures.add(error.outcome)
+                self._say(f"{figures.clock(error.last_seconds)} first {error.outcome}: {error.message}")
+        changed = bool(self._phase) and snapshot.second.phase != self._phase
+        self._phase = snapshot.second.phase
+        # The seconds of a run are not quite whole in the clock of whoever looks; the tolerance keeps 4.99 with 5.
+        if changed or snapshot.elapsed_seconds >= self._next - 0.05:
+            self._say(progress_line(snapshot))
+            self._next = (snapshot.elapsed_seconds + 0.05) // EVERY_SECONDS * EVERY_SECONDS + EVERY_SECONDS
+
+    def tick(self) -> None: ...
+
+    def stopping(self, text: str) -> None:
+        self._say(text)
+
+    def close(self) -> None: ...
+
+    def _say(self, text: str) -> None:
+        paper: Paper = self._surface.paper
+        self._surface.lines([paper.line(text)])
+
+
+def progress_line(snapshot: Snapshot) -> str:
+    """`00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7`."""
+    second, so_far = snapshot.second, snapshot.so_far
+    offered = f"/{figures.rate(second.offered_rate)}" if second.offered_rate else ""
+    phase = "warm-up" if second.warm_up else second.phase.replace("_", "-")
+    parts = [
+        f"{figures.clock(snapshot.elapsed_seconds)} {phase}",
+        f"{figures.rate(second.requests_per_second)}{offered} /s",
+        f"p50 {figures.time(so_far.latency_p50_ms)}",
+        f"p95 {figures.time(so_far.latency_p95_ms)}",
+        f"p99 {figures.time(so_far.latency_p99_ms)}",
+        f"failed {figures.count(so_far.failed)}" + (f" ({figures.share(so_far.error_rate)})" if so_far.failed else ""),
+        f"in flight {figures.count(second.in_flight)}",
+    ]
+    if so_far.missed:
+        parts.append(f"missed {figures.count(so_far.missed)}")
+    return "  ".join(parts)

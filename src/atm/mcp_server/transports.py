@@ -1,0 +1,197 @@
+"""The two transports: standard input and output, and streamable HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+
+from atm.access.peers import account_name, can_identify, is_admitted, owner_of
+from atm.access.token import FILE_NAME, local_token
+from atm.config import LocalAuth, Settings
+from atm.errors import Problem, SettingsError
+from atm.http_connection import MAXIMUM_HEAD_BYTES, Connection, most_connections
+from atm.mcp_server.server import AgentServer
+from atm.mcp_server.services import ToolServices
+
+DEFAULT_PORT = 8001
+PATH = "/mcp"
+GRACE_SECONDS = 2
+_AT_A_TERMINAL = (
+    "atm mcp speaks the Model Context Protocol on standard input and output: an agent's program starts it, see\n"
+    "docs/guide/from-an-llm-agent.md. Ctrl-C ends it.\n"
+)
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def set_up_logs() -> None:
+    """Send warnings to standard error: standard output is the protocol's."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def serve_stdio(settings: Settings) -> None:
+    """Serve the client at the other end of standard input and output, until it goes."""
+    set_up_logs()
+    if sys.stdin.isatty():
+        sys.stderr.write(_AT_A_TERMINAL)
+    asyncio.run(_serve_stdio(AgentServer(ToolServices.of(settings))))
+
+
+async def _serve_stdio(server: AgentServer) -> None:
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []
+
+    def ended(number: int) -> None:
+        if not ending:
+            ending.append(loop.create_task(_end(server, number)))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, ended, number)
+    await server.run_stdio_async()
+
+
+async def _end(server: AgentServer, number: int) -> None:
+    """End by that signal, after what belongs to the session has been ended.
+
+    A thread waits for the next line of standard input and cannot be told to stop, so nothing gentler ends the process.
+    """
+    asyncio.get_running_loop().remove_signal_handler(number)
+    # Asked a second time, it ends at once.
+    signal.signal(number, signal.SIG_DFL)
+    try:
+        await server.services.close()
+    finally:
+        os.kill(os.getpid(), number)
+
+
+def serve_http(settings: Settings, host: str, port: int) -> None:
+    """Serve many clients over HTTP until a signal ends it. Raises SettingsError: beyond this machine it needs a key."""
+    set_up_logs()
+    if not _is_loopback(host) and settings.mcp_key is None:
+        what = f"{host} can be reached from elsewhere, and nobody would need a key"
+        hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
+        raise SettingsError(Problem(what, "key_needed", path="ATM_MCP_KEY", hint=hint))
+    app: App = AgentServer(ToolServices.of(settings)).streamable_http_app(
+        streamable_http_path=PATH, transport_security=security(settings, host)
+    )
+    app = _guarded(app, settings)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        http=Connection,
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        limit_concurrency=most_connections(settings.max_connections) + 1,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    _Server(config).run()
+
+
+def _guarded(app: App, settings: Settings) -> App:
+    """The app behind its key; without one, behind the rule of loopback that `atm serve` has too."""
+    if settings.mcp_key is not None:
+        return KeyNeeded(app, settings.mcp_key.get_secret_value())
+    if settings.auth is LocalAuth.OFF:
+        sys.stderr.write("ATM_AUTH=off: every process and every user of this machine may use these tools\n")
+        return app
+    if settings.auth is LocalAuth.AUTO and can_identify():
+        return SameAccount(app)
+    token = local_token(settings.data_dir)
+    sys.stderr.write(f"clients send the token in {settings.data_dir / FILE_NAME} as Authorization: Bearer\n")
+    return KeyNeeded(app, token)
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port, *_ = self.servers[0].sockets[0].getsockname()
+            shown = f"[{host}]" if ":" in host else host
+            sys.stderr.write(f"atm mcp listens on http://{shown}:{port}{PATH}\n")
+            sys.stderr.flush()
+
+
+def security(settings: Settings, host: str) -> TransportSecuritySettings:
+    """Which Host and Origin headers are answered: those of this machine, and the names that the settings allow.
+
+    A page in a browser on this machine comes with an Origin of its own, and under DNS rebinding with a Host of its own.
+    """
+    names = [*_LOOPBACK, *settings.allowed_hosts]
+    if not _is_unspecified(host):
+        names.append(f"[{host}]" if ":" in host else host)
+    hosts = [each for name in dict.fromkeys(names) for each in (name, f"{name}:*")]
+    origins = [f"{scheme}://{each}" for scheme in ("http", "https") for each in hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[*origins, *settings.cors_origins])
+
+
+class SameAccount:
+    """Answers only processes of this account and of root."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            client, server = scope["client"], scope["server"]
+            if not (client and server and is_admitted(owner_of(tuple(client), tuple(server)))):
+                await _refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} are answered")
+                return
+        await self._app(scope, receive, send)
+
+
+class KeyNeeded:
+    """Answers only who sends the key as `Authorization: Bearer …`."""
+
+    def __init__(self, app: App, key: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(sent, self._expected):
+                what = "send the key of this MCP server (its ATM_MCP_KEY) as Authorization: Bearer KEY"
+                await _refuse(send, 401, what, (b"www-authenticate", b"Bearer"))
+                return
+        await self._app(scope, receive, send)
+
+
+async def _refuse(send: Send, status: int, what: str, *headers: tuple[bytes, bytes]) -> None:
+    head = [(b"content-type", b"application/json"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": json.dumps({"error": what}).encode()})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host

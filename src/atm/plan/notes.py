@@ -1,0 +1,81 @@
+"""What a plan allows but is probably not meant: a duration against stages, windows that are never judged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atm.models import figures
+from atm.models.metric import METRICS
+from atm.models.threshold import Threshold
+from atm.plan.load_plan import LoadPlan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNote:
+    """A note about a plan."""
+
+    path: tuple[str, ...]
+    what: str
+    code: str
+    hint: str
+
+
+def plan_notes(plan: LoadPlan) -> Iterator[PlanNote]:
+    """Every note about a plan."""
+    yield from _length(plan)
+    for threshold in plan.thresholds:
+        yield from _window(plan, threshold)
+
+
+def _length(plan: LoadPlan) -> Iterator[PlanNote]:
+    lengths = [segment.duration_ns for segment in plan.load.segments if segment.duration_ns is not None]
+    if plan.duration_ns is None or not lengths or len(lengths) < len(plan.load.segments):
+        return
+    staged, duration = figures.planned(sum(lengths) / 1e9), figures.planned(plan.duration_ns / 1e9)
+    hint = "Leave `duration` out: stages have a length of their own"
+    if plan.duration_ns < sum(lengths):
+        what = f"the stages take {staged}, and duration ends the run after {duration}"
+        yield PlanNote(("duration",), what, "duration_and_stages", hint)
+    elif plan.duration_ns > sum(lengths):
+        what = f"duration is {duration}, but the stages end after {staged}, and so does the run"
+        yield PlanNote(("duration",), what, "duration_and_stages", hint)
+
+
+def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
+    if threshold.window_seconds is None:
+        return
+    window = threshold.window_seconds
+    length = plan.planned_ns
+    ends = f'the threshold "{threshold.expression}" can never be judged, so it will fail with "no data"'
+    if length is not None and length < window * 1_000_000_000:
+        lasts = figures.planned(length / 1e9)
+        what = f"{ends}: the run lasts {lasts}, and its window {figures.planned(window)}"
+        yield PlanNote(("thresholds",), what, "window_never_judged", "Make the run longer, or the window shorter")
+        return
+    most = _most_samples(plan, threshold, window)
+    if not METRICS[threshold.metric].is_rate and most is not None and most < threshold.min_samples:
+        count = figures.count(round(most))
+        what = f"{ends}: {count} requests at most in {figures.planned(window)}, and min_samples is "
+        hint = "Lower `min_samples`, raise the load, or judge a longer window"
+        yield PlanNote(("thresholds",), f"{what}{threshold.min_samples}", "window_never_judged", hint)
+
+
+def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | None:
+    """The most requests that a window of the threshold can have on the average; None where the target decides."""
+    bounds = [] if plan.total_requests is None else [float(plan.total_requests)]
+    if plan.load.model == "open":
+        peak = max(max(segment.start, segment.end) for segment in plan.load.segments)
+        bounds.append(peak * window)
+    elif plan.load.max_rate is not None:
+        bounds.append(plan.load.max_rate * window)
+    return min(bounds) * _share(plan, threshold.endpoint) if bounds else None
+
+
+def _share(plan: LoadPlan, endpoint: int | None) -> float:
+    """The part of the requests that goes to an endpoint in any stretch; 1 where they come one after the other."""
+    if endpoint is None or plan.selection == "sequential":
+        return 1.0
+    if plan.selection == "round_robin":
+        return 1 / len(plan.flows)
+    return plan.flows[endpoint].weight / sum(flow.weight for flow in plan.flows)

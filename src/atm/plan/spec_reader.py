@@ -1,0 +1,352 @@
+"""From the bytes of a spec to plain data, with the line on which each value stands. No file is opened here.
+
+YAML is read with the scalars of YAML 1.2's core schema: `on`, `no`, `1:30` and dates are text, and so are numbers with
+a leading zero. JSON goes through a reader of its own, as YAML is not quite a superset of it (tabs, surrogate pairs).
+Both refuse duplicate keys, both are bounded: no alias can make a spec larger than its limits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from json import decoder
+from typing import Any
+
+from atm.errors import Problem, SpecError
+from atm.models.field_types import WrittenFloat
+from atm.models.fields import Path, path_text
+from atm.plan.document import SpecDocument
+
+MAX_BYTES = 16_000_000
+MAX_VALUES = 200_000
+"""Values in a spec after its aliases were expanded."""
+MAX_DEPTH = 64
+
+_scan_string: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_SPECIAL = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **{f"{sign}.{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")},
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def read_spec_text(text: bytes, name: str = "") -> SpecDocument:
+    """Plain data from YAML or JSON; `name` is how problems call the file.
+
+    Raises SpecError when the text cannot be read: not UTF-8, empty, bad syntax, duplicate keys, not an object, too big.
+    """
+    source = _Source(_decode(text, name), name)
+    if not source.text.strip():
+        raise source.problem("the spec is empty", "empty_spec", hint="`atm init` writes a spec to start from")
+    if name.endswith(".json"):
+        data = _Json(source).document()
+    elif source.text.lstrip()[0] in "{[":
+        data = _json_or_yaml(source)
+    else:
+        data = _Yaml(source).document()
+    if not isinstance(data, dict):
+        kind = "a list" if isinstance(data, list) else "a single value" if data is not None else "nothing"
+        hint = "A spec has at least `name: …` and `url: …`; `atm init` writes one"
+        raise source.problem(f"a spec must be an object with named fields, not {kind}", "not_an_object", hint=hint)
+    return SpecDocument(data, source.places, name)
+
+
+def _json_or_yaml(source: _Source) -> Any:
+    try:
+        return _Json(source).document()
+    except SpecError as error:
+        if error.problems[0].code != "bad_json":
+            raise
+    source.places.clear()
+    return _Yaml(source).document()
+
+
+def _decode(text: bytes, name: str) -> str:
+    if len(text) > MAX_BYTES:
+        raise SpecError(Problem(f"the spec is larger than {MAX_BYTES:,} bytes", "spec_too_large", place=name))
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        place = f"{name}:{line}" if name else f"line {line}"
+        encoding = "utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+        hint = f"Convert it: `iconv -f {encoding} -t utf-8 {name or 'spec.yaml'}`"
+        what = f"the spec is not UTF-8: byte 0x{text[error.start]:02x} at offset {error.start}"
+        raise SpecError(Problem(what, "not_utf8", place=place, hint=hint)) from None
+
+
+class _Source:
+    """The text, its name, and the places that a reader finds in it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.name = name
+        self.places: dict[Path, str] = {}
+        self._values = 0
+
+    def place(self, line: int) -> str:
+        return f"{self.name}:{line}" if self.name else f"line {line}"
+
+    def problem(self, what: str, code: str, line: int = 0, hint: str = "", path: Path = ()) -> SpecError:
+        return SpecError(Problem(what, code, path_text(path), self.place(line) if line else self.name, hint))
+
+    def note(self, path: Path, line: int) -> None:
+        """Called for every value: remembers where it is, and that the spec is not without bounds."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            what = f"the spec has more than {MAX_VALUES:,} values once its aliases are expanded"
+            raise self.problem(what, "spec_too_large", line)
+        if len(path) > MAX_DEPTH:
+            raise self.problem(f"the spec is nested more than {MAX_DEPTH} levels deep", "spec_too_deep", line)
+        self.places[path] = self.place(line)
+
+    def duplicate(self, path: Path, line: int) -> SpecError:
+        what = f'"{path[-1]}" is written twice, first at {self.places[path]}'
+        return self.problem(what, "duplicate_key", line, "Keep one of the two", path)
+
+
+class _Json:
+    """A JSON reader (RFC 8259) that knows its lines."""
+
+    _SPACE = re.compile(r"[ \t\r\n]*")
+    _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+    _WORDS = re.compile(r"true|false|null")
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._text = source.text
+        self._position = 0
+        self._line = 1
+        self._counted = 0
+
+    def document(self) -> Any:
+        value = self._value(())
+        if self._peek():
+            raise self._bad("text goes on after the end of the object")
+        return value
+
+    def _peek(self) -> str:
+        if space := self._SPACE.match(self._text, self._position):
+            self._position = space.end()
+        return self._text[self._position : self._position + 1]
+
+    def _here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
+
+    def _bad(self, why: str) -> SpecError:
+        return self._source.problem(f"this is not JSON: {why}", "bad_json", self._here())
+
+    def _value(self, path: Path) -> Any:
+        start = self._peek()
+        self._source.note(path, self._here())
+        if start == "{":
+            return self._object(path)
+        if start == "[":
+            return self._list(path)
+        if start == '"':
+            return self._string()
+        if word := self._WORDS.match(self._text, self._position):
+            self._position = word.end()
+            return {"true": True, "false": False, "null": None}[word[0]]
+        if number := self._NUMBER.match(self._text, self._position):
+            self._position = number.end()
+            return WrittenFloat.read(number[0]) if number[1] or number[2] else _integer(number[0])
+        raise self._bad(f"a value is missing before {start!r}" if start else "it ends too early")
+
+    def _string(self) -> str:
+        try:
+            value, self._position = _scan_string(self._text, self._position + 1, True)
+        except ValueError as error:
+            raise self._bad(str(error).split(":")[0].lower()) from None
+        return str(value)
+
+    def _object(self, path: Path) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        self._position += 1
+        while self._peek() != "}" or items:
+            if self._peek() != '"':
+                raise self._bad("a name in double quotes is missing here")
+            name = self._string()
+            if name in items:
+                raise self._source.duplicate((*path, name), self._here())
+            if self._peek() != ":":
+                raise self._bad(f'a colon is missing after "{name}"')
+            self._position += 1
+            items[name] = self._value((*path, name))
+            if self._separator("}"):
+                return items
+        self._position += 1
+        return items
+
+    def _list(self, path: Path) -> list[Any]:
+        items: list[Any] = []
+        self._position += 1
+        while self._peek() != "]" or items:
+            items.append(self._value((*path, len(items))))
+            if self._separator("]"):
+                return items
+        self._position += 1
+        return items
+
+    def _separator(self, end: str) -> bool:
+        """Steps over a comma, or over the end: then true."""
+        found = self._peek()
+        if found not in (",", end) or not found:
+            raise self._bad(f"a comma or {end} is missing here")
+        self._position += 1
+        return found == end
+
+
+class _Yaml:
+    """Builds plain data from PyYAML's events, which know their lines and run no constructors."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._anchors: dict[str, list[Any]] = {}
+        self._recorders: list[list[Any]] = []
+        self._open: set[str] = set()
+
+    def document(self) -> Any:
+        # Slow to import, and not needed for `atm run URL`.
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            events = [
+                event
+                for event in yaml.parse(self._source.text, Loader=loader)
+                if not isinstance(event, yaml.StreamStartEvent | yaml.StreamEndEvent | yaml.DocumentEndEvent)
+            ]
+        except yaml.MarkedYAMLError as error:
+            mark: Any = error.problem_mark or error.context_mark
+            line = int(getattr(mark, "line", -1)) + 1
+            what = f"this is not YAML: {error.problem or error.context or 'it cannot be read'}"
+            hint = "Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`"
+            raise self._source.problem(what, "bad_yaml", line, hint) from None
+        except yaml.YAMLError as error:
+            raise self._source.problem(f"this is not YAML: {error}".splitlines()[0], "bad_yaml") from None
+        starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
+        if len(starts) > 1:
+            line = _Event.of(starts[1]).line
+            raise self._source.problem("a second document begins here; a spec is one", "bad_yaml", line)
+        self._events = [_Event.of(event) for event in events if not isinstance(event, yaml.DocumentStartEvent)]
+        self._next = 0
+        return self._value(()) if self._events else None
+
+    def _value(self, path: Path) -> Any:
+        event = self._events[self._next]
+        self._next += 1
+        if event.kind == "alias":
+            return self._alias(event, path)
+        self._source.note(path, event.line)
+        if event.kind == "scalar":
+            if event.anchor:
+                self._anchors[event.anchor] = [self._next - 1, self._next]
+            return self._scalar(event, path)
+        start = self._next - 1
+        if event.anchor:
+            self._open.add(event.anchor)
+        value = self._mapping(path) if event.kind == "mapping" else self._sequence(path)
+        if event.anchor:
+            self._open.discard(event.anchor)
+            self._anchors[event.anchor] = [start, self._next]
+        return value
+
+    def _alias(self, event: _Event, path: Path) -> Any:
+        """The anchored events once more, at this path: every copy counts towards the limits."""
+        if event.anchor in self._open:
+            raise self._source.problem(f"the alias *{event.anchor} stands inside of itself", "bad_yaml", event.line)
+        if event.anchor not in self._anchors:
+            raise self._source.problem(f"there is no anchor &{event.anchor}", "bad_yaml", event.line)
+        back, (self._next, _) = self._next, self._anchors[event.anchor]
+        value = self._value(path)
+        self._next = back
+        return value
+
+    def _sequence(self, path: Path) -> list[Any]:
+        items: list[Any] = []
+        while self._events[self._next].kind != "end":
+            items.append(self._value((*path, len(items))))
+        self._next += 1
+        return items
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        while self._events[self._next].kind != "end":
+            event = self._events[self._next]
+            if event.kind == "alias" and event.anchor in self._anchors:
+                event = self._events[self._anchors[event.anchor][0]]
+            if event.kind != "scalar":
+                raise self._source.problem("the name of a field must be plain text", "bad_yaml", event.line, path=path)
+            self._next += 1
+            if event.text == "<<" and event.plain:
+                self._merge(merged, path, event.line)
+                continue
+            if event.text in items:
+                raise self._source.duplicate((*path, event.text), event.line)
+            items[event.text] = self._value((*path, event.text))
+            # A block that starts on the next line is still found under the line of its name.
+            self._source.places[(*path, event.text)] = self._source.place(event.line)
+        self._next += 1
+        return {**merged, **items}
+
+    def _merge(self, merged: dict[str, Any], path: Path, line: int) -> None:
+        value = self._value((*path, "<<"))
+        for mapping in value if isinstance(value, list) else [value]:
+            if not isinstance(mapping, dict):
+                raise self._source.problem("<< needs an object, or a list of them", "bad_yaml", line, path=path)
+            for name, item in mapping.items():
+                merged.setdefault(name, item)
+                self._source.places.setdefault((*path, name), self._source.place(line))
+
+    def _scalar(self, event: _Event, path: Path) -> Any:
+        kind = event.tag.rpartition(":")[2].removeprefix("!")
+        if kind == "str" or (not event.plain and not kind):
+            return event.text
+        if kind not in ("", "int", "float", "bool", "null"):
+            what = f"the YAML tag {event.tag} is not known here"
+            raise self._source.problem(what, "bad_yaml", event.line, "Write the value without a tag", path)
+        text = event.text
+        if text in _SPECIAL:
+            return _SPECIAL[text]
+        if _INTEGER.fullmatch(text):
+            return _integer(text)
+        return WrittenFloat.read(text) if _FLOAT.fullmatch(text) else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What matters of one of PyYAML's events."""
+
+    kind: str
+    line: int
+    anchor: str = ""
+    text: str = ""
+    tag: str = ""
+    plain: bool = False
+
+    @classmethod
+    def of(cls, event: Any) -> _Event:
+        name = type(event).__name__.removesuffix("Event")
+        kind = {"Alias": "alias", "Scalar": "scalar", "MappingStart": "mapping", "SequenceStart": "sequence"}
+        return cls(
+            kind.get(name, "end"),
+            event.start_mark.line + 1,
+            getattr(event, "anchor", None) or "",
+            getattr(event, "value", ""),
+            getattr(event, "tag", None) or "",
+            bool(getattr(event, "implicit", (False, False))[0]) if name == "Scalar" else False,
+        )
+
+
+def _integer(text: str) -> int | float:
+    # Python refuses to read integers of thousands of digits; none of them is a sensible number in a spec.
+    return int(text) if len(text) <= 300 else float("-inf" if text.startswith("-") else "inf")

@@ -1,0 +1,263 @@
+"""`{{…}}` in the texts of a spec, parsed once into parts that an engine only has to write out.
+
+{{uuid}} {{timestamp}} {{timestamp_unix}} {{request_number}} {{random_int}}   differ per request
+{{name}}                  from `variables`, which win over the above; a secret slot where it is called like a credential
+{{env:NAME}}              a secret slot; where requests are not sent (the host, credentials) its value
+{{target:NAME}}           TARGET_NAME of the environment, as text
+{{…|raw}}                 without the encoding of its place
+\\{{                       two literal braces
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast, get_args
+
+from atm.errors import Problem, SpecError
+from atm.models.fields import Findings, Path, path_text
+from atm.plan.load_plan import Encoding, LiteralPart, Part, SecretPart, Template, VariablePart
+from atm.plan.spec_mask import SCHEMES, hides_variable, is_sensitive
+
+_Name = Literal["uuid", "timestamp", "timestamp_unix", "request_number", "random_int"]
+BUILT_INS: tuple[str, ...] = get_args(_Name)
+_PIECE = re.compile(r"\\\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)
+_OPENING = re.compile(r"\\?\{\{")
+_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+MayRead = Callable[[str], bool]
+MAXIMUM_EXPANDED = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a template before its encoding: text as written, a value, a secret or a per-request variable."""
+
+    text: str = ""
+    variable: str = ""
+    slot: str = ""
+    written: bool = False
+    """Whether the text stands in the template itself, so that it is not encoded."""
+    raw: bool = False
+    secret: str = ""
+    """What the text is a credential of: `the variable api_token`, `the environment variable TOKEN`; empty for none."""
+    environment: str = ""
+    """The environment's variable that the text comes from."""
+
+
+@dataclass(slots=True)
+class Names:
+    """What `{{…}}` may refer to, and what was found on the way."""
+
+    variables: Mapping[str, str]
+    environment: Mapping[str, str]
+    findings: Findings
+    may_read: MayRead | None = None
+    """Which environment variables `{{env:…}}` may read; None = all."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Slot to value, of every `{{env:…}}` that became a slot."""
+    expanded: int = 0
+    """Characters that variables have put in so far."""
+    known: set[str] = field(default_factory=set)
+    """Every credential that was read, also where it did not become a slot: what no message may hold."""
+
+    def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
+        """The parts of a text whose own literals need no encoding (a header, a text body, a JSON string's inside)."""
+        return merged(self.part(piece, encoding) for piece in self.pieces(text, path))
+
+    def fixed(self, text: str, path: Path, purpose: str, *, secrets: bool = True) -> str:
+        """The value of a text that is needed before the run, so that nothing in it may differ per request.
+
+        Without `secrets` a credential in it is a problem: the place is shown to people.
+        """
+        value = ""
+        for piece in self.pieces(text, path, secrets=False):
+            if piece.variable:
+                what = f"{{{{{piece.variable}}}}} differs per request, which {purpose} must not"
+                self.findings.add(path, what, "not_fixed", "Use a variable, {{env:NAME}} or plain text here")
+            elif not secrets and not self.may_be_shown(piece):
+                self.refuse_secret(piece, path, purpose)
+            value += piece.text
+        return value
+
+    def refuse_secret(self, piece: Piece, path: Path, purpose: str) -> None:
+        """Report a credential where it would be shown: in a host, a file name, an expected text."""
+        what = f"{piece.secret} is a credential, and {purpose} is shown in results and messages"
+        hint = "Use plain text, a variable that is not called like a credential, or {{target:NAME}} here"
+        self.findings.add(path, what, "secret_shown", hint)
+
+    def part(self, piece: Piece, encoding: Encoding) -> Part:
+        """A piece as a part of the plan, in its place's encoding."""
+        used = Encoding.RAW if piece.raw else encoding
+        if piece.variable:
+            return VariablePart(cast("_Name", piece.variable), used)
+        if piece.slot:
+            self.secrets[piece.slot] = piece.text
+            return SecretPart(piece.slot, used)
+        return LiteralPart(piece.text if piece.written and encoding != Encoding.JSON else encoded(piece.text, used))
+
+    def pieces(self, text: str, path: Path, *, secrets: bool = True) -> list[Piece]:
+        """The pieces of a text; what is not defined is reported and left out. `secrets` makes slots of `{{env:…}}`."""
+        return self._pieces(text, path, secrets=secrets, inside="")
+
+    def _pieces(self, text: str, path: Path, *, secrets: bool, inside: str) -> list[Piece]:
+        pieces: list[Piece] = []
+        position = 0
+        last = text.rfind("}}")
+        for match in _PIECE.finditer(text, 0, max(last, 0) + 2):
+            pieces.append(Piece(text[position : match.start()], written=True))
+            position = match.end()
+            if match[0].startswith("\\"):
+                pieces.append(Piece("{{", written=True))
+            elif match[1] is None:
+                self._report_unclosed(match, path)
+            else:
+                pieces += self._resolve(match, path, secrets=secrets, inside=inside)
+        pieces += self._rest(text, position, path)
+        return [piece for piece in pieces if piece != Piece(written=True)]
+
+    def _rest(self, text: str, position: int, path: Path) -> list[Piece]:
+        """What stands behind the last `}}`: literal, or a template that is never closed."""
+        pieces: list[Piece] = []
+        for match in _OPENING.finditer(text, position):
+            pieces.append(Piece(text[position : match.start()], written=True))
+            position = match.end()
+            if match[0].startswith("\\"):
+                pieces.append(Piece("{{", written=True))
+            else:
+                self._report_unclosed(match, path)
+        return [*pieces, Piece(text[position:], written=True)]
+
+    def _report_unclosed(self, match: re.Match[str], path: Path) -> None:
+        hint = r"Close it with }}, or write \{{ for two literal braces"
+        self.findings.add(path, "{{ is never closed", "bad_template", hint, _character(match))
+
+    def _resolve(self, match: re.Match[str], path: Path, *, secrets: bool, inside: str) -> list[Piece]:
+        name, raw = match[1].strip(), False
+        before, bar, after = name.rpartition("|")
+        if bar and after.strip() == "raw":
+            name, raw = before.rstrip(), True
+        kind, colon, key = name.partition(":")
+        if colon and kind.strip() in ("env", "target"):
+            return self._environment(kind.strip(), key.strip(), match, path, secrets=secrets, raw=raw)
+        if name in self.variables and not inside:
+            self._grow(len(self.variables[name]), path)
+            value = self._pieces(self.variables[name], ("variables", name), secrets=secrets, inside=name)
+            if not hides_variable(name, self.variables[name]):
+                return [replace(p, written=False, raw=raw or p.raw) for p in value]
+            shown = f"the variable {name}"
+            self.known |= {p.text for p in value if not p.variable and p.text.strip().lower() not in SCHEMES}
+            return [
+                replace(
+                    p, slot=_slot_of(p, name, index) if secrets else "", written=False, raw=raw or p.raw, secret=shown
+                )
+                for index, p in enumerate(value)
+            ]
+        if name in BUILT_INS:
+            return [Piece(variable=name, raw=raw)]
+        self._unknown(name, match, path, inside)
+        return []
+
+    def _grow(self, characters: int, path: Path) -> None:
+        """Raises SpecError where the values of variables make a small spec a huge plan."""
+        self.expanded += characters
+        if self.expanded > MAXIMUM_EXPANDED:
+            what = f"the variables of the spec expand to more than {MAXIMUM_EXPANDED >> 20} Mi characters"
+            hint = "Long texts belong where they are used, not into a variable that is used often"
+            raise SpecError(Problem(what, "spec_too_large", path_text(path), hint=hint))
+
+    def _environment(
+        self, kind: str, key: str, match: re.Match[str], path: Path, *, secrets: bool, raw: bool
+    ) -> list[Piece]:
+        variable = f"TARGET_{key}" if kind == "target" else key
+        if kind == "env" and self.may_read is not None and not self.may_read(key):
+            what = f"{{{{env:{key}}}}} may not be read here"
+            hint = f"Add {key} to ATM_ENV_ALLOW on the server, or put the value into the spec"
+            self.findings.add(path, what, "env_not_allowed", hint, _character(match))
+            return []
+        if variable not in self.environment:
+            what = f"the environment variable {variable} is not set"
+            self.findings.add(path, what, "env_not_set", f"Set it first: `export {variable}=…`", _character(match))
+            return []
+        value = self.environment[variable]
+        if kind == "target":
+            return [Piece(value, raw=raw, environment=variable)]
+        if not key.startswith("TARGET_"):
+            self.known.add(value)
+        slot = f"env:{key}" if secrets else ""
+        return [Piece(value, slot=slot, raw=raw, secret=f"the environment variable {key}", environment=key)]
+
+    def may_be_shown(self, piece: Piece) -> bool:
+        """Whether a piece may stand where people see it although it may be a credential: in a host, a file name.
+
+        What the user's own environment calls neither password nor token may; on a server TARGET_… alone.
+        """
+        key = piece.secret.removeprefix("the environment variable ")
+        if not piece.secret or key == piece.secret:
+            return not piece.secret
+        return key.startswith("TARGET_") or (self.may_read is None and not is_sensitive(key))
+
+    def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
+        if inside and name in self.variables:
+            what = f"{{{{{name}}}}} cannot be used inside of another variable"
+            hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
+            self.findings.add(path, what, "nested_variable", hint, _character(match))
+            return
+        from atm.models.nearest import listed, nearest
+
+        names = [*([] if inside else self.variables), *BUILT_INS]
+        if close := nearest(name, names, cutoff=0.75):
+            fix = f"Did you mean {{{{{close[0]}}}}}? "
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
+            fix = f'Add `variables: {{{name}: "42"}}` or `--var {name}=42`. '
+        else:
+            fix = r"Write \{{ for two literal braces. "
+        known = listed(names)
+        what = f"{{{{{name[:200]}}}}} is not defined"
+        self.findings.add(path, what, "unknown_variable", f"{fix}Known here: {known}", _character(match))
+
+
+def percent_encoded(text: str, safe: str = "") -> str:
+    """The text with everything but unreserved characters (RFC 3986, 2.3) and `safe` as %XX of its UTF-8 bytes.
+
+    What `urllib.parse.quote` does, whose import costs more than all of this package's parsing.
+    """
+    if text.isascii() and text.isalnum():
+        return text
+    kept = frozenset(f"{_UNRESERVED}{safe}".encode())
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode())
+
+
+def encoded(text: str, encoding: Encoding) -> str:
+    """A value, written as its place demands."""
+    if encoding == Encoding.PERCENT:
+        return percent_encoded(text)
+    return json.dumps(text, ensure_ascii=False)[1:-1] if encoding == Encoding.JSON else text
+
+
+def merged(parts: Iterable[Part]) -> Template:
+    """The parts with adjacent literals joined and empty ones left out."""
+    result: list[Part] = []
+    texts: list[str] = []
+    for part in (*parts, None):
+        if isinstance(part, LiteralPart):
+            texts.append(part.text)
+            continue
+        if text := "".join(texts):
+            result.append(LiteralPart(text))
+        texts = []
+        if part is not None:
+            result.append(part)
+    return tuple(result)
+
+
+def _slot_of(piece: Piece, variable: str, index: int) -> str:
+    """The slot for a piece of a variable that is called like a credential."""
+    if piece.slot or piece.variable or piece.text.strip().lower() in SCHEMES:
+        return piece.slot
+    return f"variables.{variable}" + (f"#{index}" if index else "")
+
+
+def _character(match: re.Match[str]) -> str:
+    return f"character {match.start() + 1}"

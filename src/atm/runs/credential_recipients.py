@@ -1,0 +1,136 @@
+"""Who receives a credential of a spec: the comparison that decides whether a stored one may be used again.
+
+A spec is compiled with a marker in the place of each credential. Where a marker turns up in the plan, and under which
+rules for TLS and redirects, is where the credential would go, however its URL is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atm.errors import AtmError
+from atm.models.fields import Path
+from atm.plan.compile import CompiledTest
+from atm.plan.load_plan import LiteralPart, SecretPart, Step
+from atm.plan.spec_mask import MASK
+
+_MARKER = "atmmarker{:07d}x"
+_MARKED = re.compile(r"atmmarker(\d{7})x", re.IGNORECASE)
+
+Compile = Callable[[Mapping[str, Any]], CompiledTest]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A place that a credential goes to, and what protects it on the way."""
+
+    address: tuple[Any, ...]
+    """Scheme, host and port, where they are dialled instead, the proxy in between, and where they come from."""
+    insecure: bool
+    ca_pem: str
+    server_name: str
+    redirects: int
+
+    def is_covered_by(self, before: Recipient) -> bool:
+        """Whether a credential that went to `before` may go here: to the same place, no less protected."""
+        return (
+            self.address == before.address
+            and self.insecure <= before.insecure
+            and self.ca_pem in ("", before.ca_pem)
+            and self.server_name in ("", before.server_name)
+            and self.redirects <= before.redirects
+        )
+
+
+def recipients(
+    compile_spec: Compile, spec: Mapping[str, Any], places: Mapping[Path, str]
+) -> dict[Path, set[Recipient]] | None:
+    """For each place in a spec that holds a credential, where it goes; None where that cannot be found out.
+
+    `places` gives the text there as it is shown, `***` for each credential.
+    """
+    numbers = {place: number for number, place in enumerate(places)}
+    marked = _marked(spec, (), {place: _MARKER.format(numbers[place]) for place in places}, places)
+    try:
+        test = compile_spec(marked)
+    except AtmError:
+        return None
+    found: dict[Path, set[Recipient]] = {place: set() for place in places}
+    by_number = list(places)
+    for number, recipient in _received(test):
+        if number < len(by_number):
+            found[by_number[number]].add(recipient)
+    return found
+
+
+def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
+    """Each marker of a plan with a place that it goes to."""
+    plan = test.plan
+    connections = plan.connections
+    tls = connections.tls
+    proxy = connections.proxy.origin if connections.proxy else None
+    through = (proxy.scheme, proxy.host, proxy.port) if proxy else ()
+
+    def recipient(*address: Any) -> Recipient:
+        return Recipient((*address, through), tls.insecure, tls.ca_pem, tls.server_name, connections.redirects)
+
+    in_slots = {slot: _markers(value) for slot, value in test.secrets.items()}
+    for slot, credential in test.credentials.items():
+        in_slots[slot] = _markers(json.dumps(credential.to_data()))
+        for number in in_slots[slot]:
+            yield number, recipient("token", getattr(credential, "token_url", ""))
+    for index, flow in enumerate(plan.flows):
+        for step in flow.steps:
+            origin = plan.origins[step.origin]
+            dialled = (origin.connect_host, origin.connect_port)
+            hosts = test.environment_hosts[index] if index < len(test.environment_hosts) else ()
+            there = recipient(origin.scheme, origin.host, origin.port, dialled, hosts)
+            for number in _in_step(step, in_slots):
+                yield number, there
+            for check in step.checks:
+                for number in _markers(check.pattern):
+                    yield number, recipient("shown")
+    if connections.proxy:
+        for number in in_slots.get(connections.proxy.authorization_slot, ()):
+            yield number, recipient("proxy")
+    for text in (plan.name, *plan.endpoints, *(origin.host for origin in plan.origins), tls.server_name):
+        for number in _markers(text):
+            yield number, recipient("shown")
+
+
+def _in_step(step: Step, in_slots: Mapping[str, set[int]]) -> set[int]:
+    found: set[int] = set()
+    for part in step.parts:
+        if isinstance(part, SecretPart):
+            found |= in_slots.get(part.slot, set())
+        elif isinstance(part, LiteralPart):
+            found |= _markers(part.text)
+    return found
+
+
+def _markers(text: str) -> set[int]:
+    """The markers in a text, as they are or as a part of `user:password` in base64."""
+    found = {int(number) for number in _MARKED.findall(text)}
+    if not found:
+        try:
+            decoded = base64.b64decode(text.rpartition(" ")[2], validate=True).decode(errors="replace")
+        except (binascii.Error, ValueError):
+            return found
+        found = {int(number) for number in _MARKED.findall(decoded)}
+    return found
+
+
+def _marked(value: Any, path: Path, markers: Mapping[Path, str], shown: Mapping[Path, str]) -> Any:
+    if path in markers:
+        return shown[path].replace(MASK, markers[path])
+    if isinstance(value, Mapping):
+        return {name: _marked(item, (*path, str(name)), markers, shown) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_marked(item, (*path, index), markers, shown) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,100 @@
+"""The process that sends the load of one run: a fresh interpreter that knows no storage.
+
+It reads its job from standard input (one line), then commands (`stop`, `cancel`, a line each), and writes what happens
+to the spool, as plainly as possible: whatever takes time is done by the process that reads it. When standard input
+ends, whoever recorded the run is gone: the load is cancelled, as nobody could see it.
+
+Usage: python -m atm.runs.runner_process (the recorder starts it)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atm.clock import SystemClock
+from atm.engine.base import Control
+from atm.engine.executor import Execution
+from atm.errors import AtmError
+from atm.models.outcome import RunStatus, StopReason
+from atm.runs import spool_lines
+from atm.runs.control_pipe import CommandInput
+from atm.runs.job import Job
+from atm.runs.spool import NOT_WRITTEN, SpoolWriter, complain
+
+if TYPE_CHECKING:
+    from atm.metrics.interval import Interval
+    from atm.models.run import RunResult
+
+
+class Runner:
+    """One execution, told to the spool."""
+
+    def __init__(self, job: Job, commands: CommandInput) -> None:
+        """Raises OSError where the spool cannot be made."""
+        self._job = job
+        self._commands = commands
+        self._clock = SystemClock()
+        self._spool = SpoolWriter(Path(job.spool))
+        self._lost = False
+        self._control = Control()
+
+    def run(self) -> int:
+        """Carry the job out; returns the exit code: 0 when everything is in the spool, else NOT_WRITTEN."""
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        try:
+            execution = Execution(
+                self._job.test, run_id=self._job.run_id, control=self._control, other_run=self._job.other_run
+            )
+            result = asyncio.run(self._execute(execution))
+            self._end(result.run.status, result.run.stop_reason, result.run.error, result)
+        except AtmError as error:
+            self._end(RunStatus.FAILED, StopReason.FAILED, "; ".join(each.what for each in error.problems))
+        except Exception as error:  # noqa: BLE001 (the last border: the run must still end truthfully)
+            complain(traceback.format_exc())
+            self._end(RunStatus.FAILED, StopReason.FAILED, f"unexpected {type(error).__name__} in the load process")
+        return 0 if self._spool.close() else NOT_WRITTEN
+
+    async def _execute(self, execution: Execution) -> RunResult:
+        if self._job.max_seconds is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._job.max_seconds, self._control.stop, StopReason.DURATION)
+        return await execution.run(self._second, on_start=partial(self._started, execution))
+
+    def _started(self, execution: Execution) -> None:
+        line = spool_lines.started(execution, self._clock.now())
+        self._spool.write(lambda: line)
+
+    def _second(self, interval: Interval) -> None:
+        self._spool.write(partial(spool_lines.interval, interval, self._clock.now()))
+
+    def _end(
+        self, status: RunStatus, reason: StopReason | None, error: str | None, result: RunResult | None = None
+    ) -> None:
+        line = spool_lines.finished(self._clock.now(), status, reason, error, lost=self._lost, result=result)
+        self._spool.write(lambda: line)
+
+    def _listen(self) -> None:
+        while command := self._commands.line():
+            if command == b"stop\n":
+                self._control.stop()
+            elif command == b"cancel\n":
+                self._control.cancel()
+        self._lost = True
+        self._control.cancel()
+
+
+def main() -> int:
+    """Read the job and carry it out."""
+    commands = CommandInput()
+    line = commands.line()
+    return Runner(Job.from_bytes(line), commands).run() if line else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
