@@ -150,7 +150,14 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
                 points: starts.flatMap((start) => names.map((name) => point(start, name, step))),
                 generator: starts.map((start) => generator(start, step)),
                 window: query.get("merge")
-                    ? { start: 0, end: now.second, endpoints: names.map((name) => point(0, name, now.second)) }
+                    ? {
+                          start: 0,
+                          end: now.second,
+                          endpoints: names.map((name) => ({
+                              ...point(0, name, now.second),
+                              failed_latency: spread(20),
+                          })),
+                      }
                     : null,
             };
         } else if (url.pathname.endsWith("/distribution"))

@@ -42,11 +42,30 @@ test("a run is watched live, stopped, and judged with reasons", async () => {
 test("the page tells the digits of the stored result", async () => {
     const page = await open(shop);
     const result = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}/result`)).json()) as {
-        metrics: { latency_p50_ms: number; successful_requests: number; failed_requests: number };
+        metrics: Record<
+            | "latency_p50_ms"
+            | "ok_latency_p95_ms"
+            | "failed_latency_p95_ms"
+            | "successful_requests"
+            | "failed_requests",
+            number
+        >;
     };
     await page.locator('[data-cell="response-p50"]').waitFor();
     const p50 = (await page.locator('[data-cell="response-p50"]').innerText()).replace("?", "");
     expect(Number(p50)).toBeCloseTo(Number(result.metrics.latency_p50_ms.toPrecision(3)), 6);
+    // Ok and failed times apart, as there are failures; of a window too.
+    for (const kind of ["ok", "failed"] as const) {
+        const p95 = (await page.locator(`[data-cell="${kind}-p95"]`).innerText()).replace("?", "");
+        const unit = await page
+            .getByRole("region", { name: "Percentiles" })
+            .locator("thead th span")
+            .nth(1)
+            .innerText();
+        const factor = { µs: 1e3, ms: 1, s: 1e-3 }[unit] ?? NaN;
+        const stored = result.metrics[`${kind}_latency_p95_ms`] * factor;
+        expect(number(p95)).toBeCloseTo(Number(stored.toPrecision(3)), 3);
+    }
     const failed = await page.locator('[data-figure="failed"] dd > span').first().innerText();
     expect(number(failed.split(/\s{2,}|(?<=\d)(?=\d+\.)/)[0] ?? "")).toBeGreaterThan(0);
     expect(

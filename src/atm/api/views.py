@@ -11,7 +11,7 @@ from atm.api.errors import bad_request
 from atm.metrics.interval import EndpointInterval
 from atm.metrics.spread import spread
 from atm.models.control.runs import RunAccepted
-from atm.models.control.series import GeneratorView, PointView, WindowView
+from atm.models.control.series import GeneratorView, MergedPointView, PointView, WindowView
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
@@ -106,9 +106,9 @@ def window_view(window: Window, names: Sequence[str]) -> WindowView:
     )
 
 
-def _merged_view(start: int, part: EndpointInterval, endpoint: int, names: Sequence[str]) -> PointView:
+def _merged_view(start: int, part: EndpointInterval, endpoint: int, names: Sequence[str]) -> MergedPointView:
     beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed
-    return PointView(
+    return MergedPointView(
         start=start,
         endpoint=_name(None if endpoint == ALL else endpoint, names),
         warm_up=part.warm_up,
@@ -126,6 +126,7 @@ def _merged_view(start: int, part: EndpointInterval, endpoint: int, names: Seque
         adjusted_latency=spread(part.response_ok, beyond),
         service=spread(part.service),
         first_byte=spread(part.first_byte),
+        failed_latency=spread(part.response_not_ok()),
     )
 
 

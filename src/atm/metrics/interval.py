@@ -127,6 +127,10 @@ class EndpointInterval:
         """What the API calls latency: ok, failed and timed-out response times merged."""
         return Histogram.merged(self.response_ok, self.response_failed, self.response_timeout)
 
+    def response_not_ok(self) -> Histogram:
+        """Response times of failed responses, and of timeouts at the time waited."""
+        return Histogram.merged(self.response_failed, self.response_timeout)
+
     def merge(self, other: EndpointInterval) -> None:
         """Add the figures of `other` (the same endpoint, or another one for totals) to this one."""
         for name in COUNTS:

@@ -227,7 +227,7 @@ def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | Non
         **_times("service", totals.service),
         **_times("first_byte", totals.first_byte),
         **_times("ok_latency", totals.response_ok),
-        **_times("failed_latency", Histogram.merged(totals.response_failed, totals.response_timeout)),
+        **_times("failed_latency", totals.response_not_ok()),
         **_times("adjusted_latency", totals.response_ok, beyond=failed + left_out + totals.missed),
         "wait_p50_ms": milliseconds(wait50),
         "wait_p99_ms": milliseconds(wait99),

@@ -48,12 +48,19 @@ class GeneratorView(Answer):
     schedule_lag: Spread
 
 
+class MergedPointView(PointView):
+    """A whole window of one endpoint, from merged histograms."""
+
+    failed_latency: Spread
+    """Of responses that failed and of timeouts, at the time waited."""
+
+
 class WindowView(Answer):
     """A whole window merged from histograms: percentiles of it, not averages of percentiles."""
 
     start: int
     end: int
-    endpoints: list[PointView]
+    endpoints: list[MergedPointView]
     """One for each endpoint that was asked for, and for warm-up where the window reaches into it."""
 
 

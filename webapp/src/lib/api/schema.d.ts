@@ -2104,6 +2104,46 @@ export type components = {
             hint: string;
         };
         /**
+         * MergedPointView
+         * @description A whole window of one endpoint, from merged histograms.
+         */
+        MergedPointView: {
+            /** Start */
+            start: number;
+            /** Endpoint */
+            endpoint: string | null;
+            /** Warm Up */
+            warm_up: boolean;
+            /** Started */
+            started: number;
+            /** Completed */
+            completed: number;
+            /** Ok */
+            ok: number;
+            /** Failed */
+            failed: number;
+            /** Missed */
+            missed: number;
+            /** Outcomes */
+            outcomes: {
+                [key: string]: number;
+            };
+            /** Statuses */
+            statuses: {
+                [key: string]: number;
+            };
+            /** Bytes Received */
+            bytes_received: number;
+            /** Bytes Sent */
+            bytes_sent: number;
+            latency: components["schemas"]["Spread"];
+            ok_latency: components["schemas"]["Spread"];
+            adjusted_latency: components["schemas"]["Spread"];
+            service: components["schemas"]["Spread"];
+            first_byte: components["schemas"]["Spread"];
+            failed_latency: components["schemas"]["Spread"];
+        };
+        /**
          * Metrics
          * @description The figures of the whole measured load.
          */
@@ -3681,7 +3721,7 @@ export type components = {
             /** End */
             end: number;
             /** Endpoints */
-            endpoints: components["schemas"]["PointView"][];
+            endpoints: components["schemas"]["MergedPointView"][];
         };
         /**
          * ErrorDocument
@@ -5143,6 +5183,7 @@ export type LimitsView = components['schemas']['LimitsView'];
 export type LoadView = components['schemas']['LoadView'];
 export type Measurement = components['schemas']['Measurement'];
 export type MeasurementReason = components['schemas']['MeasurementReason'];
+export type MergedPointView = components['schemas']['MergedPointView'];
 export type Metrics = components['schemas']['Metrics'];
 export type Misfire = components['schemas']['Misfire'];
 export type NamedCount = components['schemas']['NamedCount'];

@@ -1,5 +1,5 @@
 // The figures of a run, of a window of it or of what has run so far, in one shape for everything that shows them. Pure.
-import type { EndpointMetrics, IntervalEvent, Metrics, PointView, Spread } from "$lib/api/schema";
+import type { EndpointMetrics, IntervalEvent, MergedPointView, Metrics, Spread } from "$lib/api/schema";
 import type { Figure } from "$lib/format";
 
 export interface Percentiles {
@@ -12,7 +12,11 @@ export interface Percentiles {
     mean: Figure;
 }
 
-export const KINDS = ["response", "service", "first_byte", "adjusted"] as const;
+/** What is drawn as a curve. */
+export const CURVES = ["response", "service", "first_byte", "adjusted"] as const;
+export type CurveKind = (typeof CURVES)[number];
+/** Rows of the table of times. */
+export const KINDS = ["response", "ok", "failed", "service", "first_byte", "adjusted"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export const KIND_WORDS: Record<Kind, { label: string; title: string; what: string }> = {
@@ -20,6 +24,16 @@ export const KIND_WORDS: Record<Kind, { label: string; title: string; what: stri
         label: "response",
         title: "Response",
         what: "From the intended start of the request to its last byte: what a user waits",
+    },
+    ok: {
+        label: "ok",
+        title: "Ok only",
+        what: "Response times of requests that succeeded",
+    },
+    failed: {
+        label: "failed",
+        title: "Failed only",
+        what: "Response times of failed requests with a response, and of timeouts at the time waited",
     },
     service: {
         label: "service",
@@ -79,6 +93,7 @@ export function ofMetrics(metrics: EndpointMetrics | Metrics): Figures {
         errorRate: metrics.error_rate,
         times: {
             response: read("latency"),
+            ...(metrics.failed_requests ? { ok: read("ok_latency"), failed: read("failed_latency") } : {}),
             service: read("service"),
             first_byte: read("first_byte"),
             adjusted: read("adjusted_latency"),
@@ -92,7 +107,7 @@ export function ofMetrics(metrics: EndpointMetrics | Metrics): Figures {
 }
 
 /** A merged window of `seconds` measured ones. */
-export function ofPoint(point: PointView, seconds: number): Figures {
+export function ofPoint(point: MergedPointView, seconds: number): Figures {
     const outcomes = { ...point.outcomes } as Record<string, number>;
     delete outcomes.ok;
     return {
@@ -105,6 +120,7 @@ export function ofPoint(point: PointView, seconds: number): Figures {
         errorRate: point.completed ? point.failed / point.completed : 0,
         times: {
             response: ofSpread(point.latency),
+            ...(point.failed ? { ok: ofSpread(point.ok_latency), failed: ofSpread(point.failed_latency) } : {}),
             service: ofSpread(point.service),
             first_byte: ofSpread(point.first_byte),
             adjusted: ofSpread(point.adjusted_latency),

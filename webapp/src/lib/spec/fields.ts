@@ -46,33 +46,52 @@ export interface Row {
     value: string;
     /** A variable of which the spec says that it is a credential: `{value, secret: true}`. */
     secret?: boolean;
+    /** A header that is not sent, though the tool or the defaults would: null in the spec. */
+    removed?: boolean;
 }
 
+/** The rows of an object; a list of values, as of a header that is sent several times, is a row for each. */
 export function rowsOf(value: unknown): Row[] {
     if (!isObject(value)) return [];
-    return Object.entries(value).map(([name, each]) =>
-        isObject(each) && "value" in each
-            ? { name, value: textOf(each["value"]), secret: each["secret"] === true }
-            : { name, value: textOf(each) },
-    );
+    return Object.entries(value).flatMap(([name, each]): Row[] => {
+        if (Array.isArray(each)) return each.map((one) => ({ name, value: textOf(one) }));
+        if (each === null) return [{ name, value: "", removed: true }];
+        if (isObject(each) && "value" in each)
+            return [{ name, value: textOf(each["value"]), secret: each["secret"] === true }];
+        return [{ name, value: textOf(each) }];
+    });
 }
 
-/** Rows without a name are not written; of two with the same name the later one counts. */
-export function objectOf(rows: readonly Row[]): Record<string, unknown> | undefined {
+/**
+ * What the rows are in a spec. Rows without a name are not written. Of two with the same name the later one counts, or,
+ * where a name may be `repeatable`, they are a list of values.
+ */
+export function objectOf(rows: readonly Row[], repeatable = false): Record<string, unknown> | undefined {
     const named = rows.filter((row) => row.name.trim());
-    const written = (row: Row): unknown => (row.secret ? { value: row.value, secret: true } : row.value);
-    return named.length ? Object.fromEntries(named.map((row) => [row.name.trim(), written(row)])) : undefined;
+    if (!named.length) return undefined;
+    const written = (row: Row): unknown =>
+        row.removed ? null : row.secret ? { value: row.value, secret: true } : row.value;
+    const found = new Map<string, unknown>();
+    for (const row of named) {
+        const before = found.get(row.name.trim());
+        const isSecond = repeatable && !row.removed && before !== undefined && before !== null;
+        found.set(row.name.trim(), isSecond ? [before, written(row)].flat() : written(row));
+    }
+    return Object.fromEntries(found);
 }
 
-/** Indices of rows whose name stands in an earlier row too; header names ignore case. */
-export function repeated(rows: readonly Row[], ignoreCase: boolean): Set<number> {
-    const seen = new Set<string>();
+/** Indices of rows whose name stands in an earlier row too and may not; header names ignore case. */
+export function repeated(rows: readonly Row[], ignoreCase: boolean, repeatable = false): Set<number> {
+    const seen = new Map<string, Row>();
     const found = new Set<number>();
     rows.forEach((row, index) => {
         const name = ignoreCase ? row.name.trim().toLowerCase() : row.name.trim();
         if (!name) return;
-        if (seen.has(name)) found.add(index);
-        seen.add(name);
+        const before = seen.get(name);
+        // Spelled in the same way it is the same field of the spec, and its values are sent one after the other.
+        const isList = repeatable && before?.name.trim() === row.name.trim() && !row.removed && !before.removed;
+        if (before && !isList) found.add(index);
+        seen.set(name, before ?? row);
     });
     return found;
 }

@@ -221,6 +221,21 @@ describe("fields", () => {
         expect(fields.objectOf([])).toBeUndefined();
     });
 
+    it("of headers keep those that are sent several times, and those that are removed", () => {
+        const headers = { "X-A": ["1", "2"], "User-Agent": null, Accept: "*/*" };
+        const rows = fields.rowsOf(headers);
+        expect(rows).toEqual([
+            { name: "X-A", value: "1" },
+            { name: "X-A", value: "2" },
+            { name: "User-Agent", value: "", removed: true },
+            { name: "Accept", value: "*/*" },
+        ]);
+        expect(fields.objectOf(rows, true)).toEqual(headers);
+        expect(fields.repeated(rows, true, true).size).toBe(0);
+        const mixed = [...rows, { name: "user-agent", value: "x" }, { name: "Accept", value: "", removed: true }];
+        expect([...fields.repeated(mixed, true, true)]).toEqual([4, 5]);
+    });
+
     it("say on which line a body stops being JSON", () => {
         expect(fields.readJson('{"a": 1}').value).toEqual({ a: 1 });
         const wrong = fields.readJson('{\n  "a": 1,\n  b\n}');

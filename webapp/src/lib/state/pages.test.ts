@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { StorageOverview } from "$lib/api/schema";
 
+import { STATUSES } from "./runList";
 import { localPath } from "./session";
 import { kept, perDay, statusWords } from "./storage";
 
@@ -49,6 +50,7 @@ describe("the storage", () => {
             "Cancelled 0",
             "Error 0",
         ]);
+        expect(statusWords({}).filter(({ query }) => !(query in STATUSES))).toEqual([]);
     });
 
     it("says what stays for how long", () => {

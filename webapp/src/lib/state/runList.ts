@@ -22,11 +22,16 @@ export interface Filter {
 export const NO_FILTER: Filter = { text: "", status: "", tag: "", name: "", when: "", since: "", until: "" };
 
 /** What can be chosen, each with what it asks of the API. */
-export const STATUSES: Record<string, { label: string; query: { outcome?: string; measurement?: string } }> = {
+export const STATUSES: Record<
+    string,
+    { label: string; query: { outcome?: string; measurement?: string; status?: string }; linked?: boolean }
+> = {
     ...Object.fromEntries(
         Object.entries(OUTCOMES).map(([outcome, { word }]) => [outcome, { label: word, query: { outcome } }]),
     ),
     suspect: { label: "Measurement suspect", query: { measurement: "suspect" } },
+    // Where the storage page leads to: no choice of the list itself, as it says nothing about the result.
+    completed: { label: "Completed", query: { status: "completed" }, linked: true },
 };
 
 /** What addresses of earlier versions say. */
@@ -119,6 +124,7 @@ export function matches(run: RunSummaryView, filter: Filter, now: Date, utc: boo
         (!filter.name || run.name === filter.name) &&
         (query.outcome === undefined || run.outcome === query.outcome) &&
         (query.measurement === undefined || run.measurement === query.measurement) &&
+        (query.status === undefined || run.status === query.status) &&
         (typeof query.since !== "string" || created >= Date.parse(query.since)) &&
         (typeof query.until !== "string" || created < Date.parse(query.until))
     );
