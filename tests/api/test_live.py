@@ -18,7 +18,7 @@ from atm.metrics.collector import Collector
 from atm.metrics.live_status import LiveStatus
 from atm.models.outcome import RunStatus, StopReason
 from atm.runs import events
-from atm.runs.watcher import KEPT_EVENTS, Watcher
+from atm.runs.watcher import BUFFERED_EVENTS, Watcher
 from atm.storage import Batch, StorageInterface, open_storage
 from atm.storage.records import Finish, Lease, RunEvent
 from atm.testing import TargetServer
@@ -133,7 +133,7 @@ class CountingStorage:
         return getattr(self._storage, name)
 
 
-@pytest.mark.parametrize("behind", [0, KEPT_EVENTS + 50])
+@pytest.mark.parametrize("behind", [0, BUFFERED_EVENTS + 50])
 def test_many_watchers_cost_one_reader_and_lose_nothing(tmp_path: Path, behind: int) -> None:
     async def scenario() -> None:
         opened = await open_storage(Settings(data_dir=tmp_path))

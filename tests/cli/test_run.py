@@ -102,7 +102,7 @@ def test_no_fail_reports_and_exits_with_0(target: TargetServer) -> None:
 def test_a_target_that_refuses_exits_with_3_and_says_what_to_try() -> None:
     process = atm("run", "http://127.0.0.1:1/users", "-n", "10")
     assert process.returncode == 3
-    assert " ✗ UNREACHABLE  0 of 10 requests got an answer" in process.stdout
+    assert " ✗ UNREACHABLE  0 of 10 requests got a response" in process.stdout
     assert "error: 127.0.0.1:1 refused the connection [connect_refused]" in process.stdout
     assert "`curl -i http://127.0.0.1:1/users`" in process.stdout
 
@@ -162,8 +162,8 @@ def test_result_files_are_written_whole(target: TargetServer, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("-o", "missing/out.json"), "error: there is no directory missing [unwritable]"),
-        (("-o", "out.txt"), "error: out.txt says by its name no format that is known here [unknown_format]"),
+        (("-o", "missing/out.json"), "error: directory missing does not exist [unwritable]"),
+        (("-o", "out.txt"), "error: out.txt has no known file name suffix [unknown_format]"),
         (("--junit", "."), "error: . is a directory [unwritable]"),
     ],
 )
@@ -184,7 +184,7 @@ def test_the_first_interrupt_stops_and_the_report_follows(target: TargetServer) 
     process.send_signal(signal.SIGINT)
     output, said = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert "stopping: waiting up to 30 s for 4 in flight" in said
+    assert "stopping: up to 30 s for 4 requests in flight" in said
     assert " ■ STOPPED      by Ctrl-C at 00:0" in output
     assert "+ 0 failed + 0 unfinished" in output
 
