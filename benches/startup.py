@@ -1,6 +1,6 @@
-"""What it costs to start: CPU time of the command line against that of an interpreter that does nothing.
+"""Measure start-up: CPU time of the command line compared with that of `python -c pass`.
 
-Nobody waits gladly for `--help`, and a test of one second should not spend another one on imports.
+`--help` should appear immediately, and a test of one second should not spend another second on imports.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _PATIENCE_SECONDS = 20.0
 
 
 def until_first_request() -> float:
-    """CPU time of `atm run URL` at the moment the first bytes of its first request have come to the server."""
-    # What is run here is no part of anybody's history.
+    """Return the CPU time of `atm run URL` when the first bytes of its first request arrive at the server."""
+    # These runs must not appear in the user's history.
     with tempfile.TemporaryDirectory(prefix="atm-startup-") as folder, socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(_PATIENCE_SECONDS)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"

@@ -18,7 +18,7 @@ from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from atm.testing.target_server.route_table import markdown as route_tables
-from benches import kept
+from benches import result_tables
 from benches.peers import publish
 from tools.cli_reference import cli_reference
 from tools.mcp_reference import mcp_reference
@@ -104,7 +104,7 @@ def target_server_reference() -> str:
 def benchmarks() -> str:
     """Return docs/benchmarks.md with the tables of the newest results in benches/results/."""
     text = between_marks(publish.PAGE, publish.MARK, publish.figures_block())
-    return with_block(text, publish.PAGE, kept.MARK, kept.tables())
+    return with_block(text, publish.PAGE, result_tables.MARK, result_tables.tables())
 
 
 def openapi() -> str:

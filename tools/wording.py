@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.repository import ROOT, project_files
 
-CHECKED = ("docs", "tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+CHECKED = ("benches", "docs", "tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 """Directories and files whose matches fail the check."""
 
 SUFFIXES = frozenset({".css", ".html", ".js", ".md", ".mjs", ".py", ".pyi", ".rs", ".sh", ".svelte", ".toml", ".ts"})
