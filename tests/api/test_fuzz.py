@@ -103,7 +103,7 @@ def test_the_server_does_what_the_document_says(method: str, path: str, fuzzed: 
     @settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
     @given(case=good | bad if operation.query or operation.body or operation.headers else good)
     def probe(case: Any) -> None:
-        answer = case.call(base_url=fuzzed.url, headers=KEY, timeout=30)
+        answer = case.call(base_url=fuzzed.url, headers=KEY, timeout=240)
         case.validate_response(answer, checks=CHECKS)
 
     probe()
