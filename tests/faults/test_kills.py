@@ -79,7 +79,7 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
     runs: list[str] = []
     killers: list[asyncio.Task[None]] = []
     tries: Counter[State] = Counter()
-    aims = _aims()
+    aims, hit = _aims(), Counter[str]()
     while aims:
         # The first ones are claimed at once, the others wait for them; their clients go on asking whatever is killed.
         for aim in aims:
@@ -91,11 +91,13 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
             tries[aim] += 1
             chance = random.Random(generator.random())
             killers.append(asyncio.create_task(installation.kill(run_id, number, aim, victim, chance)))
-        ended = [await installation.ended(run_id) for run_id in runs]
+        for run_id in runs:
+            await installation.ended(run_id)
         await asyncio.gather(*killers)
         hit = Counter(str(each.state) for each in installation.kills)
         # A busy machine may look for a short state only after it is over: then another run is killed.
         aims = [state for state in AIMED if not hit[str(state)]]
+    ended = [await installation.run(run_id) for run_id in runs]
     received = installation.received()
     kills = sorted(installation.kills, key=lambda each: each.number)
     with capsys.disabled():
