@@ -157,6 +157,9 @@ class Connection:
     def _unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
         reason = _reason(error)
         hint = "Start one with `atm serve`, or name another with `--server` or ATM_API_URL"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            reason = f"its certificate is not trusted ({_verification(str(error))})"
+            hint = "SSL_CERT_FILE names the file of the authority that signed it"
         return ServerUnreachableError(Problem(f"no server at {self.base}: {reason}", "server_unreachable", hint=hint))
 
     def _error(self, response: httpx.Response) -> AtmError:
@@ -182,6 +185,11 @@ class Connection:
         what = f"{self.base} responded {response.status_code} with {kind}, which is not a response of the Control API"
         hint = f"Check the address: `curl -i {self.base}{PREFIX}/health`"
         return ApiRefusedError(Problem(what, "not_the_control_api", hint=hint), response.status_code)
+
+
+def _verification(text: str) -> str:
+    """OpenSSL's reason: `[SSL: …] certificate verify failed: REASON (_ssl.c:1006)`."""
+    return text.rpartition("verify failed: ")[2].partition(" (_ssl")[0]
 
 
 def _reason(error: httpx.TransportError) -> str:

@@ -25,7 +25,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 1.0
 """Stop waiting for the child after this; it is shutting down, and our own parent does not wait longer."""
 _LOG_TAIL_BYTES = 2000
-_LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY")
+_LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY", "ATM_TLS_CERT", "ATM_TLS_KEY")
 """Variables that the child does not get."""
 
 

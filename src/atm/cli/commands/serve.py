@@ -19,6 +19,17 @@ def command(
         str | None,
         typer.Option("--data-dir", metavar="DIR", help="Directory of history and keys; or set ATM_DATA_DIR."),
     ] = None,
+    tls_cert: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="Speak HTTPS with this certificate (PEM, with its chain); read again when renewed.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key (PEM).")
+    ] = None,
     for_parent: Annotated[
         bool,
         typer.Option(
@@ -33,8 +44,8 @@ def command(
     Until a key exists, only processes of your account on this machine have access: `atm keys create NAME` creates one.
     Settings come from the environment. Ctrl-C ends the server; runs continue in separate processes.
     """
-    if data_dir is not None:
-        os.environ["ATM_DATA_DIR"] = data_dir
+    named = {"ATM_DATA_DIR": data_dir, "ATM_TLS_CERT": tls_cert, "ATM_TLS_KEY": tls_key}
+    os.environ.update({name: value for name, value in named.items() if value is not None})
     from atm.api.server import serve
 
     serve(host, port, workers, for_parent=for_parent)
