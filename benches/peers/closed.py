@@ -176,7 +176,7 @@ class Window:
 
 
 def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) -> ClosedSample:
-    """Measure one window of a client. Raises MeasurementError if it sends nothing, stops early or cannot send this load."""
+    """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks the load model."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
         command = client.closed(_load(scenario, nginx, window, Path(folder)))
         if command is None:

@@ -49,7 +49,7 @@ def hey(output: str) -> Printed:
 
 
 def h2load_log(rows: Sequence[str]) -> Printed:
-    """`h2load --log-file`: start, status, microseconds. h2load prints no percentiles; these are computed from its log."""
+    """`h2load --log-file`: start, status, microseconds. h2load prints no percentiles, so this computes them."""
     times = sorted(int(row.split("\t")[2]) / 1000 for row in rows if row.strip() and row.split("\t")[1] != "-1")
     if not times:
         raise _unreadable("h2load", "\n".join(rows))
