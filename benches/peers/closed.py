@@ -176,7 +176,7 @@ class Window:
 
 
 def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) -> ClosedSample:
-    """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks the load model."""
+    """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks this load."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
         command = client.closed(_load(scenario, nginx, window, Path(folder)))
         if command is None:
