@@ -1,6 +1,6 @@
-"""A run of this process in the history: its seconds wait in a spool while it sends, and are stored after it has ended.
+"""Record a run of this process: spool its intervals while it sends, and store the run after it has ended.
 
-Nothing here imports storage before `save`: no history is written beside the load.
+Storage is imported only in `save`, so that nothing is written to the history during the load.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atm.models.outcome import StopReason
 from atm.plan.forecast import concurrency_of
 from atm.private_files import make_directory
 from atm.runs import spool_lines
-from atm.runs.spool import Line, SpoolReader, SpoolWriter
+from atm.runs.spool import LOCAL_SPOOLS, Line, SpoolReader, SpoolWriter
 
 if TYPE_CHECKING:
     from atm.config import Settings
@@ -31,39 +31,36 @@ if TYPE_CHECKING:
     from atm.storage.base import RunSeries
     from atm.storage.records import Run
 
-PREFIX = "local-"
-"""How the names of these spools begin, beside those of a server's runs."""
-
 
 class LocalHistory:
-    """Takes what a run tells while it goes on; used once, and closed whatever happened."""
+    """Collect the events of one run; always close it."""
 
     def __init__(self) -> None:
-        """Makes a spool, for this user only. Raises SettingsError and StorageUnavailableError."""
+        """Create a spool with mode 0600. Raises SettingsError and StorageUnavailableError."""
         self._path, self._spool = _new_spool()
         self._clock = SystemClock()
-        self._whole: bool | None = None
-        self._given_up = False
+        self._complete: bool | None = None
+        self._closed = False
         self._run: Line | None = None
         self.seconds = 0
-        """Those of the run so far."""
+        """Seconds of the run so far."""
         self.seconds_read = 0
-        """How many of them `save` has read; another thread counts."""
+        """How many of them `save` has read; written by its thread."""
 
     def started(self, execution: Execution) -> None:
-        """The load begins."""
+        """Spool the start of the load."""
         self._run = run = _run_line(execution)
         line = spool_lines.started(execution, self._clock.now())
         self._spool.write(lambda: run)
         self._spool.write(lambda: line)
 
     def second(self, interval: Interval) -> None:
-        """A second has passed."""
+        """Spool a completed second."""
         self.seconds += 1
         self._spool.write(partial(spool_lines.interval, interval, self._clock.now()))
 
     async def save(self, result: RunResult, settings: Settings) -> None:
-        """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
+        """Store the run atomically. Raises SettingsError and as `StorageInterface.runs.restore`."""
         from atm.storage import open_storage
 
         info = result.run
@@ -72,14 +69,14 @@ class LocalHistory:
             lambda: spool_lines.finished(ended_at, info.status, info.stop_reason, info.error, result=result)
         )
         if not self._end():
-            what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
+            what = f"the seconds of the run could not be written: {self._spool.error or 'no space left'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
         storage = await open_storage(settings)
         try:
             run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)
             await storage.runs.restore(run, result, self._history())
         finally:
-            self._given_up = True
+            self._closed = True
             await storage.close()
 
     def _history(self) -> Iterator[RunSeries]:
@@ -87,13 +84,13 @@ class LocalHistory:
 
         history = SpoolHistory()
         for part in SpoolReader(self._path).parts():
-            if self._given_up:
-                # This is read in a thread, which nobody else can stop.
-                raise StorageUnavailableError(Problem("interrupted while it was written", "interrupted"))
+            if self._closed:
+                # This runs in a thread, which can only be stopped from within.
+                raise StorageUnavailableError(Problem("interrupted while the run was written", "interrupted"))
             history.add(part)
-            taken = history.taken()
-            self.seconds_read += len(taken.intervals)
-            yield taken
+            series = history.take()
+            self.seconds_read += len(series.intervals)
+            yield series
 
     def close(self) -> None:
         """Remove the spool."""
@@ -101,23 +98,22 @@ class LocalHistory:
         self._path.unlink(missing_ok=True)
 
     def _end(self) -> bool:
-        if self._whole is None:
-            self._whole = self._spool.close(attempts=1)
-        return self._whole
+        if self._complete is None:
+            self._complete = self._spool.close(attempts=1)
+        return self._complete
 
 
 def _new_spool() -> tuple[Path, SpoolWriter]:
-    """In the data directory, where a later command finds it, else in the first usable folder for temporary files.
+    """Create a spool in the data directory, where a later command finds it, else in a temporary directory.
 
-    `tempfile` knows more folders, but importing it costs more than this. Raises SettingsError and
-    StorageUnavailableError.
+    Not `tempfile`, which is slow to import. Raises SettingsError and StorageUnavailableError.
     """
     spools = Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     folders = [spools, *(Path(folder) for folder in named if folder), Path("/tmp"), Path("/var/tmp")]
-    complaint = ""
+    reason = ""
     for folder in folders:
-        path = folder / f"{PREFIX}{os.urandom(8).hex()}.jsonl"
+        path = folder / LOCAL_SPOOLS.replace("*", os.urandom(8).hex())
         try:
             if folder == spools:
                 make_directory(folder)
@@ -125,14 +121,14 @@ def _new_spool() -> tuple[Path, SpoolWriter]:
             spool.hold()
             return path, spool
         except OSError as error:
-            complaint = error.strerror or str(error)
-    what = f"no temporary file can be made: {complaint}"
-    hint = "TMPDIR names another folder"
+            reason = error.strerror or str(error)
+    what = f"no temporary file can be created: {reason}"
+    hint = "set TMPDIR to another directory"
     raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(folders[-1]), hint=hint))
 
 
 def _run_line(execution: Execution) -> dict[str, Any]:
-    """What the history says of the run, so that it can be stored without this process."""
+    """Return the spool line that describes the run, so that another process can store it."""
     from atm.plan.spec_mask import shown_url
 
     test = execution.test
@@ -155,7 +151,7 @@ def _run_line(execution: Execution) -> dict[str, Any]:
 
 
 def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, ended_at: datetime) -> Run:
-    """The run of a spool's first line as it is stored. Raises KeyError, TypeError or ValueError for another line."""
+    """Return the run to store from a spool's first line. Raises KeyError, TypeError or ValueError for another line."""
     from atm.storage.records import Finish, NewRun, Run, RunSource, figures_of, summary_of
 
     new = NewRun(
