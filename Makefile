@@ -6,6 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 DIST ?= dist
+# Tests start hundreds of interpreters: without its cache of bytecode each of them compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Stamps of everything that must be built before a target runs. A part with its own build step appends its stamp, which
 # depends on .venv/.stamp. When a lock changes, .venv/.stamp and the whole environment are rebuilt.

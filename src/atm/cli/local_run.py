@@ -180,6 +180,8 @@ def _saved(keeper: LocalHistory, result: RunResult, output: Output) -> bool:
         await saving
 
     try:
+        if keeper.hand_over(result):
+            return True
         asyncio.run(save())
     except AtmError as error:
         _not_kept(output, error.problems[0])

@@ -1,12 +1,15 @@
-"""A run of this process in the history: its seconds wait in a spool while it sends, and are stored after it has ended.
+"""History of a run in this process: a spool during the run, storage after it.
 
-Nothing here imports storage before `save`: no history is written beside the load.
+No history is written while the load runs. After it, a process of its own (`history_process`) stores the spool, so that
+the prompt is back at once; where only this process can report that storage fails, `save` stores it here.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -32,7 +35,14 @@ if TYPE_CHECKING:
     from atm.storage.records import Run
 
 PREFIX = "local-"
-"""How the names of these spools begin, beside those of a server's runs."""
+"""Of the spool of a run in progress, or one whose process was killed; those of a server's runs have other names."""
+ENDED_PREFIX = "ended-"
+"""Of the spool of a run that has ended and is not in the storage yet."""
+STORE_SECONDS = 15.0
+"""How long commands leave a run that has ended to the process that stores it."""
+STORAGE_VARIABLES = ("ATM_STORAGE_TYPE", "ATM_DATABASE_URL", "ATM_DATABASE_URL_FILE", "ATM_DB_ECHO")
+"""The settings that name another storage than the SQLite file in the data directory."""
+_POLL_SECONDS = 0.02
 
 
 class LocalHistory:
@@ -62,10 +72,26 @@ class LocalHistory:
         self.seconds += 1
         self._spool.write(partial(spool_lines.interval, interval, self._clock.now()))
 
-    async def save(self, result: RunResult, settings: Settings) -> None:
-        """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
-        from atm.storage import open_storage
+    def hand_over(self, result: RunResult) -> bool:
+        """Let another process store the run; false where it must be stored here, by `save`.
 
+        That is so where the storage is not the default one: what is wrong with it should be reported at once.
+        Raises StorageUnavailableError where the spool is incomplete.
+        """
+        if self._path.parent != spool_directory() or any(os.environ.get(name) for name in STORAGE_VARIABLES):
+            return False
+        from atm import child_process
+
+        self._finish(result)
+        ended = self._path.with_name(self._path.name.replace(PREFIX, ENDED_PREFIX, 1))
+        with suppress(FileNotFoundError):  # another command has stored it in this moment
+            self._path.rename(ended)
+        with suppress(OSError):  # no process can be started: the next command stores it
+            variables = child_process.environment("ATM_DATA_DIR", "XDG_")
+            child_process.start_detached("atm.runs.history_process", variables=variables)
+        return True
+
+    def _finish(self, result: RunResult) -> None:
         info = result.run
         ended_at = info.completed_at or info.created_at
         self._spool.write(
@@ -74,6 +100,14 @@ class LocalHistory:
         if not self._end():
             what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
+
+    async def save(self, result: RunResult, settings: Settings) -> None:
+        """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
+        from atm.storage import open_storage
+
+        self._finish(result)
+        info = result.run
+        ended_at = info.completed_at or info.created_at
         storage = await open_storage(settings)
         try:
             run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)
@@ -106,13 +140,36 @@ class LocalHistory:
         return self._whole
 
 
+def spool_directory() -> Path:
+    """Where the spools of local runs are. Raises SettingsError."""
+    return Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
+
+
+def pending(directory: Path) -> list[Path]:
+    """The spools of runs that the storage may not have: of runs in progress, killed runs, and runs that have ended."""
+    return sorted([*directory.glob(f"{PREFIX}*.jsonl"), *directory.glob(f"{ENDED_PREFIX}*.jsonl")])
+
+
+def wait_until_stored(directory: Path) -> None:
+    """Wait for the processes that store runs which have just ended; at most `STORE_SECONDS` after the end of each."""
+    while any(_is_recent(path) for path in directory.glob(f"{ENDED_PREFIX}*.jsonl")):
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_recent(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.stat().st_mtime) < STORE_SECONDS
+    except FileNotFoundError:  # stored in this moment
+        return False
+
+
 def _new_spool() -> tuple[Path, SpoolWriter]:
     """In the data directory, where a later command finds it, else in the first usable folder for temporary files.
 
     `tempfile` knows more folders, but importing it costs more than this. Raises SettingsError and
     StorageUnavailableError.
     """
-    spools = Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
+    spools = spool_directory()
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     folders = [spools, *(Path(folder) for folder in named if folder), Path("/tmp"), Path("/var/tmp")]
     complaint = ""

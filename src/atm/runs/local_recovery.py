@@ -25,7 +25,7 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunInfo, RunResult
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
-from atm.runs.local_history import PREFIX, run_of
+from atm.runs.local_history import pending, run_of
 from atm.runs.spool import Line, SpoolReader
 from atm.runs.spool_history import SpoolHistory
 from atm.storage import StorageInterface
@@ -45,7 +45,7 @@ async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
     A spool that cannot be stored now stays for the next time, and the log says why.
     """
     stored = 0
-    for path in _spools(directory):
+    for path in pending(directory):
         with _abandoned(path) as is_abandoned:
             if is_abandoned and await _store(storage, path):
                 stored += 1
@@ -92,10 +92,6 @@ async def _store(storage: StorageInterface, path: Path) -> bool:
         return False
     _remove(path)
     return True
-
-
-def _spools(directory: Path) -> list[Path]:
-    return sorted(directory.glob(f"{PREFIX}*.jsonl"))
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ from atm.models.exit_code import ExitCode
 if TYPE_CHECKING:
     from atm.cli.history import History
     from atm.models.run import RunResult, SampledExchange
+    from atm.storage.sqlite_reader import SqliteReader
 
 MOST_NUMBERS = 20
 
@@ -46,12 +47,13 @@ def command(
     """
     from atm.cli.files import checked_outputs
     from atm.cli.history import asked
+    from atm.cli.history.sqlite_file import read
     from atm.cli.run_output import show
 
     if slowest is not None and slowest < 1:
         raise SpecError(Problem(f"--slowest must be 1 or more, not {slowest}", "bad_value", path="--slowest"))
     files = checked_outputs(output or (), junit)
-    result = asked(server, lambda history: _result(history, run))
+    result = read(server, lambda reader: _stored(reader, run)) or asked(server, lambda history: _result(history, run))
     shown = Output.of(color, json=json)
     if slowest is None and sample is None:
         return show(result, shown, files, saved=True, everything=everything)
@@ -67,6 +69,13 @@ def command(
         lines = [*([paper.line()] if number else []), head, *exchange_lines(each, paper)]
         shown.out.lines(lines)
     return ExitCode.PASSED
+
+
+def _stored(reader: SqliteReader, written: str) -> RunResult | None:
+    from atm.cli.history.sqlite_file import find
+
+    run = find(reader, written)
+    return None if run is None else reader.result(run.id)
 
 
 async def _result(history: History, written: str) -> RunResult:

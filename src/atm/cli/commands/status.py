@@ -26,14 +26,17 @@ def command(
     `atm watch` follows one that goes on, `atm show` has the report of one that has ended.
     """
     from atm.cli.history import asked
+    from atm.cli.history.sqlite_file import find, read
     from atm.cli.listing import status_lines
 
-    view = asked(server, lambda history: _view(history, run))
     output = Output.of(color, json=json)
+    paper = output.out.paper
     if json:
-        output.document(view.model_dump(mode="json"))
+        output.document(asked(server, lambda history: _view(history, run)).model_dump(mode="json"))
+    elif (stored := read(server, lambda reader: find(reader, run))) is not None:
+        output.out.lines(status_lines(stored, paper, datetime.now(UTC)))
     else:
-        output.out.lines(status_lines(view, output.out.paper, datetime.now(UTC)))
+        output.out.lines(status_lines(asked(server, lambda history: _view(history, run)), paper, datetime.now(UTC)))
     return ExitCode.PASSED
 
 
