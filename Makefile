@@ -9,6 +9,9 @@ DIST ?= dist
 # Tests start hundreds of interpreters: without its cache of bytecode each of them compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Some containers set this, and then every server, recorder, runner and test process compiles all its modules from source.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Stamps of everything that must be built before a target runs. A part with its own build step appends its stamp, which
 # depends on .venv/.stamp. When a lock changes, .venv/.stamp and the whole environment are rebuilt.
 READY := .venv/.stamp

@@ -75,6 +75,7 @@ _detached: list[subprocess.Popen[bytes]] = []
 def start_detached(module: str, *, variables: Mapping[str, str]) -> None:
     """Start a module as a process that this one does not wait for, without input and output. Raises OSError."""
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    _detached[:] = [process for process in _detached if process.poll() is None]
     _detached.append(start(module, variables=variables, start_new_session=True, **quiet))
 
 

@@ -100,7 +100,7 @@ async def test_a_schedule_that_does_not_catch_up_says_what_it_missed(desk: ToolS
     missed, started = await desk.firings()
     # 9:00 is half a minute ago, which is within the grace time of a minute.
     assert (missed.due, missed.missed, missed.outcome) == (utc(2026, 1, 1, 8, 59), 538, FiringOutcome.MISSED)
-    assert missed.error == "539 due times went by, noticed more than 60 s late"
+    assert missed.error == "539 due times missed, noticed more than 60 s late"
     assert (started.due, started.outcome) == (utc(2026, 1, 1, 9), FiringOutcome.STARTED)
     assert await desk.runs() == 1
 
@@ -258,7 +258,7 @@ async def test_a_run_that_was_deleted_ends_its_firing(desk: ToolServices) -> Non
     await desk.storage.runs.delete(firing.run_id)
     await desk.scheduler.follow()
     [firing] = await desk.firings()
-    assert (firing.outcome, firing.error) == (FiringOutcome.CANCELLED, "its run was deleted before it had ended")
+    assert (firing.outcome, firing.error) == (FiringOutcome.CANCELLED, "its run was deleted before it ended")
 
 
 async def test_failures_are_told_each_time_and_recovery_once(desk: ToolServices) -> None:

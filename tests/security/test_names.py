@@ -60,7 +60,7 @@ def test_a_name_that_an_older_version_took_hides_nothing(
         try:
             await storage.tests.add(TestConfig("aaaaaaaaaaaa", "mine", {"url": URL}, now, now))
             await storage.tests.add(TestConfig("bbbbbbbbbbbb", "aaaaaaaaaaaa", {"url": URL}, now, now))
-            found = await lookup.found(storage.tests, "aaaaaaaaaaaa")
+            found = await lookup.find(storage.tests, "aaaaaaaaaaaa")
             assert found is not None
             return found.name
         finally:

@@ -63,7 +63,7 @@ def test_a_runner_that_hangs_is_killed_and_its_run_ends_truthfully(
         assert first["status"] == "cancelled"
         assert first["error_message"] == "the load process did not react to cancel within 10 s and was killed"
         assert second["status"] == "failed"
-        assert second["error_message"] == "the load process went on beyond ATM_MAX_DURATION (2 s) and was killed"
+        assert second["error_message"] == "the load process ran longer than ATM_MAX_DURATION (2 s) and was killed"
         assert all(is_gone(pid) for pid in stuck)
         assert ended(client, waiting.json()["id"])["status"] == "completed"
 
@@ -96,7 +96,7 @@ def test_a_try_that_hangs_is_killed_and_no_more_than_a_few_are_under_way(
             await trials.run(test)
         with pytest.raises(TrialTimeoutError):
             await one
-        assert trials.under_way == 0
+        assert trials.in_progress == 0
         return pids[0]
 
     assert is_gone(asyncio.run(scenario()))
@@ -116,4 +116,4 @@ def test_a_try_leaves_a_line_in_the_log_and_the_server_answers_meanwhile(
         assert answer.status_code == 200, answer.text
         assert answer.json()["exchanges"][0]["outcome"] in ("ok", "check_failed")
         assert client.get(f"{server.url}/health/live").status_code == 200
-    assert "of 'hostile': 1 endpoints, 1 answers" in server.log()
+    assert "of 'hostile': 1 endpoints, 1 exchanges" in server.log()

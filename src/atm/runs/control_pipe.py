@@ -1,6 +1,6 @@
-"""Words by pipe: `stop` and `cancel`, a line each, from whoever started a process of a run to that process.
+"""Control pipe: `stop` and `cancel` commands, one per line, sent to a run's process by its parent.
 
-Nothing here imports anything that takes time: who starts soon listens soon.
+Imports nothing slow, so that a process reads commands soon after it starts.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ import os
 
 
 class CommandInput:
-    """The lines of a descriptor. (A thread that waits in `sys.stdin` would keep the interpreter from ending.)"""
+    """Read lines from a descriptor. (A thread blocked in `sys.stdin` would keep the interpreter from exiting.)"""
 
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
-        self._pieces = bytearray()
+        self._buffer = bytearray()
 
     def line(self) -> bytes:
-        """The next line with its line feed; empty when the input has ended."""
-        while b"\n" not in self._pieces:
-            piece = os.read(self._descriptor, 1 << 20)
-            if not piece:
+        """Return the next line with its line feed; empty at the end of the input."""
+        while b"\n" not in self._buffer:
+            data = os.read(self._descriptor, 1 << 20)
+            if not data:
                 return b""
-            self._pieces += piece
-        end = self._pieces.index(b"\n") + 1
-        line = bytes(self._pieces[:end])
-        del self._pieces[:end]
+            self._buffer += data
+        end = self._buffer.index(b"\n") + 1
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
         return line

@@ -1,7 +1,7 @@
-"""Who receives a credential of a spec: the comparison that decides whether a stored one may be used again.
+"""Find the recipients of each credential in a spec, to decide whether a stored credential may be reused.
 
-A spec is compiled with a marker in the place of each credential. Where a marker turns up in the plan, and under which
-rules for TLS and redirects, is where the credential would go, however its URL is written.
+A spec is compiled with a marker in place of each credential. The parts of the plan that contain a marker, with their
+TLS and redirect rules, are where the credential would be sent, however the URL is written.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ Compile = Callable[[Mapping[str, Any]], CompiledTest]
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A place that a credential goes to, and what protects it on the way."""
+    """A destination of a credential, and how it is protected in transit."""
 
     address: tuple[Any, ...]
-    """Scheme, host and port, where they are dialled instead, the proxy in between, and where they come from."""
+    """Scheme, host and port, the overriding connect address, the hosts from the environment, and the proxy."""
     insecure: bool
     ca_pem: str
     server_name: str
     redirects: int
 
-    def is_covered_by(self, before: Recipient) -> bool:
-        """Whether a credential that went to `before` may go here: to the same place, no less protected."""
+    def is_covered_by(self, other: Recipient) -> bool:
+        """Return whether a credential sent to `other` may be sent here: same address, no less protection."""
         return (
-            self.address == before.address
-            and self.insecure <= before.insecure
-            and self.ca_pem in ("", before.ca_pem)
-            and self.server_name in ("", before.server_name)
-            and self.redirects <= before.redirects
+            self.address == other.address
+            and self.insecure <= other.insecure
+            and self.ca_pem in ("", other.ca_pem)
+            and self.server_name in ("", other.server_name)
+            and self.redirects <= other.redirects
         )
 
 
 def recipients(
     compile_spec: Compile, spec: Mapping[str, Any], places: Mapping[Path, str]
 ) -> dict[Path, set[Recipient]] | None:
-    """For each place in a spec that holds a credential, where it goes; None where that cannot be found out.
+    """Return the recipients of each credential by its place in the spec; None when the marked spec does not compile.
 
-    `places` gives the text there as it is shown, `***` for each credential.
+    `places` maps each place to its masked text, with `***` for each credential.
     """
     numbers = {place: number for number, place in enumerate(places)}
     marked = _marked(spec, (), {place: _MARKER.format(numbers[place]) for place in places}, places)
@@ -61,16 +61,16 @@ def recipients(
         test = compile_spec(marked)
     except AtmError:
         return None
-    found: dict[Path, set[Recipient]] = {place: set() for place in places}
+    result: dict[Path, set[Recipient]] = {place: set() for place in places}
     by_number = list(places)
     for number, recipient in _received(test):
         if number < len(by_number):
-            found[by_number[number]].add(recipient)
-    return found
+            result[by_number[number]].add(recipient)
+    return result
 
 
 def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
-    """Each marker of a plan with a place that it goes to."""
+    """Yield each marker in a plan with one of its recipients."""
     plan = test.plan
     connections = plan.connections
     tls = connections.tls
@@ -105,25 +105,25 @@ def _received(test: CompiledTest) -> Iterator[tuple[int, Recipient]]:
 
 
 def _in_step(step: Step, in_slots: Mapping[str, set[int]]) -> set[int]:
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in step.parts:
         if isinstance(part, SecretPart):
-            found |= in_slots.get(part.slot, set())
+            numbers |= in_slots.get(part.slot, set())
         elif isinstance(part, LiteralPart):
-            found |= _markers(part.text)
-    return found
+            numbers |= _markers(part.text)
+    return numbers
 
 
 def _markers(text: str) -> set[int]:
-    """The markers in a text, as they are or as a part of `user:password` in base64."""
-    found = {int(number) for number in _MARKED.findall(text)}
-    if not found:
+    """Return the markers in a text, plain or inside base64 of `user:password`."""
+    numbers = {int(digits) for digits in _MARKED.findall(text)}
+    if not numbers:
         try:
             decoded = base64.b64decode(text.rpartition(" ")[2], validate=True).decode(errors="replace")
         except (binascii.Error, ValueError):
-            return found
-        found = {int(number) for number in _MARKED.findall(decoded)}
-    return found
+            return numbers
+        numbers = {int(digits) for digits in _MARKED.findall(decoded)}
+    return numbers
 
 
 def _marked(value: Any, path: Path, markers: Mapping[Path, str], shown: Mapping[Path, str]) -> Any:

@@ -1,7 +1,7 @@
-"""Specs with and without their credentials: what is stored for all to see, and what is sealed beside it.
+"""Credentials of stored specs: mask them, seal the full spec, and restore them in a spec sent back with masks.
 
-Storage keeps a spec masked. Where that took something away, the whole spec is sealed beside it, for the run itself and
-for the next one; `***` sent back means: as it was.
+Storage keeps a spec masked. When masking removed anything, the full spec is sealed beside it, for the run itself and
+for reruns; `***` in a spec sent back keeps the stored credential.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from atm.storage.seal import Sealer
 
 _SEALED = "spec"
 _SHOWN_FIELDS = frozenset({"name", "description", "expect_body", "thresholds"})
-"""Fields in which a mask is a text like any other."""
+"""Fields in which `***` is ordinary text."""
 _MASK_IN_TEXT = re.compile(r"(?:^|[=:>\"'\s/@])\*{3}(?:$|[&;,<\"'\s}\])@\\])")
 
 
-def masks(spec: Mapping[str, Any]) -> bool:
-    """Whether masking takes something away from a spec."""
+def has_credentials(spec: Mapping[str, Any]) -> bool:
+    """Return whether masking changes a spec."""
     plain = dict(spec)
     return masked_spec(plain) != plain
 
 
 def seal(sealer: Sealer, spec: Mapping[str, Any]) -> bytes | None:
-    """The whole spec, sealed, where masking takes something away; else null."""
-    return sealer.seal({_SEALED: json.dumps(dict(spec))}) if masks(spec) else None
+    """Return the full spec sealed, or None when it has no credentials."""
+    return sealer.seal({_SEALED: json.dumps(dict(spec))}) if has_credentials(spec) else None
 
 
 def unseal(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:
-    """The whole spec of a run or a test. Raises StorageError `unsealable`, and SpecError where it is nowhere."""
+    """Return the full spec of a run or a test. Raises StorageError `unsealable`, SpecError when it was not stored."""
     if sealed is not None:
         whole: dict[str, Any] = json.loads(sealer.open(sealed)[_SEALED])
         return whole
@@ -44,50 +44,52 @@ def unseal(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> d
     return dict(stored)
 
 
-def known(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:
-    """The spec as far as it is known: whole where something is sealed, else as it is stored."""
+def known_spec(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:
+    """Return the full spec when it is sealed, else the stored one, which may contain masks."""
     return unseal(sealer, stored, sealed) if sealed is not None else dict(stored)
 
 
 def restored(sent: Mapping[str, Any], before: Mapping[str, Any], compile_spec: Compile) -> dict[str, Any]:
-    """What was sent with each `***` replaced by what stood there before (`before` is whole).
+    """Replace each `***` in a sent spec by the credential at that place in `before`, a full spec.
 
-    Raises SpecError where that is not known, and for each credential that would now go to another place, or there
-    with less protection: it is not carried anywhere by somebody who cannot read it. Both specs are compiled with
-    `compile_spec`, so that what counts is where requests go and not how that is written. Raises as it does.
+    Raises SpecError for a mask without a stored credential, and for each credential that would go to another recipient
+    or there with less protection: users who cannot read a credential must not be able to redirect it. Both specs are
+    compiled with `compile_spec`, so that recipients are compared and not how they are written. Raises as it does.
     """
     places: list[_Place] = []
     whole: dict[str, Any] = _restored(sent, masked_spec(before), before, (), (), places)
     reject_masks(whole)
     if places:
         compile_spec(whole)
-        _require_same_receivers(whole, before, places, compile_spec)
+        _require_same_recipients(whole, before, places, compile_spec)
     return whole
 
 
-def _require_same_receivers(
+def _require_same_recipients(
     whole: Mapping[str, Any], before: Mapping[str, Any], places: Sequence[_Place], compile_spec: Compile
 ) -> None:
-    now = recipients(compile_spec, whole, {each.now: each.shown for each in places})
-    then = recipients(compile_spec, before, {each.before: each.shown for each in places})
+    now = recipients(compile_spec, whole, {place.now: place.shown for place in places})
+    then = recipients(compile_spec, before, {place.before: place.shown for place in places})
     problems = []
-    for each in places:
-        known = then[each.before] if then is not None else set()
-        if now is not None and all(any(one.is_covered_by(other) for other in known) for one in now[each.now]):
+    for place in places:
+        allowed = then[place.before] if then is not None else set()
+        if now is not None and all(
+            any(recipient.is_covered_by(previous) for previous in allowed) for recipient in now[place.now]
+        ):
             continue
-        name = path_text(each.now)
-        what = f"{name} has {MASK}, and the credential there would go elsewhere, or less protected, than before"
-        hint = f"send it again instead of {MASK}, or leave addresses, TLS and redirects as they were"
+        name = path_text(place.now)
+        what = f"{name} has {MASK}, but its stored credential would go to another target, or be less protected"
+        hint = f"send the credential instead of {MASK}, or leave addresses, TLS and redirects unchanged"
         problems.append(Problem(what, "credentials_needed", path=name, hint=hint))
     if problems:
         raise SpecError(problems)
 
 
 def reject_masks(spec: Mapping[str, Any]) -> None:
-    """Raises SpecError naming each place where a mask stands for a credential that nobody knows any more."""
+    """Reject a spec that contains masks without a stored credential. Raises SpecError with each place."""
     problems = [
         Problem(
-            f"{path_text(path)} has {MASK} in it, which stands for a credential that is not shown",
+            f"{path_text(path)} contains {MASK}, the mask of a credential",
             "credentials_needed",
             path=path_text(path),
             hint="send the credential itself, or {{env:NAME}}",
@@ -107,7 +109,7 @@ def _has_mask(path: Path, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a mask stands, where what it stands for was, and the text there as it is shown."""
+    """The place of a mask, the place of its credential in the previous spec, and the masked text."""
 
     now: Path
     before: Path
@@ -128,12 +130,12 @@ def _restored(sent: Any, shown: Any, whole: Any, now: Path, before: Path, places
             for name, value in sent.items()
         }
     if isinstance(sent, list | tuple) and isinstance(shown, list | tuple) and isinstance(whole, list | tuple):
-        named = {_name(each): index for index, each in enumerate(whole) if _name(each)}
+        positions = {_name(item): index for index, item in enumerate(whole) if _name(item)}
         result = []
         for index, value in enumerate(sent):
-            other = named.get(_name(value), index)
-            if other < len(whole):
-                value = _restored(value, shown[other], whole[other], (*now, index), (*before, other), places)
+            position = positions.get(_name(value), index)
+            if position < len(whole):
+                value = _restored(value, shown[position], whole[position], (*now, index), (*before, position), places)
             result.append(value)
         return result
     return sent

@@ -1,4 +1,4 @@
-"""From what an execution knows to the events that the world sees (`atm.models.events`), and back from storage."""
+"""Build the public run events (`atm.models.events`) from the state of an execution, and read them back from storage."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ MOST_ERRORS = 10
 
 
 def started(line: Mapping[str, Any], sequence: int) -> StartedEvent:
-    """The load begins; `line` is the runner's. Raises ValueError on anything else."""
+    """Return the event for the start of the load from the runner's spool line. Raises ValueError for another line."""
     return StartedEvent.model_validate({**line, "sequence": sequence})
 
 
-def interval(standing: LiveStatus, sequence: int, at: datetime) -> IntervalEvent:
-    """One second has passed; `standing` was taken after it."""
-    far = standing.snapshot.so_far
+def interval(status: LiveStatus, sequence: int, at: datetime) -> IntervalEvent:
+    """Return the event for one completed second; `status` is the live status after it."""
+    far = status.snapshot.so_far
     so_far = SoFar(
         **{**_fields(far), "errors": far.errors[:MOST_ERRORS]},
-        thresholds=standing.thresholds,
-        measurement=standing.measurement,
-        reason=standing.reason,
+        thresholds=status.thresholds,
+        measurement=status.measurement,
+        reason=status.reason,
     )
-    return IntervalEvent(**_fields(standing.snapshot.second), sequence=sequence, at=at, so_far=so_far)
+    return IntervalEvent(**_fields(status.snapshot.second), sequence=sequence, at=at, so_far=so_far)
 
 
 def _fields(figures: Second | FiguresSoFar) -> dict[str, Any]:
     return {field.name: getattr(figures, field.name) for field in fields(figures)}
 
 
-def sample(kept: SampledExchange, sequence: int, at: datetime) -> SampleEvent:
-    """A request has been kept whole."""
+def sample(exchange: SampledExchange, sequence: int, at: datetime) -> SampleEvent:
+    """Return the event for a sampled request."""
     names = set(SampleEvent.model_fields) - {"kind", "sequence", "at"}
-    return SampleEvent(sequence=sequence, at=at, **{name: getattr(kept, name) for name in names})
+    return SampleEvent(sequence=sequence, at=at, **{name: getattr(exchange, name) for name in names})
 
 
 def finished(run: Run, sequence: int) -> FinishedEvent:
-    """The end of a run as its row tells it, so that there is one truth about it however it came to its end."""
+    """Return the end of a run from its stored row, the single source however the run ended."""
     summary = run.summary
     return FinishedEvent(
         sequence=sequence,
@@ -71,14 +71,14 @@ def finished(run: Run, sequence: int) -> FinishedEvent:
 
 
 def to_data(event: AnyRunEvent) -> dict[str, Any]:
-    """The JSON object of an event without what storage keeps in columns."""
-    # By way of the text: only there +∞ is the string that it is everywhere else.
+    """Return the JSON object of an event without the fields that storage has as columns."""
+    # Through JSON text: only there +∞ becomes the string that the other formats use.
     document: dict[str, Any] = json.loads(EVENTS.dump_json(event, exclude={"kind", "sequence", "at"}))
     return document
 
 
 def from_stored(stored: RunEvent) -> AnyRunEvent:
-    """An event as it was before it was stored. Raises ValueError on anything else."""
+    """Return a stored event as its model. Raises ValueError for invalid data."""
     return EVENTS.validate_python(
         {**stored.data, "kind": stored.kind, "sequence": stored.sequence, "at": stored.at},
     )

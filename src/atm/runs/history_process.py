@@ -1,6 +1,6 @@
-"""The process that stores the run of a command after that command has reported: `python -m atm.runs.history_process`.
+"""Process that stores local runs after their command has printed the report: `python -m atm.runs.history_process`.
 
-What it cannot store is left to the next command, which reports why.
+A run that it cannot store is left to the next command, which reports the reason.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import os
 import sys
 
 from atm.config import load_settings
-from atm.runs.local_history import ENDED_PREFIX, PREFIX, spool_directory
+from atm.runs.local_history import abandoned_spool, spool_directory
 from atm.runs.local_recovery import recover_local_runs
+from atm.runs.spool import ENDED_SPOOLS
 from atm.storage import open_storage
 
 _NICE = 10
-"""Below whatever the user starts next, which may be another load test."""
+"""Lower priority than the next command of the user, which may be another load test."""
 
 
 def main() -> int:
-    """Store every run that is not stored yet; exit code 1 where one of them could not be stored."""
+    """Store all local runs that have ended; return 1 where one of them could not be stored."""
     os.nice(_NICE)
     try:
         asyncio.run(_store())
     finally:
-        left = list(spool_directory().glob(f"{ENDED_PREFIX}*.jsonl"))
+        left = list(spool_directory().glob(ENDED_SPOOLS))
         for path in left:
-            # No command has to wait for this process any longer.
-            path.rename(path.with_name(path.name.replace(ENDED_PREFIX, PREFIX, 1)))
+            # Commands do not wait for these any longer.
+            path.rename(abandoned_spool(path))
     return 1 if left else 0
 
 

@@ -1,4 +1,4 @@
-"""What a runner gets by pipe: plan, secrets and where to write. One line of JSON, never on a disk."""
+"""The job that a runner receives by pipe: plan, secrets and spool path. One line of JSON, never written to disk."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to be carried out. It holds secrets: it travels by pipe only, and is not shown."""
+    """One run to execute. It holds secrets: sent by pipe only, never logged."""
 
     run_id: str
     token: str
-    """The lease's."""
+    """The token of the lease."""
     spool: str
     """The file that the runner writes."""
     test: CompiledTest = field(repr=False)
     settings: Mapping[str, Any] = field(repr=False)
-    """Of the storage, for the recorder."""
+    """The storage settings, for the recorder."""
     other_run: str = ""
-    """Another run on this host, which makes the measurement suspect."""
+    """A concurrent run on this host, which makes the measurement suspect."""
     max_seconds: float | None = None
     """The installation's cap: a run that takes longer is stopped."""
 
     def to_bytes(self) -> bytes:
-        """One line of JSON, line feed included."""
+        """Return one line of JSON, line feed included."""
         test = self.test
         document = {
             "run_id": self.run_id,
@@ -54,14 +54,14 @@ class Job:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Job:
-        """Read what `to_bytes` wrote. Raises ValueError or KeyError on anything else."""
+        """Read the output of `to_bytes`. Raises ValueError or KeyError for other data."""
         document = json.loads(data)
         findings = Findings()
         test = CompiledTest(
             plan=decode(LoadPlan, json.loads(document["plan"])),
             secrets=document["secrets"],
             credentials={slot: _credential(given) for slot, given in document["credentials"].items()},
-            # Masked values may break a field's rules; nothing here reads more than what the data show.
+            # Masked values may break a field's rules, so findings are ignored; the spec is only shown.
             spec=TestSpec.read(document["data"], (), findings),
             data=document["data"],
         )

@@ -1,6 +1,6 @@
-"""The figures of a run that goes on, as its result will have them, added up from the seconds that are stored.
+"""Live metrics of a run in progress, in the shape of its final result, aggregated from the stored intervals.
 
-Each process keeps what it has added up and reads only what is new, so asking often costs little.
+Each process caches the aggregate and reads only new intervals, so frequent queries are cheap.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from atm.storage import StorageInterface
 from atm.storage.records import Run
 
 MOST_RUNS = 50
-"""Runs whose figures a process keeps; the one that was asked for longest ago goes first."""
+"""How many runs a process caches; the least recently used is dropped first."""
 
 
 @dataclass(slots=True)
-class _Course:
-    """What has been added up of one run."""
+class _Aggregate:
+    """The intervals of one run, aggregated so far."""
 
     collector: Collector
     endpoints: list[EndpointDescription]
@@ -32,46 +32,48 @@ class _Course:
 
 
 class LiveFigures:
-    """The figures of the runs of one storage."""
+    """Live metrics for the runs of one storage."""
 
     def __init__(self, storage: StorageInterface) -> None:
         self._storage = storage
-        self._courses: OrderedDict[str, _Course] = OrderedDict()
+        self._aggregates: OrderedDict[str, _Aggregate] = OrderedDict()
 
     async def of(self, run: Run) -> tuple[Metrics, list[NamedEndpointMetrics]]:
-        """The figures so far: zeros and null before the load has begun."""
-        course = self._courses.get(run.id) or await self._begun(run)
-        async with course.lock:
-            for interval in await self._storage.series.intervals(run.id, course.next_second):
-                course.collector.add(interval)
-                course.next_second = interval.second + 1
-        end_ns = course.collector.end_ns
-        times = RunTimes(min(course.warm_up_ns, end_ns), end_ns, end_ns)
+        """Return the metrics so far; zeros and null before the load has started."""
+        aggregate = self._aggregates.get(run.id) or await self._new_aggregate(run)
+        async with aggregate.lock:
+            for interval in await self._storage.series.intervals(run.id, aggregate.next_second):
+                aggregate.collector.add(interval)
+                aggregate.next_second = interval.second + 1
+        end_ns = aggregate.collector.end_ns
+        times = RunTimes(min(aggregate.warm_up_ns, end_ns), end_ns, end_ns)
         return (
-            whole_metrics(course.collector, times, is_open=course.is_open),
-            endpoint_metrics(course.collector, times, course.endpoints, is_open=course.is_open),
+            whole_metrics(aggregate.collector, times, is_open=aggregate.is_open),
+            endpoint_metrics(aggregate.collector, times, aggregate.endpoints, is_open=aggregate.is_open),
         )
 
-    async def _begun(self, run: Run) -> _Course:
-        """A new course; kept once the load has begun, as only then it is known what it will be."""
+    async def _new_aggregate(self, run: Run) -> _Aggregate:
+        """Return a new aggregate; cached only once the load has started and its endpoints and warm-up are known."""
         written = run.spec.get("endpoints") or [run.spec]
-        found = await self._storage.series.events(run.id, 0, 1)
-        started = found[0].data if found and found[0].kind == "started" else None
-        names = started["endpoints"] if started else [str(each.get("name", run.summary.name)) for each in written]
+        first_events = await self._storage.series.events(run.id, 0, 1)
+        started = first_events[0].data if first_events and first_events[0].kind == "started" else None
+        names = (
+            started["endpoints"] if started else [str(endpoint.get("name", run.summary.name)) for endpoint in written]
+        )
         endpoints = [
-            EndpointDescription(str(name), str(each.get("method", "GET")), str(each.get("url", "")))
-            for name, each in zip(names, written, strict=True)
+            EndpointDescription(str(name), str(endpoint.get("method", "GET")), str(endpoint.get("url", "")))
+            for name, endpoint in zip(names, written, strict=True)
         ]
         warm_up_ns = round(started["warm_up_seconds"] * 1e9) if started else 0
-        collector = Collector([each.name for each in endpoints], warm_up_ns=warm_up_ns)
-        course = _Course(collector, endpoints, warm_up_ns, _is_open(run))
+        collector = Collector([endpoint.name for endpoint in endpoints], warm_up_ns=warm_up_ns)
+        aggregate = _Aggregate(collector, endpoints, warm_up_ns, _is_open(run))
         if started is None:
-            return course
-        kept = self._courses.setdefault(run.id, course)
-        self._courses.move_to_end(run.id)
-        while len(self._courses) > MOST_RUNS:
-            self._courses.popitem(last=False)
-        return kept
+            return aggregate
+        shared = self._aggregates.setdefault(run.id, aggregate)
+        self._aggregates.move_to_end(run.id)
+        while len(self._aggregates) > MOST_RUNS:
+            self._aggregates.popitem(last=False)
+        return shared
 
 
 def _is_open(run: Run) -> bool:

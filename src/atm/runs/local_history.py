@@ -1,7 +1,7 @@
-"""History of a run in this process: a spool during the run, storage after it.
+"""Record a run of this process: spool its intervals while it sends, and store the run after it has ended.
 
-No history is written while the load runs. After it, a process of its own (`history_process`) stores the spool, so that
-the prompt is back at once; where only this process can report that storage fails, `save` stores it here.
+Nothing is written to the history during the load. After it, `history_process` stores the spool, so that the prompt is
+back at once; `save` stores it in this process where storage errors should be reported at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atm.models.outcome import StopReason
 from atm.plan.forecast import concurrency_of
 from atm.private_files import make_directory
 from atm.runs import spool_lines
-from atm.runs.spool import Line, SpoolReader, SpoolWriter
+from atm.runs.spool import ENDED_SPOOLS, LOCAL_SPOOLS, Line, SpoolReader, SpoolWriter
 
 if TYPE_CHECKING:
     from atm.config import Settings
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from atm.storage.base import RunSeries
     from atm.storage.records import Run
 
-PREFIX = "local-"
-"""Of the spool of a run in progress, or one whose process was killed; those of a server's runs have other names."""
-ENDED_PREFIX = "ended-"
-"""Of the spool of a run that has ended and is not in the storage yet."""
 STORE_SECONDS = 15.0
 """How long commands leave a run that has ended to the process that stores it."""
 STORAGE_VARIABLES = ("ATM_STORAGE_TYPE", "ATM_DATABASE_URL", "ATM_DATABASE_URL_FILE", "ATM_DB_ECHO")
@@ -46,36 +42,36 @@ _POLL_SECONDS = 0.02
 
 
 class LocalHistory:
-    """Takes what a run tells while it goes on; used once, and closed whatever happened."""
+    """Collect the events of one run; always close it."""
 
     def __init__(self) -> None:
-        """Makes a spool, for this user only. Raises SettingsError and StorageUnavailableError."""
+        """Create a spool with mode 0600. Raises SettingsError and StorageUnavailableError."""
         self._path, self._spool = _new_spool()
         self._clock = SystemClock()
-        self._whole: bool | None = None
-        self._given_up = False
+        self._complete: bool | None = None
+        self._closed = False
         self._run: Line | None = None
         self.seconds = 0
-        """Those of the run so far."""
+        """Seconds of the run so far."""
         self.seconds_read = 0
-        """How many of them `save` has read; another thread counts."""
+        """How many of them `save` has read; written by its thread."""
 
     def started(self, execution: Execution) -> None:
-        """The load begins."""
+        """Spool the start of the load."""
         self._run = run = _run_line(execution)
         line = spool_lines.started(execution, self._clock.now())
         self._spool.write(lambda: run)
         self._spool.write(lambda: line)
 
     def second(self, interval: Interval) -> None:
-        """A second has passed."""
+        """Spool a completed second."""
         self.seconds += 1
         self._spool.write(partial(spool_lines.interval, interval, self._clock.now()))
 
     def hand_over(self, result: RunResult) -> bool:
-        """Let another process store the run; false where it must be stored here, by `save`.
+        """Start a process that stores the run; false where `save` must store it.
 
-        That is so where the storage is not the default one: what is wrong with it should be reported at once.
+        `save` is for a storage other than the default one, such as a database server: its errors are reported at once.
         Raises StorageUnavailableError where the spool is incomplete.
         """
         if self._path.parent != spool_directory() or any(os.environ.get(name) for name in STORAGE_VARIABLES):
@@ -83,9 +79,8 @@ class LocalHistory:
         from atm import child_process
 
         self._finish(result)
-        ended = self._path.with_name(self._path.name.replace(PREFIX, ENDED_PREFIX, 1))
-        with suppress(FileNotFoundError):  # another command has stored it in this moment
-            self._path.rename(ended)
+        with suppress(FileNotFoundError):  # another command has just stored it
+            self._path.rename(ended_spool(self._path))
         with suppress(OSError):  # no process can be started: the next command stores it
             variables = child_process.environment("ATM_DATA_DIR", "XDG_")
             child_process.start_detached("atm.runs.history_process", variables=variables)
@@ -98,11 +93,11 @@ class LocalHistory:
             lambda: spool_lines.finished(ended_at, info.status, info.stop_reason, info.error, result=result)
         )
         if not self._end():
-            what = f"the seconds of the run could not be kept: {self._spool.complaint or 'no room'}"
+            what = f"the seconds of the run could not be written: {self._spool.error or 'no space left'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
 
     async def save(self, result: RunResult, settings: Settings) -> None:
-        """Store the run, whole or not at all. Raises SettingsError and what `StorageInterface.runs.restore` raises."""
+        """Store the run atomically. Raises SettingsError and as `StorageInterface.runs.restore`."""
         from atm.storage import open_storage
 
         self._finish(result)
@@ -113,7 +108,7 @@ class LocalHistory:
             run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)
             await storage.runs.restore(run, result, self._history())
         finally:
-            self._given_up = True
+            self._closed = True
             await storage.close()
 
     def _history(self) -> Iterator[RunSeries]:
@@ -121,13 +116,13 @@ class LocalHistory:
 
         history = SpoolHistory()
         for part in SpoolReader(self._path).parts():
-            if self._given_up:
-                # This is read in a thread, which nobody else can stop.
-                raise StorageUnavailableError(Problem("interrupted while it was written", "interrupted"))
+            if self._closed:
+                # This runs in a thread, which can only be stopped from within.
+                raise StorageUnavailableError(Problem("interrupted while the run was written", "interrupted"))
             history.add(part)
-            taken = history.taken()
-            self.seconds_read += len(taken.intervals)
-            yield taken
+            series = history.take()
+            self.seconds_read += len(series.intervals)
+            yield series
 
     def close(self) -> None:
         """Remove the spool."""
@@ -135,46 +130,55 @@ class LocalHistory:
         self._path.unlink(missing_ok=True)
 
     def _end(self) -> bool:
-        if self._whole is None:
-            self._whole = self._spool.close(attempts=1)
-        return self._whole
+        if self._complete is None:
+            self._complete = self._spool.close(attempts=1)
+        return self._complete
 
 
 def spool_directory() -> Path:
-    """Where the spools of local runs are. Raises SettingsError."""
+    """Return the directory of the spools of local runs. Raises SettingsError."""
     return Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
 
 
 def pending(directory: Path) -> list[Path]:
-    """The spools of runs that the storage may not have: of runs in progress, killed runs, and runs that have ended."""
-    return sorted([*directory.glob(f"{PREFIX}*.jsonl"), *directory.glob(f"{ENDED_PREFIX}*.jsonl")])
+    """Return the spools of local runs that the storage may not have, those of runs in progress included."""
+    return sorted([*directory.glob(LOCAL_SPOOLS), *directory.glob(ENDED_SPOOLS)])
+
+
+def ended_spool(path: Path) -> Path:
+    """Return the name of a spool after the end of its run."""
+    return path.with_name(path.name.replace("local-", "ended-", 1))
+
+
+def abandoned_spool(path: Path) -> Path:
+    """Return the name of the spool of a run that no process stores, which makes it the next command's."""
+    return path.with_name(path.name.replace("ended-", "local-", 1))
 
 
 def wait_until_stored(directory: Path) -> None:
-    """Wait for the processes that store runs which have just ended; at most `STORE_SECONDS` after the end of each."""
-    while any(_is_recent(path) for path in directory.glob(f"{ENDED_PREFIX}*.jsonl")):
+    """Wait for the processes that store runs which have just ended, at most `STORE_SECONDS` after each end."""
+    while any(_is_recent(path) for path in directory.glob(ENDED_SPOOLS)):
         time.sleep(_POLL_SECONDS)
 
 
 def _is_recent(path: Path) -> bool:
     try:
         return abs(time.time() - path.stat().st_mtime) < STORE_SECONDS
-    except FileNotFoundError:  # stored in this moment
+    except FileNotFoundError:  # it has just been stored
         return False
 
 
 def _new_spool() -> tuple[Path, SpoolWriter]:
-    """In the data directory, where a later command finds it, else in the first usable folder for temporary files.
+    """Create a spool in the data directory, where a later command finds it, else in a temporary directory.
 
-    `tempfile` knows more folders, but importing it costs more than this. Raises SettingsError and
-    StorageUnavailableError.
+    Not `tempfile`, which is slow to import. Raises SettingsError and StorageUnavailableError.
     """
     spools = spool_directory()
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     folders = [spools, *(Path(folder) for folder in named if folder), Path("/tmp"), Path("/var/tmp")]
-    complaint = ""
+    reason = ""
     for folder in folders:
-        path = folder / f"{PREFIX}{os.urandom(8).hex()}.jsonl"
+        path = folder / LOCAL_SPOOLS.replace("*", os.urandom(8).hex())
         try:
             if folder == spools:
                 make_directory(folder)
@@ -182,14 +186,14 @@ def _new_spool() -> tuple[Path, SpoolWriter]:
             spool.hold()
             return path, spool
         except OSError as error:
-            complaint = error.strerror or str(error)
-    what = f"no temporary file can be made: {complaint}"
-    hint = "TMPDIR names another folder"
+            reason = error.strerror or str(error)
+    what = f"no temporary file can be created: {reason}"
+    hint = "set TMPDIR to another directory"
     raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(folders[-1]), hint=hint))
 
 
 def _run_line(execution: Execution) -> dict[str, Any]:
-    """What the history says of the run, so that it can be stored without this process."""
+    """Return the spool line that describes the run, so that another process can store it."""
     from atm.plan.spec_mask import shown_url
 
     test = execution.test
@@ -212,7 +216,7 @@ def _run_line(execution: Execution) -> dict[str, Any]:
 
 
 def run_of(line: Line, status: RunStatus, result: RunResult | None, error: str, ended_at: datetime) -> Run:
-    """The run of a spool's first line as it is stored. Raises KeyError, TypeError or ValueError for another line."""
+    """Return the run to store from a spool's first line. Raises KeyError, TypeError or ValueError for another line."""
     from atm.storage.records import Finish, NewRun, Run, RunSource, figures_of, summary_of
 
     new = NewRun(

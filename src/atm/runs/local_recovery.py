@@ -1,6 +1,6 @@
-"""Runs of the command line whose process was killed: what their spools hold becomes a run that ended in an error.
+"""Recover command-line runs whose process was killed: store their spools as runs that ended in an error.
 
-The process of a run holds the lock of its spool, and the system lets go of it when the process dies, however it dies.
+The process of a run locks its spool; the operating system releases the lock when the process dies for any reason.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from atm.storage.records import Run
 
 log = logging.getLogger("atm.runs")
 
-KILLED = "the process of the run was killed; the figures are those up to that moment"
+KILLED = "the process of the run was killed; the figures cover the time until then"
 NEWEST_SECONDS = 60.0
-"""A spool without a line may be one that is being made, for so long."""
+"""A spool without lines and younger than this may be one that is being created."""
 
 
 async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
-    """Store the runs whose process is gone, and remove their spools; returns how many.
+    """Store the runs whose process died, remove their spools, and return their number.
 
-    A spool that cannot be stored now stays for the next time, and the log says why.
+    A spool that cannot be stored is left for the next attempt, and the reason is logged.
     """
     stored = 0
     for path in pending(directory):
@@ -54,10 +54,10 @@ async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
 
 @contextmanager
 def _abandoned(path: Path) -> Iterator[bool]:
-    """Whether no process holds the spool any more; it is held by this one until the block ends."""
+    """Try to lock a spool until the block ends; yield whether no other process holds it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # it was stored or removed meanwhile, or is not this user's
+    except OSError:  # stored or removed meanwhile, or owned by another user
         yield False
         return
     try:
@@ -84,10 +84,10 @@ async def _store(storage: StorageInterface, path: Path) -> bool:
             # Its process died between storing the run and removing the spool.
             _remove(path)
         else:
-            log.warning("a run that was killed is not in the history yet: %s", error.problems[0].what)
+            log.warning("a killed run could not be stored yet: %s", error.problems[0].what)
         return False
     except (ValueError, KeyError, TypeError) as error:
-        log.warning("the spool %s cannot be read and is kept as .unreadable: %s", path.name, type(error).__name__)
+        log.warning("the spool %s cannot be read and was renamed to .unreadable: %s", path.name, type(error).__name__)
         _set_aside(path)
         return False
     _remove(path)
@@ -99,7 +99,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_if_old(path: Path) -> None:
-    """Remove a spool without a run, unless it may be one that is being made."""
+    """Remove a spool without a run, unless it may be one that is being created."""
     if time.time() - path.stat().st_mtime > NEWEST_SECONDS:
         path.unlink()
 
@@ -109,7 +109,7 @@ def _set_aside(path: Path) -> None:
 
 
 class _Spool:
-    """What a spool tells of its run. Raises ValueError, KeyError or TypeError for one that is not ours."""
+    """The run in an abandoned spool. Raises ValueError, KeyError or TypeError for an invalid spool."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,16 +121,16 @@ class _Spool:
         self._last = ""
         for part in SpoolReader(path).parts():
             for line in part:
-                self._take(line)
+                self._add(line)
 
-    def _take(self, line: Line) -> None:
+    def _add(self, line: Line) -> None:
         if line["kind"] == "run":
             self.run = line
             self._last = line["created_at"]
         elif line["kind"] == "started":
             self._started = line
             warm_up_ns = round(line["warm_up_seconds"] * 1e9)
-            rules = [decode(Threshold, each) for each in line["thresholds"]]
+            rules = [decode(Threshold, threshold) for threshold in line["thresholds"]]
             self._collector = Collector(line["endpoints"], warm_up_ns=warm_up_ns)
             self._thresholds = ThresholdJudge(rules, line["endpoints"], warm_up_ns)
         elif line["kind"] == "finished":
@@ -142,7 +142,7 @@ class _Spool:
             self._last = line["at"]
 
     def as_run(self, result: RunResult | None) -> Run:
-        """The run as it is stored: as it ended, or as one that was killed."""
+        """Return the run to store: as it ended, or as killed."""
         assert self.run is not None
         if self._end is not None and result is not None:
             info = result.run
@@ -150,7 +150,7 @@ class _Spool:
         return run_of(self.run, RunStatus.FAILED, result, KILLED, datetime.fromisoformat(self._last))
 
     def result(self) -> RunResult | None:
-        """As it was when the run ended, else of the seconds up to the kill; None where there is none."""
+        """Return the run's own result, else one of the seconds until the kill; None when there are none."""
         if self._end is not None:
             return RunResult.model_validate_json(self._end["result"])
         collector, run, started = self._collector, self.run, self._started
@@ -187,8 +187,8 @@ class _Spool:
         )
 
     def history(self) -> Iterator[RunSeries]:
-        """The seconds of the run, in parts."""
+        """Yield the intervals, events and samples of the run in parts."""
         history = SpoolHistory()
         for part in SpoolReader(self._path).parts():
             history.add(part)
-            yield history.taken()
+            yield history.take()

@@ -1,4 +1,4 @@
-"""Find a run by what people and programs write: its id in any case, or the beginning of it that only one run has."""
+"""Find a run by its id in any case, or by an unambiguous prefix of it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ MOST_NAMED = 5
 
 
 async def whole_run_id(storage: StorageInterface, written: str) -> str:
-    """The id of the run that is meant. Raises NotFoundError `run_not_found`, or `ambiguous_run_id` for several.
+    """Return the full id of a run. Raises NotFoundError `run_not_found`, or `ambiguous_run_id` for several matches.
 
-    A whole UUID is not looked up: who uses it finds out.
+    A complete UUID is not looked up; the caller's next query reports a missing run.
     """
     lowered = written.lower()
     if _UUID.fullmatch(lowered):
         return lowered
-    found = await storage.runs.find(written, MOST_NAMED + 1)
-    if not found and lowered != written:
-        found = await storage.runs.find(lowered, MOST_NAMED + 1)
-    exact = {written, lowered} & set(found)
+    matches = await storage.runs.find(written, MOST_NAMED + 1)
+    if not matches and lowered != written:
+        matches = await storage.runs.find(lowered, MOST_NAMED + 1)
+    exact = {written, lowered} & set(matches)
     if exact:
         return written if written in exact else lowered
-    if not found:
+    if not matches:
         raise run_not_found(written)
-    if len(found) > 1:
-        named = ", ".join(found[:MOST_NAMED]) + (", …" if len(found) > MOST_NAMED else "")
+    if len(matches) > 1:
+        named = ", ".join(matches[:MOST_NAMED]) + (", …" if len(matches) > MOST_NAMED else "")
         what = f"several runs begin with {written}: {named}"
-        raise NotFoundError(Problem(what, "ambiguous_run_id", path="run_id", hint="send more of the id"))
-    return found[0]
+        raise NotFoundError(Problem(what, "ambiguous_run_id", path="run_id", hint="use a longer part of the id"))
+    return matches[0]

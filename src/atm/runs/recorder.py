@@ -1,4 +1,4 @@
-"""What a recorder does while its runner sends load: copy the spool, renew the lease, pass commands on, end the run."""
+"""The recorder of one run: copy the spool to storage, renew the lease, forward commands, finish the run."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from typing import Any
 from atm.config import Settings
 from atm.errors import NotFoundError, StaleLeaseError, StorageUnavailableError
 from atm.models.outcome import RunStatus, StopReason
-from atm.runs.spool import NOT_WRITTEN, SpoolReader, complain
-from atm.runs.spool_history import SpoolHistory, ending, finish, store
+from atm.runs.spool import NOT_WRITTEN, SpoolReader, log_to_stderr
+from atm.runs.spool_history import SpoolHistory, finish, finish_of, store
 from atm.storage import StorageInterface, open_storage
 from atm.storage.records import CancelRequest, Finish, Lease
 
 TICK_SECONDS = 0.05
 CONTROL_SECONDS = 0.1
-"""How often it is asked whether the run was cancelled; 250 ms is what was promised."""
+"""How often the recorder checks for a cancel; the documented limit is 250 ms."""
 RENEW_SECONDS = 2.0
 OUTAGE_PAUSE_SECONDS = 0.5
 OUTAGE_AFTER_END_SECONDS = 600.0
-"""How long a recorder whose run has ended waits for its storage; after that the spool is left for a supervisor."""
+"""How long a recorder retries its storage after the run; then it leaves the spool to a supervisor."""
 KILL_SECONDS = 5.0
 GRACE_SECONDS = 10.0
-"""How long a load process may go on after it had to have ended; then it is killed, whatever holds it up."""
+"""How long a load process may run past its deadline before it is killed."""
 START_SECONDS = 60.0
-"""How long a load may take to begin (tokens, names) before the clock of ATM_MAX_DURATION runs all the same."""
+"""How long the start of a load (tokens, name resolution) may take before ATM_MAX_DURATION starts to count anyway."""
 
 
 class Recorder:
-    """One run's recorder."""
+    """Record one run until it has ended and everything is stored."""
 
     def __init__(
         self,
@@ -48,74 +48,74 @@ class Recorder:
         max_seconds: float | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """`graceful_seconds`: how long the plan lets requests in flight take; `max_seconds`: the installation's cap."""
+        """`graceful_seconds` is the plan's time for requests in flight, `max_seconds` the installation's cap."""
         self._lease = Lease(run_id, token)
         self._spool = Path(spool)
         self._reader = SpoolReader(self._spool)
         self._history = SpoolHistory()
         self._settings = Settings(**settings)
         self._runner = runner
-        self._said = ""
-        self._renewed = self._asked = self._ended = 0.0
-        self._graceful = graceful_seconds
-        self._grace = grace_seconds
+        self._last_command = ""
+        self._renewed = self._checked = self._ended = 0.0
+        self._graceful_seconds = graceful_seconds
+        self._grace_seconds = grace_seconds
         self._max_seconds = max_seconds
         self._began = time.monotonic() + START_SECONDS
-        """When the load began, or (while it has not) when it is taken to have begun."""
+        """When the load started, or before that the latest assumed start."""
         self._has_begun = False
         self._deadlines: dict[str, float] = {}
-        """By command: when the load process must have ended at the latest."""
+        """For each command sent: the deadline for the load process to exit."""
         self._killed: Finish | None = None
 
     async def record(self) -> int:
-        """Until the run has ended and everything is stored; 0 then, 1 where somebody else has ended it."""
+        """Record until the run is stored; return 0, 1 when the lease was lost, 2 when storage stayed unavailable."""
         storage = await self._opened()
         if storage is None:
             return 2
         try:
             return await self._follow(storage)
         except StaleLeaseError as error:
-            complain(str(error))
+            log_to_stderr(str(error))
             await self._end_runner()
             return 1
         finally:
             await storage.close()
 
     async def _opened(self) -> StorageInterface | None:
-        while not self._waited_too_long():
+        while not self._gave_up():
             try:
                 return await open_storage(self._settings)
             except StorageUnavailableError as error:
-                complain(str(error))
+                log_to_stderr(str(error))
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
         return None
 
     async def _follow(self, storage: StorageInterface) -> int:
-        while not self._waited_too_long():
-            # Asked first: what the runner wrote before it ended is then read below.
+        while not self._gave_up():
+            # Polled first, so that the read below includes everything written before the exit.
             ended = self._runner.poll() is not None
             self._history.add(self._reader.lines())
             self._kill_when_overdue()
             try:
                 await store(storage, self._lease, self._history)
                 if ended:
-                    await finish(storage, self._lease, self._how_it_ended())
+                    await finish(storage, self._lease, self._run_end())
                     self._spool.unlink(missing_ok=True)
                     self._spool.with_suffix(".log").unlink(missing_ok=True)
                     return 0
-                await self._stay_in_touch(storage)
+                await self._renew_or_check(storage)
             except StorageUnavailableError as error:
-                complain(str(error))
+                log_to_stderr(str(error))
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
             await asyncio.sleep(TICK_SECONDS)
         return 2
 
-    async def _stay_in_touch(self, storage: StorageInterface) -> None:
+    async def _renew_or_check(self, storage: StorageInterface) -> None:
         now = time.monotonic()
         if now - self._renewed >= RENEW_SECONDS:
             control = await storage.leases.renew(self._lease)
             self._renewed = now
-        elif now - self._asked >= CONTROL_SECONDS:
+        elif now - self._checked >= CONTROL_SECONDS:
             try:
                 control = await storage.leases.control(self._lease.run_id)
             except NotFoundError as error:
@@ -124,51 +124,55 @@ class Recorder:
                 raise StaleLeaseError(_taken_over(self._lease.run_id))
         else:
             return
-        self._asked = now
+        self._checked = now
         if control.cancel is not None:
             self._command("cancel" if control.cancel is CancelRequest.NOW else "stop")
 
-    def _command(self, word: str) -> None:
-        if word == self._said or self._runner.stdin is None:
+    def _command(self, command: str) -> None:
+        if command == self._last_command or self._runner.stdin is None:
             return
-        self._said = word
-        patience = self._grace + (0 if word == "cancel" else self._graceful)
-        self._deadlines.setdefault(word, time.monotonic() + patience)
-        with suppress(BrokenPipeError):  # it has ended by itself
-            self._runner.stdin.write(f"{word}\n".encode())
+        self._last_command = command
+        patience = self._grace_seconds + (0 if command == "cancel" else self._graceful_seconds)
+        self._deadlines.setdefault(command, time.monotonic() + patience)
+        with suppress(BrokenPipeError):  # the runner has exited
+            self._runner.stdin.write(f"{command}\n".encode())
             self._runner.stdin.flush()
 
     def _kill_when_overdue(self) -> None:
-        """SIGKILL for a load process that ends neither by its commands nor at the installation's limit."""
+        """Kill a load process that missed the deadline of a command or of the installation's limit."""
         now = time.monotonic()
         if self._history.has_started and not self._has_begun:
             self._has_begun, self._began = True, now
         if self._killed is not None or self._runner.poll() is not None:
             return
-        late = next((word for word, deadline in self._deadlines.items() if now > deadline), None)
-        limit = None if self._max_seconds is None else self._began + self._max_seconds + self._graceful + self._grace
+        late = next((command for command, deadline in self._deadlines.items() if now > deadline), None)
+        limit = (
+            None
+            if self._max_seconds is None
+            else self._began + self._max_seconds + self._graceful_seconds + self._grace_seconds
+        )
         if late is not None:
-            what = f"the load process did not react to {late} within {self._grace:g} s and was killed"
+            what = f"the load process did not react to {late} within {self._grace_seconds:g} s and was killed"
             reason = StopReason.CANCELLED if late == "cancel" else StopReason.STOPPED
             status = RunStatus.CANCELLED if late == "cancel" else RunStatus.FAILED
         elif limit is not None and now > limit:
-            what = f"the load process went on beyond ATM_MAX_DURATION ({self._max_seconds:g} s) and was killed"
+            what = f"the load process ran longer than ATM_MAX_DURATION ({self._max_seconds:g} s) and was killed"
             status, reason = RunStatus.FAILED, StopReason.FAILED
         else:
             return
-        complain(what)
+        log_to_stderr(what)
         self._killed = Finish(status, datetime.now(UTC), error_message=what, stop_reason=reason)
         self._runner.kill()
 
-    def _how_it_ended(self) -> Finish:
+    def _run_end(self) -> Finish:
         if self._history.end is not None:
-            return ending(self._history.end)
+            return finish_of(self._history.end)
         if self._killed is not None:
             return self._killed
         code = self._runner.returncode
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        no_room = "there was no room on the disk for what the load process had measured"
-        error = no_room if code == NOT_WRITTEN else f"the load process died {how}"
+        disk_full = "no disk space was left for the data of the load process"
+        error = disk_full if code == NOT_WRITTEN else f"the load process died {how}"
         return Finish(RunStatus.FAILED, datetime.now(UTC), error_message=error, stop_reason=StopReason.FAILED)
 
     async def _end_runner(self) -> None:
@@ -180,7 +184,7 @@ class Recorder:
             self._runner.kill()
             self._runner.wait()
 
-    def _waited_too_long(self) -> bool:
+    def _gave_up(self) -> bool:
         if self._runner.poll() is None:
             return False
         now = time.monotonic()

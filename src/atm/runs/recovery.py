@@ -1,4 +1,4 @@
-"""The end of a run whose recorder is gone: what it left in the spool is stored, then the run ends as what it was."""
+"""End a run whose recorder died: store what is left in its spool, then finish the run with the right status."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 from atm.errors import ConflictError, StaleLeaseError
 from atm.runs.spool import SpoolReader, spool_path
-from atm.runs.spool_history import SpoolHistory, ending, finish, store
+from atm.runs.spool_history import SpoolHistory, finish, finish_of, store
 from atm.storage import StorageInterface
 from atm.storage.records import Lease, LeaseState
 
 NEVER_STARTED = "its runner never reported: the server that started it died, or could not start it"
-DIED = "its runner died: no sign of life for {seconds:.0f} s"
+DIED = "its runner died: no heartbeat for {seconds:.0f} s"
 
 
 async def recover(
     storage: StorageInterface, spool_directory: Path, seen: LeaseState, reason: str, now: datetime
 ) -> bool:
-    """End a run whose lease has stood still; false when somebody else did, or when it turned out to live.
+    """End a run whose lease has expired; false when another process ended it or the run turned out to be alive.
 
-    A spool on this host is replayed first, so that nothing that was measured is lost. Raises StorageUnavailableError.
+    A spool on this host is replayed first, so that no measured data is lost. Raises StorageUnavailableError.
     """
     lease = Lease(seen.run_id, seen.token)
     path = spool_path(spool_directory, seen.run_id, seen.token)
@@ -33,13 +33,13 @@ async def recover(
             return False
         await store(storage, lease, history)
         if history.end is not None:
-            await finish(storage, lease, ending(history.end))
+            await finish(storage, lease, finish_of(history.end))
             path.unlink(missing_ok=True)
             return True
     except StaleLeaseError:
         return False
     except (ValueError, KeyError, TypeError, ConflictError) as error:
-        # A spool that cannot be read tells nothing more; the run still ends, and the file stays for people to look at.
+        # The run still ends when its spool is unreadable; the file is left for inspection.
         return await storage.leases.expire(seen, f"{reason}; its spool cannot be read ({type(error).__name__})", now)
     ended = await storage.leases.expire(seen, reason, now)
     if ended:

@@ -1,4 +1,4 @@
-"""What a server removes by itself: runs, seconds and samples that its settings do not keep any longer."""
+"""Background retention: delete runs, intervals, samples, firings and audit entries older than the configured limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVERY_SECONDS = 3600.0
 
 
 def policy_of(settings: Settings) -> RetentionPolicy:
-    """What ATM_RETENTION_… say."""
+    """Return the retention policy of the ATM_RETENTION_… settings."""
     return RetentionPolicy(
         runs_for=settings.retention_runs,
         runs_at_most=settings.retention_count,
@@ -33,7 +33,7 @@ def policy_of(settings: Settings) -> RetentionPolicy:
 
 @asynccontextmanager
 async def pruned(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
-    """Prune at once and every hour until the end of the block; nothing where the settings keep everything."""
+    """Prune now and then every hour until the block ends; do nothing when no retention is configured."""
     policy = policy_of(settings)
     if policy == RetentionPolicy():
         yield

@@ -1,10 +1,10 @@
 """The process that sends the load of one run: a fresh interpreter that knows no storage.
 
-It reads its job from standard input (one line), then commands (`stop`, `cancel`, a line each), and writes what happens
-to the spool, as plainly as possible: whatever takes time is done by the process that reads it. When standard input
-ends, whoever recorded the run is gone: the load is cancelled, as nobody could see it.
+It reads its job from standard input (one line), then commands (`stop`, `cancel`, one per line), and appends raw events
+to the spool; the recorder does all slower processing. When standard input ends, the recorder has died: the load is
+cancelled, as it would not be recorded.
 
-Usage: python -m atm.runs.runner_process (the recorder starts it)
+Usage: python -m atm.runs.runner_process (started by the recorder)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.runs import spool_lines
 from atm.runs.control_pipe import CommandInput
 from atm.runs.job import Job
-from atm.runs.spool import NOT_WRITTEN, SpoolWriter, complain
+from atm.runs.spool import NOT_WRITTEN, SpoolWriter, log_to_stderr
 
 if TYPE_CHECKING:
     from atm.metrics.interval import Interval
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """One execution, told to the spool."""
+    """Run one execution and write its events to the spool."""
 
     def __init__(self, job: Job, commands: CommandInput) -> None:
-        """Raises OSError where the spool cannot be made."""
+        """Raises OSError when the spool cannot be created."""
         self._job = job
         self._commands = commands
         self._clock = SystemClock()
@@ -45,7 +45,7 @@ class Runner:
         self._control = Control()
 
     def run(self) -> int:
-        """Carry the job out; returns the exit code: 0 when everything is in the spool, else NOT_WRITTEN."""
+        """Run the job and return the exit code: 0 when everything is in the spool, else NOT_WRITTEN."""
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         try:
             execution = Execution(
@@ -54,9 +54,9 @@ class Runner:
             result = asyncio.run(self._execute(execution))
             self._end(result.run.status, result.run.stop_reason, result.run.error, result)
         except AtmError as error:
-            self._end(RunStatus.FAILED, StopReason.FAILED, "; ".join(each.what for each in error.problems))
-        except Exception as error:  # noqa: BLE001 (the last border: the run must still end truthfully)
-            complain(traceback.format_exc())
+            self._end(RunStatus.FAILED, StopReason.FAILED, "; ".join(problem.what for problem in error.problems))
+        except Exception as error:  # noqa: BLE001 (outermost handler: the run must still get its end)
+            log_to_stderr(traceback.format_exc())
             self._end(RunStatus.FAILED, StopReason.FAILED, f"unexpected {type(error).__name__} in the load process")
         return 0 if self._spool.close() else NOT_WRITTEN
 
@@ -90,7 +90,7 @@ class Runner:
 
 
 def main() -> int:
-    """Read the job and carry it out."""
+    """Read the job and run it."""
     commands = CommandInput()
     line = commands.line()
     return Runner(Job.from_bytes(line), commands).run() if line else 0

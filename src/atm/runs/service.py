@@ -1,6 +1,6 @@
-"""What can be asked about runs: accept one, cancel it, run it again, delete it, annotate it.
+"""Run operations: create, cancel, rerun, delete, annotate.
 
-Everything here answers after it is in storage; who carries a run out is the supervisor's business.
+Each returns once its change is in storage; the supervisor starts the runs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from atm.storage.seal import Sealer
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for with a new run, beside its spec."""
+    """The options of a new run besides its spec."""
 
     tags: Sequence[str] = ()
     notes: str = ""
     idempotency_key: str | None = None
     source: RunSource = RunSource.API
     batch: RunBatch | None = None
-    """The runs that it is started together with."""
+    """The batch of runs that it is started with."""
 
 
 class RunService:
-    """Runs, as the front doors ask for them."""
+    """The operations on runs, shared by the API and the scheduler."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class RunService:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`on_pending` is called when a run waits to be claimed (see `Supervisor.notify`)."""
+        """`on_pending` is called when a run is pending (see `Supervisor.notify`)."""
         self._storage = storage
         self._sealer = sealer
         self._policy = Policy.of(settings)
@@ -69,10 +69,10 @@ class RunService:
         return test
 
     async def create(self, spec: Mapping[str, Any], request: Request | None = None) -> Created:
-        """Accept a run: it is stored as pending.
+        """Store a new run as pending.
 
-        Raises SpecError and CapabilityError for the spec, ConflictError (`idempotency_conflict`) for a key that came
-        with something else before.
+        Raises SpecError and CapabilityError for the spec, ConflictError (`idempotency_conflict`) for a key that was
+        used with another request.
         """
         created = await self._storage.runs.create(await off_loop(self.prepare, spec, request))
         if created.is_new:
@@ -80,7 +80,7 @@ class RunService:
         return created
 
     def prepare(self, spec: Mapping[str, Any], request: Request | None = None) -> NewRun:
-        """The run that `create` would store, for whoever stores it together with something else.
+        """Return the run that `create` would store, for callers that store it in a larger transaction.
 
         Raises SpecError and CapabilityError for the spec.
         """
@@ -91,21 +91,21 @@ class RunService:
     async def rerun(
         self, run_id: str, request: Request | None = None, edited: Mapping[str, Any] | None = None
     ) -> Created:
-        """The same spec once more, with the credentials of that run; or an edited one, in which `***` stands for them.
+        """Create a run from the spec of another, or from an edited copy in which `***` refers to its credentials.
 
         Raises NotFoundError, and as `create`.
         """
         run = await self._storage.runs.get(run_id)
-        asked = request or Request(tags=run.summary.tags)
+        options = request or Request(tags=run.summary.tags)
         if edited is None:
-            return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), asked)
-        known = credentials.known(self._sealer, run.spec, run.sealed)
-        return await self.create(await off_loop(credentials.restored, edited, known, self.compile), asked)
+            return await self.create(credentials.unseal(self._sealer, run.spec, run.sealed), options)
+        before = credentials.known_spec(self._sealer, run.spec, run.sealed)
+        return await self.create(await off_loop(credentials.restored, edited, before, self.compile), options)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunStatus:
-        """Ask a run to end; a pending one is cancelled at once, one that has ended stays as it is.
+        """Request the end of a run and return its status; a pending run is cancelled at once, an ended one unchanged.
 
-        Gives the status after it. Raises NotFoundError.
+        Raises NotFoundError.
         """
         how = CancelRequest.GRACEFUL if graceful else CancelRequest.NOW
         return await self._storage.leases.request_cancel(run_id, how, self._clock.now())
@@ -115,10 +115,10 @@ class RunService:
         await self._storage.runs.delete(run_id)
 
     async def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
-        """Replace notes or tags (None: as they are). Raises NotFoundError, ConflictError `invalid_tag`."""
+        """Replace notes or tags (None: unchanged). Raises NotFoundError, ConflictError `invalid_tag`."""
         return await self._storage.runs.annotate(run_id, notes=notes, tags=None if tags is None else checked_tags(tags))
 
-    def _new_run(self, test: CompiledTest, whole: Mapping[str, Any], asked: Request) -> NewRun:
+    def _new_run(self, test: CompiledTest, whole: Mapping[str, Any], request: Request) -> NewRun:
         spec = test.spec
         first = spec.endpoints[0] if spec.endpoints else spec
         plan = test.plan
@@ -131,16 +131,16 @@ class RunService:
             spec=test.data,
             total_requests=plan.total_requests,
             concurrency=concurrency_of(test.plan),
-            source=asked.source,
-            tags=checked_tags(asked.tags),
-            notes=asked.notes,
-            batch=asked.batch,
+            source=request.source,
+            tags=checked_tags(request.tags),
+            notes=request.notes,
+            batch=request.batch,
             sealed=credentials.seal(self._sealer, whole),
-            idempotency_key=asked.idempotency_key,
-            request_digest=_digest(whole, asked) if asked.idempotency_key else "",
+            idempotency_key=request.idempotency_key,
+            request_digest=_request_digest(whole, request) if request.idempotency_key else "",
         )
 
 
-def _digest(spec: Mapping[str, Any], asked: Request) -> str:
-    document = [spec, sorted(asked.tags), asked.notes]
+def _request_digest(spec: Mapping[str, Any], request: Request) -> str:
+    document = [spec, sorted(request.tags), request.notes]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""From the lines of a spool to what is written into storage: what the recorder does live, and recovery afterwards."""
+"""Convert the lines of a spool to storage writes, for the recorder during a run and for recovery after it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from atm.storage.records import Finish, Lease, RunEvent
 
 RECORDER_DIED = "the process that recorded the run died; the load was stopped"
 MOST_LIVE_SAMPLES = 200
-"""Kept requests that are told of while the run goes on; all that are kept are in its result."""
-AT_ONCE = 60
-"""Lines in one batch, so that a long replay does not hold the storage for long."""
+"""How many sampled requests are published as events during the run; the result has all samples."""
+BATCH_LINES = 60
+"""Lines in one batch, so that a long replay does not lock the storage for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line of the spool as it goes into storage."""
+    """A spool line converted for storage."""
 
     events: tuple[RunEvent, ...]
     interval: Interval | None = None
@@ -43,27 +43,27 @@ class _Entry:
 
 
 class SpoolHistory:
-    """Reads a spool from its beginning: numbers its events, adds up its seconds, and knows what is not stored yet.
+    """Read a spool from its beginning: number its events, aggregate its intervals, track what is not stored yet.
 
-    The numbers depend on the lines alone, so whoever reads the spool again gives out the same.
+    Sequence numbers depend only on the lines, so a replay assigns the same ones.
     """
 
     def __init__(self) -> None:
         self.entries: list[_Entry] = []
-        """Read, and not stored yet."""
+        """Entries read but not stored yet."""
         self.stored_intervals = 0
         self.stored_samples = 0
         self.end: Line | None = None
-        """The last line of a runner that came to its end."""
+        """The last line of a runner that finished."""
         self.has_started = False
-        """Whether the load has begun."""
+        """Whether the load has started."""
         self._sequence = 0
         self._samples = 0
         self._collector: Collector | None = None
         self._judge: _Judge | None = None
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Take lines as they come. Raises ValueError, KeyError or TypeError for one that is no line of ours."""
+        """Add lines in order. Raises ValueError, KeyError or TypeError for an invalid line."""
         for line in lines:
             if line["kind"] == "run":
                 continue
@@ -84,15 +84,15 @@ class SpoolHistory:
         interval = Interval.from_bytes(line["interval"].encode())
         at = datetime.fromisoformat(line["at"])
         self._collector.add(interval)
-        told = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
-        samples = tuple(self._kept(interval))
-        told += [_stored(events.sample(each, self._next(), at)) for each in samples]
-        return _Entry(tuple(told), replace(interval, samples=[]), samples, self._collector.completed)
+        new_events = [_stored(events.interval(self._judge.after(interval, self._collector), self._next(), at))]
+        samples = tuple(self._live_samples(interval))
+        new_events += [_stored(events.sample(sample, self._next(), at)) for sample in samples]
+        return _Entry(tuple(new_events), replace(interval, samples=[]), samples, self._collector.completed)
 
-    def _kept(self, interval: Interval) -> Iterator[SampledExchange]:
+    def _live_samples(self, interval: Interval) -> Iterator[SampledExchange]:
         assert self._collector is not None
         for sample in interval.samples:
-            # Of the slowest there are new ones all the time; which they were is known at the end.
+            # The slowest requests are final only at the end of the run.
             if sample.reason != "slowest" and self._samples < MOST_LIVE_SAMPLES:
                 self._samples += 1
                 yield exchange(sample, self._collector.endpoints)
@@ -101,8 +101,8 @@ class SpoolHistory:
         self._sequence += 1
         return self._sequence
 
-    def taken(self) -> RunSeries:
-        """What has been read since the last call, for whoever stores it without a lease."""
+    def take(self) -> RunSeries:
+        """Return what was read since the last call, for storing it without a lease."""
         entries, self.entries = self.entries, []
         return RunSeries(
             intervals=tuple(entry.interval for entry in entries if entry.interval is not None),
@@ -112,10 +112,10 @@ class SpoolHistory:
 
 
 class _Judge:
-    """How thresholds and measurement stand, second by second, from what the first line says of them."""
+    """Evaluate thresholds and measurement after each second, as set up by the `started` line."""
 
     def __init__(self, started: Line) -> None:
-        thresholds = [decode(Threshold, each) for each in started["thresholds"]]
+        thresholds = [decode(Threshold, threshold) for threshold in started["thresholds"]]
         self._thresholds = ThresholdJudge(thresholds, started["endpoints"], round(started["warm_up_seconds"] * 1e9))
         self._circumstances = Circumstances(started["engine"], started["cores"], poisson=started["poisson"])
 
@@ -129,12 +129,12 @@ def _stored(event: StartedEvent | IntervalEvent | SampleEvent) -> RunEvent:
 
 
 async def store(storage: StorageInterface, lease: Lease, history: SpoolHistory) -> None:
-    """Write what has been read. What raised may be called again: nothing is written twice, nothing is left out.
+    """Store the entries read so far. Safe to retry after an error: each entry is written exactly once.
 
     Raises StaleLeaseError and StorageUnavailableError.
     """
     while history.entries:
-        part = history.entries[:AT_ONCE]
+        part = history.entries[:BATCH_LINES]
         batch = _batch(part, history.stored_intervals, history.stored_samples)
         for entry in part:
             if entry.started:
@@ -158,8 +158,8 @@ def _batch(entries: Sequence[_Entry], first_interval: int, first_sample: int) ->
     )
 
 
-def ending(end: Line) -> Finish:
-    """How a run ended whose runner came to its end. Raises ValueError for a line that is something else."""
+def finish_of(end: Line) -> Finish:
+    """Return the end of a run from the runner's last line. Raises ValueError for another line."""
     result = RunResult.model_validate_json(end["result"]) if end["result"] else None
     finish = Finish(
         status=RunStatus(end["status"]),
@@ -168,11 +168,11 @@ def ending(end: Line) -> Finish:
         error_message=end["error"],
         stop_reason=StopReason(end["stop_reason"]) if end["stop_reason"] else None,
     )
-    return lost(finish, RECORDER_DIED) if end["lost"] else finish
+    return as_failed(finish, RECORDER_DIED) if end["lost"] else finish
 
 
-def lost(finish: Finish, reason: str) -> Finish:
-    """The same figures as those of a failed run: what was measured stands, but nobody may take it for a whole test."""
+def as_failed(finish: Finish, reason: str) -> Finish:
+    """Return the same result marked as failed: its metrics stay, but the test is incomplete."""
     result = finish.result
     if result is not None:
         run = result.run.model_copy(
@@ -183,9 +183,9 @@ def lost(finish: Finish, reason: str) -> Finish:
     return Finish(RunStatus.FAILED, finish.completed_at, result, reason, StopReason.FAILED)
 
 
-async def finish(storage: StorageInterface, lease: Lease, how: Finish) -> None:
-    """End the run; when it was ended by this lease before, that is as good. Raises StorageUnavailableError."""
+async def finish(storage: StorageInterface, lease: Lease, end: Finish) -> None:
+    """Finish the run; no-op when the lease no longer holds it. Raises StorageUnavailableError."""
     try:
-        await storage.leases.finish(lease, how)
+        await storage.leases.finish(lease, end)
     except StaleLeaseError:
         return

@@ -1,4 +1,4 @@
-"""The lines of a spool (see `spool.py`), as whoever sends the load writes them: a runner, or the command line."""
+"""Build the lines of a spool (see `spool.py`) for the process that sends load: a runner, or the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def started(execution: Execution, at: datetime) -> Line:
-    """The load begins."""
+    """Return the line for the start of the load."""
     plan = execution.test.plan
     ahead = forecast(plan)
     return {
@@ -39,7 +39,7 @@ def started(execution: Execution, at: datetime) -> Line:
 
 
 def interval(second: Interval, at: datetime) -> Line:
-    """One second has passed."""
+    """Return the line for one completed second."""
     return {"kind": "interval", "at": at.isoformat(), "interval": second.to_bytes().decode()}
 
 
@@ -52,7 +52,7 @@ def finished(
     lost: bool = False,
     result: RunResult | None = None,
 ) -> Line:
-    """The end; `lost` where nobody could see the run any more, and it was cancelled for that."""
+    """Return the last line; `lost` when the run was cancelled because its recorder died."""
     return {
         "kind": "finished",
         "at": at.isoformat(),

@@ -1,7 +1,7 @@
-"""Claims pending runs in order, starts a recorder for each, and sees that every run ends, whoever dies.
+"""The supervisor: claims pending runs in order, starts a recorder for each, and ends runs whose processes died.
 
-There is one in each API process; they agree through storage alone. Leases are judged by this process's own monotonic
-clock: a beat that stands still for 15 s of it is a dead runner, whatever the clocks of others say.
+Each API process has one; they coordinate only through storage. Lease expiry is measured with this process's monotonic
+clock: a runner whose heartbeat has not changed for 15 s is dead, whatever the clocks of other hosts say.
 """
 
 from __future__ import annotations
@@ -37,44 +37,44 @@ CLAIM_SECONDS = 0.25
 OBSERVE_SECONDS = 1.0
 EXPIRY_SECONDS = 15.0
 LOGS_SECONDS = 30 * 86_400.0
-"""So long the log of a recorder that failed is kept."""
-PASS_ON_SECONDS = 0.1
-"""How often it is asked whether a run was cancelled whose recorder is still starting."""
-LAST_WORDS_SECONDS = 5.0
-"""How long the runner of a recorder that died may take to write its end."""
+"""How long the logs of failed recorders are kept."""
+CANCEL_POLL_SECONDS = 0.1
+"""How often a run is checked for a cancel while its recorder is starting."""
+RUNNER_END_SECONDS = 5.0
+"""How long the runner may take to write its end after its recorder has died."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """A lease as it was last seen, and since when it has looked like that (our monotonic clock)."""
+    """The last seen state of a lease, and since when it is unchanged (our monotonic clock)."""
 
     state: LeaseState
     since_ns: int
 
 
 class LeaseWatch:
-    """Judges which leases have stood still for too long. Pure: observations and their times are arguments."""
+    """Decide which leases have expired. Pure: observations and their times are arguments."""
 
     def __init__(self, expiry_seconds: float = EXPIRY_SECONDS) -> None:
         self._expiry_ns = int(expiry_seconds * 1e9)
         self._seen: dict[str, _Watched] = {}
 
     def expired(self, states: tuple[LeaseState, ...], now_ns: int) -> list[LeaseState]:
-        """Of the leases that are now in storage, those that have not changed since long enough ago."""
-        self._seen = {state.run_id: self._looked_at(state, now_ns) for state in states}
-        return [each.state for each in self._seen.values() if now_ns - each.since_ns >= self._expiry_ns]
+        """Return the stored leases that have been unchanged for the expiry time."""
+        self._seen = {state.run_id: self._updated(state, now_ns) for state in states}
+        return [lease.state for lease in self._seen.values() if now_ns - lease.since_ns >= self._expiry_ns]
 
     def forget(self) -> None:
-        """Begin anew: while storage could not be read, nobody could renew either."""
+        """Restart the expiry of all leases: during a storage outage no lease could be renewed."""
         self._seen.clear()
 
-    def _looked_at(self, state: LeaseState, now_ns: int) -> _Watched:
+    def _updated(self, state: LeaseState, now_ns: int) -> _Watched:
         before = self._seen.get(state.run_id)
         return before if before is not None and before.state == state else _Watched(state, now_ns)
 
 
 class Supervisor:
-    """One per API process, on its event loop."""
+    """Claim runs and watch leases on the event loop of an API process."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Supervisor:
         clock: Clock | None = None,
         expiry_seconds: float = EXPIRY_SECONDS,
     ) -> None:
-        """`environment` is what `{{env:…}}` of a spec may read (as far as the policy lets it)."""
+        """`environment` holds the variables for `{{env:…}}` in specs, as far as the policy allows them."""
         self._storage = storage
         self._settings = settings
         self._sealer = sealer
@@ -96,68 +96,68 @@ class Supervisor:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._watch = LeaseWatch(expiry_seconds)
         self._wake = asyncio.Event()
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._wait_tasks: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._mine: dict[str, str] = {}
-        """Run id to token, of the runs whose recorders are children of this process."""
-        self._launched: dict[str, launcher.Launched] = {}
-        """By token, the recorders of `_mine`."""
+        self._tokens: dict[str, str] = {}
+        """Lease token by run id, for the runs whose recorders are children of this process."""
+        self._recorders: dict[str, launcher.RecorderHandle] = {}
+        """Recorder by lease token, for the runs in `_tokens`."""
         self._listening: set[str] = set()
-        """Tokens of the recorders that have shown a sign of life: they see for themselves when they are cancelled."""
-        self._away = False
+        """Tokens of the recorders that have sent a heartbeat: these check for a cancel themselves."""
+        self._storage_is_down = False
 
     @property
     def spool_directory(self) -> Path:
-        """Where the spools of this installation lie."""
+        """The directory of this installation's spools."""
         return self._settings.data_dir / "spool"
 
     def start(self) -> None:
-        """Begin to claim and to watch."""
+        """Start claiming runs and watching leases."""
         make_directory(self.spool_directory)
         self._sweep()
         self._tasks = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._observe_forever())]
 
     def _sweep(self) -> None:
-        """Remove logs of recorders that failed, long after anybody may have looked at them."""
+        """Remove old logs of failed recorders."""
         until = self._clock.now().timestamp() - LOGS_SECONDS
         for path in self.spool_directory.glob("*.log"):
-            with suppress(FileNotFoundError):  # another process of this installation sweeps too
+            with suppress(FileNotFoundError):  # removed by another process of this installation
                 if path.stat().st_mtime < until:
                     path.unlink()
 
     def notify(self) -> None:
-        """A run may be pending: look at once, not in a quarter of a second."""
+        """Try to claim now instead of at the next poll, as a run may be pending."""
         self._wake.set()
 
     async def stop(self, *, cancel_runs: bool = False, patience_seconds: float = 10.0) -> None:
-        """Claim and watch no more. Runs go on in their own processes, unless they are to be cancelled."""
+        """Stop claiming and watching. Runs continue in their own processes unless `cancel_runs`."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if cancel_runs and self._mine:
-            for run_id in list(self._mine):
+        if cancel_runs and self._tokens:
+            for run_id in list(self._tokens):
                 try:
                     await self._storage.leases.request_cancel(run_id, CancelRequest.NOW, self._clock.now())
                 except StorageError as error:
                     log.warning("run %s could not be cancelled at shutdown: %s", run_id, error)
-            await asyncio.wait(self._waiting, timeout=patience_seconds)
-        for task in self._waiting:
+            await asyncio.wait(self._wait_tasks, timeout=patience_seconds)
+        for task in self._wait_tasks:
             task.cancel()
-        await asyncio.gather(*self._waiting, return_exceptions=True)
+        await asyncio.gather(*self._wait_tasks, return_exceptions=True)
 
     async def _claim_forever(self) -> None:
-        said = ""
+        last_message = ""
         while True:
             self._wake.clear()
             try:
                 while await self._claim():
                     pass
-                said = ""
+                last_message = ""
             except StorageError as error:
-                # It may be there, or be mended, the next time; until then once is enough.
-                if str(error) != said:
+                # Possibly temporary: retried below, and each error is logged only once.
+                if str(error) != last_message:
                     log.warning("no run can be claimed: %s", error)
-                said = str(error)
+                last_message = str(error)
             try:
                 async with asyncio.timeout(CLAIM_SECONDS):
                     await self._wake.wait()
@@ -179,11 +179,11 @@ class Supervisor:
         except (AtmError, OSError) as error:
             await self._could_not_start(run, token, error)
             return True
-        self._mine[run.id] = token
-        self._launched[token] = process
+        self._tokens[run.id] = token
+        self._recorders[token] = process
         task = asyncio.create_task(self._wait(run.id, token, process))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._wait_tasks.add(task)
+        task.add_done_callback(self._wait_tasks.discard)
         return True
 
     async def _job(self, run: Run, token: str) -> Job:
@@ -191,26 +191,28 @@ class Supervisor:
 
         spec = unseal(self._sealer, run.spec, run.sealed)
         test = await off_loop(self._policy.compile, spec, self._environment, secrets.randbits(32))
-        other = ""
+        other_run = ""
         if self._settings.max_concurrent_runs > 1:
-            other = next((each.run_id for each in await self._storage.leases.states() if each.run_id != run.id), "")
+            other_run = next(
+                (state.run_id for state in await self._storage.leases.states() if state.run_id != run.id), ""
+            )
         return Job(
             run_id=run.id,
             token=token,
             spool=str(spool_path(self.spool_directory, run.id, token).resolve()),
             test=test,
             settings=launcher.settings_document(self._settings),
-            other_run=other,
+            other_run=other_run,
             max_seconds=self._policy.max_seconds,
         )
 
     async def _could_not_start(self, run: Run, token: str, error: AtmError | OSError) -> None:
-        said = "; ".join(each.what for each in error.problems) if isinstance(error, AtmError) else str(error)
-        log.warning("run %s could not be started: %s", run.id, said, extra={"run_id": run.id})
+        message = "; ".join(problem.what for problem in error.problems) if isinstance(error, AtmError) else str(error)
+        log.warning("run %s could not be started: %s", run.id, message, extra={"run_id": run.id})
         how = Finish(
             RunStatus.FAILED,
             self._clock.now(),
-            error_message=f"the run could not be started: {said}",
+            error_message=f"the run could not be started: {message}",
             stop_reason=StopReason.FAILED,
         )
         await self._storage.leases.finish(Lease(run.id, token), how)
@@ -219,7 +221,7 @@ class Supervisor:
         try:
             return (await self._storage.leases.control(run_id)).cancel is not None
         except StorageError:
-            # No reason not to start it: its recorder waits for the storage, and asks again.
+            # Start it anyway: its recorder waits for the storage, and checks again.
             return False
 
     async def _cancelled_before_start(self, run: Run, token: str) -> None:
@@ -227,40 +229,40 @@ class Supervisor:
         how = Finish(RunStatus.CANCELLED, self._clock.now(), stop_reason=StopReason.CANCELLED)
         await self._storage.leases.finish(Lease(run.id, token), how)
 
-    async def _wait(self, run_id: str, token: str, process: launcher.Launched) -> None:
-        """Wait for the recorder; when it died before the end, end the run without waiting for its lease."""
-        passing = asyncio.create_task(self._pass_on(run_id, token, process))
+    async def _wait(self, run_id: str, token: str, process: launcher.RecorderHandle) -> None:
+        """Wait for the recorder; if it died before the end of the run, end the run without waiting for lease expiry."""
+        forwarding = asyncio.create_task(self._forward_cancel(run_id, token, process))
         try:
             code = await process.wait()
         except asyncio.CancelledError:
-            process.leave()
+            process.detach()
             raise
         finally:
-            passing.cancel()
-            [ended] = await asyncio.gather(passing, return_exceptions=True)
-            if isinstance(ended, Exception):
-                log.error("run %s: a cancel could not be passed on: %s", run_id, ended, extra={"run_id": run_id})
-            process.hang_up()
+            forwarding.cancel()
+            [forwarded] = await asyncio.gather(forwarding, return_exceptions=True)
+            if isinstance(forwarded, Exception):
+                log.error("run %s: a cancel could not be forwarded: %s", run_id, forwarded, extra={"run_id": run_id})
+            process.close_pipe()
         log.info("run %s: recorder ended with %s", run_id, code, extra={"run_id": run_id})
         self._wake.set()
         if process.was_killed:
-            # The runner has said its last words, and there is nothing to find out about the end of either.
+            # Killed by us after the runner had written its end: recover from the spool at once.
             await self._end_at_once(run_id, token, code)
             spool_path(self.spool_directory, run_id, token).with_suffix(".log").unlink(missing_ok=True)
-            await process.group_gone(LAST_WORDS_SECONDS)
+            await process.group_gone(RUNNER_END_SECONDS)
         elif code != 0:
-            await process.group_gone(LAST_WORDS_SECONDS)
+            await process.group_gone(RUNNER_END_SECONDS)
             await self._end_at_once(run_id, token, code)
-        self._mine.pop(run_id, None)
-        self._launched.pop(token, None)
+        self._tokens.pop(run_id, None)
+        self._recorders.pop(token, None)
         self._wake.set()
 
-    async def _pass_on(self, run_id: str, token: str, process: launcher.Launched) -> None:
-        """Tell a recorder that is still starting when its run is cancelled; its runner hears of it at once.
+    async def _forward_cancel(self, run_id: str, token: str, process: launcher.RecorderHandle) -> None:
+        """Forward a cancel to a recorder that is still starting, which passes it to the runner at once.
 
-        Where the load is over before the recorder has come up, it is not waited for: the spool has everything.
+        When the load then ends before the recorder is up, the recorder is killed: the spool has all data.
         """
-        said = None
+        sent = None
         reader = SpoolReader(spool_path(self.spool_directory, run_id, token))
         while token not in self._listening:
             try:
@@ -268,41 +270,41 @@ class Supervisor:
             except NotFoundError:
                 break
             except StorageError:
-                pass  # what cannot be read now is read the next time
+                pass  # read again at the next poll
             else:
                 if control.token != token:
                     break
-                if control.cancel is not None and control.cancel is not said:
-                    said = control.cancel
-                    await process.tell("cancel" if said is CancelRequest.NOW else "stop")
-            if said is not None and any(line["kind"] == "finished" for line in reader.lines()):
+                if control.cancel is not None and control.cancel is not sent:
+                    sent = control.cancel
+                    await process.send("cancel" if sent is CancelRequest.NOW else "stop")
+            if sent is not None and any(line["kind"] == "finished" for line in reader.lines()):
                 process.kill()
                 break
-            await asyncio.sleep(PASS_ON_SECONDS)
-        process.hang_up()
+            await asyncio.sleep(CANCEL_POLL_SECONDS)
+        process.close_pipe()
 
     async def _end_at_once(self, run_id: str, token: str, code: int) -> None:
         try:
             states = await self._storage.leases.states()
-            seen = next((each for each in states if each.run_id == run_id and each.token == token), None)
-            if seen is not None:
+            lease_state = next((state for state in states if state.run_id == run_id and state.token == token), None)
+            if lease_state is not None:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 reason = f"the process that recorded the run died ({how})"
-                await recover(self._storage, self.spool_directory, seen, reason, self._clock.now())
+                await recover(self._storage, self.spool_directory, lease_state, reason, self._clock.now())
         except StorageError as error:
-            # Its lease will be found standing still when storage is back.
+            # Its lease expires once storage is back.
             log.warning("run %s could not be ended now: %s", run_id, error, extra={"run_id": run_id})
 
     async def _observe_forever(self) -> None:
         while True:
             try:
                 await self._observe()
-                self._away = False
+                self._storage_is_down = False
             except StorageError as error:
                 self._watch.forget()
-                if not self._away:
+                if not self._storage_is_down:
                     log.warning("running runs cannot be watched: %s", error)
-                self._away = True
+                self._storage_is_down = True
             await asyncio.sleep(OBSERVE_SECONDS)
 
     async def _observe(self) -> None:
@@ -312,7 +314,7 @@ class Supervisor:
             reason = DIED.format(seconds=EXPIRY_SECONDS) if state.beat else NEVER_STARTED
             if await recover(self._storage, self.spool_directory, state, reason, self._clock.now()):
                 log.warning("run %s: %s", state.run_id, reason, extra={"run_id": state.run_id})
-                if (process := self._launched.get(state.token)) is not None:
-                    # It may be stopped or stuck, and its runner may still send load.
+                if (process := self._recorders.get(state.token)) is not None:
+                    # The recorder may be stopped or stuck, and its runner may still send load.
                     process.kill_all()
                 self._wake.set()

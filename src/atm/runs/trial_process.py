@@ -1,9 +1,9 @@
-"""The process that tries a spec: one request to each endpoint, then the answers as one line of JSON.
+"""The process that tries a spec: send one request to each endpoint and print the exchanges as one line of JSON.
 
-It reads its job from standard input (one line). Whatever the spec makes it do, the server that started it goes on, and
-kills it when its time is over.
+It reads its job from standard input (one line). It is a separate process so that no spec can block or crash the server,
+which kills it at the time limit.
 
-Usage: python -m atm.runs.trial_process (the server starts it)
+Usage: python -m atm.runs.trial_process (started by the server)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atm.plan.try_plan import one_of_each
 from atm.runs.job import Job
 
 
-async def _tried(job: Job) -> dict[str, object]:
+async def _try(job: Job) -> dict[str, object]:
     assert job.max_seconds is not None
     try:
         async with asyncio.timeout(job.max_seconds):
@@ -35,10 +35,10 @@ async def _tried(job: Job) -> dict[str, object]:
 
 
 def main() -> int:
-    """Read the job, carry it out, print what came of it."""
+    """Read the job, run it, and print the result."""
     line = sys.stdin.buffer.readline()
     if line:
-        sys.stdout.write(json.dumps(asyncio.run(_tried(Job.from_bytes(line)))))
+        sys.stdout.write(json.dumps(asyncio.run(_try(Job.from_bytes(line)))))
         sys.stdout.flush()
     return 0
 

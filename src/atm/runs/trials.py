@@ -1,4 +1,4 @@
-"""Trying a spec on a server: each try in a process of its own, few at once, and none longer than its limit."""
+"""Try a spec on the server: each trial in its own process, limited in number and in time."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ log = logging.getLogger("atm.runs")
 
 LONGEST_SECONDS = 60.0
 GRACE_SECONDS = 5.0
-"""How long a try may go on after its time is over before it is killed."""
+"""How long a trial may continue after its time limit before it is killed."""
 MOST_AT_ONCE = 4
-"""For each worker of a server."""
+"""Limit for each worker process of a server."""
 
 
 class TrialTimeoutError(AtmError):
-    """The endpoints did not all answer in time."""
+    """Not all endpoints responded in time."""
 
 
 class TooManyTrialsError(AtmError):
-    """As many tries as there may be are under way."""
+    """The limit of concurrent trials is reached."""
 
 
 class Trials:
-    """The tries of one process of a server."""
+    """The trials of one server process."""
 
     def __init__(
         self,
@@ -47,40 +47,42 @@ class Trials:
         grace_seconds: float = GRACE_SECONDS,
         most: int = MOST_AT_ONCE,
     ) -> None:
-        """`directory` is where its processes work."""
+        """`directory` is the working directory of the trial processes."""
         self._directory = directory
         self._seconds = seconds
         self._grace = grace_seconds
         self._most = most
-        self.under_way = 0
+        self.in_progress = 0
 
     async def run(self, test: CompiledTest) -> list[SampledExchange]:
-        """One request to each endpoint, with what came back, secrets masked.
+        """Send one request to each endpoint and return the exchanges, secrets masked.
 
-        Raises TooManyTrialsError, TrialTimeoutError, CredentialError and UnreachableError (as CredentialError) where
-        nothing could be sent, and EngineError.
+        Raises TooManyTrialsError, TrialTimeoutError, CredentialError (also for an unreachable target) when no request
+        could be sent, and EngineError.
         """
-        if self.under_way >= self._most:
-            what = f"{self._most} specs are being tried here at the moment, and more are not tried at once"
+        if self.in_progress >= self._most:
+            what = f"{self._most} trials are in progress on this server, which is its limit"
             raise TooManyTrialsError(Problem(what, "too_many_tries", hint="try again in a moment"))
-        number = new_run_id()
-        said = "failed"
+        trial_id = new_run_id()
+        outcome = "failed"
         began = time.monotonic()
-        self.under_way += 1
+        self.in_progress += 1
         try:
-            exchanges = await self._run(test, number)
-            said = f"{len(exchanges)} answers"
+            exchanges = await self._run(test, trial_id)
+            outcome = f"{len(exchanges)} exchanges"
             return exchanges
         except AtmError as error:
-            said = error.problems[0].code
+            outcome = error.problems[0].code
             raise
         finally:
-            self.under_way -= 1
+            self.in_progress -= 1
             took = time.monotonic() - began
-            log.info("try %s of %r: %d endpoints, %s, %.1f s", number, test.plan.name, len(test.plan.flows), said, took)
+            log.info(
+                "try %s of %r: %d endpoints, %s, %.1f s", trial_id, test.plan.name, len(test.plan.flows), outcome, took
+            )
 
-    async def _run(self, test: CompiledTest, number: str) -> list[SampledExchange]:
-        job = Job(number, "", "", test, {}, max_seconds=self._seconds)
+    async def _run(self, test: CompiledTest, trial_id: str) -> list[SampledExchange]:
+        job = Job(trial_id, "", "", test, {}, max_seconds=self._seconds)
         process = await child_process.start_async(
             "atm.runs.trial_process",
             directory=self._directory,
@@ -91,7 +93,7 @@ class Trials:
         )
         try:
             async with asyncio.timeout(self._seconds + self._grace):
-                output, complaint = await process.communicate(job.to_bytes())
+                output, errors = await process.communicate(job.to_bytes())
         except TimeoutError:
             raise self._timed_out() from None
         finally:
@@ -99,22 +101,22 @@ class Trials:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         if process.returncode != 0 or not output:
-            log.error("try %s: its process ended with %s: %s", number, process.returncode, complaint.decode()[-2000:])
+            log.error("try %s: its process ended with %s: %s", trial_id, process.returncode, errors.decode()[-2000:])
             raise EngineError(Problem("the process that tried the spec died", "engine_died"))
         return self._read(json.loads(output))
 
-    def _read(self, answer: dict[str, object]) -> list[SampledExchange]:
-        if answer.get("timed_out"):
+    def _read(self, result: dict[str, object]) -> list[SampledExchange]:
+        if result.get("timed_out"):
             raise self._timed_out()
-        if "failed" in answer:
-            given = answer["problems"]
-            assert isinstance(given, list)
-            problems = [Problem(**problem) for problem in given]
-            raise (CredentialError if answer["failed"] == "target" else EngineError)(problems)
-        exchanges = answer["exchanges"]
+        if "failed" in result:
+            documents = result["problems"]
+            assert isinstance(documents, list)
+            problems = [Problem(**problem) for problem in documents]
+            raise (CredentialError if result["failed"] == "target" else EngineError)(problems)
+        exchanges = result["exchanges"]
         assert isinstance(exchanges, list)
         return [SampledExchange.model_validate(exchange) for exchange in exchanges]
 
     def _timed_out(self) -> TrialTimeoutError:
-        what = f"the endpoints did not all answer within {self._seconds:g} s"
+        what = f"not all endpoints responded within {self._seconds:g} s"
         return TrialTimeoutError(Problem(what, "try_timed_out"))

@@ -1,4 +1,4 @@
-"""Runs as storage keeps them, in the words of the Control API: what its routes and the command line show."""
+"""Convert stored runs to the views of the Control API, which the command line uses too."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SUMMARY = tuple(RunSummaryView.model_fields)
 
 
 def summary_view(run: RunSummary) -> RunSummaryView:
-    """A run as a line in a list."""
+    """Return a run as a list entry."""
     return RunSummaryView(**{name: getattr(run, name) for name in _SUMMARY if name != "tags"}, tags=list(run.tags))
 
 
 def run_view(run: Run) -> RunView:
-    """A run with everything but its seconds."""
+    """Return a run in full, without its intervals."""
     endpoints = run.endpoint_metrics
     return RunView(
         **summary_view(run.summary).model_dump(),
@@ -27,7 +27,7 @@ def run_view(run: Run) -> RunView:
         metrics=None if run.metrics is None else Metrics.model_validate(run.metrics),
         endpoint_metrics=None
         if endpoints is None
-        else [endpoint_view(NamedEndpointMetrics.model_validate(each)) for each in endpoints],
+        else [endpoint_view(NamedEndpointMetrics.model_validate(metrics)) for metrics in endpoints],
         cancel_requested=None if run.cancel is None else run.cancel.value,
         has_credentials=run.sealed is not None,
     )

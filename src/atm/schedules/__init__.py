@@ -1,6 +1,6 @@
-"""Schedules: when a test is due, who fires it, and what becomes of it. Hosted by `atm serve` and by `atm agent`.
+"""Schedules: compute due times, fire them exactly once, record outcomes. Hosted by `atm serve` and `atm agent`.
 
-May import `runs`, `storage`, `models` and below; APScheduler has its home in `triggers.py`, and nothing here reads a
-clock of its own. Start with `triggers.py` (when), then `firing_policy.py` (what to do), `scheduler.py` (exactly once)
-and `service.py` (what can be asked).
+May import `runs`, `storage`, `models` and below; only `triggers.py` imports APScheduler, and time is always read from
+`Clock`. Start with `triggers.py` (due times), then `firing_policy.py` (fire, skip or missed), `scheduler.py` (firing)
+and `service.py` (operations).
 """

@@ -1,4 +1,4 @@
-"""What is to be done about a due time that has come: pure, with the moment and the chance as arguments."""
+"""Decide what to do with a due time: fire it, skip it, or record it as missed. Pure: no clock, no global randomness."""
 
 from __future__ import annotations
 
@@ -18,64 +18,64 @@ _TRIGGER: TypeAdapter[Trigger] = TypeAdapter(Trigger)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The due time to be dealt with, how, and when the next one comes."""
+    """The due time to handle, whether it runs, and the next due time."""
 
     due: datetime
     missed: int
-    """Due times before it that are dealt with in it."""
+    """Earlier due times that this decision covers."""
     runs: bool
-    """False: it was missed, and the schedule does not catch up."""
+    """False: the due time was missed, and the schedule does not catch up."""
     next_due: datetime | None
     next_at: datetime | None
 
 
 def trigger_of(schedule: Schedule) -> Trigger:
-    """The trigger of a schedule as storage keeps it. Raises SpecError for one that a newer version has written."""
+    """Return the trigger of a stored schedule. Raises SpecError for a trigger written by a newer version."""
     try:
         return _TRIGGER.validate_python(dict(schedule.trigger))
     except ValidationError as error:
-        what = f"the trigger of {schedule.name!r} makes no sense to this version"
+        what = f"this version cannot read the trigger of {schedule.name!r}"
         raise SpecError(Problem(what, "bad_trigger", path="trigger")) from error
 
 
 def times_of(schedule: Schedule) -> DueTimes:
-    """When a schedule is due. Raises SpecError where that is not known any more: a zone that is gone."""
+    """Return the due times of a schedule. Raises SpecError when its time zone no longer exists."""
     anchor = schedule.created_at.replace(microsecond=0)
     return due_times(trigger_of(schedule), anchor, schedule.start_date, schedule.end_date)
 
 
-def decide(schedule: Schedule, times: DueTimes, now: datetime, chance: random.Random) -> Decision:
-    """What to do at `now` about a schedule whose `next_at` has come.
+def decide(schedule: Schedule, times: DueTimes, now: datetime, random_source: random.Random) -> Decision:
+    """Decide at `now` what to do with a schedule whose `next_at` has passed.
 
-    Noticed within the grace time, a due time is dealt with alone, and those after it follow one by one. Later than that
-    all that were missed are dealt with together: in one run for the last due time there was, or, where the schedule
-    does not catch up, in none; a due time that is still within the grace time is then left to itself.
+    Within the grace time a due time is handled alone, and later ones follow one by one. After the grace time all missed
+    due times are handled together: by one run for the last of them or, when the schedule does not catch up, by none; a
+    due time still within the grace time is then left for its own decision.
     """
     assert schedule.next_due is not None
     assert schedule.next_at is not None
     first = schedule.next_due
     grace = timedelta(seconds=schedule.misfire_grace_seconds)
     if now - schedule.next_at <= grace:
-        return _dealing(schedule, times, first, 0, chance, runs=True)
+        return _decision(schedule, times, first, 0, random_source, runs=True)
     if schedule.misfire is Misfire.SKIP:
-        gone = missed(times, first, max(first, now - grace))
-        return _dealing(schedule, times, gone.last, gone.count - 1, chance, runs=False)
-    gone = missed(times, first, max(first, now))
-    return _dealing(schedule, times, gone.last, gone.count - 1, chance, runs=True)
+        passed = missed(times, first, max(first, now - grace))
+        return _decision(schedule, times, passed.last, passed.count - 1, random_source, runs=False)
+    passed = missed(times, first, max(first, now))
+    return _decision(schedule, times, passed.last, passed.count - 1, random_source, runs=True)
 
 
-def with_jitter(due: datetime | None, schedule: Schedule, chance: random.Random) -> datetime | None:
-    """When a due time is to be fired: at it, or later by up to the schedule's jitter."""
+def with_jitter(due: datetime | None, schedule: Schedule, random_source: random.Random) -> datetime | None:
+    """Return when to fire a due time: delayed at random by up to the schedule's jitter."""
     if due is None or not schedule.jitter_seconds:
         return due
-    return due + timedelta(seconds=chance.uniform(0, schedule.jitter_seconds))
+    return due + timedelta(seconds=random_source.uniform(0, schedule.jitter_seconds))
 
 
-def is_put_back(schedule: Schedule, times: DueTimes, now: datetime) -> datetime | None:
-    """The due time that a schedule should wait for, where its clock was put back and it waits for a later one.
+def realigned_due(schedule: Schedule, times: DueTimes, now: datetime) -> datetime | None:
+    """Return the due time that a schedule should wait for when the clock was set back and it waits for a later one.
 
-    None where nothing is to be changed. What was dealt with before the clock was put back is not dealt with again: its
-    firing is there.
+    None when nothing needs to change. Due times handled before the clock was set back have a firing, and are not fired
+    again.
     """
     if not schedule.enabled or (schedule.max_runs is not None and schedule.run_count >= schedule.max_runs):
         return None
@@ -85,8 +85,8 @@ def is_put_back(schedule: Schedule, times: DueTimes, now: datetime) -> datetime 
     return following
 
 
-def _dealing(
-    schedule: Schedule, times: DueTimes, due: datetime, before: int, chance: random.Random, *, runs: bool
+def _decision(
+    schedule: Schedule, times: DueTimes, due: datetime, before: int, random_source: random.Random, *, runs: bool
 ) -> Decision:
     following = times.next(due)
-    return Decision(due, before, runs, following, with_jitter(following, schedule, chance))
+    return Decision(due, before, runs, following, with_jitter(following, schedule, random_source))

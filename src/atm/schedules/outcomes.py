@@ -1,4 +1,4 @@
-"""What a run makes of its firing, what is told about it, and to whom. Pure."""
+"""Derive the outcome of a firing from its run, and build the notifications about it. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from atm.storage.seal import Sealer
 Event = Literal["failure", "recovery", "success", "cancelled"]
 
 DECIDED = (FiringOutcome.PASSED, FiringOutcome.FAILED, FiringOutcome.INVALID, FiringOutcome.ERROR)
-"""The outcomes that say whether what is tested is well; recovery is judged by the last of them."""
+"""The outcomes that judge the target; recovery compares with the last of them."""
 _BAD = (FiringOutcome.FAILED, FiringOutcome.INVALID, FiringOutcome.ERROR)
 _ENDED_EARLY = (FiringOutcome.STOPPED, FiringOutcome.CANCELLED)
 _WANTED: Mapping[Event, tuple[NotifyOn, ...]] = {
@@ -31,28 +31,28 @@ MOST_ERROR_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a firing ended, and why where that is to be told."""
+class FiringEnd:
+    """The outcome of a firing, with its reason if it has one."""
 
     outcome: FiringOutcome
     error: str | None = None
 
 
-def ending_of(run: RunSummary | None, reasons: Sequence[str] = ()) -> Ending:
-    """What a run that has ended makes of its firing; `reasons` are the run's. None: it was deleted."""
+def firing_end(run: RunSummary | None, reasons: Sequence[str] = ()) -> FiringEnd:
+    """Return the outcome of a firing whose run ended with `reasons`; `run` is None when it was deleted."""
     if run is None:
-        return Ending(FiringOutcome.CANCELLED, "its run was deleted before it had ended")
+        return FiringEnd(FiringOutcome.CANCELLED, "its run was deleted before it ended")
     outcome = FiringOutcome(run.outcome)
     if outcome is FiringOutcome.ERROR:
-        return Ending(outcome, run.error_message or "the run could not be carried out")
+        return FiringEnd(outcome, run.error_message or "the run could not be carried out")
     if outcome in _BAD:
         default = "a threshold failed" if outcome is FiringOutcome.FAILED else "the measurement is invalid"
-        return Ending(outcome, _short("; ".join(reasons)) or default)
-    return Ending(outcome)
+        return FiringEnd(outcome, _short("; ".join(reasons)) or default)
+    return FiringEnd(outcome)
 
 
 def event_of(outcome: FiringOutcome, before: FiringOutcome | None) -> Event | None:
-    """What an outcome is to those who are told; `before` is the last one of `DECIDED`. None: nothing is told."""
+    """Return the notification event of an outcome, or None; `before` is the previous outcome in `DECIDED`."""
     if outcome in _BAD:
         return "failure"
     if outcome in _ENDED_EARLY:
@@ -71,31 +71,31 @@ def deliveries(
     run: Run | None,
     now: datetime,
 ) -> tuple[Delivery, ...]:
-    """The notifications about a firing that has ended. `channels` are whole."""
+    """Return the notifications about a firing that has ended. `channels` are unmasked."""
     event = event_of(firing.outcome, before)
     if event is None:
         return ()
-    found = []
+    result = []
     for position, channel in enumerate(channels):
         if not set(channel["on"]) & set(_WANTED[event]):
             continue
-        name = delivery_id(schedule.id, firing.due, position)
+        identifier = delivery_id(schedule.id, firing.due, position)
         shown = masked(channel)
-        found.append(
+        result.append(
             Delivery(
-                id=name,
+                id=identifier,
                 schedule_id=schedule.id,
                 due=firing.due,
                 event=event,
                 channel=channel_name(channel),
                 created_at=now,
-                document=_document(event, name, schedule, firing, run),
+                document=_document(event, identifier, schedule, firing, run),
                 target=shown,
                 sealed=sealer.seal({"target": json.dumps(dict(channel))}) if shown != channel else None,
                 next_attempt_at=now,
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def _document(event: Event, name: str, schedule: Schedule, firing: Firing, run: Run | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Fires what is due, starts what was queued, and notes how runs ended. Any number of these agree through storage alone.
+"""The scheduler: fires due times, starts queued firings, and records how their runs ended.
 
-Each step reads what there is to do and does it in one transaction that does nothing where somebody else was faster. So
-there is no leader, nothing to hand over, and a process that dies in the middle of a step leaves either all of it or
+Any number of schedulers coordinate only through storage. Each step is one transaction that has no effect when another
+process was first. So there is no leader and no handover, and a process that dies during a step leaves all of it or
 nothing.
 """
 
@@ -24,7 +24,7 @@ from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request, RunService
 from atm.schedules import outcomes, secrets
-from atm.schedules.firing_policy import Decision, decide, is_put_back, times_of, with_jitter
+from atm.schedules.firing_policy import Decision, decide, realigned_due, times_of, with_jitter
 from atm.storage import StorageInterface, lookup
 from atm.storage.audit import schedule_entry
 from atm.storage.records import FINAL, NewRun, Run, RunSource
@@ -33,18 +33,18 @@ from atm.storage.seal import Sealer
 
 log = logging.getLogger("atm.schedules")
 
-LOOK_SECONDS = 0.25
-"""How often it is looked for due times: the most that one is late by."""
+POLL_SECONDS = 0.25
+"""How often due times are polled, which is the most a firing is late by."""
 FOLLOW_SECONDS = 1.0
-"""How often it is looked for runs that have ended, and for firings that wait for one."""
+"""How often ended runs, and firings queued behind them, are polled."""
 REALIGN_SECONDS = 60.0
-"""How often it is looked for schedules that wait too long, because their clock was put back."""
-AT_ONCE = 100
+"""How often schedules are checked for a clock that was set back."""
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a schedule wants to run: a run, or the reason why there is none."""
+class _Prepared:
+    """The run prepared for a firing, or the reason why there is none."""
 
     run: NewRun | None
     outcome: FiringOutcome = FiringOutcome.ERROR
@@ -52,7 +52,7 @@ class _Wanted:
 
 
 class Scheduler:
-    """One in each process that fires schedules, on its event loop."""
+    """Fire schedules on the event loop of a process."""
 
     def __init__(
         self,
@@ -65,24 +65,24 @@ class Scheduler:
         name: str = "",
         seed: int | None = None,
     ) -> None:
-        """`name` is what firings say who claimed them, by default host and process; `seed` is that of the jitter."""
+        """`name` is recorded as `claimed_by` of firings, by default host and process; `seed` seeds the jitter."""
         self._storage = storage
         self._sealer = sealer
         self._runs = runs
         self._on_pending = on_pending
         self._clock = clock or SystemClock()
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
-        self._chance = random.Random(seed)
+        self._random = random.Random(seed)
         self._tasks: list[asyncio.Task[None]] = []
-        self._away = False
+        self._storage_is_down = False
 
     def start(self) -> None:
-        """Begin to fire and to follow."""
-        steps = ((self.fire_due, LOOK_SECONDS), (self.follow, FOLLOW_SECONDS), (self.realign, REALIGN_SECONDS))
+        """Start the periodic steps."""
+        steps = ((self.fire_due, POLL_SECONDS), (self.follow, FOLLOW_SECONDS), (self.realign, REALIGN_SECONDS))
         self._tasks = [asyncio.create_task(self._repeat(step, seconds)) for step, seconds in steps]
 
     async def stop(self) -> None:
-        """Fire no more. What is under way ends as a whole, or not at all."""
+        """Stop firing. A step in progress completes as a whole or has no effect."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -91,58 +91,61 @@ class Scheduler:
         while True:
             try:
                 await step()
-                self._away = False
+                self._storage_is_down = False
             except StorageUnavailableError as error:
-                if not self._away:
+                if not self._storage_is_down:
                     log.warning("schedules cannot be read: %s", error)
-                self._away = True
+                self._storage_is_down = True
             except AtmError as error:
                 log.error("schedules: %s", error)
-            except Exception:  # a fault of ours must not end all schedules in silence
+            except Exception:  # a bug must not stop all schedules silently
                 log.exception("schedules")
             await asyncio.sleep(seconds)
 
-    # What is due
+    # Due times
 
     async def fire_due(self) -> int:
-        """Deal with every due time that has come; how many were dealt with here. Raises StorageUnavailableError."""
+        """Handle all due times that have passed; return how many this process handled.
+
+        Raises StorageUnavailableError.
+        """
         done = 0
         now = self._clock.now()
         while True:
-            come = list(await self._storage.schedules.due(now, AT_ONCE))
-            # Those who work side by side begin at different ends.
-            self._chance.shuffle(come)
-            fired = [await self._fire(schedule, now) for schedule in come]
+            due = list(await self._storage.schedules.due(now, BATCH))
+            # Shuffled, so that concurrent schedulers rarely compete for the same one.
+            self._random.shuffle(due)
+            fired = [await self._fire(schedule, now) for schedule in due]
             done += sum(fired)
-            # Where all were others' there is nothing to do, and where a schedule is behind it is due once more.
+            # Done when others took all; otherwise repeat, as a schedule that is behind is due again.
             if not any(fired):
                 return done
 
     async def _fire(self, schedule: Schedule, now: datetime) -> bool:
         try:
-            decision = decide(schedule, times_of(schedule), now, self._chance)
+            decision = decide(schedule, times_of(schedule), now, self._random)
         except SpecError as error:
-            return await self._fired(schedule, await self._impossible(schedule, now, error))
+            return await self._store(schedule, await self._unreadable(schedule, now, error))
         if not decision.runs:
-            missed = _Wanted(None, FiringOutcome.MISSED, _missed(schedule, decision.missed + 1))
-            return await self._fired(schedule, await self._fire_of(schedule, decision, missed, now))
-        return await self._fired(schedule, await self._fire_of(schedule, decision, await self._wanted(schedule), now))
+            missed = _Prepared(None, FiringOutcome.MISSED, _missed(schedule, decision.missed + 1))
+            return await self._store(schedule, await self._fire_of(schedule, decision, missed, now))
+        return await self._store(schedule, await self._fire_of(schedule, decision, await self._prepare(schedule), now))
 
-    async def _fired(self, schedule: Schedule, fire: Fire) -> bool:
+    async def _store(self, schedule: Schedule, fire: Fire) -> bool:
         firing = await self._storage.schedules.fire(fire)
         if firing is None:
             return False
         extra = {"run_id": firing.run_id} if firing.run_id else {}
         level = logging.WARNING if firing.outcome is FiringOutcome.ERROR else logging.INFO
-        said = f": {firing.error}" if firing.error else ""
-        log.log(level, "schedule %r due %s: %s%s", schedule.name, firing.due, firing.outcome, said, extra=extra)
+        reason = f": {firing.error}" if firing.error else ""
+        log.log(level, "schedule %r due %s: %s%s", schedule.name, firing.due, firing.outcome, reason, extra=extra)
         if firing.run_id is not None:
             due = f"due {firing.due.isoformat()}"
             await self._storage.audit.append(schedule_entry(schedule.name, "run.create", firing.run_id, fire.at, due))
             self._on_pending()
         return True
 
-    async def _fire_of(self, schedule: Schedule, decision: Decision, wanted: _Wanted, now: datetime) -> Fire:
+    async def _fire_of(self, schedule: Schedule, decision: Decision, prepared: _Prepared, now: datetime) -> Fire:
         fire = Fire(
             seen=schedule,
             due=decision.due,
@@ -150,52 +153,52 @@ class Scheduler:
             claimed_by=self._name,
             next_due=decision.next_due,
             next_at=decision.next_at,
-            run=wanted.run,
-            outcome=wanted.outcome,
-            error=wanted.error,
+            run=prepared.run,
+            outcome=prepared.outcome,
+            error=prepared.error,
             missed=decision.missed,
         )
-        if wanted.run is not None or wanted.outcome is not FiringOutcome.ERROR:
+        if prepared.run is not None or prepared.outcome is not FiringOutcome.ERROR:
             return fire
-        firing = Firing(schedule.id, decision.due, now, self._name, FiringOutcome.ERROR, None, wanted.error)
+        firing = Firing(schedule.id, decision.due, now, self._name, FiringOutcome.ERROR, None, prepared.error)
         return replace(fire, deliveries=await self._deliveries(schedule, firing, None, now))
 
-    async def _impossible(self, schedule: Schedule, now: datetime, error: AtmError) -> Fire:
-        """A schedule whose due times cannot be worked out any more ends, and says so."""
+    async def _unreadable(self, schedule: Schedule, now: datetime, error: AtmError) -> Fire:
+        """End a schedule whose due times can no longer be computed, with an error firing."""
         assert schedule.next_due is not None
         decision = Decision(schedule.next_due, 0, runs=False, next_due=None, next_at=None)
-        return await self._fire_of(schedule, decision, _Wanted(None, error=_sentence(error)), now)
+        return await self._fire_of(schedule, decision, _Prepared(None, error=_sentence(error)), now)
 
-    async def _wanted(self, schedule: Schedule) -> _Wanted:
-        """The run of a due time, compiled now. What is wrong with it is told in the firing, not raised."""
+    async def _prepare(self, schedule: Schedule) -> _Prepared:
+        """Compile the run of a due time. Errors in the spec are returned for the firing, not raised."""
         try:
             spec, tags, left_out = await self._spec(schedule)
             if left_out:
-                return _Wanted(None, FiringOutcome.SKIPPED, left_out)
+                return _Prepared(None, FiringOutcome.SKIPPED, left_out)
             notes = f"Started by the schedule {schedule.name!r}"
-            asked = Request(tags=tags, notes=notes, source=RunSource.SCHEDULE)
-            return _Wanted(await off_loop(self._runs.prepare, spec, asked))
+            request = Request(tags=tags, notes=notes, source=RunSource.SCHEDULE)
+            return _Prepared(await off_loop(self._runs.prepare, spec, request))
         except StorageUnavailableError:
             raise
         except AtmError as error:
-            return _Wanted(None, error=_sentence(error))
+            return _Prepared(None, error=_sentence(error))
 
     async def _spec(self, schedule: Schedule) -> tuple[dict[str, Any], tuple[str, ...], str]:
-        """The whole spec, the tags of its run, and why it is left out, if it is. Raises AtmError."""
+        """Return the full spec, the tags of its run, and a reason to skip it ("" for none). Raises AtmError."""
         if schedule.test is None:
             spec, _ = secrets.unseal(self._sealer, schedule)
             assert spec is not None
             return spec, schedule.tags, ""
-        test = await lookup.found(self._storage.tests, schedule.test)
+        test = await lookup.find(self._storage.tests, schedule.test)
         if test is None:
             raise NotFoundError(Problem(f"there is no test {schedule.test!r} any more", "test_not_found"))
         left_out = "" if test.enabled else f"the test {test.name!r} is disabled"
         return credentials.unseal(self._sealer, test.spec, test.sealed), (*test.tags, *schedule.tags), left_out
 
-    # What was started
+    # Started firings
 
     async def follow(self) -> None:
-        """Note how runs ended, and start what waited for them. Raises StorageUnavailableError."""
+        """Record how runs ended, and start firings queued behind them. Raises StorageUnavailableError."""
         active: set[str] = set()
         for firing, run in await self._storage.schedules.started():
             if run is not None and run.status not in FINAL:
@@ -214,10 +217,10 @@ class Scheduler:
         run = await self._run(firing)
         if run is not None and run.status not in FINAL:
             return
-        ending = outcomes.ending_of(run.summary if run else None, run.failure_reasons if run else ())
-        ended = replace(firing, outcome=ending.outcome, error=ending.error)
-        told = await self._deliveries(schedule, ended, run, self._clock.now())
-        if await self._storage.schedules.settle(ended, told):
+        end = outcomes.firing_end(run.summary if run else None, run.failure_reasons if run else ())
+        ended = replace(firing, outcome=end.outcome, error=end.error)
+        deliveries = await self._deliveries(schedule, ended, run, self._clock.now())
+        if await self._storage.schedules.settle(ended, deliveries):
             extra = {"run_id": firing.run_id}
             log.info("schedule %r due %s: %s", schedule.name, firing.due, ended.outcome, extra=extra)
 
@@ -233,13 +236,15 @@ class Scheduler:
         except NotFoundError:
             return
         now = self._clock.now()
-        wanted = await self._wanted(schedule)
-        told: tuple[Delivery, ...] = ()
-        if wanted.run is None:
-            ended = replace(firing, outcome=wanted.outcome, error=wanted.error, fired_at=now)
-            told = await self._deliveries(schedule, ended, None, now)
-        if await self._storage.schedules.start_queued(firing, wanted.run, now, wanted.error, told, wanted.outcome):
-            log.info("schedule %r due %s: its turn has come", schedule.name, firing.due)
+        prepared = await self._prepare(schedule)
+        deliveries: tuple[Delivery, ...] = ()
+        if prepared.run is None:
+            ended = replace(firing, outcome=prepared.outcome, error=prepared.error, fired_at=now)
+            deliveries = await self._deliveries(schedule, ended, None, now)
+        if await self._storage.schedules.start_queued(
+            firing, prepared.run, now, prepared.error, deliveries, prepared.outcome
+        ):
+            log.info("schedule %r due %s: taken from the queue", schedule.name, firing.due)
             self._on_pending()
 
     async def _deliveries(
@@ -252,8 +257,8 @@ class Scheduler:
         except StorageUnavailableError:
             raise
         except AtmError as error:
-            # The firing still ends; who was to be told is sealed with a key that is gone.
-            log.error("schedule %r: nobody can be notified: %s", schedule.name, error)
+            # The firing still ends; its channels are sealed with a key that is not available.
+            log.error("schedule %r: no notification can be sent: %s", schedule.name, error)
             return ()
         before = await self._storage.schedules.firings(
             schedule.id, before=firing.due, outcomes=outcomes.DECIDED, limit=1
@@ -261,24 +266,24 @@ class Scheduler:
         last = before[0].outcome if before else None
         return outcomes.deliveries(self._sealer, schedule, channels, firing, last, run, now)
 
-    # The clock
+    # Clock changes
 
     async def realign(self) -> None:
-        """Let no schedule wait for what it was due at before the clock was put back. Raises StorageUnavailableError."""
+        """Recompute due times that are too late because the clock was set back. Raises StorageUnavailableError."""
         now = self._clock.now()
         for schedule in await self._storage.schedules.all():
             try:
-                following = is_put_back(schedule, times_of(schedule), now)
+                following = realigned_due(schedule, times_of(schedule), now)
             except SpecError:
-                continue  # firing it tells so
+                continue  # reported when it fires
             if following is None:
                 continue
-            at = with_jitter(following, schedule, self._chance)
+            at = with_jitter(following, schedule, self._random)
             try:
                 await self._storage.schedules.replace(replace(schedule, next_due=following, next_at=at))
             except (ConflictError, NotFoundError):
-                continue  # somebody else was faster
-            log.warning("schedule %r waits for %s: the clock was put back", schedule.name, following)
+                continue  # another process was first
+            log.warning("schedule %r waits for %s: the clock was set back", schedule.name, following)
 
 
 def _sentence(error: AtmError) -> str:
@@ -290,4 +295,4 @@ def _sentence(error: AtmError) -> str:
 def _missed(schedule: Schedule, count: int) -> str:
     grace = schedule.misfire_grace_seconds
     times = "1 due time" if count == 1 else f"{count} due times"
-    return f"{times} went by, noticed more than {grace} s late"
+    return f"{times} missed, noticed more than {grace} s late"

@@ -1,6 +1,6 @@
-"""Specs and channels of a schedule with and without their secrets: shown masked, kept sealed, taken back as `***`.
+"""Secrets of schedules: mask and seal the spec and the channels, and restore them where `***` is sent back.
 
-The path of a webhook's URL is a secret: whoever knows it may post there. Of an Apprise URL everything is.
+The path of a webhook URL is a secret, as it is often all that is needed to post there. So is all of an Apprise URL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atm.storage.seal import Sealer
 
 
 def masked(channel: Mapping[str, Any]) -> dict[str, Any]:
-    """A channel as it may be shown and stored."""
+    """Return a channel with its secrets masked, as it is shown and stored."""
     shown = {**channel, "url": _masked_url(str(channel["type"]), str(channel["url"]))}
     if shown.get("secret") is not None:
         shown["secret"] = MASK
@@ -27,7 +27,7 @@ def masked(channel: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def channel_name(channel: Mapping[str, Any]) -> str:
-    """A channel for people: where to, and no more."""
+    """Return the display name of a channel: its masked URL."""
     return str(masked(channel)["url"])
 
 
@@ -40,38 +40,38 @@ def _masked_url(kind: str, url: str) -> str:
     return base + parts.path if bare else f"{base}/{MASK}"
 
 
-def whole_channels(
+def restored_channels(
     sent: Sequence[Webhook | AppriseTarget], before: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """Channels as they were sent, each `***` replaced by what stood there before (`before` is whole).
+    """Return the sent channels with each `***` replaced by the secret in `before`, the unmasked previous channels.
 
-    Raises SpecError where that is not known, and where a secret would go to another host than before.
+    Raises SpecError when there is no such secret, or when it would go to another host than before.
     """
     whole = []
     problems: list[Problem] = []
-    for index, each in enumerate(sent):
-        channel = each.model_dump(mode="json")
-        known = _before(channel, index, before)
+    for index, target in enumerate(sent):
+        channel = target.model_dump(mode="json")
+        previous = _previous(channel, index, before)
         if MASK in channel["url"]:
-            if known is None or masked(known)["url"] != channel["url"]:
+            if previous is None or masked(previous)["url"] != channel["url"]:
                 problems.append(_needed(f"notify[{index}].url", "an address"))
                 continue
-            channel["url"] = known["url"]
+            channel["url"] = previous["url"]
         if channel.get("secret") == MASK:
-            if known is None or not known.get("secret") or _host(known["url"]) != _host(channel["url"]):
+            if previous is None or not previous.get("secret") or _host(previous["url"]) != _host(channel["url"]):
                 problems.append(_needed(f"notify[{index}].secret", "a secret"))
                 continue
-            channel["secret"] = known["secret"]
+            channel["secret"] = previous["secret"]
         whole.append(channel)
     if problems:
         raise SpecError(problems)
     return whole
 
 
-def _before(channel: Mapping[str, Any], index: int, before: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """What a channel was: the one in its place, else one that looks the same."""
-    same = [each for each in before if each["type"] == channel["type"]]
-    shown = [each for each in same if channel["url"] in (each["url"], masked(each)["url"])]
+def _previous(channel: Mapping[str, Any], index: int, before: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the previous version of a channel: the one at its index, else one with the same masked URL."""
+    same = [candidate for candidate in before if candidate["type"] == channel["type"]]
+    shown = [candidate for candidate in same if channel["url"] in (candidate["url"], masked(candidate)["url"])]
     if index < len(before) and before[index] in (shown or same):
         return before[index]
     return shown[0] if shown else None
@@ -83,21 +83,21 @@ def _host(url: str) -> str:
 
 
 def _needed(path: str, what: str) -> Problem:
-    said = f"{path} is {MASK}, which stands for {what} that is not shown"
-    return Problem(said, "credentials_needed", path=path, hint="send it itself")
+    message = f"{path} is {MASK}, the mask of {what}"
+    return Problem(message, "credentials_needed", path=path, hint=f"send {what} instead of {MASK}")
 
 
 def seal(sealer: Sealer, spec: Mapping[str, Any] | None, channels: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """The whole spec and the whole channels, sealed, where masking takes something away; else null."""
-    hides_spec = spec is not None and credentials.masks(spec)
-    if not hides_spec and all(masked(each) == each for each in channels):
+    """Return the unmasked spec and channels sealed, or None when masking changes neither."""
+    hides_spec = spec is not None and credentials.has_credentials(spec)
+    if not hides_spec and all(masked(channel) == channel for channel in channels):
         return None
     return sealer.seal({"spec": json.dumps(spec), "notify": json.dumps(list(channels))})
 
 
 def unseal(sealer: Sealer, schedule: Schedule) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The whole spec and the whole channels of a schedule. Raises StorageError `unsealable`."""
+    """Return the unmasked spec and channels of a schedule. Raises StorageError `unsealable`."""
     if schedule.sealed is None:
-        return None if schedule.spec is None else dict(schedule.spec), [dict(each) for each in schedule.notify]
-    found = sealer.open(schedule.sealed)
-    return json.loads(found["spec"]), json.loads(found["notify"])
+        return None if schedule.spec is None else dict(schedule.spec), [dict(channel) for channel in schedule.notify]
+    opened = sealer.open(schedule.sealed)
+    return json.loads(opened["spec"]), json.loads(opened["notify"])

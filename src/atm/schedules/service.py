@@ -1,4 +1,4 @@
-"""What can be asked about schedules: make, change, pause, delete them, and see what has become of them."""
+"""Schedule operations: create, change, pause, delete, and list with their firings and deliveries."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from atm.storage.seal import Sealer
 UPCOMING = 5
 RECENT = 20
 _ATTEMPTS = 5
-"""So often a change is tried again when the schedule was fired meanwhile."""
+"""How often a change is attempted when the schedule fires concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleDetails:
-    """A schedule and what is to be said about it beside itself."""
+    """A schedule with its next due times, recent firings and last run."""
 
     schedule: Schedule
     upcoming: tuple[datetime, ...]
@@ -42,7 +42,7 @@ class ScheduleDetails:
 
 
 class ScheduleService:
-    """Schedules, as the front doors ask for them. A schedule is named by its id or its name."""
+    """The operations on schedules. A schedule is referred to by its id or its name."""
 
     def __init__(
         self,
@@ -53,34 +53,31 @@ class ScheduleService:
         targets: TargetRules | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`targets` is where webhooks may lead."""
+        """`targets` are the rules for the hosts of webhooks."""
         self._storage = storage
         self._sealer = sealer
         self._runs = runs
         self._targets = targets or TargetRules()
         self._clock = clock or SystemClock()
-        self._chance = random.Random()
+        self._random = random.Random()
 
-    async def create(self, asked: ScheduleRequest) -> Schedule:
-        """Raises SpecError with every problem found, CapabilityError, ConflictError `name_taken`."""
+    async def create(self, request: ScheduleRequest) -> Schedule:
+        """Create a schedule. Raises SpecError with all problems, CapabilityError, ConflictError `name_taken`."""
         now = self._clock.now()
-        schedule = await self._made(asked, new_run_id(), now, None)
+        schedule = await self._build(request, new_run_id(), now, None)
         await self._storage.schedules.add(schedule)
         return await self._storage.schedules.get(schedule.id)
 
-    async def change(self, named: str, asked: ScheduleRequest) -> Schedule:
-        """Replace all of a schedule but its history; `***` stays as it was. Raises as `create`, and NotFoundError."""
+    async def change(self, reference: str, request: ScheduleRequest) -> Schedule:
+        """Replace a schedule, keeping its history and secrets sent as `***`. Raises NotFoundError, and as `create`."""
 
         async def changed(before: Schedule) -> Schedule:
-            return await self._made(asked, before.id, self._clock.now(), before)
+            return await self._build(request, before.id, self._clock.now(), before)
 
-        return await self._changed(named, changed)
+        return await self._replace(reference, changed)
 
-    async def enable(self, named: str, *, enabled: bool) -> Schedule:
-        """Pause a schedule, or let it go on: from now on, without what it was due at meanwhile.
-
-        Raises NotFoundError.
-        """
+    async def enable(self, reference: str, *, enabled: bool) -> Schedule:
+        """Pause or resume a schedule; resumed, it skips the due times that passed meanwhile. Raises NotFoundError."""
 
         async def changed(before: Schedule) -> Schedule:
             if before.enabled == enabled:
@@ -88,56 +85,56 @@ class ScheduleService:
             now = self._clock.now()
             return self._aligned(replace(before, enabled=enabled, updated_at=now), now)
 
-        return await self._changed(named, changed)
+        return await self._replace(reference, changed)
 
-    async def delete(self, named: str) -> None:
-        """With its firings and deliveries; its runs stay. Raises NotFoundError."""
-        await self._storage.schedules.delete((await self.find(named)).id)
+    async def delete(self, reference: str) -> None:
+        """Delete a schedule with its firings and deliveries, but not its runs. Raises NotFoundError."""
+        await self._storage.schedules.delete((await self.find(reference)).id)
 
-    async def find(self, named: str) -> Schedule:
-        """By id, else by name. Raises NotFoundError."""
-        found = await lookup.found(self._storage.schedules, named)
-        if found is None:
-            raise NotFoundError(Problem(f"there is no schedule {named[:64]!r}", "schedule_not_found"))
-        return found
+    async def find(self, reference: str) -> Schedule:
+        """Find a schedule by id, else by name. Raises NotFoundError."""
+        schedule = await lookup.find(self._storage.schedules, reference)
+        if schedule is None:
+            raise NotFoundError(Problem(f"there is no schedule {reference[:64]!r}", "schedule_not_found"))
+        return schedule
 
-    async def standing(self, schedule: Schedule) -> ScheduleDetails:
-        """A schedule, when it is due, and what became of it lately."""
+    async def details(self, schedule: Schedule) -> ScheduleDetails:
+        """Return a schedule with its next due times, recent firings and last run."""
         recent = await self._storage.schedules.firings(schedule.id, limit=RECENT)
-        newest = next((each.run_id for each in recent if each.run_id is not None), None)
+        newest_run = next((firing.run_id for firing in recent if firing.run_id is not None), None)
         last_run = None
-        if newest is not None:
+        if newest_run is not None:
             try:
-                last_run = (await self._storage.runs.get(newest)).summary
+                last_run = (await self._storage.runs.get(newest_run)).summary
             except NotFoundError:
                 last_run = None  # it was deleted; its firing stays
         return ScheduleDetails(schedule, self._upcoming(schedule), recent, last_run)
 
     async def all(self) -> list[ScheduleDetails]:
-        """All, by name."""
-        return [await self.standing(each) for each in await self._storage.schedules.all()]
+        """Return all schedules, ordered by name."""
+        return [await self.details(schedule) for schedule in await self._storage.schedules.all()]
 
     async def firings(
         self,
-        named: str,
+        reference: str,
         *,
         before: datetime | None = None,
         outcomes: Sequence[FiringOutcome] = (),
         limit: int = 50,
     ) -> tuple[Firing, ...]:
-        """What became of its due times, newest first. Raises NotFoundError."""
-        schedule = await self.find(named)
+        """Return the firings of a schedule, newest first. Raises NotFoundError."""
+        schedule = await self.find(reference)
         return await self._storage.schedules.firings(schedule.id, before=before, outcomes=outcomes, limit=limit)
 
-    async def deliveries(self, named: str, limit: int = 50) -> tuple[Delivery, ...]:
-        """What became of its notifications, newest first. Raises NotFoundError."""
-        return await self._storage.deliveries.of_schedule((await self.find(named)).id, limit)
+    async def deliveries(self, reference: str, limit: int = 50) -> tuple[Delivery, ...]:
+        """Return the deliveries of a schedule, newest first. Raises NotFoundError."""
+        return await self._storage.deliveries.of_schedule((await self.find(reference)).id, limit)
 
-    def preview(self, asked: PreviewRequest) -> PreviewAnswer:
-        """When a trigger would be due. Raises SpecError."""
+    def preview(self, request: PreviewRequest) -> PreviewAnswer:
+        """Return the next due times of a trigger. Raises SpecError."""
         now = self._clock.now()
-        times = due_times(asked.trigger, now.replace(microsecond=0), asked.start_date, asked.end_date)
-        return PreviewAnswer(describes=describe(asked.trigger), upcoming=upcoming(times, now, asked.count))
+        times = due_times(request.trigger, now.replace(microsecond=0), request.start_date, request.end_date)
+        return PreviewAnswer(describes=describe(request.trigger), upcoming=upcoming(times, now, request.count))
 
     def _upcoming(self, schedule: Schedule) -> tuple[datetime, ...]:
         left = UPCOMING
@@ -146,13 +143,13 @@ class ScheduleService:
         try:
             return tuple(upcoming(times_of(schedule), self._clock.now(), left))
         except SpecError:
-            return ()  # its zone is gone; firing it tells so
+            return ()  # its time zone no longer exists; reported when it fires
 
-    async def _changed(self, named: str, change: Callable[[Schedule], Awaitable[Schedule]]) -> Schedule:
-        """Apply a change to a schedule as it is now, again where it was fired meanwhile."""
+    async def _replace(self, reference: str, change: Callable[[Schedule], Awaitable[Schedule]]) -> Schedule:
+        """Apply a change to the current schedule, and retry when it was fired concurrently."""
         attempts = _ATTEMPTS
         while True:
-            before = await self.find(named)
+            before = await self.find(reference)
             after = await change(before)
             if after is before:
                 return before
@@ -163,98 +160,100 @@ class ScheduleService:
                 if error.problems[0].code != "schedule_changed" or not attempts:
                     raise
 
-    async def _made(self, asked: ScheduleRequest, schedule_id: str, now: datetime, before: Schedule | None) -> Schedule:
+    async def _build(
+        self, request: ScheduleRequest, schedule_id: str, now: datetime, before: Schedule | None
+    ) -> Schedule:
         spec_before, channels_before = (None, []) if before is None else secrets.unseal(self._sealer, before)
-        shown, spec = await self._spec(asked, spec_before)
-        channels = secrets.whole_channels(asked.notify, channels_before)
-        self._check_targets(asked.notify, channels)
-        made = Schedule(
+        shown, spec = await self._spec(request, spec_before)
+        channels = secrets.restored_channels(request.notify, channels_before)
+        self._check_targets(request.notify, channels)
+        schedule = Schedule(
             id=schedule_id,
-            name=lookup.checked_name(asked.name),
-            trigger=asked.trigger.model_dump(mode="json", exclude_none=True),
+            name=lookup.checked_name(request.name),
+            trigger=request.trigger.model_dump(mode="json", exclude_none=True),
             created_at=before.created_at if before else now,
             updated_at=now,
-            description=asked.description,
-            enabled=asked.enabled,
+            description=request.description,
+            enabled=request.enabled,
             spec=shown,
-            test=asked.test,
+            test=request.test,
             sealed=secrets.seal(self._sealer, spec, channels),
-            max_runs=asked.max_runs,
+            max_runs=request.max_runs,
             run_count=before.run_count if before else 0,
-            tags=checked_tags(asked.tags),
-            overlap=asked.overlap,
-            misfire=asked.misfire,
-            misfire_grace_seconds=asked.misfire_grace_seconds,
-            jitter_seconds=asked.jitter_seconds,
-            start_date=asked.start_date,
-            end_date=asked.end_date,
-            notify=tuple(secrets.masked(each) for each in channels),
+            tags=checked_tags(request.tags),
+            overlap=request.overlap,
+            misfire=request.misfire,
+            misfire_grace_seconds=request.misfire_grace_seconds,
+            jitter_seconds=request.jitter_seconds,
+            start_date=request.start_date,
+            end_date=request.end_date,
+            notify=tuple(secrets.masked(channel) for channel in channels),
             version=before.version if before else 1,
         )
-        if before is not None and _is_due_alike(before, made):
-            return replace(made, next_due=before.next_due, next_at=before.next_at)
-        aligned = self._aligned(made, now)
-        if aligned.next_due is None and made.enabled and not _has_run_out(made):
-            what = f"{describe(asked.trigger)}: that will never be again"
-            raise SpecError(Problem(what, "never_due", path="trigger", hint="look at it with `atm schedule preview`"))
+        if before is not None and _has_same_due_times(before, schedule):
+            return replace(schedule, next_due=before.next_due, next_at=before.next_at)
+        aligned = self._aligned(schedule, now)
+        if aligned.next_due is None and schedule.enabled and not _is_exhausted(schedule):
+            what = f"{describe(request.trigger)}: has no future due time"
+            raise SpecError(Problem(what, "never_due", path="trigger", hint="check it with `atm schedule preview`"))
         return aligned
 
     def _aligned(self, schedule: Schedule, now: datetime) -> Schedule:
-        """The schedule, waiting for the first due time after `now`. Raises SpecError."""
+        """Return the schedule set to the first due time after `now`. Raises SpecError."""
         times = times_of(schedule)
-        wanted = schedule.enabled and not _has_run_out(schedule)
-        following = times.next(now) if wanted else None
-        return replace(schedule, next_due=following, next_at=with_jitter(following, schedule, self._chance))
+        is_active = schedule.enabled and not _is_exhausted(schedule)
+        following = times.next(now) if is_active else None
+        return replace(schedule, next_due=following, next_at=with_jitter(following, schedule, self._random))
 
     async def _spec(
-        self, asked: ScheduleRequest, before: Mapping[str, Any] | None
+        self, request: ScheduleRequest, before: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """The spec as it is shown, and whole; neither where a kept test is named, which must be there."""
-        if asked.test is not None:
-            await self._check_test(asked.test)
+        """Return the spec masked and in full; None for both when a saved test is named. Raises SpecError."""
+        if request.test is not None:
+            await self._check_test(request.test)
             return None, None
-        assert asked.spec is not None
+        assert request.spec is not None
         try:
             if before is None:
-                credentials.reject_masks(asked.spec)
-                compiled = await off_loop(self._runs.compile, asked.spec)
+                credentials.reject_masks(request.spec)
+                compiled = await off_loop(self._runs.compile, request.spec)
             else:
-                whole = await off_loop(credentials.restored, asked.spec, before, self._runs.compile)
+                whole = await off_loop(credentials.restored, request.spec, before, self._runs.compile)
                 compiled = await off_loop(self._runs.compile, whole)
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()
 
     async def _check_test(self, test: str) -> None:
-        if await lookup.found(self._storage.tests, test) is None:
+        if await lookup.find(self._storage.tests, test) is None:
             what = f"there is no test {test[:64]!r}"
             raise SpecError(Problem(what, "test_not_found", path="test", hint="GET /tests lists them"))
 
-    def _check_targets(self, asked: Sequence[Webhook | AppriseTarget], channels: Sequence[Mapping[str, Any]]) -> None:
-        """Webhooks lead where runs may lead, and nowhere else; addresses are checked again when one is sent."""
+    def _check_targets(self, targets: Sequence[Webhook | AppriseTarget], channels: Sequence[Mapping[str, Any]]) -> None:
+        """Require that webhooks lead to allowed targets; addresses are checked again on sending. Raises SpecError."""
         problems = []
-        for index, (each, channel) in enumerate(zip(asked, channels, strict=True)):
-            if not isinstance(each, Webhook):
+        for index, (target, channel) in enumerate(zip(targets, channels, strict=True)):
+            if not isinstance(target, Webhook):
                 continue
             host = urlsplit(channel["url"]).hostname or ""
             refusal = self._targets.refusal_of_name(host) if host else "the URL names no host"
             if refusal:
-                hint = "whoever runs the server may add it to ATM_ALLOWED_TARGETS"
+                hint = "the operator of the server can add it to ATM_ALLOWED_TARGETS"
                 problems.append(Problem(refusal, "target_not_allowed", path=f"notify[{index}].url", hint=hint))
         if problems:
             raise SpecError(problems)
 
 
 def _in_spec(problem: Problem) -> Problem:
-    """A problem of the spec as one of the schedule: both have names, and more in common."""
+    """Prefix the path of a spec problem, as schedules and specs share field names."""
     return replace(problem, path=f"spec.{problem.path}" if problem.path else "spec")
 
 
-def _is_due_alike(before: Schedule, after: Schedule) -> bool:
-    """Whether a changed schedule is due at the same times, so that it goes on waiting for the same one."""
+def _has_same_due_times(before: Schedule, after: Schedule) -> bool:
+    """Return whether a changed schedule has the same due times, so that it keeps its next one."""
     names = ("trigger", "start_date", "end_date", "enabled", "jitter_seconds", "max_runs")
     return all(getattr(before, name) == getattr(after, name) for name in names)
 
 
-def _has_run_out(schedule: Schedule) -> bool:
+def _is_exhausted(schedule: Schedule) -> bool:
     return schedule.max_runs is not None and schedule.run_count >= schedule.max_runs

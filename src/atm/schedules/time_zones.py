@@ -1,6 +1,6 @@
-"""From what clocks on a wall show to moments, where clocks are put forward and back.
+"""Convert wall clock times to UTC across daylight saving changes.
 
-A time that clocks skip (a gap) is answered by the first moment after it; a time that they show twice (a fold) has two.
+A skipped time (a gap) maps to the first moment after it; a repeated time (a fold) maps to two moments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SECOND = timedelta(seconds=1)
 
 @lru_cache(maxsize=256)
 def zone(name: str, path: str = "trigger.timezone") -> tzinfo:
-    """The time zone of this IANA name. Raises SpecError `unknown_timezone` with the nearest names there are."""
+    """Return the time zone with this IANA name. Raises SpecError `unknown_timezone`, which suggests similar names."""
     if name.upper() in ("UTC", "Z"):
         return UTC
     try:
@@ -24,32 +24,32 @@ def zone(name: str, path: str = "trigger.timezone") -> tzinfo:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         from atm.models.nearest import nearest
 
-        near = nearest(name, sorted(available_timezones()), count=2)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "For example `Europe/Berlin` or `UTC`"
+        candidates = nearest(name, sorted(available_timezones()), count=2)
+        hint = f"Did you mean {' or '.join(candidates)}?" if candidates else "For example `Europe/Berlin` or `UTC`"
         raise SpecError(Problem(f"there is no time zone {name[:60]!r}", "unknown_timezone", path, hint=hint)) from error
 
 
-def moments(shown: datetime, where: tzinfo) -> tuple[datetime, ...]:
-    """The moments (UTC) at which clocks there show `shown` (naive): one, or two in a fold.
+def moments(wall_time: datetime, time_zone: tzinfo) -> tuple[datetime, ...]:
+    """Return the moments (UTC) of a naive wall clock time: one, or two in a fold.
 
-    In a gap it is the first moment after the gap, which the clocks show as a later time.
+    In a gap it is the first moment after the gap, which has a later wall clock time.
     """
-    first = shown.replace(tzinfo=where, fold=0).astimezone(UTC)
-    second = shown.replace(tzinfo=where, fold=1).astimezone(UTC)
+    first = wall_time.replace(tzinfo=time_zone, fold=0).astimezone(UTC)
+    second = wall_time.replace(tzinfo=time_zone, fold=1).astimezone(UTC)
     if first == second:
         return (first,)
-    if first.astimezone(where).replace(tzinfo=None) == shown:
+    if first.astimezone(time_zone).replace(tzinfo=None) == wall_time:
         return (first, second)
-    # In a gap fold=0 counts by the offset before it, and so lands after it, and fold=1 the other way round.
-    return (_change_between(second, first, where),)
+    # In a gap, fold=0 uses the offset before the gap and so gives a moment after it; fold=1 the reverse.
+    return (_change_between(second, first, time_zone),)
 
 
-def _change_between(before: datetime, after: datetime, where: tzinfo) -> datetime:
-    """The moment in (before, after] from which the offset is that of `after`, to the second."""
-    offset = after.astimezone(where).utcoffset()
+def _change_between(before: datetime, after: datetime, time_zone: tzinfo) -> datetime:
+    """Return the moment in (before, after], to the second, from which the offset is that of `after`."""
+    offset = after.astimezone(time_zone).utcoffset()
     while after - before > _SECOND:
         middle = before + timedelta(seconds=(after - before) // _SECOND // 2)
-        if middle.astimezone(where).utcoffset() == offset:
+        if middle.astimezone(time_zone).utcoffset() == offset:
             after = middle
         else:
             before = middle

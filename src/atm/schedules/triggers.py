@@ -1,12 +1,12 @@
-"""When a trigger is due: pure functions from a moment to the next one.
+"""Compute the due times of triggers: pure functions from a moment to the next due time.
 
-APScheduler's own trigger searches cron fields on a wall clock that is never changed; `time_zones.py` converts wall
-clock times to moments. This avoids two errors of the library: 3.11 fires a daily 02:30 twice in the night in which
-clocks go back, and at a time that does not exist in the night in which they go forward. The rules:
+APScheduler's trigger matches cron fields on a wall clock without daylight saving changes; `time_zones.py` converts wall
+clock times to moments. This avoids two bugs of the library: 3.11 fires a daily 02:30 twice in the night in which clocks
+go back, and at a nonexistent time in the night in which they go forward. The rules:
 
-- A time in a gap is due once, at the first moment after it, together with others of the same gap.
-- A time in a fold is due once, the first time it is shown, when the schedule names fixed times; and both times when it
-  goes in steps (`*` or `*/15` as minute or hour), so that what happens every 15 minutes goes on doing so.
+- A time in a gap is due once, at the first moment after the gap, together with others of the same gap.
+- A time in a fold is due once, at its first occurrence, when the schedule names fixed times; and at both when it uses
+  steps (`*` or `*/15` as minute or hour), so that a 15 minute interval is kept.
 
 Intervals and dates need no library: an interval is whole microseconds from its anchor (the library adds floating-point
 seconds to the last time, and drifts).
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger as LibraryTrigger
 
 HORIZON = timedelta(days=366 * 41)
-"""Nothing that ever happens is further away: a 29th of February on a given weekday comes within 40 years."""
+"""How far ahead to search: the rarest match, a 29th of February on a given weekday, recurs within 40 years."""
 MOST_MISSED = 1000
-"""Missed due times are counted up to this number."""
+"""The limit for counting missed due times."""
 _BEYOND = timedelta(hours=25)
-"""More than clocks are ever put forward or back at once: Samoa left out a day."""
+"""More than any clock change: Samoa skipped a day."""
 _LAST = datetime.max.replace(tzinfo=UTC) - HORIZON - 2 * _BEYOND
 _INSTANT = timedelta(microseconds=1)
 
@@ -42,7 +42,7 @@ _NUMBERS = r"(\*|\d+(-\d+)?)(/\d+)?"
 _WEEKDAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _PARTS = {
-    # The library ignores what follows a name it knows (`mon-fri/2`, `lastly`), so we look first.
+    # The library ignores anything after a known name (`mon-fri/2`, `lastly`), so fields are checked first.
     "minute": _NUMBERS,
     "hour": _NUMBERS,
     "day": rf"{_NUMBERS}|last|(1st|2nd|3rd|4th|5th|last) +{_WEEKDAY}",
@@ -52,18 +52,18 @@ _PARTS = {
 
 
 class DueTimes(Protocol):
-    """When something is due."""
+    """A sequence of due times."""
 
     def next(self, after: datetime) -> datetime | None:
-        """The first due time after that moment, UTC; None when there is none any more."""
+        """Return the first due time (UTC) after a moment; None when there are no more."""
         ...
 
 
 def due_times(trigger: Trigger, anchor: datetime, start: datetime | None, end: datetime | None) -> DueTimes:
-    """The due times of a trigger, within [start, end].
+    """Return the due times of a trigger within [start, end].
 
-    An interval counts from `start`, which is then its first due time; without one from `anchor`, when the schedule was
-    made, which is none. Raises SpecError for what cannot be: an unknown zone, a field that makes no sense.
+    The first due time of an interval is `start`, or one interval after `anchor`, the creation of the schedule. Raises
+    SpecError for an unknown time zone or an invalid field.
     """
     inner: DueTimes
     if isinstance(trigger, CronTrigger):
@@ -84,15 +84,15 @@ class _Within:
     end: datetime | None
 
     def next(self, after: datetime) -> datetime | None:
-        # A due time at the start itself counts.
+        # A due time exactly at the start is included.
         earliest = after if self.start is None or self.start <= after else self.start - _INSTANT
-        found = self.inner.next(earliest)
-        return None if found is None or (self.end is not None and found > self.end) else found
+        due = self.inner.next(earliest)
+        return None if due is None or (self.end is not None and due > self.end) else due
 
 
 @dataclass(frozen=True, slots=True)
 class DateTimes:
-    """Once."""
+    """A single due time."""
 
     at: datetime
 
@@ -102,7 +102,7 @@ class DateTimes:
 
 @dataclass(frozen=True, slots=True)
 class IntervalTimes:
-    """`first`, and every `length` after it: exact, however long it has been."""
+    """`first` and every `length` after it, without drift."""
 
     first: datetime
     length: timedelta
@@ -117,7 +117,7 @@ class IntervalTimes:
 
 
 class CronTimes:
-    """The times that match cron fields on the clocks of a zone."""
+    """The times that match cron fields in a time zone."""
 
     def __init__(self, trigger: CronTrigger) -> None:
         """Raises SpecError."""
@@ -129,33 +129,33 @@ class CronTimes:
     def next(self, after: datetime) -> datetime | None:
         if after > _LAST:
             return None
-        found: datetime | None = None
-        for shown in self._shown(after):
-            times = moments(shown, self.zone)[: 2 if self.in_steps else 1]
-            later = [each for each in times if each > after]
-            found = min([*later, found] if found is not None else later, default=None)
+        earliest: datetime | None = None
+        for wall_time in self._wall_times(after):
+            times = moments(wall_time, self.zone)[: 2 if self.in_steps else 1]
+            later = [moment for moment in times if moment > after]
+            earliest = min([*later, earliest] if earliest is not None else later, default=None)
             if times[0] > after:
-                # The first moments of what is shown later are later too, or the same.
+                # Later wall clock times have the same or a later first moment.
                 break
-        return found
+        return earliest
 
-    def _shown(self, after: datetime) -> Iterator[datetime]:
-        """What the clocks show at due times, in order, from where one may come after that moment."""
+    def _wall_times(self, after: datetime) -> Iterator[datetime]:
+        """Yield matching wall clock times in order, starting early enough for any due time after `after`."""
         before, now, then = (_offset(after + by, self.zone) for by in (-_BEYOND, timedelta(0), _BEYOND))
-        # Where clocks are put back, what they have shown already they may be about to show again.
-        again = max(before - now, before - then, now - then, timedelta(0))
-        shown = after.astimezone(self.zone).replace(tzinfo=UTC) - again
-        self._library.end_date = shown + HORIZON
-        while (following := self._library.get_next_fire_time(None, shown)) is not None:
+        # When clocks go back, times that have passed may repeat.
+        repeated = max(before - now, before - then, now - then, timedelta(0))
+        wall_time = after.astimezone(self.zone).replace(tzinfo=UTC) - repeated
+        self._library.end_date = wall_time + HORIZON
+        while (following := self._library.get_next_fire_time(None, wall_time)) is not None:
             yield following.replace(tzinfo=None)
-            shown = following + _INSTANT
+            wall_time = following + _INSTANT
 
     def _field(self, name: str) -> str:
         return next(str(field) for field in self._library.fields if field.name == name)
 
 
-def _offset(moment: datetime, where: tzinfo) -> timedelta:
-    return moment.astimezone(where).utcoffset() or timedelta(0)
+def _offset(moment: datetime, time_zone: tzinfo) -> timedelta:
+    return moment.astimezone(time_zone).utcoffset() or timedelta(0)
 
 
 def _in_steps(field: str) -> bool:
@@ -168,12 +168,12 @@ def _library_trigger(fields: dict[str, str]) -> LibraryTrigger:
     for name, text in fields.items():
         for part in re.split(" *, *", text.strip()):
             if not re.fullmatch(_PARTS[name], part, re.IGNORECASE):
-                raise _bad_field(name, f"{part!r} makes no sense there")
+                raise _bad_field(name, f"{part!r} is invalid")
     try:
         return LibraryTrigger(**fields, timezone=UTC)
     except ValueError as error:
-        named = next((name for name, text in fields.items() if not _fits(name, text)), "expression")
-        raise _bad_field(named, str(error)) from error
+        field = next((name for name, text in fields.items() if not _fits(name, text)), "expression")
+        raise _bad_field(field, str(error)) from error
 
 
 def _fits(name: str, text: str) -> bool:
@@ -201,14 +201,14 @@ _NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-"""What crontab(5) calls nicknames."""
+"""The nicknames of crontab(5)."""
 
 
 def fields_of(trigger: CronTrigger) -> dict[str, str]:
-    """The fields of a trigger, an `expression` taken apart. Raises SpecError."""
+    """Return the fields of a trigger, splitting its `expression`. Raises SpecError."""
     if trigger.expression is None:
-        found = {name: getattr(trigger, name) for name in FIELDS}
-        return {name: text for name, text in found.items() if text is not None}
+        given = {name: getattr(trigger, name) for name in FIELDS}
+        return {name: text for name, text in given.items() if text is not None}
     written = trigger.expression.strip()
     if written.startswith("@"):
         written = _nickname(written)
@@ -218,42 +218,40 @@ def fields_of(trigger: CronTrigger) -> dict[str, str]:
         hint = "minute hour day month day-of-week, for example `30 2 * * mon-fri`"
         raise SpecError(Problem(what, "bad_trigger", path="trigger.expression", hint=hint))
     minute, hour, day, month, weekday = parts
-    # `?`, of Quartz and of cloud schedulers, is no condition on that field.
+    # `?`, used by Quartz and cloud schedulers, matches any value.
     day, weekday = ("*" if text == "?" else text for text in (day, weekday))
     if day != "*" and weekday != "*":
-        what = "day of month and day of week together mean either of them in a crontab, and both of them here"
-        hint = "use the fields `day` and `day_of_week` for both, or two schedules for either"
+        what = "a crontab matches day of month or day of week when both are set; atm would require both"
+        hint = "use the fields `day` and `day_of_week` to require both, or two schedules for either"
         raise SpecError(Problem(what, "bad_trigger", path="trigger.expression", hint=hint))
     return {"minute": minute, "hour": hour, "day": day, "month": month, "day_of_week": _weekdays(weekday)}
 
 
 def _nickname(text: str) -> str:
-    """The five fields of a crontab's nickname. Raises SpecError."""
+    """Return the five fields of a crontab nickname. Raises SpecError."""
     if expression := _NICKNAMES.get(text.lower()):
         return expression
-    hint = (
-        "an interval is written `--every 15m`" if text.lower().startswith("@every") else ", ".join(sorted(_NICKNAMES))
-    )
+    hint = "write an interval as `--every 15m`" if text.lower().startswith("@every") else ", ".join(sorted(_NICKNAMES))
     raise SpecError(
-        Problem(f"{text[:60]!r} is no time that comes again", "bad_trigger", path="trigger.expression", hint=hint)
+        Problem(f"{text[:60]!r} is not a known nickname", "bad_trigger", path="trigger.expression", hint=hint)
     )
 
 
 def _weekdays(text: str) -> str:
-    """Days of a crontab (0 and 7 are Sunday) as names, which mean the same everywhere."""
-    found: list[str] = []
+    """Return the days of a crontab (0 and 7 are Sunday) as names, as the library numbers days differently."""
+    names: list[str] = []
     for part in text.lower().split(","):
-        number = re.fullmatch(r"(\d)(?:-(\d))?(?:/(\d))?", part)
-        if number is None:
-            found.append(part)
+        match = re.fullmatch(r"(\d)(?:-(\d))?(?:/(\d))?", part)
+        if match is None:
+            names.append(part)
             continue
-        first, last, step = (None if each is None else int(each) for each in number.groups())
+        first, last, step = (None if digits is None else int(digits) for digits in match.groups())
         assert first is not None
         final = last if last is not None else 6 if step else first
         if max(first, final) > 7 or final < first or step == 0:
-            raise _bad_field("day_of_week", f"{part!r} is no range of 0 to 7")
-        found += [_DAYS[day % 7] for day in range(first, final + 1, step or 1)]
-    return ",".join(dict.fromkeys(found))
+            raise _bad_field("day_of_week", f"{part!r} is not a range within 0 to 7")
+        names += [_DAYS[day % 7] for day in range(first, final + 1, step or 1)]
+    return ",".join(dict.fromkeys(names))
 
 
 def _moment_of(trigger: DateTrigger) -> datetime:
@@ -263,25 +261,25 @@ def _moment_of(trigger: DateTrigger) -> datetime:
 
 
 def upcoming(times: DueTimes, after: datetime, count: int) -> list[datetime]:
-    """The next due times, `count` at most."""
-    found: list[datetime] = []
+    """Return the next due times, at most `count`."""
+    dues: list[datetime] = []
     following = times.next(after)
-    while following is not None and len(found) < count:
-        found.append(following)
+    while following is not None and len(dues) < count:
+        dues.append(following)
         following = times.next(following)
-    return found
+    return dues
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Due times that went by: the last of them, and how many (`MOST_MISSED` stands for as many or more)."""
+    """Due times that have passed: the last of them, and how many (`MOST_MISSED` means that many or more)."""
 
     last: datetime
     count: int
 
 
 def missed(times: DueTimes, first: datetime, now: datetime) -> Missed:
-    """The due times from `first`, which is one, to `now`; however many there are, it takes a moment."""
+    """Return the due times from `first`, which is one, until `now`, in bounded time."""
     last, count = first, 1
     while (following := times.next(last)) is not None and following <= now:
         last, count = following, count + 1
@@ -290,9 +288,9 @@ def missed(times: DueTimes, first: datetime, now: datetime) -> Missed:
     return Missed(last, count)
 
 
-def _last_until(times: DueTimes, known: datetime, now: datetime) -> datetime:
-    """The last due time at or before `now`, by halving: `known` is one."""
-    low, high = known, now
+def _last_until(times: DueTimes, first: datetime, now: datetime) -> datetime:
+    """Return the last due time at or before `now`, by bisection from the due time `first`."""
+    low, high = first, now
     while high - low > _INSTANT:
         middle = low + (high - low) // 2
         following = times.next(middle)
@@ -304,11 +302,11 @@ def _last_until(times: DueTimes, known: datetime, now: datetime) -> datetime:
 
 
 def describe(trigger: Trigger) -> str:
-    """A trigger in words."""
+    """Describe a trigger for people."""
     if isinstance(trigger, IntervalTrigger):
         parts = [(getattr(trigger, unit), unit) for unit in ("days", "hours", "minutes", "seconds")]
-        said = [f"{number} {unit if number > 1 else unit[:-1]}" for number, unit in parts if number]
-        return "every " + " ".join(said)
+        terms = [f"{number} {unit if number > 1 else unit[:-1]}" for number, unit in parts if number]
+        return "every " + " ".join(terms)
     if isinstance(trigger, DateTrigger):
         return f"once, at {_moment_of(trigger):%Y-%m-%d %H:%M:%S} UTC"
     fields = fields_of(trigger)

@@ -1,4 +1,4 @@
-"""Schedules, firings and deliveries as storage keeps them, in the words of the Control API."""
+"""Convert stored schedules, firings and deliveries to the views of the Control API."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _SAME = (
 _OF_DELIVERY = tuple(DeliveryView.model_fields)
 
 
-def schedule_view(standing: ScheduleDetails) -> ScheduleView:
-    """A schedule with what became of it lately."""
-    schedule = standing.schedule
+def schedule_view(details: ScheduleDetails) -> ScheduleView:
+    """Return a schedule with its recent firings."""
+    schedule = details.schedule
     trigger = trigger_of(schedule)
     try:
         describes = describe(trigger)
@@ -50,24 +50,24 @@ def schedule_view(standing: ScheduleDetails) -> ScheduleView:
         describes=describes,
         spec=None if schedule.spec is None else dict(schedule.spec),
         tags=list(schedule.tags),
-        notify=[dict(each) for each in schedule.notify],
-        upcoming=list(standing.upcoming),
-        recent=[firing_view(each) for each in standing.recent],
-        last_run=None if standing.last_run is None else summary_view(standing.last_run),
+        notify=[dict(channel) for channel in schedule.notify],
+        upcoming=list(details.upcoming),
+        recent=[firing_view(channel) for channel in details.recent],
+        last_run=None if details.last_run is None else summary_view(details.last_run),
     )
 
 
 def firing_view(firing: Firing) -> FiringView:
-    """A due time, and what became of it."""
+    """Return a firing: a due time and its outcome."""
     return FiringView(**{name: getattr(firing, name) for name in FiringView.model_fields})
 
 
 def firing_list(firings: Sequence[Firing], limit: int) -> FiringList:
-    """A page of them."""
+    """Return a page of firings."""
     following = firings[-1].due if len(firings) == limit else None
-    return FiringList(firings=[firing_view(each) for each in firings], next=following)
+    return FiringList(firings=[firing_view(firing) for firing in firings], next=following)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:
-    """A notification on its way."""
+    """Return the delivery of a notification."""
     return DeliveryView(**{name: getattr(delivery, name) for name in _OF_DELIVERY})

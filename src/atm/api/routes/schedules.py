@@ -39,7 +39,7 @@ async def list_schedules(plane: Plane) -> ScheduleList:
 @router.post("/schedules", status_code=201, responses=_TAKEN)
 async def create_schedule(plane: Plane, body: ScheduleRequest) -> ScheduleView:
     """Make a schedule, of a test spec or of a test that is kept."""
-    return schedule_view(await plane.schedules.standing(await plane.schedules.create(body)))
+    return schedule_view(await plane.schedules.details(await plane.schedules.create(body)))
 
 
 @router.post("/schedules/preview")
@@ -51,13 +51,13 @@ async def preview_schedule(plane: Plane, body: PreviewRequest) -> PreviewAnswer:
 @router.get("/schedules/{schedule}", responses=_NOT_FOUND)
 async def read_schedule(plane: Plane, schedule: Named) -> ScheduleView:
     """Read a schedule."""
-    return schedule_view(await plane.schedules.standing(await plane.schedules.find(schedule)))
+    return schedule_view(await plane.schedules.details(await plane.schedules.find(schedule)))
 
 
 @router.put("/schedules/{schedule}", responses={**_NOT_FOUND, **_CHANGED})
 async def replace_schedule(plane: Plane, schedule: Named, body: ScheduleRequest) -> ScheduleView:
     """Replace a schedule; its history stays, and so does what is sent as `***`, unless it would go elsewhere."""
-    return schedule_view(await plane.schedules.standing(await plane.schedules.change(schedule, body)))
+    return schedule_view(await plane.schedules.details(await plane.schedules.change(schedule, body)))
 
 
 @router.delete("/schedules/{schedule}", responses=_NOT_FOUND)
@@ -71,13 +71,13 @@ async def delete_schedule(plane: Plane, schedule: Named) -> Deleted:
 @router.post("/schedules/{schedule}/pause", responses={**_NOT_FOUND, **_CHANGED})
 async def pause_schedule(plane: Plane, schedule: Named) -> ScheduleView:
     """Pause a schedule; a run that has started goes on."""
-    return schedule_view(await plane.schedules.standing(await plane.schedules.enable(schedule, enabled=False)))
+    return schedule_view(await plane.schedules.details(await plane.schedules.enable(schedule, enabled=False)))
 
 
 @router.post("/schedules/{schedule}/resume", responses={**_NOT_FOUND, **_CHANGED})
 async def resume_schedule(plane: Plane, schedule: Named) -> ScheduleView:
     """Let a schedule go on, from now: what it was due at meanwhile is not made up for."""
-    return schedule_view(await plane.schedules.standing(await plane.schedules.enable(schedule, enabled=True)))
+    return schedule_view(await plane.schedules.details(await plane.schedules.enable(schedule, enabled=True)))
 
 
 @router.get("/schedules/{schedule}/firings", responses=_NOT_FOUND)

@@ -41,7 +41,7 @@ _TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a t
 
 async def find_test(plane: ControlPlane, test: str) -> TestConfig:
     """The test of this id or name. Raises NotFoundError."""
-    found = await lookup.found(plane.storage.tests, test)
+    found = await lookup.find(plane.storage.tests, test)
     if found is None:
         raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found"))
     return found
@@ -87,8 +87,8 @@ async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]
         credentials.reject_masks(body.spec)
         return dict(body.spec)
     run = await plane.storage.runs.get(body.from_run)
-    known = credentials.known(plane.sealer, run.spec, run.sealed)
-    return await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
+    before = credentials.known_spec(plane.sealer, run.spec, run.sealed)
+    return await off_loop(credentials.restored, body.spec, before, plane.runs.compile)
 
 
 @router.post("/tests/sync")
@@ -147,8 +147,8 @@ async def read_test(plane: Plane, test: Test) -> TestView:
 async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
     """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
     before = await find_test(plane, test)
-    known = credentials.known(plane.sealer, before.spec, before.sealed)
-    whole = await off_loop(credentials.restored, body.spec, known, plane.runs.compile)
+    before_spec = credentials.known_spec(plane.sealer, before.spec, before.sealed)
+    whole = await off_loop(credentials.restored, body.spec, before_spec, plane.runs.compile)
     config = await off_loop(_config, plane, before.id, body, whole, before.created_at, datetime.now(UTC))
     await plane.storage.tests.replace(config)
     return await _view(plane, config)

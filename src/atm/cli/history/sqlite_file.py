@@ -20,7 +20,7 @@ def read(server: str | None, query: Callable[[SqliteReader], _Value]) -> _Value 
     """Query the SQLite file of the data directory.
 
     None where the history is elsewhere, a run has to be stored first, the file cannot be read like this, or the query
-    returns None; the caller then uses `asked`, which reports what is wrong. Raises SettingsError.
+    returns None; the caller then uses `with_history`, which reports what is wrong. Raises SettingsError.
     """
     if server or any(os.environ.get(name) for name in STORAGE_VARIABLES):
         return None
