@@ -28,13 +28,21 @@ class MeasurementError(Exception):
     """A command could not be measured; the message contains the command and its output."""
 
 
-def cpu_seconds(command: Sequence[str | Path]) -> float:
+def cpu_seconds(command: Sequence[str | Path], data_dir: str = "") -> float:
     """Return the CPU time of `command` from start to end, including children it waited for.
+
+    `data_dir` is the data directory of the command, if it is not the user's.
 
     Raises `MeasurementError` if it fails, since a command that stops early appears fast.
     """
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **({"ATM_DATA_DIR": data_dir} if data_dir else {})},
     )
     assert process.stderr is not None
     with process.stderr:
