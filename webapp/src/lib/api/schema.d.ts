@@ -13,7 +13,7 @@ export type paths = {
         };
         /**
          * Live
-         * @description Say that the process runs; it looks at nothing else.
+         * @description Liveness: the process is running; checks nothing else.
          */
         get: operations["live"];
         put?: never;
@@ -33,7 +33,7 @@ export type paths = {
         };
         /**
          * Ready
-         * @description Say whether requests can be answered: the storage is read.
+         * @description Readiness: the storage can be read.
          */
         get: operations["ready"];
         put?: never;
@@ -53,7 +53,7 @@ export type paths = {
         };
         /**
          * Health
-         * @description Say that the server runs, and its version.
+         * @description Return health and version of the server.
          */
         get: operations["health"];
         put?: never;
@@ -73,7 +73,7 @@ export type paths = {
         };
         /**
          * Read Session
-         * @description Say who is asking, and what they may do.
+         * @description Read the caller's name and role.
          */
         get: operations["read_session"];
         put?: never;
@@ -84,7 +84,7 @@ export type paths = {
         post: operations["create_session"];
         /**
          * End Session
-         * @description End the session of the cookie, on the server too; with a key, nothing.
+         * @description End the session of the cookie; has no effect with a key.
          */
         delete: operations["end_session"];
         options?: never;
@@ -101,7 +101,7 @@ export type paths = {
         };
         /**
          * List Sessions
-         * @description List the sessions that last: all of them for admins, else those of the same key.
+         * @description List the active sessions: all for admins, otherwise those of the same key.
          */
         get: operations["list_sessions"];
         put?: never;
@@ -124,7 +124,7 @@ export type paths = {
         post?: never;
         /**
          * Revoke Session
-         * @description End a session: within two seconds it and its streams open nothing any more. Another key's, for admins.
+         * @description End a session and its streams within two seconds. For sessions of other keys, admins only.
          */
         delete: operations["revoke_session"];
         options?: never;
@@ -141,7 +141,7 @@ export type paths = {
         };
         /**
          * Prometheus Metrics
-         * @description Figures for Prometheus, as text or OpenMetrics.
+         * @description Export metrics for Prometheus, as text or OpenMetrics.
          */
         get: operations["prometheus_metrics"];
         put?: never;
@@ -161,7 +161,7 @@ export type paths = {
         };
         /**
          * Stream Run
-         * @description Watch a run: every event with its number as the id, from the first one on; ends when the run has.
+         * @description Stream all events of a run with their sequence number as id; ends with the run.
          */
         get: operations["stream_run"];
         put?: never;
@@ -181,7 +181,7 @@ export type paths = {
         };
         /**
          * Stream List
-         * @description Watch the newest runs: what there is, then what is new, changed or deleted.
+         * @description Stream the list of runs: the newest ones, then runs that are new, changed or deleted.
          */
         get: operations["stream_list"];
         put?: never;
@@ -203,7 +203,7 @@ export type paths = {
         put?: never;
         /**
          * Run Demo
-         * @description Run the quickstart test against the bundled target server, on this machine: what `atm demo` does.
+         * @description Run the quickstart test against the bundled target server on this machine, as `atm demo` does.
          */
         post: operations["run_demo"];
         delete?: never;
@@ -221,13 +221,13 @@ export type paths = {
         };
         /**
          * List Runs
-         * @description List runs; all filters hold together. With `id` it is a look-up: all other filters are left out.
+         * @description List runs; filters are combined with AND. With `id`, all other filters are ignored.
          */
         get: operations["list_runs"];
         put?: never;
         /**
          * Create Run
-         * @description Accept a run: checked whole, stored as pending, carried out when it is its turn.
+         * @description Create a run: the spec is validated, and the run is queued.
          */
         post: operations["create_run"];
         delete?: never;
@@ -245,14 +245,14 @@ export type paths = {
         };
         /**
          * Read Run
-         * @description Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far.
+         * @description Read a run: spec, outcome and reasons, sampled requests, and figures; during the run, those so far.
          */
         get: operations["read_run"];
         put?: never;
         post?: never;
         /**
          * Delete Run
-         * @description Delete a run and all its history; a running one must be cancelled first.
+         * @description Delete a run with its intervals and samples. Cancel a run in progress first.
          */
         delete: operations["delete_run"];
         options?: never;
@@ -273,7 +273,7 @@ export type paths = {
         };
         /**
          * Read Result
-         * @description Read the whole result, as `atm run --json` prints it.
+         * @description Read the full result, as `atm run --json` prints it.
          */
         get: operations["read_result"];
         put?: never;
@@ -295,7 +295,7 @@ export type paths = {
         put?: never;
         /**
          * Cancel Run
-         * @description Ask a run to end. A pending one ends at once; one that has ended stays as it is.
+         * @description Cancel or stop a run. A queued run ends at once; a run that has ended is not changed.
          */
         post: operations["cancel_run"];
         delete?: never;
@@ -315,7 +315,7 @@ export type paths = {
         put?: never;
         /**
          * Rerun
-         * @description Run the same spec, or an edited one, once more, with the credentials of that run.
+         * @description Start a run with the same or an edited spec, and with the credentials of the earlier run.
          */
         post: operations["rerun"];
         delete?: never;
@@ -333,7 +333,7 @@ export type paths = {
         };
         /**
          * Read History
-         * @description List the tests that were run, each with its newest runs; the test with the newest run first.
+         * @description List the tests in the history, each with its newest runs; the test with the newest run first.
          */
         get: operations["read_history"];
         put?: never;
@@ -353,7 +353,7 @@ export type paths = {
         };
         /**
          * Read Intervals
-         * @description Read any window of a run: points for plots and, merged from histograms, the figures of the window itself.
+         * @description Read a window of a run: points for plots, and optionally the figures of the window from merged histograms.
          */
         get: operations["read_intervals"];
         put?: never;
@@ -373,7 +373,7 @@ export type paths = {
         };
         /**
          * Read Samples
-         * @description Read the requests that were kept whole, secrets masked; all filters hold together.
+         * @description Read the sampled requests, secrets masked; filters are combined with AND.
          */
         get: operations["read_samples"];
         put?: never;
@@ -393,7 +393,7 @@ export type paths = {
         };
         /**
          * Read Request
-         * @description Read the request with this number, where it was kept; `/samples` lists those that were.
+         * @description Read the sampled request with this number; `/samples` lists all sampled requests.
          */
         get: operations["read_request"];
         put?: never;
@@ -413,7 +413,7 @@ export type paths = {
         };
         /**
          * Read Distribution
-         * @description Read how times were distributed in any window, exact from merged histograms; warm-up is left out.
+         * @description Read the distribution of times in a window, exact from merged histograms, without warm-up.
          */
         get: operations["read_distribution"];
         put?: never;
@@ -435,7 +435,7 @@ export type paths = {
         put?: never;
         /**
          * Validate Spec
-         * @description Check a spec as a new run would be: every problem at once, and what it would do.
+         * @description Validate a spec as for a new run: returns every problem, and its plan and forecast.
          */
         post: operations["validate_spec"];
         delete?: never;
@@ -455,7 +455,7 @@ export type paths = {
         put?: never;
         /**
          * Try Spec
-         * @description Send one request to each endpoint of a spec, and answer with what came back, secrets masked.
+         * @description Send one request to each endpoint of a spec and return requests and responses, secrets masked.
          */
         post: operations["try_spec"];
         delete?: never;
@@ -475,7 +475,7 @@ export type paths = {
         put?: never;
         /**
          * Import Curl Command
-         * @description Turn a curl command line into a spec, with a word on each option that does not matter for a load test.
+         * @description Convert a curl command into a spec, with a note on each option that does not apply to a load test.
          */
         post: operations["import_curl_command"];
         delete?: never;
@@ -493,13 +493,13 @@ export type paths = {
         };
         /**
          * List Tests
-         * @description List the tests that are kept, by name, each with its newest run.
+         * @description List the stored tests by name, each with its newest run.
          */
         get: operations["list_tests"];
         put?: never;
         /**
          * Create Test
-         * @description Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run.
+         * @description Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
          */
         post: operations["create_test"];
         delete?: never;
@@ -519,7 +519,7 @@ export type paths = {
         put?: never;
         /**
          * Sync Tests
-         * @description Keep a test for each test name that is in the history and not among the tests, with its newest spec.
+         * @description Store a test for each test name in the history that has none, with its newest spec.
          */
         post: operations["sync_tests"];
         delete?: never;
@@ -539,7 +539,7 @@ export type paths = {
         put?: never;
         /**
          * Run All Tests
-         * @description Start runs of every test that is enabled, in the order of their names.
+         * @description Start runs of every enabled test, by name.
          */
         post: operations["run_all_tests"];
         delete?: never;
@@ -562,13 +562,13 @@ export type paths = {
         get: operations["read_test"];
         /**
          * Replace Test
-         * @description Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere.
+         * @description Replace a test. Credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_test"];
         post?: never;
         /**
          * Delete Test
-         * @description Delete a test; its runs stay.
+         * @description Delete a test. Its runs stay.
          */
         delete: operations["delete_test"];
         options?: never;
@@ -587,7 +587,7 @@ export type paths = {
         put?: never;
         /**
          * Enable Test
-         * @description Enable or disable a test: `run-all` leaves out those that are disabled.
+         * @description Enable or disable a test. `run-all` skips disabled tests.
          */
         post: operations["enable_test"];
         delete?: never;
@@ -645,7 +645,7 @@ export type paths = {
         };
         /**
          * Export Bundle
-         * @description Get a run that has ended as one file: spec, environment, result, every second, samples; no credentials.
+         * @description Export a run that has ended as one file: spec, environment, result, intervals, samples; no credentials.
          */
         get: operations["export_bundle"];
         put?: never;
@@ -667,7 +667,7 @@ export type paths = {
         put?: never;
         /**
          * Import Bundle
-         * @description Store the run of a bundle, whole or not at all.
+         * @description Import the run of a bundle, atomically.
          */
         post: operations["import_bundle"];
         delete?: never;
@@ -685,13 +685,13 @@ export type paths = {
         };
         /**
          * List Schedules
-         * @description List the schedules, by name, each with its next due times and its last firings.
+         * @description List the schedules by name, each with its next due times and last firings.
          */
         get: operations["list_schedules"];
         put?: never;
         /**
          * Create Schedule
-         * @description Make a schedule, of a test spec or of a test that is kept.
+         * @description Create a schedule for a spec or a stored test.
          */
         post: operations["create_schedule"];
         delete?: never;
@@ -711,7 +711,7 @@ export type paths = {
         put?: never;
         /**
          * Preview Schedule
-         * @description Say when a trigger would be due, without making anything.
+         * @description Return the due times of a trigger without creating a schedule.
          */
         post: operations["preview_schedule"];
         delete?: never;
@@ -734,13 +734,13 @@ export type paths = {
         get: operations["read_schedule"];
         /**
          * Replace Schedule
-         * @description Replace a schedule; its history stays, and so does what is sent as `***`, unless it would go elsewhere.
+         * @description Replace a schedule. Its history stays; credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_schedule"];
         post?: never;
         /**
          * Delete Schedule
-         * @description Delete a schedule with its firings and deliveries; its runs stay.
+         * @description Delete a schedule with its firings and deliveries. Its runs stay.
          */
         delete: operations["delete_schedule"];
         options?: never;
@@ -759,7 +759,7 @@ export type paths = {
         put?: never;
         /**
          * Pause Schedule
-         * @description Pause a schedule; a run that has started goes on.
+         * @description Pause a schedule. A run in progress continues.
          */
         post: operations["pause_schedule"];
         delete?: never;
@@ -779,7 +779,7 @@ export type paths = {
         put?: never;
         /**
          * Resume Schedule
-         * @description Let a schedule go on, from now: what it was due at meanwhile is not made up for.
+         * @description Resume a schedule from now. Due times that passed while it was paused are not caught up.
          */
         post: operations["resume_schedule"];
         delete?: never;
@@ -797,7 +797,7 @@ export type paths = {
         };
         /**
          * List Firings
-         * @description List what became of its due times, newest first.
+         * @description List the firings of a schedule and their outcomes, newest first.
          */
         get: operations["list_firings"];
         put?: never;
@@ -817,7 +817,7 @@ export type paths = {
         };
         /**
          * List Deliveries
-         * @description List its notifications and what became of them, newest first.
+         * @description List the notifications of a schedule and their delivery status, newest first.
          */
         get: operations["list_deliveries"];
         put?: never;
@@ -837,7 +837,7 @@ export type paths = {
         };
         /**
          * Storage Status
-         * @description Kind, place, size and number of runs.
+         * @description Read kind, location, size and number of runs.
          */
         get: operations["storage_status"];
         put?: never;
@@ -857,7 +857,7 @@ export type paths = {
         };
         /**
          * Storage Overview
-         * @description The status, what came on each day, which tests have the most runs, and what is kept for how long.
+         * @description Read the status, the runs of each day, the tests with the most runs, and the retention.
          */
         get: operations["storage_overview"];
         put?: never;
@@ -877,7 +877,7 @@ export type paths = {
         };
         /**
          * Read Server
-         * @description Version, engines, and the limits of this installation.
+         * @description Read version, engines and limits of the installation.
          */
         get: operations["read_server"];
         put?: never;
@@ -897,13 +897,13 @@ export type paths = {
         };
         /**
          * List Keys
-         * @description List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins.
+         * @description List all keys, including revoked ones, without the keys themselves, which are not stored. For admins.
          */
         get: operations["list_keys"];
         put?: never;
         /**
          * Create Key
-         * @description Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins.
+         * @description Create a key; only this response contains it. From the first key on, every request needs one. For admins.
          */
         post: operations["create_key"];
         delete?: never;
@@ -924,9 +924,9 @@ export type paths = {
         post?: never;
         /**
          * Revoke Key
-         * @description Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+         * @description Revoke a key, its sessions and its streams, effective within two seconds. For admins.
          *
-         *     Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
+         *     After the last key is revoked, requests still need one; `atm keys release` on the server's machine changes that.
          */
         delete: operations["revoke_key"];
         options?: never;
@@ -943,7 +943,7 @@ export type paths = {
         };
         /**
          * List Audit
-         * @description List who did what, newest first; all filters hold together. For admins.
+         * @description List entries of the audit log, newest first; filters are combined with AND. For admins.
          */
         get: operations["list_audit"];
         put?: never;
@@ -5277,7 +5277,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5288,7 +5288,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5315,7 +5315,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5342,7 +5342,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5358,7 +5358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5369,7 +5369,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5385,7 +5385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5396,7 +5396,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5412,7 +5412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5423,7 +5423,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5450,7 +5450,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5486,7 +5486,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReadyView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5497,7 +5497,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5524,7 +5524,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5551,7 +5551,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5567,7 +5567,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5578,7 +5578,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5594,7 +5594,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5605,7 +5605,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5641,7 +5641,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5677,7 +5677,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5688,7 +5688,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5715,7 +5715,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5742,7 +5742,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5758,7 +5758,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5769,7 +5769,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5785,7 +5785,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5796,7 +5796,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5812,7 +5812,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5823,7 +5823,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5850,7 +5850,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5886,7 +5886,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5897,7 +5897,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5924,7 +5924,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5951,7 +5951,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5967,7 +5967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5978,7 +5978,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5994,7 +5994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6005,7 +6005,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6021,7 +6021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6032,7 +6032,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6059,7 +6059,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6099,7 +6099,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6110,7 +6110,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6137,7 +6137,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6164,7 +6164,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6180,7 +6180,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6191,7 +6191,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6207,7 +6207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6218,7 +6218,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6234,7 +6234,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Too many wrong keys came from this address; Retry-After says how long to wait */
+            /** @description Too many invalid keys from this address; Retry-After has the waiting time */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6245,7 +6245,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6261,7 +6261,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6272,7 +6272,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6299,7 +6299,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6333,7 +6333,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6344,7 +6344,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6371,7 +6371,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6398,7 +6398,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6414,7 +6414,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6425,7 +6425,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6441,7 +6441,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6452,7 +6452,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6468,7 +6468,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6479,7 +6479,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6506,7 +6506,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6542,7 +6542,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6553,7 +6553,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6580,7 +6580,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6607,7 +6607,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6623,7 +6623,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6634,7 +6634,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6650,7 +6650,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6661,7 +6661,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6677,7 +6677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6688,7 +6688,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6715,7 +6715,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6751,7 +6751,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6762,7 +6762,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6789,7 +6789,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6805,7 +6805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such session, or it has ended */
+            /** @description The session does not exist or has ended */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6816,7 +6816,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6843,7 +6843,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6859,7 +6859,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6870,7 +6870,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6886,7 +6886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6897,7 +6897,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6913,7 +6913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6924,7 +6924,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6951,7 +6951,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6989,7 +6989,7 @@ export interface operations {
                     "text/plain": unknown;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7000,7 +7000,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7027,7 +7027,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7054,7 +7054,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7070,7 +7070,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7081,7 +7081,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7097,7 +7097,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7108,7 +7108,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7124,7 +7124,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7135,7 +7135,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7162,7 +7162,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7183,22 +7183,22 @@ export interface operations {
     stream_run: {
         parameters: {
             query?: {
-                /** @description Leave out events up to this number. */
+                /** @description Skip events up to this sequence number. */
                 after?: number;
             };
             header?: {
-                /** @description Go on after it. */
+                /** @description Resume after this event. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7209,15 +7209,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7228,7 +7228,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7255,7 +7255,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7271,7 +7271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7282,7 +7282,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7309,7 +7309,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7325,7 +7325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7336,7 +7336,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7352,7 +7352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7363,7 +7363,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7379,7 +7379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7390,7 +7390,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7417,7 +7417,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7444,7 +7444,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7455,15 +7455,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7474,7 +7474,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7501,7 +7501,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7528,7 +7528,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7544,7 +7544,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7555,7 +7555,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7571,7 +7571,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7582,7 +7582,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7598,7 +7598,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7609,7 +7609,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7636,7 +7636,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7672,7 +7672,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7683,7 +7683,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7710,7 +7710,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7737,7 +7737,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7753,7 +7753,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7764,7 +7764,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7780,7 +7780,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7791,7 +7791,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7807,7 +7807,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7818,7 +7818,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7845,7 +7845,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7868,24 +7868,24 @@ export interface operations {
             query?: {
                 limit?: number;
                 offset?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
-                /** @description Only runs whose ids begin like this. */
+                /** @description Only runs whose ids start with this. */
                 id?: string | null;
-                /** @description Exactly this name. */
+                /** @description Only runs with exactly this name. */
                 name?: string | null;
                 tag?: string | null;
                 status?: components["schemas"]["RunStatus"] | null;
                 passed?: boolean | null;
-                /** @description The one word for a run. */
+                /** @description Only runs with this outcome. */
                 outcome?: components["schemas"]["RunOutcome"] | null;
-                /** @description What the measurement is worth. */
+                /** @description Only runs with this measurement verdict. */
                 measurement?: components["schemas"]["Measurement"] | null;
-                /** @description Created at or after. */
+                /** @description Only runs created at or after this time. */
                 since?: string | null;
-                /** @description Created before. */
+                /** @description Only runs created before this time. */
                 until?: string | null;
-                /** @description Somewhere in name or URL, ignoring case. */
+                /** @description Only runs with this text in name or URL, ignoring case. */
                 text?: string | null;
                 order?: components["schemas"]["Order"];
             };
@@ -7904,7 +7904,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7915,7 +7915,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7942,7 +7942,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7969,7 +7969,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7985,7 +7985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7996,7 +7996,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8012,7 +8012,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8023,7 +8023,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8039,7 +8039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8050,7 +8050,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8077,7 +8077,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8099,9 +8099,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same request makes one run, however often it is sent. */
+                /** @description Repeated requests with the same key and content start one run. */
                 "Idempotency-Key"?: string | null;
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -8122,7 +8122,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8133,7 +8133,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8160,7 +8160,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8176,7 +8176,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The key came with another request before */
+            /** @description The key was used with another request */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8187,7 +8187,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8214,7 +8214,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8230,7 +8230,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8241,7 +8241,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8257,7 +8257,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8268,7 +8268,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8284,7 +8284,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8295,7 +8295,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8322,7 +8322,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8345,7 +8345,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8361,7 +8361,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunDetail"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8372,7 +8372,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8399,7 +8399,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8415,7 +8415,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8426,7 +8426,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8453,7 +8453,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8469,7 +8469,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8480,7 +8480,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8496,7 +8496,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8507,7 +8507,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8523,7 +8523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8534,7 +8534,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8561,7 +8561,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8584,7 +8584,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8600,7 +8600,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8611,7 +8611,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8638,7 +8638,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8654,7 +8654,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8665,7 +8665,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8681,7 +8681,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8692,7 +8692,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8719,7 +8719,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8735,7 +8735,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8746,7 +8746,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8762,7 +8762,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8773,7 +8773,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8789,7 +8789,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8800,7 +8800,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8827,7 +8827,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8850,7 +8850,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8870,7 +8870,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8881,7 +8881,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8908,7 +8908,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8924,7 +8924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8935,7 +8935,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8962,7 +8962,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8978,7 +8978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8989,7 +8989,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9005,7 +9005,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9016,7 +9016,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9032,7 +9032,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9043,7 +9043,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9070,7 +9070,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9093,7 +9093,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9109,7 +9109,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunResult"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9120,7 +9120,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9147,7 +9147,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9163,7 +9163,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9174,7 +9174,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9190,7 +9190,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9201,7 +9201,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9228,7 +9228,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9244,7 +9244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9255,7 +9255,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9271,7 +9271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9282,7 +9282,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9298,7 +9298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9309,7 +9309,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9336,7 +9336,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9357,12 +9357,12 @@ export interface operations {
     cancel_run: {
         parameters: {
             query?: {
-                /** @description Let what is in flight finish: a stop, not a cancel. */
+                /** @description Stop the run instead of cancelling it: requests in flight may finish. */
                 graceful?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9378,7 +9378,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9389,7 +9389,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9416,7 +9416,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9432,7 +9432,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9443,7 +9443,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9470,7 +9470,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9486,7 +9486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9497,7 +9497,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9513,7 +9513,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9524,7 +9524,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9540,7 +9540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9551,7 +9551,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9578,7 +9578,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9600,11 +9600,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9624,7 +9624,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9635,7 +9635,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9662,7 +9662,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9678,7 +9678,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9689,7 +9689,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9716,7 +9716,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9732,7 +9732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9743,7 +9743,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9759,7 +9759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9770,7 +9770,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9786,7 +9786,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9797,7 +9797,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9824,7 +9824,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9845,12 +9845,12 @@ export interface operations {
     read_history: {
         parameters: {
             query?: {
-                /** @description Tests. */
+                /** @description Most tests to return. */
                 limit?: number;
                 offset?: number;
-                /** @description Runs of each test. */
+                /** @description Most runs per test. */
                 recent?: number;
-                /** @description Somewhere in the name, ignoring case. */
+                /** @description Only tests with this text in their name, ignoring case. */
                 text?: string | null;
             };
             header?: never;
@@ -9868,7 +9868,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9879,7 +9879,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9906,7 +9906,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9933,7 +9933,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9949,7 +9949,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9960,7 +9960,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9976,7 +9976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9987,7 +9987,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10003,7 +10003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10014,7 +10014,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10041,7 +10041,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10062,20 +10062,20 @@ export interface operations {
     read_intervals: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description Seconds per point; 0: the whole run. */
+                /** @description Seconds per point; 0: one point for the whole window. */
                 resolution?: "auto" | "0" | "1" | "10" | "60";
-                /** @description Names; `*` is all together, and the default. */
+                /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
-                /** @description Also merge the whole window from its histograms. */
+                /** @description Also return the merged figures of the window. */
                 merge?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10091,7 +10091,7 @@ export interface operations {
                     "application/json": components["schemas"]["IntervalsView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10102,7 +10102,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10129,7 +10129,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10145,7 +10145,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10156,7 +10156,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10183,7 +10183,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10199,7 +10199,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10210,7 +10210,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10226,7 +10226,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10237,7 +10237,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10253,7 +10253,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10264,7 +10264,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10291,7 +10291,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10316,16 +10316,16 @@ export interface operations {
                 outcome?: components["schemas"]["Outcome"] | null;
                 status?: number | null;
                 reason?: ("first" | "failure" | "slowest") | null;
-                /** @description Response time of at least this. */
+                /** @description Only requests with at least this response time. */
                 minimum_ms?: number | null;
-                /** @description Finished at or after this second of the run. */
+                /** @description Only requests that finished at or after this second. */
                 start?: number;
-                /** @description Finished before this second of the run. */
+                /** @description Only requests that finished before this second. */
                 end?: number | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10341,7 +10341,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledExchange"][];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10352,7 +10352,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10379,7 +10379,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10395,7 +10395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10406,7 +10406,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10433,7 +10433,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10449,7 +10449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10460,7 +10460,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10476,7 +10476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10487,7 +10487,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10503,7 +10503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10514,7 +10514,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10541,7 +10541,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10564,9 +10564,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1. */
                 number: number;
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10582,7 +10582,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledRequest"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10593,7 +10593,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10620,7 +10620,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10636,7 +10636,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run or sample */
+            /** @description The run or the sample does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10647,7 +10647,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10674,7 +10674,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10690,7 +10690,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10701,7 +10701,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10717,7 +10717,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10728,7 +10728,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10744,7 +10744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10755,7 +10755,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10782,7 +10782,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10803,16 +10803,16 @@ export interface operations {
     read_distribution: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description A name; left out: all together. */
+                /** @description Name of an endpoint; by default all together. */
                 endpoint?: string | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10828,7 +10828,7 @@ export interface operations {
                     "application/json": components["schemas"]["DistributionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10839,7 +10839,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10866,7 +10866,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10882,7 +10882,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10893,7 +10893,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10920,7 +10920,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10936,7 +10936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10947,7 +10947,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10963,7 +10963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10974,7 +10974,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10990,7 +10990,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11001,7 +11001,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11028,7 +11028,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11068,7 +11068,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidateAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11079,7 +11079,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11106,7 +11106,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11133,7 +11133,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11149,7 +11149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11160,7 +11160,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11176,7 +11176,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11187,7 +11187,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11203,7 +11203,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11214,7 +11214,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11241,7 +11241,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11281,7 +11281,7 @@ export interface operations {
                     "application/json": components["schemas"]["TryAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11292,7 +11292,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11319,7 +11319,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11346,7 +11346,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11362,7 +11362,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11373,7 +11373,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11389,7 +11389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11400,7 +11400,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11416,7 +11416,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11427,7 +11427,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11454,7 +11454,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11494,7 +11494,7 @@ export interface operations {
                     "application/json": components["schemas"]["CurlAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11505,7 +11505,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11532,7 +11532,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11559,7 +11559,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11575,7 +11575,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11586,7 +11586,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11602,7 +11602,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11613,7 +11613,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11629,7 +11629,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11640,7 +11640,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11667,7 +11667,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11688,7 +11688,7 @@ export interface operations {
     list_tests: {
         parameters: {
             query?: {
-                /** @description So many of the newest runs of each test. */
+                /** @description Most recent runs to return per test. */
                 recent?: number;
             };
             header?: never;
@@ -11706,7 +11706,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11717,7 +11717,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11744,7 +11744,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11771,7 +11771,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11787,7 +11787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11798,7 +11798,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11814,7 +11814,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11825,7 +11825,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11841,7 +11841,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11852,7 +11852,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11879,7 +11879,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11919,7 +11919,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11930,7 +11930,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11957,7 +11957,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11973,7 +11973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11984,7 +11984,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12011,7 +12011,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12027,7 +12027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12038,7 +12038,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12054,7 +12054,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12065,7 +12065,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12081,7 +12081,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12092,7 +12092,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12119,7 +12119,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12155,7 +12155,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12166,7 +12166,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12193,7 +12193,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12220,7 +12220,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12236,7 +12236,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12247,7 +12247,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12263,7 +12263,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12274,7 +12274,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12290,7 +12290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12301,7 +12301,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12328,7 +12328,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12350,7 +12350,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -12371,7 +12371,7 @@ export interface operations {
                     "application/json": components["schemas"]["StartedRuns"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12382,7 +12382,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12409,7 +12409,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12436,7 +12436,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12452,7 +12452,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12463,7 +12463,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12479,7 +12479,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12490,7 +12490,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12506,7 +12506,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12517,7 +12517,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12544,7 +12544,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12567,7 +12567,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12583,7 +12583,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12594,7 +12594,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12621,7 +12621,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12637,7 +12637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12648,7 +12648,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12675,7 +12675,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12691,7 +12691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12702,7 +12702,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12718,7 +12718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12729,7 +12729,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12745,7 +12745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12756,7 +12756,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12783,7 +12783,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12806,7 +12806,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12826,7 +12826,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12837,7 +12837,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12864,7 +12864,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12880,7 +12880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12891,7 +12891,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12907,7 +12907,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12918,7 +12918,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12945,7 +12945,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12961,7 +12961,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12972,7 +12972,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12988,7 +12988,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12999,7 +12999,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13015,7 +13015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13026,7 +13026,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13053,7 +13053,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13076,7 +13076,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13092,7 +13092,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13103,7 +13103,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13130,7 +13130,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13146,7 +13146,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13157,7 +13157,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13184,7 +13184,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13200,7 +13200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13211,7 +13211,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13227,7 +13227,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13238,7 +13238,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13254,7 +13254,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13265,7 +13265,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13292,7 +13292,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13315,7 +13315,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13335,7 +13335,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13346,7 +13346,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13373,7 +13373,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13389,7 +13389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13400,7 +13400,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13427,7 +13427,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13443,7 +13443,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13454,7 +13454,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13470,7 +13470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13481,7 +13481,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13497,7 +13497,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13508,7 +13508,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13535,7 +13535,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13557,11 +13557,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13577,7 +13577,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13588,7 +13588,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13615,7 +13615,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13631,7 +13631,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13642,7 +13642,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13669,7 +13669,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13685,7 +13685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13696,7 +13696,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13712,7 +13712,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13723,7 +13723,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13739,7 +13739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13750,7 +13750,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13777,7 +13777,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13816,7 +13816,7 @@ export interface operations {
                     "application/json": components["schemas"]["CompareAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13827,7 +13827,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13854,7 +13854,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13870,7 +13870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description A run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13881,7 +13881,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13897,7 +13897,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description One of them has no result */
+            /** @description A run has no result */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13908,7 +13908,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13935,7 +13935,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13951,7 +13951,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13962,7 +13962,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13978,7 +13978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13989,7 +13989,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14005,7 +14005,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14016,7 +14016,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14043,7 +14043,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14066,7 +14066,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -14082,7 +14082,7 @@ export interface operations {
                     "application/gzip": string;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14093,7 +14093,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14120,7 +14120,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14136,7 +14136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14147,7 +14147,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14163,7 +14163,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description It has not ended */
+            /** @description The run has not ended */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14174,7 +14174,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14201,7 +14201,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14217,7 +14217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14228,7 +14228,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14244,7 +14244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14255,7 +14255,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14271,7 +14271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14282,7 +14282,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14309,7 +14309,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14330,7 +14330,7 @@ export interface operations {
     import_bundle: {
         parameters: {
             query?: {
-                /** @description Store it under this id, not its own. */
+                /** @description Store the run under this id instead of its own. */
                 id?: string | null;
             };
             header?: never;
@@ -14352,7 +14352,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14363,7 +14363,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14390,7 +14390,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14406,7 +14406,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a run with this id already */
+            /** @description A run with this id already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14417,7 +14417,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14444,7 +14444,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14460,7 +14460,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14471,7 +14471,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14487,7 +14487,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14498,7 +14498,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14514,7 +14514,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14525,7 +14525,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14552,7 +14552,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14588,7 +14588,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14599,7 +14599,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14626,7 +14626,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14653,7 +14653,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14669,7 +14669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14680,7 +14680,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14696,7 +14696,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14707,7 +14707,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14723,7 +14723,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14734,7 +14734,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14761,7 +14761,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14801,7 +14801,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14812,7 +14812,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14839,7 +14839,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14855,7 +14855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a schedule of this name already */
+            /** @description A schedule with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14866,7 +14866,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14893,7 +14893,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14909,7 +14909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14920,7 +14920,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14936,7 +14936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14947,7 +14947,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14963,7 +14963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14974,7 +14974,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15001,7 +15001,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15041,7 +15041,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreviewAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15052,7 +15052,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15079,7 +15079,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15106,7 +15106,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15122,7 +15122,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15133,7 +15133,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15149,7 +15149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15160,7 +15160,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15176,7 +15176,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15187,7 +15187,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15214,7 +15214,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15237,7 +15237,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15253,7 +15253,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15264,7 +15264,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15291,7 +15291,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15307,7 +15307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15318,7 +15318,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15345,7 +15345,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15361,7 +15361,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15372,7 +15372,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15388,7 +15388,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15399,7 +15399,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15415,7 +15415,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15426,7 +15426,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15453,7 +15453,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15476,7 +15476,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15496,7 +15496,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15507,7 +15507,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15534,7 +15534,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15550,7 +15550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15561,7 +15561,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15577,7 +15577,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -15588,7 +15588,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15615,7 +15615,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15631,7 +15631,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15642,7 +15642,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15658,7 +15658,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15669,7 +15669,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15685,7 +15685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15696,7 +15696,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15723,7 +15723,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15746,7 +15746,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15762,7 +15762,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15773,7 +15773,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15800,7 +15800,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15816,7 +15816,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15827,7 +15827,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15854,7 +15854,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15870,7 +15870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15881,7 +15881,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15897,7 +15897,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15908,7 +15908,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15924,7 +15924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15935,7 +15935,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15962,7 +15962,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15985,7 +15985,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16001,7 +16001,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16012,7 +16012,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16039,7 +16039,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16055,7 +16055,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16066,7 +16066,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16082,7 +16082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16093,7 +16093,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16120,7 +16120,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16136,7 +16136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16147,7 +16147,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16163,7 +16163,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16174,7 +16174,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16190,7 +16190,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16201,7 +16201,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16228,7 +16228,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16251,7 +16251,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16267,7 +16267,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16278,7 +16278,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16305,7 +16305,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16321,7 +16321,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16332,7 +16332,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16348,7 +16348,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16359,7 +16359,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16386,7 +16386,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16402,7 +16402,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16413,7 +16413,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16429,7 +16429,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16440,7 +16440,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16456,7 +16456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16467,7 +16467,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16494,7 +16494,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16516,14 +16516,14 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
-                /** @description Due before; `next` of the page before. */
+                /** @description Only firings due before this time; `next` of the previous page. */
                 before?: string | null;
-                /** @description Only these; may be given several times. */
+                /** @description Only firings with this outcome; repeatable. */
                 outcome?: components["schemas"]["FiringOutcome"][] | null;
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16539,7 +16539,7 @@ export interface operations {
                     "application/json": components["schemas"]["FiringList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16550,7 +16550,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16577,7 +16577,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16593,7 +16593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16604,7 +16604,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16631,7 +16631,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16647,7 +16647,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16658,7 +16658,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16674,7 +16674,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16685,7 +16685,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16701,7 +16701,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16712,7 +16712,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16739,7 +16739,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16764,7 +16764,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16780,7 +16780,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16791,7 +16791,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16818,7 +16818,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16834,7 +16834,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16845,7 +16845,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16872,7 +16872,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16888,7 +16888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16899,7 +16899,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16915,7 +16915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16926,7 +16926,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16942,7 +16942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16953,7 +16953,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16980,7 +16980,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17016,7 +17016,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageStatusView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17027,7 +17027,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17054,7 +17054,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17081,7 +17081,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17097,7 +17097,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17108,7 +17108,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17124,7 +17124,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17135,7 +17135,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17151,7 +17151,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17162,7 +17162,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17189,7 +17189,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17210,7 +17210,7 @@ export interface operations {
     storage_overview: {
         parameters: {
             query?: {
-                /** @description Up to today, in UTC. */
+                /** @description Number of days up to today, in UTC. */
                 days?: number;
             };
             header?: never;
@@ -17228,7 +17228,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageOverview"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17239,7 +17239,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17266,7 +17266,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17293,7 +17293,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17309,7 +17309,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17320,7 +17320,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17336,7 +17336,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17347,7 +17347,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17363,7 +17363,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17374,7 +17374,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17401,7 +17401,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17437,7 +17437,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17448,7 +17448,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17475,7 +17475,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17502,7 +17502,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17518,7 +17518,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17529,7 +17529,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17545,7 +17545,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17556,7 +17556,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17572,7 +17572,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17583,7 +17583,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17610,7 +17610,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17646,7 +17646,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17657,7 +17657,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17684,7 +17684,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17711,7 +17711,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17727,7 +17727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17738,7 +17738,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17754,7 +17754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17765,7 +17765,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17781,7 +17781,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17792,7 +17792,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17819,7 +17819,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17859,7 +17859,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyCreated"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17870,7 +17870,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17897,7 +17897,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17913,7 +17913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a key of this name already */
+            /** @description A key with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -17924,7 +17924,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17951,7 +17951,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17967,7 +17967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17978,7 +17978,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17994,7 +17994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18005,7 +18005,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18021,7 +18021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18032,7 +18032,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18059,7 +18059,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18082,7 +18082,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or name. */
+                /** @description Id or name of the key. */
                 key: string;
             };
             cookie?: never;
@@ -18098,7 +18098,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18109,7 +18109,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18136,7 +18136,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18152,7 +18152,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such key, or it was revoked */
+            /** @description The key does not exist or is revoked */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18163,7 +18163,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18190,7 +18190,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18206,7 +18206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18217,7 +18217,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18233,7 +18233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18244,7 +18244,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18260,7 +18260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18271,7 +18271,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18298,7 +18298,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18319,18 +18319,18 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
-                /** @description Exactly this key, account or schedule. */
+                /** @description Only entries of exactly this key, account or schedule. */
                 actor?: string | null;
-                /** @description This one, or with a dot at its end all of an object: `run.` */
+                /** @description Only this action, or with a trailing dot all actions on a kind of object: `run.` */
                 action?: string | null;
                 object_id?: string | null;
                 outcome?: components["schemas"]["AuditOutcome"] | null;
-                /** @description At or after. */
+                /** @description Only entries at or after this time. */
                 since?: string | null;
-                /** @description Before. */
+                /** @description Only entries before this time. */
                 until?: string | null;
                 limit?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -18348,7 +18348,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18359,7 +18359,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18386,7 +18386,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18413,7 +18413,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18429,7 +18429,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18440,7 +18440,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18456,7 +18456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18467,7 +18467,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18483,7 +18483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18494,7 +18494,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18521,7 +18521,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
