@@ -32,7 +32,9 @@ def policy_of(settings: Settings) -> RetentionPolicy:
 
 
 @asynccontextmanager
-async def pruned(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
+async def background_retention(
+    storage: StorageInterface, settings: Settings, clock: Clock | None = None
+) -> AsyncIterator[None]:
     """Prune now and then every hour until the block ends; do nothing when no retention is configured."""
     policy = policy_of(settings)
     if policy == RetentionPolicy():

@@ -236,7 +236,7 @@ class ScheduleService:
             if not isinstance(target, Webhook):
                 continue
             host = urlsplit(channel["url"]).hostname or ""
-            refusal = self._targets.refusal_of_name(host) if host else "the URL names no host"
+            refusal = self._targets.refusal_of_name(host) if host else "the URL has no host"
             if refusal:
                 hint = "the operator of the server can add it to ATM_ALLOWED_TARGETS"
                 problems.append(Problem(refusal, "target_not_allowed", path=f"notify[{index}].url", hint=hint))

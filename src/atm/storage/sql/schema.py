@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from atm.config import Settings
 from atm.errors import Problem, SchemaError
-from atm.private_files import close_to_others, create_file, make_directory
+from atm.private_files import create_file, make_directory, remove_others_permissions
 from atm.storage.locks import locked_soon
 from atm.storage.migrations import HEAD, REVISIONS
 from atm.storage.sql.database import Database, database_url, sqlite_url
@@ -171,7 +171,7 @@ def _made_room_for(path: Path) -> bool:
     make_directory(path.parent)
     exists = path.exists()
     for beside in ("", "-wal", "-shm", "-journal"):
-        close_to_others(path.with_name(path.name + beside))
+        remove_others_permissions(path.with_name(path.name + beside))
     return exists
 
 
