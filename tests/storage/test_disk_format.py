@@ -69,9 +69,7 @@ def test_what_is_no_record_is_an_error(document: Any) -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(
-        NewerFormatError, match="Pot is in format 3, which a newer version wrote; this one reads up to 2"
-    ):
+    with pytest.raises(NewerFormatError, match="Pot has format 3 of a newer version; this version reads up to 2"):
         POT.record({"format": 3, "content": "green"})
 
 

@@ -70,7 +70,7 @@ async def test_a_full_disk_is_said_and_writing_goes_on_when_there_is_room_again(
     with pytest.raises(StorageUnavailableError) as caught:
         await fill()
     assert code(caught) == "storage_full"
-    assert "no room left" in str(caught.value)
+    assert "no space left" in str(caught.value)
     assert written.next_interval > 3
     seconds = [interval(second, endpoints=4) for second in range(written.next_interval)]
     kept = await storage.series.intervals(lease.run_id)

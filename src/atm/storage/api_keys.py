@@ -1,4 +1,4 @@
-"""Making and finding API keys, for whoever looks after them: the command line on the server's machine, or an admin."""
+"""Create and find API keys, for the command line on the server's machine and for admins."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from atm.storage.lookup import checked_name
 from atm.storage.records import ApiKey, Role, checked_tags, hash_api_key
 
 PREFIX = "atm_"
-"""What a key begins with, so that scanners of repositories know one."""
+"""The prefix of a key, by which secret scanners recognise it."""
 RANDOM_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What a key is limited to; by default to nothing."""
+    """The limits of a key; none by default."""
 
     expires_in: timedelta | None = None
     tags: tuple[str, ...] = ()
@@ -30,16 +30,15 @@ class KeyLimits:
 
 
 def new_api_key(name: str, role: Role, at: datetime, limits: KeyLimits | None = None) -> tuple[ApiKey, str]:
-    """What is kept of a new key, and the key itself, which is kept nowhere.
+    """Create a key; return its record and the key itself, which is not stored.
 
-    Raises ValueError, whose text says why, for a name that no key can have (`atm.access.names`), and for a network that
-    is none.
+    Raises ValueError with the reason for an invalid name (`atm.access.names`) or network.
     """
     limits = limits or KeyLimits()
     if role is Role.ADMIN and (limits.tags or limits.runs_per_hour is not None):
-        raise ValueError("an admin makes keys of any kind, so tags and quotas would limit nothing: take another role")
+        raise ValueError("an admin can create any key, so tags and quotas would not limit it: choose another role")
     key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-    made = ApiKey(
+    record = ApiKey(
         os.urandom(6).hex(),
         checked_name(key_name(name)),
         role,
@@ -50,22 +49,22 @@ def new_api_key(name: str, role: Role, at: datetime, limits: KeyLimits | None = 
         networks=tuple(network_text(network) for network in limits.networks),
         runs_per_hour=limits.runs_per_hour,
     )
-    return made, key
+    return record, key
 
 
 def network_text(text: str) -> str:
-    """An address or network in one spelling. Raises ValueError, whose text says why."""
+    """Return the canonical spelling of an address or network. Raises ValueError with the reason."""
     try:
         return str(ip_network(text.strip(), strict=False))
     except ValueError:
-        raise ValueError(f"{text[:64]!r} is neither an address nor a network, as 10.1.0.0/16") from None
+        raise ValueError(f"{text[:64]!r} is neither an address nor a network such as 10.1.0.0/16") from None
 
 
-def key_in_use(keys: Iterable[ApiKey], named: str) -> ApiKey:
-    """The key with this name or id that is not revoked. Raises NotFoundError."""
+def key_in_use(keys: Iterable[ApiKey], reference: str) -> ApiKey:
+    """Return the key with this name or id that is not revoked. Raises NotFoundError."""
     in_use = [key for key in keys if key.revoked_at is None]
-    found = next((key for field in ("id", "name") for key in in_use if getattr(key, field) == named), None)
-    if found is None:
-        what = f"there is no key {named[:128]!r} that could be revoked"
-        raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` names them"))
-    return found
+    match = next((key for field in ("id", "name") for key in in_use if getattr(key, field) == reference), None)
+    if match is None:
+        what = f"there is no active key {reference[:128]!r}"
+        raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` lists them"))
+    return match

@@ -1,7 +1,7 @@
-"""Credentials at rest: encrypted with a key that is not in the database.
+"""Encrypt stored credentials with a key that is not in the database.
 
 Fernet (AES-128-CBC and HMAC-SHA-256). The key is ATM_SECRET_KEY, any text of 16 characters or more, or a file of mode
-0600 in the data directory that is made when it is first needed.
+0600 in the data directory that is created on first use.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _SHORTEST = 16
 
 
 class Sealer:
-    """Seals the named credentials of a spec, and opens them again."""
+    """Encrypt and decrypt named credentials."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._fernet: Fernet | None = None
 
     def seal(self, secrets: Mapping[str, str]) -> bytes | None:
-        """The credentials, encrypted; null where there are none. Raises SettingsError, StorageUnavailableError."""
-        return self._box().encrypt(json.dumps(dict(secrets)).encode()) if secrets else None
+        """Encrypt credentials; None when there are none. Raises SettingsError, StorageUnavailableError."""
+        return self._cipher().encrypt(json.dumps(dict(secrets)).encode()) if secrets else None
 
     def open(self, sealed: bytes | None) -> dict[str, str]:
-        """What `seal` got. Raises StorageError `unsealable` where they were sealed with another key."""
+        """Decrypt the output of `seal`. Raises StorageError `unsealable` if it was sealed with another key."""
         from cryptography.fernet import InvalidToken
 
         if sealed is None:
             return {}
         try:
-            secrets: dict[str, str] = json.loads(self._box().decrypt(sealed))
+            secrets: dict[str, str] = json.loads(self._cipher().decrypt(sealed))
         except InvalidToken as error:
-            hint = "use the ATM_SECRET_KEY or the key file of that time, or send the credentials again"
+            hint = "use the ATM_SECRET_KEY or key file that sealed them, or send the credentials again"
             raise StorageError(
                 Problem("the credentials were sealed with another key", "unsealable", hint=hint)
             ) from error
         return secrets
 
-    def _box(self) -> Fernet:
+    def _cipher(self) -> Fernet:
         from cryptography.fernet import Fernet
 
         if self._fernet is None:
@@ -64,7 +64,7 @@ class Sealer:
             text = given.get_secret_value()
             if len(text) < _SHORTEST:
                 what = f"ATM_SECRET_KEY has fewer than {_SHORTEST} characters"
-                hint = "openssl rand -hex 32 makes a good one"
+                hint = "generate one with `openssl rand -hex 32`"
                 raise SettingsError(Problem(what, "weak_secret_key", path="ATM_SECRET_KEY", hint=hint))
             return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
         try:
@@ -74,7 +74,7 @@ class Sealer:
 
 
 def _key_of(path: Path) -> bytes:
-    """The key in the file, made by whoever comes first."""
+    """Return the key in the file, which is created if missing."""
     from cryptography.fernet import Fernet
 
     make_directory(path.parent)
@@ -86,7 +86,7 @@ def _key_of(path: Path) -> bytes:
             file.flush()
             os.fsync(file.fileno())
         try:
-            # A link fails where the file exists: nobody's key is ever replaced.
+            # A link fails when the file exists, so an existing key is never replaced.
             os.link(temporary, path)
         except FileExistsError:
             pass
@@ -94,6 +94,6 @@ def _key_of(path: Path) -> bytes:
             temporary.unlink()
     mode = path.stat().st_mode & 0o077
     if mode:
-        what = f"the key file may be read by others (mode {path.stat().st_mode & 0o777:o})"
+        what = f"the key file is readable by other users (mode {path.stat().st_mode & 0o777:o})"
         raise SettingsError(Problem(what, "open_key_file", place=str(path), hint=f"chmod 600 {path}"))
     return path.read_bytes().strip()

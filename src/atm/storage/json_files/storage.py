@@ -21,7 +21,7 @@ from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.json_files.test_configs import JsonTestConfigs
-from atm.storage.locks import locked_soon
+from atm.storage.locks import locked_async
 from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
 
 FORMAT = "1"
@@ -50,7 +50,7 @@ class JsonStorage:
         with translated():
             make_directory(root / "runs")
             if read_document(root / "format.json") is None:
-                async with locked_soon(root / "lock"):
+                async with locked_async(root / "lock"):
                     write_document(root / "format.json", {"format": FORMAT})
             found = read_document(root / "format.json")
         have = found.get("format") if isinstance(found, dict) else None

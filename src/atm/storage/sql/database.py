@@ -150,7 +150,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
     (
         ("disk is full", "no space left"),
         ("53100",),
-        "there is no room left where the history is kept",
+        "no space left on the disk of the history",
         "storage_full",
         "free some space, or prune: atm db prune",
     ),
@@ -159,7 +159,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         ("25006",),
         "the history cannot be written",
         "storage_read_only",
-        "check who may write to the file and its folder, and how the disk is mounted",
+        "check the permissions of the file and its directory, and how the disk is mounted",
     ),
     (
         ("database is locked", "database table is locked"),

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from atm.config import Settings
 from atm.errors import Problem, SchemaError
 from atm.private_files import create_file, make_directory, remove_others_permissions
-from atm.storage.locks import locked_soon
+from atm.storage.locks import locked_async
 from atm.storage.migrations import HEAD, REVISIONS
 from atm.storage.sql.database import Database, database_url, sqlite_url
 from atm.storage.sql.tables import metadata
@@ -128,7 +128,7 @@ async def prepare_file(path: Path) -> None:
             if _made_room_for(path) and not problem_with(await current(database), str(path)):
                 return
             # A lock beside the file: the database's own would be released between copy and migration.
-            async with locked_soon(path.with_name(f"{path.name}.lock")):
+            async with locked_async(path.with_name(f"{path.name}.lock")):
                 create_file(path)
                 revision = await current(database)
                 problem = problem_with(revision, str(path))
