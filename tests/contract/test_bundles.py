@@ -130,11 +130,11 @@ async def test_every_line_is_checked_and_named(lines: list[Any]) -> None:
         return packed([*lines[: number - 1], line, *lines[number:]])
 
     run = lines[1]["run"]
-    assert "no bundle" in broken(io.BytesIO(b"hello"))
-    assert "no bundle" in broken(changed(1, {"format": "zip"}))
+    assert "not the bundle" in broken(io.BytesIO(b"hello"))
+    assert "not the bundle" in broken(changed(1, {"format": "zip"}))
     assert "version 2" in broken(changed(1, {"format": "atm-run", "version": 2}))
     running = {**run, "summary": {**run["summary"], "status": "running"}}
-    assert "had not ended" in broken(changed(2, {"run": running}))
+    assert "has not ended" in broken(changed(2, {"run": running}))
     away = {**run, "summary": {**run["summary"], "id": "../../etc/cron.d/x"}}
     assert "is not a valid id" in broken(changed(2, {"run": away}))
     assert "run.atm.gz:2" in broken(changed(2, {"run": {**run, "spec": []}}))
@@ -143,7 +143,7 @@ async def test_every_line_is_checked_and_named(lines: list[Any]) -> None:
     assert "run.atm.gz:4" in broken(changed(4, {"interval": {"second": "x"}}))
     assert "run.atm.gz:5" in broken(changed(5, lines[3]))
     assert "unknown kind" in broken(changed(4, {"surprise": 1}))
-    assert "does not belong" in broken(packed([*lines, lines[3]]))
+    assert "unexpected line" in broken(packed([*lines, lines[3]]))
 
 
 def _other(lines: list[Any]) -> Any:

@@ -22,11 +22,11 @@ from atm.storage.sql.series import SqlSeries, delete_seconds
 from atm.storage.sql.tables import metadata, run_samples, runs
 
 _ENDED = runs.c.status.in_([status.value for status in sorted(FINAL)])
-_AT_ONCE = 100
+_BATCH = 100
 
 
 class SqlUpkeep:
-    """`Upkeep` on a database."""
+    """The `Upkeep` on a database."""
 
     def __init__(
         self, database: Database, all_runs: SqlRuns, series: SqlSeries, schedules: SqlSchedules, audit: SqlAudit
@@ -41,25 +41,25 @@ class SqlUpkeep:
         old = await self._old_runs(policy, now)
         gone = set(old)
         seconds = [
-            each
-            for each in await self._ended_before(policy.seconds_for, now, ~runs.c.seconds_pruned)
-            if each not in gone
+            run_id
+            for run_id in await self._ended_before(policy.seconds_for, now, ~runs.c.seconds_pruned)
+            if run_id not in gone
         ]
         samples = [
-            each
-            for each in await self._ended_before(policy.samples_for, now, ~runs.c.samples_pruned)
-            if each not in gone
+            run_id
+            for run_id in await self._ended_before(policy.samples_for, now, ~runs.c.samples_pruned)
+            if run_id not in gone
         ]
         if not dry_run:
-            # A few at a time, so that others can write in between.
-            for start in range(0, len(old), _AT_ONCE):
+            # In batches, so that other writes can happen in between.
+            for start in range(0, len(old), _BATCH):
                 async with self._database.write() as connection:
-                    some = old[start : start + _AT_ONCE]
-                    await connection.execute(delete(runs).where(runs.c.id.in_(some), _ENDED))
+                    batch = old[start : start + _BATCH]
+                    await connection.execute(delete(runs).where(runs.c.id.in_(batch), _ENDED))
             for run_id in seconds:
                 await self._prune_seconds(run_id)
-            for start in range(0, len(samples), _AT_ONCE):
-                await self._prune_samples(samples[start : start + _AT_ONCE])
+            for start in range(0, len(samples), _BATCH):
+                await self._prune_samples(samples[start : start + _BATCH])
         firings = 0
         if policy.firings_for is not None:
             firings = await self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
@@ -103,15 +103,15 @@ class SqlUpkeep:
 
     async def reseal(self, reseal: Reseal) -> int:
         replaced = 0
-        for table in (each for each in metadata.sorted_tables if "sealed" in each.c):
+        for table in (table for table in metadata.sorted_tables if "sealed" in table.c):
             key = next(iter(table.primary_key))
             for row_id in await self._ids(select(key).where(table.c.sealed.is_not(None))):
                 async with self._database.write() as connection:
-                    found = select(table.c.sealed).where(key == row_id).with_for_update()
-                    sealed = (await connection.execute(found)).scalar_one_or_none()
-                    anew = None if sealed is None else await asyncio.to_thread(reseal, sealed)
-                    if anew is not None:
-                        await connection.execute(update(table).where(key == row_id).values(sealed=anew))
+                    statement = select(table.c.sealed).where(key == row_id).with_for_update()
+                    sealed = (await connection.execute(statement)).scalar_one_or_none()
+                    resealed = None if sealed is None else await asyncio.to_thread(reseal, sealed)
+                    if resealed is not None:
+                        await connection.execute(update(table).where(key == row_id).values(sealed=resealed))
                         replaced += 1
         return replaced
 
