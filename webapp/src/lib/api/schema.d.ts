@@ -1040,7 +1040,7 @@ export type components = {
         };
         /**
          * AuditOutcome
-         * @description What came of it.
+         * @description The outcome of an audited action.
          * @enum {string}
          */
         AuditOutcome: "done" | "refused" | "failed";
@@ -2571,7 +2571,7 @@ export type components = {
         };
         /**
          * Order
-         * @description Of lists by creation.
+         * @description The order of lists by creation.
          * @enum {string}
          */
         Order: "newest" | "oldest";
