@@ -196,7 +196,7 @@ async def test_a_corrupt_line_is_named_and_a_torn_last_one_is_not_there(tmp_path
 async def test_json_files_of_a_newer_format_are_refused(tmp_path: Path) -> None:
     await JsonStorage.open(tmp_path)
     (tmp_path / "format.json").write_text('{"format": "2"}')
-    with pytest.raises(SchemaError, match="format 2, this version reads 1"):
+    with pytest.raises(SchemaError, match="format 2; this version reads 1"):
         await JsonStorage.open(tmp_path)
 
 
