@@ -1,22 +1,60 @@
-"""Create and find API keys, for the command line on the server's machine and for admins."""
+"""API keys: their records, and how keys are created and found by the command line and by admins."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from ipaddress import ip_network
 
 from atm.access.names import key_name
 from atm.errors import NotFoundError, Problem
 from atm.storage.lookup import checked_name
-from atm.storage.records import ApiKey, Role, checked_tags, hash_api_key
+from atm.storage.records import checked_tags
 
 PREFIX = "atm_"
 """The prefix of a key, by which secret scanners recognise it."""
 RANDOM_BYTES = 32
+
+
+class Role(StrEnum):
+    """The permissions of an API key; each role includes the previous one."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, stored as a hash. No two active keys have the same or look-alike names."""
+
+    id: str
+    name: str
+    role: Role
+    key_hash: str = field(repr=False)
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    expires_at: datetime | None = None
+    """When the key expires; None: never."""
+    released_at: datetime | None = None
+    """When a local command stopped requiring a key; until then this key, even revoked, keeps it required."""
+    tags: tuple[str, ...] = ()
+    """The key may start and change only objects with one of these tags; empty: all."""
+    networks: tuple[str, ...] = ()
+    """The key is accepted only from these networks; empty: from all."""
+    runs_per_hour: int | None = None
+    """How many runs the key may start within an hour."""
+
+
+def hash_api_key(key: str) -> str:
+    """Return the SHA-256 of a key in hex; a fast hash is sufficient for keys of 128 random bits or more."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from atm.metrics.interval import HISTOGRAMS, Interval
 from atm.models.outcome import RunStatus
 from atm.models.run import RunResult, SampledExchange
 from atm.storage.access import AuditStore, SessionStore
+from atm.storage.api_keys import ApiKey
 from atm.storage.records import (
-    ApiKey,
     CancelRequest,
     Created,
     Finish,

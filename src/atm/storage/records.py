@@ -5,7 +5,6 @@ Times are UTC and timezone-aware. Ids are 1 to 64 characters of `A-Z a-z 0-9 _ -
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -357,42 +356,6 @@ class TestInHistory:
     name: str
     runs: int
     last_run: RunSummary
-
-
-class Role(StrEnum):
-    """The permissions of an API key; each role includes the previous one."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key, stored as a hash. No two active keys have the same or look-alike names."""
-
-    id: str
-    name: str
-    role: Role
-    key_hash: str = field(repr=False)
-    created_at: datetime
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
-    expires_at: datetime | None = None
-    """When the key expires; None: never."""
-    released_at: datetime | None = None
-    """When a local command stopped requiring a key; until then this key, even revoked, keeps it required."""
-    tags: tuple[str, ...] = ()
-    """The key may start and change only objects with one of these tags; empty: all."""
-    networks: tuple[str, ...] = ()
-    """The key is accepted only from these networks; empty: from all."""
-    runs_per_hour: int | None = None
-    """How many runs the key may start within an hour."""
-
-
-def hash_api_key(key: str) -> str:
-    """Return the SHA-256 of a key in hex; a fast hash is sufficient for keys of 128 random bits or more."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

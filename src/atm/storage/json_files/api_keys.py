@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from atm.access.names import look_of
+from atm.storage.api_keys import ApiKey
 from atm.storage.disk_format import DiskFormat
 from atm.storage.errors import key_not_found, keys_in_use, name_taken
 from atm.storage.json_files.files import (
@@ -15,7 +16,7 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.records import ApiKey, checked_id
+from atm.storage.records import checked_id
 
 _KEYS = DiskFormat(ApiKey)
 

@@ -12,8 +12,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from atm.access.names import look_of
+from atm.storage.api_keys import ApiKey, Role
 from atm.storage.errors import key_not_found, keys_in_use, name_taken
-from atm.storage.records import ApiKey, Role, checked_id
+from atm.storage.records import checked_id
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import api_keys
