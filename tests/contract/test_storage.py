@@ -25,8 +25,8 @@ from atm.storage.records import (
     RunQuery,
     RunSource,
     SampleQuery,
-    TestConfig,
 )
+from atm.storage.test_configs import TestConfig
 from tests.storage.builders import at, completed, event, interval, new_run, result, sample
 
 pytestmark = pytest.mark.anyio

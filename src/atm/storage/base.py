@@ -46,12 +46,11 @@ from atm.storage.records import (
     RunQuery,
     SampleQuery,
     StorageStatus,
-    TestConfig,
-    TestInHistory,
 )
 from atm.storage.schedules import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 MAXIMUM_PAGE = 1000
 """The maximum length of one page; larger limits are reduced to it."""

@@ -331,34 +331,6 @@ class SampleQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class TestConfig:
-    """A saved test. Names are unique."""
-
-    __test__ = False  # pytest would collect the class by its name
-
-    id: str
-    name: str
-    spec: Mapping[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    description: str = ""
-    enabled: bool = True
-    tags: tuple[str, ...] = ()
-    sealed: bytes | None = field(repr=False, default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class TestInHistory:
-    """A test name that occurs in the history, with its newest run."""
-
-    __test__ = False  # as above
-
-    name: str
-    runs: int
-    last_run: RunSummary
-
-
-@dataclass(frozen=True, slots=True)
 class RetentionPolicy:
     """The limits of retention; None keeps data forever. Runs that have not ended are never touched."""
 

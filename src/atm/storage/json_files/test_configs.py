@@ -14,7 +14,8 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.records import TestConfig, TestInHistory, checked_id, checked_tags
+from atm.storage.records import checked_id, checked_tags
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 _CONFIGS = DiskFormat(TestConfig)
 

@@ -9,11 +9,12 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from atm.storage.errors import corrupt, name_taken, test_not_found
-from atm.storage.records import TestConfig, TestInHistory, checked_id, checked_tags
+from atm.storage.records import checked_id, checked_tags
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SUMMARY, summary_of
 from atm.storage.sql.tables import runs, test_configs
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 
 class SqlTestConfigs:
