@@ -12,7 +12,7 @@ from atm.config import Settings
 from atm.errors import StorageError
 from atm.storage import StorageInterface
 from atm.storage.audit import server_entry
-from atm.storage.records import RetentionPolicy
+from atm.storage.upkeep import RetentionPolicy
 
 log = logging.getLogger("atm.runs")
 

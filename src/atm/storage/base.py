@@ -37,20 +37,18 @@ from atm.storage.records import (
     Lease,
     LeaseState,
     NewRun,
-    PruneReport,
-    RetentionPolicy,
     Run,
     RunControl,
     RunEvent,
     RunPage,
     RunQuery,
     SampleQuery,
-    StorageStatus,
 )
 from atm.storage.schedules import DeliveryStore, ScheduleStore
 from atm.storage.series.rows import GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
 from atm.storage.test_configs import TestConfig, TestInHistory
+from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 MAXIMUM_PAGE = 1000
 """The maximum length of one page; larger limits are reduced to it."""

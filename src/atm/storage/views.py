@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atm.models.control.storage import StorageStatusView
-from atm.storage.records import StorageStatus
+from atm.storage.upkeep import StorageStatus
 
 
 def status_view(status: StorageStatus) -> StorageStatusView:

@@ -101,7 +101,7 @@ def prune(
     stands in for its setting. Runs that go on are never touched, and the newest firings of each schedule stay.
     """
     from atm.config import load_settings
-    from atm.storage.records import RetentionPolicy
+    from atm.storage.upkeep import RetentionPolicy
 
     settings = load_settings()
     if keep is not None and keep < 1:

@@ -22,7 +22,8 @@ from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.json_files.test_configs import JsonTestConfigs
 from atm.storage.locks import locked_async
-from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+from atm.storage.records import FINAL
+from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 FORMAT = "1"
 _SEALED_LISTS = ("tests", "schedules", "deliveries")

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, delete, select, text, update
 from atm.storage.access import SHORTEST_RETENTION
 from atm.storage.base import Reseal
 from atm.storage.migrations import HEAD
-from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+from atm.storage.records import FINAL
 from atm.storage.sql.access import SqlAudit
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SqlRuns
@@ -20,6 +20,7 @@ from atm.storage.sql.schedules import SqlSchedules
 from atm.storage.sql.schema import current
 from atm.storage.sql.series import SqlSeries, delete_seconds
 from atm.storage.sql.tables import metadata, run_samples, runs
+from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 _ENDED = runs.c.status.in_([status.value for status in sorted(FINAL)])
 _BATCH = 100
