@@ -60,8 +60,8 @@ def _may_be_opened(path: Any) -> bool:
     """Allow modules of this program and its libraries, certificates, time zones, and open file descriptors."""
     if isinstance(path, int):
         return True
-    whole = os.path.realpath(os.fsdecode(path))
-    return whole.startswith(_READABLE) or whole in _READABLE_FILES
+    real_path = os.path.realpath(os.fsdecode(path))
+    return real_path.startswith(_READABLE) or real_path in _READABLE_FILES
 
 
 def _readable() -> tuple[str, ...]:

@@ -136,12 +136,12 @@ class Deliverer:
         if delivery.sealed is None:
             return dict(delivery.target)
         try:
-            whole: dict[str, Any] = json.loads(self._sealer.open(delivery.sealed)["target"])
+            target: dict[str, Any] = json.loads(self._sealer.open(delivery.sealed)["target"])
         except StorageUnavailableError:
             raise
         except AtmError as error:
             raise SendError(error.problems[0].what, final=True) from error
-        return whole
+        return target
 
     def _retried_or_failed(self, delivery: Delivery, reason: str, *, final: bool) -> Delivery:
         """Return a delivery after a failed attempt, scheduled for a retry or failed for good."""

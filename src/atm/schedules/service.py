@@ -218,8 +218,8 @@ class ScheduleService:
                 credentials.reject_masks(request.spec)
                 compiled = await off_loop(self._runs.compile, request.spec)
             else:
-                whole = await off_loop(credentials.restored, request.spec, before, self._runs.compile)
-                compiled = await off_loop(self._runs.compile, whole)
+                full = await off_loop(credentials.restored, request.spec, before, self._runs.compile)
+                compiled = await off_loop(self._runs.compile, full)
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()

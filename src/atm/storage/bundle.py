@@ -307,10 +307,10 @@ def _event(document: Any) -> RunEvent:
     _check_moment(event.at)
     # `finished` events of earlier versions have no outcome; readers take it from the run.
     earlier = {"outcome": RunOutcome.PASSED} if event.kind == "finished" else {}
-    whole = {**earlier, **event.data, "kind": event.kind, "sequence": event.sequence, "at": event.at}
+    complete = {**earlier, **event.data, "kind": event.kind, "sequence": event.sequence, "at": event.at}
     if event.kind not in _STORED_KINDS:
         raise ValueError(f"unknown kind of event {event.kind[:40]!r}")
-    EVENTS.validate_python(whole)
+    EVENTS.validate_python(complete)
     return event
 
 

@@ -40,16 +40,16 @@ class SqlUpkeep:
 
     async def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
         old = await self._old_runs(policy, now)
-        gone = set(old)
+        removed = set(old)
         seconds = [
             run_id
             for run_id in await self._ended_before(policy.seconds_for, now, ~runs.c.seconds_pruned)
-            if run_id not in gone
+            if run_id not in removed
         ]
         samples = [
             run_id
             for run_id in await self._ended_before(policy.samples_for, now, ~runs.c.samples_pruned)
-            if run_id not in gone
+            if run_id not in removed
         ]
         if not dry_run:
             # In batches, so that other writes can happen in between.

@@ -267,8 +267,8 @@ def _with_outcome(outcome: RunOutcome) -> list[ColumnElement[bool]]:
     if outcome is RunOutcome.STOPPED:
         return [completed, runs.c.stop_reason == StopReason.STOPPED.value]
     passed = {RunOutcome.PASSED: True, RunOutcome.FAILED: False}.get(outcome)
-    whole = func.coalesce(runs.c.stop_reason, "").not_in(_ENDED_EARLY)
-    return [completed, runs.c.passed.is_(passed), whole]
+    not_ended_early = func.coalesce(runs.c.stop_reason, "").not_in(_ENDED_EARLY)
+    return [completed, runs.c.passed.is_(passed), not_ended_early]
 
 
 def _beyond(

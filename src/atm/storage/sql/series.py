@@ -187,8 +187,8 @@ class SqlSeries:
         async with self._database.read() as connection:
             covered = await self._covered(connection, run_id)
             cut = queries.cut(start, end, covered)
-            whole = await self._rows(connection, run_id, WHOLE, 0, None, selected) if cut.is_whole else []
-            rows = whole or [
+            whole_rows = await self._rows(connection, run_id, WHOLE, 0, None, selected) if cut.is_whole else []
+            rows = whole_rows or [
                 row
                 for part in cut.parts
                 for row in await self._rows(connection, run_id, part.resolution, part.start, part.end, selected)
