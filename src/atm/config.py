@@ -70,6 +70,7 @@ def _absolute_file(value: SecretStr | None) -> SecretStr | None:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
+File = Annotated[Path, AfterValidator(Path.absolute)]
 UrlPath = Annotated[str, BeforeValidator(_path)]
 
 
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ATM_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=data_directory.default)
+    data_dir: File = Field(default_factory=data_directory.default)
     """The directory of database or JSON files, keys and spools; `atm.data_directory` determines the default."""
     storage_type: StorageType = StorageType.SQLITE
     database_url: Annotated[SecretStr | None, AfterValidator(_absolute_file)] = None
@@ -127,6 +128,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=1000, ge=8)
     """Concurrent connections per server process, further limited by its file descriptors."""
 
+    tls_cert: File | None = None
+    tls_key: File | None = None
+    """Certificate (with its chain) and key as PEM files: servers then speak HTTPS only."""
     auth: LocalAuth = LocalAuth.AUTO
     """Authentication of local processes while no key exists."""
     allowed_hosts: Names = ()
@@ -140,6 +144,8 @@ class Settings(BaseSettings):
     """The hosts that runs started over the API may load; empty: all but link-local and metadata addresses."""
     secret_key: SecretStr | None = None
     """The key that seals stored credentials; without it, a key file in the data directory is used."""
+    old_secret_key: SecretStr | None = None
+    """The previous sealing key: it opens stored credentials until `atm keys rotate-seal` has resealed them."""
 
     mcp_allowed_targets: Names = ("localhost", "*.localhost", "127.0.0.0/8", "::1")
     """The hosts that agents may load through the MCP server: names (`*` for any part of one), addresses, networks."""

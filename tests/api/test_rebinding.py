@@ -153,7 +153,7 @@ def test_a_token_server_is_checked_by_its_address(client: httpx.Client, target: 
     }
     failed = run(client, spec(target, url=f"{target.url}/fixed", auth=auth))
     assert failed["status"] == "failed"
-    assert "may not be asked" in failed["error_message"]
+    assert "is not an allowed target" in failed["error_message"]
     assert target.settled_stats().received == 0
 
 

@@ -258,7 +258,7 @@ def info(**changes: Any) -> RunInfo:
         "completed_at": STARTED + timedelta(seconds=65),
         "engine": "native",
         "engine_version": "0.1.0",
-        "engine_reason": "native, as it is installed",
+        "engine_reason": "native, the default",
         "seed": 7,
         "model": "open",
     }

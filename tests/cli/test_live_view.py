@@ -222,7 +222,7 @@ def on_a_terminal(*arguments: str) -> pexpect.spawn[str]:
         env={**environment, "TERM": "xterm-256color"},
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=20,
+        timeout=200,
     )
 
 
@@ -242,7 +242,7 @@ def test_ctrl_c_on_a_terminal_stops_and_says_what_it_waits_for(target: TargetSer
     terminal = on_a_terminal("run", f"{target.url}/delay/1500", "-c", "3", "-z", "60s")
     terminal.expect("in flight.*3 of 3")
     terminal.sendintr()
-    terminal.expect("stopping: waiting up to 30 s for 3 in flight")
+    terminal.expect("stopping: up to 30 s for 3 requests in flight")
     terminal.expect("STOPPED.*by Ctrl-C")
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -264,5 +264,5 @@ def test_ctrl_c_twice_on_a_terminal_quits(target: TargetServer) -> None:
 def test_in_ci_nothing_is_drawn_even_on_a_terminal(target: TargetServer) -> None:
     environment = {**os.environ, "CI": "true"}
     command = [sys.executable, "-m", "atm", "run", f"{target.url}/users", "-n", "20"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert "\x1b[" not in process.stderr

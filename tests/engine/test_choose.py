@@ -60,7 +60,7 @@ def test_auto_takes_asyncio_where_nothing_else_is_installed_and_says_why() -> No
 def test_auto_prefers_the_native_engine() -> None:
     engine, reason = choose_engine(PLAN, BOTH)
     assert engine.name == "native"
-    assert reason == "native, as it is installed"
+    assert reason == "native, the default"
 
 
 def test_auto_goes_on_to_an_engine_that_can() -> None:
@@ -70,11 +70,11 @@ def test_auto_goes_on_to_an_engine_that_can() -> None:
 
 
 def test_an_engine_that_the_spec_names_is_taken_or_refused() -> None:
-    assert choose_engine(replace(PLAN, engine="asyncio"), BOTH)[1] == "asyncio, as the spec asks"
+    assert choose_engine(replace(PLAN, engine="asyncio"), BOTH)[1] == "asyncio, set in the spec"
     with pytest.raises(CapabilityError) as refused:
         choose_engine(replace(PLAN, engine="native"), ALONE)
     problem = refused.value.problems[0]
-    assert problem.lines()[0] == "error: native engine not installed, and the spec asks for it [no_native_engine]"
+    assert problem.lines()[0] == "error: native engine not installed, but the spec requires it [no_native_engine]"
     assert "`engine: auto` uses asyncio" in problem.hint
     with pytest.raises(CapabilityError, match="the native engine cannot do proxies") as unable:
         choose_engine(replace(PLAN, engine="native", needs=("proxy",)), BOTH)

@@ -54,7 +54,7 @@ def test_behind_a_proxy_only_the_proxy_is_looked_up() -> None:
 def test_the_times_stand_in_the_first_interval() -> None:
     resolved = asyncio.run(resolve_origins(with_origins(Origin("http", "localhost", 80))))
     seen: list[Interval] = []
-    note = resolved.noting(seen.append)
+    note = resolved.with_dns_times(seen.append)
     for second in (0, 1):
         note(Interval(second, "load"))
     assert [interval.generator.dns.total for interval in seen] == [1, 0]

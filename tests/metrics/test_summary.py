@@ -342,4 +342,4 @@ def test_our_own_errors_are_not_among_the_targets_failures() -> None:
     assert result.verdict.measurement is Measurement.INVALID
     assert result.verdict.exit_code == ExitCode.MEASUREMENT_INVALID
     (reason,) = result.verdict.reasons
-    assert reason.what == "3.0 % of requests never left: 3 × no free local port"
+    assert reason.what == "3.0 % of requests were never sent: 3 × no free local port"

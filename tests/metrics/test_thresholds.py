@@ -331,7 +331,7 @@ def test_a_threshold_that_holds_only_by_quick_failures_says_so(window: int | Non
     quick = [with_quick_failures(number) for number in range(4)]
     result = result_of(threshold(percent=50.0, limit=100 * MS, window_seconds=window), *quick)
     assert result.passed
-    assert result.message == "holds only because requests failed quickly: over ok answers alone it is 200 ms"
+    assert result.message == "passes only because requests failed quickly: over ok responses alone it is 200 ms"
     honest = result_of(threshold(percent=50.0, limit=300 * MS, window_seconds=window), *quick)
     assert (honest.passed, honest.message) == (True, "")
     alone = result_of(threshold("ok_latency", percent=50.0, limit=100 * MS, window_seconds=window), *quick)

@@ -204,7 +204,7 @@ def test_too_few_users_are_named_with_a_number_to_type() -> None:
     assert reason.what == (
         "sent 431 of 500 /s (86.2 %), 46.4 % of them waited, users ran out in 7 s of 10 s: 64 are too few"
     )
-    assert reason.hint == "`--users 200`; until then the times hold for 431 /s only"
+    assert reason.hint == "`--users 200`; until then the times are valid for 431 /s only"
 
 
 def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
@@ -239,7 +239,7 @@ def test_a_saturated_machine_is_named_with_what_it_could_do() -> None:
 def test_generator_errors_name_what_ran_out(message: str, hint: str) -> None:
     reason = generator_errors(replace(QUIET, generator_errors=905, generator_error=message))
     assert reason is not None
-    assert reason.what.startswith("18.1 % of requests never left: 905 × ")
+    assert reason.what.startswith("18.1 % of requests were never sent: 905 × ")
     assert message in reason.what
     assert hint in reason.hint
 
@@ -354,7 +354,7 @@ def test_what_a_cancel_cut_off_is_not_blamed_on_the_graceful_stop() -> None:
     assert reason.hint == "The run was cancelled; a stop (Ctrl-C once) lets them finish"
 
 
-@pytest.mark.parametrize(("busiest", "hint"), [(0.04, "Something else used this machine"), (0.9, "more cores")])
+@pytest.mark.parametrize(("busiest", "hint"), [(0.04, "This machine was paused or busy"), (0.9, "more cores")])
 def test_a_generator_that_was_idle_is_not_told_to_send_less(busiest: float, hint: str) -> None:
     late = schedule_lag(replace(QUIET, lag_p99_ns=60e6, busiest_share=busiest))
     assert late is not None

@@ -66,7 +66,7 @@ def test_what_is_marked_as_pem_and_is_none_is_refused(client: CertificateFiles, 
     broken = tmp_path / "broken.pem"
     broken.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     (problem,) = problems(cert=str(client.certificate), key=str(broken))
-    assert problem.what.startswith("no PEM key that can be read")
+    assert problem.what.startswith("unreadable PEM key")
     broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     (problem,) = problems(cert=str(broken), key=str(client.key))
     assert (problem.path, problem.code) == ("tls.cert", "bad_client_certificate")

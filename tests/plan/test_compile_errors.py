@@ -50,7 +50,7 @@ CASES = {
         URL + "endpoints: [{name: b, url: http://127.0.0.1/}]\n",
         "error: the spec has both url and endpoints [url_and_endpoints]\n"
         "  at: endpoints, shop.yaml:3\n"
-        "  hint: Make the url one of the endpoints, or remove it",
+        "  hint: Turn url into one of the endpoints, or remove it",
     ),
     "neither url nor endpoints": (
         "name: a\n",
@@ -67,17 +67,17 @@ CASES = {
         "error: {{user_id}} is not defined [unknown_variable]\n"
         "  at: endpoints[0].url character 25, shop.yaml:4\n"
         '  hint: Add `variables: {user_id: "42"}` or `--var user_id=42`. '
-        "Known here: uuid, timestamp, timestamp_unix, request_number, random_int",
+        "Defined: uuid, timestamp, timestamp_unix, request_number, random_int",
     ),
     "misspelled variable": (
         'name: a\nvariables: {base: "http://h"}\nurl: "{{bas}}/x"\n',
         "error: {{bas}} is not defined [unknown_variable]\n"
         "  at: url character 1, shop.yaml:3\n"
-        "  hint: Did you mean {{base}}? Known here: base, uuid, timestamp, timestamp_unix, request_number, random_int",
+        "  hint: Did you mean {{base}}? Defined: base, uuid, timestamp, timestamp_unix, request_number, random_int",
     ),
     "variable in a variable": (
         URL + 'variables: {a: "{{b}}", b: x}\nbody: "{{a}}"\n',
-        "error: {{b}} cannot be used inside of another variable [nested_variable]\n"
+        "error: {{b}} cannot be used inside another variable [nested_variable]\n"
         "  at: variables.a character 1, shop.yaml:3\n"
         "  hint: Variables may hold built-ins and {{env:NAME}}, no other variables",
     ),
@@ -107,7 +107,8 @@ CASES = {
     ),
     "URL with another scheme": (
         "name: a\nurl: ftp://h/x\n",
-        'error: the URL "ftp://h/x" has the scheme "ftp"; known are http and https [bad_url]\n  at: url, shop.yaml:2',
+        'error: the URL "ftp://h/x" has the scheme "ftp"; supported are http and https [bad_url]\n'
+        "  at: url, shop.yaml:2",
     ),
     "URL without a host": (
         "name: a\nurl: http:///x\n",
@@ -115,7 +116,7 @@ CASES = {
     ),
     "URL with a bad port": (
         "name: a\nurl: http://h:99999/x\n",
-        'error: the port "99999" is no number from 1 to 65535 [bad_url]\n  at: url, shop.yaml:2',
+        'error: the port "99999" is not a number from 1 to 65535 [bad_url]\n  at: url, shop.yaml:2',
     ),
     "URL with a space": (
         "name: a\nurl: http://h/a b\n",
@@ -131,19 +132,19 @@ CASES = {
     ),
     "URL with a bad host": (
         "name: a\nurl: http://a..b/\n",
-        'error: "a..b" is no host name [bad_url]\n'
+        'error: "a..b" is not a valid host name [bad_url]\n'
         "  at: url, shop.yaml:2\n"
         "  hint: A host has letters, digits and hyphens between its dots",
     ),
     "URL with a bad address": (
         "name: a\nurl: http://127.0.0.256/\n",
-        'error: "127.0.0.256" is no IPv4 address [bad_url]\n'
+        'error: "127.0.0.256" is not an IPv4 address [bad_url]\n'
         "  at: url, shop.yaml:2\n"
         "  hint: Four numbers from 0 to 255: 127.0.0.1",
     ),
     "URL with a bad IPv6 address": (
         "name: a\nurl: http://[::g]/\n",
-        'error: "[::g]" is no IPv6 address [bad_url]\n  at: url, shop.yaml:2',
+        'error: "[::g]" is not an IPv6 address [bad_url]\n  at: url, shop.yaml:2',
     ),
     "URL with a zone id": (
         "name: a\nurl: http://[fe80::1%lo]/\n",
@@ -154,7 +155,7 @@ CASES = {
         "name: a\nurl: http://h{{random_int}}.example/\n",
         "error: {{random_int}} differs per request, which the host of a URL must not [varying_host]\n"
         "  at: url, shop.yaml:2\n"
-        "  hint: Use one endpoint per host, or put the variable behind the first slash",
+        "  hint: Use one endpoint per host, or put the variable after the first slash",
     ),
     "zero": (
         URL + "total_requests: 0\n",
@@ -212,7 +213,7 @@ CASES = {
         "name: a\nendpoints:\n  - {name: b, url: http://h/}\n  - {name: b, url: http://h/}\n",
         'error: two endpoints are called "b" [duplicate_name]\n'
         "  at: endpoints[1].name, shop.yaml:4\n"
-        "  hint: Give each a name of its own: reports and thresholds tell them apart by it",
+        "  hint: Give each a unique name: reports and thresholds identify endpoints by name",
     ),
     "unknown engine": (
         URL + "engine: nativ\n",
@@ -240,25 +241,25 @@ CASES = {
     ),
     "header name": (
         URL + 'headers: {"X A": b}\n',
-        'error: "X A" is no header name [bad_header]\n'
+        'error: "X A" is not a valid header name [bad_header]\n'
         "  at: headers.X A, shop.yaml:3\n"
         "  hint: Names have letters, digits and hyphens",
     ),
     "line feed in a header": (
         URL + 'headers: {X-A: "a\\nb"}\n',
-        "error: the header X-A holds a line feed, which would end it [bad_header]\n"
+        "error: the header X-A holds a line feed, which would end the header [bad_header]\n"
         "  at: headers.X-A, shop.yaml:3\n"
         "  hint: A header is one line",
     ),
     "carriage return from the environment": (
         URL + 'headers: {X-A: "{{env:BROKEN}}"}\n',
-        "error: the header X-A holds a carriage return, which would end it [bad_header]\n"
+        "error: the header X-A holds a carriage return, which would end the header [bad_header]\n"
         "  at: headers.X-A, shop.yaml:3\n"
         "  hint: A header is one line",
     ),
     "content-length": (
         URL + "headers: {content-length: 5}\n",
-        "error: content-length is written by the engine, from the body [bad_header]\n"
+        "error: content-length is set by the engine, from the body [bad_header]\n"
         "  at: headers.content-length, shop.yaml:3\n"
         "  hint: Leave it out",
     ),
@@ -270,7 +271,7 @@ CASES = {
     ),
     "auth beside its header": (
         URL + "headers: {Authorization: x}\nauth: {type: bearer_token, token: y}\n",
-        "error: both auth and the header Authorization say how this request proves who it is [conflict]\n"
+        "error: both auth and the header Authorization set this request's credentials [conflict]\n"
         "  at: headers.Authorization, shop.yaml:3\n"
         "  hint: Keep one of them",
     ),
@@ -306,7 +307,7 @@ CASES = {
     ),
     "regular expression": (
         URL + 'expect_body: {regex: "a("}\n',
-        'error: "a(" is no regular expression: missing ): a( [bad_regex]\n'
+        'error: "a(" is not a valid regular expression: missing ): a( [bad_regex]\n'
         "  at: expect_body.regex, shop.yaml:3\n"
         "  hint: For a literal text write `contains` instead",
     ),
@@ -318,19 +319,19 @@ CASES = {
     ),
     "nothing to look for": (
         URL + "expect_body: {}\n",
-        "error: expect_body says nothing to look for [missing_field]\n"
+        "error: expect_body sets no condition [missing_field]\n"
         "  at: expect_body, shop.yaml:3\n"
         "  hint: Add `contains: …` or `regex: …`",
     ),
     "load and requests_per_second": (
         URL + "requests_per_second: 5\nload: {rate: 5}\n",
-        "error: load and requests_per_second are two ways to say the same [conflict]\n"
+        "error: load and requests_per_second are alternatives [conflict]\n"
         "  at: requests_per_second, shop.yaml:3\n"
         "  hint: Move it into load as `rate`",
     ),
     "load and concurrency": (
         URL + "concurrency: 5\nload: {rate: 5}\n",
-        "error: load and concurrency are two ways to say the same [conflict]\n"
+        "error: load and concurrency are alternatives [conflict]\n"
         "  at: concurrency, shop.yaml:3\n"
         "  hint: Move it into load as `users` or `max_in_flight`",
     ),
@@ -338,11 +339,11 @@ CASES = {
         URL + "load: {model: closed, rate: 5}\n",
         "error: rate belongs to the open model, and this load is closed [conflict]\n"
         "  at: load.rate, shop.yaml:3\n"
-        "  hint: Leave it out, or write `model: open`",
+        "  hint: Remove it, or set `model: open`",
     ),
     "stages of no model": (
         URL + "load: {stages: [{duration: 5s, target: 5}]}\n",
-        "error: load has stages but no model, so that their targets may be users or arrivals per second "
+        "error: load has stages but no model: their targets could be users or arrivals per second "
         "[missing_field]\n"
         "  at: load, shop.yaml:3\n"
         "  hint: Add `model: open` (arrivals per second) or `model: closed` (users)",
@@ -355,7 +356,7 @@ CASES = {
     ),
     "start without stages": (
         URL + "load: {rate: 5, start: 1}\n",
-        "error: start is where stages begin, and there are none; a constant level is rate [conflict]\n"
+        "error: start is the level at which stages begin, and there are none; a constant level is rate [conflict]\n"
         "  at: load.start, shop.yaml:3\n"
         "  hint: Write `rate` instead, or add stages",
     ),
@@ -396,13 +397,13 @@ CASES = {
     ),
     "source address": (
         URL + "source_addresses: [eth0]\n",
-        'error: "eth0" is no IP address [bad_address]\n'
+        'error: "eth0" is not an IP address [bad_address]\n'
         "  at: source_addresses[0], shop.yaml:3\n"
         "  hint: For example 10.0.0.7",
     ),
     "streams of HTTP/1.1": (
         URL + "streams_per_connection: 5\n",
-        "error: streams_per_connection is a matter of HTTP/2, and http_version is 1.1 [conflict]\n"
+        "error: streams_per_connection applies to HTTP/2 only, and http_version is 1.1 [conflict]\n"
         "  at: streams_per_connection, shop.yaml:3\n"
         '  hint: Add `http_version: "2"`, or leave it out',
     ),
@@ -414,7 +415,7 @@ CASES = {
     ),
     "key without a certificate": (
         URL + "tls: {key: client.key}\n",
-        "error: a client key needs its certificate [missing_field]\n"
+        "error: a client key needs a certificate [missing_field]\n"
         "  at: tls.key, shop.yaml:3\n"
         "  hint: Add `tls: {cert: client.pem}`",
     ),
@@ -482,7 +483,7 @@ def test_the_api_may_refuse_environment_variables() -> None:
             may_read="REGION".__eq__,
         )
     assert str(error.value) == (
-        "error: {{env:TOKEN}} may not be read here [env_not_allowed]\n"
+        "error: {{env:TOKEN}} is not allowed on this server [env_not_allowed]\n"
         "  at: headers.X-A character 1\n"
         "  hint: Add TOKEN to ATM_ENV_ALLOW on the server, or put the value into the spec"
     )

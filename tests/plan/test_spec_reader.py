@@ -90,7 +90,7 @@ CASES = {
     ),
     "empty": (
         b" \n",
-        "error: the spec is empty [empty_spec]\n  at: shop.yaml\n  hint: `atm init` writes a spec to start from",
+        "error: the spec is empty [empty_spec]\n  at: shop.yaml\n  hint: `atm init` writes a starter spec",
     ),
     "only a comment": (
         b"# soon\n",
@@ -106,34 +106,34 @@ CASES = {
     ),
     "bad YAML": (
         b"name: a\nurl: [b\n",
-        "error: this is not YAML: did not find expected ',' or ']' [bad_yaml]\n"
+        "error: invalid YAML: did not find expected ',' or ']' [bad_yaml]\n"
         "  at: shop.yaml:3\n"
         "  hint: Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`",
     ),
     "two documents": (
         b"name: a\n---\nname: b\n",
-        "error: a second document begins here; a spec is one [bad_yaml]\n  at: shop.yaml:2",
+        "error: a second document starts here; a spec must be a single document [bad_yaml]\n  at: shop.yaml:2",
     ),
     "duplicate key": (
         b"name: a\nload:\n  users: 1\n  users: 2\n",
-        'error: "users" is written twice, first at shop.yaml:3 [duplicate_key]\n'
+        'error: "users" occurs twice, first at shop.yaml:3 [duplicate_key]\n'
         "  at: load.users, shop.yaml:4\n"
         "  hint: Keep one of the two",
     ),
     "duplicate key in JSON": (
         b'{"name": "a",\n "name": "b"}',
-        'error: "name" is written twice, first at shop.yaml:1 [duplicate_key]\n'
+        'error: "name" occurs twice, first at shop.yaml:1 [duplicate_key]\n'
         "  at: name, shop.yaml:2\n"
         "  hint: Keep one of the two",
     ),
     "tag": (
         b"name: !!python/object:os.system a\n",
-        "error: the YAML tag tag:yaml.org,2002:python/object:os.system is not known here [bad_yaml]\n"
+        "error: the YAML tag tag:yaml.org,2002:python/object:os.system is not supported [bad_yaml]\n"
         "  at: name, shop.yaml:1\n"
         "  hint: Write the value without a tag",
     ),
     "object as a name": (b"{a: 1}: 2\n", "error: the name of a field must be plain text [bad_yaml]\n  at: shop.yaml:1"),
-    "alias in itself": (b"a: &a [*a]\n", "error: the alias *a stands inside of itself [bad_yaml]\n  at: shop.yaml:1"),
+    "alias in itself": (b"a: &a [*a]\n", "error: the alias *a refers to itself [bad_yaml]\n  at: shop.yaml:1"),
     "depth": (
         b"a: " + b"[" * 500 + b"]" * 500,
         "error: the spec is nested more than 64 levels deep [spec_too_deep]\n  at: shop.yaml:1",
@@ -148,13 +148,13 @@ def test_what_cannot_be_read_is_explained(text: bytes, message: str) -> None:
 
 def test_bad_json_says_where_it_ends_to_be_json() -> None:
     assert told('{"name": "a",\n "url" "b"}', "shop.json") == (
-        'error: this is not JSON: a colon is missing after "url" [bad_json]\n  at: shop.json:2'
+        'error: invalid JSON: a colon is missing after "url" [bad_json]\n  at: shop.json:2'
     )
     assert told('{"name": "a"', "shop.json") == (
-        "error: this is not JSON: a comma or } is missing here [bad_json]\n  at: shop.json:1"
+        "error: invalid JSON: a comma or } is missing here [bad_json]\n  at: shop.json:1"
     )
     assert told('{"name": NaN}', "shop.json") == (
-        "error: this is not JSON: a value is missing before 'N' [bad_json]\n  at: shop.json:1"
+        "error: invalid JSON: a value is missing before 'N' [bad_json]\n  at: shop.json:1"
     )
     assert "the end of the object" in told('{"name": "a"} x', "shop.json")
 

@@ -1,8 +1,8 @@
 """Credentials that must be fetched or signed: OAuth2 tokens through httpx, JWTs through PyJWT.
 
-A `CredentialKeeper` fetches each distinct credential once before the start, hands the values to the plan's slots, and
-renews them before they expire while the run goes on. Everything heavy is imported on first use: a run without such
-credentials imports neither library.
+A `CredentialKeeper` fetches each distinct credential once before the start, fills the plan's slots with the values, and
+renews them before they expire during the run. httpx and PyJWT are imported on first use: a run without such credentials
+imports neither.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from atm.clock import Clock, SystemClock
-from atm.engine.bounded_answer import read_bounded
+from atm.engine.bounded_body import read_bounded
 from atm.engine.resolve import look_up
 from atm.errors import CredentialError, Problem
 from atm.models.auth import FetchedCredential, Jwt, OAuth2ClientCredentials, OAuth2PasswordGrant
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 TOKEN_TIMEOUT_SECONDS = 15.0
 RENEW_AHEAD_SECONDS = 30.0
-"""Renew so long before expiry, or at four fifths of a lifetime too short for that."""
+"""Renew this long before expiry, or at four fifths of a lifetime too short for that."""
 OAuth2Grant = OAuth2ClientCredentials | OAuth2PasswordGrant
 RETRY_SECONDS = 1.0
 LEAST_RENEWAL_SECONDS = 0.1
-"""However short-lived its tokens, a token server is not asked more often than this."""
+"""Shortest time between two requests to a token server, however short-lived its tokens."""
 MAX_TOKEN_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A value for a slot, and for how long it holds."""
+    """A value for a slot, and how long it is valid."""
 
     value: str
     lifetime_seconds: float | None
-    """From the moment it was asked for; None = it does not say, so it is not renewed."""
+    """Counted from the moment of the request; None = unknown, so it is not renewed."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _ManagedCredential:
     """One distinct credential, the slots that it fills, and its dates (monotonic ns)."""
 
     auth: FetchedCredential
@@ -55,7 +55,7 @@ class _Kept:
 
 
 class CredentialKeeper:
-    """Fetches the credentials of one run and keeps them fresh. Secrets never appear in its messages."""
+    """Fetch the credentials of one run and renew them. Secrets never appear in error messages."""
 
     def __init__(
         self,
@@ -67,26 +67,27 @@ class CredentialKeeper:
         self._clock = clock or SystemClock()
         self._connections = connections
         self._secrets = secrets
-        self._kept: list[_Kept] = []
+        self._credentials: list[_ManagedCredential] = []
         for slot, auth in credentials.items():
-            same = next((kept for kept in self._kept if kept.auth == auth), None)
+            same = next((credential for credential in self._credentials if credential.auth == auth), None)
             if same:
                 same.slots.append(slot)
             else:
-                self._kept.append(_Kept(auth, [slot]))
+                self._credentials.append(_ManagedCredential(auth, [slot]))
 
     async def fetch(self) -> dict[str, str]:
-        """The value of every slot. Raises CredentialError naming each token server that did not give one."""
-        results = await asyncio.gather(*(self._obtain(kept) for kept in self._kept), return_exceptions=True)
+        """Return the value of every slot. Raises CredentialError naming each token server that returned no token."""
+        obtained = (self._obtain(credential) for credential in self._credentials)
+        results = await asyncio.gather(*obtained, return_exceptions=True)
         problems: list[Problem] = []
         values: dict[str, str] = {}
-        for kept, result in zip(self._kept, results, strict=True):
+        for credential, result in zip(self._credentials, results, strict=True):
             if isinstance(result, CredentialError):
-                problems.extend(_placed(problem, kept.slots[0]) for problem in result.problems)
+                problems.extend(_placed(problem, credential.slots[0]) for problem in result.problems)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                values.update(dict.fromkeys(kept.slots, result))
+                values.update(dict.fromkeys(credential.slots, result))
         if problems:
             raise CredentialError(problems)
         return values
@@ -94,36 +95,36 @@ class CredentialKeeper:
     async def keep(self, set_secret: Callable[[str, str], None]) -> None:
         """Renew each credential before it expires, until cancelled.
 
-        A renewal that fails is tried again each second; once the old value has expired, CredentialError ends it.
+        A failed renewal is retried each second; once the old value has expired, CredentialError is raised.
         Returns when nothing needs renewal.
         """
-        while due := [(kept.renew_ns, index) for index, kept in enumerate(self._kept) if kept.renew_ns is not None]:
+        while due := [(it.renew_ns, index) for index, it in enumerate(self._credentials) if it.renew_ns is not None]:
             renew_ns, index = min(due)
-            kept = self._kept[index]
+            credential = self._credentials[index]
             await asyncio.sleep(max(0.0, (renew_ns - self._clock.monotonic_ns()) / 1e9))
             try:
-                value = await self._obtain(kept)
+                value = await self._obtain(credential)
             except CredentialError:
                 now_ns = self._clock.monotonic_ns()
-                if now_ns >= kept.expires_ns:
+                if now_ns >= credential.expires_ns:
                     raise
-                kept.renew_ns = min(now_ns + int(RETRY_SECONDS * 1e9), kept.expires_ns)
+                credential.renew_ns = min(now_ns + int(RETRY_SECONDS * 1e9), credential.expires_ns)
                 continue
-            for slot in kept.slots:
+            for slot in credential.slots:
                 set_secret(slot, value)
 
-    async def _obtain(self, kept: _Kept) -> str:
-        asked_ns = self._clock.monotonic_ns()
-        if isinstance(kept.auth, Jwt):
-            credential = sign(kept.auth, int(self._clock.now().timestamp()))
+    async def _obtain(self, credential: _ManagedCredential) -> str:
+        requested_ns = self._clock.monotonic_ns()
+        if isinstance(credential.auth, Jwt):
+            fetched = sign(credential.auth, int(self._clock.now().timestamp()))
         else:
-            credential = await self._token(kept.auth)
-        kept.renew_ns = None
-        if (lifetime := credential.lifetime_seconds) is not None:
+            fetched = await self._token(credential.auth)
+        credential.renew_ns = None
+        if (lifetime := fetched.lifetime_seconds) is not None:
             ahead = min(RENEW_AHEAD_SECONDS, lifetime / 5)
-            kept.renew_ns = asked_ns + int(max(lifetime - ahead, LEAST_RENEWAL_SECONDS) * 1e9)
-            kept.expires_ns = asked_ns + int(lifetime * 1e9)
-        return credential.value
+            credential.renew_ns = requested_ns + int(max(lifetime - ahead, LEAST_RENEWAL_SECONDS) * 1e9)
+            credential.expires_ns = requested_ns + int(lifetime * 1e9)
+        return fetched.value
 
     async def _token(self, auth: OAuth2Grant) -> Credential:
         import httpx
@@ -140,7 +141,7 @@ class CredentialKeeper:
                 address = await _checked_address(auth.token_url, self._connections)
                 response = await _post(client, auth.token_url, address, form)
                 if response.status_code == 401 and basic is not None:
-                    # RFC 6749, 2.3.1: Basic is what every server must know; the body is what most are set up for.
+                    # RFC 6749, 2.3.1: every server must support Basic; most are configured for the body.
                     without = {name: value for name, value in form.items() if not name.startswith("client_")}
                     response = await _post(client, auth.token_url, address, without, basic)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -157,12 +158,12 @@ class CredentialKeeper:
 
 
 def _placed(problem: Problem, slot: str) -> Problem:
-    """The problem at the credential's own place: slots are named after it, `endpoints[1].auth`."""
+    """Point the problem at the credential's place in the spec: slots are named after it, `endpoints[1].auth`."""
     return replace(problem, path=f"{slot}{problem.path.removeprefix('auth')}")
 
 
 def sign(auth: Jwt, now: int) -> Credential:
-    """A JWT signed now (`now` in Unix seconds). Raises CredentialError when the key does not fit the algorithm."""
+    """Sign a JWT (`now` in Unix seconds). Raises CredentialError when the key does not fit the algorithm."""
     import jwt
 
     claims: dict[str, Any] = {**auth.claims, "iat": now, "exp": now + int(auth.expires_in)}
@@ -210,7 +211,7 @@ def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
     reason = f"{response.status_code} {response.reason_phrase}".strip()
     if isinstance(error := fields.get("error"), str):
         description = fields.get("error_description")
-        # Masked before it is cut, so that no half of a secret is left at the end.
+        # Mask before truncating, so that no partial secret remains at the end.
         error = _without_secrets(error, auth)[:80]
         reason += f", {error}"
         if isinstance(description, str):
@@ -228,7 +229,7 @@ def _read_token(auth: OAuth2Grant, response: httpx.Response) -> Credential:
 
 
 def _without_secrets(text: str, auth: OAuth2Grant) -> str:
-    """What a token server says of a refusal may hold what it refused."""
+    """Mask the credentials in a token server's error text, which may repeat what it refused."""
     for secret in (auth.client_secret, getattr(auth, "password", None)):
         if secret:
             text = text.replace(secret, MASK)
@@ -240,8 +241,8 @@ def _hint(auth: OAuth2Grant, status: int) -> str:
         names = "username, password, client_id" if isinstance(auth, OAuth2PasswordGrant) else "client_id, client_secret"
         return f"Check {names} and scope"
     if status in {301, 302, 307, 308, 404, 405}:
-        return "Check token_url: it is the URL that answers POST with a token"
-    return "Look into the token server's log; the run was not started without a token"
+        return "Check token_url: a POST to it must return a token"
+    return "Check the token server's log; the run was not started without a token"
 
 
 def _lifetime(expires_in: object) -> float | None:
@@ -253,9 +254,9 @@ def _lifetime(expires_in: object) -> float | None:
 
 
 async def _checked_address(url: str, connections: Connections) -> str:
-    """The address to dial for a token where the plan has rules for that; empty where it has none.
+    """Return the address to dial for a token where the plan has target rules, else an empty string.
 
-    Raises CredentialError where they refuse it. Through a proxy the name is all that can be checked here.
+    Raises CredentialError where the rules refuse it. Through a proxy only the name can be checked here.
     """
     rules = connections.targets
     if rules is None:
@@ -269,7 +270,7 @@ async def _checked_address(url: str, connections: Connections) -> str:
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
         addresses, refusal = await look_up(parsed.host, port, rules)
     if refusal:
-        what = f"the token server {_shown(url)} may not be asked: {refusal}"
+        what = f"the token server {_shown(url)} is not an allowed target: {refusal}"
         raise CredentialError(Problem(what, "target_not_allowed", path="auth.token_url"))
     return addresses[0]
 
@@ -277,7 +278,7 @@ async def _checked_address(url: str, connections: Connections) -> str:
 async def _post(
     client: httpx.AsyncClient, url: str, address: str, form: Mapping[str, str], basic: tuple[str, str] | None = None
 ) -> httpx.Response:
-    """POST a form, dialling `address` where there is one: a name may resolve to something else the second time."""
+    """POST a form, dialling `address` if given: a second name lookup may return something else."""
     import httpx
 
     parsed = httpx.URL(url)
@@ -297,12 +298,12 @@ async def _post(
         content = await read_bounded(response, MAX_TOKEN_BYTES)
     finally:
         await response.aclose()
-    # As it was read, within its bound: a small answer may unpack to a mountain.
+    # Raw bytes, read within the limit: a small body may decompress to a huge one.
     return httpx.Response(response.status_code, content=content or b"", request=request)
 
 
 def _shown(url: str) -> str:
-    """The URL without its query, where people put keys."""
+    """Return the URL without its query, which often holds keys."""
     return url.partition("?")[0]
 
 

@@ -1,4 +1,4 @@
-"""The seam between a plan and whatever sends its requests: the `Engine` protocol, and `Control`, its steering wheel."""
+"""The `Engine` protocol, and `Control`, the handle that stops, cancels and updates a running engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atm.plan.load_plan import LoadPlan
 
 
 class Capability(StrEnum):
-    """What a plan may need beyond plain HTTP/1.1 with keep-alive; a plan lists these in `needs`."""
+    """A feature beyond plain HTTP/1.1 with keep-alive; a plan lists those that it requires in `needs`."""
 
     TLS = "tls"
     CLIENT_CERTIFICATE = "client_certificate"
@@ -30,14 +30,14 @@ class Capability(StrEnum):
 
 
 class Command(StrEnum):
-    """What the outside may ask of a running engine."""
+    """A command to a running engine."""
 
     STOP = "stop"
     CANCEL = "cancel"
 
 
 class Listener(Protocol):
-    """What an engine offers to its `Control`; called from any thread, and must not block."""
+    """The commands that an engine takes from its `Control`; called from any thread, must not block."""
 
     def command(self, command: Command) -> None: ...
 
@@ -45,7 +45,7 @@ class Listener(Protocol):
 
 
 class Control:
-    """Steers one run from any thread: stop, cancel, renew a secret. What is said before the engine listens is kept."""
+    """Steer one run from any thread: stop, cancel, renew a secret. Calls before the engine listens are queued."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,25 +53,25 @@ class Control:
         self._command: Command | None = None
         self._secrets: dict[str, str] = {}
         self.stop_reason: StopReason | None = None
-        """Why the run was asked to end; None while nobody asked. The engine reports it as its stop reason."""
+        """Why the run is to end; None while neither `stop` nor `cancel` was called. The engine reports it."""
 
     def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
-        """No new starts; what is in flight may finish within the plan's graceful stop. A second changes nothing."""
+        """Start no more requests; those in flight may finish within the plan's graceful stop. Idempotent."""
         self._send(Command.STOP, reason)
 
     def cancel(self) -> None:
-        """No new starts, and every connection closed within 100 ms; what was in flight is unfinished."""
+        """Start no more requests and close every connection within 100 ms; requests in flight count as unfinished."""
         self._send(Command.CANCEL, StopReason.CANCELLED)
 
     def set_secret(self, slot: str, value: str) -> None:
-        """Requests rendered from now on use `value` in `slot`."""
+        """Use `value` in `slot` for requests rendered from now on."""
         with self._lock:
             self._secrets[slot] = value
             if self._listener:
                 self._listener.set_secret(slot, value)
 
     def listen(self, listener: Listener) -> None:
-        """Called once by the engine; delivers what was said before."""
+        """Register the engine's listener (once) and deliver the queued calls."""
         with self._lock:
             self._listener = listener
             for slot, value in self._secrets.items():
@@ -91,7 +91,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """What an engine says at the end, beside its intervals. Times are ns since the start of the run."""
+    """The engine's final report, beside its intervals. Times are ns since the start of the run."""
 
     started_at: datetime
     """Wall time of the start of the run (the first intended start), UTC."""
@@ -99,7 +99,7 @@ class EngineReport:
     window_start_ns: int
     """The first measured intended start (the end of warm-up)."""
     window_end_ns: int
-    """The end of sending, as docs/concepts (Window) defines it; barrier time is not taken out of it."""
+    """The end of sending, as docs/concepts (Window) defines it; barrier time is included."""
     last_finish_ns: int
     """When the last request finished, or the moment of cancel."""
     barrier_ns: int = 0
@@ -109,7 +109,7 @@ class EngineReport:
 
 
 class Engine(Protocol):
-    """Runs plans. Implementations face one contract suite, tests/contract."""
+    """Runs plans. All implementations pass one contract suite, tests/contract."""
 
     @property
     def name(self) -> str:
@@ -131,8 +131,8 @@ class Engine(Protocol):
     ) -> EngineReport:
         """Send the plan's load and return when the last request has ended.
 
-        `on_interval` is called on the event loop that awaits this, once for every second of the run in order, without
-        gaps, the last (partial) one included. `plan.origins` carry addresses. Samples and failure messages in intervals
-        have their secrets masked already. Raises EngineError when the load could not be run at all.
+        `on_interval` is called on the event loop that awaits this, once for every second of the run, in order, without
+        gaps, including the last (partial) one. `plan.origins` must carry addresses. Samples and failure messages in
+        intervals already have their secrets masked. Raises EngineError when the load could not be run at all.
         """
         ...

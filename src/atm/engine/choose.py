@@ -1,4 +1,4 @@
-"""Which engine runs a plan, and why: the first of a preference that is installed and can do what the plan needs."""
+"""Choose the engine for a plan: the first in order of preference that is installed and supports the plan."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ def _native() -> Engine | None:
 
 
 @runtime_checkable
-class Reviewing(Protocol):
+class PlanReviewer(Protocol):
     """An engine that may refuse a plan although it has every capability that the plan needs."""
 
     def refusal(self, plan: LoadPlan) -> str:
-        """Why, in words; empty when it runs the plan."""
+        """Return the reason for refusing the plan; empty when the engine runs it."""
         ...
 
 
 PREFERENCE = ("native", "asyncio")
-"""What `engine: auto` tries, in order."""
+"""The order in which `engine: auto` tries the engines."""
 
 LOADERS: Mapping[str, Callable[[], Engine | None]] = {"native": _native, "asyncio": _asyncio}
-"""By name, what makes an engine, or tells by None that it is not installed here."""
+"""Engine loaders by name; a loader returns None where its engine is not installed."""
 
 _NOT_INSTALLED = {
     "native": Problem(
-        "native engine not installed, and the spec asks for it",
+        "native engine not installed, but the spec requires it",
         "no_native_engine",
         path="engine",
-        hint="`engine: auto` uses asyncio where the native one is missing: same figures, lower ceiling",
+        hint="`engine: auto` uses asyncio if the native engine is missing: same figures, lower maximum rate",
     ),
     "asyncio": Problem("asyncio engine not installed", "no_asyncio_engine", path="engine"),
 }
 
-_WORDS = {
+_DESCRIPTIONS = {
     Capability.TLS: "https",
     Capability.CLIENT_CERTIFICATE: "client certificates",
     Capability.PROXY: "proxies",
@@ -63,42 +63,42 @@ _WORDS = {
 
 
 def choose_engine(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]] = LOADERS) -> tuple[Engine, str]:
-    """The engine for `plan`, and the reason in words.
+    """Return the engine for `plan` and the reason for the choice.
 
-    Raises CapabilityError, naming the feature, when the engine that the plan asks for (or, with `auto`, every one that
-    is installed) cannot do what it needs, or is not installed.
+    Raises CapabilityError, naming the feature, when the engine named by the plan (or, with `auto`, every installed one)
+    does not support it, or is not installed.
     """
     if plan.engine != "auto":
-        return _asked_for(plan, loaders)
-    said: list[str] = []
+        return _named_engine(plan, loaders)
+    reasons: list[str] = []
     problems: list[Problem] = []
     for name in PREFERENCE:
         engine = _load(name, loaders)
         if engine is None:
-            said.append(_absence(name, loaders))
+            reasons.append(_absence(name, loaders))
             continue
         missing = missing_capabilities(plan, engine)
         if not missing and (refusal := _refusal(engine, plan)):
-            said.append(f"the {name} engine refuses the plan ({refusal})")
+            reasons.append(f"the {name} engine refuses the plan ({refusal})")
             problems.append(_refuses(name, refusal))
             continue
         if not missing:
-            return engine, f"{name}: {', '.join(said)}" if said else f"{name}, as it is installed"
-        said.append(f"the {name} engine cannot do {', '.join(missing)}")
+            return engine, f"{name}: {', '.join(reasons)}" if reasons else f"{name}, the default"
+        reasons.append(f"the {name} engine cannot do {', '.join(missing)}")
         problems.append(_cannot(name, missing))
     raise CapabilityError(problems or [_NOT_INSTALLED[PREFERENCE[-1]]])
 
 
 def missing_capabilities(plan: LoadPlan, engine: Engine) -> list[str]:
-    """What `plan` needs and `engine` has not, in words; a need that this version does not know is among them."""
-    known = {capability.value for capability in engine.capabilities}
-    return [_WORDS[Capability(need)] if need in _NAMES else need for need in plan.needs if need not in known]
+    """Return descriptions of what `plan` needs and `engine` lacks; a need unknown to this version is among them."""
+    supported = {capability.value for capability in engine.capabilities}
+    return [_DESCRIPTIONS[Capability(need)] if need in _NAMES else need for need in plan.needs if need not in supported]
 
 
 _NAMES = frozenset(capability.value for capability in Capability)
 
 
-def _asked_for(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]]) -> tuple[Engine, str]:
+def _named_engine(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]]) -> tuple[Engine, str]:
     engine = _load(plan.engine, loaders)
     if engine is None:
         reason = _absence(plan.engine, loaders)
@@ -109,7 +109,7 @@ def _asked_for(plan: LoadPlan, loaders: Mapping[str, Callable[[], Engine | None]
         raise CapabilityError(_cannot(plan.engine, missing))
     if refusal := _refusal(engine, plan):
         raise CapabilityError(_refuses(plan.engine, refusal))
-    return engine, f"{plan.engine}, as the spec asks"
+    return engine, f"{plan.engine}, set in the spec"
 
 
 def _load(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> Engine | None:
@@ -126,7 +126,7 @@ def _absence(name: str, loaders: Mapping[str, Callable[[], Engine | None]]) -> s
 
 
 def _refusal(engine: Engine, plan: LoadPlan) -> str:
-    return engine.refusal(plan) if isinstance(engine, Reviewing) else ""
+    return engine.refusal(plan) if isinstance(engine, PlanReviewer) else ""
 
 
 def _refuses(name: str, refusal: str) -> Problem:
@@ -138,5 +138,5 @@ def _cannot(name: str, missing: list[str]) -> Problem:
         f"the {name} engine cannot do {', '.join(missing)}",
         "engine_cannot",
         path="engine",
-        hint="" if name == "asyncio" else "`engine: auto` takes one that can, where there is one",
+        hint="" if name == "asyncio" else "`engine: auto` chooses an engine that can, if one is installed",
     )

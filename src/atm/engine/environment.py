@@ -1,4 +1,4 @@
-"""On what a run was made: enough to tell whether two results compare."""
+"""The environment of a run: enough to judge whether two results can be compared."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from atm.version import VERSION
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions, system and cores, as `environment` of a result."""
+    """Return versions, system and cores: the `environment` of a result."""
     return {
         "atm_version": VERSION,
         "python_version": platform.python_version(),

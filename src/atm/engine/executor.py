@@ -1,7 +1,7 @@
-"""One plan to its verdict: credentials, names, the engine, the collector, thresholds that abort, and the result.
+"""Execute one plan up to its verdict: credentials, name resolution, engine, collector, aborting thresholds, result.
 
-An `Execution` is one run in this process. The CLI, the library and the runner process all go through it; what they add
-is where the intervals go and who may stop it.
+An `Execution` is one run in this process. The CLI, the library and the runner process all use it; they add where the
+intervals are sent and who may stop the run.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 IntervalCallback = Callable[[Interval], None]
 _ASKED_SECONDS = 0.05
-"""How often it is asked, before the load begins, whether the run is to end."""
+"""How often to check, before the load starts, whether the run was stopped."""
 
 
 def new_run_id() -> str:
-    """A random UUID (RFC 9562); any beginning that only one run has is enough for people."""
+    """Return a random UUID (RFC 9562); people may use any unique prefix."""
     raw = bytearray(os.urandom(16))
     raw[6] = raw[6] & 0x0F | 0x40
     raw[8] = raw[8] & 0x3F | 0x80
@@ -45,7 +45,7 @@ def new_run_id() -> str:
 
 
 class Execution:
-    """One run of a compiled test, used once."""
+    """One run of a compiled test; can be used once."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Execution:
         clock: Clock | None = None,
         other_run: str = "",
     ) -> None:
-        """Chooses the engine. Raises CapabilityError when none can run the plan.
+        """Choose the engine. Raises CapabilityError when none can run the plan.
 
         `other_run` names another run on this host, which makes the measurement suspect.
         """
@@ -68,7 +68,7 @@ class Execution:
         self._clock = clock or SystemClock()
         self._other_run = other_run
         self.created_at = self._clock.now()
-        self.engine, self.engine_reason = (engine, "as the caller asked") if engine else choose_engine(plan)
+        self.engine, self.engine_reason = (engine, "set by the caller") if engine else choose_engine(plan)
         sampling = plan.sampling
         self.collector = Collector(
             plan.endpoints,
@@ -77,11 +77,11 @@ class Execution:
             failures_per_kind=sampling.failures_per_kind,
             slowest=sampling.slowest,
         )
-        """What is known so far; its snapshots feed live views."""
+        """The figures so far; its snapshots feed live views."""
         self.thresholds = ThresholdJudge(plan.thresholds, plan.endpoints, plan.load.warm_up_ns)
-        """How the thresholds stand so far."""
+        """The state of the thresholds so far."""
         self._mask = SecretMask()
-        """Every secret of the run, as far as it is known."""
+        """Every secret of the run fetched so far."""
 
     async def run(
         self,
@@ -91,12 +91,13 @@ class Execution:
         strict: bool = False,
         no_fail: bool = False,
     ) -> RunResult:
-        """Send the load and judge it; `on_interval` sees each second after the collector has it.
-        `on_start` is called when credentials and addresses are there and the load begins.
+        """Send the load and judge it; `on_interval` gets each second after the collector.
+        `on_start` is called when credentials and addresses are ready and the load begins.
 
-        Raises CredentialError when a token cannot be had before the start, and UnreachableError when no target has an
-        address: nothing was sent then. A run that breaks in the middle is a result with the status `failed` and all
-        that was measured. `strict` makes a suspect measurement exit with 4; `no_fail` lets judgements exit with 0.
+        Raises CredentialError when a token cannot be fetched before the start, and UnreachableError when no target has
+        an address; nothing was sent then. A run that breaks in the middle returns a result with the status `failed` and
+        everything measured so far. `strict` sets exit code 4 for a suspect measurement; with `no_fail`, failed
+        judgements exit with 0.
         """
         secrets = dict(self.test.secrets)
         self._mask = SecretMask([*secrets.values(), *secrets_of(self.test.credentials)])
@@ -126,14 +127,14 @@ class Execution:
 
         if on_start:
             on_start()
-        load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.noting(take), self.control))
+        load = asyncio.create_task(self.engine.run(resolved.plan, secrets, resolved.with_dns_times(take), self.control))
         renewal = asyncio.create_task(keeper.keep(renew)) if keeper else None
         failure: AtmError | None = None
         report: EngineReport | None = None
         try:
             report, failure = await _first_failure(load, renewal, self.control)
         except asyncio.CancelledError:
-            # Whoever awaits us went away: the load must not go on without anybody to see it.
+            # The caller was cancelled: the load must not continue unobserved.
             self.control.cancel()
             with suppress(AtmError):
                 await load
@@ -144,7 +145,7 @@ class Execution:
         return self._result(report, failure, strict=strict, no_fail=no_fail)
 
     async def _unless_ended(self, preparing: Coroutine[Any, Any, Resolved]) -> Resolved | None:
-        """What it gives; null where the run was asked to end before: token servers and resolvers may take long."""
+        """Await `preparing`; return None if the run is ended first, as token servers and resolvers may be slow."""
         task = asyncio.create_task(preparing)
         try:
             while not task.done() and self.control.stop_reason is None:
@@ -154,7 +155,7 @@ class Execution:
             task.cancel()
 
     def _without_secrets(self, interval: Interval) -> Interval:
-        """The border that all messages cross; samples come from the engines with secrets masked."""
+        """Mask the secrets in every failure message; samples come from the engines already masked."""
         failures = [replace(group, message=self._mask.text(group.message)) for group in interval.failures]
         return replace(interval, failures=failures) if failures != interval.failures else interval
 
@@ -167,7 +168,7 @@ class Execution:
     def _result(
         self, report: EngineReport | None, failure: AtmError | None, *, strict: bool, no_fail: bool
     ) -> RunResult:
-        # Models of results take a while to import, and nobody needs them before the first request.
+        # Result models are slow to import and not needed before the first request.
         from atm.engine.environment import describe_environment, usable_cores
         from atm.metrics.evidence import Circumstances
         from atm.metrics.summary import EndpointDescription, RunTimes, summarize
@@ -200,7 +201,7 @@ class Execution:
         )
 
     def described(self) -> list[tuple[str, str, str]]:
-        """Name, method and URL of each endpoint, as written, secrets masked."""
+        """Return name, method and URL of each endpoint as written, secrets masked."""
         written = self.test.data.get("endpoints") or [self.test.data]
         return [
             (name, endpoint.get("method", "GET"), endpoint["url"])
@@ -208,7 +209,7 @@ class Execution:
         ]
 
     def _stop_reason(self, report: EngineReport | None) -> StopReason:
-        """Without a report the load never began; then somebody has said why, or it could not."""
+        """Return why the run ended; without a report the load never started."""
         return report.stop_reason if report else self.control.stop_reason or StopReason.FAILED
 
     def _run_info(self, report: EngineReport | None, failure: AtmError | None) -> RunInfo:
@@ -240,7 +241,7 @@ class Execution:
 
 
 async def _prepared(plan: LoadPlan, keeper: CredentialKeeper | None, secrets: dict[str, str]) -> Resolved:
-    """Fetch credentials into `secrets` and find the addresses. Raises CredentialError, UnreachableError."""
+    """Fetch credentials into `secrets` and resolve the addresses. Raises CredentialError, UnreachableError."""
     if keeper:
         secrets.update(await keeper.fetch())
     resolved = await resolve_origins(plan)
@@ -268,7 +269,7 @@ def _require_an_address(plan: LoadPlan) -> None:
 
 
 def _url_of(plan: LoadPlan, origin: int) -> str:
-    """The place in the spec of the first URL of an origin."""
+    """Return the path in the spec of the first URL of an origin."""
     if len(plan.flows) == 1:
         return "url"
     endpoint = next(step.endpoint for flow in plan.flows for step in flow.steps if step.origin == origin)
@@ -278,7 +279,7 @@ def _url_of(plan: LoadPlan, origin: int) -> str:
 async def _first_failure(
     load: asyncio.Task[EngineReport], renewal: asyncio.Task[None] | None, control: Control
 ) -> tuple[EngineReport | None, AtmError | None]:
-    """Wait for the load; a credential that cannot be renewed ends it, as every answer would be a refusal then."""
+    """Wait for the load; a credential that cannot be renewed ends it, as every later request would be refused."""
     failure: AtmError | None = None
     if renewal:
         await asyncio.wait({load, renewal}, return_when=asyncio.FIRST_COMPLETED)

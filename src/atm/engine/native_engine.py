@@ -1,7 +1,7 @@
-"""The native engine: `atm_engine` sends the load from threads that know no Python; this is the adapter to the seam.
+"""Adapter from the `Engine` protocol to `atm_engine`, the Rust extension, whose threads never touch Python.
 
-A thread of its own waits for intervals, so that the caller's loop is never held up. `load_native_engine` is what
-`choose` calls: None where the extension is not installed, or was built for another plan format.
+A separate thread waits for intervals, so that the caller's loop is not blocked. `choose` calls `load_native_engine`,
+which returns None where the extension is not installed or was built for another plan format.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import atm_engine
 
 _PATIENCE_SECONDS = 3600.0
-"""How long one wait for an interval may take; there is one every second, so this only bounds a defect."""
+"""Longest wait for one interval. One arrives every second, so this only limits the damage of a defect."""
 
 
 class NativeEngine:
@@ -38,8 +38,8 @@ class NativeEngine:
         import atm_engine
 
         self._module = atm_engine
-        known = {capability.value for capability in Capability}
-        self._capabilities = frozenset(Capability(name) for name in atm_engine.capabilities if name in known)
+        names = {capability.value for capability in Capability}
+        self._capabilities = frozenset(Capability(name) for name in atm_engine.capabilities if name in names)
 
     @property
     def version(self) -> str:
@@ -51,13 +51,13 @@ class NativeEngine:
 
     @property
     def plan_format(self) -> int:
-        """The format of the plans that the installed extension reads."""
+        """The plan format that the installed extension reads."""
         return self._module.PLAN_FORMAT
 
     def refusal(self, plan: LoadPlan) -> str:
-        """Why this engine cannot run `plan` although it has what the plan needs; empty when it can.
+        """Return why this engine cannot run `plan` although it has every capability needed; empty when it can.
 
-        The names of the plan may still be unresolved: an engine is chosen before that.
+        The names in the plan may still be unresolved, because an engine is chosen before that.
         """
         try:
             self._module.check(_as_if_resolved(plan).to_bytes())
@@ -82,7 +82,7 @@ class NativeEngine:
         def collect() -> None:
             try:
                 report = _collected(native, handover.deliver, control)
-            except Exception as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
+            except Exception as error:  # noqa: BLE001  # no frame above a thread: the caller raises it
                 native.cancel()
                 handover.fail(_died(error))
             else:
@@ -94,17 +94,19 @@ class NativeEngine:
 
 
 def _as_if_resolved(plan: LoadPlan) -> LoadPlan:
-    def told(origin: Origin) -> Origin:
+    def placeholder(origin: Origin) -> Origin:
         return origin if origin.addresses else replace(origin, resolve_error="not resolved yet")
 
     connections = plan.connections
     if connections.proxy:
-        connections = replace(connections, proxy=replace(connections.proxy, origin=told(connections.proxy.origin)))
-    return replace(plan, origins=tuple(told(origin) for origin in plan.origins), connections=connections)
+        connections = replace(
+            connections, proxy=replace(connections.proxy, origin=placeholder(connections.proxy.origin))
+        )
+    return replace(plan, origins=tuple(placeholder(origin) for origin in plan.origins), connections=connections)
 
 
 class _Listener:
-    """What others ask of the run, passed on; called from any thread, and blocks nobody."""
+    """Pass commands on to the extension; called from any thread, never blocks."""
 
     def __init__(self, native: atm_engine.Run) -> None:
         self._native = native
@@ -121,7 +123,7 @@ class _Listener:
 
 
 def _collected(native: atm_engine.Run, deliver: Callable[[Interval], object], control: Control) -> EngineReport:
-    """Deliver every interval, and return the report."""
+    """Deliver every interval and return the report."""
     while True:
         interval = native.next_interval(_PATIENCE_SECONDS)
         if interval is not None:
@@ -133,7 +135,7 @@ def _collected(native: atm_engine.Run, deliver: Callable[[Interval], object], co
 def _report(document: Mapping[str, Any], control: Control) -> EngineReport:
     reason = StopReason(document["stop_reason"])
     if reason is StopReason.STOPPED and control.stop_reason is not None:
-        # The engine knows that it was stopped, the control why.
+        # The engine knows that it was stopped, the control knows why.
         reason = control.stop_reason
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return EngineReport(
@@ -154,7 +156,7 @@ def _died(error: Exception) -> EngineError:
 
 
 def load_native_engine() -> NativeEngine | None:
-    """The engine, or None where it is not installed or cannot read the plans of this version (see `absence`)."""
+    """Return the engine, or None where it is not installed or cannot read this version's plans (see `absence`)."""
     try:
         engine = NativeEngine()
     except ImportError:
@@ -163,7 +165,7 @@ def load_native_engine() -> NativeEngine | None:
 
 
 def absence() -> str:
-    """In words, why `load_native_engine` gives None; empty where it does not."""
+    """Return why `load_native_engine` returns None; empty where it does not."""
     try:
         engine = NativeEngine()
     except ImportError:
@@ -171,6 +173,6 @@ def absence() -> str:
     if engine.plan_format == PLAN_FORMAT:
         return ""
     return (
-        f"the native engine that is installed ({engine.version}) reads plan format {engine.plan_format}, "
+        f"the installed native engine ({engine.version}) reads plan format {engine.plan_format}, "
         f"this version writes {PLAN_FORMAT}"
     )

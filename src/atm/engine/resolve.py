@@ -1,6 +1,6 @@
-"""Names to addresses, before the run: engines dial what is found here, and what they find later by the same rules.
+"""Resolve names to addresses before the run; engines re-resolve by the same target rules.
 
-Resolving may block for seconds, so it happens in threads; literal addresses pass as they are.
+Resolving may block for seconds, so it runs in threads; literal addresses are passed through.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from atm.plan.targets import TargetRules
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A plan whose origins carry addresses (or say why not), and how long each name took."""
+    """A plan whose origins carry addresses (or a resolve error), and how long each name took."""
 
     plan: LoadPlan
     times: Histogram
     """ns per name; empty where all origins are addresses."""
 
-    def noting(self, on_interval: Callable[[Interval], None]) -> Callable[[Interval], None]:
-        """`on_interval`, with the times put into the first interval's `generator.dns`."""
+    def with_dns_times(self, on_interval: Callable[[Interval], None]) -> Callable[[Interval], None]:
+        """Wrap `on_interval` to add the times to the first interval's `generator.dns`."""
         times = self.times
 
         def note(interval: Interval) -> None:
@@ -41,9 +41,9 @@ class Resolved:
 
 
 async def resolve_origins(plan: LoadPlan) -> Resolved:
-    """Find the addresses of everything that the plan dials: its proxy if it has one, else its origins.
+    """Resolve every name that the plan dials: its proxy if it has one, else its origins.
 
-    A name that cannot be resolved is no error here: its origin gets a `resolve_error`, and its requests fail with it.
+    An unresolvable name is no error here: its origin gets a `resolve_error`, and its requests fail with it.
     """
     times = Histogram()
     proxy = plan.connections.proxy
@@ -70,47 +70,47 @@ async def _resolved(origin: Origin, times: Histogram, rules: TargetRules | None)
 
 
 async def look_up(host: str, port: int, rules: TargetRules | None = None) -> tuple[tuple[str, ...], str]:
-    """`addresses_of`, without blocking. Who stops waiting is rid of it: a resolver that is silent holds up no end."""
+    """Resolve without blocking, as `addresses_of`. Cancelling returns at once, even if the resolver hangs."""
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[tuple[tuple[str, ...], str]] = loop.create_future()
+    resolved: asyncio.Future[tuple[tuple[str, ...], str]] = loop.create_future()
 
-    def tell(found: tuple[tuple[str, ...], str] | None, error: Exception | None) -> None:
-        if answer.done():
+    def settle(addresses: tuple[tuple[str, ...], str] | None, error: Exception | None) -> None:
+        if resolved.done():
             return
         if error is not None:
-            answer.set_exception(error)
-        elif found is not None:
-            answer.set_result(found)
+            resolved.set_exception(error)
+        elif addresses is not None:
+            resolved.set_result(addresses)
 
     def work() -> None:
-        found, failure = None, None
+        addresses, failure = None, None
         try:
-            found = addresses_of(host, port, rules)
-        except Exception as error:  # noqa: BLE001 (it goes to whoever waits)
+            addresses = addresses_of(host, port, rules)
+        except Exception as error:  # noqa: BLE001 (raised by the awaiting task)
             failure = error
-        with suppress(RuntimeError):  # the loop has ended: nobody waits
-            loop.call_soon_threadsafe(tell, found, failure)
+        with suppress(RuntimeError):  # the loop has ended, so no task waits for the result
+            loop.call_soon_threadsafe(settle, addresses, failure)
 
-    # Threads of an executor are waited for when the loop and the interpreter end.
+    # An executor's threads are joined when the loop and the interpreter end; a hanging resolver would delay both.
     threading.Thread(target=work, name="resolve", daemon=True).start()
-    return await answer
+    return await resolved
 
 
 def addresses_of(host: str, port: int, rules: TargetRules | None = None) -> tuple[tuple[str, ...], str]:
-    """The addresses of `host` that may be dialled, in the resolver's order, or none and the reason. Blocks."""
+    """Return the allowed addresses of `host` in the resolver's order, or none and the reason. Blocks."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno in _UNKNOWN:
             return (), f'the name "{host}" does not exist'
         return (), f'the name "{host}" could not be resolved: {(error.strerror or str(error)).lower()}'
     except UnicodeError:
         return (), f'the name "{host}" does not exist'
-    return allowed_of(host, tuple(dict.fromkeys(str(entry[4][0]) for entry in found)), rules)
+    return allowed_of(host, tuple(dict.fromkeys(str(entry[4][0]) for entry in addresses)), rules)
 
 
 def allowed_of(host: str, addresses: tuple[str, ...], rules: TargetRules | None) -> tuple[tuple[str, ...], str]:
-    """Those of the addresses that may be dialled; where there are some and none may be, why not the first."""
+    """Filter the addresses by the target rules; if none of them is allowed, return the reason for the first."""
     if rules is None or not addresses:
         return addresses, ""
     refusals = {address: rules.refusal(host, address) for address in addresses}
@@ -122,7 +122,7 @@ _UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
 def is_address(host: str) -> bool:
-    """Whether `host` needs no looking up."""
+    """Return whether `host` is a literal address."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

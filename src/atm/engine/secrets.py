@@ -1,4 +1,4 @@
-"""The secret slots of a plan, and what makes a value unfit for one."""
+"""The secret slots of a plan, and the rules for values that may be sent in them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from atm.plan.load_plan import Encoding, LiteralPart, LoadPlan, SecretPart, Step
 
 
 def slots_of(step: Step) -> frozenset[str]:
-    """The secret slots that a step's request is rendered from."""
+    """Return the secret slots that a step's request is rendered from."""
     return frozenset(part.slot for part in step.parts if isinstance(part, SecretPart))
 
 
 def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
-    """Raise EngineError, naming every slot of the plan whose value is missing or cannot be sent where it stands."""
+    """Raise EngineError, naming every slot of the plan whose value is missing or not allowed at its place."""
     steps = [step for flow in plan.flows for step in flow.steps]
     connections = plan.connections
     proxy_slot = connections.proxy.authorization_slot if connections.proxy else ""
     needed = set().union(*(slots_of(step) for step in steps)) | {connections.tls.key_slot, proxy_slot} - {""}
     problems = [
-        Problem(f'the plan needs the secret "{slot}", and it was not given', "secret_missing")
+        Problem(f'the plan needs the secret "{slot}", which is missing', "secret_missing")
         for slot in sorted(needed - secrets.keys())
     ]
     in_targets = {slot for step in steps for slot in _raw_slots(step.target)}
     in_headers = {slot for step in steps for header in step.headers for slot in _raw_slots(header.value)}
     for slot in sorted((in_targets | in_headers | {proxy_slot}) & secrets.keys()):
         if slot in in_targets and breaks_target(secrets[slot]):
-            problems.append(_unfit(slot, "a space or a control character, which no URL may hold"))
+            problems.append(_unfit(slot, "a space or a control character, which a URL must not hold"))
         elif breaks_header(secrets[slot]):
             problems.append(_unfit(slot, _IN_HEADER))
     if any(breaks_target(text) for step in steps for text in _literals(step.target)) or any(
@@ -40,7 +40,7 @@ def require_secrets(plan: LoadPlan, secrets: Mapping[str, str]) -> None:
 
 
 def require_sendable(slot: str, value: str) -> None:
-    """Raise EngineError for a renewed value with a control character, which no header may hold."""
+    """Raise EngineError for a renewed value with a control character, which a header must not hold."""
     if breaks_header(value):
         raise EngineError(_unfit(slot, _IN_HEADER))
 
@@ -53,7 +53,7 @@ def _literals(template: Template) -> list[str]:
     return [part.text for part in template if isinstance(part, LiteralPart)]
 
 
-_IN_HEADER = "a control character, which no header may hold"
+_IN_HEADER = "a control character, which a header must not hold"
 
 
 def _unfit(slot: str, what: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Between the thread that sends load and the event loop that awaits it: intervals, the report, and who went away."""
+"""Pass intervals and the report from the thread that sends load to the event loop that awaits them."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from atm.metrics.interval import Interval
 
 
 class ThreadBridge:
-    """Made on the awaiting loop. `deliver`, `succeed` and `fail` may be called from any thread, in this order."""
+    """Create it on the awaiting loop. `deliver`, `succeed` and `fail` may be called from any thread, in this order."""
 
     def __init__(self, on_interval: Callable[[Interval], None], cancel: Callable[[], None]) -> None:
-        """`cancel` ends the load: when `on_interval` raises, and when whoever awaits goes away."""
+        """`cancel` ends the load: when `on_interval` raises, and when the awaiting task is cancelled."""
         self._loop = asyncio.get_running_loop()
         self._outcome: asyncio.Future[EngineReport] = self._loop.create_future()
         self._on_interval = on_interval
         self._cancel = cancel
-        self._complaint: Exception | None = None
+        self._interval_error: Exception | None = None
 
     def deliver(self, interval: Interval) -> None:
-        """Pass one second on."""
+        """Pass one interval on."""
         self._loop.call_soon_threadsafe(self._take, interval)
 
     def succeed(self, report: EngineReport) -> None:
-        """The load has ended."""
+        """Report that the load has ended."""
         self._loop.call_soon_threadsafe(self._settle, report)
 
     def fail(self, error: BaseException) -> None:
-        """The load could not be sent, or broke."""
+        """Report that the load could not be sent, or broke."""
         self._loop.call_soon_threadsafe(self._settle, error)
 
     async def report(self) -> EngineReport:
-        """The report, once every interval before it was passed on. Raises what `fail` or `on_interval` raised."""
+        """Return the report after delivering every interval. Raises what `fail` was given or `on_interval` raised."""
         try:
             report = await asyncio.shield(self._outcome)
         except asyncio.CancelledError:
-            # Whoever awaited the run has gone: no load may outlive it.
+            # The awaiting task was cancelled: the load must not outlive it.
             self._cancel()
             with suppress(EngineError):
                 await self._outcome
             raise
-        if self._complaint:
-            raise self._complaint
+        if self._interval_error:
+            raise self._interval_error
         return report
 
     def _take(self, interval: Interval) -> None:
         try:
-            if self._complaint is None:
+            if self._interval_error is None:
                 self._on_interval(interval)
         except Exception as error:  # noqa: BLE001  # whatever the caller's function raises is raised by `report`
-            self._complaint = error
+            self._interval_error = error
             self._cancel()
 
     def _settle(self, outcome: EngineReport | BaseException) -> None:

@@ -1,4 +1,4 @@
-"""TLS settings of a plan as an `ssl.SSLContext`, for the asyncio engine and for token servers."""
+"""TLS settings of a plan as an `ssl.SSLContext`, for the asyncio engine and token servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atm.plan.load_plan import Tls
 
 
 def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:
-    """A client context: the system's roots, the plan's own CA beside them, its certificate, or no checks at all.
+    """Build a client context: the system's roots, the plan's own CA, its certificate, or no verification at all.
 
     Raises EngineError when a certificate or key cannot be read.
     """
@@ -24,10 +24,10 @@ def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:
         except (ssl.SSLError, ValueError) as error:
             raise EngineError(
                 Problem(
-                    what=f"the CA of the spec is no PEM certificate: {error}",
+                    what=f"the CA of the spec is not a PEM certificate: {error}",
                     code="bad_ca",
                     path="tls.ca",
-                    hint="It begins with -----BEGIN CERTIFICATE-----",
+                    hint="It starts with -----BEGIN CERTIFICATE-----",
                 )
             ) from error
     if tls.insecure:
@@ -41,12 +41,12 @@ def client_context(tls: Tls, secrets: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, certificate_pem: str, key_pem: str) -> None:
-    # OpenSSL's wrapper reads certificates from files only; this one is the owner's alone and gone at once.
+    # `ssl` reads certificates from files only; this file is readable by its owner alone and deleted at once.
     descriptor, path = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{certificate_pem}\n{key_pem}")
-        # Without a password, OpenSSL would ask for one at the terminal.
+        # Without a password callback, OpenSSL would prompt at the terminal.
         context.load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError) as error:
         raise EngineError(

@@ -1,7 +1,7 @@
-"""Adds up the seconds of a run: totals, timeline, failures, samples, and what the generator itself did.
+"""Add up the intervals of a run: totals, timeline, failures, samples, and the health of the generator.
 
-Memory follows the number of endpoints and the buckets in use, never the number of requests; `timeline.py` and `kept.py`
-say what bounds the rest. Warm-up and measured load are told apart throughout.
+Memory depends on the number of endpoints and of buckets in use, not on the number of requests; `timeline.py` and
+`samples.py` document the other limits. Warm-up and measured load are kept separate throughout.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from atm.models.run_figures import Second
 
 SPARKLINE_SECONDS = 60
 BUSY_THREAD_SHARE = 0.85
-"""Above this share of its core, a thread of the engine is taken for a possible limit."""
+"""CPU share of one core above which an engine thread may be the limit."""
 SHORTEST_JUDGED_NS = 100_000_000
-"""CPU shares of shorter intervals, at the end of a run, say nothing: the clock of CPU time is too coarse for them."""
+"""CPU shares of shorter intervals, at the end of a run, are ignored: the CPU clock is too coarse for them."""
 _SHARE_STEPS = 1000
 
 
 @dataclass(slots=True)
 class GeneratorTotals:
-    """What the load generator did over the measured load; its connections and its memory over the whole run."""
+    """The load generator during the measured load; its connections and memory over the whole run."""
 
     schedule_lag: Histogram = field(default_factory=Histogram)
     stalls: int = 0
@@ -36,24 +36,24 @@ class GeneratorTotals:
     longest_stall_ns: int = 0
     cpu_seconds: float = 0.0
     seconds: float = 0.0
-    """Of the measured load, draining included."""
+    """Of the measured load, including draining."""
     steal_seconds: float = 0.0
-    """Seconds times the share of the machine that was stolen in them."""
+    """Sum of interval lengths (s) times the share of CPU stolen in them."""
     intervals: int = 0
-    """Intervals in which measured load was sent, of `SHORTEST_JUDGED_NS` at least."""
+    """Intervals of at least `SHORTEST_JUDGED_NS` in which measured load was sent."""
     busy_intervals: int = 0
-    """Of these, the ones whose busiest thread was above `BUSY_THREAD_SHARE`."""
+    """Of these, those whose busiest thread exceeded `BUSY_THREAD_SHARE`."""
     busy_seconds: float = 0.0
     """Length of these."""
     busiest_highest: float = 0.0
     busiest_shares: dict[int, int] = field(default_factory=dict)
     """`intervals` by the share of their busiest thread, in thousandths."""
     offered: float = 0.0
-    """Arrivals that the plan asked for, over the whole run."""
+    """Arrivals due over the whole run."""
     offered_while_free: float = 0.0
-    """Arrivals that the plan asked for while measured load was sent, in seconds in which no user was ever missing."""
+    """Arrivals due in seconds of measured load in which a user was free throughout."""
     saturated_seconds: float = 0.0
-    """Length of the other seconds: those in which a user was missing at some moment."""
+    """Length of the other seconds: those in which no user was free at some time."""
     users: int = 0
     """The most virtual users, or the limit in flight (open model); 0 = unlimited or unknown."""
     max_in_flight: int = 0
@@ -64,7 +64,7 @@ class GeneratorTotals:
     dns: Histogram = field(default_factory=Histogram)
 
     def add(self, interval: Interval, *, sending: bool) -> None:
-        """Add one second; `sending` says that measured requests were to be sent in it."""
+        """Add one second; `sending`: measured requests were due in it."""
         generator = interval.generator
         self.offered += interval.offered
         self.users = max(self.users, generator.users)
@@ -106,7 +106,7 @@ class GeneratorTotals:
 
     @property
     def busiest_thread_share(self) -> float:
-        """The median over `intervals`, to a thousandth; 0 without any."""
+        """The median over `intervals`, to a thousandth; 0 if there are none."""
         seen = 0
         for step in sorted(self.busiest_shares):
             seen += self.busiest_shares[step]
@@ -116,17 +116,17 @@ class GeneratorTotals:
 
     @property
     def cpu_share(self) -> float:
-        """CPU seconds per second of the measured load, of one core."""
+        """CPU seconds per second of the measured load, in cores."""
         return self.cpu_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def steal_share(self) -> float:
-        """The share of the machine that was stolen, over the measured load."""
+        """Share of the machine's CPU stolen during the measured load."""
         return self.steal_seconds / self.seconds if self.seconds else 0.0
 
 
 class Collector:
-    """Takes the intervals of one run in order, from whichever engine, and knows its figures at any moment."""
+    """Takes the intervals of one run in order, from any engine; its figures can be read at any time."""
 
     def __init__(
         self,
@@ -140,13 +140,13 @@ class Collector:
         self.endpoints = tuple(endpoints)
         """Names, in the order of the plan."""
         self.warm_up_ns = warm_up_ns
-        """Length of the warm-up that was planned."""
+        """Planned length of the warm-up."""
         self.measured = [EndpointInterval(endpoint=index) for index in range(len(self.endpoints))]
-        """The measured load of each endpoint so far."""
+        """Measured load of each endpoint so far."""
         self.total = EndpointInterval(endpoint=-1)
-        """The measured load of all endpoints together."""
+        """Measured load of all endpoints together."""
         self.warm_up = EndpointInterval(endpoint=-1, warm_up=True)
-        """The warm-up of all endpoints together."""
+        """Warm-up of all endpoints together."""
         self.generator = GeneratorTotals()
         self.timeline = Timeline()
         self.failures = FailureLog()
@@ -154,14 +154,14 @@ class Collector:
         self.warm_up_failures = FailureLog()
         self.samples = SampleShelf(first_per_endpoint, failures_per_kind, slowest)
         self.window_ns = 0
-        """The measured window so far: complete and partial seconds after warm-up that did not end in the drain."""
+        """The measured window so far: complete and partial seconds after warm-up and before draining."""
         self.end_ns = 0
         """End of the last interval, since the start of the run."""
         self.last: Interval | None = None
         self._recent: deque[Second] = deque(maxlen=SPARKLINE_SECONDS)
 
     def add(self, interval: Interval) -> None:
-        """Add one second. Raises ValueError when it is not later than the one before, or names an unknown endpoint."""
+        """Add one second. Raises ValueError if it is not later than the previous one, or has an unknown endpoint."""
         if self.last is not None and interval.second <= self.last.second:
             raise ValueError(f"second {interval.second} after second {self.last.second}: intervals come in order")
         measured_started = 0
@@ -187,7 +187,7 @@ class Collector:
         self.end_ns = start_ns + interval.duration_ns
         if interval.phase not in ("warm_up", "drain"):
             self.window_ns += max(self.end_ns - max(start_ns, self.warm_up_ns), 0)
-        # Its samples and histograms have been added already; what is asked of the last second later is small.
+        # Its samples and histograms have been added; what remains of the last second is small.
         self.last = Interval(
             second=interval.second,
             phase=interval.phase,
@@ -199,15 +199,15 @@ class Collector:
 
     @property
     def answered(self) -> int:
-        """How many requests of the whole run, warm-up included, got an answer, be it one that cannot be read."""
+        """Number of requests of the whole run, warm-up included, that got any response, even an unreadable one."""
         kinds = (*FULL_RESPONSES, Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)
         return sum(part.outcomes.get(kind, 0) for part in (self.total, self.warm_up) for kind in kinds)
 
     @property
     def completed(self) -> int:
-        """How many requests of the whole run, warm-up included, ended by themselves."""
+        """Number of requests of the whole run, warm-up included, that ended by themselves."""
         return self.total.completed + self.warm_up.completed
 
     def snapshot(self) -> Snapshot:
-        """The live view's figures, after the last interval that was added."""
+        """Return the live view's figures, after the last added interval."""
         return Snapshot.of(tuple(self._recent), figures_so_far(self))

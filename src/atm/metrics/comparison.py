@@ -1,4 +1,4 @@
-"""Two results side by side: which figures differ, by how much, and whether that is better. Pure."""
+"""Compare two results: which figures differ, by how much, and whether that is better. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CURVE = (1, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97.5, 99, 9
 
 @dataclass(frozen=True, slots=True)
 class FigureChange:
-    """One figure of both; `change` is a share of the first one, null where that means nothing."""
+    """One figure of both results; `change` is relative to the first, null where that is meaningless."""
 
     name: str
     a: float | None
@@ -49,22 +49,24 @@ class FigureChange:
 
 
 def is_same_load(a: RunResult, b: RunResult) -> bool:
-    """Whether both asked for the same load: only then is a lower rate a worse one."""
+    """Return whether both planned the same load; only then is a lower rate worse."""
     return all(a.spec.get(name) == b.spec.get(name) for name in _LOAD_FIELDS)
 
 
 def is_same_mix(a: RunResult, b: RunResult) -> bool:
-    """Whether both asked for the same load of each endpoint, too."""
+    """Return whether both planned the same load for each endpoint."""
 
     def mix(result: RunResult) -> object:
         endpoints = result.spec.get("endpoints") or ()
-        return result.spec.get("distribution_strategy"), [(each.get("name"), each.get("weight")) for each in endpoints]
+        return result.spec.get("distribution_strategy"), [
+            (endpoint.get("name"), endpoint.get("weight")) for endpoint in endpoints
+        ]
 
     return is_same_load(a, b) and mix(a) == mix(b)
 
 
 def compare_figures(a: EndpointMetrics, b: EndpointMetrics, *, same_load: bool = True) -> list[FigureChange]:
-    """The figures that people compare, in a fixed order; rates of different loads are neither better nor worse."""
+    """Return the compared figures in a fixed order; rates under different loads are neither better nor worse."""
     return [
         *(_change(name, a, b, better=-1) for name in LOWER_IS_BETTER),
         *(_change(name, a, b, better=1 if same_load else 0) for name in HIGHER_IS_BETTER),
@@ -81,24 +83,24 @@ def _change(name: str, a: EndpointMetrics, b: EndpointMetrics, *, better: int) -
 
 
 def compare_curves(a: RunResult, b: RunResult) -> Iterator[tuple[float, float | None, float | None]]:
-    """Percentile, and the response time of both in ms, from the whole runs' histograms."""
-    x, y = (Histogram.decode(base64.b64decode(each.histograms["response"])) for each in (a, b))
+    """Return percentiles with the response times of both in ms, from the histograms of the whole runs."""
+    x, y = (Histogram.decode(base64.b64decode(result.histograms["response"])) for result in (a, b))
     for percentile in CURVE:
         yield percentile, milliseconds(x.percentile(percentile)), milliseconds(y.percentile(percentile))
 
 
 def differing(a: RunResult, b: RunResult) -> list[str]:
-    """What keeps the two from being comparable, a sentence each."""
+    """Return the reasons why the two are not comparable, one sentence each."""
     notes = []
     if {**a.spec, "seed": None} != {**b.spec, "seed": None}:
         names = sorted(name for name in {*a.spec, *b.spec} - {"seed"} if a.spec.get(name) != b.spec.get(name))
         notes.append(f"their specs differ in {', '.join(names)}")
     if a.run.engine != b.run.engine:
-        notes.append(f"they were sent by different engines: {a.run.engine} and {b.run.engine}")
+        notes.append(f"they used different engines: {a.run.engine} and {b.run.engine}")
     for name, word in (("host", "machine"), ("cores", "number of cores"), ("atm_version", "version of atm")):
         if a.environment.get(name) != b.environment.get(name):
             notes.append(f"another {word}: {a.environment.get(name)} and {b.environment.get(name)}")
-    for each, word in ((a, "a"), (b, "b")):
-        if each.verdict.measurement is not Measurement.VALID:
-            notes.append(f"the measurement of {word} is {each.verdict.measurement}")
+    for result, word in ((a, "a"), (b, "b")):
+        if result.verdict.measurement is not Measurement.VALID:
+            notes.append(f"the measurement of {word} is {result.verdict.measurement}")
     return notes

@@ -1,4 +1,4 @@
-"""What the measurement verdict judges: the figures of the generator, taken from a collector."""
+"""The input of the measurement verdict: the generator's figures, taken from a collector."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from atm.models.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known of a run's generator beside its intervals."""
+    """Facts about a run's generator that its intervals do not hold."""
 
     engine: str = ""
     """`native` or `asyncio`."""
     cores: int = 1
-    """Cores that the engine may use."""
+    """Cores available to the engine."""
     poisson: bool = False
-    """Arrivals are drawn, so that their number differs from the rate's integral by chance."""
+    """Arrivals are random, so their number differs from the integral of the rate."""
     worker_lost: str = ""
-    """The message of a load thread or a machine that died; empty when none did."""
+    """The message of a load thread or machine that died; empty if none did."""
     other_run: str = ""
-    """The name or id of another run on this host at the same time; empty when there was none."""
+    """The name or id of another run on this host at the same time; empty if there was none."""
     cancelled: bool = False
-    """Somebody cut the run off, and what was in flight with it."""
+    """The run was cancelled, and the requests in flight with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the rows judge: figures of the measured load. Times in ns."""
+    """The figures to judge, of the measured load. Times in ns."""
 
     circumstances: Circumstances
     window_ns: int
@@ -43,11 +43,11 @@ class Evidence:
     generator_error: str = ""
     """The most frequent message of a generator error."""
     offered: float = 0.0
-    """Arrivals that the plan asked for; 0 in the closed model."""
+    """Arrivals due; 0 in the closed model."""
     offered_while_free: float = 0.0
-    """Of these, in seconds in which no user was missing."""
+    """Of these, those in seconds in which a user was free throughout."""
     unaccounted: float = 0.0
-    """Arrivals that the plan asked for and that the engine neither started nor counted as missed."""
+    """Arrivals due that the engine neither started nor counted as missed."""
     saturated_seconds: float = 0.0
     lag_p99_ns: float | None = None
     service_p50_ns: float | None = None
@@ -61,7 +61,7 @@ class Evidence:
     """The highest CPU share of the busiest thread in any interval, 0..1 of one core."""
     steal_share: float = 0.0
     users: int = 0
-    """The limit of requests in flight; 0 when it is not known."""
+    """The limit of requests in flight; 0 if unknown."""
 
     @property
     def due(self) -> int:
@@ -69,19 +69,19 @@ class Evidence:
 
     @property
     def achieved_rate(self) -> float:
-        """Started per second of the window."""
+        """Requests started per second of the window."""
         return self.started * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
     @property
     def offered_rate(self) -> float:
-        """Asked for per second of the window."""
+        """Requests due per second of the window."""
         return self.offered * 1e9 / self.window_ns if self.window_ns > 0 else 0.0
 
 
 def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstances) -> Evidence:
-    """The evidence after the intervals that `collector` has seen; `window_ns` without barriers."""
+    """Return the evidence of the intervals in `collector`; `window_ns` without barriers."""
     total, warm_up, generator = collector.total, collector.warm_up, collector.generator
-    # Fractions of an arrival at the end of a profile are nobody's fault, hence the one.
+    # Allow for one arrival: its fraction at the end of a profile is a rounding effect.
     unaccounted = 0.0 if circumstances.poisson else generator.offered - total.due - warm_up.due - 1
     messages = [group for group in collector.failures.groups() if group.outcome is Outcome.GENERATOR_ERROR]
     return Evidence(
@@ -115,7 +115,7 @@ def evidence_of(collector: Collector, window_ns: int, circumstances: Circumstanc
 
 
 def measured_offered(collector: Collector) -> float:
-    """Arrivals that the plan asked for in the measured load; 0 in the closed model.
+    """Return the arrivals due in the measured load; 0 in the closed model.
 
     Intervals do not say which of them belong to warm-up, but all of warm-up's arrivals are accounted for.
     """

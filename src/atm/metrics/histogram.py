@@ -1,9 +1,9 @@
-"""A sparse HdrHistogram: the same buckets and the same bytes as the HdrHistogram libraries, in little memory.
+"""A sparse HdrHistogram: buckets and encoding of the HdrHistogram libraries in less memory.
 
-Layout and V2 encoding after HdrHistogram (hdrhistogram.org): lowest discernible value 1, three significant digits, so
-2,048 sub-buckets; any value that is read back is within 0.1 % of the sample that it stands for. The libraries allocate
-all 35,000 counters up front (280 kB); an interval has six histograms for each endpoint, most of them with a few dozen
-buckets in use, so counts are kept in a dict here.
+Layout and V2 encoding after HdrHistogram (hdrhistogram.org): lowest discernible value 1, three significant digits, thus
+2,048 sub-buckets; a value read back is within 0.1 % of the recorded sample. The libraries allocate all 35,000 counters
+up front (280 kB); an interval has six histograms per endpoint, most of them with a few dozen buckets in use, so counts
+are stored in a dict here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 HIGHEST_NS = 3_600_000_000_000
-"""One hour in nanoseconds: longer samples are clamped to it (and counted by whoever records them)."""
+"""One hour in nanoseconds: longer samples are clamped to it (the caller counts them)."""
 
 _MAGNITUDE = 11
 _HALF = 1024
@@ -26,23 +26,23 @@ _HEADER = struct.Struct(">iiiiqqd")
 _COOKIE = 0x1C849313
 _COMPRESSED_COOKIE = 0x1C849314
 _LONGEST_PAYLOAD = 512 * 1024
-"""More than every bucket with a count of nine bytes takes; whatever unpacks to more is not one of ours."""
+"""Above the size of all buckets with nine-byte counts; anything that decompresses to more is refused."""
 
 
 def index_of(value: int) -> int:
-    """The bucket that holds `value` (ns, 0 to `HIGHEST_NS`)."""
+    """Return the bucket of `value` (ns, 0 to `HIGHEST_NS`)."""
     shift = value.bit_length() - _MAGNITUDE
     return value if shift <= 0 else (shift << 10) + (value >> shift)
 
 
 def lowest_of(index: int) -> int:
-    """The smallest value that falls into bucket `index`."""
+    """Return the smallest value in bucket `index`."""
     shift = (index >> 10) - 1
     return index if shift <= 0 else ((index & (_HALF - 1)) + _HALF) << shift
 
 
 def highest_of(index: int) -> int:
-    """The largest value that falls into bucket `index`."""
+    """Return the largest value in bucket `index`."""
     shift = (index >> 10) - 1
     return index if shift <= 0 else lowest_of(index) + (1 << shift) - 1
 
@@ -56,7 +56,7 @@ class Histogram:
         self.counts: dict[int, int] = dict(counts) if counts else {}
         """Bucket index to number of samples; no zeros."""
         self.total: int = sum(self.counts.values())
-        """How many samples there are."""
+        """Number of samples."""
 
     def record(self, value: int, count: int = 1) -> None:
         """Add `count` (at least 1) samples of `value` ns; values outside 0 to `HIGHEST_NS` are clamped."""
@@ -64,7 +64,7 @@ class Histogram:
             value = 0
         elif value > HIGHEST_NS:
             value = HIGHEST_NS
-        # index_of, written out: engines come here several times for each request.
+        # index_of, inlined: called several times per request.
         shift = value.bit_length() - _MAGNITUDE
         index = value if shift <= 0 else (shift << 10) + (value >> shift)
         counts = self.counts
@@ -72,7 +72,7 @@ class Histogram:
         self.total += count
 
     def merge(self, other: Histogram) -> None:
-        """Add the samples of `other` to this one."""
+        """Add the samples of `other`."""
         counts = self.counts
         if counts:
             get = counts.get
@@ -83,9 +83,9 @@ class Histogram:
         self.total += other.total
 
     def subtract(self, other: Histogram) -> None:
-        """Take away the samples of `other`, all of which were merged into this one before.
+        """Subtract the samples of `other`, all of which were merged into this one before.
 
-        Raises ValueError where they were not; this histogram is of no use afterwards.
+        Raises ValueError if they were not; this histogram is then unusable.
         """
         counts = self.counts
         for index, count in other.counts.items():
@@ -95,16 +95,16 @@ class Histogram:
             elif left == 0:
                 del counts[index]
             else:
-                raise ValueError("samples to take away that are not there")
+                raise ValueError("samples to subtract that were never added")
         self.total -= other.total
 
     def copy(self) -> Histogram:
-        """A histogram of the same samples that shares nothing with this one."""
+        """Return an independent copy."""
         return Histogram(self.counts)
 
     @classmethod
     def merged(cls, *histograms: Histogram) -> Histogram:
-        """A new histogram with the samples of all of them."""
+        """Return a new histogram with the samples of all of them."""
         result = cls()
         for histogram in histograms:
             result.merge(histogram)
@@ -126,20 +126,20 @@ class Histogram:
 
     @property
     def minimum(self) -> int | None:
-        """The smallest sample in ns, as its bucket's lowest value; None without samples."""
+        """Return the smallest sample in ns, as its bucket's lowest value; None without samples."""
         return lowest_of(min(self.counts)) if self.counts else None
 
     @property
     def maximum(self) -> int | None:
-        """The largest sample in ns, as its bucket's highest value; None without samples."""
+        """Return the largest sample in ns, as its bucket's highest value; None without samples."""
         return highest_of(max(self.counts)) if self.counts else None
 
     @property
     def mean(self) -> float | None:
-        """The mean in ns, each sample standing at the middle of its bucket; None without samples."""
+        """Return the mean in ns, each sample at the middle of its bucket; None without samples."""
         if not self.total:
             return None
-        # Twice the middle of each bucket, `lowest_of` + `highest_of` written out: summaries come here every second.
+        # Twice the middle of each bucket, `lowest_of` + `highest_of` inlined: called for summaries every second.
         twice = 0
         for index, count in self.counts.items():
             shift = (index >> 10) - 1
@@ -148,15 +148,15 @@ class Histogram:
         return twice / (2 * self.total)
 
     def percentile(self, percent: float, beyond: int = 0) -> float | None:
-        """The smallest value (ns) with at least ⌈percent·N/100⌉ samples at or below it; None without samples.
+        """Return the smallest value (ns) with at least ⌈percent·N/100⌉ samples at or below it; None without samples.
 
-        `beyond` further samples are taken to lie at infinity (failures, for the adjusted latency), so the answer may
-        be `math.inf`. `percent` is in 0 to 100, else ValueError; 0 gives the smallest sample's bucket.
+        `beyond` adds samples at infinity (failures, for the adjusted latency), so the result may be `math.inf`.
+        `percent` is in 0 to 100, else ValueError; 0 gives the smallest sample's bucket.
         """
         return self.percentiles((percent,), beyond)[0]
 
     def percentiles(self, percents: Sequence[float], beyond: int = 0) -> list[float | None]:
-        """`percentile` of each of `percents`, in their order, in one pass."""
+        """Return `percentile` of each of `percents`, in order, in one pass."""
         total = self.total + beyond
         if not total:
             return [None] * len(percents)
@@ -170,16 +170,16 @@ class Histogram:
         return answers
 
     def cumulative(self) -> Iterator[tuple[int, int]]:
-        """Bucket indices in rising order, each with the number of samples in it and below."""
+        """Yield bucket indices in ascending order, each with the number of samples in it and below."""
         indices = sorted(self.counts)
         return zip(indices, accumulate(map(self.counts.__getitem__, indices)), strict=True)
 
     def count_at_or_below(self, value: int) -> int:
-        """How many samples lie in buckets whose highest value is at most `value` ns."""
+        """Return the number of samples in buckets whose highest value is at most `value` ns."""
         return sum(count for index, count in self.counts.items() if highest_of(index) <= value)
 
     def encode(self) -> bytes:
-        """HdrHistogram's V2 compressed encoding: what standard HDR tools read, and what leaves the engines."""
+        """Return HdrHistogram's V2 compressed encoding, readable by standard HDR tools; engines report it."""
         payload = bytearray()
         following = 0
         for index in sorted(self.counts):
@@ -193,9 +193,9 @@ class Histogram:
 
     @classmethod
     def decode(cls, data: bytes) -> Histogram:
-        """Read what `encode` wrote, or any V2 compressed histogram with the same digits and unit.
+        """Decode the output of `encode`, or any V2 compressed histogram with the same digits and unit.
 
-        Raises ValueError where the bytes are something else or are cut short.
+        Raises ValueError on truncated or other data.
         """
         try:
             cookie, length = struct.unpack_from(">ii", data)
@@ -204,7 +204,7 @@ class Histogram:
             unpacker = zlib.decompressobj()
             raw = unpacker.decompress(data[8:], _LONGEST_PAYLOAD)
             if not unpacker.eof or unpacker.unused_data:
-                raise ValueError("an HdrHistogram that is cut short, or too long to be one of ours")
+                raise ValueError("an HdrHistogram that is truncated or too long")
             cookie, length, offset, digits, lowest, _highest, _ratio = _HEADER.unpack_from(raw)
         except (struct.error, zlib.error) as error:
             raise ValueError(f"not a V2 compressed HdrHistogram: {error}") from error
@@ -227,15 +227,15 @@ class Histogram:
 
 @lru_cache(maxsize=256)
 def _share(percent: float) -> tuple[int, int]:
-    """`percent` / 100 as the exact fraction that people mean: 99.9 is 999/1000 and not the nearest binary number."""
+    """Return `percent` / 100 as an exact decimal fraction: 99.9 is 999/1000, not the nearest binary number."""
     share = Fraction(repr(float(percent))) / 100
     if not 0 <= share <= 1:
-        raise ValueError(f"a percentile is in 0 to 100, not {percent}")
+        raise ValueError(f"a percentile must be in 0 to 100, not {percent}")
     return share.numerator, share.denominator
 
 
 def _rank(percent: float, total: int) -> int:
-    """⌈percent·total/100⌉ in integers, at least 1."""
+    """Return ⌈percent·total/100⌉ in integers, at least 1."""
     numerator, denominator = _share(percent)
     return max(1, -(-total * numerator // denominator))
 
@@ -243,7 +243,7 @@ def _rank(percent: float, total: int) -> int:
 def _append_zigzag(payload: bytearray, number: int) -> None:
     coded = (number << 1) ^ (number >> 63)
     septets = 0
-    # Eight septets at most: the ninth byte carries eight bits (LEB128-64b9B), so a number never takes a tenth.
+    # Eight septets at most: the ninth byte carries eight bits (LEB128-64b9B), so a number never takes ten.
     while coded > 0x7F and septets < 8:
         payload.append((coded & 0x7F) | 0x80)
         coded >>= 7
@@ -265,4 +265,4 @@ def _zigzags(raw: bytes, position: int) -> Iterator[int]:
         yield (coded >> 1) ^ -(coded & 1)
         coded = shift = 0
     if shift:
-        raise ValueError("an HdrHistogram that is cut short")
+        raise ValueError("a truncated HdrHistogram")

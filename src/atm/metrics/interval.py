@@ -1,8 +1,8 @@
-"""One second of a run: what every engine reports, the runner spools, storage keeps and the collector adds up.
+"""One second of a run: reported by every engine, spooled by the runner, stored, and added up by the collector.
 
-The wire format is one JSON object a second (histograms as base64 of HdrHistogram's V2 encoding), the same from the
-native engine, over the runner's pipe and in the spool file. All times are nanoseconds since the start of the run, which
-is the intended start of the first request, warm-up included. Everything but `started` and the missed arrivals is binned
+The wire format is one JSON object per second (histograms as base64 of HdrHistogram's V2 encoding), identical from the
+native engine, over the runner's pipe and in the spool file. All times are nanoseconds since the start of the run, i.e.
+the intended start of the first request, warm-up included. Everything except `started` and the missed arrivals is binned
 by the second in which the request finished.
 """
 
@@ -48,14 +48,14 @@ COUNTS = (
 
 @dataclass(slots=True)
 class EndpointInterval:
-    """One second of one endpoint, warm-up and measured load apart (by the intended start of each request)."""
+    """One second of one endpoint, separate for warm-up and measured load (by the intended start of each request)."""
 
     endpoint: int
     """Index into the plan's `endpoints`."""
     warm_up: bool = False
 
     started: int = 0
-    """Requests whose actual start lies in this second; generator errors are among them."""
+    """Requests whose actual start is in this second, including generator errors."""
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     """Requests that ended in this second, by outcome; no zeros."""
     statuses: dict[int, int] = field(default_factory=dict)
@@ -75,9 +75,9 @@ class EndpointInterval:
     """Of `outcomes`, the failed ones that finished after the end of sending."""
     redirect_hops: int = 0
     redialled: int = 0
-    """Keep-alive connections that the server had closed between requests and that were dialled again."""
+    """Keep-alive connections that the server had closed between requests and that were redialled."""
     bytes_received: int = 0
-    """Bytes of responses as read from the connection (head and body, after TLS, before decompression)."""
+    """Bytes of responses read from the connection (head and body, after TLS, before decompression)."""
     bytes_sent: int = 0
     clamped: int = 0
     """Samples over one hour, recorded as one hour."""
@@ -87,7 +87,7 @@ class EndpointInterval:
     response_failed: Histogram = field(default_factory=Histogram)
     """Response time of full responses that failed (unexpected_status, check_failed)."""
     response_timeout: Histogram = field(default_factory=Histogram)
-    """Response time of timeouts, at the moment of giving up."""
+    """Response time of timeouts, up to the timeout."""
     service: Histogram = field(default_factory=Histogram)
     """Service time (from the actual start) of full responses and timeouts."""
     first_byte: Histogram = field(default_factory=Histogram)
@@ -97,7 +97,7 @@ class EndpointInterval:
     waits: Histogram = field(default_factory=Histogram)
     """How long the `waited` arrivals waited for a user."""
     waits_at_end: Histogram = field(default_factory=Histogram)
-    """How long the `queued_at_end` arrivals had waited so far."""
+    """How long the `queued_at_end` arrivals had waited when sending ended."""
 
     @property
     def missed(self) -> int:
@@ -124,7 +124,7 @@ class EndpointInterval:
         return sum(count for outcome, count in self.outcomes.items() if outcome in FULL_RESPONSES)
 
     def response(self) -> Histogram:
-        """What the API calls latency: ok, failed and timed-out response times merged."""
+        """The latency of the API: ok, failed and timed-out response times merged."""
         return Histogram.merged(self.response_ok, self.response_failed, self.response_timeout)
 
     def response_not_ok(self) -> Histogram:
@@ -132,7 +132,7 @@ class EndpointInterval:
         return Histogram.merged(self.response_failed, self.response_timeout)
 
     def merge(self, other: EndpointInterval) -> None:
-        """Add the figures of `other` (the same endpoint, or another one for totals) to this one."""
+        """Add the figures of `other` (the same endpoint, or another one for totals)."""
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in HISTOGRAMS:
@@ -143,7 +143,7 @@ class EndpointInterval:
             self.statuses[status] = self.statuses.get(status, 0) + count
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; zeros and empty histograms are left out."""
+        """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {"endpoint": self.endpoint, "warm_up": self.warm_up}
         document.update({name: value for name in COUNTS if (value := getattr(self, name))})
         if self.outcomes:
@@ -155,7 +155,7 @@ class EndpointInterval:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EndpointInterval:
-        """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError on anything else."""
+        """Read the output of `to_json`. Raises ValueError, KeyError or TypeError on anything else."""
         interval = cls(
             endpoint=int(document["endpoint"]),
             warm_up=bool(document["warm_up"]),
@@ -172,14 +172,14 @@ class EndpointInterval:
 
 @dataclass(slots=True)
 class GeneratorInterval:
-    """What the load generator itself did in this second: the raw material of the measurement verdict."""
+    """The load generator in this second: input of the measurement verdict."""
 
     schedule_lag: Histogram = field(default_factory=Histogram)
     """Actual minus intended start of each request that had a free user (ns); 0 for the closed model without a rate."""
     stalls: int = 0
-    """How often the engine's event loop came back more than 10 ms later than it had asked for."""
+    """How often the engine's event loop woke up more than 10 ms late."""
     stalled_ns: int = 0
-    """Time lost in those stalls together."""
+    """Total time lost in those stalls."""
     longest_stall_ns: int = 0
     cpu_seconds: float = 0.0
     """CPU time of the whole process in this second."""
@@ -190,27 +190,27 @@ class GeneratorInterval:
     memory_bytes: int = 0
     """Resident memory of the process at the end of the second."""
     users: int = 0
-    """Virtual users that exist (closed model), or the limit in flight (open model; 0 = unlimited)."""
+    """Existing virtual users (closed model), or the limit in flight (open model; 0 = unlimited)."""
     in_flight: int = 0
     """Requests in flight at the end of the second."""
     waiting: int = 0
     """Arrivals waiting for a free user at the end of the second."""
     open_connections: int = 0
     dials: int = 0
-    """Connections that were begun in this second."""
+    """Connections dialled in this second."""
     connections_lost: int = 0
     """Connections that the target closed or reset."""
     connect: Histogram = field(default_factory=Histogram)
-    """TCP connect times of the connections that were opened."""
+    """TCP connect times of opened connections."""
     tls: Histogram = field(default_factory=Histogram)
     """TLS handshake times."""
     dns: Histogram = field(default_factory=Histogram)
     """Name resolution times (before the start, or at a re-resolution)."""
     saturated: bool = False
-    """A free user was missing at some moment of this second (open model)."""
+    """No user was free at some time in this second (open model)."""
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; zeros and empty histograms are left out."""
+        """Return a JSON object without zeros and empty histograms."""
         document: dict[str, Any] = {}
         for name in self.__slots__:
             value = getattr(self, name)
@@ -220,12 +220,12 @@ class GeneratorInterval:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> GeneratorInterval:
-        """Read what `to_json` wrote. Raises ValueError or TypeError on anything else."""
-        known = {name: value for name, value in document.items() if name in cls.__slots__}
+        """Read the output of `to_json`. Raises ValueError or TypeError on anything else."""
+        values = {name: value for name, value in document.items() if name in cls.__slots__}
         for name in ("schedule_lag", "connect", "tls", "dns"):
-            if name in known:
-                known[name] = _decoded(known[name])
-        return cls(**known)
+            if name in values:
+                values[name] = _decoded(values[name])
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,36 +237,36 @@ class IterationInterval:
     warm_up: bool
     started: int = 0
     completed: int = 0
-    """Every step had a full response, whatever its outcome."""
+    """Every step had a full response, with any outcome."""
     failed: int = 0
-    """A step without a full response ended it."""
+    """Ended by a step without a full response."""
     unfinished: int = 0
-    """The run ended first."""
+    """In progress when the run ended."""
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; zeros are left out."""
+        """Return a JSON object without zeros."""
         counts = {name: getattr(self, name) for name in ("started", "completed", "failed", "unfinished")}
         return {"flow": self.flow, "warm_up": self.warm_up, **{name: count for name, count in counts.items() if count}}
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one kind with one message at one endpoint, within one second."""
+    """Failures of one kind with one message at one endpoint within one second."""
 
     endpoint: int
     warm_up: bool
     outcome: Outcome
     message: str
-    """What happened, at most 200 characters, without values that differ per request: `503, expected 201`."""
+    """The message, at most 200 characters, without values that differ per request: `503, expected 201`."""
     count: int
     first_ns: int
     last_ns: int
-    """Finish of the first and the last one."""
+    """Finish of the first and of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """One side of a sampled request: headers in order, and the body cut at 10 KiB; secrets are already masked."""
+    """One side of a sampled request: headers in order, body truncated at 10 KiB, secrets already masked."""
 
     head: str
     """`GET /users?page=1 HTTP/1.1` or `HTTP/1.1 503 Service Unavailable`."""
@@ -274,12 +274,12 @@ class Exchanged:
     body: str
     """Decoded as UTF-8, undecodable bytes replaced."""
     body_bytes: int
-    """The size of the whole body, also where `body` is cut."""
+    """Size of the whole body, even if `body` is truncated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request kept whole: the first ones of an endpoint, the first few of each failure, the slowest."""
+    """One sampled request: one of the first of an endpoint, of the first of each failure, or of the slowest."""
 
     request_number: int
     endpoint: int
@@ -306,20 +306,20 @@ class Interval:
     second: int
     """Seconds since the start of the run: this interval covers [second, second + 1)."""
     phase: str
-    """`warm_up`, `load`, `drain`, or in stages `ramp_up`, `hold`, `ramp_down`: where the second ended."""
+    """`warm_up`, `load`, `drain`, or in stages `ramp_up`, `hold`, `ramp_down`: the phase at the end of the second."""
     duration_ns: int = 1_000_000_000
     """Shorter for the last interval of a run."""
     offered: float = 0.0
-    """Arrivals (open) that the plan asked for in this second; 0 in the closed model."""
+    """Arrivals (open) due in this second; 0 in the closed model."""
     endpoints: list[EndpointInterval] = field(default_factory=list)
     generator: GeneratorInterval = field(default_factory=GeneratorInterval)
     failures: list[FailureGroup] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     iterations: list[IterationInterval] = field(default_factory=list)
-    """Empty for a plan in which every flow has one step: there an iteration is its request."""
+    """Empty for a plan whose flows all have one step: there, an iteration is one request."""
 
     def to_bytes(self) -> bytes:
-        """One JSON object in UTF-8, without a line feed."""
+        """Return one JSON object in UTF-8, without a line feed."""
         document: dict[str, Any] = {
             "second": self.second,
             "phase": self.phase,
@@ -338,7 +338,7 @@ class Interval:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Interval:
-        """Read what `to_bytes` (or the native engine) wrote. Raises ValueError on anything else."""
+        """Read the output of `to_bytes` (or of the native engine). Raises ValueError on anything else."""
         try:
             document = json.loads(data)
             return cls(

@@ -1,4 +1,4 @@
-"""How a run stands while it goes on: its figures, its thresholds, and whether it can be believed; once a second."""
+"""The live status of a run: its figures, thresholds and measurement verdict, once a second."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from atm.metrics.snapshot import Snapshot
 from atm.metrics.thresholds import ThresholdJudge
 
 if TYPE_CHECKING:
-    # At run time this would bring pydantic into the path to the first request.
+    # At run time, this would import pydantic before the first request.
     from atm.models.run import Measurement, ThresholdResult
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """Taken after a second."""
+    """The status after one second."""
 
     snapshot: Snapshot
     thresholds: Sequence[ThresholdResult] = ()
     measurement: Measurement | None = None
-    """None while it cannot be told."""
+    """None while it is undetermined."""
     reason: str = ""
-    """Why the measurement is not valid so far."""
+    """Reasons why the measurement is not valid so far."""
 
 
 def judged(collector: Collector, thresholds: ThresholdJudge, circumstances: Circumstances) -> LiveStatus:
-    """The standing with both verdicts; the measurement's is None while nothing was measured.
+    """Return the status with both verdicts; the measurement's is None while nothing was measured.
 
     `thresholds` has seen the same seconds as `collector`.
     """

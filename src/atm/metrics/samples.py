@@ -1,4 +1,4 @@
-"""What is kept of single requests, bounded in number: groups of failures, and samples."""
+"""Bounded collections of single requests: failure groups and samples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from atm.metrics.interval import FailureGroup, Sample
 from atm.models.outcome import Outcome
 
 MOST_FAILURE_GROUPS = 200
-"""Messages that are told apart over a run, per endpoint and kind; further ones are counted together."""
+"""Most distinct messages over a run, per endpoint and kind; others are counted together."""
 OTHER_MESSAGES = "other messages"
 
 
 @dataclass(slots=True)
 class Failures:
-    """Failures of one kind with one message at one endpoint, over the whole run. Times in ns since its start."""
+    """Failures of one kind with one message at one endpoint over the whole run. Times in ns since its start."""
 
     endpoint: int
     outcome: Outcome
@@ -27,7 +27,7 @@ class Failures:
 
 
 class FailureLog:
-    """Merges the failure groups of the seconds."""
+    """Merges the failure groups of all seconds."""
 
     def __init__(self, most_groups: int = MOST_FAILURE_GROUPS) -> None:
         self._most_groups = most_groups
@@ -36,12 +36,12 @@ class FailureLog:
 
     def add(self, group: FailureGroup) -> None:
         """Add one second's group to the run's."""
-        found = self._groups.get((group.endpoint, group.outcome, group.message))
-        if found is None:
-            found = self._begin(group)
-        found.count += group.count
-        found.first_ns = min(found.first_ns, group.first_ns)
-        found.last_ns = max(found.last_ns, group.last_ns)
+        total = self._groups.get((group.endpoint, group.outcome, group.message))
+        if total is None:
+            total = self._begin(group)
+        total.count += group.count
+        total.first_ns = min(total.first_ns, group.first_ns)
+        total.last_ns = max(total.last_ns, group.last_ns)
 
     def _begin(self, group: FailureGroup) -> Failures:
         kind = (group.endpoint, group.outcome)
@@ -55,15 +55,15 @@ class FailureLog:
         return self._groups[key]
 
     def groups(self) -> list[Failures]:
-        """The most frequent first; among equals the earliest."""
+        """Return the groups, the most frequent first; among equals the earliest."""
         return sorted(self._groups.values(), key=lambda group: (-group.count, group.first_ns, group.endpoint))
 
 
 class SampleShelf:
-    """Keeps the first requests of each endpoint, the first failures of each kind there, and the slowest of all.
+    """Keeps the first requests of each endpoint, its first failures of each kind, and the slowest requests of all.
 
-    Engines with several threads send more than what is kept in the end. Warm-up has places of its own for first
-    requests and failures, and none among the slowest.
+    Engines with several threads report more than that. Warm-up has separate limits for first requests and failures, and
+    is excluded from the slowest.
     """
 
     def __init__(self, first_per_endpoint: int, failures_per_kind: int, slowest: int) -> None:
@@ -75,7 +75,7 @@ class SampleShelf:
         self._slowest: list[tuple[int, tuple[int, int], Sample]] = []
 
     def add_all(self, samples: Iterable[Sample]) -> None:
-        """Keep of `samples` what there is a place for."""
+        """Keep those of `samples` that are within the limits."""
         for sample in samples:
             if sample.reason == "first":
                 self._keep_early(self._first.setdefault((sample.warm_up, sample.endpoint), []), sample)
@@ -85,12 +85,12 @@ class SampleShelf:
             if not sample.warm_up:
                 self._keep_slow(sample)
 
-    def _keep_early(self, kept: list[Sample], sample: Sample) -> None:
-        if len(kept) < (self._first_per_endpoint if sample.reason == "first" else self._failures_per_kind):
-            kept.append(sample)
+    def _keep_early(self, samples: list[Sample], sample: Sample) -> None:
+        if len(samples) < (self._first_per_endpoint if sample.reason == "first" else self._failures_per_kind):
+            samples.append(sample)
 
     def _keep_slow(self, sample: Sample) -> None:
-        # Among equally slow ones the earlier stays. Keys are unique, so samples themselves are never compared.
+        # Among equally slow requests, the earlier one is kept. Keys are unique, so samples are never compared.
         number, intended = _key(sample)
         entry = (sample.finish_ns - intended, (-number, -intended), sample)
         if any(key == entry[1] for _, key, _ in self._slowest):
@@ -101,17 +101,17 @@ class SampleShelf:
             heapq.heapreplace(self._slowest, entry)
 
     def samples(self) -> list[Sample]:
-        """Every kept request once, in the order of request numbers.
+        """Return every sample once, ordered by request number.
 
-        A request that is kept for several reasons stands with the first of: first, failure, slowest.
+        A request sampled for several reasons has the first of: first, failure, slowest.
         """
-        kept: dict[tuple[int, int], Sample] = {}
+        unique: dict[tuple[int, int], Sample] = {}
         for shelf in (*self._first.values(), *self._failures.values(), [entry[2] for entry in self._slowest]):
             for sample in shelf:
-                kept.setdefault(_key(sample), sample)
-        return [kept[key] for key in sorted(kept)]
+                unique.setdefault(_key(sample), sample)
+        return [unique[key] for key in sorted(unique)]
 
 
 def _key(sample: Sample) -> tuple[int, int]:
-    """The steps of an iteration share its number, and begin one after the other."""
+    """Return a unique key: the steps of an iteration share its number but start one after the other."""
     return sample.request_number, sample.intended_ns

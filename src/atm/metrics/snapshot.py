@@ -1,4 +1,4 @@
-"""The figures of a run while it goes on: what the live view draws once a second."""
+"""The figures of a run in progress, for the live view, once a second."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run so far: its last second, everything up to the end of that, and what a sparkline needs."""
+    """A run so far: its last second, its totals up to then, and the data of a sparkline."""
 
     second: Second
     so_far: FiguresSoFar
     rates: tuple[float, ...]
-    """Completed per second in each of the last 60 seconds, the oldest first."""
+    """Completed per second in each of the last 60 seconds, oldest first."""
     p99s_ms: tuple[float | None, ...]
-    """p99 of each of the last 60 seconds alone; None where nothing completed."""
+    """p99 of each of the last 60 seconds by itself; None where nothing completed."""
 
     @classmethod
     def of(cls, recent: Sequence[Second], so_far: FiguresSoFar) -> Snapshot:
-        """`recent` are the last seconds, the oldest first; there may be none yet."""
+        """`recent` holds the last seconds, oldest first; it may be empty."""
         return cls(
             recent[-1] if recent else _NO_SECOND,
             so_far,
@@ -73,7 +73,7 @@ _NO_SECOND = Second(
 
 
 def figures_so_far(collector: Collector) -> FiguresSoFar:
-    """What has been added up, of the warm-up while that is what was last seen."""
+    """Return the totals; during warm-up those of the warm-up."""
     is_warm_up = collector.last is not None and collector.last.phase == "warm_up"
     shown = collector.warm_up if is_warm_up else collector.total
     response = shown.response()
@@ -126,12 +126,12 @@ def _endpoint(name: str, totals: EndpointInterval, per_second: float) -> Endpoin
 
 
 def _errors(collector: Collector, *, warm_up: bool) -> tuple[ErrorSoFar, ...]:
-    found: dict[tuple[Outcome, str], tuple[int, int]] = {}
+    groups: dict[tuple[Outcome, str], tuple[int, int]] = {}
     for group in (collector.warm_up_failures if warm_up else collector.failures).groups():
-        count, last_ns = found.get((group.outcome, group.message), (0, 0))
-        found[group.outcome, group.message] = (count + group.count, max(last_ns, group.last_ns))
+        count, last_ns = groups.get((group.outcome, group.message), (0, 0))
+        groups[group.outcome, group.message] = (count + group.count, max(last_ns, group.last_ns))
     errors = [
         ErrorSoFar(outcome=outcome, message=message, count=count, last_seconds=last_ns / 1e9)
-        for (outcome, message), (count, last_ns) in found.items()
+        for (outcome, message), (count, last_ns) in groups.items()
     ]
     return tuple(sorted(errors, key=lambda error: -error.count))

@@ -1,4 +1,4 @@
-"""How a time was distributed: the figures of a histogram."""
+"""The distribution of a time: percentiles and other figures of a histogram."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
 def spread_ns(histogram: Histogram, beyond: int = 0) -> tuple[float | None, ...]:
-    """The figures of a `Spread` in its order, but in ns; `beyond` further samples lie at +∞ (see `Histogram`)."""
+    """Return the figures of a `Spread`, in order, but in ns; `beyond` adds samples at +∞ (see `Histogram`)."""
     if not histogram.total + beyond:
         return (None,) * len(Spread.__slots__)
     infinite = math.inf if beyond else None
@@ -22,10 +22,10 @@ def spread_ns(histogram: Histogram, beyond: int = 0) -> tuple[float | None, ...]
 
 
 def in_milliseconds(figures_ns: tuple[float | None, ...]) -> Spread:
-    """The spread of figures as `spread_ns` gives them."""
+    """Return the spread for figures from `spread_ns`."""
     return Spread(*(None if figure is None else figure / 1e6 for figure in figures_ns))
 
 
 def spread(histogram: Histogram, beyond: int = 0) -> Spread:
-    """The distribution of a histogram, `beyond` further samples lying at +∞."""
+    """Return the distribution of a histogram with `beyond` further samples at +∞."""
     return in_milliseconds(spread_ns(histogram, beyond))

@@ -1,4 +1,4 @@
-"""From what a collector has added up to the result of the run: figures, verdict, exit code. Pure."""
+"""Turn a collector's totals into the result of the run: figures, verdict, exit code. Pure."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ _EXAMPLE_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """When things happened, as the engine reports it: ns since the start of the run (the first intended start)."""
+    """Times of a run as the engine reports them: ns since its start (the first intended start)."""
 
     window_start_ns: int
     """The first measured intended start (the end of warm-up)."""
     window_end_ns: int
-    """The end of sending; barrier time is not taken out of it."""
+    """The end of sending, including barrier time."""
     last_finish_ns: int
-    """When the last request finished, or the moment of cancel."""
+    """When the last request finished, or the time of the cancel."""
     barrier_ns: int = 0
     """Time spent at the barriers of sequential selection."""
 
     @property
     def window_ns(self) -> int:
-        """The length of the window: 0 for a run that ended in its warm-up."""
+        """Length of the window; 0 for a run that ended in its warm-up."""
         return max(self.window_end_ns - self.window_start_ns - self.barrier_ns, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointDescription:
-    """How an endpoint is named in results."""
+    """The name of an endpoint in results."""
 
     name: str
     method: str
     url: str
-    """As written in the spec, templates and all, secrets masked."""
+    """As written in the spec, with templates, secrets masked."""
 
 
 def summarize(
@@ -75,7 +75,7 @@ def summarize(
     strict: bool = False,
     no_fail: bool = False,
 ) -> RunResult:
-    """The result of a run that has ended. `spec` is the spec as it ran, secrets masked."""
+    """Return the result of a finished run. `spec` is the spec as it ran, secrets masked."""
     measurement, reasons = judge(evidence_of(collector, times.window_ns, circumstances))
     passed = passed_of(
         run.status,
@@ -129,10 +129,10 @@ def exit_code(
     strict: bool = False,
     no_fail: bool = False,
 ) -> ExitCode:
-    """With which code a command that shows this run ends.
+    """Return the exit code of a command that shows this run.
 
-    `strict` takes a suspect measurement for an invalid one. `no_fail` reports judgements (3, 4, 99) without failing; a
-    run that was interrupted or that broke keeps its code.
+    `strict` treats a suspect measurement as invalid. `no_fail` makes judgements (3, 4, 99) exit with 0; an interrupted
+    or broken run keeps its code.
     """
     codes = [ExitCode.PASSED]
     if run.stop_reason in (StopReason.STOPPED, StopReason.CANCELLED) or run.status is RunStatus.CANCELLED:
@@ -150,7 +150,7 @@ def exit_code(
 
 
 def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
-    """What the generator used; `cores` are those that it could use."""
+    """Return the generator's resource usage; `cores` are those available to it."""
     generator = collector.generator
     lag50, lag99 = generator.schedule_lag.percentiles((50, 99))
     return GeneratorSummary(
@@ -176,7 +176,7 @@ def generator_summary(collector: Collector, cores: int) -> GeneratorSummary:
 
 
 def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Metrics:
-    """The figures of the whole measured load."""
+    """Return the figures of the whole measured load."""
     seconds = times.window_ns / 1e9
     offered = measured_offered(collector) / seconds if is_open and seconds else None
     return Metrics(
@@ -192,7 +192,7 @@ def whole_metrics(collector: Collector, times: RunTimes, *, is_open: bool) -> Me
 def endpoint_metrics(
     collector: Collector, times: RunTimes, endpoints: Sequence[EndpointDescription], *, is_open: bool
 ) -> list[NamedEndpointMetrics]:
-    """The figures of each endpoint, in the order of the plan."""
+    """Return the figures of each endpoint, in the order of the plan."""
     seconds = times.window_ns / 1e9
     return [
         NamedEndpointMetrics(
@@ -206,7 +206,7 @@ def endpoint_metrics(
 
 
 def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | None) -> dict[str, Any]:
-    """The fields that an endpoint and the whole run have in common; `seconds` is the window."""
+    """Return the fields common to an endpoint and the whole run; `seconds` is the window."""
     ok, failed, completed = totals.ok, totals.failed, totals.completed
     left_out = totals.outcomes.get(Outcome.UNFINISHED, 0)
     inside = completed - totals.drained_ok - totals.drained_failed
@@ -248,7 +248,7 @@ def _figures(totals: EndpointInterval, seconds: float, offered_rate: float | Non
 
 
 def _times(name: str, histogram: Histogram, beyond: int = 0) -> dict[str, float | None]:
-    """The fields of a spread, each with `name` before it; `beyond` further samples lie at +∞."""
+    """Return the fields of a spread, prefixed with `name`; `beyond` adds samples at +∞."""
     return {f"{name}_{figure}": value for figure, value in asdict(spread(histogram, beyond)).items()}
 
 
@@ -281,7 +281,7 @@ def _failure(group: Failures, endpoint: str, sample: Sample | None) -> FailureSu
 
 
 def exchange(sample: Sample, endpoints: Sequence[str]) -> SampledExchange:
-    """A kept request as results show it; `endpoints` are the plan's names."""
+    """Convert a sample for the result; `endpoints` are the plan's names."""
     response = sample.response
     first_byte = None if sample.first_byte_ns is None else (sample.first_byte_ns - sample.actual_ns) / 1e6
     return SampledExchange(

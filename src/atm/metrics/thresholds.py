@@ -1,16 +1,16 @@
-"""Judging thresholds: over the whole run, over windows of complete measured seconds, as reasons to end a run.
+"""Judge thresholds: over the whole run, over windows of complete measured seconds, and as reasons to abort a run.
 
-Rules that the words of a threshold leave open, all of them decided here:
+Rules beyond what a threshold's expression states:
 
-- Bounds are inclusive. A time and a limit in the same bucket of the histogram (0.1 % wide) are equal, and equal holds.
+- Bounds are inclusive. A time and a limit in the same histogram bucket (0.1 % wide) are equal, so the threshold passes.
 - A threshold over zero samples has failed with `no data`; the samples of rates and of `error_rate` are the completed
-  requests, those of times what was recorded, for the adjusted latency those at +∞ too.
-- A window is `window_seconds` complete seconds in a row that lie within the measured window: not warm-up, nor the
-  second in which it ends halfway, not draining, not the last, shorter one. One violating window fails the threshold.
-- Windows with fewer than `min_samples` samples are skipped, and with none left there is `no data`. Rates are judged in
-  every window, and may abort without `min_samples`: a rate is low because there are few samples, and a target that
-  answers nothing at all is what a lower bound is there to find.
-- A threshold that ended the run has failed, also where what drained afterwards would have saved it.
+  requests, those of times the recorded values, for the adjusted latency including those at +∞.
+- A window is `window_seconds` consecutive complete seconds within the measured window: without warm-up, the second in
+  which it ends, draining, and the last, partial second. One violating window fails the threshold.
+- Windows with fewer than `min_samples` samples are skipped; if none remain, the result is `no data`. Rates are judged
+  in every window, and may abort without `min_samples`: a low rate has few samples, and a lower bound must detect a
+  target that does not respond at all.
+- A threshold that aborted the run has failed, even if draining requests would have made it pass.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 NO_DATA = "no data"
 _SCALES = {Unit.MILLISECONDS: 1e-6, Unit.SHARE: 1.0, Unit.PER_SECOND: 1.0}
-"""From the base unit of a metric to the unit of results."""
+"""Factor from the base unit of a metric to the unit of results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a threshold judges, over some stretch of time."""
+    """The value that a threshold judges, over some period."""
 
     actual: float | None
     """In the base unit of its metric; None without samples."""
@@ -49,23 +49,23 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What one metric is computed from, over some stretch of time: of one endpoint or of all."""
+    """The input of a metric over some period: of one endpoint or of all."""
 
     times: Histogram
-    """Empty for a metric that is no time."""
+    """Empty for a metric that is not a time."""
     beyond: int
     """Samples at +∞."""
     counted: int
-    """Outcomes that the metric counts; of a rate, those inside the window."""
+    """Number of outcomes that the metric counts; for a rate, those inside the window."""
     of: int
-    """Outcomes that they are a share of."""
+    """Number of outcomes that form the denominator."""
     completed: int
     seconds: float
-    """The part of the window that this covers."""
+    """The part of the window that is covered."""
 
 
 def amounts_of(metric: Metric, part: EndpointInterval, seconds: float) -> Amounts:
-    """What `metric` needs of a stretch of `seconds` in which `part` was counted."""
+    """Return the input of `metric` for a period of `seconds` in which `part` was counted."""
     definition = METRICS[metric]
     times = Histogram()
     if definition.is_time:
@@ -80,7 +80,7 @@ def amounts_of(metric: Metric, part: EndpointInterval, seconds: float) -> Amount
 
 
 def measure(threshold: Threshold, amounts: Amounts) -> Measured:
-    """The figure that `threshold` judges."""
+    """Return the value that `threshold` judges."""
     definition = METRICS[threshold.metric]
     if definition.is_time:
         return Measured(_time(threshold, amounts), amounts.times.total + amounts.beyond)
@@ -101,7 +101,7 @@ def _time(threshold: Threshold, amounts: Amounts) -> float | None:
 
 
 def _at_limit(value: float | None, limit: float) -> float | None:
-    """`limit` itself where `value` is in the bucket of it, and cannot be told from it."""
+    """Return `limit` if `value` is in the same bucket, and so indistinguishable from it."""
     if value is None or math.isinf(value) or not 0 <= limit <= HIGHEST_NS:
         return value
     index = index_of(int(limit))
@@ -109,22 +109,22 @@ def _at_limit(value: float | None, limit: float) -> float | None:
 
 
 def holds(threshold: Threshold, actual: float) -> bool:
-    """Whether `actual` keeps to the limit; the limit itself always does."""
-    # 7 of 1,000 and 0.7 % are the same number to people, and differ in the last bit.
+    """Return whether `actual` is within the limit, which is inclusive."""
+    # 7 of 1,000 and 0.7 % differ in the last bit.
     if math.isclose(actual, threshold.limit, rel_tol=1e-9):
         return True
     return actual < threshold.limit if threshold.comparison.is_upper else actual > threshold.limit
 
 
 class ThresholdJudge:
-    """Follows one run: sees each second, and says at any moment how every threshold stands."""
+    """Follows one run second by second; the state of every threshold can be read at any time."""
 
     def __init__(self, thresholds: Sequence[Threshold], endpoints: Sequence[str], warm_up_ns: int = 0) -> None:
         self.thresholds = tuple(thresholds)
         self._endpoints = tuple(endpoints)
         self._warm_up_ns = warm_up_ns
         self._aborted: dict[int, tuple[float, float]] = {}
-        """Which thresholds were a reason to end the run: the figure then, and when (seconds since the start)."""
+        """Thresholds that aborted the run: the value then, and when (seconds since the start)."""
         self._windows = {
             index: _WindowJudge(threshold, threshold.window_seconds)
             for index, threshold in enumerate(self.thresholds)
@@ -135,10 +135,10 @@ class ThresholdJudge:
             for index, window in self._windows.items()
             if _may_hold_by_failures(self.thresholds[index])
         }
-        """The same over ok answers alone, for thresholds that quick failures may make hold."""
+        """The same over ok responses alone, for thresholds that quick failures may let pass."""
 
     def add(self, interval: Interval) -> None:
-        """Look at one second; intervals come in order."""
+        """Process one second; intervals must come in order."""
         if not self._windows or not self._is_complete(interval):
             return
         for window in (*self._windows.values(), *self._ok_windows.values()):
@@ -152,9 +152,9 @@ class ThresholdJudge:
         )
 
     def to_abort(self, collector: Collector) -> Threshold | None:
-        """The first aborting threshold that is a reason to end the run now; None while there is none.
+        """Return the first threshold that must abort the run now; None if there is none.
 
-        To be asked after each second that both this and `collector` have seen. What it answers is remembered: that
+        To be called after each second that both this and `collector` have processed. The result is remembered: that
         threshold has failed.
         """
         elapsed = (collector.end_ns - self._warm_up_ns) / 1e9
@@ -167,18 +167,18 @@ class ThresholdJudge:
         return None
 
     def _violation(self, index: int, threshold: Threshold, collector: Collector) -> float | None:
-        """The figure with which an aborting threshold has failed, with samples enough; None while it has not."""
+        """Return the value with which an aborting threshold has failed, given enough samples; else None."""
         if index in self._windows:
             return self._windows[index].worst if self._windows[index].failed_windows else None
-        found = measure(threshold, self._amounts(threshold, collector, collector.window_ns))
-        enough = METRICS[threshold.metric].is_rate or found.samples >= threshold.min_samples
-        violated = found.actual is not None and not holds(threshold, found.actual)
-        return found.actual if enough and violated else None
+        measured = measure(threshold, self._amounts(threshold, collector, collector.window_ns))
+        enough = METRICS[threshold.metric].is_rate or measured.samples >= threshold.min_samples
+        violated = measured.actual is not None and not holds(threshold, measured.actual)
+        return measured.actual if enough and violated else None
 
     def results(self, collector: Collector, window_ns: int | None = None) -> list[ThresholdResult]:
-        """How every threshold stands, in the order of the plan.
+        """Return the results of all thresholds, in the order of the plan.
 
-        `window_ns` is the length of the measured window without barriers; None while the run goes on.
+        `window_ns` is the length of the measured window without barriers; None while the run is in progress.
         """
         length = collector.window_ns if window_ns is None else window_ns
         return [self._result(index, threshold, collector, length) for index, threshold in enumerate(self.thresholds)]
@@ -187,8 +187,8 @@ class ThresholdJudge:
         if window := self._windows.get(index):
             actual, message = window.worst, window.message()
         else:
-            found = measure(threshold, self._amounts(threshold, collector, window_ns))
-            actual = found.actual if found.samples else None
+            measured = measure(threshold, self._amounts(threshold, collector, window_ns))
+            actual = measured.actual if measured.samples else None
             violated = actual is not None and not holds(threshold, actual)
             message = self._where(threshold, collector) if violated else ""
         if actual is None:
@@ -203,7 +203,7 @@ class ThresholdJudge:
         return self._finished(threshold, actual, message)
 
     def _held_by_failures(self, index: int, threshold: Threshold, collector: Collector) -> str:
-        """What ok answers alone would have come to, where a threshold holds only thanks to failures that were quick."""
+        """Return the value over ok responses alone, if a threshold passes only because failures were quick."""
         if not _may_hold_by_failures(threshold):
             return ""
         if window := self._ok_windows.get(index):
@@ -213,14 +213,16 @@ class ThresholdJudge:
             actual = measure(ok, self._amounts(ok, collector, 0)).actual
         if actual is None or math.isinf(actual) or holds(threshold, actual):
             return ""
-        return f"holds only because requests failed quickly: over ok answers alone it is {figures.time(actual / 1e6)}"
+        return (
+            f"passes only because requests failed quickly: over ok responses alone it is {figures.time(actual / 1e6)}"
+        )
 
     def _amounts(self, threshold: Threshold, collector: Collector, window_ns: int) -> Amounts:
         part = collector.total if threshold.endpoint is None else collector.measured[threshold.endpoint]
         return amounts_of(threshold.metric, part, window_ns / 1e9)
 
     def _finished(self, threshold: Threshold, actual: float | None, message: str) -> ThresholdResult:
-        # Models of results take a while to import, and nobody needs them before the first request.
+        # Result models are slow to import and not needed before the first request.
         from atm.models.run import ThresholdResult
 
         if threshold.is_implied:
@@ -245,14 +247,14 @@ class ThresholdJudge:
         )
 
     def _where(self, threshold: Threshold, collector: Collector) -> str:
-        """Which endpoint a failed threshold of the whole run is about; empty where nothing can be said."""
+        """Return the endpoint responsible for a failed threshold of the whole run; empty if undetermined."""
         if threshold.endpoint is not None or len(self._endpoints) < 2 or not threshold.comparison.is_upper:
             return ""
         definition = METRICS[threshold.metric]
         if definition.is_rate:
             return ""
         amounts = [amounts_of(threshold.metric, part, 0.0) for part in collector.measured]
-        counts = [_above(threshold, each) if definition.is_time else each.counted for each in amounts]
+        counts = [_above(threshold, part) if definition.is_time else part.counted for part in amounts]
         together = sum(counts)
         if not together:
             return ""
@@ -269,7 +271,7 @@ def _may_hold_by_failures(threshold: Threshold) -> bool:
 
 
 def _above(threshold: Threshold, amounts: Amounts) -> int:
-    """How many samples lie above the limit's bucket."""
+    """Return the number of samples above the limit's bucket."""
     limit = index_of(min(max(int(threshold.limit), 0), HIGHEST_NS))
     return sum(count for index, count in amounts.times.counts.items() if index > limit) + amounts.beyond
 
@@ -282,7 +284,7 @@ def _margin(threshold: Threshold, actual: float | None) -> float | None:
 
 
 class _WindowJudge:
-    """One threshold over every full window: keeps the worst."""
+    """Judges one threshold over every full window and keeps the worst."""
 
     def __init__(self, threshold: Threshold, seconds: int) -> None:
         self._threshold = threshold
@@ -313,20 +315,20 @@ class _WindowJudge:
     def _judge(self) -> None:
         window = self._window
         beyond, counted, of, completed = window.counts
-        found = measure(self._threshold, Amounts(window.times, beyond, counted, of, completed, window.seconds))
+        measured = measure(self._threshold, Amounts(window.times, beyond, counted, of, completed, window.seconds))
         self._full_windows += 1
-        self._most_samples = max(self._most_samples, found.samples)
-        too_few = not METRICS[self._threshold.metric].is_rate and found.samples < self._threshold.min_samples
-        if too_few or found.actual is None:
+        self._most_samples = max(self._most_samples, measured.samples)
+        too_few = not METRICS[self._threshold.metric].is_rate and measured.samples < self._threshold.min_samples
+        if too_few or measured.actual is None:
             return
         self.judged_windows += 1
-        self.failed_windows += not holds(self._threshold, found.actual)
+        self.failed_windows += not holds(self._threshold, measured.actual)
         upper = self._threshold.comparison.is_upper
-        if self.worst is None or (found.actual > self.worst if upper else found.actual < self.worst):
-            self.worst, self._worst_from = found.actual, window.first_second
+        if self.worst is None or (measured.actual > self.worst if upper else measured.actual < self.worst):
+            self.worst, self._worst_from = measured.actual, window.first_second
 
     def no_data(self) -> str:
-        """Why no window could be judged."""
+        """Return why no window could be judged."""
         length = figures.planned(self.seconds)
         if not self._full_windows:
             return f"{NO_DATA}: the measured load was shorter than one window of {length}"
@@ -334,7 +336,7 @@ class _WindowJudge:
         return f"{NO_DATA}: no window of {length} reached min_samples ({least} requests), the fullest had {most}"
 
     def message(self) -> str:
-        """When it was worst and how often it failed; empty while it holds."""
+        """Return when it was worst and how often it failed; empty while it passes."""
         if not self.failed_windows:
             return ""
         start, end = figures.clock(self._worst_from), figures.clock(self._worst_from + self.seconds)

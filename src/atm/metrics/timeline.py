@@ -1,11 +1,11 @@
-"""The course of a run as points for plots, in bounded memory however long the run is.
+"""The timeline of a run as points for plots, in bounded memory for any length of run.
 
-Every second feeds points of 1, 10, 60, 600 and 3,600 seconds at once, each computed from the histograms of its own span
-while they pass: a coarse point is as exact as a fine one, nothing is averaged or interpolated, and no histogram is kept
-for later. A resolution with more than `MOST_POINTS` points is given up, and `points` answers in the finest one that is
-left: seconds for the first hour, then 10 s up to ten hours, 60 s up to sixty, and so on. Spans are aligned to the start
-of the run and are cut where warm-up ends: a point is of one or of the other. In the second in which that happens, and
-for a while after it, requests of the warm-up may still finish; they are in the point, as the target had to answer them.
+Every second is added to points of 1, 10, 60, 600 and 3,600 seconds at once, each computed from the histograms of its
+span: coarse points are exact, nothing is averaged or interpolated, and no histogram is retained. A resolution with more
+than `MOST_POINTS` points is dropped, and `points` returns the finest remaining one: seconds for the first hour, then 10
+s up to ten hours, 60 s up to sixty, and so on. Spans are aligned to the start of the run and split at the end of
+warm-up: a point belongs to one or the other. In that second and shortly after, requests of the warm-up may still
+finish; the point includes them, because they loaded the target.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from atm.models.run_figures import Second, TimelinePoint
 
 MOST_POINTS = 3600
 RESOLUTIONS = (1, 10, 60, 600, 3600)
-"""Seconds of one point. The last one is never given up: a year of points of an hour is 8,760 of them."""
+"""Seconds per point. The last resolution is never dropped: a year of hourly points is 8,760 points."""
 _PERCENTS = (50, 95, 99)
 
 
 def milliseconds(nanoseconds: float | None) -> float | None:
-    """Nanoseconds as the `_ms` of results; None and ∞ stay what they are."""
+    """Convert ns to the `_ms` of results; None and ∞ are unchanged."""
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
 @dataclass(slots=True)
 class _Span:
-    """A point that is still filling up."""
+    """A point that is still being filled."""
 
     second: int
     warm_up: bool
@@ -58,7 +58,7 @@ class _Span:
         self.cpu_seconds += other.cpu_seconds
 
     def stretch(self) -> dict[str, Any]:
-        """The fields of a `Stretch`."""
+        """Return the fields of a `Stretch`."""
         seconds = self.duration_ns / 1e9
         failed = sum(self.outcomes[outcome] for outcome in FAILED)
         p50, p95, p99 = self.response.percentiles(_PERCENTS)
@@ -86,7 +86,7 @@ class _Span:
 
 
 class _Level:
-    """The points of one resolution, the last of them perhaps still open."""
+    """The points of one resolution; the last may be incomplete."""
 
     def __init__(self, resolution: int) -> None:
         self.resolution = resolution
@@ -110,14 +110,14 @@ class _Level:
 
 
 class Timeline:
-    """Takes the seconds of a run in order, warm-up and measured load together, and remembers points."""
+    """Takes the seconds of a run in order, warm-up and measured load together, and stores points."""
 
     def __init__(self, most_points: int = MOST_POINTS) -> None:
         self._most_points = most_points
         self._levels = [_Level(resolution) for resolution in RESOLUTIONS]
 
     def add(self, interval: Interval) -> Second:
-        """Add one second; returns its figures."""
+        """Add one second; return its figures."""
         generator = interval.generator
         outcomes: Counter[Outcome] = Counter()
         response = Histogram()
@@ -159,5 +159,5 @@ class Timeline:
         return self._levels[0].resolution
 
     def points(self) -> list[TimelinePoint]:
-        """The run so far in the finest resolution that is left; the last point may still grow."""
+        """Return the run so far in the finest remaining resolution; the last point may still grow."""
         return self._levels[0].all()

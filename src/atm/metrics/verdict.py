@@ -1,7 +1,7 @@
-"""The measurement's own verdict: was the load generator itself the limit?
+"""The measurement verdict: was the load generator itself the limit?
 
-One small function for each row of the table in docs/concepts/can-i-trust-this-run.md: it looks at the evidence and
-answers None, or a reason with what was measured, the limit that it broke and what to do. The worst reason decides.
+One small function per row of the table in docs/concepts/can-i-trust-this-run.md: it examines the evidence and returns
+None, or a reason with the measured value, the violated limit and a hint. The worst reason decides.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ STALLED_INVALID_SHARE = 0.01
 GENERATOR_ERRORS_INVALID_SHARE = 0.001
 BUSY_INTERVALS_SHARE = 0.05
 IDLE_THREAD_SHARE = 0.5
-"""A generator whose busiest thread never used more of its core had time enough: less load would not help it."""
+"""CPU share of the busiest thread below which the generator was not overloaded; less load would not help."""
 STEAL_SHARE = 0.05
 UNFINISHED_SHARE = 0.01
 MISSED_SHARE = 0.01
 WAITED_SHARE = 0.01
 
 
-_DISTURBED = "Something else used this machine, or it was paused: run again with nothing beside it (`atm doctor`)"
+_DISTURBED = "This machine was paused or busy with other work: run again with nothing else on it (`atm doctor`)"
 
 
 def judge(evidence: Evidence) -> tuple[Measurement, list[MeasurementReason]]:
-    """The verdict and its reasons, the invalid ones first, else in the order of the table."""
+    """Return the verdict and its reasons, invalid ones first, then in the order of the table."""
     reasons = [reason for row in ROWS if (reason := row(evidence))]
     reasons.sort(key=lambda reason: reason.severity is not Measurement.INVALID)
     return (reasons[0].severity if reasons else Measurement.VALID), reasons
 
 
 def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
-    """Requests left later than the plan says although a user was free."""
+    """Check for requests that started late although a user was free."""
     lag = evidence.lag_p99_ns
     if lag is None:
         return None
@@ -54,7 +54,7 @@ def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
     return MeasurementReason(
         code="schedule_lag",
         severity=severity,
-        what=f"requests left late: schedule lag p99 {figures.time(lag / 1e6)}, limit {figures.time(limit / 1e6)}",
+        what=f"requests started late: schedule lag p99 {figures.time(lag / 1e6)}, limit {figures.time(limit / 1e6)}",
         actual=lag / 1e6,
         limit=limit / 1e6,
         hint=f"This machine was late, not the server. {_relief(evidence)}",
@@ -62,38 +62,38 @@ def schedule_lag(evidence: Evidence) -> MeasurementReason | None:
 
 
 def rate_missed(evidence: Evidence) -> MeasurementReason | None:
-    """Fewer requests left than were asked for, although users were free: only unsaturated seconds count."""
+    """Check for fewer requests than were due although users were free; only unsaturated seconds count."""
     lost = evidence.skipped + evidence.unaccounted
     offered = max(evidence.offered_while_free, lost)
     if lost <= 0:
         return None
-    kept = 1 - lost / offered
-    # Ratios of whole numbers, such as 999 of 1,000, are not to fall below a limit that they equal.
-    if kept >= RATE_SUSPECT or math.isclose(kept, RATE_SUSPECT, rel_tol=1e-12):
+    sent = 1 - lost / offered
+    # Ratios of whole numbers, such as 999 of 1,000, must not fall below an equal limit.
+    if sent >= RATE_SUSPECT or math.isclose(sent, RATE_SUSPECT, rel_tol=1e-12):
         return None
-    invalid = kept < RATE_INVALID and not math.isclose(kept, RATE_INVALID, rel_tol=1e-12)
+    invalid = sent < RATE_INVALID and not math.isclose(sent, RATE_INVALID, rel_tol=1e-12)
     return MeasurementReason(
         code="rate_missed",
         severity=Measurement.INVALID if invalid else Measurement.SUSPECT,
         what=f"sent {figures.rate(offered - lost)} of {figures.rate(offered)} requests that were due while users "
-        f"were free ({figures.share(kept)})",
-        actual=kept,
+        f"were free ({figures.share(sent)})",
+        actual=sent,
         limit=RATE_INVALID if invalid else RATE_SUSPECT,
         hint=f"This machine was the limit, not the server. {_relief(evidence)}",
     )
 
 
 def loop_stall(evidence: Evidence) -> MeasurementReason | None:
-    """The generator's loop did not come back when it had asked to: the machine was paused or busy with other things."""
+    """Check for late wake-ups of the generator's loop: the machine was paused or busy with other work."""
     share = evidence.stalled_ns / evidence.window_ns if evidence.window_ns > 0 else 0.0
     hint = _DISTURBED
     if share > STALLED_INVALID_SHARE:
-        # In a window of a tenth of a second a single hiccup of 2 ms is over 1 %: a reason to look, not to refuse.
+        # In a window of a tenth of a second, a single hiccup of 2 ms exceeds 1 %: suspect, but not invalid.
         long_enough = evidence.stalled_ns > STALL_SUSPECT_NS
         return MeasurementReason(
             code="loop_stall",
             severity=Measurement.INVALID if long_enough else Measurement.SUSPECT,
-            what=f"the generator stood still for {figures.time(evidence.stalled_ns / 1e6)} together, "
+            what=f"the generator stalled for {figures.time(evidence.stalled_ns / 1e6)} in total, "
             f"{figures.share(share)} of the time",
             actual=share,
             limit=STALLED_INVALID_SHARE,
@@ -103,7 +103,7 @@ def loop_stall(evidence: Evidence) -> MeasurementReason | None:
         return MeasurementReason(
             code="loop_stall",
             severity=Measurement.SUSPECT,
-            what=f"the generator stood still for {figures.time(evidence.longest_stall_ns / 1e6)} at once",
+            what=f"the generator stalled once for {figures.time(evidence.longest_stall_ns / 1e6)}",
             actual=evidence.longest_stall_ns / 1e6,
             limit=STALL_SUSPECT_NS / 1e6,
             hint=hint,
@@ -112,7 +112,7 @@ def loop_stall(evidence: Evidence) -> MeasurementReason | None:
 
 
 def generator_errors(evidence: Evidence) -> MeasurementReason | None:
-    """Requests that failed on this machine: no ports, no file descriptors."""
+    """Check for requests that failed on this machine: no ports, no file descriptors."""
     if not evidence.generator_errors:
         return None
     share = evidence.generator_errors / evidence.started if evidence.started else 1.0
@@ -122,7 +122,7 @@ def generator_errors(evidence: Evidence) -> MeasurementReason | None:
     return MeasurementReason(
         code="generator_errors",
         severity=Measurement.INVALID if invalid else Measurement.SUSPECT,
-        what=f"{figures.share(share)} of requests never left: {count} × {cause}",
+        what=f"{figures.share(share)} of requests were never sent: {count} × {cause}",
         actual=share if invalid else float(evidence.generator_errors),
         limit=GENERATOR_ERRORS_INVALID_SHARE if invalid else 0.0,
         hint=_machine_hint(cause),
@@ -130,7 +130,7 @@ def generator_errors(evidence: Evidence) -> MeasurementReason | None:
 
 
 def generator_saturated(evidence: Evidence) -> MeasurementReason | None:
-    """The busiest thread of the engine used up its core in too many seconds."""
+    """Check for too many seconds in which the busiest engine thread used up its core."""
     share = evidence.busy_intervals / evidence.intervals if evidence.intervals else 0.0
     if not evidence.busy_intervals or share < BUSY_INTERVALS_SHARE:
         return None
@@ -148,7 +148,7 @@ def generator_saturated(evidence: Evidence) -> MeasurementReason | None:
 
 
 def steal(evidence: Evidence) -> MeasurementReason | None:
-    """The hypervisor gave this machine's CPU to others."""
+    """Check for CPU time stolen by the hypervisor."""
     if evidence.steal_share <= STEAL_SHARE:
         return None
     return MeasurementReason(
@@ -157,20 +157,20 @@ def steal(evidence: Evidence) -> MeasurementReason | None:
         what=f"the hypervisor took {figures.share(evidence.steal_share)} of this machine's CPU time",
         actual=evidence.steal_share,
         limit=STEAL_SHARE,
-        hint="Run on a machine with cores of its own; here the times hold its pauses too",
+        hint="Run on a machine with dedicated cores; the times measured here include its pauses",
     )
 
 
 def unfinished(evidence: Evidence) -> MeasurementReason | None:
-    """Requests in flight when the run ended, most likely the slow ones, are in no percentile."""
+    """Check for requests in flight when the run ended: probably the slow ones, and in no percentile."""
     share = evidence.unfinished / evidence.started if evidence.started else 0.0
     if share <= UNFINISHED_SHARE:
         return None
     return MeasurementReason(
         code="unfinished",
         severity=Measurement.SUSPECT,
-        what=f"{figures.share(share)} of requests were still in flight when the run ended, and are in no percentile "
-        "but the adjusted ones",
+        what=f"{figures.share(share)} of requests were still in flight when the run ended, and count only in the "
+        "adjusted percentiles",
         actual=share,
         limit=UNFINISHED_SHARE,
         hint="The run was cancelled; a stop (Ctrl-C once) lets them finish"
@@ -180,13 +180,13 @@ def unfinished(evidence: Evidence) -> MeasurementReason | None:
 
 
 def missed(evidence: Evidence) -> MeasurementReason | None:
-    """Requests that were due and never left."""
+    """Check for requests that were due and never sent."""
     share = evidence.missed / evidence.due if evidence.due else 0.0
     if share <= MISSED_SHARE:
         return None
     kinds = (
         (evidence.dropped, "found no free user"),
-        (evidence.queued_at_end, "still waited for a user at the end"),
+        (evidence.queued_at_end, "were still waiting for a user at the end"),
         (evidence.skipped, "were skipped after a stall of this machine"),
     )
     why = ", ".join(f"{figures.count(count)} {text}" for count, text in kinds if count)
@@ -194,7 +194,7 @@ def missed(evidence: Evidence) -> MeasurementReason | None:
     return MeasurementReason(
         code="missed",
         severity=Measurement.SUSPECT,
-        what=f"{figures.share(share)} of requests never left: {why}",
+        what=f"{figures.share(share)} of requests were never sent: {why}",
         actual=share,
         limit=MISSED_SHARE,
         hint=_more_users(evidence) if for_want_of_users else f"This machine was the limit. {_relief(evidence)}",
@@ -202,7 +202,7 @@ def missed(evidence: Evidence) -> MeasurementReason | None:
 
 
 def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
-    """Arrivals waited for a free user: the limit in flight was reached, not the target."""
+    """Check for arrivals that waited for a free user: the limit in flight was reached, not the target's."""
     share = evidence.waited / evidence.due if evidence.due else 0.0
     if share <= WAITED_SHARE:
         return None
@@ -221,7 +221,7 @@ def arrivals_waited(evidence: Evidence) -> MeasurementReason | None:
 
 
 def other_run(evidence: Evidence) -> MeasurementReason | None:
-    """Two runs on one host spoil each other's figures."""
+    """Check for another run on this host, which disturbs the figures of both."""
     if not evidence.circumstances.other_run:
         return None
     return MeasurementReason(
@@ -235,7 +235,7 @@ def other_run(evidence: Evidence) -> MeasurementReason | None:
 
 
 def worker_lost(evidence: Evidence) -> MeasurementReason | None:
-    """A part of the load generator died: its share of the load is missing."""
+    """Check for a dead part of the load generator, whose share of the load is missing."""
     if not evidence.circumstances.worker_lost:
         return None
     return MeasurementReason(
@@ -244,7 +244,7 @@ def worker_lost(evidence: Evidence) -> MeasurementReason | None:
         what=f"a part of the load generator died: {evidence.circumstances.worker_lost}",
         actual=1.0,
         limit=0.0,
-        hint="Run again; its share of the load is missing from every figure",
+        hint="Run again; its share of the load is missing from all figures",
     )
 
 
@@ -273,7 +273,7 @@ def _sent(evidence: Evidence) -> str:
 
 
 def _relief(evidence: Evidence) -> str:
-    """What takes load off a generator that is the limit; one that was idle most of the time was disturbed instead."""
+    """Return how to relieve a generator that is the limit; one that was mostly idle was disturbed instead."""
     if evidence.busiest_share < IDLE_THREAD_SHARE:
         return _DISTURBED
     ways = ["native engine (`atm doctor`)"] if evidence.circumstances.engine == "asyncio" else []
@@ -287,7 +287,7 @@ def _relief(evidence: Evidence) -> str:
 
 
 def _at_most(rate: float) -> float:
-    """`rate` down to two significant digits."""
+    """Round `rate` down to two significant digits."""
     if rate <= 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(rate)) - 1)
@@ -295,17 +295,17 @@ def _at_most(rate: float) -> float:
 
 
 def _more_users(evidence: Evidence) -> str:
-    """The users that the offered rate needs at the measured service time (Little's law), at least twice as many."""
+    """Return the users that the offered rate needs at the measured service time (Little's law), at least doubled."""
     needed = evidence.offered_rate * (evidence.service_mean_ns or 0.0) / 1e9 * 1.25
     users = max(needed, 2 * evidence.users, 1)
     step = 10 ** math.floor(math.log10(users))
     users = next(factor * step for factor in (1, 2, 5, 10) if factor * step >= users)
-    return f"`--users {users:.0f}`; until then the times hold for {figures.rate(evidence.achieved_rate)} /s only"
+    return f"`--users {users:.0f}`; until then the times are valid for {figures.rate(evidence.achieved_rate)} /s only"
 
 
 def _machine_hint(cause: str) -> str:
     if "descriptor" in cause:
         return "`ulimit -n 65536`, then again; `atm doctor` shows the limit"
     if "port" in cause:
-        return "Keep connections alive, or open fewer a second; `atm doctor` shows how many ports there are"
+        return "Reuse connections, or open fewer per second; `atm doctor` shows the number of ports"
     return "`atm doctor` shows this machine's limits"

@@ -1,4 +1,4 @@
-"""The last N seconds of something, added up: what leaves at one end is taken away again, exactly."""
+"""Sliding windows: the sum of the last N seconds; a second that leaves is subtracted exactly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from atm.metrics.histogram import Histogram
 
 
 class RollingWindow:
-    """A histogram and a few counts over the last `length` seconds that were added in a row.
+    """A histogram and a few counts over the last `length` consecutive seconds.
 
-    The seconds that are still to leave are kept encoded, some hundred bytes each: a window may be an hour long.
+    Seconds in the window are stored encoded, some hundred bytes each, because a window may be an hour long.
     """
 
     def __init__(self, length: int) -> None:
@@ -22,7 +22,7 @@ class RollingWindow:
         """The sums of the counts."""
 
     def add(self, second: int, times: Histogram, counts: tuple[int, ...], seconds: float) -> None:
-        """Add one second; after a gap the window begins anew."""
+        """Add one second; after a gap the window starts again."""
         if self._seconds and second != self._seconds[-1][0] + 1:
             self._seconds.clear()
             self.times = Histogram()
@@ -42,10 +42,10 @@ class RollingWindow:
 
     @property
     def first_second(self) -> int:
-        """The first second in the window, since the start of the run."""
+        """The first second in the window, counted from the start of the run."""
         return self._seconds[0][0]
 
     @property
     def seconds(self) -> float:
-        """The length of what is in the window."""
+        """Length of the window's content."""
         return sum(length for *_, length in self._seconds)

@@ -66,7 +66,7 @@ class RunInfo(_Model):
     engine: str
     engine_version: str
     engine_reason: str
-    """Why this engine: `native, as it is installed`, `asyncio: the native engine is not installed`."""
+    """Why this engine: `native, the default`, `asyncio: the native engine is not installed`."""
     seed: int
     model: str
     """`closed` or `open`."""

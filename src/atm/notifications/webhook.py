@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from atm.engine.bounded_answer import read_bounded
+from atm.engine.bounded_body import read_bounded
 from atm.engine.resolve import look_up
 from atm.notifications import webhook_signature
 from atm.notifications.channel import SEND_SECONDS, Message, SendError

@@ -1,4 +1,4 @@
-"""Whether a client's private key can be used with its certificate. Pure; imports cryptography when it is called."""
+"""Check that a client's private key can be used with its certificate. Pure; imports cryptography when called."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _PKCS12 = re.compile(rb"\A\x30(?:\x80|\x82..|\x83...|\x84....|[\x00-\x7f]|\x81.)
 
 
 def is_pkcs12(content: bytes) -> bool:
-    """Whether a file holds certificate and key in the form of PKCS #12 (`.p12`, `.pfx`)."""
+    """Return whether a file holds certificate and key as PKCS #12 (`.p12`, `.pfx`)."""
     return _PKCS12.match(content) is not None
 
 
 def key_problem(certificate_pem: str, key_pem: str) -> Problem | None:
-    """Why TLS could not use the key with the certificate, the first one of `certificate_pem`; None where it can."""
+    """Return why TLS cannot use the key with the certificate (the first in `certificate_pem`); None if it can."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
     written = _KEY.search(key_pem)
     if written is None:
-        return _problem("no PEM key", "It begins with -----BEGIN PRIVATE KEY-----")
+        return _problem("not a PEM key", "It starts with -----BEGIN PRIVATE KEY-----")
     if "ENCRYPTED" in written[1] or "Proc-Type: 4,ENCRYPTED" in written[0]:
         hint = "Write one without: `openssl pkey -in client.key -out client-plain.key`"
         return _problem("the key is encrypted; give it without a passphrase", hint)
@@ -32,17 +32,17 @@ def key_problem(certificate_pem: str, key_pem: str) -> Problem | None:
         key = load_pem_private_key(written[0].encode(), None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
-        return _problem(f"no PEM key that can be read: {reason}", "Check it: `openssl pkey -in client.key -check`")
+        return _problem(f"unreadable PEM key: {reason}", "Check it: `openssl pkey -in client.key -check`")
     first = _CERTIFICATE.search(certificate_pem)
     try:
         certificate = x509.load_pem_x509_certificate((first[0] if first else certificate_pem).encode())
         owner = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, UnsupportedAlgorithm) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        hint = "It begins with -----BEGIN CERTIFICATE-----"
+        hint = "It starts with -----BEGIN CERTIFICATE-----"
         return Problem(f"the certificate cannot be read: {reason}", "bad_client_certificate", "tls.cert", hint=hint)
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != owner:
-        hint = "Where the file holds a chain, the client's own certificate stands first"
+        hint = "If the file holds a chain, the client's own certificate must be first"
         return _problem("the key does not belong to the certificate", hint)
     return None
 

@@ -1,6 +1,6 @@
-"""From a spec to a plan: everything that can be decided before the first request, and every problem at once.
+"""Compile a spec into a plan: decide everything that can be decided before the first request; report all problems.
 
-`compile_plan` is pure: the environment, the seed and the reading of TLS files are arguments.
+`compile_plan` is pure: environment, seed and the function that reads TLS files are arguments.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _NAMED = (
 
 @dataclass(frozen=True, slots=True)
 class CompiledTest:
-    """A plan, and what it must not hold."""
+    """A plan, and the data that it must not contain."""
 
     plan: LoadPlan
     secrets: Mapping[str, str]
-    """Slot to value, of the secrets that are known now."""
+    """Slot to value, for secrets known at compile time."""
     credentials: Mapping[str, FetchedCredential]
-    """Slot to credential, of the values that must be fetched or signed; their templates are filled in."""
+    """Slot to credential, for values that must be fetched or signed; their templates are filled in."""
     spec: TestSpec
     notes: tuple[Problem, ...] = ()
-    """What is allowed, but probably not meant."""
+    """Notes about allowed but probably unintended settings."""
     environment_hosts: tuple[tuple[str, ...], ...] = ()
-    """For each flow, the environment's variables that its scheme, host and port come from."""
+    """For each flow, the environment variables used in its scheme, host and port."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """The spec as plain data, literal credentials masked: what results show and storage keeps."""
+    """The spec as plain data with literal credentials masked, as shown in results and stored."""
 
 
 def compile_plan(
@@ -64,9 +64,9 @@ def compile_plan(
 ) -> CompiledTest:
     """Compile a spec.
 
-    `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; None =
-    files may not be read here. `may_read` says which environment variables `{{env:…}}` may read; None = all.
-    Raises SpecError with every problem of the spec.
+    `default_seed` is used when the spec has none. `read_file` returns a TLS file's bytes or raises OSError; with None,
+    files must not be read. `may_read` decides which environment variables `{{env:…}}` may read; None = all. Raises
+    SpecError with every problem of the spec.
     """
     document = _document(source)
     findings = Findings()
@@ -77,7 +77,7 @@ def compile_plan(
     credentials = compilation.requests.credentials
     mask = SecretMask([*compilation.names.known, *secrets.values(), *secrets_of(credentials)])
     if document.problems or len(findings):
-        raise SpecError([mask.problem(each) for each in (*document.problems, *findings.problems(document.place))])
+        raise SpecError([mask.problem(problem) for problem in (*document.problems, *findings.problems(document.place))])
     for remark in plan_notes(plan):
         compilation.notes.add(remark.path, remark.what, remark.code, remark.hint)
     return CompiledTest(
@@ -85,7 +85,7 @@ def compile_plan(
         secrets=secrets,
         credentials=credentials,
         spec=spec,
-        notes=tuple(mask.problem(each) for each in compilation.notes.problems(document.place)),
+        notes=tuple(mask.problem(problem) for problem in compilation.notes.problems(document.place)),
         environment_hosts=tuple(compilation.requests.environment_hosts),
         data=masked_spec(spec.to_data()),
     )
@@ -98,7 +98,7 @@ def _document(source: SpecDocument | TestSpec | Mapping[str, Any]) -> SpecDocume
 
 
 class _Compilation:
-    """One compilation: the spec, what has been found, and what has been gathered."""
+    """One compilation: the spec, its findings, and the parts collected so far."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class _Compilation:
         self._read_file = read_file
 
     def plan(self, default_seed: int) -> LoadPlan:
-        """The plan; it is only worth something when there were no findings."""
+        """Build the plan; it is only valid if there are no findings."""
         spec = self.spec
         flows = self._flows()
         names = tuple(flow.name for flow in flows)
@@ -144,11 +144,11 @@ class _Compilation:
         )
 
     def _flows(self) -> tuple[Flow, ...]:
-        """One flow per endpoint; a single url is one flow."""
+        """Build one flow per endpoint; a single url is one flow."""
         spec, findings = self.spec, self.findings
         if spec.url is not None and spec.endpoints is not None:
             what = "the spec has both url and endpoints"
-            findings.add(("endpoints",), what, "url_and_endpoints", "Make the url one of the endpoints, or remove it")
+            findings.add(("endpoints",), what, "url_and_endpoints", "Turn url into one of the endpoints, or remove it")
         if spec.endpoints is None:
             if spec.url is None and not findings.touch("url") and not findings.touch("endpoints"):
                 what = "the spec has neither url nor endpoints"
@@ -167,7 +167,7 @@ class _Compilation:
         for name in ("method", "body", "expect_body"):
             if name in self.spec.written and getattr(self.spec, name) != TestSpec.declarations[name].default:
                 what = f"{name} belongs to url and is not used with endpoints"
-                self.notes.add((name,), what, "ignored_field", "Write it into each endpoint")
+                self.notes.add((name,), what, "ignored_field", "Set it for each endpoint")
         for index, endpoint in enumerate(self.spec.endpoints or ()):
             if endpoint.weight != 1 and self.spec.distribution_strategy != "weighted":
                 what = f"weight is not used with distribution_strategy {self.spec.distribution_strategy}"
@@ -180,7 +180,7 @@ class _Compilation:
         for index, endpoint in enumerate(endpoints):
             if endpoint.name and endpoint.name in earlier:
                 what = f'two endpoints are called "{endpoint.name}"'
-                hint = "Give each a name of its own: reports and thresholds tell them apart by it"
+                hint = "Give each a unique name: reports and thresholds identify endpoints by name"
                 self.findings.add(("endpoints", index, "name"), what, "duplicate_name", hint)
             earlier.add(endpoint.name)
 
@@ -191,9 +191,9 @@ class _Compilation:
                 rules.setdefault(rule[:2], (index, rule[2], rule[3] or 0))
         origins = []
         for origin in self.requests.origins:
-            asked = [(host, port) for host in ("", origin.host) for port in (None, origin.port)]
-            if found := min((rules[each] for each in asked if each in rules), default=None):
-                origin = replace(origin, connect_host=found[1], connect_port=found[2])
+            candidates = [(host, port) for host in ("", origin.host) for port in (None, origin.port)]
+            if override := min((rules[candidate] for candidate in candidates if candidate in rules), default=None):
+                origin = replace(origin, connect_host=override[1], connect_port=override[2])
             origins.append(origin)
         return tuple(origins)
 
@@ -205,10 +205,10 @@ class _Compilation:
             try:
                 ipaddress.ip_address(address)
             except ValueError:
-                what = f'"{address}" is no IP address'
+                what = f'"{address}" is not an IP address'
                 self.findings.add(("source_addresses", index), what, "bad_address", "For example 10.0.0.7")
         if "streams_per_connection" in spec.written and spec.http_version == "1.1" and spec.streams_per_connection > 1:
-            what = "streams_per_connection is a matter of HTTP/2, and http_version is 1.1"
+            what = "streams_per_connection applies to HTTP/2 only, and http_version is 1.1"
             self.findings.add(("streams_per_connection",), what, "conflict", 'Add `http_version: "2"`, or leave it out')
         return Connections(
             tls=self._tls(),
@@ -229,7 +229,7 @@ class _Compilation:
         ca = self._pem(tls.ca, "ca", "CERTIFICATE") if tls.ca else ""
         certificate = self._pem(tls.cert, "cert", "CERTIFICATE") if tls.cert else ""
         if tls.key and not tls.cert:
-            what = "a client key needs its certificate"
+            what = "a client key needs a certificate"
             self.findings.add(("tls", "key"), what, "missing_field", "Add `tls: {cert: client.pem}`")
         if tls.server_name:
             check_server_name(tls.server_name, ("tls", "server_name"), self.findings)
@@ -251,10 +251,10 @@ class _Compilation:
         if self._read_file is None:
             self.findings.add(path, f'the file "{file}" cannot be read here', "file_not_allowed")
             return ""
-        found = b""
+        raw = b""
         try:
-            found = self._read_file(file)
-            text = found.decode("ascii")
+            raw = self._read_file(file)
+            text = raw.decode("ascii")
         except OSError as error:
             what = f'the file "{file}" cannot be read: {error.strerror or error}'
             self.findings.add(path, what, "file_not_read", "Paths are relative to the working directory")
@@ -265,8 +265,8 @@ class _Compilation:
             what = f'the file "{file}" holds no {content.lower()} in PEM form'
             kind = "x509" if content == "CERTIFICATE" else "pkey"
             hint = f"Convert it: `openssl {kind} -inform der -in {file} -out {file}.pem`"
-            if is_pkcs12(found):
-                # Certificate and key in one file, which serves as `cert` without a `key`.
+            if is_pkcs12(raw):
+                # Certificate and key are in one file, which serves as `cert` without a `key`.
                 hint = f"Convert it: `openssl pkcs12 -in {file} -out {file}.pem -nodes`, and give that as `cert`"
             self.findings.add(path, what, "bad_pem", hint)
         return text
@@ -286,7 +286,7 @@ class _Compilation:
         if origin is None:
             return None
         if origin.scheme == "https":
-            what = "the proxy is spoken to by plain HTTP only, and its URL says https"
+            what = "only plain HTTP proxies are supported, and the URL has https"
             self.findings.add(path, what, "bad_url", f"Write `proxy: http://{host}`")
         if at:
             from base64 import b64encode
@@ -296,7 +296,7 @@ class _Compilation:
         return Proxy(origin, "proxy" if at else "")
 
     def _check_proxy_host(self, url: str, path: Path) -> None:
-        """Credentials belong before the `@` of a proxy's URL; what stands behind it is shown."""
+        """Refuse credentials in a proxy's URL after the `@`, because that part is displayed."""
         position, host_at = 0, url.partition("://")[2].partition("/")[0].rfind("@") + url.find("://") + 4
         for piece in self.names.pieces(self.spec.proxy or "", path, secrets=False):
             position += len(piece.text)
@@ -305,10 +305,10 @@ class _Compilation:
                 return
 
     def _thresholds(self, names: tuple[str, ...]) -> tuple[Threshold, ...]:
-        found = self._rules(self.spec.thresholds, ("thresholds",), names, None)
+        rules = self._rules(self.spec.thresholds, ("thresholds",), names, None)
         for index, endpoint in enumerate(self.spec.endpoints or ()):
-            found += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
-        return tuple(found) or (IMPLIED,)
+            rules += self._rules(endpoint.thresholds, ("endpoints", index, "thresholds"), names, index)
+        return tuple(rules) or (IMPLIED,)
 
     def _rules(
         self, thresholds: Thresholds, path: Path, names: tuple[str, ...], endpoint: int | None
@@ -338,7 +338,7 @@ class _Compilation:
 
 
 def _single_name(step: Step) -> str:
-    """How reports call the endpoint of a spec with a single url: `GET /users/{{random_int}}`."""
+    """Return the display name of the endpoint of a spec with a single url: `GET /users/{{random_int}}`."""
     texts = [
         part.text
         if isinstance(part, LiteralPart)
@@ -349,7 +349,7 @@ def _single_name(step: Step) -> str:
 
 
 def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Connections) -> tuple[str, ...]:
-    """Capabilities beyond plain HTTP/1.1, by the names of `engine.base.Capability`."""
+    """Return the capabilities beyond plain HTTP/1.1, by the names of `engine.base.Capability`."""
     steps = [step for flow in flows for step in flow.steps]
     needs = {
         "tls": any(origin.scheme == "https" for origin in origins),

@@ -1,4 +1,4 @@
-"""A spec before it is compiled: plain data that knows where it came from."""
+"""A spec before compilation: plain data with the source position of each value."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from atm.models.fields import Path
 
 @dataclass(frozen=True, slots=True)
 class SpecDocument:
-    """A spec as it was written: plain data, and where each value came from."""
+    """A spec as it was written: plain data, and the source of each value."""
 
     data: Any
     places: Mapping[Path, str] = field(default_factory=dict)
-    """From a path to `shop.yaml:12`, or to the flag that put the value there."""
+    """Maps a path to `shop.yaml:12`, or to the flag that set the value."""
     name: str = ""
-    """Of the file; empty when there is none."""
+    """The file's name; empty if there is none."""
     problems: tuple[Problem, ...] = ()
-    """What was wrong with it before its fields were looked at: a flag that cannot be read."""
+    """Problems found before its fields were read: an unreadable flag."""
 
     def place(self, path: Path) -> str:
-        """Where the value at `path` stands, or the nearest known one around it."""
+        """Return the source of the value at `path`, or of the nearest enclosing one."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]

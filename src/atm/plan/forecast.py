@@ -1,7 +1,7 @@
-"""What will this plan do: how long, how many requests, at which level, and to which hosts. Pure.
+"""Forecast a plan: its duration, number of requests, load level over time, and hosts. Pure.
 
-The engines keep to the exact schedule of `pacing.py`, which is made from the same segments; this is for people, for
-limits and for progress bars, and so it takes floats and no fractions.
+The engines use the exact schedule of `pacer.py`, built from the same segments; a forecast is for display, limits and
+progress bars, so it uses floats instead of fractions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A segment as far as the plan gets in it; times in seconds since the start of the run."""
+    """The part of a segment that the plan runs; times in seconds since the start of the run."""
 
     phase: Phase
     start: float
@@ -44,7 +44,7 @@ def forecast(plan: LoadPlan) -> Forecast:
 
 
 def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None:
-    """The load of a spec, its total and its forecast, whatever else is wrong with it; None where it cannot be read."""
+    """Return load, total and forecast of a spec, even if other parts are invalid; None if it cannot be read."""
     from atm.models.fields import Findings
     from atm.models.spec import TestSpec
     from atm.plan.load import compile_load, nanoseconds, total_requests
@@ -60,12 +60,12 @@ def load_of(spec: Mapping[str, Any]) -> tuple[Load, int | None, Forecast] | None
 
 
 _DECIDING = ("load", "duration", "duration_seconds", "total_requests", "requests_per_second", "concurrency")
-"""The fields of a spec that a forecast depends on."""
+"""The spec fields that a forecast depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The part of a plan that a forecast depends on."""
+    """The parts of a plan that a forecast depends on."""
 
     load: Load
     total_requests: int | None
@@ -99,7 +99,7 @@ def _warm_up(load: Load) -> list[_Part]:
 
 
 def _parts(plan: _Ends, warm_up: float) -> list[_Part]:
-    """The segments up to the first of the plan's ends: its duration, its stages, or an open load's last arrival."""
+    """Return the segments up to the plan's first end: duration, stages, or an open load's last arrival."""
     limit = math.inf if plan.duration_ns is None else plan.duration_ns / 1e9
     left = plan.total_requests if plan.load.model == "open" and plan.total_requests is not None else math.inf
     is_flat = len(plan.load.segments) == 1 and plan.load.segments[0].start == plan.load.segments[0].end
@@ -129,13 +129,13 @@ def _phase(segment: Segment) -> Phase:
 
 
 def _time_for(segment: Segment, whole: float, arrivals: float) -> float:
-    """Seconds into a segment at which so many have arrived; infinite where that never happens."""
+    """Return the seconds into a segment at which `arrivals` are reached; infinite if never."""
     if math.isinf(arrivals):
         return math.inf
     slope = 0.0 if math.isinf(whole) or not whole else (segment.end - segment.start) / whole
     if slope == 0.0:
         return arrivals / segment.start if segment.start else math.inf
-    # a·t + k·t²/2 = arrivals; a ramp down may never get there.
+    # a·t + k·t²/2 = arrivals; a ramp down may never reach it.
     root = segment.start * segment.start + 2 * slope * arrivals
     return math.inf if root < 0 else 2 * arrivals / (segment.start + math.sqrt(root))
 
@@ -165,23 +165,23 @@ def _most_requests(plan: _Ends, seconds: float | None, arrivals: float) -> int |
 
 
 def _most(arrivals: float, arrival: str) -> int:
-    """Random arrivals are sometimes more than their mean: six standard deviations, once in a thousand million runs."""
-    # Rounded first: 1499.9999999999998 of 1,500 is an artefact of floats.
+    """Add six standard deviations for random arrivals; their number exceeds that once in a billion runs."""
+    # Round first: 1499.9999999999998 instead of 1,500 is a floating-point artefact.
     mean = round(arrivals, 6)
     return math.ceil(mean + 6 * math.sqrt(mean)) if arrival == "poisson" else math.ceil(mean)
 
 
 def most_at_once(load: Load) -> int | None:
-    """The most requests in flight: of a closed load its users; null where the engine decides."""
+    """Return the most requests in flight: for a closed load its users; None if the engine decides."""
     if load.model == "open":
         return load.max_in_flight
     return max(1, int(max(max(segment.start, segment.end) for segment in load.segments) + 0.5))
 
 
 def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
-    """Every host that the test would dial, each with the field of the spec that names it; a host may come twice.
+    """Return every host that the test dials, with the spec field that names it; a host may occur twice.
 
-    Redirects lead further: only the engine meets those hosts.
+    Hosts reached only by redirects are unknown before the run.
     """
     from urllib.parse import urlsplit
 
@@ -200,7 +200,7 @@ def leads_to(test: CompiledTest) -> Iterator[tuple[str, str]]:
 
 
 def concurrency_of(plan: LoadPlan) -> int | None:
-    """What a list shows as concurrency: the most users, or in the open model the most requests in flight."""
+    """Return the concurrency for lists: the most users, or in the open model the most requests in flight."""
     load = plan.load
     if load.model == "open":
         return load.max_in_flight

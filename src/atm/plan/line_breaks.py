@@ -1,4 +1,4 @@
-"""Characters that would end a line of a request's head, and with it begin another header or another request."""
+"""Find characters that would end a line of a request's head and so inject another header or request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _NAMES = {"\r": "a carriage return", "\n": "a line feed", "\t": "a tab", " ": "a
 
 
 def breaks_header(text: str) -> str:
-    """The first character of a header's value that no header may hold (RFC 9110, 5.5), in words; empty for none."""
+    """Describe the first character that a header value must not hold (RFC 9110, 5.5); empty if there is none."""
     return _name(_IN_HEADER.search(text))
 
 
 def breaks_target(text: str) -> str:
-    """The first character that the target of a request line may not hold (RFC 9112, 3.2), in words; empty for none."""
+    """Describe the first character that a request target must not hold (RFC 9112, 3.2); empty if there is none."""
     return _name(_IN_TARGET.search(text))
 
 
-def _name(found: re.Match[str] | None) -> str:
-    return _NAMES.get(found[0], "a control character") if found else ""
+def _name(match: re.Match[str] | None) -> str:
+    return _NAMES.get(match[0], "a control character") if match else ""

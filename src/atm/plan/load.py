@@ -1,4 +1,4 @@
-"""The load of a spec, in whichever way it was written, into the plan's `Load`."""
+"""Compile the load of a spec, in any of its notations, into the plan's `Load`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _CLOSED_ONLY = ("users", "max_rate")
 
 
 def nanoseconds(seconds: float) -> int:
-    """Seconds as whole nanoseconds."""
+    """Convert seconds to whole nanoseconds."""
     return round(seconds * 1e9)
 
 
 def compile_load(spec: TestSpec, findings: Findings) -> Load:
-    """The load, with every contradiction in it reported."""
+    """Build the load and report every contradiction in it."""
     if spec.load is None:
         return _flat_load(spec)
     for name in ("requests_per_second", "concurrency"):
         if name in spec.written:
             instead = "rate" if name == "requests_per_second" else "users` or `max_in_flight"
-            what = f"load and {name} are two ways to say the same"
+            what = f"load and {name} are alternatives"
             findings.add((name,), what, "conflict", f"Move it into load as `{instead}`")
     return _written_load(spec.load, findings)
 
 
 def total_requests(spec: TestSpec) -> int | None:
-    """The total after which sending ends; 100 when the spec names no other end."""
+    """Return the total after which sending ends; 100 if the spec sets no other end."""
     if spec.total_requests is not None or spec.duration is not None or (spec.load and spec.load.stages):
         return spec.total_requests
     return DEFAULT_REQUESTS
@@ -74,7 +74,7 @@ def _model(load: LoadSpec, findings: Findings) -> Literal["closed", "open"]:
     if "rate" in load.written:
         return "open"
     if load.stages and "users" not in load.written and not findings.touch("load"):
-        what = "load has stages but no model, so that their targets may be users or arrivals per second"
+        what = "load has stages but no model: their targets could be users or arrivals per second"
         hint = "Add `model: open` (arrivals per second) or `model: closed` (users)"
         findings.add(("load",), what, "missing_field", hint)
     return "closed"
@@ -85,12 +85,12 @@ def _report_contradictions(load: LoadSpec, model: str, findings: Findings) -> No
     for name in wrong:
         if name in load.written:
             what = f"{name} belongs to the {other} model, and this load is {model}"
-            hint = f"Leave it out, or write `model: {other}`"
+            hint = f"Remove it, or set `model: {other}`"
             findings.add(("load", name), what, "conflict", hint)
     level = "rate" if model == "open" else "users"
     if load.stages is None:
         if "start" in load.written:
-            what = f"start is where stages begin, and there are none; a constant level is {level}"
+            what = f"start is the level at which stages begin, and there are none; a constant level is {level}"
             findings.add(("load", "start"), what, "conflict", f"Write `{level}` instead, or add stages")
         if model == "open" and load.rate is None and not findings.touch("load", "rate"):
             what = "an open load needs a rate or stages"

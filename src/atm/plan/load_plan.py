@@ -1,7 +1,7 @@
-"""The load plan: everything that can be decided before the first request, frozen, and as bytes for any engine.
+"""The load plan: everything decided before the first request, immutable and serialisable for any engine.
 
-The bytes are one JSON object (`format` 1), read by the native engine, the runner process and workers elsewhere alike.
-A plan holds no secret: credentials are named slots (`SecretPart`), and their values travel apart. All durations are
+Serialised, it is one JSON object (`format` 1), read by the native engine, the runner process and remote workers.
+A plan holds no secret: credentials are named slots (`SecretPart`) whose values are passed separately. All durations are
 integer nanoseconds, rates are per second, indices are 0-based, request numbers 1-based.
 
 Random decisions are functions of (seed, request number), see `randomness.py`: every engine sends the same bytes.
@@ -18,24 +18,24 @@ from atm.models.threshold import Threshold
 from atm.plan.targets import TargetRules
 
 PLAN_FORMAT = 1
-"""Raised with every change that an older engine would misread."""
+"""Increased with every change that an older engine would misread."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Encoding(StrEnum):
-    """How a value is written into its place."""
+    """How a value is encoded at its place."""
 
     RAW = "raw"
     PERCENT = "percent"
-    """RFC 3986: everything but unreserved characters (A-Z a-z 0-9 - . _ ~) as %XX of its UTF-8 bytes."""
+    """RFC 3986: all but unreserved characters (A-Z a-z 0-9 - . _ ~) as %XX of their UTF-8 bytes."""
     JSON = "json"
-    """The inside of a JSON string, without the quotes."""
+    """The content of a JSON string, without the quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiteralPart:
-    """Text that is sent as it is."""
+    """Text that is sent unchanged."""
 
     text: str
     part: Literal["literal"] = "literal"
@@ -45,8 +45,8 @@ class LiteralPart:
 class VariablePart:
     """A value that differs per request.
 
-    `uuid` (version 4, lower case) and `random_int` (0 to 999,999) are functions of (seed, request number): the same
-    wherever they stand in one request. `timestamp` is the wall time as `2026-01-31T12:34:56.789012+00:00`,
+    `uuid` (version 4, lower case) and `random_int` (0 to 999,999) are functions of (seed, request number): all their
+    occurrences in one request are equal. `timestamp` is the wall time as `2026-01-31T12:34:56.789012+00:00`,
     `timestamp_unix` whole seconds; both are read when the request is rendered.
     """
 
@@ -57,7 +57,7 @@ class VariablePart:
 
 @dataclass(frozen=True, slots=True)
 class SecretPart:
-    """The value of a secret slot, which may change while the run goes on (a renewed token)."""
+    """The value of a secret slot, which may change during the run (a renewed token)."""
 
     slot: str
     encoding: Encoding = Encoding.RAW
@@ -66,12 +66,12 @@ class SecretPart:
 
 Part = LiteralPart | VariablePart | SecretPart
 Template = tuple[Part, ...]
-"""Parts in order; the empty tuple is the empty string. Adjacent literals are merged by the compiler."""
+"""Parts in order; the empty tuple is the empty string. The compiler merges adjacent literals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where connections go. `addresses` is filled by name resolution just before the start."""
+    """A destination of connections. Name resolution fills `addresses` just before the start."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -81,7 +81,7 @@ class Origin:
     """Dial this host instead (connect-to override); empty for `host`."""
     connect_port: int = 0
     addresses: tuple[str, ...] = ()
-    """Checked IP addresses, used in turn by new connections; engines dial only those."""
+    """Checked IP addresses, used in turn by new connections; engines dial no others."""
     resolve_error: str = ""
     """Why there are no addresses; every request to this origin then ends as dns_error."""
 
@@ -99,7 +99,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One header line; engines write it as `name: value`."""
+    """One header line, sent as `name: value`."""
 
     name: str
     value: Template
@@ -107,7 +107,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class BodyCheck:
-    """A condition on the response body (decoded, when it came compressed)."""
+    """A condition on the response body (after decompression)."""
 
     kind: Literal["contains", "regex"]
     pattern: str
@@ -122,21 +122,21 @@ class Step:
     """
 
     endpoint: int
-    """Index into `LoadPlan.endpoints`: where this request's figures are counted."""
+    """Index into `LoadPlan.endpoints`, under which this request's figures are counted."""
     origin: int
     method: str
     target: Template
-    """Path and query as on the request line; never empty."""
+    """Path and query of the request line; never empty."""
     headers: tuple[Header, ...]
     body: Template | None
     expected_statuses: tuple[tuple[int, int], ...]
-    """Inclusive ranges of status codes that are ok."""
+    """Inclusive ranges of expected status codes."""
     checks: tuple[BodyCheck, ...]
     timeout_ns: int
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """All template parts of the request."""
+        """Return all template parts of the request."""
         return (*self.target, *(part for header in self.headers for part in header.value), *(self.body or ()))
 
 
@@ -151,21 +151,21 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A linear piece of a load profile, from `start` to `end` (users, or arrivals per second)."""
+    """A linear segment of a load profile, from `start` to `end` (users, or arrivals per second)."""
 
     start: float
     end: float
     duration_ns: int | None
-    """None for the last segment of a profile without an end."""
+    """None for the last segment of an endless profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much load, in which model."""
+    """The load model and its level over time."""
 
     model: Literal["closed", "open"]
     segments: tuple[Segment, ...]
-    """At least one. Warm-up is not among them."""
+    """At least one segment; warm-up is separate."""
     warm_up_ns: int = 0
     """Runs before the segments, at `warm_up_level`."""
     warm_up_level: float = 0.0
@@ -177,7 +177,7 @@ class Load:
     max_in_flight: int | None = None
     """Open model: the limit of requests in flight; None = the engine's ceiling."""
     max_rate: float | None = None
-    """Closed model: the users together start at most so many iterations per second."""
+    """Closed model: the most iterations per second that all users together start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Tls:
 
     insecure: bool = False
     ca_pem: str = ""
-    """Trusted in addition to the system's roots."""
+    """CAs trusted in addition to the system's roots."""
     certificate_pem: str = ""
     key_slot: str = ""
     """The secret slot that holds the client key's PEM."""
@@ -204,26 +204,26 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How connections are made and read."""
+    """Settings of connections and responses."""
 
     tls: Tls = field(default_factory=Tls)
     proxy: Proxy | None = None
     redirects: int = 0
-    """Follow at most so many redirects per request; 0 = a 3xx is an answer like any other."""
+    """Most redirects to follow per request; 0 = a 3xx is treated like any other response."""
     max_response_bytes: int | None = None
     keep_alive: bool = True
     http_version: Literal["1.1", "2", "auto"] = "1.1"
     streams_per_connection: int = 1
-    """HTTP/2: how many users share one connection."""
+    """HTTP/2: number of users per connection."""
     resolve_every_ns: int | None = None
     source_addresses: tuple[str, ...] = ()
     targets: TargetRules | None = None
-    """What may be dialled; None = anything. Redirects, re-resolution and token servers are held to it too."""
+    """Rules for targets; None = all allowed. They also apply to redirects, re-resolution and token servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How many requests are kept whole."""
+    """How many requests are sampled."""
 
     first_per_endpoint: int = 2
     failures_per_kind: int = 3
@@ -233,7 +233,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What an engine runs."""
+    """The complete input of an engine, apart from secrets."""
 
     name: str
     seed: int
@@ -259,13 +259,13 @@ class LoadPlan:
 
     @property
     def planned_ns(self) -> int | None:
-        """How long the measured load lasts: the duration or the stages, whichever ends first; None without either."""
+        """Length of the measured load: the duration or the stages, whichever ends first; None without either."""
         lengths = [segment.duration_ns for segment in self.load.segments]
         staged = None if None in lengths else sum(length for length in lengths if length is not None)
-        return min((each for each in (self.duration_ns, staged) if each is not None), default=None)
+        return min((end for end in (self.duration_ns, staged) if end is not None), default=None)
 
     def to_bytes(self) -> bytes:
-        """The plan as one JSON object; `decoding.decode` reads it."""
+        """Serialise the plan as one JSON object, which `plan_decoder.decode` reads."""
         return json.dumps(self, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 

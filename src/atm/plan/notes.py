@@ -1,4 +1,4 @@
-"""What a plan allows but is probably not meant: a duration against stages, windows that are never judged. Pure."""
+"""Notes on allowed but probably unintended plans: a duration beside stages, windows that are never judged. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlanNote:
 
 
 def plan_notes(plan: LoadPlan) -> Iterator[PlanNote]:
-    """Every note about a plan."""
+    """Return every note about a plan."""
     yield from _length(plan)
     for threshold in plan.thresholds:
         yield from _window(plan, threshold)
@@ -33,7 +33,7 @@ def _length(plan: LoadPlan) -> Iterator[PlanNote]:
     if plan.duration_ns is None or not lengths or len(lengths) < len(plan.load.segments):
         return
     staged, duration = figures.planned(sum(lengths) / 1e9), figures.planned(plan.duration_ns / 1e9)
-    hint = "Leave `duration` out: stages have a length of their own"
+    hint = "Remove `duration`: stages define their own length"
     if plan.duration_ns < sum(lengths):
         what = f"the stages take {staged}, and duration ends the run after {duration}"
         yield PlanNote(("duration",), what, "duration_and_stages", hint)
@@ -62,7 +62,7 @@ def _window(plan: LoadPlan, threshold: Threshold) -> Iterator[PlanNote]:
 
 
 def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | None:
-    """The most requests that a window of the threshold can have on the average; None where the target decides."""
+    """Return the most requests that a threshold's window can have on average; None if the target decides."""
     bounds = [] if plan.total_requests is None else [float(plan.total_requests)]
     if plan.load.model == "open":
         peak = max(max(segment.start, segment.end) for segment in plan.load.segments)
@@ -73,7 +73,7 @@ def _most_samples(plan: LoadPlan, threshold: Threshold, window: int) -> float | 
 
 
 def _share(plan: LoadPlan, endpoint: int | None) -> float:
-    """The part of the requests that goes to an endpoint in any stretch; 1 where they come one after the other."""
+    """Return an endpoint's share of the requests in any period; 1 where endpoints run sequentially."""
     if endpoint is None or plan.selection == "sequential":
         return 1.0
     if plan.selection == "round_robin":

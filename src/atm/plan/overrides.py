@@ -1,4 +1,4 @@
-"""What the command line says over a spec: flags into plain data, before anything is checked."""
+"""Apply command-line flags to a spec's plain data, before anything is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atm.plan.document import SpecDocument
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says over a spec; None and empty mean not said. Texts are read as in a spec."""
+    """The flags that override a spec; None and empty mean not given. Texts are parsed as in a spec."""
 
     url: str | None = None
     requests: int | None = None
@@ -25,7 +25,7 @@ class Overrides:
     warm_up: str | float | None = None
     method: str | None = None
     headers: tuple[str, ...] = ()
-    """`Name: value`, or `Name:` to leave a default header out."""
+    """`Name: value`, or `Name:` to remove a default header."""
     data: str | None = None
     timeout: str | float | None = None
     expect_status: tuple[str | int, ...] = ()
@@ -60,7 +60,7 @@ FLAGS: Mapping[str, str] = {
     "insecure": "--insecure",
     "connect_to": "--connect-to",
 }
-"""The flag behind each override: the place of the problems with what it says."""
+"""The flag of each override, shown as the place of its problems."""
 
 _SIMPLE = {
     "method": "method",
@@ -71,19 +71,19 @@ _SIMPLE = {
     "engine": "engine",
 }
 _OF_ONE_REQUEST = ("method", "body", "expect_body")
-"""Fields that a spec with endpoints has only in these."""
+"""Fields that a spec with endpoints has only in its endpoints."""
 
 
 def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument:
-    """The document as the flags change it; what contradicts a flag in it gives way.
+    """Return the document changed by the flags; fields that contradict a flag are removed.
 
-    - `--duration` and `--requests` replace each other's counterpart in the spec, so that the one that was said holds.
-    - `--rate` makes the load open, and drops users, stages and throttle. `--concurrency` sets the users of a closed
-      load, and the limit of requests in flight of an open one.
-    - `--stages` replaces the level. Its targets are users when the spec names users, or with `--concurrency` and no
-      `--rate`, and else arrivals per second. The first stage begins at the level that these flags say, or at 0.
-    - Headers, variables and thresholds are added; the same header or variable is replaced. Method, data, timeout and
-      expectations hold for every endpoint.
+    - `--duration` and `--requests` each remove the other's field from the spec, so that the given one takes effect.
+    - `--rate` makes the load open, and removes users, stages and throttle. `--concurrency` sets the users of a closed
+      load, or the limit of requests in flight of an open one.
+    - `--stages` replaces the level. Its targets are users if the spec has users, or with `--concurrency` and without
+      `--rate`; otherwise arrivals per second. The first stage begins at the level given by these flags, or at 0.
+    - Headers, variables and thresholds are added; an existing header or variable is replaced. Method, data, timeout and
+      expectations apply to every endpoint.
     """
     if not isinstance(document.data, Mapping):
         return document
@@ -102,13 +102,13 @@ def with_overrides(document: SpecDocument, overrides: Overrides) -> SpecDocument
 
 
 class _Change:
-    """Data that is being changed, and the places of what has been put in."""
+    """The data being changed, and the source of each new value."""
 
     def __init__(self, data: dict[str, Any], places: dict[Path, str]) -> None:
         self.data = data
         self.places = places
         self.problems: list[Problem] = []
-        """With flags that cannot be read at all."""
+        """Flags that cannot be read at all."""
 
     def unreadable(self, flag: str, what: str, code: str, hint: str) -> None:
         self.problems.append(Problem(what, code, place=FLAGS[flag], hint=hint))
@@ -121,8 +121,8 @@ class _Change:
             target = self.data[path[0]] = dict(inner) if isinstance(inner, Mapping) else {}
         target.pop(f"{path[-1]}_seconds", None)
         target[path[-1]] = value
-        for known in [known for known in self.places if known[: len(path)] == path]:
-            del self.places[known]
+        for replaced in [other for other in self.places if other[: len(path)] == path]:
+            del self.places[replaced]
         self.places[path] = place
 
     def drop(self, *names: str) -> None:
@@ -131,7 +131,7 @@ class _Change:
             self.data.pop(f"{name}_seconds", None)
 
     def everywhere(self, name: str, value: Any, place: str) -> None:
-        """Set a field of the spec, and take it out of the endpoints, or into them where only they have it."""
+        """Set a field of the spec and remove it from the endpoints, or set it in the endpoints if only they have it."""
         if value is None:
             return
         endpoints = self.data.get("endpoints")
@@ -196,7 +196,7 @@ def _change_load(change: _Change, overrides: Overrides) -> None:
 
 
 def _as_load(change: _Change) -> dict[str, Any]:
-    """The flat fields of the spec as a `load`, so that stages or a warm-up can join them."""
+    """Convert the spec's flat fields to a `load`, so that stages or a warm-up can be added."""
     load: dict[str, Any] = {}
     rate = change.data.get("requests_per_second")
     users = change.data.get("concurrency")
@@ -212,7 +212,7 @@ def _as_load(change: _Change) -> dict[str, Any]:
 
 
 def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str) -> None:
-    """Put one level into `load` and leave only what goes with it and with its model."""
+    """Set one level in `load` and keep only what is compatible with it and its model."""
     gone = {"rate", "users", "stages", "start", "warm_up_level"} - set(path)
     gone |= (
         {"max_rate"} if model == "open" else {"arrival", "on_saturation", "catch_up", "catch_up_max", "max_in_flight"}
@@ -223,14 +223,14 @@ def _keep(change: _Change, model: str, path: tuple[str], value: Any, place: str)
 
 
 def _stages(change: _Change, text: str) -> list[Any]:
-    """`30s:100,1m:500` as stages; their durations and targets are left to the reading of the spec."""
+    """Parse `30s:100,1m:500` as stages; durations and targets are checked later, with the spec."""
     stages: list[Any] = []
     for stage in text.split(","):
         duration, colon, target = stage.strip().rpartition(":")
         stages.append({"duration": duration, "target": target} if colon else {"duration": 1, "target": 1})
         if not colon:
-            hint = "Write how long and up to what: `--stages 30s:100,1m:500`"
-            change.unreadable("stages", f'"{stage.strip()}" is no stage', "bad_stage", hint)
+            hint = "Give duration and target: `--stages 30s:100,1m:500`"
+            change.unreadable("stages", f'"{stage.strip()}" is not a stage', "bad_stage", hint)
     return stages
 
 
@@ -247,7 +247,7 @@ def _add_texts(change: _Change, overrides: Overrides) -> None:
             lines[key[:-1].strip()] = (text[:-1].strip(), [""])
         else:
             hint = "Write `-H 'Name: value'`; `-H 'Name:'` leaves a header out, `-H 'Name;'` sends it empty"
-            change.unreadable("headers", f'"{text}" is no header: it has no colon', "bad_header", hint)
+            change.unreadable("headers", f'"{text}" is not a header: it has no colon', "bad_header", hint)
     for name, values in lines.values():
         _replace_header(change, name, values[0] if values and len(values) == 1 else values)
     for text in overrides.variables:
@@ -256,7 +256,7 @@ def _add_texts(change: _Change, overrides: Overrides) -> None:
             change.put(("variables", name.strip()), value, FLAGS["variables"])
         else:
             hint = f"Write `--var {text}=VALUE`"
-            change.unreadable("variables", f'"{text}" gives a variable no value', "bad_variable", hint)
+            change.unreadable("variables", f'"{text}" has no value for the variable', "bad_variable", hint)
     if overrides.insecure:
         change.put(("tls", "insecure"), True, FLAGS["insecure"])
     if overrides.connect_to:
@@ -271,7 +271,7 @@ def _add_texts(change: _Change, overrides: Overrides) -> None:
 
 
 def _replace_header(change: _Change, name: str, value: str | list[str] | None) -> None:
-    """A header of the flags wins over the same one of the spec and of its endpoints, however it is spelled there."""
+    """Replace the same header of the spec and its endpoints, in any spelling, by the flag's."""
     given = change.data.get("headers")
     if isinstance(given, Mapping):
         change.data["headers"] = {key: item for key, item in given.items() if str(key).lower() != name.lower()}
@@ -283,8 +283,8 @@ def _replace_header(change: _Change, name: str, value: str | list[str] | None) -
     for endpoint in endpoints:
         headers = endpoint.get("headers") if isinstance(endpoint, Mapping) else None
         if isinstance(headers, Mapping):
-            kept = {key: item for key, item in headers.items() if str(key).lower() != name.lower()}
-            endpoint = {**endpoint, "headers": kept}
+            others = {key: item for key, item in headers.items() if str(key).lower() != name.lower()}
+            endpoint = {**endpoint, "headers": others}
         changed.append(endpoint)
     change.data["endpoints"] = changed
 

@@ -1,4 +1,4 @@
-"""When each request should leave, as pure functions of the load: no clock in here, time is an argument.
+"""Compute when each request starts, as pure functions of the load; time is an argument.
 
 All times are integer nanoseconds since the start of the run (the intended start of the first request, warm-up
 included), rounded half up from the exact value. A profile is a piecewise linear level (arrivals per second, or users).
@@ -6,8 +6,8 @@ The intended start of an arrival is the exact inverse of the integral of the rat
 1, 2, … for even arrivals, and the running sum of -ln(uniform) for Poisson (a non-homogeneous Poisson process by time
 change, Çinlar 1975).
 
-Where the rate is 0 the integral is flat and its inverse a whole interval; the later end is taken, so that an arrival
-never falls into a pause: segments are half-open, and the arrival on the border belongs to what follows.
+Where the rate is 0 the integral is flat and its inverse an interval; its later end is used, so that no arrival is
+scheduled inside a pause: segments are half-open, and an arrival on the border belongs to the next segment.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from atm.plan.randomness import arrival_uniform
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 NEVER = 1 << 62
-"""Later than any moment, in nanoseconds."""
+"""Later than any time, in nanoseconds."""
 
 
 class Profile:
-    """A piecewise linear level over time, its integral and the integral's inverse. Times in ns from its own start."""
+    """A piecewise linear level over time, its integral and the integral's inverse. Times in ns from its start."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        # Exact fractions, so that a profile of many segments does not gather rounding errors at its borders.
+        # Exact fractions, so that rounding errors do not accumulate at the borders of many segments.
         total = Fraction(0)
         elapsed = 0
         self._segments: list[Segment] = []
@@ -51,10 +51,10 @@ class Profile:
         self.duration_ns: int | None = None if endless else elapsed
         """None for a profile without an end."""
         self.integral: float = _endless_integral(self._segments[-1], float(total)) if endless else float(total)
-        """Of the whole profile; infinite when it never ends and never falls to 0."""
+        """Integral over the whole profile; infinite if it never ends and never falls to 0."""
 
     def level_at(self, elapsed_ns: int) -> float:
-        """The level at a time; at a jump the later one; 0 outside of the profile."""
+        """Return the level at a time; at a jump the later one; 0 outside the profile."""
         if elapsed_ns < 0 or (self.duration_ns is not None and elapsed_ns >= self.duration_ns):
             return 0.0
         index = bisect_right(self._starts, elapsed_ns) - 1
@@ -65,7 +65,7 @@ class Profile:
         return segment.start + (segment.end - segment.start) * share
 
     def integral_to(self, elapsed_ns: int) -> float:
-        """The integral from the start to a time, in units of level times seconds (arrivals, for a rate)."""
+        """Return the integral up to a time, in units of level times seconds (arrivals, for a rate)."""
         if elapsed_ns <= 0 or not self._segments:
             return 0.0
         if self.duration_ns is not None and elapsed_ns >= self.duration_ns:
@@ -76,7 +76,7 @@ class Profile:
         return self._integrals[index] + (level + self.level_at(elapsed_ns)) * within / (2 * SECOND)
 
     def inverse(self, integral: float) -> int | None:
-        """The latest time (ns) at which the integral is not yet above `integral`; None at or past the profile's end."""
+        """Return the latest time (ns) at which the integral does not exceed `integral`; None at or past the end."""
         if integral >= self.integral:
             return None
         index = self._index(integral)
@@ -84,7 +84,7 @@ class Profile:
         return None if self.duration_ns is not None and moment >= self.duration_ns else moment
 
     def inverses(self, integrals: Iterator[float]) -> Iterator[int]:
-        """`inverse` of each of a non-decreasing series, ending where the profile does; amortised O(1) for each."""
+        """Apply `inverse` to a non-decreasing series, up to the end of the profile; amortised O(1) per value."""
         end = inf if self.duration_ns is None else self.duration_ns
         borders = [*self._integrals[1:], self.integral]
         index = 0
@@ -103,7 +103,7 @@ class Profile:
         return bisect_right(self._integrals, integral) - 1
 
     def _within(self, index: int, integral: float) -> float:
-        """Nanoseconds into segment `index` at which the integral is reached."""
+        """Return the ns into segment `index` at which the integral is reached."""
         segment = self._segments[index]
         area = integral - self._integrals[index]
         duration = segment.duration_ns
@@ -111,7 +111,7 @@ class Profile:
             return area * SECOND / segment.start
         if area <= 0:
             return 0.0
-        # a·t + k·t²/2 = area. This form of the root never subtracts nearly equal numbers, whatever the sign of k.
+        # a·t + k·t²/2 = area. This form of the root never subtracts nearly equal numbers, for either sign of k.
         slope = (segment.end - segment.start) * SECOND / duration
         root = sqrt(max(0.0, segment.start * segment.start + 2 * slope * area))
         return min(2 * area * SECOND / (segment.start + root), duration)
@@ -120,7 +120,7 @@ class Profile:
 class Pacer:
     """The intended starts of an open load: warm-up first (even, at a constant rate), then the segments.
 
-    Request numbers are 1-based and run on from warm-up into the measured load without a break.
+    Request numbers are 1-based and continue from warm-up into the measured load.
     """
 
     def __init__(self, load: Load, seed: int = 0) -> None:
@@ -130,12 +130,12 @@ class Pacer:
         self._warm_up = Profile((Segment(load.warm_up_level, load.warm_up_level, load.warm_up_ns),))
         self._measured = Profile(load.segments)
         self.warm_up_arrivals: int = _even_arrivals(self._warm_up, load.warm_up_ns)
-        """How many arrivals belong to warm-up; the first measured one has this number plus 1."""
+        """Number of warm-up arrivals; the first measured one has this number plus 1."""
         self.end_ns: int | None = _plus(self._measured.duration_ns, load.warm_up_ns)
-        """The end of the last segment; None for a load without an end of its own."""
+        """The end of the last segment; None for an endless load."""
 
     def starts(self, first: int = 1) -> Iterator[int]:
-        """The intended starts of arrivals `first`, `first` + 1, …, amortised O(1) for each, to the end of the load."""
+        """Yield the intended starts of arrivals `first`, `first` + 1, … to the end of the load; amortised O(1) each."""
         for number in range(first, self.warm_up_arrivals + 1):
             moment = self._warm_up.inverse(float(number - 1))
             if moment is not None:
@@ -146,11 +146,11 @@ class Pacer:
             yield moment + offset
 
     def expected_arrivals(self, elapsed_ns: int) -> float:
-        """The integral of the rate from the start of the run, warm-up included: the mean number of arrivals by then."""
+        """Return the integral of the rate from the start of the run, warm-up included: the mean number of arrivals."""
         return self._warm_up.integral_to(elapsed_ns) + self._measured.integral_to(elapsed_ns - self._warm_up_ns)
 
     def gap_ns(self, elapsed_ns: int) -> int:
-        """1/rate at a time (the window adds it after the last of a fixed number of arrivals); 0 where the rate is 0."""
+        """Return 1/rate at a time (added to the window after the last of N arrivals); 0 if the rate is 0."""
         if elapsed_ns < self._warm_up_ns:
             rate = self._warm_up.level_at(elapsed_ns)
         else:
@@ -172,9 +172,9 @@ class Pacer:
 
 
 def user_changes(load: Load) -> Iterator[tuple[int, int]]:
-    """Every moment (ns since the start of the run) at which the number of users changes, with the number from then on.
+    """Yield every time (ns since the start of the run) at which the number of users changes, with the new number.
 
-    Starts with the number at 0. The last one is (end, 0) when the load has an end.
+    Starts with the number at 0. If the load ends, the last item is (end, 0).
     """
     warm_up = Segment(load.warm_up_level, load.warm_up_level, load.warm_up_ns)
     before: int | None = None
@@ -202,7 +202,7 @@ def _segment_users(segment: Segment) -> Iterator[tuple[int, int]]:
         return
     last = int(end + 0.5)
     step = 1 if rising else -1
-    # Rising, `users` is reached where the level is users - 0.5; falling, it is left just below that.
+    # Rising, `users` is reached at the level users - 0.5; falling, it is left just below that.
     for reached in range(users + step, last + step, step):
         border = reached - 0.5 if rising else reached + 0.5
         exact = (Fraction(border) - Fraction(start)) / (Fraction(end) - Fraction(start)) * duration
@@ -212,9 +212,9 @@ def _segment_users(segment: Segment) -> Iterator[tuple[int, int]]:
 
 
 def _even_arrivals(profile: Profile, before_ns: int) -> int:
-    """How many of S = 0, 1, 2, … have their inverse before a time."""
+    """Return how many of S = 0, 1, 2, … have their inverse before a time."""
     number = ceil(profile.integral_to(before_ns))
-    # Rounding to whole nanoseconds may put the arrival next to the border on its other side.
+    # Rounding to whole nanoseconds may move the arrival next to the border to the other side.
     while number > 0 and _at_or_after(profile.inverse(float(number - 1)), before_ns):
         number -= 1
     while not _at_or_after(profile.inverse(float(number)), before_ns):

@@ -1,7 +1,7 @@
-"""A frozen dataclass from the plain data that its JSON holds, by its type hints.
+"""Decode a frozen dataclass from its JSON data, by its type hints.
 
-For plans that come from a process of this program, so shapes are not checked: pydantic would check them too, but takes
-longer to import than a runner has until its first request.
+For plans from another process of this program, so shapes are not checked: pydantic would check them too, but importing
+it takes longer than a runner has until its first request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Made = TypeVar("_Made")
 
 
 def decode(kind: type[_Made], data: Any) -> _Made:
-    """An object of the dataclass `kind`. Raises ValueError, KeyError or TypeError on data of another shape."""
+    """Return an instance of the dataclass `kind`. Raises ValueError, KeyError or TypeError on data of another shape."""
     made: _Made = _decode(kind, data)
     return made
 
@@ -39,7 +39,7 @@ def _decode(kind: Any, data: Any) -> Any:
 
 
 def _chosen(kinds: tuple[Any, ...], data: Any) -> Any:
-    """The member of a union that the data are of; dataclasses of one union are told apart by a field of one literal."""
+    """Return the member of a union that fits the data; dataclasses in a union differ by a field with one literal."""
     some = [kind for kind in kinds if kind is not type(None)]
     if len(some) == 1:
         return some[0]

@@ -14,7 +14,7 @@ STREAM = 0xD1B5_4A32_D192_ED03
 
 
 class Stream(IntEnum):
-    """What a draw is for, so that no two decisions of one request share a number."""
+    """The purpose of a draw, so that no two decisions of one request share a number."""
 
     UUID_HIGH = 1
     UUID_LOW = 2
@@ -24,7 +24,7 @@ class Stream(IntEnum):
 
 
 def draw(seed: int, number: int, stream: Stream) -> int:
-    """64 random bits for decision `stream` of request `number` (1-based)."""
+    """Return 64 random bits for decision `stream` of request `number` (1-based)."""
     state = (seed + number * GAMMA + stream * STREAM) & _MASK
     state = ((state ^ (state >> 30)) * 0xBF58_476D_1CE4_E5B9) & _MASK
     state = ((state ^ (state >> 27)) * 0x94D0_49BB_1331_11EB) & _MASK
@@ -32,12 +32,12 @@ def draw(seed: int, number: int, stream: Stream) -> int:
 
 
 def below(bits: int, bound: int) -> int:
-    """64 random bits as an integer in 0..bound-1, by multiply and shift (bias below 2^-32 for bounds up to 2^32)."""
+    """Map 64 random bits to 0..bound-1 by multiply and shift (bias below 2^-32 for bounds up to 2^32)."""
     return (bits * bound) >> 64
 
 
 def uuid4(seed: int, number: int) -> str:
-    """The `{{uuid}}` of request `number`: RFC 9562 version 4, lower case."""
+    """Return the `{{uuid}}` of request `number`: RFC 9562 version 4, lower case."""
     high = (draw(seed, number, Stream.UUID_HIGH) & ~0xF000) | 0x4000
     low = (draw(seed, number, Stream.UUID_LOW) & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000
     text = f"{high:016x}{low:016x}"
@@ -45,10 +45,10 @@ def uuid4(seed: int, number: int) -> str:
 
 
 def random_int(seed: int, number: int) -> int:
-    """The `{{random_int}}` of request `number`: 0 to 999,999."""
+    """Return the `{{random_int}}` of request `number`: 0 to 999,999."""
     return below(draw(seed, number, Stream.RANDOM_INT), 1_000_000)
 
 
 def arrival_uniform(seed: int, number: int) -> float:
-    """A uniform number in (0, 1] for the gap before arrival `number`; the gap at unit rate is `-log` of it."""
+    """Return a uniform number in (0, 1] for the gap before arrival `number`; the gap at unit rate is `-log` of it."""
     return ((draw(seed, number, Stream.ARRIVAL) >> 11) + 1) * 2.0**-53

@@ -1,4 +1,4 @@
-"""An endpoint of a spec into the request that engines send: headers, body, credentials, checks."""
+"""Compile an endpoint of a spec into a request: headers, body, credentials, checks."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from atm.plan.urls import CompiledUrl, compile_origin, compile_url
 from atm.version import VERSION
 
 _WRITTEN_BY_ENGINES = ("content-length", "transfer-encoding")
-# `?name=` or `&name=`, or what stands between two of them.
+# `?name=`, `&name=`, or the text between two of them.
 _PARAMETER_PIECE = re.compile(r"[?&][^=&]*=|[?&]|[^?&]+")
 
 
 _HeaderLines = dict[str, tuple[str, tuple[Template, ...]]]
-"""By lower-case name: the name as written, and a template for each line; none where the header is not sent."""
+"""By lower-case name: the name as written, and a template for each line; no lines if the header is not sent."""
 _PURPOSES = {"token_url": "the URL of a token server"}
 
 
 @dataclass(slots=True)
 class Requests:
-    """Compiles one request after the other, gathering what they share."""
+    """Compiles requests in turn, collecting what they share."""
 
     spec: TestSpec
     names: Names
     origins: dict[Origin, int] = field(default_factory=dict)
-    """Each with its index in the plan."""
+    """Each origin with its index in the plan."""
     secrets: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, FetchedCredential] = field(default_factory=dict)
     environment_hosts: list[tuple[str, ...]] = field(default_factory=list)
-    """For each request, the environment's variables that its scheme, host and port come from."""
+    """For each request, the environment variables used in its scheme, host and port."""
 
     def step(self, index: int, endpoint: EndpointSpec | TestSpec, path: Path) -> Step | None:
-        """The request of an endpoint, or of the spec's single url; None where its URL is no URL."""
+        """Compile the request of an endpoint, or of the spec's single url; None if its URL is invalid."""
         url = compile_url(endpoint.url or "", (*path, "url"), self.names) if endpoint.url else None
         headers = self._headers(endpoint, path, url.host_header if url else "")
         body = self._body(endpoint.body, (*path, "body"))
@@ -77,7 +77,7 @@ class Requests:
         return self.origins.setdefault(url.origin, len(self.origins))
 
     def _headers(self, endpoint: EndpointSpec | TestSpec, path: Path, host: str) -> tuple[Header, ...]:
-        """Host first, then what every client says, the spec's headers, the endpoint's, and the credentials."""
+        """Order the headers: Host first, then the defaults, the spec's, the endpoint's, and the credentials."""
         headers: _HeaderLines = {
             "host": ("Host", ((LiteralPart(host),),)),
             "user-agent": ("User-Agent", ((LiteralPart(f"atm/{VERSION}"),),)),
@@ -102,9 +102,9 @@ class Requests:
             key = name.lower()
             if not TOKEN.fullmatch(name):
                 hint = "Names have letters, digits and hyphens"
-                self.names.findings.add(place, f'"{name}" is no header name', "bad_header", hint)
+                self.names.findings.add(place, f'"{name}" is not a valid header name', "bad_header", hint)
             elif key in _WRITTEN_BY_ENGINES:
-                what = f"{name} is written by the engine, from the body"
+                what = f"{name} is set by the engine, from the body"
                 self.names.findings.add(place, what, "bad_header", "Leave it out")
             elif key in seen:
                 what = f'the header "{name}" is given twice, also as "{seen[key]}"'
@@ -114,14 +114,14 @@ class Requests:
                 self._add_lines(headers, name, value, place)
 
     def _add_lines(self, headers: _HeaderLines, name: str, value: HeaderValue, path: Path) -> None:
-        """The lines of one header, instead of those that are there."""
+        """Replace the lines of one header."""
         key = name.lower()
         if key == "host" and (value is None or not isinstance(value, str)):
-            what = "a request has one Host header, no more and no less"
-            self.names.findings.add(path, what, "bad_header", "Give it one value, or leave it out for the URL's host")
+            what = "a request must have exactly one Host header"
+            self.names.findings.add(path, what, "bad_header", "Give it one value, or remove it to use the URL's host")
             return
         if value is None:
-            # Kept without lines, so that a header that is sent by default does not come back.
+            # An entry without lines prevents the default header from being added again.
             headers[key] = (name, ())
             return
         if isinstance(value, str):
@@ -147,12 +147,12 @@ class Requests:
         for value in values:
             if name := breaks_header(value):
                 header = next(part for part in reversed(path) if isinstance(part, str))
-                what = f"the header {header} holds {name}, which would end it"
+                what = f"the header {header} holds {name}, which would end the header"
                 self.names.findings.add(path, what, "bad_header", "A header is one line")
                 return
 
     def _hidden(self, template: Template, path: Path) -> Template:
-        """Literal credentials as slots: a plan holds no secret."""
+        """Turn literal credentials into slots, because a plan holds no secret."""
         parts: list[Part] = []
         for part in template:
             if isinstance(part, LiteralPart) and part.text.strip().lower() not in SCHEMES:
@@ -162,7 +162,7 @@ class Requests:
         return tuple(parts)
 
     def _text(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
-        """The parts of a text, each credential that is found in it as a slot."""
+        """Split a text into parts, each credential found in it as a slot."""
         before = len(self.names.findings)
         whole = self.names.template(text, path, encoding)
         spans = secret_spans(text)
@@ -177,7 +177,7 @@ class Requests:
         return merged([*parts, *self.names.template(text[position:], path, encoding)])
 
     def _slot(self, value: str, path: Path) -> SecretPart:
-        """A slot of its own for a value that is written as it is: `headers.Cookie`, `headers.Cookie#2`, …"""
+        """Create a unique slot for a literal value: `headers.Cookie`, `headers.Cookie#2`, …"""
         slot = place = path_text(path)
         number = 1
         while self.secrets.get(slot, value) != value:
@@ -187,7 +187,7 @@ class Requests:
         return SecretPart(slot)
 
     def _hidden_parameters(self, target: Template, path: Path) -> Template:
-        """The target with the literal values of parameters that are called like credentials as slots."""
+        """Turn the literal values of target parameters with credential names into slots."""
         parts: list[Part] = []
         in_secret = False
         for part in target:
@@ -220,7 +220,7 @@ class Requests:
             name, prefix = auth.header_name, ""
             self.secrets[slot] = self._secret(auth.key, (*place, "key"))
             if not TOKEN.fullmatch(name):
-                self.names.findings.add((*place, "header_name"), f'"{name}" is no header name', "bad_header")
+                self.names.findings.add((*place, "header_name"), f'"{name}" is not a valid header name', "bad_header")
         elif isinstance(auth, BasicAuth):
             user = self._secret(auth.username, (*place, "username"))
             password = self._secret(auth.password, (*place, "password"))
@@ -235,7 +235,7 @@ class Requests:
             self.credentials[slot] = self._resolved(auth, place)
         given = headers.get(name.lower())
         if given is not None and given[1]:
-            what = f"both auth and the header {given[0]} say how this request proves who it is"
+            what = f"both auth and the header {given[0]} set this request's credentials"
             self.names.findings.add((*path, "headers", given[0]), what, "conflict", "Keep one of them")
         value: list[Part] = [LiteralPart(prefix), SecretPart(slot)]
         headers[name.lower()] = (name, (merged(value),))
@@ -246,7 +246,7 @@ class Requests:
         return value
 
     def _resolved(self, auth: FetchedCredential, path: Path) -> FetchedCredential:
-        """The credential with its templates filled in."""
+        """Return the credential with its templates filled in."""
         before = len(self.names.findings)
         data: dict[str, Any] = {
             name: self.names.fixed(
@@ -259,11 +259,11 @@ class Requests:
         if len(self.names.findings) > before:
             return auth
         if not isinstance(auth, Jwt):
-            if "token_url" not in data:  # left out, which has been said
+            if "token_url" not in data:  # missing, which was reported
                 return auth
             place = (*path, "token_url")
-            if found := breaks_target(str(data["token_url"])):
-                self.names.findings.add(place, f"the URL holds {found}", "bad_url", "Write a space as %20")
+            if character := breaks_target(str(data["token_url"])):
+                self.names.findings.add(place, f"the URL holds {character}", "bad_url", "Write a space as %20")
             compile_origin(str(data["token_url"]), place, self.names.findings)
         return type(auth).read(data, path, self.names.findings)
 
@@ -276,7 +276,7 @@ class Requests:
         return merged(self._json(body, path))
 
     def _json(self, value: Any, path: Path) -> list[Part]:
-        """Compact JSON; templates are filled inside of strings, and what they hold is escaped."""
+        """Compile compact JSON; templates inside strings are filled in, and their values escaped."""
         if isinstance(value, str):
             return [LiteralPart('"'), *self._text(value, path, Encoding.JSON), LiteralPart('"')]
 
@@ -287,7 +287,7 @@ class Requests:
         return self._json_container(value, path, field)
 
     def _json_secret(self, name: str, value: Any, path: Path) -> list[Part]:
-        """What stands under the name of a credential: every text and number in it as a slot."""
+        """Compile the value of a field with a credential name: every text and number in it becomes a slot."""
         if isinstance(value, str):
             inside = self.names.template(value, path, Encoding.JSON)
             return [LiteralPart('"'), *self._hidden(inside, path), LiteralPart('"')]
@@ -300,7 +300,7 @@ class Requests:
         return self._json_container(value, path, field)
 
     def _json_container(self, value: Any, path: Path, field: Callable[[str, Any, Path], list[Part]]) -> list[Part]:
-        """An object or a list, what is in it written by `field`; everything else as it is."""
+        """Write an object or list, its members by `field`; other values unchanged."""
         if isinstance(value, Mapping):
             parts: list[Part] = [LiteralPart("{")]
             for index, (name, item) in enumerate(value.items()):
@@ -324,12 +324,12 @@ class Requests:
             self._check_regex(expect.regex, (*path, "regex"))
             checks.append(BodyCheck("regex", expect.regex))
         if not checks and not self.names.findings.touch(*path):
-            what = "expect_body says nothing to look for"
+            what = "expect_body sets no condition"
             self.names.findings.add(path, what, "missing_field", "Add `contains: …` or `regex: …`")
         return tuple(checks)
 
     def _expected_text(self, text: str, path: Path) -> str:
-        """What an answer must hold. A failure quotes it, so no credential may stand in it, wherever it comes from."""
+        """Compile an expected text. Failures quote it, so a credential in it, from any source, is refused."""
         secret = next((piece for piece in self.names.pieces(text, path, secrets=False) if piece.secret), None)
         if secret is None:
             return self.names.fixed(text, path, "an expected text")

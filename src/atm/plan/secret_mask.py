@@ -1,4 +1,4 @@
-"""Known secrets kept out of everything that leaves: problems, messages, results, logs."""
+"""Mask known secrets in all output: problems, messages, results, logs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from atm.models.auth import FetchedCredential
 from atm.plan.secret_text import MASK
 
 _SHORTEST = 4
-"""Characters; a shorter value would mask half of any text."""
+"""Characters; masking a shorter value would hide half of any text."""
 
 
 class SecretMask:
-    """Every value that a secret has had, in each form in which it may come back."""
+    """Every value that a secret has had, in each encoding in which it may appear."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._forms: set[str] = set()
@@ -25,7 +25,7 @@ class SecretMask:
         self._sort()
 
     def learn(self, value: str) -> None:
-        """Mask this value from now on, the earlier ones too."""
+        """Mask this value from now on, in addition to earlier ones."""
         self._forms |= _forms(value)
         self._sort()
 
@@ -33,11 +33,11 @@ class SecretMask:
         self._longest_first = sorted(self._forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Any text, whatever the case of its letters: hosts are shown in lower case."""
+        """Mask any text, ignoring case: hosts are shown in lower case."""
         for form in self._longest_first:
             lower = text.lower()
             if form not in lower or len(lower) != len(text):
-                # A few letters are longer in lower case; then only the text as it was written is found.
+                # A few letters are longer in lower case; then only the exact spelling is masked.
                 text = text.replace(form, MASK)
                 continue
             pieces, position = [], 0
@@ -48,23 +48,23 @@ class SecretMask:
         return text
 
     def problem(self, problem: Problem) -> Problem:
-        """A problem as it may be shown."""
+        """Mask a problem for display."""
         if not self._forms:
             return problem
         return replace(problem, what=self.text(problem.what), hint=self.text(problem.hint))
 
     def error(self, error: AtmError) -> AtmError:
-        """An error as it may be shown."""
-        error.problems = tuple(self.problem(each) for each in error.problems)
-        error.args = tuple(self.text(each) if isinstance(each, str) else each for each in error.args)
+        """Mask an error for display."""
+        error.problems = tuple(self.problem(problem) for problem in error.problems)
+        error.args = tuple(self.text(value) if isinstance(value, str) else value for value in error.args)
         return error
 
 
 def secrets_of(credentials: Mapping[str, FetchedCredential]) -> list[str]:
-    """The secrets that credentials are fetched or signed with."""
+    """Return the secrets that credentials are fetched or signed with."""
     fields = ("client_secret", "password", "secret")
-    found = [getattr(credential, name, None) for credential in credentials.values() for name in fields]
-    return [value for value in found if value]
+    values = [getattr(credential, name, None) for credential in credentials.values() for name in fields]
+    return [value for value in values if value]
 
 
 def _forms(value: str) -> set[str]:
@@ -72,7 +72,7 @@ def _forms(value: str) -> set[str]:
 
     escaped = json.dumps(value, ensure_ascii=False)[1:-1]
     forms = {value, value.strip(), percent_encoded(value), escaped, json.dumps(value)[1:-1], json.dumps(escaped)[1:-1]}
-    # Lines of a key are shown one by one.
+    # Lines of a key may be shown separately.
     forms |= {line for line in value.splitlines() if len(line) >= 2 * _SHORTEST and "-----" not in line}
     return {form.lower() for form in forms if len(form) >= _SHORTEST} | {
         form for form in forms if len(form) >= _SHORTEST

@@ -1,6 +1,6 @@
-"""Which names are those of credentials: headers, variables, parameters of a URL, fields of a body.
+"""Recognise names of credentials: headers, variables, URL parameters, body fields.
 
-A name is cut into words (`X-Auth-Key`, `clientSecret` and `db.password` are two each), and judged by its last ones.
+A name is split into words (`X-Auth-Key`, `clientSecret` and `db.password` have two each) and judged by the last ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEYS = frozenset({
     "production", "management", "ingest", "ingestion", "symmetric", "kms", "install", "invite", "wallet",
     "activation", "product", "maps",
 })  # fmt: skip
-"""What `key` is one of, where it is a credential: there are keys of caches, rows and issues, too."""
+"""Words before `key` that make it a credential; there are also keys of caches, rows and issues."""
 _CODES = frozenset({
     "auth", "authorization", "otp", "totp", "mfa", "2fa", "fa", "twofa", "verification", "verify", "security",
     "access", "recovery", "backup", "sms", "login", "pass", "reset", "activation", "time", "device",
@@ -45,18 +45,18 @@ _PUBLIC_KEYS = frozenset({
     "correlation", "primary", "foreign", "deduplication", "dedup", "row", "group", "message", "trace", "object",
     "lookup",
 })  # fmt: skip
-"""Headers with a key that is none."""
+"""Headers whose key is not secret."""
 _QUALIFIERS = frozenset({
     "value", "text", "plain", "plaintext", "raw", "b64", "base64", "hex", "encoded", "header", "string", "str",
     "confirmation", "confirm", "confirmed", "again", "repeat", "repeated", "verify", "verification", "new",
     "old", "current", "hash", "sha1", "sha256", "sha512", "md5",
 })  # fmt: skip
-"""Words behind the one that matters: `password_confirmation`, `X-Hub-Signature-256`."""
+"""Words after the decisive one: `password_confirmation`, `X-Hub-Signature-256`."""
 
 
 @lru_cache(maxsize=4096)
 def is_sensitive(name: str) -> bool:
-    """Whether a variable, parameter or field of this name holds a credential."""
+    """Return whether a variable, parameter or field of this name holds a credential."""
     words = _words(name)
     if not words:
         return False
@@ -73,7 +73,7 @@ def is_sensitive(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_sensitive_header(name: str) -> bool:
-    """Whether a header of this name holds a credential: the names above, and nearly everything that ends with `key`."""
+    """Return whether a header of this name holds a credential: those above, and nearly every name ending in `key`."""
     if is_sensitive(name):
         return True
     words = _words(name)
@@ -81,7 +81,7 @@ def is_sensitive_header(name: str) -> bool:
 
 
 def is_plural(name: str) -> bool:
-    """Whether a number under this name counts credentials and is none: `tokens: 100`."""
+    """Return whether a number under this name counts credentials instead of being one: `tokens: 100`."""
     return name.lower().endswith("s")
 
 

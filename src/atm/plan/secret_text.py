@@ -1,6 +1,6 @@
-"""Credentials inside of text: where they stand in forms, JSON, XML, cookies, prose, and by what they look like.
+"""Find credentials inside text, by name in forms, JSON, XML, cookies and prose, and by their format.
 
-Both sides go by `secret_spans`: a plan puts what it finds into slots, and what is shown and stored has `***` there.
+Both uses share `secret_spans`: a plan turns its findings into slots, and displayed or stored text has `***` there.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from atm.plan.secret_names import is_plural, is_sensitive
 
 MASK = "***"
 SCHEMES = frozenset({"", "bearer", "basic", "token", "digest", "apikey", "negotiate"})
-"""Words of an Authorization header that are no secret."""
+"""Words of an Authorization header that are not secret."""
 
 Span = tuple[int, int]
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _PLAIN_VALUES = frozenset({"true", "false", "null", "none", "undefined"})
 _LEAST = 8
-"""Characters: no text that is shorter holds a name with a value, or looks like a credential."""
+"""Characters; no shorter text can hold a name with a value, or look like a credential."""
 
 _PATTERNS: dict[str, str] = {
     "shape": (
@@ -56,17 +56,17 @@ _SHAPE_MARKS = (
     *("k_test_", "whsec_", "sk-", "AIza", "ya29.", "SG.", "npm_", "pypi-", "hf_", "_v1_", "shpat_", "shpca_", "shppa_"),
     *("shpss_", "hvs.", "hvb.", "hvr.", "AGE-", "PRIVATE", "@", "slack", ":AA"),
 )
-"""A text without one of these has no such shape: the pattern is large, and most texts do not need it."""
+"""Texts without one of these cannot match the shape pattern, which is expensive."""
 _SCHEME_MARKS = ("bearer", "basic", "negotiate", "digest", "apikey")
 
 
 def masked_text(text: str) -> str:
-    """`***` for a literal secret; what consists of templates, and at most a scheme such as `Bearer`, stays."""
+    """Return `***` for a literal secret; text made of templates and at most a scheme such as `Bearer` is unchanged."""
     return text if _TEMPLATE.sub("", text).strip().lower() in SCHEMES else MASK
 
 
 def masked_in_text(text: str, *, colons: bool = True) -> str:
-    """A text with `***` for each credential that is found in it; see `secret_spans`."""
+    """Replace each credential in a text by `***`; see `secret_spans`."""
     spans = secret_spans(text, colons=colons)
     if not spans:
         return text
@@ -79,20 +79,20 @@ def masked_in_text(text: str, *, colons: bool = True) -> str:
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a credential is found in a text by what it looks like; a user name in a URL is none."""
+    """Return whether a text holds something in the format of a credential, apart from user names in URLs."""
     return len(text) >= _LEAST and any(text[start - 3 : start] != "://" for start, _ in _shaped(text))
 
 
 def secret_spans(text: str, *, colons: bool = True) -> list[Span]:
-    """Where credentials stand in a text, in order and apart from each other.
+    """Return the spans of credentials in a text, ordered and disjoint.
 
-    Without `colons` a name and a value are joined by `=` alone: `/session:open` in a URL is a path.
+    Without `colons`, only `=` separates a name from its value: `/session:open` in a URL is a path.
     """
     if len(text) < _LEAST:
         return []
-    found = sorted([*_shaped(text), *_assigned(text, colons=colons), *_tagged(text), *_parts(text)])
+    candidates = sorted([*_shaped(text), *_assigned(text, colons=colons), *_tagged(text), *_parts(text)])
     spans: list[Span] = []
-    for start, end in found:
+    for start, end in candidates:
         if spans and start < spans[-1][1]:
             spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
         elif text[start:end] != MASK and masked_text(text[start:end]) != text[start:end]:
@@ -102,7 +102,7 @@ def secret_spans(text: str, *, colons: bool = True) -> list[Span]:
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    """Compiled on first use: every start would pay for them, and few specs have a text that needs one."""
+    """Compile on first use: few specs have a text that needs one, and each costs start-up time."""
     return re.compile(_PATTERNS[name])
 
 
@@ -111,54 +111,54 @@ def _shaped(text: str) -> Iterator[Span]:
         lower = text.lower()
         if not any(mark in lower for mark in _SCHEME_MARKS):
             return
-    for found in _pattern("shape").finditer(text):
-        group = found.lastgroup
-        yield found.span(group) if group else found.span()
+    for match in _pattern("shape").finditer(text):
+        group = match.lastgroup
+        yield match.span(group) if group else match.span()
 
 
 def _assigned(text: str, *, colons: bool) -> Iterator[Span]:
-    r"""`name=value`, `"name": "value"`, `\"name\": \"value\"`, `name: value`, and what such a value holds in turn."""
+    r"""Find `name=value`, `"name": "value"`, `\"name\": \"value\"`, `name: value`, and nested credentials."""
     if "=" not in text and ":" not in text:
         return
     is_encoded = "%22" in text or "%3D" in text
     position = 0
-    while found := _pattern("name").search(text, position):
-        position = found.end()
-        if found["sign"] == ":" and not colons:
+    while match := _pattern("name").search(text, position):
+        position = match.end()
+        if match["sign"] == ":" and not colons:
             continue
-        name = found["quoted"] or found["bare"]
+        name = match["quoted"] or match["bare"]
         if "\\u" in name:
             name = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), name)
-        is_secret = is_sensitive(name) and text[max(found.start() - 2, 0) : found.start()] != "//"
-        if not is_secret and not (is_encoded and found["sign"] == "="):
+        is_secret = is_sensitive(name) and text[max(match.start() - 2, 0) : match.start()] != "//"
+        if not is_secret and not (is_encoded and match["sign"] == "="):
             continue
-        if is_secret and not found["open"] and text[found.end() : found.end() + 1] in ("[", "{"):
-            end, leaves = _leaves(text, found.end())
+        if is_secret and not match["open"] and text[match.end() : match.end() + 1] in ("[", "{"):
+            end, leaves = _leaves(text, match.end())
             yield from leaves
             position = max(position, end)
             if leaves:
                 continue
-        start, end = _value(text, found)
+        start, end = _value(text, match)
         value = text[start:end]
         if not is_secret:
             if "%" in value and _holds_encoded(value):
                 yield start, end
             continue
         position = max(position, end)
-        if value and not (not found["open"] and _says_nothing(name, value)):
+        if value and not (not match["open"] and _says_nothing(name, value)):
             yield start, end
 
 
-def _value(text: str, found: re.Match[str]) -> Span:
-    """Where the value behind a name stands, quotes left out."""
-    start, quote = found.end(), found["open"]
+def _value(text: str, match: re.Match[str]) -> Span:
+    """Return the span of the value after a name, without quotes."""
+    start, quote = match.end(), match["open"]
     if quote and quote[0] == "\\":
         end = text.find(quote, start)
         return start, len(text) if end < 0 else end
-    match = _pattern(quote or ("=" if found["sign"] == "=" else ":")).match(text, start)
-    if match is None:
+    value = _pattern(quote or ("=" if match["sign"] == "=" else ":")).match(text, start)
+    if value is None:
         return start, start
-    return start, match.end() if quote else start + len(match[0].rstrip())
+    return start, value.end() if quote else start + len(value[0].rstrip())
 
 
 def _says_nothing(name: str, value: str) -> bool:
@@ -173,27 +173,27 @@ def _holds_encoded(value: str) -> bool:
 
 
 def _leaves(text: str, start: int) -> tuple[int, list[Span]]:
-    """The end of the JSON list or object that begins at `start`, and each text and number in it."""
+    """Return the end of the JSON list or object at `start`, and the span of each text and number in it."""
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError):
         return start, []
-    found = _pattern("leaf").finditer(text, start, end)
-    return end, [leaf.span(2) if leaf[1] is None else leaf.span(1) for leaf in found if leaf[1] != ""]
+    leaves = _pattern("leaf").finditer(text, start, end)
+    return end, [leaf.span(2) if leaf[1] is None else leaf.span(1) for leaf in leaves if leaf[1] != ""]
 
 
 def _tagged(text: str) -> Iterator[Span]:
     """`<password>value</password>`."""
     if "</" in text:
-        for found in _pattern("tag").finditer(text):
-            if is_sensitive(found[1].rpartition(":")[2]):
-                yield found.span(2)
+        for match in _pattern("tag").finditer(text):
+            if is_sensitive(match[1].rpartition(":")[2]):
+                yield match.span(2)
 
 
 def _parts(text: str) -> Iterator[Span]:
-    """A part of a multipart body, and `{"name": "password", "value": "…"}`."""
+    """Find credentials in parts of a multipart body, and in `{"name": "password", "value": "…"}`."""
     for kind, mark in (("part", "name="), ("pair", '"val')):
         if mark in text:
-            for found in _pattern(kind).finditer(text):
-                if is_sensitive(found[1]):
-                    yield found.span(2)
+            for match in _pattern(kind).finditer(text):
+                if is_sensitive(match[1]):
+                    yield match.span(2)

@@ -1,4 +1,4 @@
-"""Specs as they may be shown and stored: credentials that stand in them literally become `***`."""
+"""Mask specs for display and storage: literal credentials become `***`."""
 
 from __future__ import annotations
 
@@ -33,56 +33,56 @@ _QUERY = re.compile(r"(?<=[?&;])([^=&;#/]*)=((?:\{\{[^{}]*\}\}|[^&;#])*)")
 _HARMLESS = frozenset(
     {"type", "kind", "scheme", "user", "username", "name", "email", "login", "scope", "method", "algorithm", "alg"}
 )
-"""Fields inside of something that is called like a credential which are none themselves."""
+"""Fields inside an object with a credential name that are not secret themselves."""
 _PAIR_NAMES = ("name", "key", "field", "header")
 _PAIR_VALUES = ("value", "val")
 
 
 def masked_spec(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a spec's plain data in which literal credentials are `***`; `{{env:…}}` and other templates stay."""
+    """Return a copy of a spec's plain data with literal credentials as `***`; `{{env:…}}` and other templates stay."""
     return {str(name): _masked_field(str(name), value) for name, value in data.items()}
 
 
 def masked_url(url: str) -> str:
-    """A URL without user names, passwords, and values of parameters that are called or look like credentials."""
+    """Remove user names, passwords, and parameters with credential names or formats from a URL."""
     without = _USER_INFO.sub(f"{MASK}@", url)
     named = _QUERY.sub(lambda pair: f"{pair[1]}={masked_text(pair[2])}" if is_sensitive(pair[1]) else pair[0], without)
     return masked_in_text(named, colons=False)
 
 
 def shown_url(url: str, variables: Mapping[str, str]) -> str:
-    """A URL as lists show it: masked, with each `{{name}}` that the spec itself gives a plain value filled in.
+    """Return a URL for lists: masked, with each `{{name}}` filled in if the spec has a plain value for it.
 
-    What differs per request, comes from the environment, or is a credential stays as it is written.
+    Values that differ per request, come from the environment, or are credentials remain templates.
     """
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
         text = variables.get(name) if name else None
-        return found[0] if text is None or "{{" in text or hides_variable(name, text) else text
+        return match[0] if text is None or "{{" in text or hides_variable(name, text) else text
 
     return masked_url(_REFERENCE.sub(value, url))
 
 
 def hides_variable(name: str, value: str) -> bool:
-    """Whether a variable is a credential: said so (`secret: true`), called so, or one by the look of its value."""
+    """Return whether a variable is a credential: by `secret: true`, by its name, or by the format of its value."""
     if getattr(value, "is_secret", False) or is_sensitive(name):
         return True
-    # Addresses have their user names and parameters masked for themselves.
+    # In addresses, user names and parameters are masked individually.
     return looks_secret(value) if "://" in value else bool(secret_spans(value))
 
 
 def is_secret_field(name: str, siblings: Mapping[str, Any]) -> bool:
-    """Whether a field of a body holds a credential, by its own name or by what `name` beside it says."""
+    """Return whether a body field holds a credential, by its own name or by the `name` field beside it."""
     if is_sensitive(name):
         return True
     return name in _PAIR_VALUES and any(
-        isinstance(said := siblings.get(pair), str) and is_sensitive(said) for pair in _PAIR_NAMES
+        isinstance(label := siblings.get(pair), str) and is_sensitive(label) for pair in _PAIR_NAMES
     )
 
 
 def only_describes(name: str, value: Any) -> bool:
-    """Whether a field inside of something that is called like a credential is none: who it is for, of which kind."""
+    """Return whether a field in an object with a credential name is not secret: whom it is for, or its type."""
     return isinstance(value, str) and name.lower() in _HARMLESS
 
 
@@ -115,8 +115,8 @@ def _masked_header(name: str, value: Any) -> Any:
 
 def _masked_variable(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        said = value.get("secret")
-        hides = bool(said) or is_sensitive(name)
+        is_marked = value.get("secret")
+        hides = bool(is_marked) or is_sensitive(name)
         return {
             key: masked_text(str(item)) if hides and key == "value" and item is not None else _masked_leaf(item)
             for key, item in value.items()
@@ -138,7 +138,7 @@ def _masked_tree(value: Any) -> Any:
 
 
 def _masked_inside(name: str, value: Any) -> Any:
-    """What stands under the name of a credential: all of it, but for what only describes it."""
+    """Mask the value of a field with a credential name, except for descriptive fields."""
     if isinstance(value, Mapping):
         return {
             key: _masked_leaf(item) if only_describes(str(key), item) else _masked_inside("", item)

@@ -1,8 +1,8 @@
-"""From the bytes of a spec to plain data, with the line on which each value stands. No file is opened here.
+"""Read a spec's bytes into plain data with the line of each value. Opens no file.
 
-YAML is read with the scalars of YAML 1.2's core schema: `on`, `no`, `1:30` and dates are text, and so are numbers with
-a leading zero. JSON goes through a reader of its own, as YAML is not quite a superset of it (tabs, surrogate pairs).
-Both refuse duplicate keys, both are bounded: no alias can make a spec larger than its limits.
+YAML uses the scalars of YAML 1.2's core schema: `on`, `no`, `1:30` and dates are text, as are numbers with a leading
+zero. JSON has a separate reader, because YAML is not quite a superset of it (tabs, surrogate pairs). Both refuse
+duplicate keys and are bounded: aliases cannot expand a spec beyond the limits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atm.plan.document import SpecDocument
 
 MAX_BYTES = 16_000_000
 MAX_VALUES = 200_000
-"""Values in a spec after its aliases were expanded."""
+"""Most values in a spec after expanding aliases."""
 MAX_DEPTH = 64
 
 _scan_string: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
@@ -36,13 +36,13 @@ _SPECIAL = {
 
 
 def read_spec_text(text: bytes, name: str = "") -> SpecDocument:
-    """Plain data from YAML or JSON; `name` is how problems call the file.
+    """Parse YAML or JSON to plain data; `name` is the file name shown in problems.
 
     Raises SpecError when the text cannot be read: not UTF-8, empty, bad syntax, duplicate keys, not an object, too big.
     """
     source = _Source(_decode(text, name), name)
     if not source.text.strip():
-        raise source.problem("the spec is empty", "empty_spec", hint="`atm init` writes a spec to start from")
+        raise source.problem("the spec is empty", "empty_spec", hint="`atm init` writes a starter spec")
     if name.endswith(".json"):
         data = _Json(source).document()
     elif source.text.lstrip()[0] in "{[":
@@ -81,7 +81,7 @@ def _decode(text: bytes, name: str) -> str:
 
 
 class _Source:
-    """The text, its name, and the places that a reader finds in it."""
+    """The text, its name, and the line of each value."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
@@ -96,7 +96,7 @@ class _Source:
         return SpecError(Problem(what, code, path_text(path), self.place(line) if line else self.name, hint))
 
     def note(self, path: Path, line: int) -> None:
-        """Called for every value: remembers where it is, and that the spec is not without bounds."""
+        """Record the place of a value, and check the limits; called for every value."""
         self._values += 1
         if self._values > MAX_VALUES:
             what = f"the spec has more than {MAX_VALUES:,} values once its aliases are expanded"
@@ -106,12 +106,12 @@ class _Source:
         self.places[path] = self.place(line)
 
     def duplicate(self, path: Path, line: int) -> SpecError:
-        what = f'"{path[-1]}" is written twice, first at {self.places[path]}'
+        what = f'"{path[-1]}" occurs twice, first at {self.places[path]}'
         return self.problem(what, "duplicate_key", line, "Keep one of the two", path)
 
 
 class _Json:
-    """A JSON reader (RFC 8259) that knows its lines."""
+    """A JSON reader (RFC 8259) that records lines."""
 
     _SPACE = re.compile(r"[ \t\r\n]*")
     _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -127,7 +127,7 @@ class _Json:
     def document(self) -> Any:
         value = self._value(())
         if self._peek():
-            raise self._bad("text goes on after the end of the object")
+            raise self._bad("text after the end of the object")
         return value
 
     def _peek(self) -> str:
@@ -141,7 +141,7 @@ class _Json:
         return self._line
 
     def _bad(self, why: str) -> SpecError:
-        return self._source.problem(f"this is not JSON: {why}", "bad_json", self._here())
+        return self._source.problem(f"invalid JSON: {why}", "bad_json", self._here())
 
     def _value(self, path: Path) -> Any:
         start = self._peek()
@@ -158,7 +158,7 @@ class _Json:
         if number := self._NUMBER.match(self._text, self._position):
             self._position = number.end()
             return WrittenFloat.read(number[0]) if number[1] or number[2] else _integer(number[0])
-        raise self._bad(f"a value is missing before {start!r}" if start else "it ends too early")
+        raise self._bad(f"a value is missing before {start!r}" if start else "unexpected end of file")
 
     def _string(self) -> str:
         try:
@@ -196,16 +196,16 @@ class _Json:
         return items
 
     def _separator(self, end: str) -> bool:
-        """Steps over a comma, or over the end: then true."""
-        found = self._peek()
-        if found not in (",", end) or not found:
+        """Skip a comma, or the end and return True."""
+        character = self._peek()
+        if character not in (",", end) or not character:
             raise self._bad(f"a comma or {end} is missing here")
         self._position += 1
-        return found == end
+        return character == end
 
 
 class _Yaml:
-    """Builds plain data from PyYAML's events, which know their lines and run no constructors."""
+    """Builds plain data from PyYAML's events, which have lines and run no constructors."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -227,15 +227,17 @@ class _Yaml:
         except yaml.MarkedYAMLError as error:
             mark: Any = error.problem_mark or error.context_mark
             line = int(getattr(mark, "line", -1)) + 1
-            what = f"this is not YAML: {error.problem or error.context or 'it cannot be read'}"
+            what = f"invalid YAML: {error.problem or error.context or 'it cannot be read'}"
             hint = "Indent with spaces, and quote text that holds `: `, `#` or starts with `{`, `*`, `@`"
             raise self._source.problem(what, "bad_yaml", line, hint) from None
         except yaml.YAMLError as error:
-            raise self._source.problem(f"this is not YAML: {error}".splitlines()[0], "bad_yaml") from None
+            raise self._source.problem(f"invalid YAML: {error}".splitlines()[0], "bad_yaml") from None
         starts = [event for event in events if isinstance(event, yaml.DocumentStartEvent)]
         if len(starts) > 1:
             line = _Event.of(starts[1]).line
-            raise self._source.problem("a second document begins here; a spec is one", "bad_yaml", line)
+            raise self._source.problem(
+                "a second document starts here; a spec must be a single document", "bad_yaml", line
+            )
         self._events = [_Event.of(event) for event in events if not isinstance(event, yaml.DocumentStartEvent)]
         self._next = 0
         return self._value(()) if self._events else None
@@ -260,9 +262,9 @@ class _Yaml:
         return value
 
     def _alias(self, event: _Event, path: Path) -> Any:
-        """The anchored events once more, at this path: every copy counts towards the limits."""
+        """Replay the anchored events at this path: every copy counts towards the limits."""
         if event.anchor in self._open:
-            raise self._source.problem(f"the alias *{event.anchor} stands inside of itself", "bad_yaml", event.line)
+            raise self._source.problem(f"the alias *{event.anchor} refers to itself", "bad_yaml", event.line)
         if event.anchor not in self._anchors:
             raise self._source.problem(f"there is no anchor &{event.anchor}", "bad_yaml", event.line)
         back, (self._next, _) = self._next, self._anchors[event.anchor]
@@ -293,7 +295,7 @@ class _Yaml:
             if event.text in items:
                 raise self._source.duplicate((*path, event.text), event.line)
             items[event.text] = self._value((*path, event.text))
-            # A block that starts on the next line is still found under the line of its name.
+            # A block that starts on the next line is recorded at the line of its name.
             self._source.places[(*path, event.text)] = self._source.place(event.line)
         self._next += 1
         return {**merged, **items}
@@ -312,7 +314,7 @@ class _Yaml:
         if kind == "str" or (not event.plain and not kind):
             return event.text
         if kind not in ("", "int", "float", "bool", "null"):
-            what = f"the YAML tag {event.tag} is not known here"
+            what = f"the YAML tag {event.tag} is not supported"
             raise self._source.problem(what, "bad_yaml", event.line, "Write the value without a tag", path)
         text = event.text
         if text in _SPECIAL:
@@ -324,7 +326,7 @@ class _Yaml:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """What matters of one of PyYAML's events."""
+    """The relevant fields of a PyYAML event."""
 
     kind: str
     line: int
@@ -348,5 +350,5 @@ class _Event:
 
 
 def _integer(text: str) -> int | float:
-    # Python refuses to read integers of thousands of digits; none of them is a sensible number in a spec.
+    # Python refuses to read integers of thousands of digits, which make no sense in a spec.
     return int(text) if len(text) <= 300 else float("-inf" if text.startswith("-") else "inf")

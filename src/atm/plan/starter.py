@@ -6,5 +6,5 @@ from importlib.resources import files
 
 
 def starter_text() -> str:
-    """A commented spec in YAML that compiles as it is."""
+    """Return a commented spec in YAML that compiles unchanged."""
     return files("atm.plan").joinpath("starter.yaml").read_text(encoding="utf-8")

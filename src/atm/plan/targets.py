@@ -1,9 +1,9 @@
-"""Which hosts and addresses a plan may dial: what a server that starts runs for others holds its runs to.
+"""Rules for the hosts and addresses that a plan may dial; a server applies them to runs started over the API.
 
-Link-local and metadata addresses are refused unless they are named: behind them are the credentials of the machine.
+Link-local and metadata addresses are refused unless they are listed: they give access to the machine's credentials.
 
-The rules are part of the plan, so that whoever finds an address later judges it too: the asyncio engine by these very
-functions, the native one by those of `native/loadgen/src/plan/targets.rs`. One table of cases holds them together.
+The rules are part of the plan, because engines also resolve addresses during the run: the asyncio engine uses these
+functions, the native one those of `native/loadgen/src/plan/targets.rs`. Both are tested with one table of cases.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _METADATA = tuple(
         *("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::/32", "fd00:c1::/32", "fd00:a9fe:a9fe::/48"),
     )
 )
-"""Where clouds answer with credentials, beside the link-local 169.254.169.254: Azure, Alibaba, Oracle; then the unique
-local networks of AWS (also its pod identities), Google, Scaleway, Oracle and Akamai."""
+"""Addresses of cloud metadata services with credentials, beside the link-local 169.254.169.254: Azure, Alibaba,
+Oracle; then the unique local networks of AWS (also its pod identities), Google, Scaleway, Oracle and Akamai."""
 _TRANSLATED = tuple(ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "2001::/32"))
-"""NAT64 of a site's own making (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be told from them."""
+"""Site-local NAT64 (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be derived from them."""
 _EMBEDDING = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96"))
 """Their last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRules:
-    """`allowed` holds host names (`*` for any part of one), addresses and networks; empty: all but those above."""
+    """`allowed` lists host names (`*` for any part), addresses and networks; empty: all except those above."""
 
     allowed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, entries: Iterable[str]) -> TargetRules:
-        """The rules that a setting names: networks become address and prefix length, as engines read them."""
+        """Parse a setting into rules; networks are normalised to address and prefix length, as engines read them."""
         return cls(tuple(entry if (network := _network(entry)) is None else str(network) for entry in entries))
 
     def refusal_of_name(self, host: str) -> str:
-        """Why this host may not be dialled whatever its address is, or "": names are checked before they resolve."""
+        """Return why this host may not be dialled at any address, or ""; checked before a name is resolved."""
         if (address := _address(host)) is not None:
             return self.refusal(host, str(address))
         if not self.allowed or self._names(host) or any(_network(entry) is not None for entry in self.allowed):
@@ -50,22 +50,22 @@ class TargetRules:
         return f'"{host}" is not among the hosts that this server may load'
 
     def refusal(self, host: str, address: str) -> str:
-        """Why this address of this host may not be dialled, or ""."""
-        found = _address(address)
-        if found is None:
+        """Return why this address of this host may not be dialled, or ""."""
+        parsed = _address(address)
+        if parsed is None:
             return f'"{address}" is no address'
-        if any(found in network for entry in self.allowed if (network := _network(entry)) is not None):
+        if any(parsed in network for entry in self.allowed if (network := _network(entry)) is not None):
             return ""
-        if kind := _special(found):
-            return f'"{host}" leads to {found}, a {kind} address that this server may not load'
+        if kind := _special(parsed):
+            return f'"{host}" leads to {parsed}, a {kind} address that this server may not load'
         if self.allowed and not self._names(host):
-            return f'"{host}" ({found}) is not among the hosts that this server may load'
+            return f'"{host}" ({parsed}) is not among the hosts that this server may load'
         return ""
 
     def refusal_through_proxy(self, host: str) -> str:
-        """Why a proxy may not be asked for this host, or "": a name that it looks up by itself must be allowed by name.
+        """Return why a proxy may not be used for this host, or "": a name that the proxy resolves must be listed.
 
-        What is no name and no address in its usual form (`0xa9fea9fe`) counts as a name.
+        Anything that is neither a name nor an address in its usual form (`0xa9fea9fe`) counts as a name.
         """
         if _address(host) is not None or self._names(host):
             return self.refusal_of_name(host)
@@ -73,7 +73,7 @@ class TargetRules:
 
     @property
     def judge_addresses(self) -> bool:
-        """Whether names alone do not decide."""
+        """Whether the name alone does not decide."""
         return not self.allowed or any(_network(entry) is not None for entry in self.allowed)
 
     def _names(self, host: str) -> bool:
@@ -82,7 +82,7 @@ class TargetRules:
 
 
 def _special(address: _Address) -> str:
-    """What kind of address this is that nobody loads; empty for others."""
+    """Return the kind of address that is never a load target; empty for others."""
     if address.is_link_local:
         return "link-local"
     if any(address in network for network in _METADATA):
@@ -97,19 +97,19 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _address(text: str) -> _Address | None:
-    """An address, with an IPv4 one inside of an IPv6 one taken out: it is where the packets go."""
+    """Parse an address; an IPv4 address embedded in IPv6 is extracted, because packets go there."""
     try:
-        found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+        parsed = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
         return None
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return found.ipv4_mapped
-        if found.sixtofour is not None:
-            return found.sixtofour
-        if any(found in network for network in _EMBEDDING) and int(found) > 1:
-            return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-    return found
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return parsed.ipv4_mapped
+        if parsed.sixtofour is not None:
+            return parsed.sixtofour
+        if any(parsed in network for network in _EMBEDDING) and int(parsed) > 1:
+            return ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    return parsed
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -1,8 +1,8 @@
-"""`{{…}}` in the texts of a spec, parsed once into parts that an engine only has to write out.
+"""Parse `{{…}}` in the texts of a spec into parts that an engine only has to write out.
 
 {{uuid}} {{timestamp}} {{timestamp_unix}} {{request_number}} {{random_int}}   differ per request
-{{name}}                  from `variables`, which win over the above; a secret slot where it is called like a credential
-{{env:NAME}}              a secret slot; where requests are not sent (the host, credentials) its value
+{{name}}                  from `variables`, which override the above; a secret slot if it has a credential name
+{{env:NAME}}              a secret slot; its value in places that are not sent (the host, credentials)
 {{target:NAME}}           TARGET_NAME of the environment, as text
 {{…|raw}}                 without the encoding of its place
 \\{{                       two literal braces
@@ -32,44 +32,44 @@ MAXIMUM_EXPANDED = 16 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a template before its encoding: text as written, a value, a secret or a per-request variable."""
+    """A part of a template before encoding: literal text, a value, a secret or a per-request variable."""
 
     text: str = ""
     variable: str = ""
     slot: str = ""
     written: bool = False
-    """Whether the text stands in the template itself, so that it is not encoded."""
+    """The text is literal in the template, so it is not encoded."""
     raw: bool = False
     secret: str = ""
-    """What the text is a credential of: `the variable api_token`, `the environment variable TOKEN`; empty for none."""
+    """Source of a credential: `the variable api_token`, `the environment variable TOKEN`; empty for other text."""
     environment: str = ""
-    """The environment's variable that the text comes from."""
+    """The environment variable that the text comes from."""
 
 
 @dataclass(slots=True)
 class Names:
-    """What `{{…}}` may refer to, and what was found on the way."""
+    """The names that `{{…}}` may refer to, and the findings so far."""
 
     variables: Mapping[str, str]
     environment: Mapping[str, str]
     findings: Findings
     may_read: MayRead | None = None
-    """Which environment variables `{{env:…}}` may read; None = all."""
+    """Decides which environment variables `{{env:…}}` may read; None = all."""
     secrets: dict[str, str] = field(default_factory=dict)
-    """Slot to value, of every `{{env:…}}` that became a slot."""
+    """Slot to value, for every `{{env:…}}` that became a slot."""
     expanded: int = 0
-    """Characters that variables have put in so far."""
+    """Characters inserted by variables so far."""
     known: set[str] = field(default_factory=set)
-    """Every credential that was read, also where it did not become a slot: what no message may hold."""
+    """Every credential read, even if it did not become a slot; messages must not contain them."""
 
     def template(self, text: str, path: Path, encoding: Encoding = Encoding.RAW) -> Template:
-        """The parts of a text whose own literals need no encoding (a header, a text body, a JSON string's inside)."""
+        """Parse a text whose literals need no encoding (a header, a text body, the content of a JSON string)."""
         return merged(self.part(piece, encoding) for piece in self.pieces(text, path))
 
     def fixed(self, text: str, path: Path, purpose: str, *, secrets: bool = True) -> str:
-        """The value of a text that is needed before the run, so that nothing in it may differ per request.
+        """Return the value of a text that is needed before the run, so nothing in it may differ per request.
 
-        Without `secrets` a credential in it is a problem: the place is shown to people.
+        Without `secrets`, a credential in it is a problem, because the value is displayed.
         """
         value = ""
         for piece in self.pieces(text, path, secrets=False):
@@ -82,13 +82,13 @@ class Names:
         return value
 
     def refuse_secret(self, piece: Piece, path: Path, purpose: str) -> None:
-        """Report a credential where it would be shown: in a host, a file name, an expected text."""
+        """Report a credential in a place that is displayed: a host, a file name, an expected text."""
         what = f"{piece.secret} is a credential, and {purpose} is shown in results and messages"
-        hint = "Use plain text, a variable that is not called like a credential, or {{target:NAME}} here"
+        hint = "Use plain text, a variable without a credential name, or {{target:NAME}} here"
         self.findings.add(path, what, "secret_shown", hint)
 
     def part(self, piece: Piece, encoding: Encoding) -> Part:
-        """A piece as a part of the plan, in its place's encoding."""
+        """Convert a piece to a part of the plan, in the encoding of its place."""
         used = Encoding.RAW if piece.raw else encoding
         if piece.variable:
             return VariablePart(cast("_Name", piece.variable), used)
@@ -98,7 +98,7 @@ class Names:
         return LiteralPart(piece.text if piece.written and encoding != Encoding.JSON else encoded(piece.text, used))
 
     def pieces(self, text: str, path: Path, *, secrets: bool = True) -> list[Piece]:
-        """The pieces of a text; what is not defined is reported and left out. `secrets` makes slots of `{{env:…}}`."""
+        """Split a text into pieces; undefined names are reported and left out. `secrets`: `{{env:…}}` become slots."""
         return self._pieces(text, path, secrets=secrets, inside="")
 
     def _pieces(self, text: str, path: Path, *, secrets: bool, inside: str) -> list[Piece]:
@@ -118,7 +118,7 @@ class Names:
         return [piece for piece in pieces if piece != Piece(written=True)]
 
     def _rest(self, text: str, position: int, path: Path) -> list[Piece]:
-        """What stands behind the last `}}`: literal, or a template that is never closed."""
+        """Handle the text after the last `}}`: literal, or an unclosed template."""
         pieces: list[Piece] = []
         for match in _OPENING.finditer(text, position):
             pieces.append(Piece(text[position : match.start()], written=True))
@@ -160,11 +160,11 @@ class Names:
         return []
 
     def _grow(self, characters: int, path: Path) -> None:
-        """Raises SpecError where the values of variables make a small spec a huge plan."""
+        """Raises SpecError if variables expand a small spec to a huge plan."""
         self.expanded += characters
         if self.expanded > MAXIMUM_EXPANDED:
             what = f"the variables of the spec expand to more than {MAXIMUM_EXPANDED >> 20} Mi characters"
-            hint = "Long texts belong where they are used, not into a variable that is used often"
+            hint = "Put long texts where they are used, not into a variable used many times"
             raise SpecError(Problem(what, "spec_too_large", path_text(path), hint=hint))
 
     def _environment(
@@ -172,7 +172,7 @@ class Names:
     ) -> list[Piece]:
         variable = f"TARGET_{key}" if kind == "target" else key
         if kind == "env" and self.may_read is not None and not self.may_read(key):
-            what = f"{{{{env:{key}}}}} may not be read here"
+            what = f"{{{{env:{key}}}}} is not allowed on this server"
             hint = f"Add {key} to ATM_ENV_ALLOW on the server, or put the value into the spec"
             self.findings.add(path, what, "env_not_allowed", hint, _character(match))
             return []
@@ -189,9 +189,9 @@ class Names:
         return [Piece(value, slot=slot, raw=raw, secret=f"the environment variable {key}", environment=key)]
 
     def may_be_shown(self, piece: Piece) -> bool:
-        """Whether a piece may stand where people see it although it may be a credential: in a host, a file name.
+        """Return whether a piece that may be a credential is allowed where it is displayed: in a host, a file name.
 
-        What the user's own environment calls neither password nor token may; on a server TARGET_… alone.
+        Allowed are environment variables without a credential name; on a server only TARGET_….
         """
         key = piece.secret.removeprefix("the environment variable ")
         if not piece.secret or key == piece.secret:
@@ -200,7 +200,7 @@ class Names:
 
     def _unknown(self, name: str, match: re.Match[str], path: Path, inside: str) -> None:
         if inside and name in self.variables:
-            what = f"{{{{{name}}}}} cannot be used inside of another variable"
+            what = f"{{{{{name}}}}} cannot be used inside another variable"
             hint = "Variables may hold built-ins and {{env:NAME}}, no other variables"
             self.findings.add(path, what, "nested_variable", hint, _character(match))
             return
@@ -213,31 +213,31 @@ class Names:
             fix = f'Add `variables: {{{name}: "42"}}` or `--var {name}=42`. '
         else:
             fix = r"Write \{{ for two literal braces. "
-        known = listed(names)
+        defined = listed(names)
         what = f"{{{{{name[:200]}}}}} is not defined"
-        self.findings.add(path, what, "unknown_variable", f"{fix}Known here: {known}", _character(match))
+        self.findings.add(path, what, "unknown_variable", f"{fix}Defined: {defined}", _character(match))
 
 
 def percent_encoded(text: str, safe: str = "") -> str:
-    """The text with everything but unreserved characters (RFC 3986, 2.3) and `safe` as %XX of its UTF-8 bytes.
+    """Encode all but unreserved characters (RFC 3986, 2.3) and `safe` as %XX of their UTF-8 bytes.
 
-    What `urllib.parse.quote` does, whose import costs more than all of this package's parsing.
+    Equals `urllib.parse.quote`, whose import costs more than all parsing in this package.
     """
     if text.isascii() and text.isalnum():
         return text
-    kept = frozenset(f"{_UNRESERVED}{safe}".encode())
-    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode())
+    unescaped = frozenset(f"{_UNRESERVED}{safe}".encode())
+    return "".join(chr(byte) if byte in unescaped else f"%{byte:02X}" for byte in text.encode())
 
 
 def encoded(text: str, encoding: Encoding) -> str:
-    """A value, written as its place demands."""
+    """Return a value in the encoding of its place."""
     if encoding == Encoding.PERCENT:
         return percent_encoded(text)
     return json.dumps(text, ensure_ascii=False)[1:-1] if encoding == Encoding.JSON else text
 
 
 def merged(parts: Iterable[Part]) -> Template:
-    """The parts with adjacent literals joined and empty ones left out."""
+    """Join adjacent literals and drop empty ones."""
     result: list[Part] = []
     texts: list[str] = []
     for part in (*parts, None):
@@ -253,7 +253,7 @@ def merged(parts: Iterable[Part]) -> Template:
 
 
 def _slot_of(piece: Piece, variable: str, index: int) -> str:
-    """The slot for a piece of a variable that is called like a credential."""
+    """Return the slot for a piece of a variable with a credential name."""
     if piece.slot or piece.variable or piece.text.strip().lower() in SCHEMES:
         return piece.slot
     return f"variables.{variable}" + (f"#{index}" if index else "")

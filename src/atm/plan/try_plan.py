@@ -1,4 +1,4 @@
-"""From a plan to one request of each endpoint: what `atm try` and the dashboard's `Try one request` send."""
+"""Derive the plan that sends one request per endpoint, for `atm try` and the dashboard's `Try one request`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 from atm.plan.load_plan import Load, LoadPlan, Sampling, Segment
 
 MOST_BODY_BYTES = 65_536
-"""So much of each body is kept."""
+"""Limit of the body stored in a sample."""
 
 
 def one_of_each(plan: LoadPlan) -> LoadPlan:
-    """The plan that sends one request to each endpoint, one after the other."""
+    """Return the plan that sends one request to each endpoint, in sequence."""
     return replace(
         plan,
         selection="sequential",

@@ -1,4 +1,4 @@
-"""URL templates into an origin and the target of the request line (RFC 3986, RFC 9112 3.2)."""
+"""Compile URL templates to an origin and a request target (RFC 3986, RFC 9112 3.2)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _HEAD = re.compile(r"([^/?#]*://[^/?#]*)(.*)", re.DOTALL)
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-# What may stand in a path or query beside unreserved characters: gen-delims without #, sub-delims, and % itself.
+# Allowed in a path or query beside unreserved characters: gen-delims without #, sub-delims, and % itself.
 _SAFE = ":/?@!$&'()*+,;=%[]|"
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledUrl:
-    """Where a request goes, and what it asks for there."""
+    """The destination of a request and its target."""
 
     origin: Origin
     target: Template
     host_header: str
     environment: tuple[str, ...] = ()
-    """The environment's variables that the origin comes from."""
+    """The environment variables used in the origin."""
 
 
 class _BadUrlError(Exception):
@@ -39,12 +39,12 @@ class _BadUrlError(Exception):
 
 
 def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
-    """The URL's origin and target; problems go to the findings, and then there is no URL."""
+    """Return the URL's origin and target; None if there are problems, which are added to the findings."""
     before = len(names.findings)
     literal = names.pieces(text, path, secrets=False)
     if len(names.findings) > before:
         return None
-    # Up to the end of the host everything must be known now; behind it, {{env:…}} is a slot again.
+    # Everything up to the end of the host must be known now; after it, {{env:…}} is a slot.
     head, rest, used = "", "", 0
     environment: list[str] = []
     for piece in literal:
@@ -75,22 +75,22 @@ def compile_url(text: str, path: Path, names: Names) -> CompiledUrl | None:
 def _report_varying_host(piece: Piece, head: str, path: Path, findings: Findings) -> None:
     where = "the host" if "://" in head else "the scheme and the host"
     what = f"{{{{{piece.variable}}}}} differs per request, which {where} of a URL must not"
-    findings.add(path, what, "varying_host", "Use one endpoint per host, or put the variable behind the first slash")
+    findings.add(path, what, "varying_host", "Use one endpoint per host, or put the variable after the first slash")
 
 
 def _target(pieces: list[Piece], path: Path, names: Names) -> Template:
     parts: list[Part] = []
     for piece in pieces:
         if not piece.written or piece.slot or piece.variable:
-            if piece.raw and (found := breaks_target(piece.text)):
-                what = f"a value that is written raw into the URL holds {found}, which would end the request line"
-                names.findings.add(path, what, "bad_url", "Leave out `| raw`: what is not raw is percent-encoded")
+            if piece.raw and (character := breaks_target(piece.text)):
+                what = f"a raw value in the URL contains {character}, which would end the request line"
+                names.findings.add(path, what, "bad_url", "Remove `| raw` to have the value percent-encoded")
             parts.append(names.part(piece, Encoding.PERCENT))
             continue
         text, hash_sign, _ = piece.text.partition("#")
         parts.append(LiteralPart(_normalised(text, path, names.findings)))
         if hash_sign:
-            # A fragment is for the reader of the answer; it is never sent.
+            # Fragments are for the client and never sent.
             break
     target = merged(parts)
     first = target[0] if target else None
@@ -106,7 +106,7 @@ def _normalised(text: str, path: Path, findings: Findings) -> str:
 
 
 def split_authority(head: str, text: str) -> tuple[str, str, int]:
-    """Scheme, host and port of `scheme://host:port`. Raises an error with a sentence and a hint."""
+    """Split `scheme://host:port` into its parts. Raises an error with message and hint."""
     scheme, separator, authority = head.partition("://")
     if not separator:
         begun = re.match(r"(?:(https?):)?[/\\]*(.*)", text, re.IGNORECASE | re.DOTALL)
@@ -115,8 +115,8 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
         raise _BadUrlError(f'the URL "{text}" has no scheme', f'Write "{(begun[1] or "http").lower()}://{rest}"')
     scheme = scheme.lower()
     if scheme not in DEFAULT_PORTS:
-        hint = "Load is sent over http:// and https://"
-        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; known are http and https', hint)
+        hint = "Only http:// and https:// URLs are supported"
+        raise _BadUrlError(f'the URL "{text}" has the scheme "{scheme}"; supported are http and https', hint)
     if "@" in authority:
         hint = "Use `auth: {type: basic, username: …, password: …}`"
         raise _BadUrlError("the URL holds a user name or a password", hint)
@@ -125,15 +125,15 @@ def split_authority(head: str, text: str) -> tuple[str, str, int]:
 
 
 def split_host(authority: str, text: str) -> tuple[str, int | None]:
-    """Host and port of `host`, `host:port` or `[v6]:port`."""
+    """Split `host`, `host:port` or `[v6]:port`."""
     if authority.startswith("[") and "]" not in authority:
         raise _BadUrlError(f'the IPv6 address "{authority}" is not closed', f'Write "http://{authority}]/"')
     if authority.count(":") > 1 and not authority.startswith("["):
-        hint = "An IPv6 address stands in brackets: http://[::1]:8080/"
+        hint = "Put an IPv6 address in brackets: http://[::1]:8080/"
         raise _BadUrlError(f'the host "{authority}" has more than one colon', hint)
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", authority, re.DOTALL)
     if match is None:
-        raise _BadUrlError(f'the host "{authority}" cannot be read', "An IPv6 address stands in brackets: [::1]")
+        raise _BadUrlError(f'the host "{authority}" cannot be read', "Put an IPv6 address in brackets: [::1]")
     host, port = match[1], match[2]
     if not host:
         raise _BadUrlError(f'the URL "{text}" has no host', 'Write "http://host/path"')
@@ -141,13 +141,13 @@ def split_host(authority: str, text: str) -> tuple[str, int | None]:
     if port:
         number = int(port) if port.isascii() and port.isdigit() and len(port) < 8 else 0
         if not 0 < number < 65536:
-            hint = "Write it behind the host, or leave it out: http://host:8080/"
-            raise _BadUrlError(f'the port "{port}" is no number from 1 to 65535', hint)
+            hint = "Write it after the host, or leave it out: http://host:8080/"
+            raise _BadUrlError(f'the port "{port}" is not a number from 1 to 65535', hint)
     return checked_host(host), number
 
 
 def check_server_name(name: str, path: Path, findings: Findings) -> None:
-    """Report a name that no certificate can be for."""
+    """Report a name that no certificate can match."""
     try:
         checked_host(f"[{name}]" if ":" in name else name)
     except _BadUrlError as error:
@@ -155,44 +155,44 @@ def check_server_name(name: str, path: Path, findings: Findings) -> None:
 
 
 def checked_host(host: str) -> str:
-    """A host as it is looked up: lower case, IDNA, IPv6 without brackets."""
+    """Normalise a host for resolution: lower case, IDNA, IPv6 without brackets."""
     if host.startswith("["):
         import ipaddress
 
         if "%" in host:
-            # The module takes any text for a zone, and this goes into the Host header.
+            # The module accepts any text as a zone, and this is sent in the Host header.
             hint = "Use an address that is the same on every interface, or a name from /etc/hosts"
             raise _BadUrlError(f'"{host}" has a zone id, which is not supported', hint)
         try:
             return ipaddress.IPv6Address(host[1:-1]).compressed
         except ValueError:
-            raise _BadUrlError(f'"{host}" is no IPv6 address', "For example [::1] or [2001:db8::7]") from None
+            raise _BadUrlError(f'"{host}" is not an IPv6 address', "For example [::1] or [2001:db8::7]") from None
     name = host.lower()
     if re.fullmatch(r"[0-9.]+", name):
         if not _IPV4.fullmatch(name):
-            raise _BadUrlError(f'"{host}" is no IPv4 address', "Four numbers from 0 to 255: 127.0.0.1")
+            raise _BadUrlError(f'"{host}" is not an IPv4 address', "Four numbers from 0 to 255: 127.0.0.1")
         return name
     if not name.isascii():
         name = _idna(name, host)
     labels = name.removesuffix(".").split(".")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         hint = "A host has letters, digits and hyphens between its dots"
-        raise _BadUrlError(f'"{host}" is no host name', hint)
+        raise _BadUrlError(f'"{host}" is not a valid host name', hint)
     return name
 
 
 def _idna(name: str, host: str) -> str:
-    # Comes with httpx; needed for names beyond ASCII only.
+    # Installed with httpx; needed for non-ASCII names only.
     import idna
 
     try:
         return idna.encode(name, uts46=True).decode("ascii")
     except idna.IDNAError:
-        raise _BadUrlError(f'"{host}" is no host name (IDNA 2008)') from None
+        raise _BadUrlError(f'"{host}" is not a valid host name (IDNA 2008)') from None
 
 
 def compile_origin(text: str, path: Path, findings: Findings) -> Origin | None:
-    """The origin of a URL without templates, whatever stands behind it: a proxy's, a token server's."""
+    """Return the origin of a URL without templates, ignoring the path: of a proxy or token server."""
     match = _HEAD.fullmatch(text)
     try:
         scheme, host, port = split_authority(match[1] if match else text, text)
@@ -203,7 +203,7 @@ def compile_origin(text: str, path: Path, findings: Findings) -> Origin | None:
 
 
 def parse_connect_to(text: str, path: Path, findings: Findings) -> tuple[str, int | None, str, int | None] | None:
-    """HOST:PORT:OTHER_HOST:OTHER_PORT, as curl reads it: an empty part stands for any, or for the same."""
+    """Parse HOST:PORT:OTHER_HOST:OTHER_PORT as curl does: an empty part means any, or the same."""
     match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]*):(\[[^\]]*\]|[^:]*):([0-9]*)", text)
     try:
         if match is None:
@@ -211,7 +211,7 @@ def parse_connect_to(text: str, path: Path, findings: Findings) -> tuple[str, in
         hosts = [checked_host(host) if host else "" for host in (match[1], match[3])]
         ports = [int(port) if port else None for port in (match[2], match[4])]
         if any(port is not None and not 0 < port < 65536 for port in ports):
-            raise _BadUrlError(f'"{text}" has a port that is no number from 1 to 65535')
+            raise _BadUrlError(f'"{text}" has a port that is not a number from 1 to 65535')
     except _BadUrlError as error:
         hint = error.hint or "For example `api.example.com:443:10.0.0.5:8443`"
         findings.add(path, str(error), "bad_connect_to", hint)

@@ -40,7 +40,7 @@ def taken(figures: EndpointFigures) -> EndpointInterval:
 def test_the_written_out_buckets_are_those_of_the_histogram(samples: list[list[int]]) -> None:
     figures = EndpointFigures(0, warm_up=False)
     for first_byte, service, response in samples:
-        figures.answered_ok(200, response, service, first_byte)
+        figures.count_ok(200, response, service, first_byte)
     interval = taken(figures)
     assert interval.response_ok == histogram([each[2] for each in samples])
     assert interval.service == histogram([each[1] for each in samples])
@@ -53,12 +53,12 @@ def test_the_written_out_buckets_are_those_of_the_histogram(samples: list[list[i
 def test_every_kind_of_end_goes_to_its_own_histogram() -> None:
     figures = EndpointFigures(3, warm_up=True)
     figures.started = 6
-    figures.answered_badly(Outcome.UNEXPECTED_STATUS, "503, expected 200", 503, 30, 20, 10, at=100)
-    figures.answered_badly(Outcome.CHECK_FAILED, "body", 200, 31, 21, 11, at=110)
-    figures.gave_up("no full answer in 1 s", 40, 39, at=120)
-    figures.ended(Outcome.CONNECT_ERROR, "connection refused", 50, at=130)
-    figures.ended(Outcome.GENERATOR_ERROR, "no free local port", 60, at=140)
-    figures.left_unfinished()
+    figures.count_failed_response(Outcome.UNEXPECTED_STATUS, "503, expected 200", 503, 30, 20, 10, at=100)
+    figures.count_failed_response(Outcome.CHECK_FAILED, "body", 200, 31, 21, 11, at=110)
+    figures.count_timeout("no full answer in 1 s", 40, 39, at=120)
+    figures.count_error(Outcome.CONNECT_ERROR, "connection refused", 50, at=130)
+    figures.count_error(Outcome.GENERATOR_ERROR, "no free local port", 60, at=140)
+    figures.count_unfinished()
     interval = taken(figures)
     assert (interval.endpoint, interval.warm_up, interval.started) == (3, True, 6)
     assert interval.response_failed == histogram([30, 31])
@@ -74,8 +74,8 @@ def test_every_kind_of_end_goes_to_its_own_histogram() -> None:
 def test_failures_group_by_kind_and_message() -> None:
     figures = EndpointFigures(0, warm_up=False)
     for at in (5, 7, 9):
-        figures.ended(Outcome.CONNECTION_CLOSED, "reset by the target", 1, at)
-    figures.ended(Outcome.CONNECTION_CLOSED, "x" * 500, 1, 8)
+        figures.count_error(Outcome.CONNECTION_CLOSED, "reset by the target", 1, at)
+    figures.count_error(Outcome.CONNECTION_CLOSED, "x" * 500, 1, 8)
     pair = figures.take()
     assert pair
     groups = [(group.message, group.count, group.first_ns, group.last_ns) for group in pair[1]]
@@ -109,17 +109,17 @@ def ledger_of(*steps: Step, flows: int = 1) -> tuple[Ledger, list[Interval]]:
 
 def test_a_second_is_handed_out_once_and_holds_what_was_counted_in_it() -> None:
     ledger, intervals = ledger_of(step("/a"), step("/b"), step("/c"), flows=3)
-    ledger.measured[2].answered_ok(200, 3, 2, 1)
+    ledger.measured[2].count_ok(200, 3, 2, 1)
     ledger.warm_up[0].started += 1
-    ledger.measured[0].left_unfinished()
+    ledger.measured[0].count_unfinished()
     ledger.health.dialled()
     ledger.health.opened()
     assert ledger.second_end == EPOCH + SECOND
-    ledger.hand_out(LoadState("load", 10.0, 3, 2, 1))
+    ledger.end_second(LoadState("load", 10.0, 3, 2, 1))
     assert ledger.second_end == EPOCH + 2 * SECOND
-    ledger.measured[2].answered_ok(200, 3, 2, 1)
+    ledger.measured[2].count_ok(200, 3, 2, 1)
     ledger.health.closed()
-    ledger.hand_out_last(EPOCH + SECOND + 5, LoadState("drain", 25.0, 3, 0, 0))
+    ledger.end_last_second(EPOCH + SECOND + 5, LoadState("drain", 25.0, 3, 0, 0))
     first, last = intervals
     assert (first.second, first.duration_ns, first.offered, first.phase) == (0, SECOND, 10.0, "load")
     assert (last.second, last.duration_ns, last.offered, last.phase) == (1, 5, 15.0, "drain")
@@ -137,10 +137,10 @@ def test_iterations_are_in_the_intervals_where_a_flow_has_several_steps() -> Non
     ledger.books(0, is_warm_up=True).started += 2
     ledger.books(0, is_warm_up=False).started += 1
     ledger.books(0, is_warm_up=True).completed += 1
-    ledger.hand_out(LoadState("load", 0.0, 1, 1, 0))
+    ledger.end_second(LoadState("load", 0.0, 1, 1, 0))
     ledger.books(0, is_warm_up=True).failed += 1
     ledger.books(0, is_warm_up=False).unfinished += 1
-    ledger.hand_out(LoadState("load", 0.0, 1, 1, 0))
+    ledger.end_second(LoadState("load", 0.0, 1, 1, 0))
     assert [interval.iterations for interval in intervals] == [
         [IterationInterval(0, True, started=2, completed=1), IterationInterval(0, False, started=1)],
         [IterationInterval(0, True, failed=1), IterationInterval(0, False, unfinished=1)],
@@ -158,7 +158,7 @@ class Ended:
     destination = Origin("http", "h", 80)
     intended = actual = EPOCH
     first_byte = EPOCH + 1
-    answered_status = 200
+    head_status = 200
     data = b"GET /?t=secret HTTP/1.1\r\nHost: h\r\n\r\n"
     raw = b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\n\r\nsecret"
     received = len(raw)

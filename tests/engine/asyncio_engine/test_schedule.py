@@ -57,7 +57,7 @@ class Log:
     def retire(self, user: Numbered) -> None:
         self.retired.append(user.number)
 
-    def ring_at(self, at: int) -> None:
+    def wake_at(self, at: int) -> None:
         assert at >= EPOCH
 
     def end_known(self, at: int) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from atm.engine.asyncio_engine.engine import quickest_loop
+from atm.engine.asyncio_engine.engine import fastest_loop
 from atm.engine.asyncio_engine.timer import LoopTimer, Timer, TimerFile
 from tests.steadiness import allowed
 
 MakeTimer = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Timer]
 
 
-@pytest.mark.parametrize("new_loop", [quickest_loop, asyncio.SelectorEventLoop])
+@pytest.mark.parametrize("new_loop", [fastest_loop, asyncio.SelectorEventLoop])
 @pytest.mark.parametrize("kind", [TimerFile, LoopTimer])
 def test_a_timer_rings_on_the_fraction_of_a_millisecond(
     kind: MakeTimer, new_loop: Callable[[], asyncio.AbstractEventLoop]

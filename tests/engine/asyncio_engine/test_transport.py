@@ -12,7 +12,7 @@ import pytest
 
 from atm.engine.asyncio_engine.transport.connection import ReadingLimits
 from atm.engine.asyncio_engine.transport.dialer import Dialer
-from atm.engine.asyncio_engine.transport.exchange import Answer
+from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.transport.pool import Pool
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.models.outcome import Outcome
@@ -66,11 +66,11 @@ class Sent:
         self.hops = self.sent = self.received = 0
         self.ended: asyncio.Future[tuple[int, bytes] | tuple[Outcome, str]] = asyncio.get_running_loop().create_future()
 
-    def answered(self, answer: Answer, now: int) -> None:
+    def responded(self, answer: Response, now: int) -> None:
         assert now >= answer.first_byte > 0
         self.ended.set_result((answer.status, answer.body))
 
-    def failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None = None) -> None:
+    def failed(self, outcome: Outcome, message: str, now: int, answer: Response | None = None) -> None:
         assert answer is None or now >= answer.first_byte
         self.ended.set_result((outcome, message))
 
@@ -90,7 +90,7 @@ class Bench:
         self.pool = Pool(loop, dialer, self.crashes.append)
 
     def send(self, sent: Sent) -> None:
-        kept = self.pool.kept.get(sent.origin)
+        kept = self.pool.by_origin.get(sent.origin)
         if kept is None:
             self.pool.dial(sent, sent.origin)
         else:
@@ -209,10 +209,10 @@ async def test_what_is_let_go_reports_nothing() -> None:
         bench = Bench(port)
         dialling, waiting = Sent(), Sent()
         bench.send(dialling)
-        assert bench.pool.let_go(0) is None
+        assert bench.pool.abort(0) is None
         bench.send(waiting)
         await arrived.wait()
-        assert bench.pool.let_go(0) is not None
+        assert bench.pool.abort(0) is not None
         await asyncio.sleep(0.01)
         assert not dialling.ended.done()
         assert not waiting.ended.done()
@@ -223,7 +223,7 @@ class Redirecting:
     """An answer that points elsewhere, and the origins that it may point to."""
 
     first_byte = received = body_bytes = 1
-    answered_status = None
+    head_status = None
     body = b""
 
     def __init__(self, status: int, location: str) -> None:

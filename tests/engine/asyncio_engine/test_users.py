@@ -15,7 +15,7 @@ from atm.engine.asyncio_engine.transport.exchange import Exchange
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
-from atm.engine.asyncio_engine.users.user import Surroundings, User
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.metrics.interval import EndpointInterval, Interval
 from atm.models.outcome import Outcome
 from atm.plan.load_plan import BodyCheck, Connections, Flow, LoadPlan, Origin, Step
@@ -31,7 +31,7 @@ class Answered:
 
     def __init__(self, status: int, body: bytes = b"", head: bytes = b"", first_byte: int = EPOCH + 1) -> None:
         self.status = status
-        self.answered_status = status
+        self.head_status = status
         self.first_byte = first_byte
         self.raw = b"HTTP/1.1 %d X\r\n%b\r\n%b" % (status, head, body)
         self.received = len(self.raw)
@@ -55,17 +55,17 @@ class Bench:
         self.rings: list[int] = []
         self.deadlines = Deadlines(self.rings.append)
         self.steps = tuple(PreparedStep(made, one, {"s": "old"}) for flow in made.flows for one in flow.steps)
-        around = Surroundings(
+        context = UserContext(
             (self.steps,),
             self.ledger,
             self.deadlines,
             Redirects(made, self),
             self,
             on_end=lambda _user, _now: self.ended.append(False),
-            on_own_fault=lambda _user, _now: self.ended.append(True),
+            on_generator_error=lambda _user, _now: self.ended.append(True),
         )
-        self.kept = {0: self}
-        self.user = User(around, self)
+        self.by_origin = {0: self}
+        self.user = User(context, self)
 
     def origin_of(self, scheme: str, host: str, port: int) -> int:
         found = (n for n, one in enumerate(self.origins) if (one.scheme, one.host, one.port) == (scheme, host, port))
@@ -78,7 +78,7 @@ class Bench:
     def dial(self, exchange: Exchange, _origin: int) -> None:
         self.send(exchange)
 
-    def let_go(self, _origin: int) -> None:
+    def abort(self, _origin: int) -> None:
         return None
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Bench:
         self.user.begin(number, 0, EPOCH, EPOCH, is_warm_up)
 
     def figures(self) -> list[EndpointInterval]:
-        self.ledger.hand_out(LoadState("load", 0.0, 1, 0, 0))
+        self.ledger.end_second(LoadState("load", 0.0, 1, 0, 0))
         return self.intervals[-1].endpoints
 
 
@@ -96,12 +96,12 @@ def test_the_steps_of_an_iteration_go_out_one_after_the_other() -> None:
     bench = Bench(step("/a"), step("/b"), step("/c"))
     bench.begin()
     assert [data.split()[1] for data in bench.sent] == [b"/a"]
-    bench.user.request.answered(Answered(200), EPOCH + 10)
+    bench.user.request.responded(Answered(200), EPOCH + 10)
     # A full response that failed is no reason to end the iteration.
-    bench.user.request.answered(Answered(503), EPOCH + 30)
+    bench.user.request.responded(Answered(503), EPOCH + 30)
     assert bench.user.request.intended == EPOCH + 30
     assert bench.ended == []
-    bench.user.request.answered(Answered(200), EPOCH + 60)
+    bench.user.request.responded(Answered(200), EPOCH + 60)
     assert [data.split()[1] for data in bench.sent] == [b"/a", b"/b", b"/c"]
     assert bench.ended == [False]
     assert not bench.user.is_busy
@@ -149,10 +149,10 @@ def test_a_request_is_checked_and_redialled_and_follows_redirects() -> None:
     bench.begin()
     assert bench.user.request.wants_body
     bench.user.request.redialled()
-    bench.user.request.answered(Answered(302, head=b"Location: http://h1/b\r\n"), EPOCH + 5)
+    bench.user.request.responded(Answered(302, head=b"Location: http://h1/b\r\n"), EPOCH + 5)
     assert bench.sent[-1].startswith(b"GET /b HTTP/1.1\r\nHost: h1\r\n")
     assert bench.user.request.origin == 1
-    bench.user.request.answered(Answered(200, b"no"), EPOCH + 9)
+    bench.user.request.responded(Answered(200, b"no"), EPOCH + 9)
     (figures,) = bench.figures()
     assert (figures.redialled, figures.redirect_hops) == (1, 1)
     assert figures.outcomes == {Outcome.CHECK_FAILED: 1}
@@ -163,8 +163,8 @@ def test_what_finishes_after_the_end_of_sending_is_drained() -> None:
     bench = Bench(step("/a"), step("/b"))
     bench.begin()
     bench.ledger.sending_end = EPOCH + 5
-    bench.user.request.answered(Answered(200), EPOCH + 5)
-    bench.user.request.answered(Answered(500), EPOCH + 6)
+    bench.user.request.responded(Answered(200), EPOCH + 5)
+    bench.user.request.responded(Answered(500), EPOCH + 6)
     assert [(one.drained_ok, one.drained_failed) for one in bench.figures()] == [(0, 0), (0, 1)]
 
 

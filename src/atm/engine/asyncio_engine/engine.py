@@ -1,4 +1,4 @@
-"""The engine as others see it: a loop in its own thread, so that nothing the caller does can hold up the load."""
+"""The `Engine` implementation: runs the load's event loop in a separate thread, isolated from the caller's work."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ CAPABILITIES = frozenset(
 )
 
 SWITCH_INTERVAL = 0.0002
-"""Seconds; another thread (the live view) gives the interpreter back after this long, instead of 5 ms."""
+"""Seconds after which another thread (the live view) must yield the interpreter; Python's default is 5 ms."""
 
-# A run's objects die by their reference counts; collecting is for the rare cycle (an exception and its frame). Ten
-# thousand objects are looked through in under a millisecond, and what was there before the run is never looked at.
+# Reference counting frees a run's objects; the collector is only needed for rare cycles (an exception and its frame).
+# Scanning ten thousand objects takes under a millisecond, and objects from before the run are frozen, never scanned.
 _YOUNG_OBJECTS = 10_000
 
 _lock = threading.Lock()
@@ -46,15 +46,15 @@ _before: tuple[float, tuple[int, int, int]] = (0.0, (0, 0, 0))
 
 
 class AsyncioEngine:
-    """Sends a plan's load from one Python thread; see `Engine` for the contract."""
+    """Send a plan's load from one Python thread; see `Engine` for the contract."""
 
     name = "asyncio"
     version = VERSION
     capabilities = CAPABILITIES
 
     def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
-        """`new_loop` makes the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
-        self._new_loop = new_loop or quickest_loop
+        """`new_loop` creates the loop that sends the load; by default uvloop's, or the standard one without uvloop."""
+        self._new_loop = new_loop or fastest_loop
 
     async def run(
         self,
@@ -70,7 +70,7 @@ class AsyncioEngine:
 
 
 class _LoadThread(threading.Thread):
-    """The thread, and the listener at its door: what others say is passed on to the loop."""
+    """The load's thread, and the control's listener: commands are passed on to its loop."""
 
     def __init__(
         self,
@@ -85,12 +85,12 @@ class _LoadThread(threading.Thread):
         self._control = control
         self._new_loop = new_loop
         self.handover: ThreadBridge
-        """Set before the start."""
+        """Set before the thread starts."""
         self._door = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._run: Run | None = None
 
-    # From any thread
+    # Called from any thread
 
     def command(self, command: Command) -> None:
         if command is Command.CANCEL:
@@ -111,7 +111,7 @@ class _LoadThread(threading.Thread):
             if run is not None and loop is not None:
                 loop.call_soon_threadsafe(action, run)
 
-    # The thread
+    # Called on the load's thread
 
     def run(self) -> None:
         loop = self._new_loop()
@@ -120,7 +120,7 @@ class _LoadThread(threading.Thread):
                 report = loop.run_until_complete(self._main(loop))
         except EngineError as error:
             self.handover.fail(error)
-        except BaseException as error:  # noqa: BLE001  # a thread has nobody above it: the caller raises it
+        except BaseException as error:  # noqa: BLE001  # no frame above a thread: the caller raises it
             self.handover.fail(_died(error))
         else:
             self.handover.succeed(report)
@@ -134,7 +134,7 @@ class _LoadThread(threading.Thread):
         with self._door:
             self._run, self._loop = run, loop
         try:
-            # What was said before is delivered in the first turn of the loop, so the run must be under way by then.
+            # Queued commands are delivered in the loop's first turn, when the run must already be in progress.
             running = loop.create_task(run.until_done())
             await asyncio.sleep(0)
             self._control.listen(self)
@@ -142,11 +142,11 @@ class _LoadThread(threading.Thread):
         finally:
             with self._door:
                 self._run = self._loop = None
-            await _left_to_end()
+            await _wait_for_closed_sockets()
 
 
-async def _left_to_end() -> None:
-    """Let cancelled dials and aborted connections close their sockets."""
+async def _wait_for_closed_sockets() -> None:
+    """Give cancelled dials and aborted connections time to close their sockets."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
@@ -156,8 +156,8 @@ async def _left_to_end() -> None:
         await asyncio.sleep(0)
 
 
-def quickest_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where it is installed, else the loop of the standard library."""
+def fastest_loop() -> asyncio.AbstractEventLoop:
+    """Return a new uvloop loop if uvloop is installed, else one of the standard library."""
     try:
         import uvloop
     except ImportError:
@@ -178,7 +178,7 @@ def _died(error: BaseException) -> EngineError:
 
 @contextmanager
 def tuned_interpreter() -> Iterator[None]:
-    """Keep the interpreter tuned for a run; the settings are those of the whole process, so runs share them."""
+    """Tune the interpreter during a run; the settings are process-wide, so concurrent runs share them."""
     global _runs, _before  # noqa: PLW0603  # the interpreter's settings are global themselves
     with _lock:
         _runs += 1

@@ -1,6 +1,6 @@
-"""Responses as text, for redirects, checks and samples: the head, a chunked body, a compressed body.
+"""Parse responses as text for redirects, checks and samples: head, chunked body, compressed body.
 
-Framing is llhttp's work; these functions read heads that it has accepted, and show broken ones as they came.
+llhttp does the framing; these functions read heads that it has accepted, and show malformed ones unchanged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 CHECKED_BYTES = 4 * 1024 * 1024
-"""Checks see this much of a body (decoded); what comes after is read and counted only."""
+"""Bytes of a (decoded) body that checks see; the rest is only read and counted."""
 
 _GZIP_BITS = 31
 _NOT_DECODED = "body could not be decoded as {}"
@@ -28,7 +28,7 @@ _WEB_CHARSETS = {
     **dict.fromkeys(("utf-16", "utf-16le", "unicode", "ucs-2"), "utf-16-le"),
     **dict.fromkeys(("big5", "big5-hkscs", "x-x-big5"), "big5hkscs"),
 }
-"""Labels that mean another charset on the web (WHATWG Encoding Standard) than in Python."""
+"""Charset labels that mean something else on the web (WHATWG Encoding Standard) than in Python."""
 
 _END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
@@ -36,18 +36,18 @@ _FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The last head among the bytes of an answer (1xx come before it), and where its body begins in them."""
+    """The last head in the bytes of a response (after any 1xx), and the offset of its body."""
 
     status_line: str
     headers: tuple[tuple[str, str], ...]
     body_at: int
 
     def get(self, name: str) -> str | None:
-        """The first value of a header, by its lower-case name."""
+        """Return the first value of a header, by its lower-case name."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, by its lower-case name."""
+        """Return every value of a header, by its lower-case name."""
         return [value for key, value in self.headers if key.lower() == name]
 
     @property
@@ -56,12 +56,12 @@ class ResponseHead:
 
     @property
     def ends_with_connection(self) -> bool:
-        """True when nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3, rule 8)."""
+        """True if only closing the connection ends the body (RFC 9112, section 6.3, rule 8)."""
         return not self.is_chunked and (self.get("content-length") is None or self.get("transfer-encoding") is not None)
 
 
 def response_head(raw: bytes) -> ResponseHead:
-    """Read the head of an answer; whatever is missing (a broken answer) is left empty."""
+    """Parse the head of a response; missing parts (of a malformed response) are left empty."""
     at = len(raw) - len(raw.lstrip(b"\r\n"))
     while True:
         end = _END.search(raw, at)
@@ -79,7 +79,7 @@ def response_head(raw: bytes) -> ResponseHead:
 
 
 def dechunked(raw: bytes) -> bytes:
-    """The content of a chunked body that may be cut short; what is no chunk ends it."""
+    """Return the content of a possibly truncated chunked body, up to the first malformed chunk."""
     content = bytearray()
     at = 0
     while True:
@@ -97,11 +97,11 @@ def dechunked(raw: bytes) -> bytes:
 
 
 class DecodingError(ValueError):
-    """A body is not what its Content-Encoding says; the text is the message of the failure."""
+    """A body does not match its Content-Encoding; the text is the failure message."""
 
 
 def decoded(body: bytes, content_encoding: str | None, limit: int) -> bytes:
-    """As much of `body` as can be had without its encoding, at most `limit` bytes; as it is where nothing can."""
+    """Decode as much of `body` as possible, at most `limit` bytes; return it unchanged if it cannot be decoded."""
     try:
         return decoded_whole(body, content_encoding, limit, is_whole=False)
     except DecodingError:
@@ -109,10 +109,10 @@ def decoded(body: bytes, content_encoding: str | None, limit: int) -> bytes:
 
 
 def decoded_whole(body: bytes, content_encoding: str | None, limit: int, *, is_whole: bool) -> bytes:
-    """`body` without its encoding, at most `limit` bytes; as it is where the encoding is not known.
+    """Return `body` decoded, at most `limit` bytes; unchanged if the encoding is unknown.
 
-    `is_whole` says that nothing of the body was left out. Raises DecodingError where the body is not what its encoding
-    says, or (only where it is whole) ends before its end.
+    `is_whole`: no part of the body is missing. Raises DecodingError if the body does not match its encoding, or (only
+    if it is whole) ends prematurely.
     """
     encoding = (content_encoding or "").strip().lower()
     if not body:
@@ -129,7 +129,7 @@ def decoded_whole(body: bytes, content_encoding: str | None, limit: int, *, is_w
 
 
 def _gunzipped(body: bytes, limit: int, *, is_whole: bool) -> bytes:
-    """All members (RFC 1952, section 2.2); what follows the last one without being one is left out."""
+    """Decompress all members (RFC 1952, section 2.2); trailing data that is not a member is ignored."""
     text = bytearray()
     while True:
         member, rest = _inflated(body, _GZIP_BITS, limit - len(text), is_whole=is_whole)
@@ -140,7 +140,7 @@ def _gunzipped(body: bytes, limit: int, *, is_whole: bool) -> bytes:
 
 
 def _inflated(body: bytes, window_bits: int, limit: int, *, is_whole: bool) -> tuple[bytes, bytes]:
-    """The text, at most `limit` bytes, and what follows the end of the stream."""
+    """Return the decompressed data, at most `limit` bytes, and the data after the end of the stream."""
     decoder = zlib.decompressobj(window_bits)
     try:
         text = decoder.decompress(body, limit)
@@ -152,9 +152,9 @@ def _inflated(body: bytes, window_bits: int, limit: int, *, is_whole: bool) -> t
 
 
 def text_of(body: bytes, content_type: str | None) -> str:
-    """A decoded body in the charset that its Content-Type declares; UTF-8 without one, undecodable bytes replaced.
+    """Return a decoded body as text: UTF-8 unless its Content-Type declares a charset; invalid bytes are replaced.
 
-    Labels mean what the WHATWG Encoding Standard says, and a byte order mark wins over them.
+    Labels have the meaning of the WHATWG Encoding Standard, and a byte order mark overrides them.
     """
     label = _CHARSET.search(content_type or "")
     for mark, charset in _MARKS:
@@ -168,7 +168,7 @@ def text_of(body: bytes, content_type: str | None) -> str:
 
 
 def bad_header(raw: bytes) -> str:
-    """What is wrong with the first header line of a head that no client may accept; empty where none is bad."""
+    """Describe the first header line that a client must not accept; empty if there is none."""
     lines = re.split(rb"\r?\n", raw.lstrip(b"\r\n"))
     for line in lines[1:]:
         if not line:

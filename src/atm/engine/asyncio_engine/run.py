@@ -1,7 +1,7 @@
-"""The loop of a run: it owns schedule, users, transport and ledger, and wakes them when something is due.
+"""The loop of a run: owns schedule, users, transport and ledger, and wakes them when something is due.
 
-None of the four knows it. They meet here: it carries out what the schedule decides (`Decisions`), and users whose
-iteration has ended go back to the schedule. Times: ns of the monotonic clock.
+None of the four knows the loop, which connects them: it carries out the schedule's `Decisions`, and returns users whose
+iteration has ended to the schedule. Times: ns of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from atm.engine.asyncio_engine.transport.pool import Pool, connection_ceiling
 from atm.engine.asyncio_engine.transport.redirects import Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
-from atm.engine.asyncio_engine.users.user import Surroundings, User
+from atm.engine.asyncio_engine.users.user import User, UserContext
 from atm.engine.base import EngineReport
 from atm.metrics.interval import Interval
 from atm.models.outcome import StopReason
@@ -35,11 +35,11 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER
 
 _BEAT_NS = 10_000_000
-"""The loop asks to be woken at least this often, or it could not tell that it had stalled."""
+"""Longest sleep of the loop; without a regular wake-up it could not detect its own stalls."""
 
 
 class Run:
-    """Everything on one thread, its loop's."""
+    """One run; every method is called on the thread of its loop."""
 
     def __init__(
         self,
@@ -58,20 +58,20 @@ class Run:
             kept_body_bytes=plan.sampling.body_bytes + BEYOND_CUT,
         )
         self._dialer = Dialer(loop, plan, self._secrets, self._ledger.health, limits)
-        self._deadlines = Deadlines(self.ring_at)
+        self._deadlines = Deadlines(self.wake_at)
         self._flows = [tuple(PreparedStep(plan, step, self._secrets) for step in flow.steps) for flow in plan.flows]
         self._phases = Phases(plan)
         self._schedule = self._new_schedule(connection_ceiling())
-        self._surroundings = Surroundings(
+        self._user_context = UserContext(
             self._flows,
             self._ledger,
             self._deadlines,
             Redirects(plan, self._dialer),
             self._dialer,
             on_end=self._schedule.user_free,
-            on_own_fault=self._schedule.user_failed,
+            on_generator_error=self._schedule.user_failed,
         )
-        self._timer = open_timer(loop, self._ring)
+        self._timer = open_timer(loop, self._wake)
         self._timer_at = NEVER
         self._give_up_at = NEVER
         self._stop_reason: StopReason | None = None
@@ -84,22 +84,22 @@ class Run:
         return OpenSchedule(self._plan, self, monotonic_ns, ceiling)
 
     async def until_done(self) -> EngineReport:
-        """Run from now to the end. Raises what made the run impossible to go on with."""
+        """Run from start to end. Raises the error that made the run impossible to continue."""
         self._started_at = datetime.now(UTC)
         now = monotonic_ns()
         self._ledger.begin(now, self._roll)
         self._schedule.start(now)
         self._dialer.start(self.crash)
-        self.ring_at(now)
+        self.wake_at(now)
         try:
             return await self._done
         finally:
             self._timer.close()
 
-    # Steering
+    # Commands
 
     def set_secret(self, slot: str, value: str) -> None:
-        """Requests that begin from now on use `value`."""
+        """Use `value` for requests rendered from now on."""
         self._secrets[slot] = value
         self._masker.learn(slot, value)
         for steps in self._flows:
@@ -108,7 +108,7 @@ class Run:
                     step.prepare(self._secrets)
 
     def stop(self, reason: StopReason) -> None:
-        """No new iterations; those that are under way may finish within the plan's graceful stop."""
+        """Start no more iterations; those in progress may finish within the plan's graceful stop."""
         if self._done.done():
             return
         if self._schedule.is_sending:
@@ -116,12 +116,12 @@ class Run:
             self._schedule.stop(now)
             self.end_sending(now, reason)
         elif self._give_up_at == NEVER:
-            # Everything had been started, and the last finish was awaited without a limit.
+            # All iterations had started, and the last finish was awaited without a limit.
             self._give_up_at = monotonic_ns() + self._plan.graceful_stop_ns
         self.settle()
 
     def cancel(self) -> None:
-        """No new iterations, every connection closed."""
+        """Start no more iterations and close every connection."""
         if self._done.done():
             return
         now = monotonic_ns()
@@ -133,33 +133,33 @@ class Run:
         self._leave_unfinished()
 
     def crash(self, error: BaseException) -> None:
-        """The run cannot go on: a defect of this engine."""
+        """End the run because of a defect of this engine."""
         if not self._done.done():
             self._close_all()
             self._done.set_exception(error)
 
-    # What the schedule decides (`Decisions`)
+    # `Decisions` of the schedule
 
     def new_user(self) -> User:
-        """A user without connections."""
-        return User(self._surroundings, Pool(self._loop, self._dialer, self.crash))
+        """Create a user without connections."""
+        return User(self._user_context, Pool(self._loop, self._dialer, self.crash))
 
     def retire(self, user: User) -> None:
-        """The user has left the load."""
+        """Remove a user from the load."""
         user.close()
 
-    def ring_at(self, at: int) -> None:
-        """Look at what is due at `at` (the latest)."""
+    def wake_at(self, at: int) -> None:
+        """Run what is due at `at` (the latest)."""
         if at < self._timer_at:
             self._timer_at = at
             self._timer.set(at)
 
     def end_known(self, at: int) -> None:
-        """Sending will end at `at`."""
+        """Record that sending will end at `at`."""
         self._ledger.sending_end = at
 
     def end_sending(self, at: int | None, reason: StopReason) -> None:
-        """No iteration starts any more; sending has ended at a moment, or (None) ends with the last finish."""
+        """Start no more iterations; sending has ended at a given time, or (None) ends with the last finish."""
         if self._stop_reason is None:
             self._stop_reason = reason
         if at is None:
@@ -167,7 +167,7 @@ class Run:
         else:
             self._ledger.sending_end = at
             self._give_up_at = at + self._plan.graceful_stop_ns
-        self.ring_at(monotonic_ns())
+        self.wake_at(monotonic_ns())
 
     def settle(self) -> None:
         """End the run if nothing is in flight and nothing more may start."""
@@ -175,33 +175,33 @@ class Run:
             self._finish()
 
     def started_late(self, by: int) -> None:
-        """An iteration that had a free user starts `by` ns after its intended start."""
+        """Record an iteration that had a free user but starts `by` ns after its intended start."""
         self._ledger.health.started_late(by)
 
     def waited(self, arrival: Arrival, waited: int) -> None:
-        """An arrival starts after it has waited for a free user."""
+        """Record an arrival that starts after waiting for a free user."""
         self._figures_of(arrival).waited_for_user(waited)
 
     def missed(self, arrival: Arrival, kind: Literal["dropped", "skipped"]) -> None:
-        """An arrival will never start."""
+        """Record an arrival that will never start."""
         self._figures_of(arrival).missed(kind)
 
     def missed_at_end(self, arrival: Arrival, waited: int) -> None:
-        """An arrival was still waiting for a user when sending ended."""
+        """Record an arrival that was still waiting for a user when sending ended."""
         self._figures_of(arrival).missed_at_end(waited)
 
     def saturated(self) -> None:
-        """A free user is missing."""
+        """Record that no user was free."""
         self._ledger.health.saturated = True
 
     def _figures_of(self, arrival: Arrival) -> EndpointFigures:
-        """Where an arrival counts that is not a request yet: at the first step of its flow."""
+        """Return the figures for an arrival without a request: those of the first step of its flow."""
         figures = self._ledger.warm_up if arrival.is_warm_up else self._ledger.measured
         return figures[self._flows[arrival.flow][0].endpoint]
 
-    # Each wake-up
+    # Wake-ups
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         now = monotonic_ns()
         self._ledger.health.late(now - self._timer_at)
         self._timer_at = NEVER
@@ -218,15 +218,15 @@ class Run:
         self.settle()
         if not self._done.done():
             second_end = self._ledger.second_end
-            self.ring_at(min(following, self._deadlines.next_at(), second_end, self._give_up_at, now + _BEAT_NS))
+            self.wake_at(min(following, self._deadlines.next_at(), second_end, self._give_up_at, now + _BEAT_NS))
         else:
             self._timer.set(NEVER)
 
     def _roll(self, now: int) -> None:
-        """Hand out the second that has ended (and those without anything after it)."""
+        """Emit the second that has ended (and empty ones after it)."""
         ledger = self._ledger
         while now >= ledger.second_end:
-            ledger.hand_out(self._state_at(ledger.second_end))
+            ledger.end_second(self._state_at(ledger.second_end))
 
     def _state_at(self, end: int) -> LoadState:
         schedule, ledger = self._schedule, self._ledger
@@ -238,7 +238,7 @@ class Run:
             waiting=schedule.waiting,
         )
 
-    # The end
+    # End of the run
 
     def _leave_unfinished(self) -> None:
         for user in self._schedule.users:
@@ -254,7 +254,7 @@ class Run:
             ledger.sending_end = ledger.last_finish
         end = max(ledger.sending_end, ledger.last_finish)
         self._roll(end)
-        ledger.hand_out_last(end, self._state_at(end))
+        ledger.end_last_second(end, self._state_at(end))
         epoch = ledger.epoch
         assert self._stop_reason is not None
         self._done.set_result(

@@ -1,8 +1,8 @@
-"""One timer per run, exact to a fraction of a millisecond.
+"""The timer of a run, accurate to a fraction of a millisecond.
 
-The timers of both event loops are of whole milliseconds (uvloop's clock is libuv's, which counts them; the selector
-loop rounds its wait up to one). An open load at 1,000 requests/s would be late by half its gap. Linux has timers that
-are files and exact to some 50 µs; elsewhere the timer wakes early and gives way to the loop until the moment has come.
+The timers of both event loops have whole milliseconds (uvloop uses libuv's clock; the selector loop rounds its wait
+up). An open load at 1,000 requests/s would be late by half its gap. On Linux, timerfd is accurate to some 50 µs;
+elsewhere the timer wakes early and then yields to the loop until the time has come.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _TFD_TIMER_ABSTIME = 1
 
 
 class Timer(Protocol):
-    """Calls back once for each `set`, then or as soon as the loop can. A new `set` replaces the old one."""
+    """Calls back once for each `set`, at its time or as soon as the loop can. A new `set` replaces the old one."""
 
     def set(self, at_ns: int) -> None:
-        """`at_ns` is of `time.monotonic_ns`; a moment that has passed means as soon as possible."""
+        """`at_ns` is a time of `time.monotonic_ns`; one in the past means as soon as possible."""
         ...
 
     def close(self) -> None: ...
 
 
-def open_timer(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> Timer:
-    """The best timer of this machine. `ring` is called on the loop and must set it again."""
-    return TimerFile(loop, ring) if platform.system() == "Linux" else LoopTimer(loop, ring)
+def open_timer(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> Timer:
+    """Open the most accurate timer of this system. `wake` is called on the loop and must set it again."""
+    return TimerFile(loop, wake) if platform.system() == "Linux" else LoopTimer(loop, wake)
 
 
 class _TimerSpecification(ctypes.Structure):
@@ -47,9 +47,9 @@ class _TimerSpecification(ctypes.Structure):
 
 
 class TimerFile:
-    """timerfd; setting it anew also takes back its readiness, so it is never read."""
+    """timerfd; setting it again also clears its readiness, so it is never read."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         library = ctypes.CDLL(None, use_errno=True)
         self._settime = library.timerfd_settime
         self._file = library.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
@@ -58,10 +58,10 @@ class TimerFile:
         self._specification = _TimerSpecification()
         self._reference = ctypes.byref(self._specification)
         self._loop = loop
-        loop.add_reader(self._file, ring)
+        loop.add_reader(self._file, wake)
 
     def set(self, at_ns: int) -> None:
-        # 0 would switch the timer off.
+        # 0 would disarm the timer.
         self._specification.seconds, self._specification.ns = divmod(max(at_ns, 1), 1_000_000_000)
         self._settime(self._file, _TFD_TIMER_ABSTIME, self._reference, None)
 
@@ -71,11 +71,11 @@ class TimerFile:
 
 
 class LoopTimer:
-    """The loop's own timer, aimed early by more than its grain; what is left, the loop spends going round."""
+    """The loop's timer, set early by more than its resolution; the loop spins for the rest."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._loop = loop
-        self._ring = ring
+        self._wake = wake
         self._at = 0
         self._handle: asyncio.Handle | None = None
 
@@ -99,6 +99,6 @@ class LoopTimer:
     def _near(self) -> None:
         if time.monotonic_ns() >= self._at:
             self._handle = None
-            self._ring()
+            self._wake()
         else:
             self._aim()

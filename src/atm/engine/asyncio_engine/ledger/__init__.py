@@ -1,5 +1,5 @@
-"""What is counted and kept: the figures of the current second, books of iterations, samples, the generator's health.
+"""Counts and samples: figures of the current second, iteration books, samples, the generator's health.
 
-Knows nothing of schedules, users or sockets: it is told what happened, and reads what it keeps through the protocols of
-`sampler.py`. Start with `ledger.py`, then `endpoint_figures.py` (the hot path).
+Knows no schedules, users or sockets: the other parts report events to it, and it reads sampled requests through the
+protocols of `sampler.py`. Start with `ledger.py`, then `endpoint_figures.py` (the hot path).
 """

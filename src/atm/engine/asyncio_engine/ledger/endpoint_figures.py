@@ -1,7 +1,7 @@
-"""Figures of one endpoint in the current second, warm-up and measured load apart.
+"""Figures of one endpoint in the current second, separately for warm-up and measured load.
 
-These methods are the hot path of the engine: the bucket arithmetic of `histogram.index_of` is written out in them, and
-a request touches a handful of dicts and integers. Nothing here reads a clock.
+These methods are the engine's hot path: they inline the bucket arithmetic of `histogram.index_of`, and a request
+touches only a few dicts and integers. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_MESSAGE = 200
 
 
 def bucketed(counts: Counts, value: int) -> int:
-    """Count `value` (ns, at least 0) into its bucket; returns 1 where it had to be clamped, else 0."""
+    """Count `value` (ns, at least 0) into its bucket; return 1 if it was clamped, else 0."""
     clamped = 0
     if value > HIGHEST_NS:
         value = HIGHEST_NS
@@ -30,7 +30,7 @@ def bucketed(counts: Counts, value: int) -> int:
 
 
 def as_histogram(counts: Counts) -> Histogram:
-    """The counts as a histogram; the dict is taken over, not copied."""
+    """Return the counts as a histogram that takes over the dict without copying it."""
     histogram = Histogram()
     histogram.counts = counts
     histogram.total = sum(counts.values())
@@ -96,8 +96,8 @@ class EndpointFigures:
         self.statuses = defaultdict(int)
         self.failures = {}
 
-    def answered_ok(self, status: int, response: int, service: int, first_byte: int) -> None:
-        """A full response that is ok. Times in ns, `first_byte` <= `service` <= `response`."""
+    def count_ok(self, status: int, response: int, service: int, first_byte: int) -> None:
+        """Count an ok response. Times in ns, `first_byte` <= `service` <= `response`."""
         self.ok += 1
         self.statuses[status] += 1
         if response > HIGHEST_NS:
@@ -112,10 +112,10 @@ class EndpointFigures:
         shift = first_byte.bit_length() - 11
         self.first_byte[first_byte if shift <= 0 else (shift << 10) + (first_byte >> shift)] += 1
 
-    def answered_badly(
+    def count_failed_response(
         self, outcome: Outcome, message: str, status: int, response: int, service: int, first_byte: int, at: int
     ) -> None:
-        """A full response that failed: `unexpected_status` or `check_failed`. `at` is its finish in the run (ns)."""
+        """Count a full response that failed: `unexpected_status` or `check_failed`. `at`: finish in the run (ns)."""
         assert outcome in FULL_RESPONSES
         self.statuses[status] += 1
         self.clamped += bucketed(self.response_failed, response)
@@ -123,36 +123,36 @@ class EndpointFigures:
         self.clamped += bucketed(self.first_byte, first_byte)
         self._failed(outcome, message, at)
 
-    def gave_up(self, message: str, response: int, service: int, at: int) -> None:
-        """A timeout."""
+    def count_timeout(self, message: str, response: int, service: int, at: int) -> None:
+        """Count a timeout."""
         self.clamped += bucketed(self.response_timeout, response)
         self.clamped += bucketed(self.service, service)
         self._failed(Outcome.TIMEOUT, message, at)
 
-    def ended(self, outcome: Outcome, message: str, response: int, at: int) -> None:
-        """A request without a full response: an error, or our own fault (whose time says nothing and is not kept)."""
+    def count_error(self, outcome: Outcome, message: str, response: int, at: int) -> None:
+        """Count an error without a full response; the time of a generator error means nothing and is not recorded."""
         if outcome in FAILED:
             self.clamped += bucketed(self.error_time, response)
         self._failed(outcome, message, at)
 
-    def left_unfinished(self) -> None:
-        """A request that was in flight when the run ended."""
+    def count_unfinished(self) -> None:
+        """Count a request that was in flight when the run ended."""
         self.outcomes[Outcome.UNFINISHED] = self.outcomes.get(Outcome.UNFINISHED, 0) + 1
         self.touched = True
 
     def missed(self, field: str) -> None:
-        """An arrival that will never start: `field` is `dropped` or `skipped`."""
+        """Count an arrival that will never start: `field` is `dropped` or `skipped`."""
         setattr(self, field, getattr(self, field) + 1)
         self.touched = True
 
     def missed_at_end(self, waited: int) -> None:
-        """An arrival that was still waiting for a user, for `waited` ns, when sending ended."""
+        """Count an arrival that had waited `waited` ns for a user when sending ended."""
         self.queued_at_end += 1
         self.clamped += bucketed(self.waits_at_end, waited)
         self.touched = True
 
     def waited_for_user(self, waited: int) -> None:
-        """An arrival that starts after waiting `waited` ns for a free user."""
+        """Count an arrival that starts after waiting `waited` ns for a free user."""
         self.waited += 1
         self.clamped += bucketed(self.waits, waited)
 
@@ -168,7 +168,7 @@ class EndpointFigures:
             group[2] = at
 
     def take(self) -> tuple[EndpointInterval, list[FailureGroup]] | None:
-        """What was counted since the last time, None when nothing was. Everything starts again at 0."""
+        """Return the counts since the last call, None if there were none, and reset them to 0."""
         if not (self.touched or self.started or self.ok):
             return None
         outcomes = self.outcomes

@@ -1,4 +1,4 @@
-"""The load generator itself, once a second: the raw material of the measurement verdict."""
+"""Health of the load generator, once a second: input of the measurement verdict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from atm.engine.asyncio_engine.ledger.endpoint_figures import Counts, as_histogr
 from atm.metrics.interval import GeneratorInterval
 
 STALL_NS = 10_000_000
-"""A loop that comes back later than this has stalled."""
+"""A wake-up later than this counts as a stall."""
 
 _IS_LINUX = platform.system() == "Linux"
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Health:
-    """Counts on the engine's thread, emptied once a second."""
+    """Counts of the engine's thread, reset once a second."""
 
     def __init__(self) -> None:
         self._open_connections = 0
@@ -39,18 +39,18 @@ class Health:
         self._stolen, self._ticks = _steal()
 
     def late(self, by: int) -> None:
-        """The loop came back `by` ns later than it had asked for."""
+        """Record that the loop woke up `by` ns late."""
         if by > STALL_NS:
             self._stalls += 1
             self._stalled += by
             self._longest_stall = max(self._longest_stall, by)
 
     def started_late(self, by: int) -> None:
-        """A request with a free user started `by` ns after its intended start."""
+        """Record a request that had a free user but started `by` ns after its intended start."""
         bucketed(self._lag, by)
 
     def dialled(self) -> None:
-        """A connection is being opened."""
+        """Count a connection attempt."""
         self._dials += 1
 
     def opened(self) -> None:
@@ -60,7 +60,7 @@ class Health:
         self._open_connections -= 1
 
     def lost(self) -> None:
-        """The target has closed or reset a connection."""
+        """Count a connection that the target closed or reset."""
         self._connections_lost += 1
 
     def connected(self, duration: int) -> None:
@@ -73,7 +73,7 @@ class Health:
         bucketed(self._dns, duration)
 
     def take(self, users: int, in_flight: int, waiting: int) -> GeneratorInterval:
-        """The figures since the last time."""
+        """Return the figures since the last call."""
         now, process, thread = time.monotonic_ns(), time.process_time_ns(), time.thread_time_ns()
         stolen, ticks = _steal()
         figures = GeneratorInterval(
@@ -105,12 +105,12 @@ class Health:
 
 
 def _steal() -> tuple[int, int]:
-    """Ticks that the hypervisor has taken from all cores, and all ticks (proc(5)); zeros where it is unknown."""
+    """Return the ticks stolen by the hypervisor from all cores, and all ticks (proc(5)); zeros where unknown."""
     if not _IS_LINUX:
         return 0, 0
     try:
         with Path("/proc/stat").open("rb") as file:
-            # user nice system idle iowait irq softirq steal; guest times are in the first two.
+            # user nice system idle iowait irq softirq steal; guest times are included in the first two.
             ticks = [int(word) for word in file.readline().split()[1:9]]
     except OSError:
         return 0, 0
@@ -125,5 +125,5 @@ def _resident_bytes() -> int:
             return 0
     import resource
 
-    # Elsewhere the system gives only the peak, macOS in bytes.
+    # Other systems report only the peak, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""The ledger of a run: the current second, which it hands out as an interval, and what outlasts a second."""
+"""The ledger of a run: collects the current second and emits it as an interval; holds counts that span seconds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from atm.plan.pacer import NEVER, SECOND
 
 
 class LoadState(NamedTuple):
-    """How the load stands at the end of a second."""
+    """The state of the load at the end of a second."""
 
     phase: str
     offered: float
-    """Arrivals that the plan has asked for since the start of the run."""
+    """Arrivals due since the start of the run."""
     users: int
     in_flight: int
     waiting: int
@@ -36,7 +36,7 @@ class IterationBooks:
         self._clear()
 
     def take(self) -> IterationInterval | None:
-        """What was counted since the last time, None when nothing was."""
+        """Return the counts since the last call, None if there were none."""
         if not (self.started or self.completed or self.failed or self.unfinished):
             return None
         taken = IterationInterval(self.flow, self.warm_up, self.started, self.completed, self.failed, self.unfinished)
@@ -48,7 +48,7 @@ class IterationBooks:
 
 
 class Ledger:
-    """Counts on the engine's thread. Moments: ns of the monotonic clock."""
+    """Counts on the engine's thread. Times: ns of the monotonic clock."""
 
     def __init__(self, plan: LoadPlan, masker: Masker, on_interval: Callable[[Interval], None]) -> None:
         endpoints = range(len(plan.endpoints))
@@ -61,42 +61,42 @@ class Ledger:
         self.health = Health()
         self.sampler = Sampler(plan.sampling, len(plan.endpoints), masker)
         self.counts_iterations = any(len(flow.steps) > 1 for flow in plan.flows)
-        """False where an iteration is its request, whose figures say all about it."""
+        """False where each iteration is a single request, whose figures already cover it."""
         self._on_interval = on_interval
         self._second = 0
         self._offered = 0.0
         self.epoch = 0
         """The start of the run: the intended start of the first request."""
         self.second_end = NEVER
-        """The end of the current second; whoever counts something later calls `roll` first."""
+        """The end of the current second; call `roll` before counting anything later."""
         self.sending_end = NEVER
-        """What finishes after this is drained; NEVER while it is not known, and where the last finish is the end."""
+        """Whatever finishes after this is drained; NEVER while it is unknown, and where the last finish is the end."""
         self.last_finish = 0
         self.roll: Callable[[int], None] = _not_begun
-        """Hands out the seconds that have ended by a moment; `begin` sets it, since it needs the state of the load."""
+        """Emits the seconds that have ended by a given time; set by `begin`, because it needs the state of the load."""
 
     def begin(self, epoch: int, roll: Callable[[int], None]) -> None:
-        """The first second begins."""
+        """Start the first second."""
         self.epoch = self.last_finish = epoch
         self.second_end = epoch + SECOND
         self.sampler.epoch = epoch
         self.roll = roll
 
     def books(self, flow: int, *, is_warm_up: bool) -> IterationBooks:
-        """The iterations of a flow."""
+        """Return the iteration books of a flow."""
         return self._iterations[is_warm_up][flow]
 
-    def hand_out(self, state: LoadState) -> None:
-        """Hand out the whole second that has ended, and begin the next one."""
-        self._hand_out(SECOND, state)
+    def end_second(self, state: LoadState) -> None:
+        """Emit the full second that has ended, and start the next one."""
+        self._emit(SECOND, state)
         self._second += 1
         self.second_end += SECOND
 
-    def hand_out_last(self, end: int, state: LoadState) -> None:
-        """Hand out what there is of the last second, up to `end`."""
-        self._hand_out(max(1, end - self.second_end + SECOND), state)
+    def end_last_second(self, end: int, state: LoadState) -> None:
+        """Emit the last, partial second, up to `end`."""
+        self._emit(max(1, end - self.second_end + SECOND), state)
 
-    def _hand_out(self, duration: int, state: LoadState) -> None:
+    def _emit(self, duration: int, state: LoadState) -> None:
         endpoints, failures = self._taken()
         interval = Interval(
             second=self._second,
@@ -113,7 +113,7 @@ class Ledger:
         self._on_interval(interval)
 
     def _taken(self) -> tuple[list[EndpointInterval], list[FailureGroup]]:
-        """Endpoints in order, warm-up before measured load."""
+        """Return the figures per endpoint, in order, warm-up before measured load."""
         intervals: list[EndpointInterval] = []
         failures: list[FailureGroup] = []
         for pair in zip(self.warm_up, self.measured, strict=True):
@@ -125,7 +125,7 @@ class Ledger:
         return intervals, failures
 
     def _taken_iterations(self) -> list[IterationInterval]:
-        """Flows in order, warm-up before measured load; empty where each iteration is one request."""
+        """Return the books per flow, in order, warm-up before measured load; empty if each iteration is one request."""
         if not self.counts_iterations:
             return []
         pairs = zip(self._iterations[True], self._iterations[False], strict=True)

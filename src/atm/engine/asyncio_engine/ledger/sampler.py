@@ -1,4 +1,4 @@
-"""Samples, requests kept whole: the first ones of an endpoint, the first failures of each kind, the slowest."""
+"""Choose samples: the first requests of an endpoint, the first failures of each kind, the slowest requests."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import Origin, Sampling
 
 BEYOND_CUT = 4_096
-"""Bytes kept beyond the cut of a body until it has been masked."""
+"""Bytes of a body stored beyond the limit until it has been masked."""
 
 _ALWAYS = -1
-_KEPT_PER_SECOND = 200
-"""Firsts and failures, over all endpoints: a plan with thousands of endpoints must not become a plan of samples."""
+_SAMPLES_PER_SECOND = 200
+"""Limit for first requests and failures, over all endpoints, because a plan may have thousands of endpoints."""
 
 
-class SampledAnswer(Protocol):
-    """What has come of an answer."""
+class SampledResponse(Protocol):
+    """The part of a response that has been received."""
 
     first_byte: int
-    """Its moment; 0 while nothing has come."""
+    """Time of the first byte; 0 while nothing was received."""
     received: int
     body_bytes: int
 
@@ -31,14 +31,14 @@ class SampledAnswer(Protocol):
     def raw(self) -> bytes: ...
 
     @property
-    def answered_status(self) -> int | None: ...
+    def head_status(self) -> int | None: ...
 
 
 class SampledRequest(Protocol):
-    """A request that has ended. Moments: ns of the monotonic clock."""
+    """A request that has ended. Times: ns of the monotonic clock."""
 
     data: bytes
-    """As it was sent last."""
+    """The request as it was last sent."""
     intended: int
     actual: int
 
@@ -50,7 +50,7 @@ class SampledRequest(Protocol):
 
     @property
     def position(self) -> int:
-        """The place of its step in the flow."""
+        """The position of its step in the flow."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class SampledRequest(Protocol):
 
 
 class Sampler:
-    """Decides by one comparison per ok request; samples are put together once a second."""
+    """Selects by one comparison per ok request; samples are built once a second."""
 
     def __init__(self, sampling: Sampling, endpoints: int, masker: Masker) -> None:
         self._masker = masker
@@ -78,54 +78,54 @@ class Sampler:
         self._failures_left: dict[tuple[int, Outcome], int] = {}
         self._failures_per_kind = sampling.failures_per_kind
         self._bound = _ALWAYS
-        """The response time that the least of the slowest has; what is slower takes its place."""
+        """The shortest response time among the slowest requests; a slower request replaces that one."""
         self._heap: list[tuple[int, int, int]] = []
-        self._candidates: dict[tuple[int, int], _Kept] = {}
-        self._kept: list[_Kept] = []
+        self._candidates: dict[tuple[int, int], _PendingSample] = {}
+        self._pending: list[_PendingSample] = []
         self.slower_than: list[int] = [self._limit(endpoint) for endpoint in range(endpoints)]
-        """Per endpoint: an ok request with a response time above this (ns) is of interest."""
+        """Per endpoint: an ok request with a longer response time (ns) is a candidate."""
 
-    def keep_ok(self, request: SampledRequest, answer: SampledAnswer, now: int) -> None:
-        """Keep a request that is ok and of interest."""
-        self._keep(request, answer, Outcome.OK, "", now)
+    def keep_ok(self, request: SampledRequest, response: SampledResponse, now: int) -> None:
+        """Consider an ok request for sampling."""
+        self._keep(request, response, Outcome.OK, "", now)
 
     def keep_failed(
-        self, request: SampledRequest, answer: SampledAnswer | None, outcome: Outcome, message: str, now: int
+        self, request: SampledRequest, response: SampledResponse | None, outcome: Outcome, message: str, now: int
     ) -> None:
-        """Keep a failure while there are few of its kind, or where it is among the slowest."""
+        """Sample a failure while there are few of its kind, or if it is among the slowest."""
         kind = (request.endpoint, outcome)
         left = self._failures_left.get(kind, self._failures_per_kind)
-        if left > 0 and len(self._kept) < _KEPT_PER_SECOND:
+        if left > 0 and len(self._pending) < _SAMPLES_PER_SECOND:
             self._failures_left[kind] = left - 1
-            self._kept.append(_Kept(self.epoch, request, answer, outcome, message, now, "failure"))
+            self._pending.append(_PendingSample(self.epoch, request, response, outcome, message, now, "failure"))
         elif outcome is not Outcome.GENERATOR_ERROR:
-            self._keep(request, answer, outcome, message, now)
+            self._keep(request, response, outcome, message, now)
 
     def take(self) -> list[Sample]:
-        """The samples of the second that has ended."""
-        kept = [*self._kept, *self._candidates.values()]
-        self._kept = []
+        """Return the samples of the second that has ended."""
+        pending = [*self._pending, *self._candidates.values()]
+        self._pending = []
         self._candidates = {}
-        return [request.sample(self._masker, self._body_bytes) for request in kept]
+        return [request.sample(self._masker, self._body_bytes) for request in pending]
 
     def _keep(
-        self, request: SampledRequest, answer: SampledAnswer | None, outcome: Outcome, message: str, now: int
+        self, request: SampledRequest, response: SampledResponse | None, outcome: Outcome, message: str, now: int
     ) -> None:
         endpoint = request.endpoint
-        if self._firsts_left[endpoint] > 0 and len(self._kept) < _KEPT_PER_SECOND:
+        if self._firsts_left[endpoint] > 0 and len(self._pending) < _SAMPLES_PER_SECOND:
             self._firsts_left[endpoint] -= 1
-            self._kept.append(_Kept(self.epoch, request, answer, outcome, message, now, "first"))
+            self._pending.append(_PendingSample(self.epoch, request, response, outcome, message, now, "first"))
             self.slower_than[endpoint] = self._limit(endpoint)
             return
-        response = now - request.intended
-        if request.is_warm_up or response <= self._bound or not self._slowest:
+        response_time = now - request.intended
+        if request.is_warm_up or response_time <= self._bound or not self._slowest:
             return
         key = (request.number, request.position)
         if len(self._heap) < self._slowest:
-            heappush(self._heap, (response, *key))
+            heappush(self._heap, (response_time, *key))
         else:
-            self._candidates.pop(heappushpop(self._heap, (response, *key))[1:], None)
-        self._candidates[key] = _Kept(self.epoch, request, answer, outcome, message, now, "slowest")
+            self._candidates.pop(heappushpop(self._heap, (response_time, *key))[1:], None)
+        self._candidates[key] = _PendingSample(self.epoch, request, response, outcome, message, now, "slowest")
         if len(self._heap) == self._slowest:
             self._bound = self._heap[0][0]
             self.slower_than = [self._limit(endpoint) for endpoint in range(len(self.slower_than))]
@@ -136,8 +136,8 @@ class Sampler:
         return self._bound if self._slowest else 1 << 62
 
 
-class _Kept:
-    """References to what a sample is made of; nothing is copied until the second has ended."""
+class _PendingSample:
+    """References to the parts of a sample; nothing is copied until the second has ended."""
 
     __slots__ = ("_body_bytes", "_data", "_fields", "_first_byte", "_origin", "_raw", "_slots", "_status")
 
@@ -145,20 +145,20 @@ class _Kept:
         self,
         epoch: int,
         request: SampledRequest,
-        answer: SampledAnswer | None,
+        response: SampledResponse | None,
         outcome: Outcome,
         message: str,
         now: int,
         reason: str,
     ) -> None:
-        answered = answer is not None and answer.received > 0
+        has_response = response is not None and response.received > 0
         self._data = request.data
         self._slots = request.slots
         self._origin = request.destination
-        self._raw = answer.raw if answer and answered else None
-        self._body_bytes = answer.body_bytes if answer else 0
-        self._first_byte = answer.first_byte - epoch if answer and answer.first_byte else None
-        self._status = answer.answered_status if answer and answered else None
+        self._raw = response.raw if response and has_response else None
+        self._body_bytes = response.body_bytes if response else 0
+        self._first_byte = response.first_byte - epoch if response and response.first_byte else None
+        self._status = response.head_status if response and has_response else None
         self._fields = (
             request.number, request.endpoint, request.is_warm_up, reason, outcome, message,
             request.intended - epoch, request.actual - epoch, now - epoch,
@@ -182,7 +182,7 @@ def _request(
     head, _, body = raw.partition(b"\r\n\r\n")
     lines = head.decode(errors="replace").split("\r\n")
     line = masker.request_text(lines[0], slots)
-    headers = [each.partition(":") for each in lines[1:]]
+    headers = [line.partition(":") for line in lines[1:]]
     target = line.split(" ", 2)[1]
     return target if target.startswith("http://") else origin.url + target, Exchanged(
         line,
@@ -200,7 +200,7 @@ def _response(raw: bytes, whole: int, masker: Masker, body_bytes: int) -> Exchan
     body = raw[head.body_at :]
     if head.is_chunked:
         body = dechunked(body)
-    # Masked before it is cut, so that no half of a secret is left at the end.
+    # Mask before truncating, so that no partial secret remains at the end.
     body = decoded(body, head.get("content-encoding"), body_bytes + BEYOND_CUT)
     return Exchanged(
         masker.text(head.status_line),

@@ -1,4 +1,4 @@
-"""The closed schedule: each user starts its next iteration when the last one has ended."""
+"""The closed schedule: each user starts its next iteration when the previous one has ended."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from atm.plan.pacer import NEVER, user_changes
 
 _BACK_OFF_NS = 100_000_000
 _STARTS_AT_ONCE = 32
-"""Users that start in one turn of the loop: a thousand dials in one turn would be a stall of our own making."""
+"""Most users to start in one turn of the loop: a thousand dials in one turn would stall the generator."""
 
 
 class ClosedSchedule(Schedule[UserT]):
-    """Users come and go with the profile; a free one starts at once, or with `max_rate` when its token comes."""
+    """The profile sets the number of users; a free one starts at once, or with `max_rate` when its token is due."""
 
     def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int]) -> None:
-        """`clock` tells the moment of each of several starts within one call."""
+        """`clock` gives the time of each of several starts within one call."""
         super().__init__(plan, decisions)
         load = plan.load
         self._clock = clock
@@ -56,7 +56,7 @@ class ClosedSchedule(Schedule[UserT]):
                 self._time_is_over()
                 return NEVER
             self._leg_over_at = self._leg_end
-            self._give_tokens_back()
+            self._return_tokens()
         if self._leg_over_at is not None and self._is_at_barrier:
             self._next_leg(now)
             self._starting.extend(self._parked)
@@ -89,7 +89,7 @@ class ClosedSchedule(Schedule[UserT]):
             self._retire(user)
         elif now >= self._leg_end:
             self._parked.append(user)
-            self._decisions.ring_at(now)
+            self._decisions.wake_at(now)
         elif self._measured_in_leg >= self._limit:
             self._parked.append(user)
             self._leg_is_exhausted(now)
@@ -104,17 +104,17 @@ class ClosedSchedule(Schedule[UserT]):
                 self._begin(user, intended, now, is_paced=True)
             else:
                 self._with_token.append((intended, user))
-                self._decisions.ring_at(intended)
+                self._decisions.wake_at(intended)
 
     def user_failed(self, user: UserT, now: int) -> None:
         self.in_flight -= 1
         self._backing_off.append((now + _BACK_OFF_NS, user))
-        self._decisions.ring_at(now + _BACK_OFF_NS)
+        self._decisions.wake_at(now + _BACK_OFF_NS)
         if not self.is_sending:
             self._decisions.settle()
 
     def _start(self, user: UserT, now: int) -> None:
-        """A user that had no iteration starts as one whose iteration has just ended."""
+        """Start a user without an iteration as if its iteration had just ended."""
         self.in_flight += 1
         self.user_free(user, now)
 
@@ -132,7 +132,7 @@ class ClosedSchedule(Schedule[UserT]):
         self.in_flight += 1
 
     def _follow_profile(self, now: int) -> int:
-        """Take the number of users from the profile; returns when it changes next."""
+        """Adjust the number of users to the profile; return the time of the next change."""
         elapsed = now - self._epoch - self.shift
         while self._next_change is not None and self._next_change[0] <= elapsed:
             self._target = self._next_change[1]
@@ -151,7 +151,7 @@ class ClosedSchedule(Schedule[UserT]):
                 return users.pop()
         for queue in (self._backing_off, self._with_token):
             if queue:
-                # The token that the last one had waited for goes with it.
+                # The token that the retired user was waiting for is lost.
                 if queue is self._with_token and queue[-1][0] >= self._warm_up_end:
                     self._measured_in_leg -= 1
                 return queue.pop()[1]
@@ -162,7 +162,7 @@ class ClosedSchedule(Schedule[UserT]):
         self._decisions.retire(user)
 
     def _leg_is_exhausted(self, now: int) -> None:
-        """All requests of the leg are started, or wait for their token."""
+        """Handle the end of a leg by number: all its requests have started, or wait for their token."""
         if self._with_token:
             return
         if self._is_last_leg:
@@ -171,14 +171,14 @@ class ClosedSchedule(Schedule[UserT]):
         if self._leg_over_at is None:
             self._leg_over_at = now
         if self._is_at_barrier:
-            self._decisions.ring_at(now)
+            self._decisions.wake_at(now)
 
     def _time_is_over(self) -> None:
-        self._give_tokens_back()
+        self._return_tokens()
         self._end(self._leg_end, self._leg.time_reason)
 
-    def _give_tokens_back(self) -> None:
-        """The users that waited for a token will start nothing in this leg."""
+    def _return_tokens(self) -> None:
+        """Return the tokens of waiting users, which will start nothing in this leg."""
         self._parked.extend(user for _, user in self._with_token)
         self._with_token.clear()
 

@@ -1,4 +1,4 @@
-"""A run as a row of legs: one for all flows together, or with `sequential` one per flow, with a barrier in between."""
+"""Divide a run into legs: one for all flows, or with `sequential` one per flow, separated by barriers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from atm.plan.selection import EndpointSelector, round_robin, sequential_shares,
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """Measured requests up to a number or a moment, whichever comes first."""
+    """Measured requests up to a number or a time, whichever comes first."""
 
     flow: int | None
     """The only flow of this leg; None = the plan's selection."""
     count: int | None
     end_ns: int | None
-    """Since the start of the run, barriers not counted."""
+    """Since the start of the run, without barrier time."""
     time_reason: StopReason
-    """Why sending ends when `end_ns` is reached in the last leg."""
+    """The stop reason if `end_ns` is reached in the last leg."""
 
 
 def legs_of(plan: LoadPlan) -> list[Leg]:
-    """The legs of a plan in order; at least one. Warm-up is in none of them."""
+    """Return the legs of a plan in order; at least one. Warm-up belongs to none of them."""
     warm_up = plan.load.warm_up_ns
     durations = [segment.duration_ns for segment in plan.load.segments]
     stages = None if durations[-1] is None else sum(duration or 0 for duration in durations)
@@ -46,7 +46,7 @@ def legs_of(plan: LoadPlan) -> list[Leg]:
 
 
 def selector_of(plan: LoadPlan) -> EndpointSelector:
-    """Which flow request n takes; with `sequential` (during warm-up) they take turns."""
+    """Return the function that selects the flow of request n; with `sequential`, warm-up alternates between flows."""
     if plan.selection == "weighted":
         return weighted(plan.seed, [flow.weight for flow in plan.flows])
     return round_robin(len(plan.flows))

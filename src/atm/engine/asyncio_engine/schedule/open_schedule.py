@@ -1,4 +1,4 @@
-"""The open schedule: arrivals come when the plan says, whatever the target does."""
+"""The open schedule: arrivals start at their planned times, whatever the target does."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from atm.plan.load_plan import LoadPlan
 from atm.plan.pacer import NEVER, Pacer
 
 _LATE_NS = 10_000_000
-"""With `catch_up: none`, an arrival that is noticed later than this is skipped."""
+"""With `catch_up: none`, an arrival noticed later than this is skipped."""
 
 _STARTS_AT_ONCE = 32
-"""Arrivals that are served in one turn of the loop, so that answers are read in between while catching up."""
+"""Most arrivals to start in one turn of the loop, so that responses are read while catching up."""
 
 
 class OpenSchedule(Schedule[UserT]):
-    """A free user takes each arrival, the one that was busy last first; without one it waits or is dropped."""
+    """The most recently freed user takes each arrival; if none is free, the arrival waits or is dropped."""
 
     def __init__(self, plan: LoadPlan, decisions: Decisions[UserT], clock: Callable[[], int], ceiling: int) -> None:
-        """`clock` tells the moment of each of several starts within one call; `ceiling` is the most users."""
+        """`clock` gives the time of each of several starts within one call; `ceiling` is the most users allowed."""
         super().__init__(plan, decisions)
         load = plan.load
         self._clock = clock
@@ -82,7 +82,7 @@ class OpenSchedule(Schedule[UserT]):
         if not self.is_sending:
             self._decisions.settle()
         elif self._leg_over_at is not None and self.in_flight == 0:
-            self._decisions.ring_at(now)
+            self._decisions.wake_at(now)
 
     def stop(self, at: int | None) -> None:
         assert at is not None
@@ -93,7 +93,7 @@ class OpenSchedule(Schedule[UserT]):
 
     def offered_by(self, now: int) -> float:
         if self._is_poisson:
-            # What chance asked for, not its mean: a run must not look late because the dice fell low.
+            # The arrivals actually drawn, not their mean: a run must not look late because of a low draw.
             return self._taken
         now = min(now, self.sending_end)
         if self._leg_over_at is not None:
@@ -117,7 +117,7 @@ class OpenSchedule(Schedule[UserT]):
             if self._measured_in_leg == self._limit:
                 self._count_end = intended + self._pacer.gap_ns(scheduled)
                 if not self._is_last_leg:
-                    # The next arrival is the next leg's, and chance may have put it before the end of the gap.
+                    # The next arrival belongs to the next leg, and a random one may be earlier than the end of the gap.
                     self._count_end = min(self._count_end, self._next_at())
                 self._announce_end()
         is_warm_up = number <= self._warm_up_arrivals
@@ -152,6 +152,6 @@ class OpenSchedule(Schedule[UserT]):
             self._count_end = None
             if self.in_flight == 0 and not self._queue:
                 self._next_leg(now)
-                self._decisions.ring_at(now)
+                self._decisions.wake_at(now)
             return
         self._end(at, StopReason.TOTAL if by_count else self._leg.time_reason)

@@ -1,4 +1,4 @@
-"""The name of the part of its profile that a run is in."""
+"""Name the phase of its profile that a run is in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Phases:
             self._ends.append((None if segment.duration_ns is None else elapsed, _name(segment)))
 
     def at(self, elapsed: int, shift: int, is_draining: bool) -> str:
-        """The phase that has ended at, or is going on just before, `elapsed` ns of the run; barriers took `shift`."""
+        """Return the phase at, or just before, `elapsed` ns of the run; `shift` is the barrier time so far."""
         if elapsed <= self._warm_up:
             return "warm_up"
         if is_draining:

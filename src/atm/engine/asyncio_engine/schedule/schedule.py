@@ -1,4 +1,4 @@
-"""What the closed and the open schedule share: legs, barriers, selection, and the end of sending."""
+"""Base class of the closed and the open schedule: legs, barriers, flow selection, end of sending."""
 
 from __future__ import annotations
 
@@ -20,72 +20,72 @@ class Arrival(NamedTuple):
     """1-based, over the whole run."""
     flow: int
     intended: int
-    """When it should start (ns of the clock that `start` was called with)."""
+    """Its intended start (ns of the clock used for `start`)."""
     is_warm_up: bool
 
 
-class Starter(Protocol):
-    """A user, as far as a schedule knows it."""
+class ScheduledUser(Protocol):
+    """The interface of a user that a schedule needs."""
 
     def begin(self, number: int, flow: int, intended: int, now: int, is_warm_up: bool) -> None:
-        """Start an iteration at `now`; the schedule hears of its end by `user_free` or `user_failed`, never within."""
+        """Start an iteration at `now`; its end is reported by `user_free` or `user_failed`, never within this call."""
         ...
 
 
-UserT = TypeVar("UserT", bound=Starter)
+UserT = TypeVar("UserT", bound=ScheduledUser)
 
 
 class Decisions(Protocol[UserT]):
-    """Carries out what a schedule decides. `now` is the moment of the decision."""
+    """Carries out the decisions of a schedule. `now` is the time of the decision."""
 
     def new_user(self) -> UserT: ...
 
     def retire(self, user: UserT) -> None:
-        """The user has left the load."""
+        """Remove a user from the load."""
         ...
 
-    def ring_at(self, at: int) -> None:
-        """Call `on_time` at a moment, the latest."""
+    def wake_at(self, at: int) -> None:
+        """Call `on_time` at the given time, the latest."""
         ...
 
     def end_known(self, at: int) -> None:
-        """Sending will end at a moment (NEVER: with the last finish)."""
+        """Record that sending will end at a given time (NEVER: with the last finish)."""
         ...
 
     def end_sending(self, at: int | None, reason: StopReason) -> None:
-        """Sending has ended at a moment, or (None) ends with the last finish."""
+        """Record that sending has ended at a given time, or (None) ends with the last finish."""
         ...
 
     def settle(self) -> None:
-        """Sending has ended before, and a user has become free: the run may be over."""
+        """End the run if it is over: sending has ended earlier, and a user has become free."""
         ...
 
     def started_late(self, by: int) -> None:
-        """An iteration that had a free user starts `by` ns after its intended start."""
+        """Record an iteration that had a free user but starts `by` ns after its intended start."""
         ...
 
     def waited(self, arrival: Arrival, waited: int) -> None:
-        """An arrival starts after it has waited for a free user."""
+        """Record an arrival that starts after waiting for a free user."""
         ...
 
     def missed(self, arrival: Arrival, kind: Literal["dropped", "skipped"]) -> None:
-        """An arrival will never start."""
+        """Record an arrival that will never start."""
         ...
 
     def missed_at_end(self, arrival: Arrival, waited: int) -> None:
-        """An arrival was still waiting for a user when sending ended."""
+        """Record an arrival that was still waiting for a user when sending ended."""
         ...
 
     def saturated(self) -> None:
-        """A free user is missing."""
+        """Record that no user was free."""
         ...
 
 
 class Schedule(ABC, Generic[UserT]):
-    """Called on the engine's loop only. All times are ns of one clock unless they say otherwise.
+    """Called on the engine's loop only. All times are ns of one clock unless documented otherwise.
 
-    A leg is over when it may start no further iteration; the next one begins when nothing is in flight any more. The
-    time between the two is barrier time: by it all later moments of the plan are moved (`shift`).
+    A leg is over when it may start no further iteration; the next one starts when nothing is in flight any more. The
+    time between the two is barrier time; it shifts all later times of the plan (`shift`).
     """
 
     def __init__(self, plan: LoadPlan, decisions: Decisions[UserT]) -> None:
@@ -96,62 +96,62 @@ class Schedule(ABC, Generic[UserT]):
         self._leg_index = 0
         self._leg: Leg = self._legs[0]
         self._leg_end = NEVER
-        """When this leg's time is over; NEVER without an end."""
+        """The end of this leg's time; NEVER if it has none."""
         self._measured_in_leg = 0
         self._limit = UNLIMITED if self._leg.count is None else self._leg.count
         self._leg_over_at: int | None = None
         self._epoch = 0
         self.users: dict[UserT, None] = {}
-        """Those that exist, in the order in which they came."""
+        """Existing users, in the order of their creation."""
         self.in_flight = 0
-        """Iterations under way."""
+        """Iterations in progress."""
         self.shift = 0
         """Barrier time so far."""
         self.is_sending = True
         self.sending_end = NEVER
-        """NEVER while it is not known, and where the last finish is the end."""
+        """NEVER while it is unknown, and where the last finish is the end."""
 
     def start(self, epoch: int) -> None:
-        """Begin: `epoch` is the start of the run."""
+        """Start the schedule; `epoch` is the start of the run."""
         self._epoch = epoch
         self._announce_end()
 
     @abstractmethod
     def on_time(self, now: int) -> int:
-        """Do what is due, and return when to look again."""
+        """Do what is due, and return the time of the next call."""
 
     @abstractmethod
     def user_free(self, user: UserT, now: int) -> None:
-        """An iteration of `user` has ended."""
+        """Handle the end of an iteration of `user`."""
 
     @abstractmethod
     def user_failed(self, user: UserT, now: int) -> None:
-        """An iteration of `user` has ended by our own fault."""
+        """Handle an iteration of `user` that ended with a generator error."""
 
     def stop(self, at: int | None) -> None:
-        """Start nothing any more; sending has ended at `at`, or (None) ends with the last finish."""
+        """Start nothing more; sending has ended at `at`, or (None) ends with the last finish."""
         self.is_sending = False
         self.sending_end = NEVER if at is None else at
         if at is not None and self._leg_over_at is not None:
-            # The end has come while the next leg was waiting for its barrier.
+            # The end came while the next leg was waiting at its barrier.
             self.shift += max(0, at - self._leg_over_at)
 
     def leave_unfinished(self) -> None:
-        """The run ends; nothing is in flight any more."""
+        """Note that the run ends and nothing is in flight any more."""
         self.in_flight = 0
 
     @property
     @abstractmethod
     def waiting(self) -> int:
-        """Arrivals that wait for a user."""
+        """Number of arrivals that wait for a user."""
 
     @property
     @abstractmethod
     def user_count(self) -> int:
-        """Users that exist (closed), or the limit in flight (open)."""
+        """Number of existing users (closed), or the limit of iterations in flight (open)."""
 
     def offered_by(self, _now: int) -> float:
-        """Arrivals that the plan has asked for up to a moment (open schedule)."""
+        """Arrivals due up to a given time (open schedule)."""
         return 0.0
 
     @property
@@ -159,7 +159,7 @@ class Schedule(ABC, Generic[UserT]):
         return self._leg_index == len(self._legs) - 1
 
     def _next_leg(self, now: int) -> None:
-        """The barrier opens."""
+        """Open the barrier and start the next leg."""
         assert self._leg_over_at is not None
         self.shift += max(0, now - self._leg_over_at)
         self._leg_over_at = None
@@ -174,13 +174,13 @@ class Schedule(ABC, Generic[UserT]):
         return NEVER if end is None else self._epoch + end + self.shift
 
     def _announce_end(self) -> None:
-        """Make the end of sending known early, so that what finishes right after it counts as drained."""
+        """Announce the end of sending early, so that what finishes right after it counts as drained."""
         self._leg_end = self._end_of_leg()
         if self._is_last_leg:
             self.sending_end = self._leg_end
             self._decisions.end_known(self.sending_end)
 
     def _end(self, at: int | None, reason: StopReason) -> None:
-        """Sending has ended by the plan: at a moment, or (None) with the last finish."""
+        """End sending as planned: at a given time, or (None) with the last finish."""
         self.stop(at)
         self._decisions.end_sending(at, reason)

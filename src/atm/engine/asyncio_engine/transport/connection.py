@@ -1,7 +1,7 @@
-"""One connection: sends a request, reads its answer with llhttp, and reports how the exchange ended.
+"""One connection: sends a request, reads its response with llhttp, and reports how the exchange ended.
 
-`data_received` is the hot path of the engine. It keeps the bytes of a head and the start of the body as they came, for
-samples and for whatever only a few answers need (redirects, checks), so that no header is looked at on the way.
+`data_received` is the engine's hot path. It stores the raw bytes of the head and of the start of the body for samples,
+redirects and checks, which few responses need, so that headers are not parsed on the hot path.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LARGE_REQUEST = 65_536
 
 
 class Owner(Protocol):
-    """Keeps idle connections, and dials again for an exchange whose kept connection was closed."""
+    """Holds idle connections, and redials for an exchange whose reused connection was closed."""
 
-    def forget(self, connection: Connection) -> bool:
-        """Whether `connection` was still kept; it no longer is."""
+    def remove(self, connection: Connection) -> bool:
+        """Remove `connection`; return whether it was in the pool."""
         ...
 
     def dial(self, exchange: Exchange, origin: int) -> None:
@@ -35,16 +35,16 @@ class Owner(Protocol):
 
 
 class ReadingLimits(NamedTuple):
-    """How connections read answers."""
+    """Limits for reading responses."""
 
     response_bytes: int | None
     """The longest body; None = any."""
     kept_body_bytes: int
-    """How much of a body `raw` keeps, for samples."""
+    """Bytes of a body that `raw` stores, for samples."""
 
 
 class Connection(asyncio.Protocol):
-    """A connection of one user to one origin. It is idle when it has no `exchange` that waits for an answer."""
+    """A connection of one user to one origin. It is idle when no `exchange` waits for a response."""
 
     __slots__ = (
         "_body",
@@ -87,10 +87,10 @@ class Connection(asyncio.Protocol):
         self._used = False
         self._keep_alive = True
 
-    # From its owner
+    # Called by the owner
 
     def send(self, exchange: Exchange) -> None:
-        """Send a request; the connection is idle."""
+        """Send a request; the connection must be idle."""
         request = exchange.data
         self.reused = self._used
         self._used = True
@@ -113,24 +113,24 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def abandon(self) -> None:
-        """Close at once and report nothing."""
+        """Close at once without reporting anything."""
         self.exchange = None
         self.close()
 
     def close(self) -> None:
-        """Close without waiting for anything."""
-        self._owner.forget(self)
+        """Close without waiting for pending writes."""
+        self._owner.remove(self)
         if self._transport is not None:
             self._transport.abort()
 
     @property
     def raw(self) -> bytes:
-        """The bytes of the answer as they came: its whole head, and its body up to what samples keep of it."""
+        """The raw bytes of the response: the whole head, and the body up to the sampling limit."""
         return self.first_chunk if self._later_chunks is None else b"".join((self.first_chunk, *self._later_chunks))
 
     @property
-    def answered_status(self) -> int | None:
-        """The status code of the answer, None while its head is not complete."""
+    def head_status(self) -> int | None:
+        """The status code of the response, None while its head is incomplete."""
         return self.status if self._head_complete else None
 
     @property
@@ -138,17 +138,17 @@ class Connection(asyncio.Protocol):
         """The body without its framing, for checks; at most `CHECKED_BYTES`."""
         return bytes(self._body or b"")
 
-    # From the loop
+    # Called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods of asyncio.Transport without being one.
+        # uvloop's transports have the methods of asyncio.Transport without being a subclass.
         self._transport = cast("asyncio.Transport", transport)
         self._events.opened()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            # Bytes after the end of an answer: nothing that follows could be told apart from them.
+            # Bytes after the end of a response: later responses could not be told from them.
             self.close()
             return
         now = monotonic_ns()
@@ -165,12 +165,12 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 self._surplus = True
             elif not self._read_again(error):
-                self._broken(exchange, error, now)
+                self._parse_failed(exchange, error, now)
                 return
         if self._complete:
             self._answered(exchange, now)
         else:
-            self._go_on(exchange, now)
+            self._continue(exchange, now)
 
     def eof_received(self) -> None:
         if self.exchange is None:
@@ -178,17 +178,17 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._events.closed()
-        self._parser = None  # which holds this object's methods: a cycle
+        self._parser = None  # breaks a cycle: it holds this object's methods
         exchange = self.exchange
         if exchange is None:
             self._lost_while_idle()
             return
         self.exchange = None
-        self._owner.forget(self)
+        self._owner.remove(self)
         now = monotonic_ns()
         if self.received and error is None and self._head_complete and self._head().ends_with_connection:
             exchange.received += self.received
-            exchange.answered(self, now)
+            exchange.responded(self, now)
             return
         self._events.lost()
         if self.received:
@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         pass
 
-    # From the parser
+    # Called by the parser
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -231,7 +231,7 @@ class Connection(asyncio.Protocol):
         else:
             self._complete = True
 
-    # The end of an answer
+    # End of a response
 
     def _answered(self, exchange: Exchange, now: int) -> None:
         if not self.first_chunk.startswith(b"HTTP/1.1"):
@@ -239,13 +239,13 @@ class Connection(asyncio.Protocol):
             if not raw.startswith(b"HTTP/1."):
                 self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: not version 1", now)
                 return
-            # In version 1.0, llhttp keeps a connection that is both to be kept and to be closed.
-            self._keep_alive = self._keep_alive and (raw.startswith(b"HTTP/1.1") or self._says_keep_alive())
+            # For HTTP/1.0, llhttp keeps a connection open that has both options, keep-alive and close.
+            self._keep_alive = self._keep_alive and (raw.startswith(b"HTTP/1.1") or self._is_keep_alive())
         if self.status < 100:
             self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: bad status code", now)
             return
         if self.status == 101:
-            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: another protocol, which nobody asked for", now)
+            self._fail(exchange, Outcome.PROTOCOL_ERROR, "not HTTP: unrequested switch of protocol", now)
             return
         if self.received > LONGEST_HEAD and self._longest_head() > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
@@ -265,21 +265,21 @@ class Connection(asyncio.Protocol):
             or (len(exchange.data) > _LARGE_REQUEST and self._is_still_sending())
         ):
             self.close()
-        exchange.answered(self, now)
+        exchange.responded(self, now)
 
-    def _go_on(self, exchange: Exchange, now: int) -> None:
-        """The answer has not ended with these bytes: it may have no body, or be too large."""
+    def _continue(self, exchange: Exchange, now: int) -> None:
+        """Handle a response that has not ended with these bytes: it may have no body, or be too large."""
         if not self._head_complete:
             if self.received > LONGEST_HEAD:
                 self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
             return
         if exchange.head_only or self.status in (204, 304):
-            # llhttp does not know the method. What came after the head cannot belong to this answer.
+            # llhttp does not know the request's method. Bytes after the head cannot belong to this response.
             self._complete = True
             self._surplus = self.body_bytes > 0
             self._parser = response_parser(self)
             self.body_bytes = 0
-            self._keep_alive = self._keep_alive or self._says_keep_alive()
+            self._keep_alive = self._keep_alive or self._is_keep_alive()
             self._answered(exchange, now)
             return
         fault = self._size_fault()
@@ -287,7 +287,7 @@ class Connection(asyncio.Protocol):
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, fault, now)
 
     def _size_fault(self) -> str:
-        """In which way an answer that has not ended is too large already; empty where it is not."""
+        """Describe why an unfinished response is already too large; empty if it is not."""
         limit = self._limits.response_bytes
         if not self._head_judged and (limit is not None or self.received > LONGEST_HEAD):
             self._head_judged = True
@@ -302,7 +302,7 @@ class Connection(asyncio.Protocol):
             self._body_seen = self.body_bytes
             self._body_grew_at = self.received
         elif self.received - self._body_grew_at > LONGEST_HEAD:
-            return "headers over 64 KiB"  # trailers, or extensions of a chunk, without an end
+            return "headers over 64 KiB"  # endless trailers or chunk extensions
         return ""
 
     def _keep(self, data: bytes) -> None:
@@ -312,11 +312,11 @@ class Connection(asyncio.Protocol):
         self._later_chunks.append(data if len(data) <= room else data[:room])
 
     def parse_with(self, parser: Any) -> None:
-        """Read the rest of this answer, and those after it, with another parser."""
+        """Read the rest of this response, and later ones, with another parser."""
         self._parser = parser
 
     def _read_again(self, error: Exception) -> bool:
-        """True where llhttp refuses a head that a client must understand: it is read once more, normalised."""
+        """Parse a head again, normalised, if clients must accept what llhttp rejects; return whether this was done."""
         raw = self.raw
         if self._head_complete or isinstance(self._parser, LenientParser) or not may_be_normalised(raw):
             return False
@@ -327,7 +327,7 @@ class Connection(asyncio.Protocol):
             return False
         return True
 
-    def _broken(self, exchange: Exchange, error: Exception, now: int) -> None:
+    def _parse_failed(self, exchange: Exchange, error: Exception, now: int) -> None:
         if not self._head_complete and self.received > LONGEST_HEAD:
             self._fail(exchange, Outcome.RESPONSE_TOO_LARGE, "headers over 64 KiB", now)
         else:
@@ -351,14 +351,14 @@ class Connection(asyncio.Protocol):
     def _head(self) -> ResponseHead:
         return response_head(self.raw)
 
-    def _says_keep_alive(self) -> bool:
-        """For an answer without a body, whose missing length says nothing about the connection."""
+    def _is_keep_alive(self) -> bool:
+        """Return this for a response without a body, whose missing length says nothing about the connection."""
         head = self._head()
         options = {option.strip().lower() for value in head.all("connection") for option in value.split(",")}
         return "close" not in options and (head.status_line.startswith("HTTP/1.1") or "keep-alive" in options)
 
     def _lost_while_idle(self) -> None:
-        if self._owner.forget(self):
+        if self._owner.remove(self):
             self._events.lost()
             if self._transport is not None:
                 self._transport.abort()

@@ -1,4 +1,4 @@
-"""Open connections: through an origin's addresses in turn, through a proxy, with TLS on top."""
+"""Open connections: try an origin's addresses in turn, through a proxy if set, with TLS on top."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan, Origin
 
 _PROXY = -1
-"""The proxy, where the index of an origin is asked for."""
+"""Stands for the proxy in place of an origin's index."""
 _LONGEST_PROXY_HEAD = 65_536
 _HANDSHAKE_SECONDS = 3_600.0
-"""The loop's own limit must never be the first: the request's timeout covers the handshake."""
+"""Above every request timeout, which covers the handshake; the loop's own limit must not apply first."""
 
 
 class DialError(Exception):
-    """A connection could not be opened: how the request that needed it ends."""
+    """A connection could not be opened; carries the outcome of the request that needed it."""
 
     def __init__(self, outcome: Outcome, message: str) -> None:
         super().__init__(message)
@@ -35,9 +35,9 @@ class DialError(Exception):
 
 
 class Dialer:
-    """Opens the connections of a run. `origins` are the plan's, and those that redirects have led to since.
+    """Opens the connections of a run. `origins` are the plan's, and those added by redirects.
 
-    Only addresses that the plan's rules let through are dialled, whenever a name is looked up.
+    Only addresses allowed by the plan's target rules are dialled, whenever a name is resolved.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Dialer:
         events: ConnectionEvents,
         limits: ReadingLimits,
     ) -> None:
-        """Raises EngineError where the plan's certificates cannot be used."""
+        """Raises EngineError if the plan's certificates cannot be used."""
         self._loop = loop
         self._secrets = secrets
         self._events = events
@@ -66,7 +66,7 @@ class Dialer:
             self._context = self._tls_context()
 
     def start(self, crash: Callable[[BaseException], None]) -> None:
-        """Look names up again from now on, where the plan asks for it. `crash` hears of a defect."""
+        """Start re-resolving names at the plan's interval, if any. A defect is reported to `crash`."""
         if self._resolve_every_ns is None:
             return
 
@@ -78,7 +78,7 @@ class Dialer:
         self._renewing.add_done_callback(ended)
 
     async def open(self, index: int, owner: Owner) -> Connection:
-        """A new connection to an origin. Raises DialError where there is none to be had."""
+        """Open a new connection to an origin. Raises DialError on failure."""
         origin = self.origins[index]
         if not self._proxy and not origin.addresses:
             origin = await self._resolved(index)
@@ -127,11 +127,11 @@ class Dialer:
 
     async def _secured(self, plain: socket.socket, origin: Origin, connection: Connection) -> None:
         if self._context is None:
-            # A redirect has led from a plan without https to an origin with it.
+            # A redirect has led from a plan without https to an https origin.
             self._context = self._tls_context()
         loop = self._loop
         began = monotonic_ns()
-        # In two steps, so that there is a transport to abort: the loops close half a handshake only in their own time.
+        # In two steps, so that there is a transport to abort: the loops are slow to close a half-finished handshake.
         raw, _ = await loop.create_connection(asyncio.Protocol, sock=plain)
         try:
             secure = await loop.start_tls(
@@ -153,7 +153,7 @@ class Dialer:
         self._events.secured(monotonic_ns() - began)
 
     async def _tunnel(self, plain: socket.socket, origin: Origin) -> None:
-        """CONNECT (RFC 9110, section 9.3.6) through the proxy that `plain` leads to."""
+        """Open a tunnel with CONNECT (RFC 9110, section 9.3.6) through the proxy that `plain` is connected to."""
         assert self._proxy is not None
         name = f"[{origin.host}]" if ":" in origin.host else origin.host
         target = f"{name}:{origin.port}"
@@ -161,25 +161,25 @@ class Dialer:
         if self._proxy.authorization_slot:
             lines.append(f"Proxy-Authorization: {self._secrets[self._proxy.authorization_slot]}")
         loop = self._loop
-        answer = b""
+        reply = b""
         try:
             await loop.sock_sendall(plain, "\r\n".join((*lines, "", "")).encode())
-            while b"\r\n\r\n" not in answer and len(answer) < _LONGEST_PROXY_HEAD:
-                # One byte more than the head would already be the target's; the proxy sends it only after ours.
+            while b"\r\n\r\n" not in reply and len(reply) < _LONGEST_PROXY_HEAD:
+                # Bytes after the head would be the target's, which sends none before the client does.
                 data = await loop.sock_recv(plain, 4096)
                 if not data:
                     raise DialError(Outcome.CONNECT_ERROR, "proxy closed the connection")
-                answer += data
+                reply += data
         except OSError as error:
             raise DialError(Outcome.CONNECT_ERROR, f"proxy: {connect_failure(error)[1]}") from None
-        status = re.match(rb"HTTP/1\.\d (\d{3})", answer)
+        status = re.match(rb"HTTP/1\.\d (\d{3})", reply)
         if not status:
             raise DialError(Outcome.CONNECT_ERROR, "proxy did not answer in HTTP")
         if not status[1].startswith(b"2"):
             raise DialError(Outcome.CONNECT_ERROR, f"proxy answered {status[1].decode()} to CONNECT")
 
     def origin_of(self, scheme: str, host: str, port: int) -> int:
-        """The index of an origin that a redirect names; a new one is resolved when it is dialled."""
+        """Return the index of a redirect's origin; a new one is resolved when it is dialled."""
         for index, origin in enumerate(self.origins):
             if (origin.scheme, origin.host, origin.port) == (scheme, host, port):
                 return index
@@ -205,18 +205,18 @@ class Dialer:
     async def _renew_forever(self, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
-            # The origins behind a proxy are not ours to look up, and may be unknown here.
+            # The proxy resolves the origins behind it; their names may be unknown here.
             places = [_PROXY] if self._proxy else range(len(self.origins))
             await asyncio.gather(*(self._resolve(place) for place in places if not is_address(self._dialled(place)[0])))
 
     async def _resolve(self, place: int) -> Origin:
         host, port = self._dialled(place)
         began = monotonic_ns()
-        found, error = await look_up(host, port)
+        resolved, error = await look_up(host, port)
         self._events.resolved(monotonic_ns() - began)
-        addresses, refusal = allowed_of(host, found, self._rules)
-        # A name server that is away for a while is no reason to forget the addresses that there are; a name that leads
-        # where nobody may dial is.
+        addresses, refusal = allowed_of(host, resolved, self._rules)
+        # A temporary resolver failure must not discard the known addresses; a name that now resolves to a forbidden
+        # address must.
         if addresses or refusal or not self._place(place).addresses:
             self._put(place, replace(self._place(place), addresses=addresses, resolve_error=refusal or error))
         return self._place(place)

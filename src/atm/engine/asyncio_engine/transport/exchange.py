@@ -1,4 +1,4 @@
-"""What the transport asks of the other parts: the request that it carries, and the counters of connections."""
+"""Protocols between the transport and the other parts: the request it carries, and the connection counters."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from typing import Protocol
 from atm.models.outcome import Outcome
 
 
-class Answer(Protocol):
-    """The answer to an exchange, as a connection has read it so far. Moments: ns of the monotonic clock."""
+class Response(Protocol):
+    """The response to an exchange, as far as it has been read. Times: ns of the monotonic clock."""
 
     status: int
     """The status code, once the head is complete."""
     first_byte: int
-    """The moment of the first byte of the (last) head; 0 while nothing has come."""
+    """When the first byte of the (last) head was read; 0 before that."""
     received: int
-    """Bytes read so far, interim answers included."""
+    """Bytes read so far, including interim responses."""
     body_bytes: int
     """Bytes of the body without its framing."""
 
     @property
     def raw(self) -> bytes:
-        """The bytes as they came: the whole head, and the body up to what samples keep of it."""
+        """The raw bytes: the whole head, and the body up to the sampling limit."""
         ...
 
     @property
-    def answered_status(self) -> int | None:
-        """The status code, None while the head is not complete."""
+    def head_status(self) -> int | None:
+        """The status code, None while the head is incomplete."""
         ...
 
     @property
     def body(self) -> bytes:
-        """The start of the body without its framing, where the exchange `wants_body`."""
+        """The start of the body without its framing, if the exchange `wants_body`."""
         ...
 
 
 class Exchange(Protocol):
-    """One request on its way. The transport reads its fields, counts its bytes and reports how it ended."""
+    """One request in transport, which reads its fields, counts its bytes and reports how it ended."""
 
     data: bytes
-    """The whole request."""
+    """The bytes of the whole request."""
     origin: int
-    """Where it goes: an index into the dialer's origins."""
+    """The destination: an index into the dialer's origins."""
     head_only: bool
-    """A HEAD request: its answer has no body."""
+    """A HEAD request: its response has no body."""
     wants_body: bool
     closes_connection: bool
-    """The request says that its connection is not used again (RFC 9112, section 9.6)."""
+    """The request has `Connection: close` (RFC 9112, section 9.6)."""
     has_redialled: bool
     hops: int
-    """Redirects that were followed."""
+    """Redirects followed so far."""
     sent: int
     received: int
 
@@ -58,29 +58,29 @@ class Exchange(Protocol):
 
     @property
     def secret_headers(self) -> frozenset[str]:
-        """Lower-case names of headers that hold a secret: no redirect takes them to another origin."""
+        """Lower-case names of headers that hold a secret; redirects drop them when they lead to another origin."""
         ...
 
     @property
     def has_secret_body(self) -> bool:
-        """Whether the body holds a secret: then no redirect takes it to another origin."""
+        """Whether the body holds a secret; redirects never send it to another origin."""
         ...
 
-    def answered(self, answer: Answer, now: int) -> None:
-        """A full response has been read at `now`."""
+    def responded(self, response: Response, now: int) -> None:
+        """Handle a full response, read at `now`."""
         ...
 
-    def failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None = None) -> None:
-        """It has ended without a full response; `answer` is what has come of one."""
+    def failed(self, outcome: Outcome, message: str, now: int, response: Response | None = None) -> None:
+        """Handle an end without a full response; `response` is the part that was received."""
         ...
 
     def redialled(self) -> None:
-        """The server had closed the kept connection, so the request goes out on a new one."""
+        """Record that the server had closed the reused connection, so the request is sent on a new one."""
         ...
 
 
 class ConnectionEvents(Protocol):
-    """Counts what happens to connections. Durations in ns."""
+    """Counts connection events. Durations in ns."""
 
     def dialled(self) -> None: ...
 
@@ -89,7 +89,7 @@ class ConnectionEvents(Protocol):
     def closed(self) -> None: ...
 
     def lost(self) -> None:
-        """The target closed or reset it."""
+        """Count a connection that the target closed or reset."""
         ...
 
     def connected(self, duration: int) -> None: ...

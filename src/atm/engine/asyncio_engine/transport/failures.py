@@ -1,4 +1,4 @@
-"""Outcomes and messages of failed connections: the same text for the same reason, so that failures group."""
+"""Map connection errors to outcomes and messages (identical in both engines, so failures group)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OURS = {
     errno.ENOBUFS: "no memory for a socket",
     errno.ENOMEM: "no memory for a socket",
 }
-"""The load generator's own faults."""
+"""Faults of the load generator."""
 
 _THEIRS = {
     errno.ECONNREFUSED: "connection refused",
@@ -30,7 +30,7 @@ _THEIRS = {
 
 
 def connect_failure(error: OSError) -> tuple[Outcome, str]:
-    """The outcome and the message of a socket that could not be opened or connected."""
+    """Return outcome and message of a socket that could not be opened or connected."""
     number = error.errno or 0
     if number in _OURS:
         return Outcome.GENERATOR_ERROR, _OURS[number]
@@ -38,7 +38,7 @@ def connect_failure(error: OSError) -> tuple[Outcome, str]:
 
 
 def tls_failure(error: Exception) -> str:
-    """The reason, in one line, why TLS was not agreed upon."""
+    """Return the reason of a TLS failure in one line."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -47,7 +47,7 @@ def tls_failure(error: Exception) -> str:
 
 
 def lost_connection(error: Exception | None, otherwise: str) -> tuple[Outcome, str]:
-    """The outcome and the message of a connection that ended too early; `otherwise` where there is no error."""
+    """Return outcome and message of a connection that ended too early; `otherwise` if there is no error."""
     if isinstance(error, ssl.SSLError):
         return Outcome.TLS_ERROR, _tls_reason(error)
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
@@ -56,7 +56,7 @@ def lost_connection(error: Exception | None, otherwise: str) -> tuple[Outcome, s
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in lower case, such as `wrong version number`."""
-    # Those that are raised in Python have none.
+    """Return OpenSSL's reason in lower case, such as `wrong version number`."""
+    # Errors raised in Python have none.
     reason = getattr(error, "reason", None) or (str(error.args[-1]) if error.args else "")
     return str(reason).lower().replace("_", " ")

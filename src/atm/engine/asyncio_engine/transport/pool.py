@@ -1,4 +1,4 @@
-"""The connections of one user, at most one per origin, and how many connections a process may have."""
+"""The connections of one user, at most one per origin, and the process's limit of connections."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from atm.engine.asyncio_engine.transport.exchange import Exchange
 
 MOST_CONNECTIONS = 10_000
 _RESERVE = 128
-"""Descriptors for everything but connections: the loop, logs, the terminal, a database."""
+"""File descriptors reserved for other uses: the loop, logs, the terminal, a database."""
 
 
 class Pool:
-    """Keeps connections by origin, and dials for exchanges, one at a time."""
+    """Holds connections by origin, and dials for exchanges, one at a time."""
 
-    __slots__ = ("_crash", "_dial", "_dialer", "_loop", "kept")
+    __slots__ = ("_crash", "_dial", "_dialer", "_loop", "by_origin")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, crash: Callable[[BaseException], None]) -> None:
-        """`crash` hears of a defect in dialling, which is no failure of the request."""
+        """`crash` is called for a defect in dialling, as opposed to a failed request."""
         self._loop = loop
         self._dialer = dialer
         self._crash = crash
-        self.kept: dict[int, Connection] = {}
-        """The open connections; who sends takes one of them, or calls `dial`."""
+        self.by_origin: dict[int, Connection] = {}
+        """The open connections; to send, use one of them or call `dial`."""
         self._dial: asyncio.Task[None] | None = None
 
     def dial(self, exchange: Exchange, origin: int) -> None:
@@ -35,27 +35,27 @@ class Pool:
         self._dial = self._loop.create_task(self._send_on_new(exchange, origin))
         self._dial.add_done_callback(self._dial_ended)
 
-    def forget(self, connection: Connection) -> bool:
-        """Whether `connection` was still kept; it no longer is."""
-        if self.kept.get(connection.origin) is connection:
-            del self.kept[connection.origin]
+    def remove(self, connection: Connection) -> bool:
+        """Remove `connection`; return whether it was in the pool."""
+        if self.by_origin.get(connection.origin) is connection:
+            del self.by_origin[connection.origin]
             return True
         return False
 
-    def let_go(self, origin: int) -> Connection | None:
-        """Stop the dial or the exchange that is under way; the connection of the latter, which is closed."""
+    def abort(self, origin: int) -> Connection | None:
+        """Abort the dial or exchange in progress; return the connection of the latter, now closed."""
         if self._dial is not None:
             self._dial.cancel()
             self._dial = None
             return None
-        connection = self.kept.get(origin)
+        connection = self.by_origin.get(origin)
         if connection is not None:
             connection.abandon()
         return connection
 
     def close(self) -> None:
-        """Close every connection; for a user without a request."""
-        for connection in list(self.kept.values()):
+        """Close every connection of a user without a request."""
+        for connection in list(self.by_origin.values()):
             connection.abandon()
 
     async def _send_on_new(self, exchange: Exchange, origin: int) -> None:
@@ -66,7 +66,7 @@ class Pool:
             exchange.failed(error.outcome, error.message, monotonic_ns())
         else:
             self._dial = None
-            self.kept[origin] = connection
+            self.by_origin[origin] = connection
             connection.send(exchange)
 
     def _dial_ended(self, task: asyncio.Task[None]) -> None:
@@ -75,7 +75,7 @@ class Pool:
 
 
 def connection_ceiling() -> int:
-    """How many connections a run may have. Raises the process's soft limit of open files as far as that is allowed."""
+    """Return how many connections a run may have. Raises the soft limit of open files as far as permitted."""
     if sys.platform == "win32":
         return MOST_CONNECTIONS
     import resource

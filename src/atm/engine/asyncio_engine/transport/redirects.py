@@ -1,4 +1,4 @@
-"""Follow redirects (RFC 9110, section 15.4): a request with its redirects has one outcome, the last."""
+"""Follow redirects (RFC 9110, section 15.4): a request and its redirects have one outcome, the last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from atm.engine.asyncio_engine.responses import response_head
-from atm.engine.asyncio_engine.transport.exchange import Answer, Exchange
+from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
 from atm.plan.load_plan import DEFAULT_PORTS, LoadPlan, Origin
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -15,43 +15,43 @@ _OF_A_BODY = frozenset({"content-length", "content-type", "content-encoding", "c
 
 
 class Origins(Protocol):
-    """Where requests may go: the plan's origins, and those that redirects have led to."""
+    """The plan's origins, and those added by redirects."""
 
     @property
     def origins(self) -> list[Origin]: ...
 
     def origin_of(self, scheme: str, host: str, port: int) -> int:
-        """The index of an origin, which may be new."""
+        """Return the index of an origin, which may be new."""
         ...
 
 
 class Redirects:
-    """Rewrites a request so that it goes where its answer points."""
+    """Rewrites a request for the location of its response."""
 
     def __init__(self, plan: LoadPlan, origins: Origins) -> None:
         self._origins = origins
         self._limit = plan.connections.redirects
         self._through_proxy = plan.connections.proxy is not None
 
-    def withholds(self, exchange: Exchange, answer: Answer) -> bool:
-        """Whether following would take a body that holds a secret to another origin; then the answer is judged."""
+    def withholds(self, exchange: Exchange, response: Response) -> bool:
+        """Return whether following would send a secret in the body to another origin; then the response is judged."""
         if not exchange.has_secret_body:
             return False
-        place = self._place(exchange, answer)
+        place = self._place(exchange, response)
         if place is None:
             return False
         head, _, body = exchange.data.partition(b"\r\n\r\n")
         here = self._origins.origins[exchange.origin]
         method = head.partition(b" ")[0].decode("latin-1")
         crosses = place[:3] != (here.scheme, here.host, here.port)
-        return crosses and bool(body) and not _becomes_get(answer.status, method)
+        return crosses and bool(body) and not _becomes_get(response.status, method)
 
-    def follow(self, exchange: Exchange, answer: Answer) -> bool:
-        """Rewrite the request; the caller sends it again.
+    def follow(self, exchange: Exchange, response: Response) -> bool:
+        """Rewrite the request for the caller to send; return False if the redirect is the final response.
 
-        False where the redirect is the answer: at the limit, or where it leads nowhere.
+        That is the case at the limit of redirects, and where the location cannot be followed.
         """
-        place = self._place(exchange, answer)
+        place = self._place(exchange, response)
         if place is None:
             return False
         scheme, host, port, target = place
@@ -61,15 +61,15 @@ class Redirects:
             target = origin.url + target
         secret = _CREDENTIALS | exchange.secret_headers if index != exchange.origin else frozenset()
         exchange.data = self._rewritten(
-            exchange.data, answer.status, target.replace(" ", "%20"), origin.authority, secret
+            exchange.data, response.status, target.replace(" ", "%20"), origin.authority, secret
         )
         exchange.hops += 1
         exchange.origin = index
         return True
 
-    def _place(self, exchange: Exchange, answer: Answer) -> tuple[str, str, int, str] | None:
-        """Scheme, host, port and target of where the answer points, while it may be followed."""
-        location = response_head(answer.raw).get("location")
+    def _place(self, exchange: Exchange, response: Response) -> tuple[str, str, int, str] | None:
+        """Return scheme, host, port and target of the response's location, if it may be followed."""
+        location = response_head(response.raw).get("location")
         if not location or exchange.hops >= self._limit:
             return None
         base = self._origins.origins[exchange.origin].url
@@ -94,12 +94,12 @@ class Redirects:
             method = "GET"
             body = b""
             dropped |= _OF_A_BODY
-        kept = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+        rewritten = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
         for line in lines[1:]:
             name = line.partition(":")[0].lower()
             if name != "host" and (name not in dropped or (name == "proxy-authorization" and self._through_proxy)):
-                kept.append(line)
-        return "\r\n".join((*kept, "", "")).encode("latin-1") + body
+                rewritten.append(line)
+        return "\r\n".join((*rewritten, "", "")).encode("latin-1") + body
 
 
 def _becomes_get(status: int, method: str) -> bool:

@@ -1,5 +1,5 @@
-"""Virtual users: the iteration that each one is in, and the request of it that is in flight.
+"""Virtual users: the current iteration of each user, and its request in flight.
 
-Knows nothing of how bytes travel: a request is an `Exchange` of the transport, and counts in the ledger. Start with
-`user.py`, then `prepared_step.py` (what all requests of a step share).
+Knows nothing about connections: a request is an `Exchange` of the transport, and is counted in the ledger. Start with
+`user.py`, then `prepared_step.py` (shared by all requests of a step).
 """

@@ -1,7 +1,7 @@
-"""When requests run out of time: one heap for the whole run, with one entry per user and none per request.
+"""Request timeouts: one heap for the whole run, with one entry per user instead of one per request.
 
-The `Request` of a user is used again and again, and its entry is set for some deadline of it; when that comes up and
-the request has a later deadline by then, the entry moves there. So a request that ends in time costs one comparison.
+A user's `Request` is reused, and its heap entry may hold the deadline of an earlier request; when that time comes and
+the current deadline is later, the entry moves there. A request that ends in time thus costs one comparison.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from atm.plan.pacer import NEVER
 
 
 class Timed(Protocol):
-    """What has a deadline."""
+    """An object with a deadline."""
 
     deadline: int
-    """NEVER while there is nothing to wait for."""
+    """NEVER while nothing is in flight."""
     armed_at: int
-    """The moment of its entry; NEVER without one."""
+    """The time of its heap entry; NEVER without one."""
 
     def time_out(self, now: int) -> None: ...
 
@@ -28,23 +28,23 @@ class Timed(Protocol):
 class Deadlines:
     """The deadlines of all requests in flight, in ns of the monotonic clock."""
 
-    def __init__(self, ring_at: Callable[[int], None]) -> None:
-        """`ring_at` asks for a call of `expired` at a moment."""
-        self._ring_at = ring_at
+    def __init__(self, wake_at: Callable[[int], None]) -> None:
+        """`wake_at` schedules a call of `expired`."""
+        self._wake_at = wake_at
         self._heap: list[tuple[int, int, Timed]] = []
         self._serials = count()
 
     def arm(self, timed: Timed, deadline: int) -> None:
-        """Called where `deadline` is earlier than the entry."""
+        """Add an entry; to be called if `deadline` is earlier than the current entry."""
         self._push(timed, deadline)
-        self._ring_at(deadline)
+        self._wake_at(deadline)
 
     def next_at(self) -> int:
-        """When to look again; NEVER without entries."""
+        """Return when to call `expired`; NEVER without entries."""
         return self._heap[0][0] if self._heap else NEVER
 
     def expired(self, now: int) -> list[Timed]:
-        """The requests that have run out of time."""
+        """Return the requests whose deadline has passed."""
         late: list[Timed] = []
         heap = self._heap
         while heap and heap[0][0] <= now:

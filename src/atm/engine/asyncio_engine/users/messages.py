@@ -1,4 +1,4 @@
-"""Messages of requests that failed, and checks of bodies: the same text in every engine, so that failures group."""
+"""Failure messages and body checks (identical in both engines, so failures group)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SHOWN = 120
 
 
 def timeout_text(timeout_ns: int) -> str:
-    """`no full answer in 0.25 s`, with all digits of the seconds and no more."""
+    """Return `no full answer in 0.25 s`, with as many digits as the timeout needs."""
     whole, rest = divmod(timeout_ns, 1_000_000_000)
     return "no full answer in " + f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + " s"
 
 
 def expected_text(ranges: tuple[tuple[int, int], ...]) -> str:
-    """`200, 201 or 204`; a whole class as `2xx`, another range as `200-204`."""
+    """Return `200, 201 or 204`; a whole class as `2xx`, another range as `200-204`."""
     names = []
     for low, high in ranges:
         if low == high:
@@ -30,7 +30,7 @@ def expected_text(ranges: tuple[tuple[int, int], ...]) -> str:
 
 
 def check_of(checks: tuple[BodyCheck, ...]) -> Callable[[str], str | None]:
-    """From the text of a body to the message of the first check that it fails; None where it passes all."""
+    """Return a function from a body's text to the message of the first check that fails; None if all pass."""
     tests: list[tuple[Callable[[str], object], str]] = []
     for condition in checks:
         if condition.kind == "contains":

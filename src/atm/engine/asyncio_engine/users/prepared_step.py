@@ -1,11 +1,11 @@
-"""A step of the plan with the secrets of the moment, ready to be sent many times."""
+"""A step of the plan, rendered with the current secrets and ready to be sent many times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from atm.engine.asyncio_engine.responses import CHECKED_BYTES, DecodingError, decoded_whole, response_head, text_of
-from atm.engine.asyncio_engine.transport.exchange import Answer
+from atm.engine.asyncio_engine.transport.exchange import Response
 from atm.engine.asyncio_engine.users.messages import check_of, expected_text, timeout_text
 from atm.engine.asyncio_engine.users.rendering import Render, renderer
 from atm.engine.secrets import slots_of
@@ -16,7 +16,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 
 
 class PreparedStep:
-    """Everything about a step that is the same for each of its requests."""
+    """The parts of a step that all its requests share."""
 
     def __init__(self, plan: LoadPlan, step: Step, secrets: Mapping[str, str]) -> None:
         self._seed = plan.seed
@@ -28,8 +28,8 @@ class PreparedStep:
         self.head_only = step.method == "HEAD"
         self.is_idempotent = step.method in _IDEMPOTENT
         self.expected = frozenset(status for low, high in step.expected_statuses for status in range(low, high + 1))
-        self.check: Callable[[Answer], str | None] | None = _check_of_answer(step.checks) if step.checks else None
-        """The message of the first check that an answer fails; None where it passes all."""
+        self.check: Callable[[Response], str | None] | None = _check_of_response(step.checks) if step.checks else None
+        """Returns the message of the first check that a response fails; None if it passes all."""
         self.wants_body = bool(step.checks)
         self.follows_redirects = plan.connections.redirects > 0
         self.slots = slots_of(step)
@@ -53,8 +53,8 @@ class PreparedStep:
         self.prepare(secrets)
 
     def prepare(self, secrets: Mapping[str, str]) -> None:
-        """Render anew with these secrets; requests that begin from now on use them."""
-        self.closes_connection = self._never_keeps or _says_close(self._step, secrets)
+        """Render again with these secrets; used by requests that start from now on."""
+        self.closes_connection = self._never_keeps or _requests_close(self._step, secrets)
         rendered = renderer(self._step, self._seed, secrets, prefix=self._prefix, extra_headers=self._extra_headers)
         if isinstance(rendered, bytes):
             self.constant = rendered
@@ -62,29 +62,29 @@ class PreparedStep:
             self.render = rendered
 
     def unexpected(self, status: int, *, withheld: bool = False) -> str:
-        """The message of a full response with a status that is not expected; see `Redirects.withholds`."""
+        """Return the message of a full response with an unexpected status; see `Redirects.withholds`."""
         if withheld:
             return f"{status} to another origin not followed: the request body holds a secret"
         return f"{status}, expected {expected_text(self._step.expected_statuses)}"
 
 
-def _check_of_answer(checks: tuple[BodyCheck, ...]) -> Callable[[Answer], str | None]:
+def _check_of_response(checks: tuple[BodyCheck, ...]) -> Callable[[Response], str | None]:
     check = check_of(checks)
 
-    def check_answer(answer: Answer) -> str | None:
-        head = response_head(answer.raw)
+    def check_response(response: Response) -> str | None:
+        head = response_head(response.raw)
         try:
-            is_whole = answer.body_bytes <= CHECKED_BYTES
-            body = decoded_whole(answer.body, head.get("content-encoding"), CHECKED_BYTES, is_whole=is_whole)
+            is_whole = response.body_bytes <= CHECKED_BYTES
+            body = decoded_whole(response.body, head.get("content-encoding"), CHECKED_BYTES, is_whole=is_whole)
         except DecodingError as error:
             return str(error)
         return check(text_of(body, head.get("content-type")))
 
-    return check_answer
+    return check_response
 
 
-def _says_close(step: Step, secrets: Mapping[str, str]) -> bool:
-    """Whether a Connection header of the request holds the option `close`."""
+def _requests_close(step: Step, secrets: Mapping[str, str]) -> bool:
+    """Return whether a Connection header of the request has the option `close`."""
     values = [
         "".join(_text_of(part, secrets) for part in header.value)
         for header in step.headers
@@ -94,7 +94,7 @@ def _says_close(step: Step, secrets: Mapping[str, str]) -> bool:
 
 
 def _text_of(part: Part, secrets: Mapping[str, str]) -> str:
-    """No built-in variable is ever part of the word `close`, so any other text stands for it."""
+    """Render a part, with an arbitrary placeholder for variables: none can be part of the word `close`."""
     if isinstance(part, LiteralPart):
         return part.text
     return encoded(secrets[part.slot], part.encoding) if isinstance(part, SecretPart) else "?"

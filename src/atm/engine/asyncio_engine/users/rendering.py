@@ -1,7 +1,7 @@
-"""From a step's templates to the bytes of one request.
+"""Render a step's templates to the bytes of a request.
 
-Literals and secrets are written into one format string when the step is prepared, and anew when a secret changes; per
-request only the variables are filled in.
+Literals and secrets are compiled into one format string when the step is prepared, and again when a secret changes;
+only variables are filled in per request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atm.plan.randomness import random_int, uuid4
 from atm.plan.templates import encoded, percent_encoded
 
 Render = Callable[[int], bytes]
-"""From a request number to the bytes of the request."""
+"""Renders the request with a given number."""
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _Source = Callable[[int], bytes]
@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Format:
-    """A bytes format (`%`) that is written piece by piece, with the sources of its variables in order."""
+    """Builder of a bytes format (`%`), with the sources of its variables in order."""
 
     def __init__(self, seed: int, secrets: Mapping[str, str], wall_ns: Callable[[], int]) -> None:
         self._seed = seed
@@ -49,11 +49,11 @@ class _Format:
                 self.variable(_source(part, self._seed, self._wall_ns))
 
     def written(self) -> bytes:
-        """The format string."""
+        """Return the format string."""
         return b"".join(self._pieces)
 
     def rendered(self, number: int) -> bytes:
-        """For a format without variables, or a slow path."""
+        """Render at once: for a format without variables, or off the hot path."""
         return self.written() % tuple([source(number) for source in self.sources])
 
 
@@ -66,10 +66,10 @@ def renderer(
     extra_headers: Iterable[Header] = (),
     wall_ns: Callable[[], int] = time.time_ns,
 ) -> Render | bytes:
-    """Prepare a step: its bytes where every request is the same, else a function of the request number.
+    """Prepare a step: return its bytes if all requests are the same, else a function of the request number.
 
-    `prefix` stands before the target (`http://host:port`, for an http proxy), `extra_headers` after Content-Length.
-    `wall_ns` is the wall clock (ns since 1970) that `{{timestamp}}` and `{{timestamp_unix}}` read.
+    `prefix` is put before the target (`http://host:port`, for an http proxy), `extra_headers` after Content-Length.
+    `wall_ns` returns the wall time (ns since 1970) for `{{timestamp}}` and `{{timestamp_unix}}`.
     """
     head = _Format(seed, secrets, wall_ns)
     head.literal(f"{step.method} {prefix}")
@@ -83,7 +83,7 @@ def renderer(
     body.template(step.body or ())
     length: Callable[[int], bytes] | None = None
     if body.sources:
-        # Written below, when the body is known.
+        # Set below, when the body is known.
         head.literal("Content-Length: ")
         length = lambda number: b"%d" % number  # noqa: E731
         head.variable(length)

@@ -1,4 +1,4 @@
-"""A virtual user: one iteration at a time, whose steps it sends one after the other, and the request in flight."""
+"""A virtual user: runs one iteration at a time, sends its steps in order, and holds the request in flight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from atm.engine.asyncio_engine.ledger.endpoint_figures import EndpointFigures
 from atm.engine.asyncio_engine.ledger.ledger import IterationBooks, Ledger
-from atm.engine.asyncio_engine.transport.exchange import Answer, Exchange
+from atm.engine.asyncio_engine.transport.exchange import Exchange, Response
 from atm.engine.asyncio_engine.transport.redirects import REDIRECTS, Redirects
 from atm.engine.asyncio_engine.users.deadlines import Deadlines
 from atm.engine.asyncio_engine.users.prepared_step import PreparedStep
@@ -18,8 +18,8 @@ from atm.plan.load_plan import Origin
 from atm.plan.pacer import NEVER
 
 
-class Carrier(Protocol):
-    """A connection that is free."""
+class IdleConnection(Protocol):
+    """An idle connection."""
 
     def send(self, exchange: Exchange) -> None: ...
 
@@ -28,31 +28,31 @@ class Connections(Protocol):
     """The connections of one user."""
 
     @property
-    def kept(self) -> Mapping[int, Carrier]:
-        """The open ones, by origin."""
+    def by_origin(self) -> Mapping[int, IdleConnection]:
+        """The open connections, by origin."""
         ...
 
     def dial(self, exchange: Exchange, origin: int) -> None:
         """Send a request on a new connection."""
         ...
 
-    def let_go(self, origin: int) -> Answer | None:
-        """Stop the request that is under way; what has come of its answer."""
+    def abort(self, origin: int) -> Response | None:
+        """Abort the request in flight; return the part of its response that was received."""
         ...
 
     def close(self) -> None: ...
 
 
 class Origins(Protocol):
-    """Where requests go, by index."""
+    """Destinations of requests, by index."""
 
     @property
     def origins(self) -> list[Origin]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all users of a run share."""
+class UserContext:
+    """Objects that all users of a run share."""
 
     flows: Sequence[Sequence[PreparedStep]]
     ledger: Ledger
@@ -60,13 +60,13 @@ class Surroundings:
     redirects: Redirects
     origins: Origins
     on_end: Callable[[User, int], None]
-    """An iteration has ended at a moment, and its user is free again."""
-    on_own_fault: Callable[[User, int], None]
-    """The same, but for an iteration that ended by our own fault."""
+    """Called when an iteration has ended, with the time; its user is free again."""
+    on_generator_error: Callable[[User, int], None]
+    """The same, for an iteration that ended with a generator error."""
 
 
 class Iteration:
-    """One pass through a flow. Moments: ns of the monotonic clock."""
+    """One pass through a flow. Times: ns of the monotonic clock."""
 
     __slots__ = ("flow", "intended", "is_warm_up", "number", "position", "steps")
 
@@ -75,19 +75,19 @@ class Iteration:
     flow: int
     steps: Sequence[PreparedStep]
     position: int
-    """The step that is under way."""
+    """The position of the current step."""
     intended: int
     is_warm_up: bool
 
 
 class Request:
-    """The request in flight, and the exchange that the transport carries. `deadline` is NEVER while there is none."""
+    """The request in flight, and the exchange of the transport. `deadline` is NEVER while there is no request."""
 
     __slots__ = (
-        "_around",
+        "_by_origin",
         "_connections",
+        "_context",
         "_figures",
-        "_kept",
         "_ledger",
         "_user",
         "actual",
@@ -116,12 +116,12 @@ class Request:
     intended: int
     actual: int
 
-    def __init__(self, user: User, around: Surroundings, connections: Connections) -> None:
+    def __init__(self, user: User, context: UserContext, connections: Connections) -> None:
         self._user = user
         self._connections = connections
-        self._kept = connections.kept
-        self._around = around
-        self._ledger = around.ledger
+        self._by_origin = connections.by_origin
+        self._context = context
+        self._ledger = context.ledger
         self.deadline = NEVER
         self.armed_at = NEVER
         self.has_redialled = False
@@ -145,19 +145,19 @@ class Request:
         self.received = 0
         self.deadline = deadline = now + step.timeout_ns
         if deadline < self.armed_at:
-            self._around.deadlines.arm(self, deadline)
+            self._context.deadlines.arm(self, deadline)
         data = step.constant
         if data is None:
             data = step.render(number)
         self.data = data
         self.origin = origin = step.origin
-        connection = self._kept.get(origin)
+        connection = self._by_origin.get(origin)
         if connection is None:
             self._connections.dial(self, origin)
         else:
             connection.send(self)
 
-    # What the transport and the ledger read
+    # Read by the transport and the ledger
 
     @property
     def is_idempotent(self) -> bool:
@@ -193,97 +193,97 @@ class Request:
 
     @property
     def destination(self) -> Origin:
-        return self._around.origins.origins[self.origin]
+        return self._context.origins.origins[self.origin]
 
-    # What the transport reports
+    # Called by the transport
 
     def redialled(self) -> None:
-        """The server had closed the kept connection: once more on a new one, which happens once per request."""
+        """Record that the server had closed the reused connection; allowed once per request."""
         self.has_redialled = True
         self._figures.redialled += 1
         self._figures.touched = True
 
-    def answered(self, answer: Answer, now: int) -> None:
-        """A full response has been read at `now`."""
+    def responded(self, response: Response, now: int) -> None:
+        """Judge a full response, read at `now`."""
         step = self.step
-        status = answer.status
+        status = response.status
         withheld = False
         if step.follows_redirects and status in REDIRECTS:
-            withheld = self._around.redirects.withholds(self, answer)
-            if not withheld and self._around.redirects.follow(self, answer):
+            withheld = self._context.redirects.withholds(self, response)
+            if not withheld and self._context.redirects.follow(self, response):
                 self._send_on()
                 return
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
         figures = self._figures
-        response = now - self.intended
+        response_time = now - self.intended
         if status not in step.expected:
             outcome, message = Outcome.UNEXPECTED_STATUS, step.unexpected(status, withheld=withheld)
-        elif step.check is not None and (failure := step.check(answer)):
+        elif step.check is not None and (failure := step.check(response)):
             outcome, message = Outcome.CHECK_FAILED, failure
         else:
-            figures.answered_ok(status, response, now - self.actual, answer.first_byte - self.actual)
+            figures.count_ok(status, response_time, now - self.actual, response.first_byte - self.actual)
             if now > ledger.sending_end:
                 figures.drained_ok += 1
-            if response > ledger.sampler.slower_than[figures.endpoint]:
-                ledger.sampler.keep_ok(self, answer, now)
+            if response_time > ledger.sampler.slower_than[figures.endpoint]:
+                ledger.sampler.keep_ok(self, response, now)
             self._end(now)
-            self._user.go_on(now)
+            self._user.next_step(now)
             return
         at = now - ledger.epoch
-        first_byte = answer.first_byte - self.actual
-        figures.answered_badly(outcome, message, status, response, now - self.actual, first_byte, at)
-        self._end_failed(outcome, message, now, answer)
+        first_byte = response.first_byte - self.actual
+        figures.count_failed_response(outcome, message, status, response_time, now - self.actual, first_byte, at)
+        self._end_failed(outcome, message, now, response)
 
     def _send_on(self) -> None:
-        connection = self._kept.get(self.origin)
+        connection = self._by_origin.get(self.origin)
         if connection is None:
             self._connections.dial(self, self.origin)
         else:
             connection.send(self)
 
-    def failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None = None) -> None:
-        """The request has ended without a full response; `answer` is what has come of one."""
+    def failed(self, outcome: Outcome, message: str, now: int, response: Response | None = None) -> None:
+        """End the request without a full response; `response` is the part that was received."""
         ledger = self._ledger
         if now >= ledger.second_end:
             ledger.roll(now)
-        if answer is not None:
-            self.received += answer.received
+        if response is not None:
+            self.received += response.received
         if outcome is Outcome.TIMEOUT:
-            self._figures.gave_up(message, now - self.intended, now - self.actual, now - ledger.epoch)
+            self._figures.count_timeout(message, now - self.intended, now - self.actual, now - ledger.epoch)
         else:
-            self._figures.ended(outcome, message, now - self.intended, now - ledger.epoch)
-        self._end_failed(outcome, message, now, answer)
+            self._figures.count_error(outcome, message, now - self.intended, now - ledger.epoch)
+        self._end_failed(outcome, message, now, response)
 
-    # What the loop reports
+    # Called by the loop
 
     def time_out(self, now: int) -> None:
-        """The request has run out of time."""
-        answer = self._connections.let_go(self.origin)
-        self.failed(Outcome.TIMEOUT, self.step.timeout_message, now, answer)
+        """End the request because its timeout has passed."""
+        response = self._connections.abort(self.origin)
+        self.failed(Outcome.TIMEOUT, self.step.timeout_message, now, response)
 
     def leave_unfinished(self) -> None:
-        """The run ends while the request is in flight."""
-        answer = self._connections.let_go(self.origin)
-        if answer is not None:
-            self.received += answer.received
-        self._figures.left_unfinished()
+        """Leave the request unfinished because the run ends."""
+        response = self._connections.abort(self.origin)
+        if response is not None:
+            self.received += response.received
+        self._figures.count_unfinished()
         self._end(self._ledger.last_finish)
 
-    def _end_failed(self, outcome: Outcome, message: str, now: int, answer: Answer | None) -> None:
+    def _end_failed(self, outcome: Outcome, message: str, now: int, response: Response | None) -> None:
         ledger = self._ledger
         if now > ledger.sending_end and outcome is not Outcome.GENERATOR_ERROR:
             self._figures.drained_failed += 1
-        ledger.sampler.keep_failed(self, answer, outcome, message, now)
+        ledger.sampler.keep_failed(self, response, outcome, message, now)
         self._end(now)
         if outcome in FULL_RESPONSES:
-            self._user.go_on(now)
+            self._user.next_step(now)
         else:
-            self._user.give_up(is_own_fault=outcome is Outcome.GENERATOR_ERROR)
+            self._user.fail(is_generator_error=outcome is Outcome.GENERATOR_ERROR)
 
     def _end(self, now: int) -> None:
-        """The request has ended at `now`, or was left when the run ended."""
+        """Record the end of the request at `now`, or that it was left unfinished."""
         self.deadline = NEVER
         self._ledger.last_finish = now
         figures = self._figures
@@ -294,17 +294,17 @@ class Request:
 
 
 class User:
-    """Sends the steps of an iteration in order, each when the one before has ended."""
+    """Sends the steps of an iteration in order, each after the previous one has ended."""
 
-    __slots__ = ("_around", "_connections", "_ledger", "iteration", "request")
+    __slots__ = ("_connections", "_context", "_ledger", "iteration", "request")
 
-    def __init__(self, around: Surroundings, connections: Connections) -> None:
-        self._around = around
-        self._ledger = around.ledger
+    def __init__(self, context: UserContext, connections: Connections) -> None:
+        self._context = context
+        self._ledger = context.ledger
         self._connections = connections
         self.iteration = Iteration()
-        """The current one, or the last; before the first, without fields."""
-        self.request = Request(self, around, connections)
+        """The current iteration, or the last one; has no fields before the first."""
+        self.request = Request(self, context, connections)
 
     @property
     def is_busy(self) -> bool:
@@ -323,13 +323,13 @@ class User:
         iteration.intended = intended
         iteration.is_warm_up = is_warm_up
         iteration.position = 0
-        iteration.steps = steps = self._around.flows[flow]
+        iteration.steps = steps = self._context.flows[flow]
         step = steps[0]
         figures = (ledger.warm_up if is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, number, intended, now)
 
-    def go_on(self, finished: int) -> None:
-        """The step has had a full response at `finished`: on to the next one, or the iteration is complete."""
+    def next_step(self, finished: int) -> None:
+        """Continue after a full response at `finished`: send the next step, or complete the iteration."""
         iteration = self.iteration
         iteration.position = position = iteration.position + 1
         steps = iteration.steps
@@ -337,7 +337,7 @@ class User:
         if position == len(steps):
             if self._ledger.counts_iterations:
                 self._books.completed += 1
-            self._around.on_end(self, now)
+            self._context.on_end(self, now)
             return
         ledger = self._ledger
         if now >= ledger.second_end:
@@ -346,21 +346,21 @@ class User:
         figures = (ledger.warm_up if iteration.is_warm_up else ledger.measured)[step.endpoint]
         self.request.begin(step, figures, iteration.number, finished, now)
 
-    def give_up(self, *, is_own_fault: bool) -> None:
-        """The step had no full response, so the iteration has failed."""
+    def fail(self, *, is_generator_error: bool) -> None:
+        """Fail the iteration because a step had no full response."""
         self._books.failed += 1
-        if is_own_fault:
-            self._around.on_own_fault(self, monotonic_ns())
+        if is_generator_error:
+            self._context.on_generator_error(self, monotonic_ns())
         else:
-            self._around.on_end(self, monotonic_ns())
+            self._context.on_end(self, monotonic_ns())
 
     def leave_unfinished(self) -> None:
-        """The run ends while the iteration is under way."""
+        """Leave the iteration unfinished because the run ends."""
         self.request.leave_unfinished()
         self._books.unfinished += 1
 
     def close(self) -> None:
-        """Close every connection; for a user without a request."""
+        """Close every connection of a user without a request."""
         self._connections.close()
 
     @property

@@ -80,23 +80,18 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Accept the connection; at the limit close the longest idle one for it, or refuse it with 503."""
-        if self.limit_concurrency is not None and len(self.connections) + 1 >= self.limit_concurrency:
-            idle = [
-                connection
-                for connection in self.connections
-                if isinstance(connection, Connection) and connection.is_idle
-            ]
-            if not idle:
-                super().connection_made(transport)
-                transport.write(_FULL)
-                transport.close()
-                return
-            oldest = min(idle, key=lambda connection: connection.idle_since)
-            self.connections.discard(oldest)
-            oldest.transport.abort()
+        if not make_room(self.connections, self.limit_concurrency):
+            super().connection_made(transport)
+            transport.write(_FULL)
+            transport.close()
+            return
         super().connection_made(transport)
         self._since = self.loop.time()
         self._ticking = self.loop.call_later(_TICK_SECONDS, self._tick)
+
+    def end(self) -> None:
+        """Close at once, to make room for another connection."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timer."""
@@ -201,6 +196,20 @@ class Connection(H11Protocol):
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+
+
+def make_room(connections: set[Any], most: int | None) -> bool:
+    """Return whether one more connection can be accepted, closing the longest idle one at the limit."""
+    if most is None or len(connections) + 1 < most:
+        return True
+    # WebSockets are never idle.
+    idle = [connection for connection in connections if getattr(connection, "is_idle", False)]
+    if not idle:
+        return False
+    oldest = min(idle, key=lambda connection: connection.idle_since)
+    connections.discard(oldest)
+    oldest.end()
+    return True
 
 
 def most_connections(limit: int) -> int:

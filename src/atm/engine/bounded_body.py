@@ -1,4 +1,4 @@
-"""Answers of servers that others name, read up to a bound that holds after decompression too."""
+"""Read a response body from an untrusted server up to a limit that also holds after decompression."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import httpx
 
 _ANY_WRAPPER = 47
-"""For zlib: gzip or zlib, as the data say."""
+"""zlib's wbits for detecting gzip or zlib from the data."""
 
 
 async def read_bounded(response: httpx.Response, most_bytes: int) -> bytes | None:
-    """The body of an answer that is being streamed; None where it is larger, or encoded in another way than gzip.
+    """Return the body of a streamed response; None if it is larger, or has an encoding other than gzip and deflate.
 
     Raises httpx.HTTPError.
     """
