@@ -32,7 +32,7 @@ class Rotation:
 async def rotate_seal(
     storage: StorageInterface, settings: Settings, settle_seconds: float = SETTLE_SECONDS
 ) -> Rotation:
-    """Reseal all values; without ATM_SECRET_KEY, first add a new key to the key file, and remove the old one at the end.
+    """Reseal all values; without ATM_SECRET_KEY, with a new key in the key file, which then replaces the old one.
 
     Servers may run meanwhile, as they reread the file when it changes. After a kill all values open with one of the
     keys in the file, and the next rotation completes the work. Raises SettingsError, StorageError.
