@@ -40,7 +40,16 @@ from atm.plan.spec_mask import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.errors import run_not_finished
-from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id, checked_tags
+from atm.storage.records import (
+    FINAL,
+    Run,
+    RunEvent,
+    RunSource,
+    RunSummary,
+    checked_id,
+    checked_tags,
+    endpoint_count_of,
+)
 from atm.storage.result import dumps, stored_result, stored_sample
 
 FORMAT = "atm-run"
@@ -257,6 +266,7 @@ def _run(document: Any) -> Run:
     reasons = _STRINGS.validate_python(content["failure_reasons"])
     if len(reasons) > 10_000 or any(len(reason) > 10_000 for reason in reasons):
         raise ValueError("too many or too long failure reasons")
+    summary = replace(summary, endpoint_count=endpoint_count_of(spec))
     # Masked again, in case another installation stored credentials unmasked.
     return Run(summary, notes, masked_spec(spec), reasons, None, None, None)
 

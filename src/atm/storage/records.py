@@ -173,11 +173,19 @@ class RunSummary:
     requests_per_second: float | None = None
     error_rate: float | None = None
     """The three metrics of a finished run that lists show; None before the end, and without samples."""
+    endpoint_count: int = 1
+    """Number of endpoints in the spec; `url` is that of the first one."""
 
     @property
     def outcome(self) -> RunOutcome:
         """The outcome derived from status, stop reason and verdict."""
         return run_outcome(self.status, self.stop_reason, self.passed)
+
+
+def endpoint_count_of(spec: Mapping[str, Any]) -> int:
+    """Return the number of endpoints in a stored spec."""
+    endpoints = spec.get("endpoints")
+    return max(len(endpoints), 1) if isinstance(endpoints, list) else 1
 
 
 def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
@@ -194,6 +202,7 @@ def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
         engine=run.engine,
         source=run.source,
         tags=checked_tags(run.tags),
+        endpoint_count=endpoint_count_of(run.spec),
     )
 
 
