@@ -35,7 +35,7 @@ from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
 from atm.errors import AtmError, Problem
-from atm.storage.records import Role
+from atm.storage.api_keys import Role
 
 log = logging.getLogger("atm.api")
 
