@@ -33,7 +33,7 @@ FULL_SIZE = pytest.StashKey[int]()
 """How many tests were left out because only `make prove` runs them."""
 
 
-# No test leaves anything in the history of whoever runs it; those about the history say where theirs is.
+# Tests do not write to the history of the user who runs them; those about the history set a directory.
 os.environ["ATM_NO_HISTORY"] = "1"
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="atm-tests-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)

@@ -33,7 +33,7 @@ def mounted(disk: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(disk: Path, leaving: int = 0) -> Path:
-    """Take all the room but so many bytes; the file that does."""
+    """Fill the disk except for this number of bytes; return the file."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

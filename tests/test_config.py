@@ -103,7 +103,7 @@ def test_the_data_directory_is_here_or_the_users(tmp_path: Path, monkeypatch: py
     assert data_directory.default() == tmp_path / "share" / "api-test-machine"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "data").mkdir()
-    # One of somebody else's making: tests/security/test_working_directory.py.
+    # One created by another user: tests/security/test_working_directory.py.
     assert data_directory.default() == tmp_path / "share" / "api-test-machine"
     data_directory.prepare(tmp_path / "data")
     assert data_directory.default() == tmp_path / "data"

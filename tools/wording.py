@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.repository import ROOT, project_files
 
-CHECKED = ("benches", "docs", "tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+CHECKED = ("tests", "benches", "docs", "tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 """Directories and files whose matches fail the check."""
 
 SUFFIXES = frozenset({".css", ".html", ".js", ".md", ".mjs", ".py", ".pyi", ".rs", ".sh", ".svelte", ".toml", ".ts"})
@@ -47,6 +47,8 @@ EXCEPTIONS: dict[str, str] = {
     "docs/proof/": "recorded output of test runs, which names tests as they were then",
     "docs/reference/cli.md": "generated from src, where the words are checked",
     "docs/reference/mcp.md": "generated from src, where the words are checked",
+    "tests/contract/postgresql.py": "names the Unix account `nobody`",
+    "tests/security/attacking.py": "names the Unix account `nobody`",
     "tools/wording.py": "lists the words",
     "tests/tools/test_wording.py": "shows matches",
 }

@@ -32,9 +32,9 @@ def client(server: ApiServer) -> Iterator[httpx.Client]:
             opened.delete(f"/schedules/{each['id']}")
 
 
-def until(asked: Callable[[], Any], done: Callable[[Any], bool], seconds: float = 50) -> Any:
+def until(read: Callable[[], Any], done: Callable[[Any], bool], seconds: float = 50) -> Any:
     deadline = time.monotonic() + seconds
-    while not done(found := asked()):
+    while not done(found := read()):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
     return found
@@ -129,7 +129,7 @@ def test_names_are_unique_and_one_can_be_read_by_id_or_name(client: httpx.Client
     ]
     assert [each["name"] for each in client.get("/schedules").json()["schedules"]] == ["nightly"]
     for path in ("", "/firings", "/deliveries"):
-        assert refused(client.get(f"/schedules/nobody{path}"), 404) == [("schedule_not_found", "")]
+        assert refused(client.get(f"/schedules/missing{path}"), 404) == [("schedule_not_found", "")]
     assert client.delete("/schedules/nightly").status_code == 200
     assert refused(client.delete("/schedules/nightly"), 404) == [("schedule_not_found", "")]
 
@@ -176,8 +176,8 @@ def test_what_is_shown_can_be_sent_back_and_nothing_of_it_is_lost(client: httpx.
         ({"trigger": {"type": "date", "run_date": "2020-01-01T00:00:00Z"}}, ("never_due", "trigger")),
         ({"trigger": {"type": "cron", "expression": "0 0 30 2 *"}}, ("never_due", "trigger")),
         ({"spec": None}, ("value_error", "body")),
-        ({"spec": None, "test": "nobody"}, ("test_not_found", "test")),
-        ({"spec": {"name": "x", "url": "http://127.0.0.1/{{nobody}}"}}, ("unknown_variable", "spec.url character 18")),
+        ({"spec": None, "test": "missing"}, ("test_not_found", "test")),
+        ({"spec": {"name": "x", "url": "http://127.0.0.1/{{unset}}"}}, ("unknown_variable", "spec.url character 18")),
         (
             {"notify": [{"type": "webhook", "url": "http://169.254.169.254/latest/meta-data"}]},
             ("target_not_allowed", "notify[0].url"),
@@ -241,8 +241,8 @@ def test_a_key_that_may_only_look_changes_nothing(tmp_path: Path) -> None:
             for method, path in (("POST", ""), ("PUT", "/x"), ("DELETE", "/x"), ("POST", "/x/pause")):
                 answer = viewer.request(method, f"/schedules{path}", json=body)
                 assert refused(answer, 403) == [("role_too_low", "")]
-        with server.client() as nobody:
-            assert nobody.get("/schedules").status_code == 401
+        with server.client() as anonymous:
+            assert anonymous.get("/schedules").status_code == 401
     finally:
         server.stop()
 

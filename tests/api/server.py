@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 PATIENCE_SECONDS = 240.0
-"""Nothing here takes so long but on a machine that is very busy; what hangs still ends."""
+"""Only a very busy machine needs this long; it ends tests that hang."""
 
 _SERVE = [sys.executable, "-m", "atm.api.server", "--for-parent"]
 

@@ -62,10 +62,10 @@ async def test_files_are_kept_for_ever_and_the_page_is_asked_for_again(built: Pa
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("asked", ["/atm/runs/anything", "/runs/anything", "/atm/index.html", "/index.html"])
-async def test_below_a_path_the_page_names_its_files_there_and_tells_its_scripts(built: Path, asked: str) -> None:
+@pytest.mark.parametrize("requested", ["/atm/runs/anything", "/runs/anything", "/atm/index.html", "/index.html"])
+async def test_below_a_path_the_page_names_its_files_there_and_tells_its_scripts(built: Path, requested: str) -> None:
     async with served(built, "/atm") as client:
-        page = await client.get(asked, headers={"Accept-Encoding": "br, gzip"})
+        page = await client.get(requested, headers={"Accept-Encoding": "br, gzip"})
     assert page.headers["content-encoding"] == "gzip"
     assert b'href="/atm/favicon.svg"' in page.content
     assert page.content.count(b'"/atm/_app/immutable/entry/start.AAAA.js"') == 2

@@ -19,7 +19,7 @@ def test_the_demo_runs_the_quickstart_test_against_a_target_that_ends_with_the_s
             assert answer.status_code == 202, answer.text
             for _, kind, _ in events(client, answer.json()["id"]):
                 if kind == "interval":
-                    # It would go on for ten more.
+                    # It would run for ten more.
                     client.post(f"/runs/{answer.json()['id']}/cancel", params={"graceful": True})
             run = ended(client, answer.json()["id"])
             assert run["status"] == "completed", run["error_message"]

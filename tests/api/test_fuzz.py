@@ -76,11 +76,11 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory, running_target: TargetServe
     with server.client(**KEY) as client:
         runs = []
         for path, requests in (("/fixed", 20), ("/status/500", 5)):
-            asked = spec(running_target, path, total_requests=requests)
-            runs.append(client.post("/runs", json={"spec": asked}).json()["id"])
+            submitted = spec(running_target, path, total_requests=requests)
+            runs.append(client.post("/runs", json={"spec": submitted}).json()["id"])
             ended(client, runs[-1])
-        asked = spec(running_target, name="kept")
-        Known.test = client.post("/tests", json={"spec": asked}).json()["id"]
+        submitted = spec(running_target, name="kept")
+        Known.test = client.post("/tests", json={"spec": submitted}).json()["id"]
         slow = spec(running_target, requests_per_second=1, duration=3600)
         holder = client.post("/runs", json={"spec": slow}).json()["id"]
         Known.runs = tuple(runs)

@@ -1,4 +1,4 @@
-"""What watchers are told: soon, in order, without loss, and at the cost of one reader."""
+"""Watchers receive events soon, in order, without loss, and at the cost of one reader."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_every_second_reaches_every_watcher_soon(server: ApiServer, client: http
         late = []
         async with http.stream("GET", f"/runs/{run_id}/events") as response:
             async for line in response.aiter_lines():
-                if line.startswith("data: ") and (told := json.loads(line[6:]))["kind"] == "interval":
-                    late.append(time.time() - datetime.fromisoformat(told["at"]).timestamp())
+                if line.startswith("data: ") and (update := json.loads(line[6:]))["kind"] == "interval":
+                    late.append(time.time() - datetime.fromisoformat(update["at"]).timestamp())
                     seen[watcher] += 1
                     # The run ends only after every watcher has received seconds of it.
                     if min(seen) == SECONDS_BEFORE_THE_END:
@@ -63,20 +63,20 @@ def test_every_second_reaches_every_watcher_soon(server: ApiServer, client: http
 def test_who_is_cut_off_again_and_again_misses_nothing(client: httpx.Client, target: TargetServer) -> None:
     run_id = client.post("/runs", json={"spec": spec(target, requests_per_second=50, duration=3)}).json()["id"]
     generator = random.Random(3)
-    told: list[int] = []
+    numbers: list[int] = []
     finished = False
     while not finished:
-        headers = {"Last-Event-ID": str(told[-1])} if told else {}
+        headers = {"Last-Event-ID": str(numbers[-1])} if numbers else {}
         most = generator.randint(1, 4)
         with client.stream("GET", f"/runs/{run_id}/events", headers=headers, timeout=60) as response:
             for line in response.iter_lines():
                 finished = finished or line == "event: finished"
                 if line.startswith("id: "):
-                    told.append(int(line[4:]))
+                    numbers.append(int(line[4:]))
                     most -= 1
                 if line.startswith("data: ") and most <= 0:
                     break
-    assert told == list(range(1, len(told) + 1))
+    assert numbers == list(range(1, len(numbers) + 1))
     assert ended(client, run_id)["status"] == "completed"
 
 
@@ -97,8 +97,8 @@ class History:
     async def second(self) -> None:
         measured = interval(self.seconds)
         self._collector.add(measured)
-        told = events.interval(LiveStatus(self._collector.snapshot()), self.seconds + 1, at(self.seconds))
-        stored = RunEvent(told.sequence, told.kind, told.at, events.to_data(told))
+        update = events.interval(LiveStatus(self._collector.snapshot()), self.seconds + 1, at(self.seconds))
+        stored = RunEvent(update.sequence, update.kind, update.at, events.to_data(update))
         await self._storage.series.append(self.lease, Batch(self.seconds, (measured,), (stored,)))
         self.seconds += 1
 
@@ -146,7 +146,7 @@ def test_many_watchers_cost_one_reader_and_lose_nothing(tmp_path: Path, behind: 
         began = time.monotonic()
 
         async def watch(after: int) -> list[int]:
-            return [told.sequence async for told in watcher.watch("watched", after) if told.sequence is not None]
+            return [update.sequence async for update in watcher.watch("watched", after) if update.sequence is not None]
 
         watching = [asyncio.create_task(watch(number % 5)) for number in range(50)]
         for _ in range(5):

@@ -39,7 +39,7 @@ def test_the_router_finds_what_the_guard_has_judged(path: str, of_settings: str,
         assert match is Match.FULL
         assert f"/{found['path_params']['path']}" == judged
     else:
-        # The root itself, asked for without a slash.
+        # The root itself, requested without a slash.
         assert match is Match.NONE
     before = dict(scope)
     normalise_path(scope, of_settings)

@@ -73,8 +73,8 @@ def spec(target: TargetServer, path: str = "/fixed", **fields: Any) -> dict[str,
     return {"name": "rebound", "url": url, "total_requests": 10, "keep_alive": False, **fields}
 
 
-def run(client: httpx.Client, asked: dict[str, Any]) -> Any:
-    answer = client.post("/runs", json={"spec": asked})
+def run(client: httpx.Client, document: dict[str, Any]) -> Any:
+    answer = client.post("/runs", json={"spec": document})
     assert answer.status_code == 202, answer.text
     return ended(client, answer.json()["id"])
 
@@ -84,8 +84,8 @@ def test_a_name_that_changes_while_a_run_goes_on_changes_nothing(
     client: httpx.Client, target: TargetServer, names: Names, engine: str
 ) -> None:
     names.lead_to(ALLOWED)
-    asked = spec(target, requests_per_second=20, duration=2, total_requests=None, engine=engine)
-    run_id = client.post("/runs", json={"spec": asked}).json()["id"]
+    document = spec(target, requests_per_second=20, duration=2, total_requests=None, engine=engine)
+    run_id = client.post("/runs", json={"spec": document}).json()["id"]
     while not target.stats().received:
         time.sleep(0.02)
     names.lead_to(DENIED)
@@ -117,8 +117,8 @@ def test_of_several_addresses_only_those_that_are_allowed_are_dialled_at_first_a
     there = f"http://{NAME}:{httpx.URL(target.url).port}"
     led = {"name": "led", "url": f"{target.url}/redirect/1?to={there}"}
     endpoints = [{"name": "direct", "url": f"{there}/fixed"}, led]
-    asked = {"name": "several", "endpoints": endpoints, "keep_alive": False, "redirects": 3, "total_requests": 12}
-    followed = run(client, {**asked, "engine": engine})
+    document = {"name": "several", "endpoints": endpoints, "keep_alive": False, "redirects": 3, "total_requests": 12}
+    followed = run(client, {**document, "engine": engine})
     assert followed["metrics"]["successful_requests"] == 12
     assert followed["engine"] == engine
     assert target.settled_stats().received == 6 + 2 * 6
@@ -133,8 +133,8 @@ def test_a_redirect_is_checked_by_its_address_however_it_is_written(
     # The last one is an address as one number.
     ways = (NAME, DENIED, METADATA, f"[::ffff:{DENIED}]", str(int(ipaddress.ip_address(METADATA))))
     endpoints = [{"name": way, "url": f"{target.url}/redirect/1?to=http://{way}:{port}"} for way in ways]
-    asked = {"name": "led", "endpoints": endpoints, "redirects": 3, "total_requests": len(ways), "engine": engine}
-    redirected = run(client, asked)
+    document = {"name": "led", "endpoints": endpoints, "redirects": 3, "total_requests": len(ways), "engine": engine}
+    redirected = run(client, document)
     samples = client.get(f"/runs/{redirected['id']}/samples").json()
     assert {sample["endpoint"] for sample in samples} == set(ways)
     assert {sample["outcome"] for sample in samples} == {"dns_error"}
@@ -163,8 +163,8 @@ def test_a_name_that_is_looked_up_again_is_judged_again(
 ) -> None:
     """DNS rebinding: checked at one address, and another one a moment later."""
     names.lead_to(ALLOWED)
-    asked = spec(target, requests_per_second=50, duration=60, total_requests=None, resolve_every="100ms")
-    run_id = client.post("/runs", json={"spec": {**asked, "engine": engine}}).json()["id"]
+    document = spec(target, requests_per_second=50, duration=60, total_requests=None, resolve_every="100ms")
+    run_id = client.post("/runs", json={"spec": {**document, "engine": engine}}).json()["id"]
     _wait_for(lambda: target.stats().received > 0)
     names.lead_to(DENIED)
     _wait_for(lambda: bool(client.get(f"/runs/{run_id}/samples", params={"outcome": "dns_error"}).json()))

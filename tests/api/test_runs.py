@@ -24,19 +24,19 @@ def post(client: httpx.Client, document: dict[str, Any], **more: Any) -> str:
 
 def test_a_run_is_watched_from_its_start_to_its_end(client: httpx.Client, target: TargetServer) -> None:
     run_id = post(client, spec(target, requests_per_second=50, duration=2), tags=["smoke", "api"], notes="first")
-    told = list(events(client, run_id))
-    numbered = [(int(number), kind) for number, kind, _ in told if number]
+    messages = list(events(client, run_id))
+    numbered = [(int(number), kind) for number, kind, _ in messages if number]
     assert [number for number, _ in numbered] == list(range(1, len(numbered) + 1))
     assert numbered[0][1] == "started"
     assert numbered[-1][1] == "finished"
-    assert sum(data["completed"] for _, kind, data in told if kind == "interval") == 100
-    assert told[-1][2]["status"] == "completed"
+    assert sum(data["completed"] for _, kind, data in messages if kind == "interval") == 100
+    assert messages[-1][2]["status"] == "completed"
     run = client.get(f"/runs/{run_id}").json()
     assert (run["status"], run["tags"], run["notes"]) == ("completed", ["api", "smoke"], "first")
     assert run["metrics"]["total_requests"] == target.settled_stats().received == 100
     result = client.get(f"/runs/{run_id}/result").json()
     assert result["metrics"] == run["metrics"]
-    # Whoever comes back with the last id gets what came after it, and nothing twice.
+    # A client that reconnects with the last id receives the events after it, each once.
     later = [int(number) for number, _, _ in events(client, run_id, last="3") if number]
     assert later == list(range(4, len(numbered) + 1))
     view = client.get(f"/runs/{run_id}/intervals", params={"merge": True}).json()
@@ -70,9 +70,9 @@ def test_a_web_socket_tells_the_same(server: ApiServer, client: httpx.Client, ta
     ended(client, run_id)
     address = f"{server.url.replace('http', 'ws')}/api/v1/runs/{run_id}/ws"
     with connect(address, proxy=None) as socket:
-        told = [json.loads(message) for message in socket]
+        messages = [json.loads(message) for message in socket]
     streamed = [data for _, kind, data in events(client, run_id) if kind != "progress"]
-    assert [each for each in told if each["kind"] != "progress"] == streamed
+    assert [each for each in messages if each["kind"] != "progress"] == streamed
     with connect(address.replace(run_id, "nothing"), proxy=None) as socket, pytest.raises(ConnectionClosed) as closed:
         socket.recv()
     assert closed.value.rcvd is not None

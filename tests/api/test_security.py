@@ -210,17 +210,17 @@ def test_a_viewer_may_look_and_change_nothing(locked: ApiServer) -> None:
 def test_keys_are_for_admins(locked: ApiServer) -> None:
     for role in (Role.VIEWER, Role.OPERATOR):
         with locked.client(**{"X-API-Key": KEYS[role]}) as lower:
-            asked = (
+            calls = (
                 ("GET", "/keys", None),
                 ("POST", "/keys", {"name": "mine", "role": "admin"}),
                 ("POST", "/keys", {"name": "mine", "role": role.value}),
                 ("DELETE", "/keys/admin", None),
                 ("DELETE", f"/keys/{role.value}", None),
             )
-            for method, path, body in asked:
+            for method, path, body in calls:
                 assert code(lower.request(method, path, json=body)) == (403, "role_too_low"), (role, method)
-    with locked.client() as nobody:
-        assert code(nobody.get("/keys")) == (401, "key_needed")
+    with locked.client() as anonymous:
+        assert code(anonymous.get("/keys")) == (401, "key_needed")
     with locked.client(**{"X-API-Key": KEYS[Role.ADMIN]}) as admin:
         assert {"admin", "operator", "viewer"} <= {each["name"] for each in admin.get("/keys").json()["keys"]}
         made = admin.post("/keys", json={"name": " nightly ", "role": "viewer"})
@@ -284,11 +284,11 @@ def test_the_host_must_be_one_of_ours(locked: ApiServer) -> None:
 
 
 def test_cors_is_closed_but_for_the_origins_that_are_named(locked: ApiServer) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
     with locked.client() as client:
-        named = client.options("/runs", headers={"Origin": "https://dashboard.example", **asked})
+        named = client.options("/runs", headers={"Origin": "https://dashboard.example", **preflight})
         assert named.headers["access-control-allow-origin"] == "https://dashboard.example"
-        other = client.options("/runs", headers={"Origin": "https://attacker.example", **asked})
+        other = client.options("/runs", headers={"Origin": "https://attacker.example", **preflight})
         assert "access-control-allow-origin" not in other.headers
 
 

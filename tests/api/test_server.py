@@ -1,4 +1,4 @@
-"""The server as a process: how it starts, what it logs, and what becomes of runs when it ends."""
+"""The server as a process: start-up, logs, and its runs after it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.runs.installation import processes_of, spec
 from tests.steadiness import allowed
 
 SHUTDOWN_SECONDS = 7.0
-"""Five for answers that are under way, and the rest for what comes after."""
+"""Five for responses in progress, and the rest for what comes after."""
 
 
 def kept(data_dir: Path, run_id: str, *, until_ended: bool = False) -> Run:
@@ -77,25 +77,25 @@ def test_a_server_that_is_told_so_cancels_its_runs_when_it_ends_whoever_watches(
     tmp_path: Path, target: TargetServer
 ) -> None:
     server = ApiServer(tmp_path, ATM_CANCEL_RUNS_ON_SHUTDOWN="true").ready()
-    told: list[str] = []
+    kinds: list[str] = []
 
     def watch() -> None:
         with server.client() as watcher:
             try:
-                told.extend(kind for _, kind, _ in events(watcher, run_id))
+                kinds.extend(kind for _, kind, _ in events(watcher, run_id))
             except httpx.TransportError:
-                told.append("cut off")
+                kinds.append("cut off")
 
     with server.client() as client:
         accepted = client.post("/runs", json={"spec": spec(target, requests_per_second=20, duration=600)})
         run_id = sending(client, accepted.json()["id"])
         thread = threading.Thread(target=watch)
         thread.start()
-        while "interval" not in told:
+        while "interval" not in kinds:
             time.sleep(0.05)
-    asked = time.monotonic()
+    signalled = time.monotonic()
     server.stop()
-    assert time.monotonic() - asked < allowed(SHUTDOWN_SECONDS)
+    assert time.monotonic() - signalled < allowed(SHUTDOWN_SECONDS)
     thread.join(240)
     assert not thread.is_alive()
     assert kept(tmp_path, run_id).status is RunStatus.CANCELLED

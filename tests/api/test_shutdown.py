@@ -1,4 +1,4 @@
-"""A server that is asked to end while pages are open: their streams end, and whoever comes back misses nothing."""
+"""A server that shuts down while pages are open: their streams end, and clients that reconnect miss no event."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def test_ctrl_c_ends_open_pages_at_once_and_who_comes_back_misses_nothing(
             run_id = client.post("/runs", json=asked_for).json()["id"]
         page = Page(server, run_id)
         page.wait_until_open()
-        asked = time.monotonic()
+        signalled = time.monotonic()
         # A terminal tells the whole group; systemd only the first process.
         (os.killpg if number == signal.SIGINT else os.kill)(server.process.pid, number)
         server.process.wait(PATIENCE_SECONDS)
-        took = time.monotonic() - asked
+        took = time.monotonic() - signalled
     finally:
         server.kill()
     assert page.end() == {"list": "ended", "events": "ended", "socket": CloseCode.SERVICE_RESTART}
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_open_pages_at_once_and_who_comes_back_misses_nothing(
             rest = list(events(client, run_id, last=str(page.numbers[-1])))
     finally:
         again.kill()
-    told = page.numbers + [int(each) for each, _, _ in rest if each]
-    assert told == list(range(1, len(told) + 1))
+    received = page.numbers + [int(each) for each, _, _ in rest if each]
+    assert received == list(range(1, len(received) + 1))
     assert rest[-1][1] == "finished"
     assert rest[-1][2]["status"] == "completed"

@@ -101,7 +101,7 @@ def test_every_worker_sees_a_run_and_a_cancel_reaches_its_runner_from_any(
             run_id = str(accepted.json()["id"])
             seen = await asyncio.gather(*(client.get(f"/runs/{run_id}") for _ in range(40)))
             assert {answer.status_code for answer in seen} == {200}
-            # Its first second is in storage: whoever writes there is also who listens for a cancel.
+            # Its first second is in storage, so its recorder polls for a cancel.
             while not (await client.get(f"/runs/{run_id}")).json()["requests_completed"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             assert (await client.post(f"/runs/{run_id}/cancel")).status_code == 200

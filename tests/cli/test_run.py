@@ -225,7 +225,7 @@ def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(beginning):
-            # What was read is put back for communicate() by nobody; the tests look at later lines only.
+            # communicate() does not return lines read before; the tests look at later lines only.
             return
     raise AssertionError(f"no line began with {beginning!r}")
 

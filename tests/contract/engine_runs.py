@@ -98,7 +98,7 @@ def run(
 ) -> Ran:
     """Run `plan` to its end, and do something with its control meanwhile.
 
-    `at` names what to do so many seconds after the start; `once` what to do when something has become true, which no
+    `at` maps seconds after the start to actions; `once` what to do when something has become true, which no
     busy machine can make too early.
     """
     control = control or Control()
@@ -129,7 +129,7 @@ async def until(is_time: Callable[[], bool]) -> None:
 
 
 def received(target: TargetServer, count: int) -> Callable[[], bool]:
-    """Whether the target has received so many requests; for `once`."""
+    """Return a condition for `once`: the target has received this number of requests."""
     return lambda: target.stats().received >= count
 
 

@@ -27,10 +27,10 @@ BEFORE = 10
 
 
 def move(target: TargetServer, second: socket.socket, hosts: Path, control: Control) -> None:
-    """Wait for load at the first address, give the name the second one, and stop when somebody comes there."""
+    """Wait for load at the first address, give the name the second one, and stop at the first connection there."""
     while target.stats().received < BEFORE:
         time.sleep(0.01)
-    # In one write over the old line: whoever looks the name up finds one of the two addresses.
+    # In one write over the old line, so that every lookup finds one of the two addresses.
     with hosts.open("r+") as file:
         file.write(f"127.0.0.2 {NAME}\n")
     second.accept()[0].close()

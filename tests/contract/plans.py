@@ -102,7 +102,7 @@ def plan(
     seed: int = 1,
     **fields: Any,
 ) -> LoadPlan:
-    """A plan of one-step flows named `e0`, `e1`, …; one closed user and one request unless told otherwise."""
+    """A plan of one-step flows named `e0`, `e1`, …; one closed user and one request by default."""
     from dataclasses import replace
 
     numbered = [replace(each, endpoint=number) for number, each in enumerate(steps or (step(),))]

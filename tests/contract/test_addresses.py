@@ -56,7 +56,7 @@ def test_a_name_that_moves_is_followed(name: str, what_moves: str) -> None:
         pytest.skip("another /etc/hosts needs `unshare --user --mount`, which this system does not allow")
     command = [*IN_A_MOUNT_NAMESPACE, sys.executable, "-m", "tests.contract.moving_name", name, what_moves]
     total, intervals = told_by(subprocess.Popen(command, stdout=subprocess.PIPE))
-    # Nobody answers at the second address: it accepts and closes, once, and then the run is stopped.
+    # The second address does not respond: it accepts and closes, once, and then the run is stopped.
     assert total.ok >= BEFORE
     assert total.outcomes.keys() - {Outcome.OK} <= {Outcome.CONNECTION_CLOSED, Outcome.UNFINISHED}
     assert total.started > total.ok

@@ -26,7 +26,7 @@ FREEZE = 0.3
 def frozen(name: str, made: LoadPlan, target: TargetServer) -> tuple[EndpointInterval, list[Interval], float]:
     """Run `made` in a process that is stopped for `FREEZE` seconds some time after its first requests.
 
-    Gives what the run told, and the seconds that it was stopped in truth.
+    Return the events of the run, and the seconds that it was actually stopped.
     """
     child = in_a_process(name, made)
     while target.stats().received < 20:
@@ -103,7 +103,7 @@ def test_a_caller_that_blocks_its_own_loop_holds_nothing_up(engine: Engine, targ
 def test_a_quiet_run_has_no_stalls_and_little_lag(engine: Engine, target: TargetServer) -> None:
     ran = run(engine, plan(http(target), load=opened(300), duration=0.5))
     assert (ran.lag.percentile(50) or 0) < allowed(MILLISECOND)
-    # Other work on this machine may hold us up once in a while; what is asked is that it is told.
+    # Other work on this machine may cause stalls; they must be reported.
     assert ran.generated("longest_stall_ns") <= (ran.lag.maximum or 0) + allowed(10 * MILLISECOND)
     first = ran.intervals[0].generator
     assert 0 < first.cpu_seconds < 0.5

@@ -136,7 +136,7 @@ UNUSUAL = {
     "chunks in 1.0": (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + END, 5),
     "coded without chunks, to the end": (OK + b"Transfer-Encoding: gzip\r\n\r\nhello", 5),
     "to the end": (OK + b"\r\nhello", 5),
-    "status that nobody knows": (b"HTTP/1.1 599 Hm\r\nContent-Length: 5\r\n\r\nhello", 5),
+    "unknown status": (b"HTTP/1.1 599 Hm\r\nContent-Length: 5\r\n\r\nhello", 5),
     "204 with a length": (b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", 0),
 }
 
@@ -256,7 +256,7 @@ def test_what_follows_an_answer_fails_neither_it_nor_the_next(
     if len(garbage) < 1000:
         assert outcomes == {Outcome.OK: 18}, ran.failures
     else:
-        # What comes in a later piece may meet the next request, which then has an answer that nobody can read.
+        # What comes in a later piece may meet the next request, which then has an unreadable response.
         assert outcomes[Outcome.OK] >= 9
         assert set(outcomes) <= {Outcome.OK, Outcome.PROTOCOL_ERROR, Outcome.CONNECTION_CLOSED}
 
@@ -273,7 +273,7 @@ def test_an_answer_that_drips_in_is_bounded_by_the_timeout(engine: Engine, targe
 def test_a_target_that_reads_nothing_is_bounded_by_the_timeout(engine: Engine) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
-        deaf.listen()  # the kernel accepts, nobody reads
+        deaf.listen()  # the kernel accepts, no process reads
         origin = Origin("http", "127.0.0.1", deaf.getsockname()[1], addresses=("127.0.0.1",))
         one = step("/", method="POST", body="x" * 8_000_000, timeout=0.3)
         ran = run(engine, plan(origin, one, load=closed(2), total=4))

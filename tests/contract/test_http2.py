@@ -236,11 +236,11 @@ def test_a_goodbye_fails_nothing_that_is_answered(engine: Engine, server: Http2S
 def test_a_reset_stream_fails_one_request_and_no_other(engine: Engine, server: Http2Server) -> None:
     steps = (step("/reset?code=8"), step("/reset?code=2&after=1"), step("/reset?code=99"), step("/delay/5"))
     ran = run(engine, plan(cleartext(server), *steps, load=closed(4), total=40, connections=two(4)))
-    told = "stream reset by the target: "
+    prefix = "stream reset by the target: "
     assert ran.failures == {
-        (Outcome.CONNECTION_CLOSED, told + "CANCEL"): 10,
-        (Outcome.CONNECTION_CLOSED, told + "INTERNAL_ERROR"): 10,
-        (Outcome.CONNECTION_CLOSED, told + "error code 99"): 10,
+        (Outcome.CONNECTION_CLOSED, prefix + "CANCEL"): 10,
+        (Outcome.CONNECTION_CLOSED, prefix + "INTERNAL_ERROR"): 10,
+        (Outcome.CONNECTION_CLOSED, prefix + "error code 99"): 10,
     }
     assert ran.total(3).ok == 10
     assert server.record().connections == 1
@@ -358,13 +358,13 @@ def test_floods_end_the_connection_and_leave_no_memory_behind(engine: Engine, se
 def test_header_blocks_without_measure_are_too_large_or_a_flood(engine: Engine, server: Http2Server) -> None:
     cases = {
         "continuations without an end": raw(frame(HEADERS, 0, STREAM, OK) + frame(CONTINUATION, 0, STREAM) * 2_000),
-        "a field told again and again": raw(
+        "a repeated field": raw(
             frame(HEADERS, END_HEADERS, STREAM, OK + b"\x40\x03x-a\x7f\x81\x1e" + b"y" * 4_000 + b"\xbe" * 4_000)
         ),
     }
     assert messages(engine, server, cases) == {
         "continuations without an end": "protocol_error: not HTTP/2: a header block in too many frames",
-        "a field told again and again": "response_too_large: headers over 64 KiB",
+        "a repeated field": "response_too_large: headers over 64 KiB",
     }
 
 

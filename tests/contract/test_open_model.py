@@ -19,7 +19,7 @@ def test_even_arrivals_leave_at_their_moments(engine: Engine, target: TargetServ
     assert [row.client_number for row in rows] == list(range(1, 201))
     began = rows[0].arrived_ns
     late = sorted(row.arrived_ns - began - index * 2 * MILLISECOND for index, row in enumerate(rows))
-    # A busy machine holds us up now and then; what is asked is that it is told.
+    # A busy machine causes stalls; they must be reported.
     assert late[100] - late[20] < allowed(3 * MILLISECOND) + (ran.lag.percentile(90) or 0)
     assert ran.lag.total == 200
     assert ran.report.stop_reason is StopReason.DURATION

@@ -58,7 +58,7 @@ def test_garbage_is_a_protocol_error(engine: Engine, target: TargetServer) -> No
 
 def test_a_refused_connection_is_a_connect_error(engine: Engine) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it meanwhile
+        taken.bind(("127.0.0.1", 0))  # bound and not listening, so that no other process takes it
         origin = Origin("http", "127.0.0.1", taken.getsockname()[1], addresses=("127.0.0.1",))
         ran = run(engine, plan(origin, load=closed(2), total=20))
     assert ran.failures == {(Outcome.CONNECT_ERROR, "connection refused"): 20}

@@ -28,9 +28,9 @@ def test_http_goes_through_a_proxy_in_absolute_form(engine: Engine, target: Targ
         made = plan(http(target), one, load=closed(2), total=6, connections=Connections(proxy=through(proxy, "p")))
         ran = run(engine, made, {"p": CREDENTIALS})
         assert ran.total().ok == 6
-        asked = proxy.requests()
-        assert {request.target for request in asked} == {f"http://127.0.0.1:{target.port}/echo/raw?x=1"}
-        names = [name for name, _ in asked[0].headers]
+        forwarded = proxy.requests()
+        assert {request.target for request in forwarded} == {f"http://127.0.0.1:{target.port}/echo/raw?x=1"}
+        names = [name for name, _ in forwarded[0].headers]
         assert names == ["Host", "Content-Length", "Proxy-Authorization"]
         assert all(CREDENTIALS not in str(sample) for sample in ran.samples)
 

@@ -163,7 +163,7 @@ def check_against_record(ran: Ran, target: TargetServer) -> None:
     statuses[302] += hops
     completed = Counter(stats.statuses)
     if given_up:
-        # The target may have handed over an answer that nobody waited for any more.
+        # The target may have handed over a response to a request that had already ended.
         assert all(completed[status] >= count for status, count in statuses.items())
         assert completed.total() - statuses.total() <= given_up
     else:
@@ -186,8 +186,8 @@ def check_against_plan(ran: Ran, made: LoadPlan, case: Case) -> None:
     if report.stop_reason is StopReason.TOTAL:
         assert measured.due == made.total_requests
     expected = {"none": {StopReason.TOTAL, StopReason.DURATION, StopReason.STAGES}}
-    asked = {"stop": StopReason.STOPPED, "cancel": StopReason.CANCELLED}
-    endings = expected["none"] | ({asked[case.ending.name]} if case.ending.name in asked else set())
+    endings_of = {"stop": StopReason.STOPPED, "cancel": StopReason.CANCELLED}
+    endings = expected["none"] | ({endings_of[case.ending.name]} if case.ending.name in endings_of else set())
     assert report.stop_reason in endings
     if case.ending.name == "none":
         assert report.stop_reason in expected["none"]

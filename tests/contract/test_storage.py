@@ -1,4 +1,4 @@
-"""What `atm.storage.base` promises, asked of every storage."""
+"""The contract of `atm.storage.base`, for every storage."""
 
 from __future__ import annotations
 
@@ -64,24 +64,24 @@ async def test_a_run_knows_how_many_endpoints_its_spec_has(storage: StorageInter
 
 async def test_what_is_not_there_is_not_found(storage: StorageInterface) -> None:
     for call in (
-        storage.runs.get("nobody"),
-        storage.runs.result("nobody"),
-        storage.runs.annotate("nobody", notes="x"),
-        storage.runs.delete("nobody"),
-        storage.leases.control("nobody"),
-        storage.leases.request_cancel("nobody", CancelRequest.NOW, at(0)),
-        storage.series.written("nobody"),
-        storage.tests.get("nobody"),
-        storage.tests.delete("nobody"),
-        storage.keys.revoke("nobody", at(0)),
+        storage.runs.get("missing"),
+        storage.runs.result("missing"),
+        storage.runs.annotate("missing", notes="x"),
+        storage.runs.delete("missing"),
+        storage.leases.control("missing"),
+        storage.leases.request_cancel("missing", CancelRequest.NOW, at(0)),
+        storage.series.written("missing"),
+        storage.tests.get("missing"),
+        storage.tests.delete("missing"),
+        storage.keys.revoke("missing", at(0)),
     ):
         with pytest.raises(NotFoundError):
             await call
-    assert await storage.series.intervals("nobody") == []
-    assert await storage.series.points("nobody", 60) == []
-    assert await storage.series.events("nobody") == []
-    assert await storage.series.samples("nobody") == []
-    assert (await storage.series.window("nobody")).endpoints == {}
+    assert await storage.series.intervals("missing") == []
+    assert await storage.series.points("missing", 60) == []
+    assert await storage.series.events("missing") == []
+    assert await storage.series.samples("missing") == []
+    assert (await storage.series.window("missing")).endpoints == {}
 
 
 @pytest.mark.parametrize("run_id", ["", "../../etc", "a/b", "a b", "x" * 65, "ä"])
@@ -301,7 +301,7 @@ async def test_every_write_without_the_right_token_is_refused(storage: StorageIn
         storage.leases.started(stale, at(1), "x"),
         storage.leases.finish(stale, completed(lease.run_id)),
         storage.series.append(stale, Batch(intervals=(interval(0),), events=(event(1),))),
-        storage.series.append(Lease("nobody", "token"), Batch()),
+        storage.series.append(Lease("missing", "token"), Batch()),
     ):
         with pytest.raises(StaleLeaseError):
             await call
@@ -438,7 +438,7 @@ async def test_api_keys_are_found_by_hash_until_they_are_revoked(storage: Storag
         await storage.keys.add(ApiKey("k2", "ci", Role.ADMIN, hash_api_key("other"), at(1)))
     assert code(caught) == "name_taken"
     await storage.keys.used("k1", at(7))
-    await storage.keys.used("nobody", at(7))
+    await storage.keys.used("missing", at(7))
     await storage.keys.revoke("k1", at(8))
     await storage.keys.revoke("k1", at(9))
     assert await storage.keys.by_hash(hash_api_key("secret")) is None

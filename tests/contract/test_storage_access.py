@@ -54,14 +54,14 @@ async def test_a_session_is_kept_until_it_is_ended(storage: StorageInterface, se
     await storage.sessions.add(session(2, created_at=NOW + timedelta(seconds=1), user_agent="ä"))
     assert await storage.sessions.by_token(session(1).token_hash) == session(1)
     await storage.sessions.used("s2", NOW)
-    await storage.sessions.used("nobody", NOW)
+    await storage.sessions.used("missing", NOW)
     other = await open_storage(settings)
     assert [each.last_used_at for each in await other.sessions.all()] == [None, NOW]
     await other.sessions.end("s1", NOW)
     await other.close()
     assert await storage.sessions.by_token(session(1).token_hash) is None
     assert [each.id for each in await storage.sessions.all()] == ["s2"]
-    for gone in ("s1", "nobody"):
+    for gone in ("s1", "missing"):
         with pytest.raises(NotFoundError):
             await storage.sessions.end(gone, NOW)
 

@@ -1,4 +1,4 @@
-"""What `atm.storage.schedules` promises, asked of every storage."""
+"""The contract of `atm.storage.schedules`, for every storage."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ async def test_names_are_unique_and_what_is_not_there_is_not_found(storage: Stor
     with pytest.raises(ConflictError, match="nightly"):
         await storage.schedules.replace(schedule(id="second"))
     for call in (
-        storage.schedules.get("nobody"),
-        storage.schedules.delete("nobody"),
-        storage.schedules.replace(schedule("nobody")),
+        storage.schedules.get("missing"),
+        storage.schedules.delete("missing"),
+        storage.schedules.replace(schedule("missing")),
     ):
         with pytest.raises(NotFoundError):
             await call
-    assert await storage.schedules.named("nobody") is None
-    assert await storage.schedules.firings("nobody") == ()
+    assert await storage.schedules.named("missing") is None
+    assert await storage.schedules.firings("missing") == ()
 
 
 async def test_a_change_of_what_was_not_seen_is_refused(storage: StorageInterface) -> None:
@@ -192,10 +192,10 @@ async def test_what_was_paused_or_changed_meanwhile_is_not_fired(storage: Storag
 
 async def test_a_firing_without_a_run_says_why(storage: StorageInterface) -> None:
     await storage.schedules.add(schedule())
-    told = delivery()
-    firing = await fired(storage, run=None, error="there is no test 'x'", deliveries=(told,))
+    notices = delivery()
+    firing = await fired(storage, run=None, error="there is no test 'x'", deliveries=(notices,))
     assert (firing.outcome, firing.run_id, firing.error) == (FiringOutcome.ERROR, None, "there is no test 'x'")
-    assert await storage.deliveries.of_schedule("nightly") == (told,)
+    assert await storage.deliveries.of_schedule("nightly") == (notices,)
     missed = await fired(storage, run=None, outcome=FiringOutcome.MISSED, missed=9)
     assert (missed.outcome, missed.missed) == (FiringOutcome.MISSED, 9)
     assert (await storage.schedules.get("nightly")).run_count == 0
@@ -261,13 +261,13 @@ async def test_after_so_many_runs_it_has_ended(storage: StorageInterface) -> Non
 async def test_a_firing_ends_once_and_makes_its_deliveries_once(storage: StorageInterface) -> None:
     await storage.schedules.add(schedule())
     firing = await fired(storage)
-    told = [delivery(), delivery(position=1, sealed=None)]
+    notices = [delivery(), delivery(position=1, sealed=None)]
     ended = replace(firing, outcome=FiringOutcome.FAILED, error="p95 < 10ms: actual 12.5 ms")
-    done = [await storage.schedules.settle(ended, told) for _ in range(2)]
+    done = [await storage.schedules.settle(ended, notices) for _ in range(2)]
     assert done == [True, False]
     assert await storage.schedules.firings("nightly") == (ended,)
     assert await storage.schedules.started() == ()
-    assert {each.id for each in await storage.deliveries.of_schedule("nightly")} == {each.id for each in told}
+    assert {each.id for each in await storage.deliveries.of_schedule("nightly")} == {each.id for each in notices}
 
 
 async def test_a_deleted_run_leaves_its_firing(storage: StorageInterface) -> None:
@@ -293,7 +293,7 @@ async def test_old_firings_that_are_over_are_pruned_and_the_newest_stay(storage:
     await storage.schedules.add(schedule(overlap=Overlap.ALLOW, max_runs=KEPT_FIRINGS + 10))
     await storage.schedules.add(schedule("rarely"))
     await fired(storage, "rarely", run=None)
-    # Of six more than are kept, the second had a run that has ended, and the third one that goes on.
+    # Of six more than are kept, the second had a run that has ended, and the third one that is in progress.
     for number in range(KEPT_FIRINGS + 6):
         run = new_run() if number in (1, 2) else None
         made = await fired(

@@ -1,4 +1,4 @@
-"""What `SeriesStore` promises, asked of every storage: any window is what its seconds add up to, whatever happened."""
+"""The contract of `SeriesStore`, for every storage: any window equals the sum of its seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def running(storage: StorageInterface) -> Lease:
 
 
 async def recorded(storage: StorageInterface, *, seconds: int = SECONDS, at_once: int = 30) -> Lease:
-    """A running run with so many seconds of `HISTORY`."""
+    """Create a running run with the first seconds of `HISTORY`."""
     lease = await running(storage)
     for first in range(0, seconds, at_once):
         part = tuple(HISTORY[first : min(first + at_once, seconds)])

@@ -66,19 +66,19 @@ def test_the_systems_roots_are_trusted(engine: Engine, target: TargetServer, mon
 
 
 @pytest.mark.parametrize(
-    ("host", "server_name", "asked"),
+    ("host", "server_name", "expected_name"),
     [("localhost", "", "localhost"), ("other.test", "localhost", "localhost"), ("127.0.0.1", "", None)],
     ids=["the host", "another name", "none for an address"],
 )
 def test_the_server_is_asked_for_by_name(
-    engine: Engine, tmp_path: Path, host: str, server_name: str, asked: str | None
+    engine: Engine, tmp_path: Path, host: str, server_name: str, expected_name: str | None
 ) -> None:
     authority = Authority(tmp_path)
     files = authority.server("localhost", "127.0.0.1")
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
-    context.sni_callback = lambda _socket, name, _context: names.append(name)  # None goes on
+    context.sni_callback = lambda _socket, name, _context: names.append(name)  # None continues
 
     def serve(listener: socket.socket) -> None:
         with context.wrap_socket(listener.accept()[0], server_side=True) as stream:
@@ -93,7 +93,7 @@ def test_the_server_is_asked_for_by_name(
         ran = run(engine, plan(origin, total=1, connections=trust))
         served.result()
     assert ran.total().ok == 1
-    assert names == [asked]
+    assert names == [expected_name]
 
 
 def test_tls_with_a_server_that_speaks_none_is_a_tls_error(engine: Engine, target: TargetServer) -> None:

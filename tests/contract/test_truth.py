@@ -30,7 +30,7 @@ class Pause:
     slack: float = 0.0
     """Seconds that the machine may add; nothing of the long pause's 3 %, and more than 3 % of a short one's times."""
     is_ideal: bool = True
-    """Whether the closed form is asked for too: it knows of one pause only, and a busy machine makes more of them."""
+    """Whether to compare with the closed form, which covers one pause only; a busy machine causes more."""
 
 
 SHORT = Pause(rate=400, duration=2.0, seconds=0.5, begins=0.6, slack=0.04, is_ideal=False)

@@ -35,7 +35,7 @@ RATE = 40
 SECONDS = 1.5
 DUE = round(RATE * SECONDS)
 DRAIN_MILLISECONDS = 400
-"""So long the target takes to answer, and so long the run drains at its end."""
+"""Response time of the target, and of the drain at the end of the run."""
 AT_ONCE = 6
 PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 0.02, 0.003
 """How often it is looked where a run stands; more often where the next state lasts for milliseconds."""
@@ -82,7 +82,7 @@ class Kill:
 
 
 class Installation:
-    """A server of two workers, its storage and a target that writes down who asked."""
+    """A server of two workers, its storage and a target that records its requests."""
 
     def __init__(
         self, settings: Settings, storage: StorageInterface, target: TargetServer, database: PostgresqlServer | None
@@ -167,7 +167,7 @@ class Installation:
         if victim in (Victim.RECORDER, Victim.EVERYTHING):
             _send({"recorder": pids.get("recorder", 0)}, signal.SIGKILL)
         if victim in (Victim.SERVER, Victim.EVERYTHING):
-            # At once; whoever came first starts it again.
+            # At once; the first caller starts it again.
             before = self.server
             await asyncio.to_thread(before.kill)
             async with self._lock:

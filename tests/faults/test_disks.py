@@ -58,7 +58,7 @@ async def test_a_run_waits_for_its_disk_and_loses_nothing(disk: Path, target: Ta
     created = await service.create(spec(target, requests_per_second=RATE, duration=SECONDS))
     await here.sending(created.run.id)
     filler = fill(disk)
-    # Nothing can be written, and the load goes on to its end.
+    # Nothing can be written, and the load runs to its end.
     async with asyncio.timeout(240):
         while target.stats().received < RATE * SECONDS:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -75,7 +75,7 @@ async def test_a_run_waits_for_its_disk_and_loses_nothing(disk: Path, target: Ta
 
 
 class JumpingClock:
-    """A machine whose wall clock jumps about by a year; its monotonic clock goes on as always."""
+    """A machine whose wall clock jumps about by a year; its monotonic clock is not affected."""
 
     def __init__(self) -> None:
         self._calls = count()

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 RUNS = 50 if PROFILE == "prove" else 15
 AIMED = tuple(state for state in State if state is not State.ENDED)
 NOTICED_SECONDS = 2.5
-"""A second that is not over, the time to notice that nobody records, and the time to close."""
+"""An incomplete second, the time to notice a missing recorder, and the time to close."""
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
     tries: Counter[State] = Counter()
     aims, hit = _aims(), Counter[str]()
     while aims:
-        # The first ones are claimed at once, the others wait for them; their clients go on asking whatever is killed.
+        # The first ones are claimed at once, the others wait for them; their clients keep sending.
         for aim in aims:
             number = len(runs)
             run_id = await installation.submit(number)

@@ -63,7 +63,7 @@ time_t time(time_t *now) {
     return found.tv_sec;
 }
 """
-"""In front of the machine's wall clock; the monotonic one goes on as always."""
+"""In front of the machine's wall clock; the monotonic one is not affected."""
 YEAR = 365 * 86_400
 
 
@@ -154,7 +154,7 @@ def test_a_disk_that_became_read_only_is_said_and_nothing_is_lost(
         ):
             assert refusal(answer) == (503, "storage_read_only"), answer.text
             assert answer.headers["retry-after"]
-        # What is there can be read, and the load goes on to its end.
+        # What is there can be read, and the load runs to its end.
         assert client.get(f"/runs/{run_id}").json() == before
         assert client.get("/runs").status_code == 200
         while target.stats().received < sent_before + 150:
@@ -203,10 +203,10 @@ def test_jumps_of_the_clock_end_no_run_and_lose_nothing(
     target.settled_stats()
     target.reset()
     run_id = post(client, spec(target, requests_per_second=50, duration=3600, name="jumping"))
-    offsets, told, years = [YEAR, -YEAR, 0], [], list[str]()
+    offsets, streamed, years = [YEAR, -YEAR, 0], [], list[str]()
     for number, kind, data in events(client, run_id):
         if number:
-            told.append((int(number), kind, data))
+            streamed.append((int(number), kind, data))
         # The next jump comes, and at last the end, when the run has written a second after the jump before.
         if kind == "interval" and data["at"][:4] not in years[-1:]:
             years.append(data["at"][:4])
@@ -215,8 +215,8 @@ def test_jumps_of_the_clock_end_no_run_and_lose_nothing(
             else:
                 client.post(f"/runs/{run_id}/cancel", params={"graceful": True})
     assert years == [years[0], str(int(years[0]) + 1), str(int(years[0]) - 1), years[0]]
-    assert [number for number, _, _ in told] == list(range(1, len(told) + 1))
-    seconds = [data for _, kind, data in told if kind == "interval"]
+    assert [number for number, _, _ in streamed] == list(range(1, len(streamed) + 1))
+    seconds = [data for _, kind, data in streamed if kind == "interval"]
     run = ended(client, run_id)
     completed = sum(data["completed"] for data in seconds)
     assert (run["status"], run["error_message"], run["requests_completed"]) == ("completed", None, completed)

@@ -1,4 +1,4 @@
-"""An agent, as far as a server can tell: the SDK's own client, over any transport, that notes what it was told."""
+"""An agent for tests: the SDK's client, over any transport, which records all messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE = 150.0
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    """What a process of the program sees: nothing of whoever runs the tests."""
+    """The environment of a process under test, without that of the user who runs the tests."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
     return {**plain, "ATM_DATA_DIR": str(data_dir), **more}
 
@@ -70,7 +70,7 @@ class Agent:
 
 
 class Person:
-    """Whoever sits before the agent, and answers every question alike."""
+    """The user of the agent, who gives the same reply to every prompt."""
 
     def __init__(self, action: Any = "accept", approve: bool = True) -> None:
         self.questions: list[str] = []

@@ -119,6 +119,6 @@ def test_how_often_an_hour_follows_from_the_due_times_that_are_known() -> None:
     assert per_hour(due(0)) == 1
     assert per_hour(due(0, 86_400, 172_800)) == 1
     assert per_hour(due(0, 1800, 3600, 5400)) == 2
-    # All that are known lie within the hour: they go on like that.
+    # All recorded runs are within the hour, at a constant rate.
     assert per_hour(due(0, 1, 2, 3, 4)) == 3600
     assert per_hour(due(*range(0, 3000, 60))) == 60

@@ -104,15 +104,15 @@ async def test_beyond_a_limit_nothing_runs_where_nobody_can_be_asked(server: Age
 @ERAS
 async def test_beyond_a_limit_a_person_decides(mode: str, settings: Settings, target: TargetServer) -> None:
     server = serving(settings, mcp_max_rate=10.0)
-    asked = {"url": f"{target.url}/fixed", "requests_per_second": 20, "total_requests": 5}
+    arguments = {"url": f"{target.url}/fixed", "requests_per_second": 20, "total_requests": 5}
     for person in (Person("decline"), Person("cancel"), Person("accept", approve=False)):
         async with session(server, mode=mode, person=person) as agent:
-            assert "[not_approved]" in await agent.refused("run_api_test", **asked)
+            assert "[not_approved]" in await agent.refused("run_api_test", **arguments)
             assert len(person.questions) == 1
     assert target.settled_stats().received == 0
     person = Person()
     async with session(server, mode=mode, person=person) as agent:
-        done = await agent.call("run_api_test", **asked, wait_seconds=40)
+        done = await agent.call("run_api_test", **arguments, wait_seconds=40)
         assert done["status"] == "completed"
     [question] = person.questions
     assert "127.0.0.1" in question
@@ -158,15 +158,15 @@ async def test_an_hour_has_limits_that_two_calls_at_once_cannot_both_use(
     own = ApiServer(tmp_path_factory.mktemp("hour") / "data").ready()
     try:
         settings = Settings.model_construct(api_url=own.url, mcp_hourly_requests=15)
-        asked = {"url": f"{target.url}/fixed", "total_requests": 10, "users": 1}
+        arguments = {"url": f"{target.url}/fixed", "total_requests": 10, "users": 1}
         async with session(serving(settings)) as agent:
-            both = await asyncio.gather(*(agent.raw("run_api_test", **asked, wait_seconds=40) for _ in range(2)))
+            both = await asyncio.gather(*(agent.raw("run_api_test", **arguments, wait_seconds=40) for _ in range(2)))
             assert sorted(each.is_error or False for each in both) == [False, True]
-            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **asked)
+            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **arguments)
         # A new session knows from the history what agents have started.
         async with session(serving(settings)) as agent:
-            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **asked)
-            await agent.call("run_api_test", **{**asked, "total_requests": 5}, wait_seconds=40)
+            assert "the requests of an hour: 20, limit 15" in await agent.refused("run_api_test", **arguments)
+            await agent.call("run_api_test", **{**arguments, "total_requests": 5}, wait_seconds=40)
         assert target.settled_stats().received == 15
     finally:
         own.stop()
@@ -224,7 +224,7 @@ async def test_a_test_is_not_changed_behind_the_back_of_its_schedule(mode: str, 
         larger = {**spec, "requests_per_second": 100}
         said = await agent.refused("create_test_spec", spec=larger, save=True, replace=True)
         assert f'changes what the schedules "{name}" run' in said
-        # Nor is one kept that nobody may run.
+        # A test that may not run is not saved either.
         too_much = {**spec, "name": "too much", "requests_per_second": 500}
         assert "[beyond_limits]" in await agent.refused("create_test_spec", spec=too_much, save=True)
     person = Person()

@@ -14,7 +14,7 @@ from atm.runs import events
 from tests.metrics.seconds import endpoint, second
 
 
-def told() -> IntervalEvent:
+def interval_event() -> IntervalEvent:
     """The event of a second in which something failed."""
     collector = Collector(["GET /users"])
     collector.add(second(0, endpoint(0, [10.0], failures={Outcome.TIMEOUT: 1})))
@@ -22,7 +22,7 @@ def told() -> IntervalEvent:
 
 
 def test_an_event_reads_back_from_its_json() -> None:
-    event = told()
+    event = interval_event()
     read = EVENTS.validate_json(event_json(event))
     assert isinstance(read, IntervalEvent)
     assert read.sequence == 1
@@ -32,7 +32,7 @@ def test_an_event_reads_back_from_its_json() -> None:
 
 
 def test_an_infinite_figure_is_a_text() -> None:
-    text = event_json(told()).replace('"latency_p99_ms":2', '"latency_p99_ms":"Infinity","was":2')
+    text = event_json(interval_event()).replace('"latency_p99_ms":2', '"latency_p99_ms":"Infinity","was":2')
     event = EVENTS.validate_json(text)
     assert isinstance(event, IntervalEvent)
     assert event.latency_p99_ms == event.so_far.latency_p99_ms == event.so_far.endpoints[0].latency_p99_ms == math.inf
@@ -43,6 +43,6 @@ def test_an_infinite_figure_is_a_text() -> None:
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:
-    document = json.loads(event_json(told()))
+    document = json.loads(event_json(interval_event()))
     later = {**document, "later": 1, "so_far": {**document["so_far"], "later": 2}}
     assert EVENTS.validate_python(later) == EVENTS.validate_python(document)

@@ -72,7 +72,7 @@ ERRORS = {
     "p99 <": 'the threshold "p99 <" needs a number of 0 or more after "<", but it ends there',
     "p99 < fast": 'the threshold "p99 < fast" needs a number of 0 or more after "<", not "fast"',
     "p99 < -5": 'the threshold "p99 < -5" needs a number of 0 or more after "<", not "-5"',
-    "p99 < 300 ms please": 'the threshold "p99 < 300 ms please" goes on with "ms please" after its limit',
+    "p99 < 300 ms please": 'unexpected "ms please" after the limit of the threshold "p99 < 300 ms please"',
     "p99 < 3 pc": 'the threshold "p99 < 3 pc" has the unit "pc"; times are in us, ms (the default), s or m',
     "p999 < 3": 'the threshold "p999 < 3" has a percentile of 999; they go from above 0 to 100',
     "p(9.9.9) < 3": 'the threshold "p(9.9.9) < 3" has a percentile "9.9.9", which is no number',

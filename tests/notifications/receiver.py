@@ -1,4 +1,4 @@
-"""A server in a process of its own that receives notifications, writes down every byte of them, and answers as told.
+"""A server in a process of its own that receives notifications, records every byte of them, and responds as configured.
 
 `python -m tests.notifications.receiver FILE` prints its port; each request becomes a line of FILE. The first part of
 a path is what it answers: `/503,503,200/hook` with each of these once, then with the last one for ever.

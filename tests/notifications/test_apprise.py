@@ -35,7 +35,7 @@ async def test_a_message_arrives_by_the_service_that_the_url_names(receiver: Rec
         ("json://169.254.169.254/latest", (), "link-local", False),
         ("json://localhost:{port}/200/hook", ("10.0.0.0/8",), "not among the hosts", False),
         ("syslog://", (), "system log", True),
-        ("nobody-knows-this://x", (), "has no service", True),
+        ("unknown-service://x", (), "has no service", True),
     ],
 )
 async def test_what_it_may_not_reach_it_does_not(
@@ -59,9 +59,9 @@ async def test_a_service_that_refuses_is_a_failure_without_secrets(receiver: Rec
 def test_where_apprise_is_not_installed_it_is_said_once_and_for_all() -> None:
     hidden = "import sys; sys.modules['apprise'] = None"
     code = f"{hidden}; from atm.notifications.apprise_process import main; sys.exit(main())"
-    asked = {"url": "json://127.0.0.1:9/", "title": "", "body": "", "kind": "info", "allowed": []}
+    document = {"url": "json://127.0.0.1:9/", "title": "", "body": "", "kind": "info", "allowed": []}
     done = subprocess.run(
-        [sys.executable, "-c", code], input=json.dumps(asked), capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], input=json.dumps(document), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "")
     assert done.stdout == "Apprise is not installed where the agent runs: pip install 'api-test-machine[apprise]'\n"

@@ -54,7 +54,7 @@ def delivery(settings: Settings, url: str, position: int = 0, **target: Any) -> 
 
 
 async def note(storage: StorageInterface, *deliveries: Delivery) -> None:
-    """A firing that could not start, with these to be told of it."""
+    """Create a firing that could not start, with these deliveries."""
     await storage.schedules.add(NIGHTLY)
     fire = Fire(NIGHTLY, DUE, DUE, "test", None, None, error="no test", deliveries=deliveries)
     assert await storage.schedules.fire(fire) is not None
@@ -123,9 +123,9 @@ async def test_what_can_never_go_well_is_given_up_at_once(storage: StorageInterf
     unsealable = replace(delivery(settings, "http://127.0.0.1:9/", 1), sealed=b"sealed with another key")
     await note(storage, delivery(settings, "http://169.254.169.254/"), unsealable)
     assert await deliverer(storage, settings, clock).deliver_due() == 2
-    told = {each.error: each.status for each in await storage.deliveries.of_schedule("s1")}
-    assert set(told.values()) == {DeliveryStatus.FAILED}
-    assert sorted(error[:24] for error in told if error) == sorted(
+    statuses = {each.error: each.status for each in await storage.deliveries.of_schedule("s1")}
+    assert set(statuses.values()) == {DeliveryStatus.FAILED}
+    assert sorted(error[:24] for error in statuses if error) == sorted(
         ['"169.254.169.254" leads ', "the credentials were sea"]
     )
 
@@ -135,7 +135,7 @@ async def test_a_sender_that_was_killed_is_followed_by_another(
 ) -> None:
     await note(storage, delivery(settings, receiver.url("/wait,200/hook")))
     command = [sys.executable, "-m", "tests.notifications.sender_process", str(settings.data_dir), DUE.isoformat()]
-    process = subprocess.Popen(command, cwd=ROOT)  # noqa: ASYNC220 (nothing else goes on here)
+    process = subprocess.Popen(command, cwd=ROOT)  # noqa: ASYNC220 (no other task runs here)
     await asyncio.to_thread(receiver.received, 1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

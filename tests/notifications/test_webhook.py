@@ -98,7 +98,7 @@ async def test_every_address_of_a_name_is_tried(receiver: Receiver, monkeypatch:
         assert (host, port) == ("hooks.example", receiver.port)
         return ("127.0.0.3", "127.0.0.1"), ""
 
-    # What a resolver answers is not ours to decide; nobody listens at the first one.
+    # What a resolver answers is not ours to decide; no server listens at the first one.
     monkeypatch.setattr("atm.notifications.webhook.look_up", two)
     await WebhookChannel(TargetRules()).send(message(f"http://hooks.example:{receiver.port}/200/hook"), AT)
     [got] = receiver.received()

@@ -13,8 +13,8 @@ from atm.plan.spec_reader import read_spec_text
 ENVIRONMENT = {"TOKEN": "t0ken", "BROKEN": "one\r\ntwo"}
 
 
-def told(text: str | bytes, environment: Mapping[str, str] = ENVIRONMENT, name: str = "shop.yaml") -> str:
-    """What a person is told about a spec."""
+def error_text(text: str | bytes, environment: Mapping[str, str] = ENVIRONMENT, name: str = "shop.yaml") -> str:
+    """Return the error text for a spec."""
     data = text.encode() if isinstance(text, str) else text
     with pytest.raises(SpecError) as error:
         compile_plan(read_spec_text(data, name), environment)
@@ -440,12 +440,12 @@ CASES = {
 
 @pytest.mark.parametrize(("text", "message"), CASES.values(), ids=CASES.keys())
 def test_a_problem_says_what_where_and_what_to_do(text: str, message: str) -> None:
-    assert message in told(text)
+    assert message in error_text(text)
 
 
 @pytest.mark.parametrize(("text", "message"), CASES.values(), ids=CASES.keys())
 def test_one_mistake_is_one_problem(text: str, message: str) -> None:
-    assert told(text).count("error:") <= (2 if "key without" in message or "client key" in message else 1)
+    assert error_text(text).count("error:") <= (2 if "key without" in message or "client key" in message else 1)
 
 
 def test_every_problem_is_reported_at_once() -> None:
@@ -459,7 +459,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "load: {rate: 0}\n"
         "thresholds: ['p99 < ', 'error_rate < 5']\n"
     )
-    codes = [line.rpartition("[")[2].rstrip("]") for line in told(text).splitlines() if line.startswith("error:")]
+    codes = [line.rpartition("[")[2].rstrip("]") for line in error_text(text).splitlines() if line.startswith("error:")]
     assert sorted(codes) == sorted(
         [
             "wrong_length",

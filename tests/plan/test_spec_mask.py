@@ -61,7 +61,7 @@ def test_a_url_without_secrets_stays_as_it_is() -> None:
     [
         ("{{base}}/users", "https://h:81/api/users"),
         ("{{ base }}/{{id|raw}}", "https://h:81/api/7"),
-        ("{{base}}/{{uuid}}/{{nobody}}", "https://h:81/api/{{uuid}}/{{nobody}}"),
+        ("{{base}}/{{uuid}}/{{unset}}", "https://h:81/api/{{uuid}}/{{unset}}"),
         ("{{base}}/{{trace}}/{{env:HOST}}", "https://h:81/api/{{trace}}/{{env:HOST}}"),
         ("{{base}}/{{api_key}}", "https://h:81/api/{{api_key}}"),
         ("{{base}}/?token={{id}}&page={{id}}", "https://h:81/api/?token=***&page=7"),

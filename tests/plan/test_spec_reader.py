@@ -9,7 +9,7 @@ from atm.errors import SpecError
 from atm.plan.spec_reader import MAX_VALUES, read_spec_text
 
 
-def told(text: str | bytes, name: str = "shop.yaml") -> str:
+def error_text(text: str | bytes, name: str = "shop.yaml") -> str:
     with pytest.raises(SpecError) as error:
         read_spec_text(text.encode() if isinstance(text, str) else text, name)
     return str(error.value)
@@ -143,27 +143,27 @@ CASES = {
 
 @pytest.mark.parametrize(("text", "message"), CASES.values(), ids=CASES.keys())
 def test_what_cannot_be_read_is_explained(text: bytes, message: str) -> None:
-    assert told(text) == message
+    assert error_text(text) == message
 
 
 def test_bad_json_says_where_it_ends_to_be_json() -> None:
-    assert told('{"name": "a",\n "url" "b"}', "shop.json") == (
+    assert error_text('{"name": "a",\n "url" "b"}', "shop.json") == (
         'error: invalid JSON: a colon is missing after "url" [bad_json]\n  at: shop.json:2'
     )
-    assert told('{"name": "a"', "shop.json") == (
+    assert error_text('{"name": "a"', "shop.json") == (
         "error: invalid JSON: a comma or } is missing here [bad_json]\n  at: shop.json:1"
     )
-    assert told('{"name": NaN}', "shop.json") == (
+    assert error_text('{"name": NaN}', "shop.json") == (
         "error: invalid JSON: a value is missing before 'N' [bad_json]\n  at: shop.json:1"
     )
-    assert "the end of the object" in told('{"name": "a"} x', "shop.json")
+    assert "the end of the object" in error_text('{"name": "a"} x', "shop.json")
 
 
 def test_aliases_cannot_blow_a_spec_up() -> None:
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 10)}]" for level in range(1, 12)]
     started = time.process_time()
-    assert told("\n".join(lines)) == (
+    assert error_text("\n".join(lines)) == (
         f"error: the spec has more than {MAX_VALUES:,} values once its aliases are expanded [spec_too_large]\n"
         "  at: shop.yaml:1"
     )
@@ -171,10 +171,10 @@ def test_aliases_cannot_blow_a_spec_up() -> None:
 
 
 def test_deep_json_is_refused_before_it_exhausts_the_stack() -> None:
-    assert "more than 64 levels" in told('{"a":' + "[" * 100_000, "shop.json")
+    assert "more than 64 levels" in error_text('{"a":' + "[" * 100_000, "shop.json")
 
 
 def test_a_large_file_is_refused_unread() -> None:
-    assert told(b"#" * 16_000_001) == (
+    assert error_text(b"#" * 16_000_001) == (
         "error: the spec is larger than 16,000,000 bytes [spec_too_large]\n  at: shop.yaml"
     )

@@ -41,7 +41,7 @@ class Installation:
         return await self.until(run_id, lambda run: run.status in FINAL)
 
     async def sending(self, run_id: str, seconds: int = 1) -> Run:
-        """The run when it has measured for so many seconds, and they are stored."""
+        """Return the run once this number of measured seconds is stored."""
 
         async with asyncio.timeout(240):
             while (await self.storage.series.written(run_id)).next_interval < seconds:  # noqa: ASYNC110

@@ -63,10 +63,10 @@ async def test_a_cancelled_run_ends_soon_and_keeps_what_it_measured(
 ) -> None:
     created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
     await installation.sending(created.run.id)
-    asked = time.monotonic()
+    requested = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)
-    assert time.monotonic() - asked < allowed(5)
+    assert time.monotonic() - requested < allowed(5)
     assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
     assert run.summary.requests_completed >= 40
     assert run.summary.passed is None
@@ -94,10 +94,10 @@ async def test_a_run_is_cancelled_soon_in_its_first_moments(
     created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
     await installation.until(created.run.id, lambda run: run.status is RunStatus.RUNNING)
     await asyncio.sleep(wait_seconds)
-    asked = time.monotonic()
+    requested = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)
-    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
+    assert time.monotonic() - requested < allowed(CANCELLED_SECONDS)
     assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
     assert run.summary.error_message is None
     assert (run.summary.requests_completed or 0) <= target.settled_stats().received
@@ -112,10 +112,10 @@ async def test_a_run_that_waits_for_its_token_is_cancelled_soon(
     async with asyncio.timeout(300):
         while not target.stats().in_progress:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    asked = time.monotonic()
+    requested = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)
-    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
+    assert time.monotonic() - requested < allowed(CANCELLED_SECONDS)
     assert (run.status, run.summary.started_at) == (RunStatus.CANCELLED, None)
 
 
@@ -147,11 +147,11 @@ async def test_a_run_whose_recorder_is_slow_to_start_is_cancelled_without_it(
     async with asyncio.timeout(300):
         while not target.stats().received:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    asked = time.monotonic()
+    requested = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)
-    assert time.monotonic() - asked < allowed(CANCELLED_SECONDS)
-    # Nobody has recorded it but the supervisor, from what its spool held.
+    assert time.monotonic() - requested < allowed(CANCELLED_SECONDS)
+    # Only the supervisor has stored it, from its spool.
     assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
     result = await installation.storage.runs.result(run.id)
     assert result is not None
@@ -255,9 +255,9 @@ async def test_a_key_makes_one_run_however_often_it_is_sent(installation: Instal
 async def test_credentials_are_stored_sealed_and_a_rerun_has_them(
     installation: Installation, target: TargetServer
 ) -> None:
-    asked = spec(target, "/auth/bearer?token=open-sesame", total_requests=2)
-    asked["auth"] = {"type": "bearer_token", "token": "open-sesame"}
-    created = await installation.service.create(asked)
+    document = spec(target, "/auth/bearer?token=open-sesame", total_requests=2)
+    document["auth"] = {"type": "bearer_token", "token": "open-sesame"}
+    created = await installation.service.create(document)
     assert created.run.spec["auth"]["token"] == "***"
     first = await installation.ended(created.run.id)
     again = await installation.ended((await installation.service.rerun(first.id)).run.id)
@@ -268,9 +268,9 @@ async def test_credentials_are_stored_sealed_and_a_rerun_has_them(
 
 
 async def test_a_spec_that_came_back_masked_is_refused_with_the_place(installation: Installation) -> None:
-    asked = {"name": "x", "url": "http://127.0.0.1:9/", "auth": {"type": "bearer_token", "token": "***"}}
+    document = {"name": "x", "url": "http://127.0.0.1:9/", "auth": {"type": "bearer_token", "token": "***"}}
     with pytest.raises(SpecError) as caught:
-        await installation.service.create(asked)
+        await installation.service.create(document)
     assert [problem.path for problem in caught.value.problems] == ["auth.token"]
     assert caught.value.problems[0].code == "credentials_needed"
 

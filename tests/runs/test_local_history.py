@@ -19,7 +19,7 @@ from tests.storage.builders import interval, result
 
 
 async def kept(settings: Settings, seconds: int) -> tuple[str, int]:
-    """Keep a run of so many seconds; its id, and the most memory in bytes that saving it took."""
+    """Store a run of this number of seconds; return its id and the peak memory in bytes of saving it."""
     compiled = compile_plan({"name": "long", "url": "http://127.0.0.1:1/", "total_requests": 10}, {})
     execution = Execution(compiled)
     keeper = LocalHistory()

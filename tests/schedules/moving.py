@@ -95,7 +95,7 @@ class ToolServices:
         await self.scheduler.follow()
 
     async def events(self) -> list[str]:
-        """What was noted to be told, oldest first."""
+        """Return the events of all deliveries, oldest first."""
         [schedule] = await self.storage.schedules.all()
-        told = await self.storage.deliveries.of_schedule(schedule.id, 200)
-        return [each.event for each in reversed(told)]
+        stored = await self.storage.deliveries.of_schedule(schedule.id, 200)
+        return [each.event for each in reversed(stored)]

@@ -37,7 +37,7 @@ SCHEDULES = 10
 DUE_TIMES = 100 if PROFILE == "prove" else 20
 KILLS = 60 if PROFILE == "prove" else 6
 SPEED = 20.0
-"""Faster than they can fire, so that there is always something under way when one is killed."""
+"""Faster than they can fire, so that a firing is always in progress when one is killed."""
 GUARD_SECONDS = 900 if PROFILE == "prove" else 250
 
 
@@ -52,7 +52,7 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 class Agents:
-    """So many processes, and a new one for each that is killed."""
+    """Number of processes, with a new one for each that is killed."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         began_ns = time.monotonic_ns()

@@ -287,13 +287,13 @@ async def test_always_is_told_of_everything_that_ended(desk: ToolServices) -> No
 async def test_a_firing_that_cannot_start_is_a_failure_that_is_told(desk: ToolServices) -> None:
     await desk.make(EVERY_MINUTE, spec={**SPEC, "variables": {"a": "1"}}, notify=[HOOK])
     [schedule] = await desk.storage.schedules.all()
-    broken = {**SPEC, "url": "http://127.0.0.1:9/{{nobody}}"}
+    broken = {**SPEC, "url": "http://127.0.0.1:9/{{unset}}"}
     await desk.storage.schedules.replace(replace(schedule, spec=broken, sealed=None))
     desk.clock.pass_(minutes=1)
     await desk.scheduler.fire_due()
     [firing] = await desk.firings()
     assert firing.outcome is FiringOutcome.ERROR
-    assert "nobody" in (firing.error or "")
+    assert "unset" in (firing.error or "")
     assert await desk.events() == ["failure"]
     assert await desk.runs() == 0
 
@@ -324,8 +324,8 @@ async def test_a_kept_test_is_run_as_it_is_when_it_is_due(desk: ToolServices) ->
     runs = (await desk.storage.runs.page(RunQuery())).runs
     assert [run.url for run in reversed(runs)] == ["http://127.0.0.1:9/kept", "http://127.0.0.1:9/changed"]
     assert {run.tags for run in runs} == {("of-the-schedule", "of-the-test")}
-    told = [(each.outcome.value, each.error) for each in await desk.firings()]
-    assert told[2:] == [
+    outcomes = [(each.outcome.value, each.error) for each in await desk.firings()]
+    assert outcomes[2:] == [
         ("skipped", "the test 'kept' is disabled"),
         ("error", "there is no test 'kept' any more"),
     ]
@@ -340,9 +340,9 @@ async def test_secrets_reach_the_run_and_not_the_rows(desk: ToolServices, settin
     [run] = (await desk.storage.runs.page(RunQuery())).runs
     whole = Sealer(settings).open((await desk.storage.runs.get(run.id)).sealed)
     assert "hush-hush" in whole["spec"]
-    [told] = await desk.storage.deliveries.of_schedule(made.id)
-    assert (told.channel, "also-a-secret" in repr(told)) == ("https://hooks.example/***", False)
-    assert told.document["failure_reasons"] == ["p95 < 10ms: actual 12.5 ms"]
+    [delivery] = await desk.storage.deliveries.of_schedule(made.id)
+    assert (delivery.channel, "also-a-secret" in repr(delivery)) == ("https://hooks.example/***", False)
+    assert delivery.document["failure_reasons"] == ["p95 < 10ms: actual 12.5 ms"]
 
 
 async def test_nobody_fires_what_is_paused_and_nothing_is_made_up_for_when_it_goes_on(desk: ToolServices) -> None:

@@ -25,7 +25,7 @@ def raw(port: int, request: bytes, host: str = "127.0.0.1") -> tuple[int, bytes]
     return (int(head[1]) if len(head) > 1 else 0), answer
 
 
-def asked(target: bytes, method: bytes = b"GET", headers: bytes = b"", host: bytes = b"127.0.0.1") -> bytes:
+def encoded(target: bytes, method: bytes = b"GET", headers: bytes = b"", host: bytes = b"127.0.0.1") -> bytes:
     """A request that ends its connection."""
     return method + b" " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n" + headers + b"\r\n"
 

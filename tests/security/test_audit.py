@@ -126,10 +126,10 @@ def test_what_a_low_role_tried_is_written_down_and_what_strangers_tried_is_not(
         assert client.post("/keys", json={"name": "x"}).status_code == 403
     assert {each["outcome"] for each in entries(admin, actor="onlooker")} == {"refused"}
     before = len(entries(admin, limit=500))
-    with server.client(**{"X-API-Key": "wrong"}) as stranger:
+    with server.client(**{"X-API-Key": "wrong"}) as anonymous:
         for _ in range(5):
-            assert stranger.delete("/runs/x").status_code == 401
-            assert stranger.post("/session", json={"key": "wrong"}).status_code == 401
+            assert anonymous.delete("/runs/x").status_code == 401
+            assert anonymous.post("/session", json={"key": "wrong"}).status_code == 401
     assert len(entries(admin, limit=500)) == before
 
 

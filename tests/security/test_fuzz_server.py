@@ -45,7 +45,7 @@ ROUTES = sorted(
     if not path.endswith(STREAMS) and "bundle" not in path
 )
 COSTLY = ("/metrics", "/api/v1/storage/overview")
-"""Asked less often: dozens of statements each."""
+"""Requested less often: each runs dozens of statements."""
 NASTY = [
     *(
         "..",
@@ -330,7 +330,7 @@ def _attack(attacker: Attacker, requests: int) -> Answers:
 
 
 def _exchange(opened: socket.socket, batch: list[tuple[str, bytes]], answers: Answers) -> bool:
-    """Send a few requests at once and read their answers; whether the connection goes on."""
+    """Send a few requests at once and read their answers; return whether the connection stays open."""
     with suppress(BrokenPipeError, ConnectionResetError):
         opened.sendall(b"".join(data for _, data in batch))
     reader = Reader(opened)

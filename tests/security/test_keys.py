@@ -178,12 +178,12 @@ def test_wrong_keys_are_slowed_down_by_address_and_named_in_the_log(server: ApiS
         answer = ask(server, "GET", "/runs", secrets.token_hex(16), attacker)
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_wrong_keys")
         assert int(answer.headers["retry-after"]) >= 1
-    # A right key of somebody who was not there before waits too; others do not.
+    # A valid key that was not used from there before waits too; others do not.
     assert ask(server, "GET", "/runs", ADMIN, attacker).status_code == 429
     signing_in = ask(server, "POST", "/session", "", attacker, json={"key": ADMIN})
     assert (signing_in.status_code, signing_in.json()["code"]) == (429, "too_many_wrong_keys")
     assert ask(server, "GET", "/runs", ADMIN, "192.0.2.67").status_code == 200
-    # The same old key again and again is no guess: it keeps nobody out.
+    # Repeating the same old key is not guessing, and blocks no client.
     for _ in range(WRONG_KEYS * 3):
         assert ask(server, "GET", "/runs", revoked, "192.0.2.68").status_code == 401
     assert ask(server, "GET", "/runs", ADMIN, "192.0.2.68").status_code == 200

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.api.server import ApiServer
-from tests.security.attacking import as_other_account, asked, other_account, raw, readable_python
+from tests.security.attacking import as_other_account, encoded, other_account, raw, readable_python
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -80,7 +80,7 @@ def other_asks(
     server: ApiServer, target: bytes, method: bytes = b"GET", host: str = "127.0.0.1", headers: bytes = b""
 ) -> str:
     name = f"[{host}]" if ":" in host else host
-    request = asked(target, method, headers, host=name.encode())
+    request = encoded(target, method, headers, host=name.encode())
     return as_other_account(ASK, host, str(server.port), request.hex())
 
 
@@ -105,7 +105,7 @@ def test_one_that_sends_and_leaves_at_once_changes_nothing(server: ApiServer) ->
     # The kernel says uid 0 of a socket that its process has closed: the request must not pass as root's.
     body = json.dumps({"name": "planted", "spec": {"name": "planted", "url": "http://127.0.0.1:9/"}}).encode()
     length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n".encode()
-    request = asked(b"/api/v1/tests", b"POST", length) + body
+    request = encoded(b"/api/v1/tests", b"POST", length) + body
     as_other_account(SEND_AND_LEAVE, str(server.port), request.hex())
     # What came before is answered first.
     assert httpx.get(f"{server.url}/api/v1/tests", trust_env=False).json()["tests"] == []
@@ -114,7 +114,7 @@ def test_one_that_sends_and_leaves_at_once_changes_nothing(server: ApiServer) ->
 def test_our_own_requests_through_a_process_of_another_account_are_refused(server: ApiServer) -> None:
     # A reverse proxy that adds nothing to what it passes on.
     for target in (RUNS, "/metrics"):
-        assert _through_other_account(server, asked(target.encode())).startswith(b"HTTP/1.1 403 ")
+        assert _through_other_account(server, encoded(target.encode())).startswith(b"HTTP/1.1 403 ")
 
 
 def _through_other_account(server: ApiServer, request: bytes) -> bytes:
@@ -241,7 +241,7 @@ def test_agents_over_http_are_let_in_by_account_too(tmp_path: Path) -> None:
         try:
             assert process.stderr is not None
             assert "listens on" in process.stderr.readline()
-            request = asked(b"/mcp", b"POST", b"Content-Type: application/json\r\nContent-Length: 2\r\n") + b"{}"
+            request = encoded(b"/mcp", b"POST", b"Content-Type: application/json\r\nContent-Length: 2\r\n") + b"{}"
             assert as_other_account(ASK, "127.0.0.1", str(port.number), request.hex()).startswith("HTTP/1.1 403 ")
             assert raw(port.number, request)[0] not in (0, 401, 403)
         finally:

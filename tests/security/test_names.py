@@ -29,15 +29,15 @@ def test_nothing_can_be_called_like_an_id(server: ApiServer) -> None:
     later = {"type": "date", "run_date": f"{datetime.now(UTC).year + 1}-01-01T00:00:00Z"}
     with server.client() as client:
         mine = client.post("/tests", json={"spec": {"name": "mine", "url": URL}}).json()["id"]
-        asked = {"name": "mine", "test": "mine", "trigger": later}
-        schedule = client.post("/schedules", json=asked).json()["id"]
+        document = {"name": "mine", "test": "mine", "trigger": later}
+        schedule = client.post("/schedules", json=document).json()["id"]
         for name in (mine, schedule, "0123456789ab", "01234567-89ab-4def-8123-456789abcdef"):
             spec = {"name": name, "url": URL}
             answers = [
                 client.post("/tests", json={"spec": spec}),
                 client.put("/tests/mine", json={"spec": spec}),
-                client.post("/schedules", json={**asked, "name": name}),
-                client.put("/schedules/mine", json={**asked, "name": name}),
+                client.post("/schedules", json={**document, "name": name}),
+                client.put("/schedules/mine", json={**document, "name": name}),
             ]
             assert [answer.status_code for answer in answers] == [422] * 4
             assert {answer.json()["code"] for answer in answers} == {"name_like_id"}

@@ -75,7 +75,7 @@ def test_memory_does_not_follow_what_is_sent_without_a_key(guarded: ApiServer, f
 
 
 def test_a_head_is_complete_in_time_or_its_connection_ends(guarded: ApiServer) -> None:
-    """Half-sent heads, one byte every second, and nothing at all; a stream beside them goes on."""
+    """Half-sent heads, one byte every second, and nothing at all; a concurrent stream is not affected."""
     with ExitStack() as stack:
         stream = stack.enter_context(httpx.Client(trust_env=False, timeout=None))
         events = stack.enter_context(stream.stream("GET", f"{guarded.url}/api/v1/events", headers={"X-API-Key": KEY}))
@@ -174,9 +174,9 @@ def test_a_client_that_reads_nothing_does_not_keep_its_connection(guarded: ApiSe
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         opened.connect(("127.0.0.1", guarded.port))
         opened.settimeout(0.5)
-        asked = head("GET", "/api/v1/openapi.json", guarded.port, f"X-API-Key: {KEY}")
+        request = head("GET", "/api/v1/openapi.json", guarded.port, f"X-API-Key: {KEY}")
         began = time.monotonic()
-        while is_taken(opened, asked):
+        while is_taken(opened, request):
             assert time.monotonic() - began < allowed(STALL_SECONDS + 30)
 
 
@@ -287,7 +287,7 @@ URL = "http://127.0.0.1:9/"
 
 
 def with_endpoints(size: int, shape: str) -> str:
-    """A spec of so many bytes whose endpoints are numbered copies of this shape."""
+    """A spec of this size whose endpoints are numbered copies of this shape."""
     count = size // (len(shape) + 8)
     return '{"spec":{"name":"a","endpoints":[' + ",".join(shape.replace("#", str(n)) for n in range(count)) + "]}}"
 
@@ -343,15 +343,15 @@ def test_a_mebibyte_of_the_worst_keeps_nobody_waiting(guarded: ApiServer, kind: 
     slowest = usual = 0.0
     with httpx.Client(base_url=guarded.url, trust_env=False, timeout=240) as client:
         for _ in range(10):
-            asked = time.monotonic()
+            sent = time.monotonic()
             client.get("/health/live")
-            usual = max(usual, time.monotonic() - asked)
+            usual = max(usual, time.monotonic() - sent)
         began = time.monotonic()
         thread.start()
         while thread.is_alive():
-            asked = time.monotonic()
+            sent = time.monotonic()
             assert client.get("/health/live").status_code == 200
-            slowest = max(slowest, time.monotonic() - asked)
+            slowest = max(slowest, time.monotonic() - sent)
             time.sleep(0.01)
     thread.join()
     assert answers[0].status_code in (200, 422)

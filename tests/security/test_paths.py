@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.server import ApiServer
 from tests.examples import PROFILE
-from tests.security.attacking import asked, raw
+from tests.security.attacking import encoded, raw
 
 KEY = secrets.token_urlsafe(32)
 SECRET = b"atm_runs"
@@ -40,7 +40,7 @@ def test_control_characters_in_a_path_are_refused(server: ApiServer, method: byt
                     path[:4] + written.encode() + path[4:],
                 ):
                     target = prefix + (target if target.startswith(b"/") else b"/" + target)
-                    status, answer = raw(server.port, asked(target, method))
+                    status, answer = raw(server.port, encoded(target, method))
                     assert status == 400, (target, answer[:300])
                     assert SECRET not in answer
 
@@ -57,7 +57,7 @@ def test_no_spelling_of_an_address_shows_what_needs_a_key(server: ApiServer) -> 
     for prefix in (b"", b"/atm", b"/atm/atm"):
         for odd in ODD:
             for method in (b"GET", b"HEAD", b"POST", b"OPTIONS", b"get"):
-                status, answer = raw(server.port, asked(prefix + odd, method))
+                status, answer = raw(server.port, encoded(prefix + odd, method))
                 assert SECRET not in answer, odd
                 assert b'"runs"' not in answer, odd
                 # 200 is the dashboard's page alone.

@@ -53,8 +53,8 @@ def test_names_do_not_pass_through_a_proxy_unjudged(server: ApiServer, host: str
 
 def test_caps_hold_for_users_without_a_rate(server: ApiServer, running_target: TargetServer) -> None:
     with server.client() as client:
-        asked = spec(running_target, concurrency=4, duration="60s")
-        run = ended(client, client.post("/runs", json={"spec": asked}).json()["id"])
+        document = spec(running_target, concurrency=4, duration="60s")
+        run = ended(client, client.post("/runs", json={"spec": document}).json()["id"])
         result = client.get(f"/runs/{run['id']}/result").json()
     assert result["metrics"]["successful_requests"] <= 15
     # 15 requests at 10 per second take 1.4 seconds from the first to the last.
@@ -98,9 +98,9 @@ def test_a_token_server_cannot_fill_the_memory(server: ApiServer) -> None:
         before = resident_bytes(server.process.pid)
         auth = {"type": "oauth2_client_credentials", "client_id": "a", "client_secret": "b"}
         auth["token_url"] = f"http://127.0.0.1:{bomb.server_port}/"
-        asked = {"name": "a", "url": "http://127.0.0.1:9/", **LOAD}
+        document = {"name": "a", "url": "http://127.0.0.1:9/", **LOAD}
         with server.client() as client:
-            answer = client.post("/specs/try", json={"spec": {**asked, "auth": auth}})
+            answer = client.post("/specs/try", json={"spec": {**document, "auth": auth}})
         assert answer.status_code == 502
         assert "gave no token" in answer.text
         assert resident_bytes(server.process.pid) - before < 60_000_000

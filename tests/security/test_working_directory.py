@@ -129,8 +129,8 @@ def test_the_processes_of_a_run_hold_no_secrets_of_the_server(tmp_path: Path, ru
     server = ApiServer(tmp_path / "data", workers=1, within=(), **secrets).ready()
     try:
         with server.client(**{"X-API-Key": secrets["API_TEST_MACHINE_API_KEY"]}) as client:
-            asked = spec(running_target, requests_per_second=5, duration=600)
-            run_id = client.post("/runs", json={"spec": asked}).json()["id"]
+            document = spec(running_target, requests_per_second=5, duration=600)
+            run_id = client.post("/runs", json={"spec": document}).json()["id"]
             found: dict[str, int] = {}
             while len(found) < 2:
                 found = processes_of(run_id)
@@ -225,7 +225,7 @@ def test_a_data_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch
     someone = os.stat(tmp_path).st_uid + 4711
     monkeypatch.setattr("os.geteuid", lambda: someone)
     if os.stat(tmp_path).st_uid == 0:
-        # What root owns is trusted, as root is; here nobody else's directory can be made without being root.
+        # What root owns is trusted, as root is; creating a directory of another user needs root.
         os.chown(tmp_path / "data", someone + 1, -1)
     with pytest.raises(SettingsError, match="belongs to another user"):
         data_directory.prepare(tmp_path / "data")

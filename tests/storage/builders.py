@@ -37,7 +37,7 @@ def at(seconds: float) -> datetime:
 
 
 def new_run(run_id: str | None = None, **changes: Any) -> NewRun:
-    """A run to be created; each a second after the last one unless told otherwise."""
+    """A run to be created; each a second after the last one by default."""
     values: dict[str, Any] = {
         "id": run_id or uuid.uuid4().hex,
         "name": "Shop",

@@ -161,7 +161,7 @@ async def test_a_corrupt_document_is_named(tmp_path: Path, name: str, text: str)
     with pytest.raises(CorruptDataError) as caught:
         await storage.runs.get("broken")
     assert caught.value.problems[0].place == str(path)
-    # Moved away, as the hint says, it is in nobody's way.
+    # Moved away, as the hint says, it does no harm.
     path.parent.rename(tmp_path / "away")
     await storage.runs.create(new_run("fine"))
     assert [run.id for run in (await storage.runs.page(RunQuery())).runs] == ["fine"]

@@ -62,7 +62,7 @@ def expected(name: str) -> Any:
 
 
 def less(before: Any, now: Any, place: str = "") -> Iterator[str]:
-    """Where `now` lacks or changes something of `before`; fields that came later are nobody's loss."""
+    """Where `now` lacks or changes something of `before`; fields added later are ignored."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name, value in before.items():
             yield from less(value, now[name], f"{place}.{name}") if name in now else [f"{place}.{name} is gone"]

@@ -73,9 +73,9 @@ def test_echo_tells_what_was_sent_and_raw_gives_the_bytes_back(target: TargetSer
     sent = request("/echo?q=%20", "X-One: 1", "x-one: 2", method="PUT", body=b'{"a": 1}')
     with Wire(target.port) as wire:
         wire.send(sent)
-        told = json.loads(wire.answer().body)
-        assert (told["method"], told["target"], told["body"]) == ("PUT", "/echo?q=%20", '{"a": 1}')
-        assert told["headers"][:3] == [["Host", "test"], ["X-One", "1"], ["x-one", "2"]]
+        echoed = json.loads(wire.answer().body)
+        assert (echoed["method"], echoed["target"], echoed["body"]) == ("PUT", "/echo?q=%20", '{"a": 1}')
+        assert echoed["headers"][:3] == [["Host", "test"], ["X-One", "1"], ["x-one", "2"]]
         assert json.loads(wire.get("/headers", "A: b").body) == {"headers": [["Host", "test"], ["A", "b"]]}
 
 

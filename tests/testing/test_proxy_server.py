@@ -21,9 +21,9 @@ def test_absolute_form_is_forwarded_in_origin_form(target: TargetServer, proxy: 
         wire.send(sent)
         raw = wire.answer().body
     assert raw == b"POST /echo/raw?x=1 HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
-    (asked,) = proxy.requests()
-    assert (asked.method, asked.target, asked.status) == ("POST", f"{target.url}/echo/raw?x=1", 200)
-    assert ("Proxy-Connection", "keep-alive") in asked.headers
+    (recorded,) = proxy.requests()
+    assert (recorded.method, recorded.target, recorded.status) == ("POST", f"{target.url}/echo/raw?x=1", 200)
+    assert ("Proxy-Connection", "keep-alive") in recorded.headers
 
 
 def test_a_chunked_upload_and_a_chunked_answer_pass_as_they_are(target: TargetServer, proxy: ProxyServer) -> None:
@@ -41,7 +41,7 @@ def test_connect_opens_a_tunnel_that_stays_open(target: TargetServer, proxy: Pro
         assert wire.head().status == 200
         for _ in range(3):
             assert wire.get("/fixed?bytes=100000").body == b"x" * 100_000
-    assert [(asked.method, asked.status) for asked in proxy.requests()] == [("CONNECT", 200)]
+    assert [(recorded.method, recorded.status) for recorded in proxy.requests()] == [("CONNECT", 200)]
     assert target.stats().connections_accepted == 1
 
 
@@ -52,7 +52,7 @@ def test_credentials_are_demanded(target: TargetServer) -> None:
             assert (refused.status, refused.headers["proxy-authenticate"]) == (407, "Basic")
         with Wire(proxy.port) as wire:
             assert wire.get(f"{target.url}/", "Proxy-Authorization: Basic bWU6c2VjcmV0").status == 200
-        assert [asked.status for asked in proxy.requests()] == [407, 200]
+        assert [recorded.status for recorded in proxy.requests()] == [407, 200]
     assert target.stats().received == 1
 
 

@@ -69,9 +69,9 @@ def test_the_wheels_are_enough_for_a_demo_in_an_empty_environment(wheels: Sequen
     call([*into, "--no-deps", "--offline", *wheels])
 
     demo: list[str | Path] = [python.with_name("atm"), "demo", "--json"]
-    told = json.loads(call(demo, cwd=tmp_path, env={"ATM_DATA_DIR": str(tmp_path / "data")}).stdout)
-    assert told["run"]["engine"] == ("native" if built else "asyncio")
-    assert told["metrics"]["total_requests"] > 1000
+    document = json.loads(call(demo, cwd=tmp_path, env={"ATM_DATA_DIR": str(tmp_path / "data")}).stdout)
+    assert document["run"]["engine"] == ("native" if built else "asyncio")
+    assert document["metrics"]["total_requests"] > 1000
 
 
 WITHOUT = {

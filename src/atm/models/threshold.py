@@ -144,7 +144,7 @@ def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
     rest = re.sub(r"^[0-9.]+\s*", "", after)
     if re.search(r"\bfor$", rest, re.IGNORECASE):
         return f'the threshold "{text}" names no window after "for"', 'A window is written "for 10s"'
-    return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
+    return f'unexpected "{rest}" after the limit of the threshold "{text}"', 'A window is written "for 10s"'
 
 
 def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic | None]:
