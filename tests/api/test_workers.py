@@ -39,6 +39,7 @@ def fresh(server: ApiServer) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"{server.url}/api/v1",
         trust_env=False,
+        verify=False,
         timeout=200,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
     )
