@@ -960,7 +960,7 @@ export type components = {
     schemas: {
         /**
          * AnnotateRequest
-         * @description PATCH /runs/{id}; what is left out stays as it is.
+         * @description PATCH /runs/{id}; missing fields are unchanged.
          */
         AnnotateRequest: {
             /** Tags */
@@ -970,7 +970,7 @@ export type components = {
         };
         /**
          * AppriseTarget
-         * @description A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine.
+         * @description A message through any Apprise service (mail, Slack, Telegram, …) except local ones.
          */
         AppriseTarget: {
             /**
@@ -991,7 +991,7 @@ export type components = {
         };
         /**
          * AuditEntryView
-         * @description Who did what to which object, from where, when, with what outcome.
+         * @description One action: actor, object, origin, time and outcome.
          */
         AuditEntryView: {
             /** Id */
@@ -1062,7 +1062,7 @@ export type components = {
         };
         /**
          * ComparedEndpoint
-         * @description An endpoint that both runs have, or one of them.
+         * @description An endpoint of both runs, or of one.
          */
         ComparedEndpoint: {
             /** Name */
@@ -1074,17 +1074,17 @@ export type components = {
         };
         /**
          * Comparison
-         * @description How a value is held against its limit. The limit itself always holds, with every one of them.
+         * @description How a value is compared with its limit. The limit itself always passes.
          * @enum {string}
          */
         Comparison: "<" | "<=" | ">" | ">=";
         /**
          * CronTrigger
-         * @description At the times that match every field, on the clocks of a time zone.
+         * @description Due at the times that match every field, in a time zone.
          *
          *     Either the fields, or `expression` with the five of a crontab (minute, hour, day, month, day of week; Sunday is 0
-         *     or 7). In fields of their own days of the week count from Monday, 0, as in the first design: names are safer. A
-         *     field that is not written is every value, or the lowest when a finer field is not written either.
+         *     or 7). In separate fields, days of the week are numbered from Monday, 0, as in the first design: names are safer. A
+         *     missing field means every value, or the lowest value if a finer field is missing too.
          */
         CronTrigger: {
             /**
@@ -1112,7 +1112,7 @@ export type components = {
         };
         /**
          * CurlAnswer
-         * @description The spec that a command line stands for.
+         * @description The spec equivalent to a command line.
          */
         CurlAnswer: {
             /** Spec */
@@ -1146,7 +1146,7 @@ export type components = {
         };
         /**
          * DateTrigger
-         * @description Once. A `run_date` without an offset is on the clocks of `timezone`.
+         * @description Due once. A `run_date` without an offset is a local time in `timezone`.
          */
         DateTrigger: {
             /**
@@ -1167,7 +1167,7 @@ export type components = {
         };
         /**
          * DayView
-         * @description Runs that were created on one day, in UTC.
+         * @description Runs created on one day, in UTC.
          */
         DayView: {
             /**
@@ -1184,7 +1184,7 @@ export type components = {
         };
         /**
          * Deleted
-         * @description The answer to a DELETE.
+         * @description The response to a DELETE.
          */
         Deleted: {
             /** Id */
@@ -1207,7 +1207,7 @@ export type components = {
         };
         /**
          * DeliveryStatus
-         * @description How far a notification has come.
+         * @description The delivery status of a notification.
          * @enum {string}
          */
         DeliveryStatus: "pending" | "delivered" | "failed";
@@ -1265,7 +1265,7 @@ export type components = {
         };
         /**
          * DistributionView
-         * @description GET /runs/{id}/distribution: any window of the measured load, from its merged histograms.
+         * @description GET /runs/{id}/distribution: any window of the measured load, from merged histograms.
          */
         DistributionView: {
             /** Run Id */
@@ -1294,7 +1294,7 @@ export type components = {
         };
         /**
          * EndpointMetrics
-         * @description The figures of the measured load (warm-up left out), of one endpoint or, as `Metrics`, of all together.
+         * @description The figures of the measured load (without warm-up), of one endpoint or, as `Metrics`, of all together.
          */
         EndpointMetrics: {
             /** Total Requests */
@@ -1452,7 +1452,7 @@ export type components = {
         };
         /**
          * EndpointMetricsView
-         * @description The figures of one endpoint, flat and once more as the object that the first design has.
+         * @description The figures of one endpoint, flat and again as the object of the first design.
          */
         EndpointMetricsView: {
             /** Total Requests */
@@ -1619,7 +1619,7 @@ export type components = {
         };
         /**
          * EngineView
-         * @description An engine, and whether it is installed here.
+         * @description An engine, and whether it is installed.
          */
         EngineView: {
             /** Name */
@@ -1631,7 +1631,7 @@ export type components = {
         };
         /**
          * ErrorEntry
-         * @description One thing that is wrong.
+         * @description One problem.
          */
         ErrorEntry: {
             /** Message */
@@ -1682,13 +1682,13 @@ export type components = {
         };
         /**
          * FiringOutcome
-         * @description What became of a due time.
+         * @description The outcome of a due time.
          * @enum {string}
          */
         FiringOutcome: "queued" | "started" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "skipped" | "missed" | "error";
         /**
          * FiringView
-         * @description A due time of a schedule, and what became of it.
+         * @description A due time of a schedule and its outcome.
          */
         FiringView: {
             /** Schedule Id */
@@ -1715,7 +1715,7 @@ export type components = {
         };
         /**
          * Forecast
-         * @description What follows from a plan alone; what the target does can only make it less.
+         * @description Figures that follow from a plan alone; the target can only make them smaller.
          */
         Forecast: {
             /** Warm Up Seconds */
@@ -1748,7 +1748,7 @@ export type components = {
         };
         /**
          * GeneratorSummary
-         * @description What the load generator itself used and how late it was.
+         * @description Resource usage and lateness of the load generator.
          */
         GeneratorSummary: {
             /** Schedule Lag P50 Ms */
@@ -1790,7 +1790,7 @@ export type components = {
         };
         /**
          * GeneratorView
-         * @description What the load generator did in one stretch.
+         * @description The load generator in one period.
          */
         GeneratorView: {
             /** Start */
@@ -1842,7 +1842,7 @@ export type components = {
         };
         /**
          * HeatColumn
-         * @description How response times were distributed from `start` on.
+         * @description Distribution of response times from `start` on.
          */
         HeatColumn: {
             /** Start */
@@ -1852,7 +1852,7 @@ export type components = {
         };
         /**
          * HeatView
-         * @description Counts by time and by response time, merged from histograms.
+         * @description Counts by time and response time, merged from histograms.
          */
         HeatView: {
             /** Step */
@@ -1866,7 +1866,7 @@ export type components = {
         };
         /**
          * HistoryView
-         * @description GET /history: the tests that were run, the one with the newest run first.
+         * @description GET /history: the tests in the history, the most recently run first.
          */
         HistoryView: {
             /** Tests */
@@ -1876,7 +1876,7 @@ export type components = {
         };
         /**
          * IntervalTrigger
-         * @description Every so often, counted in elapsed time from the start date (without one: from when the schedule was made).
+         * @description At a fixed interval of elapsed time from the start date (without one: from the creation of the schedule).
          */
         IntervalTrigger: {
             /**
@@ -1933,7 +1933,7 @@ export type components = {
         };
         /**
          * KeyCreated
-         * @description The answer to POST /keys.
+         * @description The response to POST /keys.
          */
         KeyCreated: {
             /** Id */
@@ -1997,7 +1997,7 @@ export type components = {
         };
         /**
          * KeyView
-         * @description An API key, without the key.
+         * @description An API key, without its secret.
          */
         KeyView: {
             /** Id */
@@ -2039,7 +2039,7 @@ export type components = {
         };
         /**
          * LimitsView
-         * @description What runs through this server may ask for; null: no limit.
+         * @description Limits for runs through this server; null: no limit.
          */
         LimitsView: {
             /** Max Concurrent Runs */
@@ -2059,7 +2059,7 @@ export type components = {
         };
         /**
          * LoadView
-         * @description The load of a spec, and what follows from it.
+         * @description The load of a spec, and its forecast.
          */
         LoadView: {
             /**
@@ -2082,13 +2082,13 @@ export type components = {
         };
         /**
          * Measurement
-         * @description Can the figures be believed: was the load generator itself the limit?
+         * @description Whether the figures can be trusted, or the load generator itself was the limit.
          * @enum {string}
          */
         Measurement: "valid" | "suspect" | "invalid";
         /**
          * MeasurementReason
-         * @description One row of the measurement verdict's table that spoke up.
+         * @description One reason of the measurement verdict: a violated row of its table.
          */
         MeasurementReason: {
             /** Code */
@@ -2313,13 +2313,13 @@ export type components = {
         };
         /**
          * Misfire
-         * @description What happens to due times that nobody noticed within the grace time, because every agent was down.
+         * @description What to do with due times missed because no agent was running within the grace time.
          * @enum {string}
          */
         Misfire: "run_once" | "skip";
         /**
          * NamedCount
-         * @description How many runs there are of a test.
+         * @description Number of runs of a test.
          */
         NamedCount: {
             /** Name */
@@ -2531,19 +2531,19 @@ export type components = {
             tags: string[];
             /**
              * From Run
-             * @description A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.
+             * @description A run whose credentials replace `***` in the spec; they remain bound to the hosts of that run.
              */
             from_run?: string | null;
         };
         /**
          * NotifyOn
-         * @description After which runs to notify.
+         * @description The outcomes of a run that trigger a notification.
          * @enum {string}
          */
         NotifyOn: "failure" | "recovery" | "always";
         /**
          * OpenSession
-         * @description A session that lasts; its cookie is known to its browser alone.
+         * @description A persistent session; only its browser has the cookie.
          */
         OpenSession: {
             /** Id */
@@ -2577,7 +2577,7 @@ export type components = {
         Order: "newest" | "oldest";
         /**
          * Outcome
-         * @description How a started request ended. Each started request has exactly one.
+         * @description How a started request ended. Each started request has exactly one outcome.
          *
          *     `started = ok + failed + generator_error + unfinished`, for warm-up and measured load separately.
          * @enum {string}
@@ -2585,19 +2585,19 @@ export type components = {
         Outcome: "ok" | "unexpected_status" | "check_failed" | "timeout" | "dns_error" | "connect_error" | "tls_error" | "connection_closed" | "protocol_error" | "response_too_large" | "generator_error" | "unfinished";
         /**
          * Overlap
-         * @description What happens at a due time while a run of the same schedule has not ended.
+         * @description What to do at a due time while a run of the same schedule is in progress.
          * @enum {string}
          */
         Overlap: "skip" | "queue" | "allow";
         /**
          * Phase
-         * @description A part of a load; a run also drains after its last one.
+         * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
          */
         Phase: "warm_up" | "load" | "ramp_up" | "hold" | "ramp_down";
         /**
          * PlanView
-         * @description What a spec would do.
+         * @description The plan of a spec.
          */
         PlanView: {
             /** Name */
@@ -2625,7 +2625,7 @@ export type components = {
         };
         /**
          * PointView
-         * @description One stretch of one endpoint (null: of all together); warm-up and measured load apart.
+         * @description One period of one endpoint (null: of all together), separate for warm-up and measured load.
          */
         PointView: {
             /** Start */
@@ -2664,7 +2664,7 @@ export type components = {
         };
         /**
          * PreviewAnswer
-         * @description When a trigger would be due.
+         * @description The due times of a trigger.
          */
         PreviewAnswer: {
             /** Describes */
@@ -2720,7 +2720,7 @@ export type components = {
         };
         /**
          * RerunRequest
-         * @description POST /runs/{id}/rerun; what is left out is as it was.
+         * @description POST /runs/{id}/rerun; missing fields are taken from the run.
          */
         RerunRequest: {
             /** Spec */
@@ -2735,7 +2735,7 @@ export type components = {
         };
         /**
          * RetentionView
-         * @description What is kept for how long, in seconds since the end of a run; null: for ever.
+         * @description Retention, in seconds since the end of a run; null: forever.
          */
         RetentionView: {
             /** Runs Seconds */
@@ -2751,7 +2751,7 @@ export type components = {
         };
         /**
          * RunAccepted
-         * @description The answer to POST /runs.
+         * @description The response to POST /runs.
          */
         RunAccepted: {
             /** Id */
@@ -2845,7 +2845,7 @@ export type components = {
         };
         /**
          * RunInfo
-         * @description Identity and course of a run.
+         * @description Identity and timing of a run.
          */
         RunInfo: {
             /** Id */
@@ -2899,13 +2899,13 @@ export type components = {
         };
         /**
          * RunOutcome
-         * @description The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json).
+         * @description The single word for a run in every display and format (docs/reference/run-outcomes.json).
          * @enum {string}
          */
         RunOutcome: "queued" | "running" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "error";
         /**
          * RunResult
-         * @description A run, judged: what `atm run --json` prints and storage keeps.
+         * @description The result of a run: printed by `atm run --json`, and stored.
          */
         RunResult: {
             run: components["schemas"]["RunInfo"];
@@ -2937,13 +2937,13 @@ export type components = {
         };
         /**
          * RunStatus
-         * @description The life of a run; it only moves forward.
+         * @description The status of a run; it only moves forward.
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "completed" | "cancelled" | "failed";
         /**
          * RunSummaryView
-         * @description A run as a line in a list.
+         * @description A run in a list.
          */
         RunSummaryView: {
             /** Id */
@@ -2992,7 +2992,7 @@ export type components = {
         };
         /**
          * RunView
-         * @description A run with everything but its seconds.
+         * @description A run without its intervals.
          */
         RunView: {
             /** Id */
@@ -3060,7 +3060,7 @@ export type components = {
         };
         /**
          * RungView
-         * @description A row of a histogram: samples above the row before it, up to and with `limit_ms`.
+         * @description A row of a histogram: samples above the previous row's limit, up to and including `limit_ms`.
          */
         RungView: {
             /** Limit Ms */
@@ -3072,7 +3072,7 @@ export type components = {
         };
         /**
          * SampledExchange
-         * @description One request kept whole, secrets masked; times since its intended start.
+         * @description One sampled request, secrets masked; times since its intended start.
          */
         SampledExchange: {
             /** Request Number */
@@ -3123,7 +3123,7 @@ export type components = {
         };
         /**
          * SampledRequest
-         * @description A kept request, with the names of the first design beside ours: there, headers are an object.
+         * @description A sampled request, with the names of the first design beside ours: there, headers are an object.
          */
         SampledRequest: {
             /** Request Number */
@@ -3352,7 +3352,7 @@ export type components = {
         };
         /**
          * SessionView
-         * @description Who is asking.
+         * @description The authenticated client.
          */
         SessionView: {
             /**
@@ -3367,7 +3367,7 @@ export type components = {
         };
         /**
          * Spread
-         * @description How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures.
+         * @description Distribution of a time, in ms: null without samples, "Infinity" if the percentile includes failures.
          */
         Spread: {
             /** Min Ms */
@@ -3407,7 +3407,7 @@ export type components = {
         };
         /**
          * Statistic
-         * @description What is taken of many times, where it is no percentile.
+         * @description A statistic of times other than a percentile.
          * @enum {string}
          */
         Statistic: "min" | "max" | "mean";
@@ -3477,7 +3477,7 @@ export type components = {
         };
         /**
          * TestHistory
-         * @description A test name that occurs in the history.
+         * @description A test name in the history.
          */
         TestHistory: {
             /** Name */
@@ -3501,7 +3501,7 @@ export type components = {
         };
         /**
          * TestRequest
-         * @description PUT /tests/{test}. The name of a test is its spec's.
+         * @description PUT /tests/{test}. The name of a test is that of its spec.
          */
         TestRequest: {
             spec: components["schemas"]["TestSpec"];
@@ -3523,7 +3523,7 @@ export type components = {
         };
         /**
          * TestView
-         * @description A test that is kept to be run again.
+         * @description A stored test.
          */
         TestView: {
             /** Id */
@@ -3561,7 +3561,7 @@ export type components = {
         };
         /**
          * ThresholdResult
-         * @description One threshold after the run.
+         * @description The result of one threshold.
          */
         ThresholdResult: {
             /** Expression */
@@ -3594,7 +3594,7 @@ export type components = {
         };
         /**
          * TimelinePoint
-         * @description One point of the timeline of a result: a second, or more of them in a long run.
+         * @description One point of the timeline of a result: one second, or more in a long run.
          */
         TimelinePoint: {
             /** Second */
@@ -3634,7 +3634,7 @@ export type components = {
         };
         /**
          * TryAnswer
-         * @description One request to each endpoint, whole.
+         * @description One sampled request per endpoint.
          */
         TryAnswer: {
             /** Exchanges */
@@ -3655,7 +3655,7 @@ export type components = {
         Unit: "ms" | "share" | "per_second";
         /**
          * ValidateAnswer
-         * @description Whether a spec can be run here; a spec that cannot is no error of the request.
+         * @description Whether a spec can be run here; an invalid spec is not an error of the request.
          */
         ValidateAnswer: {
             /** Valid */
@@ -3676,7 +3676,7 @@ export type components = {
         };
         /**
          * Verdict
-         * @description What follows from the thresholds, and from the measurement of the measurement.
+         * @description The verdicts of the thresholds and of the measurement.
          */
         Verdict: {
             /** Passed */
@@ -3690,7 +3690,7 @@ export type components = {
         };
         /**
          * Webhook
-         * @description A POST with a JSON document, signed where there is a secret.
+         * @description A POST with a JSON document, signed if there is a secret.
          */
         Webhook: {
             /**
@@ -3713,7 +3713,7 @@ export type components = {
         };
         /**
          * WindowView
-         * @description A whole window merged from histograms: percentiles of it, not averages of percentiles.
+         * @description A window merged from histograms: its exact percentiles, not averages of percentiles.
          */
         WindowView: {
             /** Start */
@@ -3725,7 +3725,7 @@ export type components = {
         };
         /**
          * ErrorDocument
-         * @description `application/problem+json`: what was wrong, in one sentence and in full.
+         * @description `application/problem+json`: the problems of a request, as a sentence and as a list.
          */
         ErrorDocument: {
             /**
@@ -3751,29 +3751,29 @@ export type components = {
         };
         /**
          * TestSpec
-         * @description A load test: what to send, how much of it, and what must hold.
+         * @description A load test: its requests, load and pass criteria.
          */
         TestSpec: {
             /**
              * Name
-             * @description How lists and reports call the test.
+             * @description Name of the test, shown in lists and reports.
              * @example checkout
              */
             name: string | number | boolean;
             /**
              * Description
-             * @description For people.
+             * @description Free-text description.
              */
             description?: string | number | boolean;
             /**
              * Url
-             * @description Where requests are sent; either this or `endpoints`.
+             * @description Request URL; use either this or `endpoints`.
              * @example https://example.com/
              */
             url?: string | number | boolean;
             /**
              * Method
-             * @description The HTTP method.
+             * @description HTTP method.
              * @default GET
              * @example GET
              * @example POST
@@ -3784,7 +3784,7 @@ export type components = {
             method: string;
             /**
              * Headers
-             * @description Sent with every request; a list sends a line for each value, null leaves a header out.
+             * @description Headers of every request; a list sends one line per value, null removes a default header.
              * @example {
              *       "Accept": "application/json"
              *     }
@@ -3794,45 +3794,45 @@ export type components = {
             };
             /**
              * Body
-             * @description Text, or an object that is sent as JSON, to `url`.
+             * @description Request body for `url`: text, or an object sent as JSON.
              */
             body?: string | Record<string, never> | unknown[] | number | boolean;
             /**
              * Expect body
-             * @description What a good answer from `url` holds.
+             * @description Condition on the response body of `url`.
              */
             expect_body?: string | {
                 /**
                  * Contains
-                 * @description This text, literally.
+                 * @description The body must contain this text.
                  */
                 contains?: string | number | boolean;
                 /**
                  * Regex
-                 * @description A match of this regular expression, anywhere in it.
+                 * @description The body must match this regular expression anywhere.
                  */
                 regex?: string | number | boolean;
             };
             /**
              * Endpoints
-             * @description Several requests instead of one `url`.
+             * @description Several endpoints instead of one `url`.
              */
             endpoints?: {
                 /**
                  * Name
-                 * @description How reports call it; unique.
+                 * @description Unique name, shown in reports.
                  * @example list users
                  */
                 name: string | number | boolean;
                 /**
                  * Url
-                 * @description Where it is sent.
+                 * @description Request URL.
                  * @example https://api.example.com/users
                  */
                 url: string | number | boolean;
                 /**
                  * Method
-                 * @description The HTTP method.
+                 * @description HTTP method.
                  * @default GET
                  * @example GET
                  * @example POST
@@ -3843,25 +3843,25 @@ export type components = {
                 method: string;
                 /**
                  * Headers
-                 * @description Beside those of the spec, and before them.
+                 * @description Headers in addition to the spec's, which they override.
                  */
                 headers?: {
                     [key: string]: string | number | boolean | (string | number | boolean)[] | null;
                 };
                 /**
                  * Body
-                 * @description Text, or an object that is sent as JSON.
+                 * @description Request body: text, or an object sent as JSON.
                  */
                 body?: string | Record<string, never> | unknown[] | number | boolean;
                 /**
                  * Weight
-                 * @description Its share with `distribution_strategy: weighted`.
+                 * @description Relative share with `distribution_strategy: weighted`.
                  * @default 1
                  */
                 weight: number;
                 /**
                  * Expected status codes
-                 * @description What is ok; default: as in the spec.
+                 * @description Status codes that count as ok; default: the spec's.
                  * @example [
                  *       201
                  *     ]
@@ -3873,23 +3873,23 @@ export type components = {
                 expected_status_codes?: (number | string)[] | (number | string);
                 /**
                  * Expect body
-                 * @description What a good answer holds.
+                 * @description Condition on the response body.
                  */
                 expect_body?: string | {
                     /**
                      * Contains
-                     * @description This text, literally.
+                     * @description The body must contain this text.
                      */
                     contains?: string | number | boolean;
                     /**
                      * Regex
-                     * @description A match of this regular expression, anywhere in it.
+                     * @description The body must match this regular expression anywhere.
                      */
                     regex?: string | number | boolean;
                 };
                 /**
                  * Timeout
-                 * @description Default: as in the spec.
+                 * @description Request timeout; default: the spec's.
                  */
                 timeout?: number | string;
                 /**
@@ -3899,7 +3899,7 @@ export type components = {
                 timeout_seconds?: number | string;
                 /**
                  * Auth
-                 * @description Default: as in the spec; `{type: none}` for none.
+                 * @description Credentials; default: the spec's; `{type: none}` for none.
                  */
                 auth?: {
                     /**
@@ -3934,7 +3934,7 @@ export type components = {
                     key: string | number | boolean;
                     /**
                      * Header name
-                     * @description The header that carries the key.
+                     * @description Header that carries the key.
                      * @default X-API-Key
                      */
                     header_name: string | number | boolean;
@@ -3992,7 +3992,7 @@ export type components = {
                     client_id: string | number | boolean;
                     /**
                      * Client secret
-                     * @description For clients that have one.
+                     * @description Client secret, if the client has one.
                      */
                     client_secret?: string | number | boolean;
                     /** Username */
@@ -4016,13 +4016,13 @@ export type components = {
                     type: "jwt";
                     /**
                      * Secret
-                     * @description The shared secret (HS…), or the private key as PEM text.
+                     * @description Shared secret (HS…), or private key as PEM text.
                      * @example {{env:KEY}}
                      */
                     secret: string | number | boolean;
                     /**
                      * Algorithm
-                     * @description How it is signed.
+                     * @description Signature algorithm.
                      * @default HS256
                      * @enum {unknown}
                      */
@@ -4044,12 +4044,12 @@ export type components = {
                     audience?: string | number | boolean;
                     /**
                      * Claims
-                     * @description More claims, as they are.
+                     * @description Additional claims.
                      */
                     claims?: Record<string, never>;
                     /**
                      * Expires in
-                     * @description The token's life; it is renewed in time.
+                     * @description Lifetime of the token; it is renewed before it expires.
                      * @default 3600
                      */
                     expires_in: number | string;
@@ -4062,7 +4062,7 @@ export type components = {
                 };
                 /**
                  * Thresholds
-                 * @description Rules for this endpoint alone.
+                 * @description Thresholds for this endpoint only.
                  */
                 thresholds?: (string | (string | {
                     /**
@@ -4080,13 +4080,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4098,7 +4098,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4120,17 +4120,17 @@ export type components = {
                     max_latency_p99_ms?: number;
                     /**
                      * Max error rate
-                     * @description Failed of completed, 0 to 1.
+                     * @description Failed / completed requests, 0 to 1.
                      */
                     max_error_rate?: number;
                     /**
                      * Min throughput rps
-                     * @description Ok answers per second.
+                     * @description Ok responses per second.
                      */
                     min_throughput_rps?: number;
                     /**
                      * Expressions
-                     * @description More rules.
+                     * @description Further thresholds.
                      * @example [
                      *       "p99 < 300ms",
                      *       "error_rate < 1%"
@@ -4152,13 +4152,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4170,7 +4170,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4190,13 +4190,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4208,7 +4208,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4217,19 +4217,19 @@ export type components = {
             }[];
             /**
              * Distribution strategy
-             * @description How the requests are shared among the endpoints.
+             * @description How requests are distributed among the endpoints.
              * @default round_robin
              * @enum {unknown}
              */
             distribution_strategy: "round_robin" | "weighted" | "sequential";
             /**
              * Total requests
-             * @description Stop after so many; default 100, if neither duration nor stages are given.
+             * @description Stop after this number of requests; default 100 without duration and stages.
              */
             total_requests?: number;
             /**
              * Duration
-             * @description Stop after so long; warm-up comes in addition.
+             * @description Duration of the measured load; warm-up is added.
              * @example 30s
              * @example 5m
              */
@@ -4243,70 +4243,70 @@ export type components = {
             duration_seconds?: number | string;
             /**
              * Concurrency
-             * @description Virtual users, default 10; with requests_per_second the limit of requests in flight.
+             * @description Virtual users, default 10; with requests_per_second, the maximum of requests in flight.
              */
             concurrency?: number;
             /**
              * Requests per second
-             * @description An open load of evenly spaced arrivals, whatever the server does.
+             * @description Constant arrival rate (open model), regardless of how fast the server responds.
              * @example 50
              */
             requests_per_second?: number;
             /**
              * Load
-             * @description Stages, warm-up, Poisson arrivals: instead of the two above.
+             * @description Stages, warm-up, Poisson arrivals; replaces the two fields above.
              */
             load?: {
                 /**
                  * Model
-                 * @description closed: users are set and the rate results. open: the rate is set. Follows from `users` or `rate`.
+                 * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
                  * @enum {unknown}
                  */
                 model?: "closed" | "open";
                 /**
                  * Users
-                 * @description Closed: virtual users; default 10.
+                 * @description Closed: number of virtual users; default 10.
                  */
                 users?: number;
                 /**
                  * Rate
-                 * @description Open: arrivals per second.
+                 * @description Open: arrival rate, per second.
                  * @example 100
                  */
                 rate?: number;
                 /**
                  * Start
-                 * @description The level at which the first stage begins; default 0.
+                 * @description Level at the start of the first stage; default 0.
                  */
                 start?: number;
                 /**
                  * Stages
-                 * @description Linear ramps, one after the other, instead of a constant level.
+                 * @description Consecutive linear ramps instead of a constant level.
                  */
                 stages?: {
                     /**
                      * Duration
-                     * @description How long the ramp takes.
+                     * @description Duration of the ramp.
                      * @example 30s
                      */
                     duration: number | string;
                     /**
                      * Target
-                     * @description Users (closed) or arrivals per second (open) at its end.
+                     * @description Users (closed) or arrivals per second (open) at the end of the ramp.
                      * @example 100
                      */
                     target: number;
                 }[];
                 /**
                  * Arrival
-                 * @description Open: arrivals evenly spaced, or at random (Poisson).
+                 * @description Open: evenly spaced or random (Poisson) arrivals.
                  * @default even
                  * @enum {unknown}
                  */
                 arrival: "even" | "poisson";
                 /**
                  * Warm up
-                 * @description Runs before the measured load, in addition to it, and is in none of its figures.
+                 * @description Warm up for this long first; excluded from all results.
                  * @default 0
                  */
                 warm_up: number | string;
@@ -4318,26 +4318,26 @@ export type components = {
                 warm_up_seconds: number | string;
                 /**
                  * Warm up level
-                 * @description Users or arrivals per second during warm-up; default: where the measured load begins.
+                 * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
                  */
                 warm_up_level?: number;
                 /**
                  * On saturation
-                 * @description Open: an arrival that finds no free user waits, or is not sent and counts as missed.
+                 * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
                  * @default queue
                  * @enum {unknown}
                  */
                 on_saturation: "queue" | "drop";
                 /**
                  * Catch up
-                 * @description Open: after a stall of the load generator itself, start late, or skip to the present.
+                 * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
                  * @default full
                  * @enum {unknown}
                  */
                 catch_up: "full" | "none";
                 /**
                  * Catch up max
-                 * @description Open: what is later than this is skipped even with `catch_up: full`.
+                 * @description Open: arrivals later than this are skipped even with `catch_up: full`.
                  * @default 5
                  */
                 catch_up_max: number | string;
@@ -4349,18 +4349,18 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: the limit of requests in flight; default: what the engine can.
+                 * @description Open: maximum of requests in flight; default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: all users together start at most so many requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second.
                  */
                 max_rate?: number;
             };
             /**
              * Timeout
-             * @description For one request, its body and redirects included.
+             * @description Timeout per request, including its body and redirects.
              * @default 30
              */
             timeout: number | string;
@@ -4372,7 +4372,7 @@ export type components = {
             timeout_seconds: number | string;
             /**
              * Graceful stop
-             * @description How long requests in flight may take at the end; default: the longest timeout.
+             * @description How long requests in flight may take after the end of sending; default: the longest timeout.
              */
             graceful_stop?: number | string;
             /**
@@ -4382,7 +4382,7 @@ export type components = {
             graceful_stop_seconds?: number | string;
             /**
              * Thresholds
-             * @description What must hold: named limits, expressions, or both.
+             * @description Pass criteria: named limits, expressions, or both.
              */
             thresholds?: (string | (string | {
                 /**
@@ -4400,13 +4400,13 @@ export type components = {
                 expression: string | number | boolean;
                 /**
                  * Abort
-                 * @description Stop the run as soon as this has failed.
+                 * @description Abort the run as soon as this threshold fails.
                  * @default false
                  */
                 abort: boolean;
                 /**
                  * Abort after
-                 * @description Not before so much of the measured load has passed.
+                 * @description Earliest abort, counted from the start of the measured load.
                  * @default 10
                  */
                 abort_after: number | string;
@@ -4418,7 +4418,7 @@ export type components = {
                 abort_after_seconds: number | string;
                 /**
                  * Min samples
-                 * @description Windows and aborts need at least so many requests.
+                 * @description Minimum number of requests for a window or an abort to be judged.
                  * @default 20
                  */
                 min_samples: number;
@@ -4440,17 +4440,17 @@ export type components = {
                 max_latency_p99_ms?: number;
                 /**
                  * Max error rate
-                 * @description Failed of completed, 0 to 1.
+                 * @description Failed / completed requests, 0 to 1.
                  */
                 max_error_rate?: number;
                 /**
                  * Min throughput rps
-                 * @description Ok answers per second.
+                 * @description Ok responses per second.
                  */
                 min_throughput_rps?: number;
                 /**
                  * Expressions
-                 * @description More rules.
+                 * @description Further thresholds.
                  * @example [
                  *       "p99 < 300ms",
                  *       "error_rate < 1%"
@@ -4472,13 +4472,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4490,7 +4490,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4510,13 +4510,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4528,7 +4528,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4536,7 +4536,7 @@ export type components = {
             };
             /**
              * Expected status codes
-             * @description What is ok.
+             * @description Status codes that count as ok.
              * @default [
              *       200,
              *       201,
@@ -4553,7 +4553,7 @@ export type components = {
             expected_status_codes: (number | string)[] | (number | string);
             /**
              * Variables
-             * @description Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.
+             * @description Values for `{{name}}`; `{value: "1234", secret: true}` marks a credential whose name does not show it.
              * @example {
              *       "base": "https://api.example.com"
              *     }
@@ -4567,7 +4567,7 @@ export type components = {
             };
             /**
              * Auth
-             * @description How requests prove who they are.
+             * @description Credentials of the requests.
              */
             auth?: {
                 /**
@@ -4602,7 +4602,7 @@ export type components = {
                 key: string | number | boolean;
                 /**
                  * Header name
-                 * @description The header that carries the key.
+                 * @description Header that carries the key.
                  * @default X-API-Key
                  */
                 header_name: string | number | boolean;
@@ -4660,7 +4660,7 @@ export type components = {
                 client_id: string | number | boolean;
                 /**
                  * Client secret
-                 * @description For clients that have one.
+                 * @description Client secret, if the client has one.
                  */
                 client_secret?: string | number | boolean;
                 /** Username */
@@ -4684,13 +4684,13 @@ export type components = {
                 type: "jwt";
                 /**
                  * Secret
-                 * @description The shared secret (HS…), or the private key as PEM text.
+                 * @description Shared secret (HS…), or private key as PEM text.
                  * @example {{env:KEY}}
                  */
                 secret: string | number | boolean;
                 /**
                  * Algorithm
-                 * @description How it is signed.
+                 * @description Signature algorithm.
                  * @default HS256
                  * @enum {unknown}
                  */
@@ -4712,12 +4712,12 @@ export type components = {
                 audience?: string | number | boolean;
                 /**
                  * Claims
-                 * @description More claims, as they are.
+                 * @description Additional claims.
                  */
                 claims?: Record<string, never>;
                 /**
                  * Expires in
-                 * @description The token's life; it is renewed in time.
+                 * @description Lifetime of the token; it is renewed before it expires.
                  * @default 3600
                  */
                 expires_in: number | string;
@@ -4730,87 +4730,87 @@ export type components = {
             };
             /**
              * Seed
-             * @description Makes random choices repeatable; a run without one picks its own and reports it.
+             * @description Seed of random choices, for repeatable runs; default: random, and reported.
              */
             seed?: number;
             /**
              * Engine
-             * @description What sends the load.
+             * @description Engine that sends the load.
              * @default auto
              * @enum {unknown}
              */
             engine: "auto" | "native" | "asyncio";
             /**
              * Tls
-             * @description Certificates and names.
+             * @description TLS settings.
              */
             tls?: {
                 /**
                  * Insecure
-                 * @description Do not check certificates.
+                 * @description Skip certificate verification.
                  * @default false
                  */
                 insecure: boolean;
                 /**
                  * Ca
-                 * @description A file of certificates to trust beside the system's.
+                 * @description File of CA certificates to trust in addition to the system's.
                  */
                 ca?: string | number | boolean;
                 /**
                  * Cert
-                 * @description The file of the client's certificate.
+                 * @description File with the client certificate.
                  */
                 cert?: string | number | boolean;
                 /**
                  * Key
-                 * @description The file of the client's key.
+                 * @description File with the client's private key.
                  */
                 key?: string | number | boolean;
                 /**
                  * Server name
-                 * @description Ask for and check this name instead of the URL's host.
+                 * @description Name for SNI and certificate verification instead of the URL's host.
                  */
                 server_name?: string | number | boolean;
             };
             /**
              * Proxy
-             * @description The URL of an HTTP proxy.
+             * @description URL of an HTTP proxy.
              * @example http://proxy.local:3128
              */
             proxy?: string | number | boolean;
             /**
              * Redirects
-             * @description Follow at most so many per request; with 0 a 3xx is an answer like any other.
+             * @description Maximum number of redirects to follow per request; 0: a 3xx is treated like any other response.
              * @default 0
              */
             redirects: number;
             /**
              * Max response bytes
-             * @description A longer answer is a failure.
+             * @description A longer response counts as failed.
              */
             max_response_bytes?: number;
             /**
              * Keep alive
-             * @description false: a new connection for every request.
+             * @description Reuse connections; false opens a new one for every request.
              * @default true
              */
             keep_alive: boolean;
             /**
              * Http version
-             * @description The version of HTTP to speak.
+             * @description HTTP version.
              * @default 1.1
              * @enum {unknown}
              */
             http_version: "1.1" | "2" | "auto";
             /**
              * Streams per connection
-             * @description HTTP/2: how many users share a connection.
+             * @description HTTP/2: number of users per connection.
              * @default 1
              */
             streams_per_connection: number;
             /**
              * Connect to
-             * @description Dial elsewhere than the URL says: HOST:PORT:OTHER_HOST:OTHER_PORT, as curl's --connect-to.
+             * @description Connect to another address than the URL's: HOST:PORT:OTHER_HOST:OTHER_PORT, like curl's --connect-to.
              * @example [
              *       "api.example.com:443:10.0.0.5:8443"
              *     ]
@@ -4818,7 +4818,7 @@ export type components = {
             connect_to?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Source addresses
-             * @description Local IP addresses to connect from, in turn.
+             * @description Local IP addresses to connect from, used in turn.
              * @example [
              *       "10.0.0.7",
              *       "10.0.0.8"
@@ -4827,7 +4827,7 @@ export type components = {
             source_addresses?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Resolve every
-             * @description Look names up anew so often while the run goes on.
+             * @description Interval of repeated name resolution during the run.
              */
             resolve_every?: number | string;
             /**
@@ -4875,7 +4875,7 @@ export type components = {
         };
         /**
          * FinishedEvent
-         * @description The run has ended. Nothing comes after it.
+         * @description The run has ended; the last event.
          */
         FinishedEvent: {
             /**
@@ -4903,7 +4903,7 @@ export type components = {
         };
         /**
          * IntervalEvent
-         * @description One second has passed. Figures without `so_far` are of this second alone.
+         * @description The figures of one second. Figures outside `so_far` cover this second alone.
          */
         IntervalEvent: {
             /** Second */
@@ -4966,7 +4966,7 @@ export type components = {
         };
         /**
          * ProgressEvent
-         * @description Where the run stands; sent when that changes, and skipped where something newer is known.
+         * @description The status of a run; sent when it changes, and skipped where a newer one is known.
          */
         ProgressEvent: {
             /**
@@ -4990,7 +4990,7 @@ export type components = {
         };
         /**
          * SampleEvent
-         * @description A request has been kept whole; `/runs/{id}/samples` has it all.
+         * @description A request was sampled; `/runs/{id}/samples` has the whole sample.
          */
         SampleEvent: {
             /**
@@ -5075,7 +5075,7 @@ export type components = {
         };
         /**
          * StartedEvent
-         * @description The load begins now.
+         * @description The load begins.
          */
         StartedEvent: {
             /**
@@ -5115,7 +5115,7 @@ export type components = {
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
-         * @description An event of GET /events: a run is new, has changed, or is gone.
+         * @description An event of GET /events: a run was created, changed or deleted.
          */
         ListChange: {
             /**
@@ -5288,11 +5288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5315,11 +5315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5342,11 +5342,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5369,11 +5369,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5396,11 +5396,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5423,11 +5423,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5450,11 +5450,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5497,11 +5497,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5524,11 +5524,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5551,11 +5551,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5578,11 +5578,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5605,11 +5605,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5641,11 +5641,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5688,11 +5688,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5715,11 +5715,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5742,11 +5742,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5769,11 +5769,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5796,11 +5796,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5823,11 +5823,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5850,11 +5850,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5897,11 +5897,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5924,11 +5924,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5951,11 +5951,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5978,11 +5978,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6005,11 +6005,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6032,11 +6032,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6059,11 +6059,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6110,11 +6110,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6137,11 +6137,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6164,11 +6164,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6191,11 +6191,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6218,11 +6218,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6245,11 +6245,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6272,11 +6272,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6299,11 +6299,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6344,11 +6344,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6371,11 +6371,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6398,11 +6398,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6425,11 +6425,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6452,11 +6452,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6479,11 +6479,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6506,11 +6506,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6553,11 +6553,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6580,11 +6580,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6607,11 +6607,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6634,11 +6634,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6661,11 +6661,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6688,11 +6688,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6715,11 +6715,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6762,11 +6762,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6789,11 +6789,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6816,11 +6816,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6843,11 +6843,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6870,11 +6870,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6897,11 +6897,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6924,11 +6924,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6951,11 +6951,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7000,11 +7000,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7027,11 +7027,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7054,11 +7054,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7081,11 +7081,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7108,11 +7108,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7135,11 +7135,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7162,11 +7162,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7228,11 +7228,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7255,11 +7255,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7282,11 +7282,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7309,11 +7309,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7336,11 +7336,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7363,11 +7363,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7390,11 +7390,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7417,11 +7417,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7474,11 +7474,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7501,11 +7501,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7528,11 +7528,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7555,11 +7555,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7582,11 +7582,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7609,11 +7609,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7636,11 +7636,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7683,11 +7683,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7710,11 +7710,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7737,11 +7737,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7764,11 +7764,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7791,11 +7791,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7818,11 +7818,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7845,11 +7845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7915,11 +7915,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7942,11 +7942,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7969,11 +7969,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7996,11 +7996,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8023,11 +8023,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8050,11 +8050,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8077,11 +8077,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8133,11 +8133,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8160,11 +8160,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8187,11 +8187,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8214,11 +8214,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8241,11 +8241,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8268,11 +8268,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8295,11 +8295,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8322,11 +8322,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8372,11 +8372,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8399,11 +8399,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8426,11 +8426,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8453,11 +8453,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8480,11 +8480,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8507,11 +8507,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8534,11 +8534,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8561,11 +8561,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8611,11 +8611,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8638,11 +8638,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8665,11 +8665,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8692,11 +8692,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8719,11 +8719,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8746,11 +8746,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8773,11 +8773,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8800,11 +8800,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8827,11 +8827,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8881,11 +8881,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8908,11 +8908,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8935,11 +8935,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8962,11 +8962,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8989,11 +8989,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9016,11 +9016,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9043,11 +9043,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9070,11 +9070,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9120,11 +9120,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9147,11 +9147,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9174,11 +9174,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9201,11 +9201,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9228,11 +9228,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9255,11 +9255,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9282,11 +9282,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9309,11 +9309,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9336,11 +9336,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9389,11 +9389,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9416,11 +9416,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9443,11 +9443,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9470,11 +9470,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9497,11 +9497,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9524,11 +9524,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9551,11 +9551,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9578,11 +9578,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9635,11 +9635,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9662,11 +9662,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9689,11 +9689,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9716,11 +9716,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9743,11 +9743,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9770,11 +9770,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9797,11 +9797,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9824,11 +9824,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9879,11 +9879,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9906,11 +9906,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9933,11 +9933,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9960,11 +9960,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9987,11 +9987,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10014,11 +10014,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10041,11 +10041,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10102,11 +10102,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10129,11 +10129,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10156,11 +10156,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10183,11 +10183,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10210,11 +10210,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10237,11 +10237,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10264,11 +10264,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10291,11 +10291,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10352,11 +10352,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10379,11 +10379,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10406,11 +10406,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10433,11 +10433,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10460,11 +10460,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10487,11 +10487,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10514,11 +10514,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10541,11 +10541,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10593,11 +10593,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10620,11 +10620,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10647,11 +10647,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10674,11 +10674,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10701,11 +10701,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10728,11 +10728,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10755,11 +10755,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10782,11 +10782,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10839,11 +10839,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10866,11 +10866,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10893,11 +10893,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10920,11 +10920,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10947,11 +10947,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10974,11 +10974,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11001,11 +11001,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11028,11 +11028,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11079,11 +11079,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11106,11 +11106,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11133,11 +11133,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11160,11 +11160,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11187,11 +11187,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11214,11 +11214,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11241,11 +11241,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11292,11 +11292,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11319,11 +11319,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11346,11 +11346,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11373,11 +11373,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11400,11 +11400,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11427,11 +11427,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11454,11 +11454,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11505,11 +11505,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11532,11 +11532,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11559,11 +11559,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11586,11 +11586,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11613,11 +11613,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11640,11 +11640,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11667,11 +11667,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11717,11 +11717,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11744,11 +11744,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11771,11 +11771,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11798,11 +11798,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11825,11 +11825,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11852,11 +11852,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11879,11 +11879,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11930,11 +11930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11957,11 +11957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11984,11 +11984,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12011,11 +12011,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12038,11 +12038,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12065,11 +12065,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12092,11 +12092,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12119,11 +12119,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12166,11 +12166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12193,11 +12193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12220,11 +12220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12247,11 +12247,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12274,11 +12274,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12301,11 +12301,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12328,11 +12328,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12382,11 +12382,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12409,11 +12409,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12436,11 +12436,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12463,11 +12463,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12490,11 +12490,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12517,11 +12517,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12544,11 +12544,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12594,11 +12594,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12621,11 +12621,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12648,11 +12648,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12675,11 +12675,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12702,11 +12702,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12729,11 +12729,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12756,11 +12756,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12783,11 +12783,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12837,11 +12837,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12864,11 +12864,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12891,11 +12891,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12918,11 +12918,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12945,11 +12945,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12972,11 +12972,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12999,11 +12999,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13026,11 +13026,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13053,11 +13053,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13103,11 +13103,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13130,11 +13130,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13157,11 +13157,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13184,11 +13184,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13211,11 +13211,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13238,11 +13238,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13265,11 +13265,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13292,11 +13292,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13346,11 +13346,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13373,11 +13373,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13400,11 +13400,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13427,11 +13427,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13454,11 +13454,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13481,11 +13481,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13508,11 +13508,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13535,11 +13535,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13588,11 +13588,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13615,11 +13615,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13642,11 +13642,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13669,11 +13669,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13696,11 +13696,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13723,11 +13723,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13750,11 +13750,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13777,11 +13777,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13827,11 +13827,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13854,11 +13854,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13881,11 +13881,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13908,11 +13908,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13935,11 +13935,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13962,11 +13962,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13989,11 +13989,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14016,11 +14016,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14043,11 +14043,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14093,11 +14093,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14120,11 +14120,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14147,11 +14147,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14174,11 +14174,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14201,11 +14201,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14228,11 +14228,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14255,11 +14255,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14282,11 +14282,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14309,11 +14309,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14363,11 +14363,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14390,11 +14390,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14417,11 +14417,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14444,11 +14444,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14471,11 +14471,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14498,11 +14498,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14525,11 +14525,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14552,11 +14552,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14599,11 +14599,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14626,11 +14626,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14653,11 +14653,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14680,11 +14680,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14707,11 +14707,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14734,11 +14734,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14761,11 +14761,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14812,11 +14812,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14839,11 +14839,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14866,11 +14866,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14893,11 +14893,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14920,11 +14920,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14947,11 +14947,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14974,11 +14974,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15001,11 +15001,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15052,11 +15052,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15079,11 +15079,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15106,11 +15106,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15133,11 +15133,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15160,11 +15160,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15187,11 +15187,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15214,11 +15214,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15264,11 +15264,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15291,11 +15291,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15318,11 +15318,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15345,11 +15345,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15372,11 +15372,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15399,11 +15399,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15426,11 +15426,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15453,11 +15453,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15507,11 +15507,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15534,11 +15534,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15561,11 +15561,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15588,11 +15588,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15615,11 +15615,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15642,11 +15642,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15669,11 +15669,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15696,11 +15696,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15723,11 +15723,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15773,11 +15773,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15800,11 +15800,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15827,11 +15827,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15854,11 +15854,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15881,11 +15881,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15908,11 +15908,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15935,11 +15935,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15962,11 +15962,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16012,11 +16012,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16039,11 +16039,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16066,11 +16066,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16093,11 +16093,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16120,11 +16120,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16147,11 +16147,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16174,11 +16174,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16201,11 +16201,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16228,11 +16228,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16278,11 +16278,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16305,11 +16305,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16332,11 +16332,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16359,11 +16359,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16386,11 +16386,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16413,11 +16413,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16440,11 +16440,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16467,11 +16467,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16494,11 +16494,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16550,11 +16550,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16577,11 +16577,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16604,11 +16604,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16631,11 +16631,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16658,11 +16658,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16685,11 +16685,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16712,11 +16712,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16739,11 +16739,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16791,11 +16791,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16818,11 +16818,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16845,11 +16845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16872,11 +16872,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16899,11 +16899,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16926,11 +16926,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16953,11 +16953,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16980,11 +16980,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17027,11 +17027,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17054,11 +17054,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17081,11 +17081,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17108,11 +17108,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17135,11 +17135,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17162,11 +17162,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17189,11 +17189,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17239,11 +17239,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17266,11 +17266,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17293,11 +17293,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17320,11 +17320,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17347,11 +17347,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17374,11 +17374,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17401,11 +17401,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17448,11 +17448,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17475,11 +17475,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17502,11 +17502,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17529,11 +17529,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17556,11 +17556,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17583,11 +17583,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17610,11 +17610,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17657,11 +17657,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17684,11 +17684,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17711,11 +17711,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17738,11 +17738,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17765,11 +17765,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17792,11 +17792,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17819,11 +17819,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17870,11 +17870,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17897,11 +17897,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17924,11 +17924,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17951,11 +17951,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17978,11 +17978,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18005,11 +18005,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18032,11 +18032,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18059,11 +18059,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18109,11 +18109,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18136,11 +18136,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18163,11 +18163,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18190,11 +18190,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18217,11 +18217,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18244,11 +18244,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18271,11 +18271,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18298,11 +18298,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18359,11 +18359,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18386,11 +18386,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18413,11 +18413,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18440,11 +18440,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18467,11 +18467,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18494,11 +18494,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18521,11 +18521,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "method is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
