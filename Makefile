@@ -7,6 +7,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 DIST ?= dist
 
+# Some containers set this, and then every server, recorder, runner and test process compiles all its modules from source.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Stamps of everything that must be built before a target runs. A part with its own build step appends its stamp, which
 # depends on .venv/.stamp. When a lock changes, .venv/.stamp and the whole environment are rebuilt.
 READY := .venv/.stamp

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
+from atm.testing.target_server.route_table import markdown as route_tables
 from benches import kept
 from benches.peers import publish
 from tools.cli_reference import cli_reference
@@ -95,6 +96,11 @@ def _written(definition: MetricDefinition) -> str:
     return ", ".join(kind.replace("` ", "`") for kind in kinds)
 
 
+def target_server_reference() -> str:
+    """Return the page of the target server with its tables of routes."""
+    return between_marks("docs/reference/target-server.md", "routes", f"\n{route_tables()}\n\n")
+
+
 def benchmarks() -> str:
     """docs/benchmarks.md as it stands, with the tables of the newest results in benches/results/."""
     text = between_marks(publish.PAGE, publish.MARK, publish.figures_block())
@@ -137,6 +143,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("docs/reference/thresholds.md", threshold_reference),
     Generated("docs/reference/cli.md", cli_reference),
     Generated("docs/reference/mcp.md", mcp_reference),
+    Generated("docs/reference/target-server.md", target_server_reference),
     Generated("docs/reference/result.schema.json", result_schema),
     Generated("openapi.json", openapi),
     Generated("docs/reference/api.md", api_reference),

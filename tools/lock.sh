@@ -17,3 +17,4 @@ lock requirements/runtime.txt "$@" --constraint requirements/dev.txt pyproject.t
 # What an image has beside it: every channel of notifications.
 lock requirements/server.txt "$@" --constraint requirements/dev.txt --extra apprise pyproject.toml
 lock requirements/bootstrap.txt "$@" --constraint requirements/dev.txt requirements/bootstrap.in
+lock requirements/native.txt "$@" --constraint requirements/dev.txt requirements/native.in

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Build the native engine into .venv, optimised, from the locked crates. Where there is no Rust toolchain, or its registry
-# is out of reach, one line says so and the asyncio engine serves. Usage: native.sh STAMP
+# is out of reach, one line says so and the asyncio engine serves. Usage: native.sh STAMP, or native.sh --ahead: compile
+# only, say nothing, and leave errors to the call that installs it.
 set -eu
 cd "$(dirname "$0")/.."
 stamp=$1
@@ -12,15 +13,26 @@ without() {
     exit 0
 }
 
+fetch() {
+    cargo fetch --quiet --locked --manifest-path native/Cargo.toml
+}
+
+build() {
+    .venv/bin/maturin build --quiet --release --locked --manifest-path native/python/Cargo.toml --out .venv/wheels
+}
+
+if [ "$stamp" = --ahead ]; then
+    if fetch && build; then :; fi >/dev/null 2>&1
+    exit 0
+fi
 rm -f .venv/.native-*
 command -v cargo >/dev/null 2>&1 || without "no Rust toolchain, so no native engine"
 command -v cc >/dev/null 2>&1 || without "no C compiler (cc), so no native engine"
-cargo fetch --quiet --locked --manifest-path native/Cargo.toml 2>.venv/native.log ||
+fetch 2>.venv/native.log ||
     without "the Rust crates could not be fetched (see .venv/native.log), so no native engine"
-echo "set-up: native engine, by cargo (a few minutes the first time)"
+echo "set-up: native engine, by cargo (about a minute the first time)"
 rm -rf .venv/wheels
-if ! .venv/bin/maturin build --quiet --release --locked --manifest-path native/python/Cargo.toml --out .venv/wheels \
-    >.venv/native.log 2>&1; then
+if ! build >.venv/native.log 2>&1; then
     cat .venv/native.log >&2
     echo "error: the native engine did not build" >&2
     echo "  hint: PATH without cargo sets everything up without it" >&2

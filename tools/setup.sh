@@ -32,6 +32,13 @@ step "uv, by pip"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+# The native engine takes longest: its build begins here, beside the rest. tools/native.sh waits for it, and reports.
+trap 'kill 0' INT TERM
+if command -v cargo >/dev/null 2>&1; then
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/native.txt &&
+        sh tools/native.sh --ahead &
+fi
+
 step "locked dependencies, by uv"
 if ! .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt; then
     step "uv could not (see above); by pip, which reads pip's own configuration"
@@ -40,4 +47,5 @@ fi
 
 step "this project, editable"
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+wait
 touch .venv/.stamp

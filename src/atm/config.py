@@ -70,6 +70,7 @@ def _absolute_file(value: SecretStr | None) -> SecretStr | None:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Span = Annotated[timedelta, BeforeValidator(_duration)]
+File = Annotated[Path, AfterValidator(Path.absolute)]
 UrlPath = Annotated[str, BeforeValidator(_path)]
 
 
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ATM_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(default_factory=data_directory.default)
+    data_dir: File = Field(default_factory=data_directory.default)
     """Database or JSON files, keys, spool files; `atm.data_directory` says which directory it is by default."""
     storage_type: StorageType = StorageType.SQLITE
     database_url: Annotated[SecretStr | None, AfterValidator(_absolute_file)] = None
@@ -128,6 +129,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=1000, ge=8)
     """How many connections each process of a server takes at a time, as far as its file descriptors reach."""
 
+    tls_cert: File | None = None
+    tls_key: File | None = None
+    """Certificate (with its chain) and key as PEM files: servers then speak HTTPS only."""
     auth: LocalAuth = LocalAuth.AUTO
     """Who on this machine is let in while there is no key."""
     allowed_hosts: Names = ()

@@ -255,7 +255,7 @@ def test_the_command_line_does_it_all(
             tmp_path, "schedule", *arguments, "--server", server.url, more={"ATM_WEBHOOK_SECRET": "from-the-env"}
         )
 
-    assert "there is no schedule yet" in schedule("list").out
+    assert "no schedules yet" in schedule("list").out
     spec = tmp_path / "shop.yaml"
     spec.write_text(f"name: shop\nurl: {target.url}/fixed\ntotal_requests: 3\n")
     added = schedule(
@@ -277,7 +277,7 @@ def test_the_command_line_does_it_all(
     assert firings[1].split()[:2] == ["✓", "passed"]
     [firing] = json.loads(schedule("firings", "from the shell", "--json").out)["firings"]
     assert firing["outcome"] == "passed"
-    assert "nobody was notified yet" in schedule("deliveries", "from the shell").out
+    assert "no notifications yet" in schedule("deliveries", "from the shell").out
     shown = schedule("show", "from the shell").out
     assert f"`atm show {firing['run_id'][:8]}`" in shown
     assert " count       1 of 1 runs" in shown
@@ -287,7 +287,7 @@ def test_the_command_line_does_it_all(
     assert "paused" in replaced.out.splitlines()[0]
     assert "waiting" in schedule("resume", "from the shell").out
     assert "paused" in schedule("pause", "from the shell").out
-    assert schedule("rm", "from the shell").out == "deleted the schedule from the shell\n"
+    assert schedule("rm", "from the shell").out == "deleted schedule from the shell\n"
     gone = schedule("show", "from the shell")
     assert (gone.code, "schedule_not_found" in gone.err) == (2, True)
 
@@ -295,9 +295,9 @@ def test_the_command_line_does_it_all(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("add", "x", "http://127.0.0.1:9/"), "a schedule is due at one of --cron, --every and --at"),
+        (("add", "x", "http://127.0.0.1:9/"), "give exactly one of --cron, --every and --at"),
         (("add", "x", "http://127.0.0.1:9/", "--every", "soon"), '--every: "soon" is not a duration'),
-        (("add", "x", "http://127.0.0.1:9/", "--at", "noon"), "--at 'noon' is no time"),
+        (("add", "x", "http://127.0.0.1:9/", "--at", "noon"), "--at: 'noon' is not a time"),
         (("add", "x", "--every", "1h"), "give either spec (a test spec) or test (the name of a stored test)"),
         (("add", "x", "http://127.0.0.1:9/", "--cron", "61 * * * *"), "cron field minute"),
         (

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -40,10 +41,14 @@ class ApiServer:
         options: Sequence[str] = (),
         **environment: str,
     ) -> None:
-        """`within` are the words of a command that runs another one; it must not fork. `options` are the server's."""
+        """`within` are the words of a command that runs another one; it must not fork. `options` are the server's,
+        and where it speaks TLS, SSL_CERT_FILE is the authority of its certificate.
+        """
         self.data_dir = data_dir
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if 'ATM_TLS_CERT' in environment else ''}://127.0.0.1:{self.port}"
+        authority = environment.get("SSL_CERT_FILE")
+        self.trusted = ssl.create_default_context(cafile=authority) if authority else True
         data_dir.mkdir(parents=True, exist_ok=True)
         self._log = (data_dir / "server.log").open("ab")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
@@ -62,7 +67,7 @@ class ApiServer:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                if httpx.get(f"{self.url}/health/ready", trust_env=False).status_code == 200:
+                if httpx.get(f"{self.url}/health/ready", trust_env=False, verify=self.trusted).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass
@@ -71,7 +76,13 @@ class ApiServer:
             time.sleep(0.05)
 
     def client(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1",
+            headers=headers,
+            timeout=PATIENCE_SECONDS,
+            trust_env=False,
+            verify=self.trusted,
+        )
 
     def log(self) -> str:
         return (self.data_dir / "server.log").read_text()

@@ -23,33 +23,41 @@ from atm.storage import Batch, StorageInterface, open_storage
 from atm.storage.records import Finish, Lease, RunEvent
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
+from tests.examples import PROFILE
 from tests.runs.installation import spec
-from tests.steadiness import allowed
 from tests.storage.builders import at, interval, new_run
 
 WATCHERS = 20
+SECONDS_BEFORE_THE_END = 3
 SOON_SECONDS = 0.5
+"""What a quiet machine takes, in `make prove`."""
 
 
 def test_every_second_reaches_every_watcher_soon(server: ApiServer, client: httpx.Client, target: TargetServer) -> None:
-    run_id = client.post("/runs", json={"spec": spec(target, requests_per_second=50, duration=4)}).json()["id"]
+    run_id = client.post("/runs", json={"spec": spec(target, requests_per_second=50, duration=3600)}).json()["id"]
+    seen = [0] * WATCHERS
 
-    async def watch(http: httpx.AsyncClient) -> list[float]:
+    async def watch(http: httpx.AsyncClient, watcher: int) -> list[float]:
         late = []
         async with http.stream("GET", f"/runs/{run_id}/events") as response:
             async for line in response.aiter_lines():
                 if line.startswith("data: ") and (told := json.loads(line[6:]))["kind"] == "interval":
                     late.append(time.time() - datetime.fromisoformat(told["at"]).timestamp())
+                    seen[watcher] += 1
+                    # The run ends only after every watcher has received seconds of it.
+                    if min(seen) == SECONDS_BEFORE_THE_END:
+                        await http.post(f"/runs/{run_id}/cancel")
         return late
 
     async def scenario() -> list[list[float]]:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api/v1", trust_env=False, timeout=60) as http:
-            return await asyncio.gather(*(watch(http) for _ in range(WATCHERS)))
+        async with httpx.AsyncClient(base_url=f"{server.url}/api/v1", trust_env=False, timeout=240) as http:
+            return await asyncio.gather(*(watch(http, number) for number in range(WATCHERS)))
 
     late = asyncio.run(scenario())
     assert {len(each) for each in late} == {len(late[0])}
-    assert len(late[0]) >= 4
-    assert max(max(each) for each in late) < allowed(SOON_SECONDS)
+    assert len(late[0]) >= SECONDS_BEFORE_THE_END
+    if PROFILE == "prove":
+        assert max(max(each) for each in late) < SOON_SECONDS
 
 
 def test_who_is_cut_off_again_and_again_misses_nothing(client: httpx.Client, target: TargetServer) -> None:

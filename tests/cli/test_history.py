@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from atm.cli.history.base import resolved
+from atm.cli.history.base import resolve_run
 from atm.cli.history.local import LocalHistory
 from atm.cli.listing import age
 from atm.config import Settings
@@ -70,8 +70,8 @@ def test_the_requests_that_were_kept_are_shown_whole(kept: Kept) -> None:
 def test_a_request_that_was_not_kept_names_those_that_were(kept: Kept) -> None:
     process = atm(kept.data_dir, "show", kept.id, "--sample", "999")
     assert process.code == 2
-    assert f"error: run {kept.id} has not kept request 999 [sample_not_found]" in process.err
-    assert "hint: It has kept 1, " in process.err
+    assert f"error: run {kept.id} has no sample of request 999 [sample_not_found]" in process.err
+    assert "hint: Sampled requests: 1, " in process.err
 
 
 def test_show_writes_the_files_that_run_writes(kept: Kept, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_run_travels_to_another_history(kept: Kept, tmp_path: Path) -> None:
     bundle = tmp_path / "run.atm.gz"
     assert atm(kept.data_dir, "export", kept.id, "-o", str(bundle)).code == 0
     again = atm(kept.data_dir, "export", kept.id, "-o", str(bundle))
-    assert "exists already [file_exists]" in again.err
+    assert "already exists [file_exists]" in again.err
     elsewhere = tmp_path / "elsewhere"
     assert atm(elsewhere, "import", str(bundle)).code == 0
     assert atm(elsewhere, "show", "last").out == kept.output
@@ -134,7 +134,7 @@ def test_a_run_travels_to_another_history(kept: Kept, tmp_path: Path) -> None:
     runs = json.loads(atm(elsewhere, "list", "--json").out)["runs"]
     assert len(runs) == 2
     assert atm(elsewhere, "rm", *(run["id"] for run in runs), "last").out.count("deleted ") == 2
-    assert atm(elsewhere, "list").out == "nothing has run yet: `atm demo` makes the first one\n"
+    assert atm(elsewhere, "list").out == "no runs yet: `atm demo` creates one\n"
 
 
 def test_what_is_no_bundle_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_key_is_shown_once_and_revoked_by_its_name(tmp_path: Path) -> None:
     assert "name_taken" in atm(tmp_path, "keys", "create", "ci").err
     assert atm(tmp_path, "keys", "revoke", "ci").out == "revoked ci\n"
     assert atm(tmp_path, "keys", "revoke", "ci").code == 2
-    assert "there is no key" in atm(tmp_path, "keys", "list").out
+    assert "no active keys" in atm(tmp_path, "keys", "list").out
     assert atm(tmp_path, "keys", "create", "x", "--role", "king").code == 2
 
 
@@ -277,15 +277,15 @@ async def test_an_id_may_be_as_short_as_it_is_unique(tmp_path: Path) -> None:
     try:
         history = LocalHistory(storage)
         with pytest.raises(NotFoundError, match="there is no run"):
-            await resolved(history, "last")
+            await resolve_run(history, "last")
         for run_id in ("abc111", "abc222", "abd333"):
             await storage.runs.create(new_run(run_id))
-        assert await resolved(history, "abd") == "abd333"
-        assert await resolved(history, "abc111") == "abc111"
-        with pytest.raises(NotFoundError, match=r"several runs begin with 'ab': abc111 .*abc222 .*abd333"):
-            await resolved(history, "ab")
-        with pytest.raises(NotFoundError, match="no run of the history here begins with 'x%'"):
-            await resolved(history, "x%")
+        assert await resolve_run(history, "abd") == "abd333"
+        assert await resolve_run(history, "abc111") == "abc111"
+        with pytest.raises(NotFoundError, match=r"several run ids start with 'ab': abc111 .*abc222 .*abd333"):
+            await resolve_run(history, "ab")
+        with pytest.raises(NotFoundError, match="no run in the local history has an id that starts with 'x%'"):
+            await resolve_run(history, "x%")
         assert (await history.run("abc111")).status is RunStatus.PENDING
     finally:
         await storage.close()

@@ -242,7 +242,7 @@ def test_ctrl_c_on_a_terminal_stops_and_says_what_it_waits_for(target: TargetSer
     terminal = on_a_terminal("run", f"{target.url}/delay/1500", "-c", "3", "-z", "60s")
     terminal.expect("in flight.*3 of 3")
     terminal.sendintr()
-    terminal.expect("stopping: waiting up to 30 s for 3 in flight")
+    terminal.expect("stopping: up to 30 s for 3 requests in flight")
     terminal.expect("STOPPED.*by Ctrl-C")
     terminal.expect(pexpect.EOF)
     terminal.close()

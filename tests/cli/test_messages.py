@@ -34,7 +34,7 @@ def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
             [
                 "error: no such command 'valdate' [usage]",
                 "  at: atm",
-                "  hint: Did you mean `atm validate`? `atm --help` lists what there is",
+                "  hint: Did you mean `atm validate`? See `atm --help`",
             ],
         ),
         (
@@ -46,7 +46,7 @@ def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
             [
                 "error: no such option: --rat [usage]",
                 "  at: atm run",
-                "  hint: Did you mean `--rate`? `atm run --help` lists what there is",
+                "  hint: Did you mean `--rate`? See `atm run --help`",
             ],
         ),
         (
@@ -54,15 +54,15 @@ def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
             [
                 "error: --requests: 'many' is not a whole number [usage]",
                 "  at: atm run",
-                "  hint: `atm run --help` lists what there is",
+                "  hint: See `atm run --help`",
             ],
         ),
         (
             ("doctor", "--color", "blue"),
             [
-                "error: --color: 'blue' is none of auto, always, never [usage]",
+                "error: --color: 'blue' is not one of auto, always, never [usage]",
                 "  at: atm doctor",
-                "  hint: `atm doctor --help` lists what there is",
+                "  hint: See `atm doctor --help`",
             ],
         ),
         (
@@ -70,7 +70,7 @@ def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
             [
                 "error: missing argument 'SPEC|URL|-' [usage]",
                 "  at: atm run",
-                "  hint: `atm run --help` lists what there is",
+                "  hint: See `atm run --help`",
             ],
         ),
         (
@@ -78,7 +78,7 @@ def documented(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
             [
                 "error: there is no file 127.0.0.1:8000/health [spec_not_found]",
                 "  at: SPEC",
-                "  hint: For a URL write its scheme: `http://127.0.0.1:8000/health`",
+                "  hint: A URL needs a scheme: `http://127.0.0.1:8000/health`",
             ],
         ),
     ],
@@ -93,9 +93,9 @@ def test_wrong_usage_says_what_where_and_what_to_type(
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        ("shp.yaml", "Did you mean shop.yaml? `atm init` writes a spec to start from"),
-        ("specs/other.yml", "There are: specs/a.json, specs/b.yaml; `atm init` writes a spec to start from"),
-        ("nowhere/shop.yaml", "`atm init` writes a spec to start from"),
+        ("shp.yaml", "Did you mean shop.yaml? `atm init` writes a starter spec"),
+        ("specs/other.yml", "Found: specs/a.json, specs/b.yaml; `atm init` writes a starter spec"),
+        ("nowhere/shop.yaml", "`atm init` writes a starter spec"),
     ],
 )
 def test_a_spec_that_is_not_there_is_answered_with_those_that_are(
@@ -176,7 +176,7 @@ def test_init_writes_a_spec_that_is_valid_and_never_overwrites(
     Path("test.yaml").write_text("mine")
     code, lines = said(capsys, "init")
     assert code == 2
-    assert lines[0] == "error: test.yaml exists already [file_exists]"
+    assert lines[0] == "error: test.yaml already exists [file_exists]"
     assert Path("test.yaml").read_text() == "mine"
 
 

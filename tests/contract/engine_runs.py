@@ -133,10 +133,14 @@ def received(target: TargetServer, count: int) -> Callable[[], bool]:
     return lambda: target.stats().received >= count
 
 
+def longest_delay_ns(ran: Ran) -> int:
+    """The longest time by which the engine was late or held up, by its own account."""
+    return max(ran.lag.maximum or 0, *(interval.generator.longest_stall_ns for interval in ran.intervals))
+
+
 def late_arrivals(ran: Ran, rate: float) -> float:
-    """How many arrivals can come in the time by which the engine was held up at most, by its own account."""
-    held_up = max(ran.lag.maximum or 0, *(interval.generator.longest_stall_ns for interval in ran.intervals))
-    return rate * held_up / 1e9
+    """How many arrivals can come in the longest time by which the engine was held up."""
+    return rate * longest_delay_ns(ran) / 1e9
 
 
 def in_a_process(name: str, plan: LoadPlan, *, files: str = "") -> subprocess.Popen[bytes]:

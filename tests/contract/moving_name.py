@@ -30,7 +30,9 @@ def move(target: TargetServer, second: socket.socket, hosts: Path, control: Cont
     """Wait for load at the first address, give the name the second one, and stop when somebody comes there."""
     while target.stats().received < BEFORE:
         time.sleep(0.01)
-    hosts.write_text(f"127.0.0.2 {NAME}\n")
+    # In one write over the old line: whoever looks the name up finds one of the two addresses.
+    with hosts.open("r+") as file:
+        file.write(f"127.0.0.2 {NAME}\n")
     second.accept()[0].close()
     control.stop()
 
@@ -50,8 +52,8 @@ def main(engine: str, what_moves: str) -> None:
         connections = Connections(
             resolve_every_ns=30_000_000, keep_alive=False, proxy=None if what_moves == "origin" else Proxy(place)
         )
-        one = step("/fixed", expected=ANY_STATUS, timeout=5)
-        made = plan(origin, one, load=closed(1, max_rate=200), duration=20, connections=connections)
+        one = step("/fixed", expected=ANY_STATUS, timeout=600)
+        made = plan(origin, one, load=closed(1, max_rate=200), duration=600, connections=connections)
         run_here(engine, made, control)
 
 

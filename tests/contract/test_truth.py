@@ -12,8 +12,10 @@ from atm.engine.base import Engine
 from atm.metrics.histogram import Histogram
 from atm.plan.load_plan import Load
 from atm.testing import TargetServer
-from tests.contract.engine_runs import Ran, running
+from atm.testing.target_server.distributions import lognormal_ms
+from tests.contract.engine_runs import Ran, longest_delay_ns, running
 from tests.contract.plans import MILLISECOND, NUMBERED, SECOND, closed, http, opened, plan, step
+from tests.examples import PROFILE
 from tests.steadiness import allowed
 
 
@@ -71,21 +73,32 @@ def drain(target: TargetServer, pause: Pause, seconds: float) -> tuple[float, in
     return capacity, answered[thawed]
 
 
-def check_against_record(ours: Histogram, target: TargetServer, pause: Pause) -> None:
-    """Request n was due (n - 1)/rate after the first, and the target knows when it answered it."""
+def check_against_record(ran: Ran, target: TargetServer, pause: Pause, delay_ns: int = 0) -> None:
+    """Request n was due (n - 1)/rate after the first, and the target knows when it read and when it answered it.
+
+    `delay_ns` is how long the target waits before each answer.
+    """
+    ours = ran.total().response_ok
     rows = target.record()
     due = {row.number: ((row.client_number or 0) - 1) * SECOND / pause.rate for row in rows}
     # The one that came soonest after its moment tells when the run began.
     began = min(row.arrived_ns - due[row.number] for row in rows)
-    truth = Histogram()
+    truth, soonest = Histogram(), Histogram()
     for row in rows:
         truth.record(int((row.answered_ns or 0) - began - due[row.number]))
+        soonest.record(int(row.arrived_ns + delay_ns - began - due[row.number]))
+    if pause.is_ideal:
+        soonest, held_up = truth, 0
+    else:
+        # A busy machine may suspend the target between its answer and its look at the clock, and the engine too.
+        held_up = longest_delay_ns(ran)
     # Waits for a pause lie 1/rate apart: where a busy machine changes the rank of one, a percentile moves as far.
     below = allowed(0.1 * MILLISECOND) + (0 if pause.is_ideal else SECOND / pause.rate)
     for percent in (50, 90, 95, 99):
         known = truth.percentile(percent) or 0
-        beyond = (ours.percentile(percent) or 0) - known * 0.999
-        assert -below < beyond < 0.03 * known + MILLISECOND + pause.slack * SECOND, percent
+        found = ours.percentile(percent) or 0
+        assert found > (soonest.percentile(percent) or 0) * 0.999 - below, percent
+        assert found < 1.03 * known + MILLISECOND + pause.slack * SECOND + held_up, percent
 
 
 @pytest.mark.parametrize("pause", SIZES)
@@ -97,7 +110,7 @@ def test_a_pause_shows_in_full_with_ten_users(engine: Engine, target: TargetServ
     service = quick[len(quick) // 2] / SECOND
     capacity, _ = drain(target, pause, seconds)
     total = ran.total()
-    check_against_record(total.response_ok, target, pause)
+    check_against_record(ran, target, pause, 8 * MILLISECOND)
     if pause.is_ideal:
         for percent in (90, 95, 99):
             expected = expected_seconds(percent, pause, seconds, capacity, service)
@@ -112,7 +125,7 @@ def test_a_pause_shows_in_full_with_ten_users(engine: Engine, target: TargetServ
 def test_a_pause_shows_in_both_times_without_a_limit(engine: Engine, target: TargetServer, pause: Pause) -> None:
     ran, began, seconds = frozen_run(engine, target, pause, opened(pause.rate), "/")
     total = ran.total()
-    check_against_record(total.response_ok, target, pause)
+    check_against_record(ran, target, pause)
     capacity, first = drain(target, pause, seconds)
     # For the target the pause is over with its first answer: before that it accepts what has gathered.
     seconds = (first - began) / SECOND
@@ -135,18 +148,24 @@ def test_percentiles_agree_with_the_targets_own_record(engine: Engine, target: T
         duration=1.5,
     )
     ran = asyncio.run(running(engine, made))
-    truth = Histogram()
+    truth, soonest = Histogram(), Histogram()
     for row in target.record():
         truth.record(row.service_ns or 0)
+        soonest.record(round(lognormal_ms(8, 0.6, 5, row.route_number) * MILLISECOND))
     total = ran.total()
-    held_up = ran.lag.percentile(99) or 0
+    if PROFILE == "prove":
+        soonest, held_up = truth, ran.lag.percentile(99) or 0
+    else:
+        # A busy machine may suspend the target between its answer and its look at the clock, and the engine too.
+        held_up = longest_delay_ns(ran)
     assert total.ok == truth.total == 450
     for percent in (10, 50, 90, 95, 99):
         known = truth.percentile(percent) or 0
         # Between the two stand the kernel, two event loops and the wire: never less, and little more. The target
         # looks at its clock after it has written, when the answer may have arrived already on another core.
-        beyond = (total.service.percentile(percent) or 0) - known * 0.999
-        assert -allowed(0.1 * MILLISECOND) < beyond < allowed(0.05 * known + MILLISECOND) + held_up, percent
+        found = total.service.percentile(percent) or 0
+        assert found > (soonest.percentile(percent) or 0) * 0.999 - 0.1 * MILLISECOND, percent
+        assert found < known + allowed(0.05 * known + MILLISECOND) + held_up, percent
         assert (total.response_ok.percentile(percent) or 0) >= (total.service.percentile(percent) or 0)
 
 

@@ -90,7 +90,7 @@ CASES = {
     ),
     "empty": (
         b" \n",
-        "error: the spec is empty [empty_spec]\n  at: shop.yaml\n  hint: `atm init` writes a spec to start from",
+        "error: the spec is empty [empty_spec]\n  at: shop.yaml\n  hint: `atm init` writes a starter spec",
     ),
     "only a comment": (
         b"# soon\n",

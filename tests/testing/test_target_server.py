@@ -60,15 +60,17 @@ def test_a_stall_holds_all_answers_back_and_then_lets_them_go(target: TargetServ
 
 
 def test_a_stall_can_be_scheduled_from_the_first_request() -> None:
-    with TargetServer(stall_after=0.1, stall_seconds=0.2) as target, Wire(target.port) as wire:
+    with TargetServer(stall_after=0.1, stall_seconds=1) as target, Wire(target.port) as wire:
         wire.get("/")
         first = target.record()[0].arrived_ns
         while not target.stalls():
             wire.get("/delay/1")
         ((began, ended),) = target.stalls()
         assert 0.09e9 <= began - first < 0.1e9 + allowed(0.1e9)
-        assert 0.2e9 <= ended - began < 0.2e9 + allowed(0.1e9)
-        assert max(row.service_ns or 0 for row in target.record()) > 0.15e9
+        assert 1e9 <= ended - began < 1e9 + allowed(0.1e9)
+        held = [row for row in target.record() if began < row.arrived_ns < ended]
+        assert held
+        assert all((row.answered_ns or 0) >= ended for row in held)
 
 
 def test_a_reset_drops_what_was_planned(target: TargetServer) -> None:
@@ -231,7 +233,7 @@ def test_it_dies_with_its_parent_even_when_frozen(frozen: bool) -> None:
         child = int(parent.stdout.readline())
         parent.kill()
         parent.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while _alive(child):
         assert time.monotonic() < deadline, "the server outlived its parent"
         time.sleep(0.01)

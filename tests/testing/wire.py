@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-TIMEOUT = 10.0
+TIMEOUT = 100.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from atm.access.peers import owner_of
 from atm.api.local_access import PEER_OWNER
-from atm.http_connection import Connection
+from atm.http_connection import Connection, TlsConnection
 
 
 class OwnedConnection:
@@ -27,3 +27,9 @@ class OwnedConnection:
 
 class HttpProtocol(OwnedConnection, Connection):
     """What `atm serve` speaks."""
+
+
+class HttpsProtocol(TlsConnection):
+    """The same inside of TLS."""
+
+    http = HttpProtocol

@@ -27,7 +27,14 @@ def is_https(scope: Scope) -> bool:
 
 def security_headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
     """What every answer to this request has."""
-    return _ALWAYS + _BEHIND_HTTPS if is_https(scope) else _ALWAYS
+    return _ALWAYS + _BEHIND_HTTPS if is_https(scope) and not _is_this_machine(scope) else _ALWAYS
+
+
+def _is_this_machine(scope: Scope) -> bool:
+    # A browser would come to the other servers on localhost by HTTPS only.
+    host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"")
+    name = host.partition(b":")[0].lower()
+    return name == b"localhost" or name.endswith(b".localhost")
 
 
 def cookie_name(scope: Scope, name: str) -> str:

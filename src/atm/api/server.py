@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import errno
 import json
+import logging
 import os
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
@@ -18,12 +20,20 @@ from fastapi import FastAPI
 from atm import child_process
 from atm.api.app import END_STREAMS, create_app
 from atm.api.local_access import LocalAccess
-from atm.api.protocol import HttpProtocol
+from atm.api.protocol import HttpProtocol, HttpsProtocol
 from atm.config import Settings, load_settings
 from atm.errors import AtmError, Problem, SettingsError
-from atm.http_connection import MAXIMUM_HEAD_BYTES, most_connections
+from atm.http_connection import (
+    MAXIMUM_HEAD_BYTES,
+    ServerConfig,
+    most_connections,
+    url_of,
+    warn_of_clear_text,
+)
 from atm.logs import set_up
 from atm.storage import open_storage
+
+log = logging.getLogger("atm.api")
 
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
@@ -34,12 +44,14 @@ that is replaced while it starts would never get to its end."""
 _MOST_WORKERS = 64
 
 
-def configuration(settings: Settings, host: str, port: int, workers: int) -> uvicorn.Config:
-    """How uvicorn is to run the app."""
-    return uvicorn.Config(
+def configuration(settings: Settings, host: str, port: int, workers: int) -> ServerConfig:
+    """How uvicorn is to run the app. Raises SettingsError."""
+    return ServerConfig(
         "atm.api.server:app_of_worker",
+        settings,
         factory=True,
         http=HttpProtocol,
+        https=HttpsProtocol,
         host=host,
         port=port,
         workers=workers,
@@ -75,14 +87,15 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     if not 1 <= workers <= _MOST_WORKERS:
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
     set_up()
+    config = configuration(settings, host, port, workers)
     # In the parent, before workers start: they find the storage ready.
     is_open = asyncio.run(_prepare(settings))
     _check_port(host, port)
     if is_open and not for_parent:
         _print_address(settings, host, port)
-    config = configuration(settings, host, port, workers)
+    warn_of_clear_text(settings, host)
     if workers == 1:
-        (_ParentsServer if for_parent else uvicorn.Server)(config).run()
+        (_ParentsServer if for_parent else _Server)(config).run()
         return
     from atm.api.workers import Workers
 
@@ -91,15 +104,14 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     if for_parent:
         # Who connects before the workers accept waits for them.
         listener.listen(config.backlog)
-        _say_where(listener)
+        _say_where(listener, is_tls=config.is_ssl)
         threading.Thread(target=_wait_for_end_of_input, args=(supervisor.should_exit,), daemon=True).start()
     supervisor.run()
 
 
-def _say_where(listener: socket.socket) -> None:
+def _say_where(listener: socket.socket, *, is_tls: bool) -> None:
     host, port, *_ = listener.getsockname()
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    os.write(1, json.dumps({"url": url}).encode() + b"\n")
+    os.write(1, json.dumps({"url": url_of(host, port, is_tls=is_tls)}).encode() + b"\n")
 
 
 def _wait_for_end_of_input(ended: threading.Event) -> None:
@@ -108,14 +120,22 @@ def _wait_for_end_of_input(ended: threading.Event) -> None:
     ended.set()
 
 
-class _ParentsServer(uvicorn.Server):
+class _Server(uvicorn.Server):
+    """Logs where it listens, with the scheme that it speaks there."""
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        host, port, *_ = listeners[0].getsockname()
+        log.info("listening on %s (Ctrl-C ends it)", url_of(host, port, is_tls=self.config.is_ssl))
+
+
+class _ParentsServer(_Server):
     """A server that belongs to the process at the other end of its standard input and output."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.started:
             return
-        _say_where(self.servers[0].sockets[0])
+        _say_where(self.servers[0].sockets[0], is_tls=self.config.is_ssl)
         asyncio.get_running_loop().add_reader(0, self._read_input)
 
     def _read_input(self) -> None:
@@ -138,8 +158,9 @@ def _print_address(settings: Settings, host: str, port: int) -> None:
     """Print the address that signs a browser in with the local token; to a terminal only, as logs hold no secrets."""
     token = LocalAccess(settings).token
     if token is not None and sys.stderr.isatty():
-        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-        sys.stderr.write(f"open this address to sign in: http://{name}:{port}{settings.root_path}/?token={token}\n")
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        url = url_of(name, port, is_tls=settings.tls_cert is not None)
+        sys.stderr.write(f"open this address to sign in: {url}{settings.root_path}/?token={token}\n")
 
 
 def _check_port(host: str, port: int) -> None:
@@ -164,10 +185,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--tls-cert", type=Path)
+    parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--for-parent", action="store_true")
     given = parser.parse_args()
-    if given.data_dir is not None:
-        os.environ["ATM_DATA_DIR"] = str(given.data_dir)
+    named = {"ATM_DATA_DIR": given.data_dir, "ATM_TLS_CERT": given.tls_cert, "ATM_TLS_KEY": given.tls_key}
+    os.environ.update({name: str(path) for name, path in named.items() if path is not None})
     try:
         serve(given.host, given.port, given.workers, for_parent=given.for_parent)
     except AtmError as error:

@@ -1,6 +1,5 @@
-"""The terminal product: `atm run` and its siblings, the live view, the report, the messages.
+"""The command line: `atm run` and the other commands, the live view, the report and error messages.
 
-May import everything below it; the only room that knows typer. Start with `main.py` (how a command is found), then
-`commands/run.py`, then `live.py` and `report/` (what people see). A command's module is imported only when it is
-used.
+May import everything below it, and is the only package that imports typer. Start with `main.py` (command lookup), then
+`commands/run.py`, then `live_view.py` and `report/` (output). A command's module is imported only when it runs.
 """

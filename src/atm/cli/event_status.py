@@ -1,71 +1,51 @@
-"""A run that goes on elsewhere, as the live view shows it: from its events to the same course and standing."""
+"""Build the live view's input from the events of a run that another process executes."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from atm.cli.progress import Course, course_of
-from atm.errors import SpecError
+from atm.cli.progress import Course, planned_load
 from atm.metrics.live_status import LiveStatus
 from atm.metrics.snapshot import Snapshot
 from atm.models.events import IntervalEvent, StartedEvent
 from atm.models.run_figures import Second
-from atm.plan.compile import compile_plan
+from atm.plan.forecast import load_of, most_at_once
 
 RECENT_SECONDS = 60
-LEAVES = "Ctrl-C leaves, and the run goes on"
-
-
-class _Anything(Mapping[str, str]):
-    """An environment in which everything is set: what the run was sent with is known only where it runs."""
-
-    def __getitem__(self, name: str) -> str:
-        return "-"
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+LEAVES = "Ctrl-C stops watching; the run continues"
 
 
 def course_of_events(name: str, spec: Mapping[str, Any], started: StartedEvent, keys: str) -> Course:
-    """What was known before the start, from a stored spec (credentials masked) and the first event."""
-    cores = started.cores or 1
-    try:
-        plan = compile_plan(spec, _Anything(), default_seed=started.seed, read_file=lambda _name: b"")
-    except SpecError:
-        # A mask may stand where only a real value can be read; what the event says is enough to go by.
-        seconds = started.planned_seconds
-        return Course(
-            name=name,
-            load=f"{len(started.endpoints)} endpoints" if len(started.endpoints) > 1 else "1 endpoint",
-            engine=started.engine,
-            seed=started.seed,
-            endpoints=tuple(started.endpoints),
-            warm_up_seconds=started.warm_up_seconds,
-            seconds=None if seconds is None else started.warm_up_seconds + seconds,
-            total_requests=started.planned_requests,
-            cores=cores,
-            keys=keys,
-        )
-    course = course_of(plan.plan, started.engine, cores)
-    return Course(**{**{field: getattr(course, field) for field in course.__dataclass_fields__}, "keys": keys})
+    """Build the course from the started event; only the description of the load comes from the stored spec."""
+    planned = load_of(spec)
+    endpoints = "1 endpoint" if len(started.endpoints) == 1 else f"{len(started.endpoints)} endpoints"
+    seconds = started.planned_seconds
+    return Course(
+        name=name,
+        load=planned_load(planned[0]) if planned else endpoints,
+        engine=started.engine,
+        seed=started.seed,
+        endpoints=tuple(started.endpoints),
+        warm_up_seconds=started.warm_up_seconds,
+        seconds=None if seconds is None else started.warm_up_seconds + seconds,
+        total_requests=started.planned_requests,
+        limit=most_at_once(planned[0]) if planned else None,
+        cores=started.cores or 1,
+        keys=keys,
+    )
 
 
 class EventStatus:
-    """How a run stands, from the seconds that it tells."""
+    """Live status from the interval events of a run."""
 
     def __init__(self) -> None:
         self._recent: deque[Second] = deque(maxlen=RECENT_SECONDS)
 
     def after(self, second: IntervalEvent) -> LiveStatus:
-        """Take the next second."""
+        """Add the next interval and return the status after it."""
         self._recent.append(second)
-        far = second.so_far
-        return LiveStatus(Snapshot.of(tuple(self._recent), far), far.thresholds, far.measurement, far.reason)
+        so_far = second.so_far
+        snapshot = Snapshot.of(tuple(self._recent), so_far)
+        return LiveStatus(snapshot, so_far.thresholds, so_far.measurement, so_far.reason)

@@ -1,4 +1,4 @@
-"""A request that was kept whole, with its answer, as `atm try` and `atm show --sample` print it."""
+"""Render a sampled request and its response for `atm try` and `atm show --sample`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:
-    """One exchange: the verdict, then what was sent, then what came back."""
+    """Return the lines of one exchange: outcome, request, response."""
     good = sample.outcome == Outcome.OK
     style = Style.PASS if good else Style.FAIL
     line = (
@@ -24,9 +24,9 @@ def exchange_lines(sample: SampledExchange, paper: Paper) -> list[Line]:
         .add(paper.signs.passed if good else paper.signs.failed, style)
         .add(f" {sample.endpoint}", Style.BOLD)
     )
-    said = "ok" if good else f"{sample.outcome.replace('_', ' ')}: {sample.message}"
+    outcome = "ok" if good else f"{sample.outcome.replace('_', ' ')}: {sample.message}"
     status = "" if sample.status is None else f"  {sample.status}"
-    line.add(status, style).add(f"  {said}").add(f"  {figures.time(sample.service_ms)}", Style.DIM)
+    line.add(status, style).add(f"  {outcome}").add(f"  {figures.time(sample.service_ms)}", Style.DIM)
     if sample.first_byte_ms is not None:
         line.add(f", first byte {figures.time(sample.first_byte_ms)}", Style.DIM)
     lines = [line, paper.line(f"   {sample.url}", Style.DIM), paper.line()]
@@ -55,7 +55,7 @@ def _message(
 
 
 def pretty(body: str) -> str:
-    """JSON with indentation, anything else as it is."""
+    """Return JSON indented, anything else unchanged."""
     if body.lstrip()[:1] not in ("{", "["):
         return body
     try:

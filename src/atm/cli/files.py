@@ -1,4 +1,4 @@
-"""Result files: checked before the run, written after it, whole or not at all."""
+"""Result files: paths are checked before the run, files are written atomically after it."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ def _junit(result: RunResult) -> str:
 
 Writer = Callable[["RunResult"], str]
 WRITERS: Mapping[str, Writer] = {".json": _json, ".csv": _csv, ".html": _html}
-"""What `-o` writes, by the end of the file's name."""
+"""Renderer of `-o` by file name suffix."""
 
 
 def checked_outputs(outputs: Sequence[str], junit: str | None) -> dict[Path, Writer]:
-    """Which file gets what. Raises SpecError, with all that is wrong, before anything was sent."""
-    wanted: dict[Path, Writer] = {}
+    """Map each output file to its renderer. Raises SpecError with every problem, before the run starts."""
+    writers: dict[Path, Writer] = {}
     problems: list[Problem] = []
     for name in outputs:
         path = Path(name)
         writer = WRITERS.get(path.suffix.lower())
         if writer is None:
-            known = ", ".join(WRITERS)
-            what = f"{name} says by its name no format that is known here"
-            problems.append(Problem(what, "unknown_format", path="--output", hint=f"End the name in one of {known}"))
+            suffixes = ", ".join(WRITERS)
+            what = f"{name} has no known file name suffix"
+            problems.append(Problem(what, "unknown_format", path="--output", hint=f"Use one of {suffixes}"))
         else:
-            wanted[path] = writer
+            writers[path] = writer
             problems += _unwritable(path, "--output")
     if junit is not None:
-        wanted[Path(junit)] = _junit
+        writers[Path(junit)] = _junit
         problems += _unwritable(Path(junit), "--junit")
     if problems:
         raise SpecError(problems)
-    return wanted
+    return writers
 
 
 def _unwritable(path: Path, flag: str) -> list[Problem]:
@@ -67,22 +67,22 @@ def _unwritable(path: Path, flag: str) -> list[Problem]:
         return [Problem(f"{path} is a directory", "unwritable", path=flag, hint="Name a file in it")]
     if not path.parent.is_dir():
         hint = f"`mkdir -p {path.parent}`"
-        return [Problem(f"there is no directory {path.parent}", "unwritable", path=flag, hint=hint)]
+        return [Problem(f"directory {path.parent} does not exist", "unwritable", path=flag, hint=hint)]
     try:
-        _beside(path).open("xb").close()
+        _part_of(path).open("xb").close()
     except OSError as error:
         return [Problem(f"cannot write {path}: {error.strerror or error}", "unwritable", path=flag)]
-    _beside(path).unlink()
+    _part_of(path).unlink()
     return []
 
 
-def _beside(path: Path) -> Path:
+def _part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the whole new one. Raises OutputError when that cannot be."""
-    part = _beside(path)
+    """Write a file atomically. Raises OutputError if it cannot be written."""
+    part = _part_of(path)
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""Runs as lines and as facts: what `atm list` and `atm status` print. Pure: the time is an argument."""
+"""Render runs for `atm list` and `atm status`. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from atm.models.outcome import RunOutcome, RunStatus
 from atm.models.run import Measurement
 
 _LABEL_END = 13
-_FIGURES_WIDTH = 46
-"""What stands right of the name: p95, rate, failed, age."""
 
 
 def age(at: datetime, now: datetime) -> str:
-    """How long ago, in words up to a week, then the day."""
+    """Return the age (`3 h ago`) up to a week, then the date."""
     seconds = (now - at).total_seconds()
     for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h"), (604_800, 86_400, "days")):
         if seconds < limit:
@@ -26,7 +24,7 @@ def age(at: datetime, now: datetime) -> str:
 
 
 def run_lines(runs: Sequence[RunSummaryView], paper: Paper, now: datetime) -> list[Line]:
-    """A line for each run, newest first, under the names of the columns."""
+    """Return a header line and one line per run, newest first."""
     ids = 1 + paper.signs.width + 1
     names = ids + 10
     end = paper.width
@@ -58,7 +56,7 @@ def _sign(run: RunSummaryView, paper: Paper) -> tuple[str, Style]:
 
 
 def outcome_sign(outcome: RunOutcome, paper: Paper, *, is_suspect: bool = False) -> tuple[str, Style]:
-    """How a run is marked."""
+    """Return the sign of an outcome and its style."""
     signs = paper.signs
     if outcome is RunOutcome.PASSED and is_suspect:
         return signs.warning, Style.WARN
@@ -81,7 +79,7 @@ def _state(run: RunSummaryView) -> str:
 
 
 def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
-    """Everything about a run but its figures second by second; what is not known is left out."""
+    """Return everything about a run except its timeline, without empty fields."""
     sign, style = _sign(run, paper)
     line = paper.line(" ").add(sign, style).add(f" {run.outcome}", style)
     line.add(f"  {paper.fitted(run.name, max(paper.width - 40, 20))}", Style.BOLD)
@@ -90,15 +88,15 @@ def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
         first, *rest = paper.wrapped(fact, _LABEL_END)
         lines += [paper.line(f" {label}", Style.DIM).to(_LABEL_END).add(first.plain.strip()), *rest]
     shown = short_id(run.id)
-    following = f"`atm watch {shown}`" if run.completed_at is None else f"`atm show {shown}`"
-    return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(following)]
+    command = f"`atm watch {shown}`" if run.completed_at is None else f"`atm show {shown}`"
+    return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(command)]
 
 
 def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
     requests = figures.count(run.requests_completed)
     if run.total_requests:
         requests += f" of {figures.count(run.total_requests)}"
-    found = [
+    facts = [
         ("sends", f"{run.method} {run.url}" + (" and more" if len(run.spec.get("endpoints") or ()) > 1 else "")),
         ("created", _moment(run.created_at, now)),
         ("started", _moment(run.started_at, now) if run.started_at else ""),
@@ -108,17 +106,17 @@ def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
         ("why", _why(run)),
         ("measurement", str(run.measurement or "")),
         ("error", run.error_message or ""),
-        ("stopping", "asked to end" if run.cancel_requested and run.completed_at is None else ""),
+        ("stopping", "requested" if run.cancel_requested and run.completed_at is None else ""),
         ("engine", run.engine),
         ("from", run.source),
         ("tags", ", ".join(run.tags)),
         ("notes", run.notes),
     ]
-    return [(label, fact) for label, fact in found if fact]
+    return [(label, fact) for label, fact in facts if fact]
 
 
 def _why(run: RunView) -> str:
-    """Why it did not pass; what ended it stands in the line `error`."""
+    """Return why the run did not pass, without the error message, which has its own line."""
     return "; ".join(reason for reason in run.failure_reasons if reason != run.error_message)
 
 

@@ -1,7 +1,7 @@
-"""The live view: a frame of fixed rows on stderr, drawn anew four times a second and wiped away at the end.
+"""The live view: a frame of fixed height on stderr, redrawn four times a second and erased at the end.
 
-`frame` is pure: from what is known to styled lines. `LiveView` puts frames on a terminal. It is drawn here and not by
-Rich's Live because it shares a thread with the load: a frame costs about a third of a millisecond, and no import.
+`frame` is pure: from status to styled lines. `LiveView` writes frames to a terminal. Rich's Live is not used because
+the view shares a thread with the load: a frame here costs about a third of a millisecond and no import.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from atm.models.run_figures import EndpointSoFar
 
 REDRAWS_PER_SECOND = 4
 SPARKS = 17
-"""Columns of a sparkline on 80 columns; each column more of the terminal gives one more, up to 57."""
+"""Width of a sparkline on 80 columns; it grows with the terminal, up to 57 columns."""
 _LABEL_END = 14
 _ASIDE = 35
 _FRAME_ROWS = 16
-"""Rows of a frame without any endpoint, the blank ones included."""
+"""Rows of a frame without endpoints, including blank ones."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "_.-~=+*#"
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a frame is drawn."""
+    """The inputs of a frame that change with time and terminal."""
 
     elapsed_seconds: float
     """Since the start of the run."""
     rows: int = 24
     stopping: str = ""
-    """What Ctrl-C has set going; empty while nothing has."""
+    """Message after Ctrl-C; empty before."""
 
 
-def frame(course: Course, standing: LiveStatus | None, moment: Moment, paper: Paper) -> list[Line]:
-    """The rows of one frame; their number depends on the course and the terminal only, so nothing jumps."""
-    snapshot = standing.snapshot if standing else None
+def frame(course: Course, status: LiveStatus | None, moment: Moment, paper: Paper) -> list[Line]:
+    """Return the rows of one frame. Their number depends only on course and terminal, so the view does not jump."""
+    snapshot = status.snapshot if status else None
     lines = [_title(course, paper), _progress(course, snapshot, moment, paper), paper.line()]
     lines += _figures(course, snapshot, moment, paper)
     lines += [paper.line(), *_endpoints(course, snapshot, moment, paper)]
-    lines += [paper.line(), _measurement(course, standing, paper)]
-    lines += [_thresholds(standing, paper), paper.line(), _hint(course, moment, paper)]
+    lines += [paper.line(), _measurement(course, status, paper)]
+    lines += [_thresholds(status, paper), paper.line(), _hint(course, moment, paper)]
     return lines
 
 
@@ -103,11 +103,11 @@ def _figures(course: Course, snapshot: Snapshot | None, moment: Moment, paper: P
     offered = f" of {figures.rate(snapshot.second.offered_rate)}" if snapshot.second.offered_rate else ""
     rates = row("rate").add(f"{figures.rate(snapshot.second.requests_per_second)} /s{offered}").to(_ASIDE)
     rates.add(sparkline(snapshot.rates, sparks, paper, worst=min)).right("last 60 s", paper.width, Style.DIM)
-    known = [value for value in snapshot.p99s_ms if value is not None]
+    p99s = [value for value in snapshot.p99s_ms if value is not None]
     times = row("p99 now").add(figures.time(snapshot.second.latency_p99_ms)).to(_ASIDE)
     times.add(sparkline(snapshot.p99s_ms, sparks, paper, worst=max))
-    if known:
-        times.right(f"peak {figures.time(max(known))}", paper.width, Style.DIM)
+    if p99s:
+        times.right(f"peak {figures.time(max(p99s))}", paper.width, Style.DIM)
     response = row("response")
     far = snapshot.so_far
     values = (far.latency_p50_ms, far.latency_p95_ms, far.latency_p99_ms, far.latency_max_ms)
@@ -144,9 +144,9 @@ def _failed(snapshot: Snapshot, moment: Moment, line: Line, paper: Paper) -> Lin
 def sparkline(
     values: Sequence[float | None], width: int, paper: Paper, worst: Callable[[Sequence[float]], float]
 ) -> str:
-    """`values`, the newest last, on `width` columns from 0 to their maximum; the worst of those that share a column.
+    """Draw `values`, newest last, in `width` columns, scaled from 0 to their maximum.
 
-    A column without data is blank.
+    A column shows the worst of its values; one without data is blank.
     """
     levels = _LEVELS if paper.unicode else _ASCII_LEVELS
     highest = max((value for value in values if value is not None), default=0.0)
@@ -156,13 +156,13 @@ def sparkline(
     drawn = []
     for column in range(columns):
         part = values[column * len(values) // columns : (column + 1) * len(values) // columns]
-        known = [value for value in part if value is not None]
-        drawn.append(levels[min(int(worst(known) / highest * len(levels)), len(levels) - 1)] if known else " ")
+        present = [value for value in part if value is not None]
+        drawn.append(levels[min(int(worst(present) / highest * len(levels)), len(levels) - 1)] if present else " ")
     return "".join(drawn)
 
 
 def endpoint_rows(course: Course, rows: int) -> int:
-    """How many endpoints a terminal with so many rows shows; the rest is counted in a last row."""
+    """Return the number of endpoint rows that fit a terminal with `rows` rows."""
     return max(0, min(len(course.endpoints), rows - _FRAME_ROWS))
 
 
@@ -191,21 +191,21 @@ def _endpoints(course: Course, snapshot: Snapshot | None, moment: Moment, paper:
     return lines
 
 
-def _measurement(course: Course, standing: LiveStatus | None, paper: Paper) -> Line:
+def _measurement(course: Course, status: LiveStatus | None, paper: Paper) -> Line:
     line = paper.line(" measurement", Style.DIM).to(_LABEL_END)
-    if standing is None or standing.measurement is None:
+    if status is None or status.measurement is None:
         return line.add(figures.NO_DATA, Style.DIM)
     signs = paper.signs
     sign, style = {
         "valid": (signs.passed, Style.PASS),
         "suspect": (signs.warning, Style.WARN),
         "invalid": (signs.failed, Style.FAIL),
-    }[standing.measurement.value]
-    line.add(sign, style).add(f" {standing.measurement.value} so far")
-    snapshot = standing.snapshot
+    }[status.measurement.value]
+    line.add(sign, style).add(f" {status.measurement.value} so far")
+    snapshot = status.snapshot
     facts = []
-    if standing.reason:
-        facts.append(standing.reason)
+    if status.reason:
+        facts.append(status.reason)
     else:
         if snapshot.so_far.schedule_lag_p99_ms is not None:
             facts.append(f"lag p99 {figures.time(snapshot.so_far.schedule_lag_p99_ms)}")
@@ -219,14 +219,14 @@ def _cut(text: str, width: int, paper: Paper) -> str:
     return text[: max(width - len(paper.ellipsis), 0)] + paper.ellipsis
 
 
-def _thresholds(standing: LiveStatus | None, paper: Paper) -> Line:
-    if standing is None or not standing.thresholds:
+def _thresholds(status: LiveStatus | None, paper: Paper) -> Line:
+    if status is None or not status.thresholds:
         return paper.line()
     line = paper.line(" thresholds", Style.DIM).to(_LABEL_END)
-    known = [threshold for threshold in standing.thresholds if threshold.actual is not None]
-    failed = [threshold for threshold in known if not threshold.passed]
-    holding = len(known) - len(failed)
-    rest = len(standing.thresholds) - len(known)
+    measured = [threshold for threshold in status.thresholds if threshold.actual is not None]
+    failed = [threshold for threshold in measured if not threshold.passed]
+    holding = len(measured) - len(failed)
+    rest = len(status.thresholds) - len(measured)
     end = f"{paper.signs.passed.strip()} {holding} {'holds' if holding == 1 else 'hold'}" if holding else ""
     if rest:
         end += f"{'   ' if end else ''}{rest} without data"
@@ -249,13 +249,13 @@ def _hint(course: Course, moment: Moment, paper: Paper) -> Line:
 
 
 class LiveView:
-    """Draws frames on a terminal, in place."""
+    """Draw frames on a terminal, in place."""
 
     def __init__(self, course: Course, surface: Surface, clock: Callable[[], float] = time.monotonic) -> None:
         self._course = course
         self._surface = surface
         self._clock = clock
-        self._standing: LiveStatus | None = None
+        self._status: LiveStatus | None = None
         self._seen_at = 0.0
         self._stopping = ""
         self._drawn = 0
@@ -265,8 +265,8 @@ class LiveView:
         self._seen_at = self._clock()
         self._draw()
 
-    def update(self, standing: LiveStatus) -> None:
-        self._standing = standing
+    def update(self, status: LiveStatus) -> None:
+        self._status = status
         self._seen_at = self._clock()
 
     def tick(self) -> None:
@@ -277,10 +277,10 @@ class LiveView:
         self._draw()
 
     def close(self) -> None:
-        """Wipe the frame and give the cursor back."""
+        """Erase the frame and show the cursor again."""
         # Line by line: clearing a whole screen at once puts a copy of it into the scrollback of some terminals.
-        wiped = "\x1b[2K\r\n" * self._drawn
-        self._surface.write(f"\r{self._up()}{wiped}{self._up()}\x1b[2K\x1b[?25h")
+        blank = "\x1b[2K\r\n" * self._drawn
+        self._surface.write(f"\r{self._up()}{blank}{self._up()}\x1b[2K\x1b[?25h")
         self._drawn = 0
 
     def _up(self) -> str:
@@ -290,14 +290,14 @@ class LiveView:
         columns, rows = self._terminal_size()
         paper = Paper(min(columns, WIDEST), self._surface.paper.unicode)
         elapsed = self._clock() - self._seen_at
-        if self._standing is not None:
-            # The next interval may be late; the clock goes on for two seconds and then waits for it.
-            elapsed = self._standing.snapshot.elapsed_seconds + min(elapsed, 2.0)
-        lines = frame(self._course, self._standing, Moment(elapsed, rows, self._stopping), paper)[: rows - 1]
-        # Lines that a narrower terminal has folded cannot be counted, so a new size begins on an empty screen.
+        if self._status is not None:
+            # The next interval may be late: advance the clock for at most two seconds, then wait for it.
+            elapsed = self._status.snapshot.elapsed_seconds + min(elapsed, 2.0)
+        lines = frame(self._course, self._status, Moment(elapsed, rows, self._stopping), paper)[: rows - 1]
+        # The number of rows after the terminal has rewrapped lines is unknown, so a new size clears the screen.
         start = f"\r{self._up()}" if self._size in ((columns, rows), (0, 0)) else "\x1b[H\x1b[2J"
         color = self._surface.color
-        # Erased before and not after: the cursor of a full line stands on its last character.
+        # Erase before writing: after a full line the cursor is on its last character.
         body = "".join(f"\x1b[2K{clipped(line, columns).rendered(color)}\r\n" for line in lines)
         self._surface.write(f"\x1b[?2026h\x1b[?25l{start}{body}\x1b[J\x1b[?2026l")
         self._drawn, self._size = len(lines), (columns, rows)
@@ -307,12 +307,12 @@ class LiveView:
             size = os.get_terminal_size(self._surface.stream.fileno())
         except OSError:
             return 80, 24
-        # A terminal that does not know its size says 0.
+        # A terminal of unknown size reports 0.
         return size.columns or 80, size.lines or 24
 
 
 def clipped(line: Line, width: int) -> Line:
-    """`line`, cut off after `width` columns."""
+    """Return `line` cut off after `width` columns."""
     if line.width <= width:
         return line
     short = Line(line.paper)

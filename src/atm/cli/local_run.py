@@ -1,4 +1,4 @@
-"""A run in the foreground: the execution, what is shown meanwhile, and what Ctrl-C does to it."""
+"""Run a test in this process in the foreground: progress view, Ctrl-C handling, and storing the run in the history."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 SAVE_TICK_SECONDS = 1.0
 SAVE_SECONDS = 15.0
-"""How long a report waits for a storage that does not get on with the history."""
+"""Give up storing the history after this long without progress."""
 
 
 class LocalRun:
-    """One run of a compiled test in this process, steered by signals."""
+    """One run of a compiled test in this process, controlled by signals."""
 
     def __init__(
         self,
@@ -41,17 +41,17 @@ class LocalRun:
         *,
         strict: bool = False,
         no_fail: bool = False,
-        keeper: LocalHistory | None = None,
+        history: LocalHistory | None = None,
     ) -> None:
-        """`keeper` is told what happens. Raises CapabilityError when no engine can run the plan."""
+        """`history` receives the intervals. Raises CapabilityError if no engine can run the plan."""
         self._control = Control()
         self._execution = Execution(test, control=self._control)
         self._graceful_seconds = test.plan.graceful_stop_ns / 1e9
         self._strict = strict
         self._no_fail = no_fail
-        self._keeper = keeper
+        self._history = history
         self._output = output
-        self._judge: Callable[[], LiveStatus] = self._plain_standing
+        self._judge: Callable[[], LiveStatus] = self._plain_status
         self._view = self._choose_view(test)
         self._stopped_by = ""
 
@@ -73,10 +73,10 @@ class LocalRun:
             return PlainView(course, surface)
         from atm.cli.live_view import LiveView
 
-        self._judge = self._judged_standing
+        self._judge = self._judged_status
         return LiveView(course, surface)
 
-    def _judged_standing(self) -> LiveStatus:
+    def _judged_status(self) -> LiveStatus:
         from atm.metrics.evidence import Circumstances
 
         execution = self._execution
@@ -84,13 +84,13 @@ class LocalRun:
         circumstances = Circumstances(execution.engine.name, usable_cores(), poisson=poisson)
         return judged(execution.collector, execution.thresholds, circumstances)
 
-    def _plain_standing(self) -> LiveStatus:
+    def _plain_status(self) -> LiveStatus:
         return LiveStatus(self._execution.collector.snapshot())
 
     async def _run(self) -> RunResult:
         loop = asyncio.get_running_loop()
         for number in ending_signals():
-            # Windows has no such handlers; Ctrl-C then ends the process as Python does it.
+            # Windows has no such handlers: there, Ctrl-C raises KeyboardInterrupt.
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._interrupted, number)
         self._view.start()
@@ -103,7 +103,7 @@ class LocalRun:
             ticks.cancel()
             self._view.close()
             if self._stopped_by == "Ctrl-C":
-                # What the terminal itself wrote: ^C.
+                # Erase the ^C that the terminal echoed.
                 self._output.err.passing()
 
     async def _tick(self) -> None:
@@ -112,64 +112,65 @@ class LocalRun:
             self._view.tick()
 
     def _started(self) -> None:
-        if self._keeper:
-            self._keeper.started(self._execution)
+        if self._history:
+            self._history.started(self._execution)
 
     def _second(self, interval: Interval) -> None:
-        if self._keeper:
-            self._keeper.second(interval)
+        if self._history:
+            self._history.second(interval)
         if not isinstance(self._view, NoView):
             self._view.update(self._judge())
 
     def _interrupted(self, number: signal.Signals) -> None:
         """The first signal stops, a second Ctrl-C cancels."""
-        flying = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
+        in_flight = self._execution.collector.last.generator.in_flight if self._execution.collector.last else 0
         if not self._stopped_by:
             self._stopped_by = "Ctrl-C" if number == signal.SIGINT else number.name
             self._control.stop()
             wait = figures.planned(self._graceful_seconds)
-            requests = "what is" if not flying else f"{figures.count(flying)}"
-            self._view.stopping(f"stopping: waiting up to {wait} for {requests} in flight · Ctrl-C again quits at once")
+            noun = "request" if in_flight == 1 else "requests"
+            requests = f"{figures.count(in_flight)} {noun}" if in_flight else noun
+            self._view.stopping(f"stopping: up to {wait} for {requests} in flight · Ctrl-C again quits at once")
         elif number == signal.SIGINT:
             self._control.cancel()
             self._view.stopping("quitting: closing every connection")
 
 
-def run_and_keep(
+def run_locally(
     test: CompiledTest, output: Output, *, strict: bool = False, no_fail: bool = False, history: bool = True
 ) -> tuple[RunResult, bool]:
-    """Run a test here and, with `history`, store what it left; whether that worked. Raises as `Execution.run`.
+    """Run a test in this process and, with `history`, store it; return the result and whether it was stored.
 
-    A history that cannot be written is a note, and no reason to lose a result.
+    A history that cannot be written is only a note: the result is returned all the same. Raises as `Execution.run`.
     """
-    keeper = None
+    local_history = None
     if history:
         from atm.runs.local_history import LocalHistory
 
         try:
-            keeper = LocalHistory()
+            local_history = LocalHistory()
         except AtmError as error:
-            _not_kept(output, error.problems[0])
+            _note_not_stored(output, error.problems[0])
     try:
-        result = LocalRun(test, output, strict=strict, no_fail=no_fail, keeper=keeper).run()
-        return result, keeper is not None and _saved(keeper, result, output)
+        result = LocalRun(test, output, strict=strict, no_fail=no_fail, history=local_history).run()
+        return result, local_history is not None and _save(local_history, result, output)
     finally:
-        if keeper:
-            keeper.close()
+        if local_history:
+            local_history.close()
 
 
-def _saved(keeper: LocalHistory, result: RunResult, output: Output) -> bool:
+def _save(history: LocalHistory, result: RunResult, output: Output) -> bool:
     from atm.config import load_settings
 
     async def save() -> None:
-        saving = asyncio.create_task(keeper.save(result, load_settings()))
+        saving = asyncio.create_task(history.save(result, load_settings()))
         before, still = -1, 0.0
         shown = output.err if not output.quiet else None
         while not (await asyncio.wait({saving}, timeout=SAVE_TICK_SECONDS))[0]:
             if shown:
-                shown.passing(f"writing the history: {keeper.seconds_read:,} of {keeper.seconds:,} s")
-            still = still + SAVE_TICK_SECONDS if keeper.seconds_read == before else 0.0
-            before = keeper.seconds_read
+                shown.passing(f"writing the history: {history.seconds_read:,} of {history.seconds:,} s")
+            still = still + SAVE_TICK_SECONDS if history.seconds_read == before else 0.0
+            before = history.seconds_read
             if still >= SAVE_SECONDS:
                 saving.cancel()
                 break
@@ -182,18 +183,18 @@ def _saved(keeper: LocalHistory, result: RunResult, output: Output) -> bool:
     try:
         asyncio.run(save())
     except AtmError as error:
-        _not_kept(output, error.problems[0])
+        _note_not_stored(output, error.problems[0])
     except TimeoutError:
-        _not_kept(output, Problem(f"the storage did not answer within {SAVE_SECONDS:.0f} s", "storage_slow"))
+        _note_not_stored(output, Problem(f"the storage made no progress for {SAVE_SECONDS:.0f} s", "storage_slow"))
     except KeyboardInterrupt:
-        _not_kept(output, Problem("interrupted while it was written", "interrupted"))
-    except Exception as error:  # noqa: BLE001 (whatever is wrong with the history, the report comes)
-        _not_kept(output, Problem(f"unexpected {type(error).__name__}: {error}", "internal"))
+        _note_not_stored(output, Problem("interrupted while it was being written", "interrupted"))
+    except Exception as error:  # noqa: BLE001 (no fault of the history may lose the report)
+        _note_not_stored(output, Problem(f"unexpected {type(error).__name__}: {error}", "internal"))
     else:
         return True
     return False
 
 
-def _not_kept(output: Output, problem: Problem) -> None:
-    hint = problem.hint or "`--no-history` runs without it"
+def _note_not_stored(output: Output, problem: Problem) -> None:
+    hint = problem.hint or "`--no-history` runs without a history"
     output.note(replace(problem, what=f"this run is not in the history: {problem.what}", hint=hint))

@@ -1,4 +1,4 @@
-"""What this machine allows a load generator: the checks behind `atm doctor`, each a fact, a judgement and a hint."""
+"""The checks of `atm doctor`: limits and load of this machine, each with a health and a hint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atm.version import VERSION
 
 
 class Health(StrEnum):
-    """How good a fact is for measuring."""
+    """Effect of a check's result on measurements."""
 
     GOOD = "good"
     WARN = "warn"
@@ -24,30 +24,30 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One fact about this machine."""
+    """The result of one check of this machine."""
 
     name: str
     health: Health
     fact: str
     hint: str = ""
-    """What to do about it, empty where nothing needs doing."""
+    """How to improve it; empty if there is nothing to do."""
 
 
 def versions() -> Check:
-    """The versions that a report of a fault should name."""
+    """Report the versions to include in a bug report."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return Check("versions", Health.GOOD, f"atm {VERSION}, Python {platform.python_version()}, {system}")
 
 
 def engine() -> Check:
-    """Which engine `auto` takes, and why."""
+    """Report the engine that `auto` selects, and why."""
     if find_spec("atm_engine"):
         return Check("engine", Health.GOOD, "native, the default")
     return Check("engine", Health.GOOD, "asyncio: the native engine is not installed")
 
 
 def event_loop() -> Check:
-    """Whether uvloop is there for the asyncio engine."""
+    """Check whether the asyncio engine can use uvloop."""
     if find_spec("uvloop"):
         return Check("event loop", Health.GOOD, "uvloop")
     return Check("event loop", Health.WARN, "asyncio's own", "`pip install uvloop` about halves the CPU per request")
@@ -57,7 +57,7 @@ ENOUGH_DESCRIPTORS = 10_240
 
 
 def file_descriptors(limits: tuple[int, int] | None = None) -> Check:
-    """How many connections can be open at once. `limits` is (soft, hard), read from this process when left out."""
+    """Check how many connections can be open at once. `limits` is (soft, hard), by default of this process."""
     if limits is None:
         try:
             import resource
@@ -79,7 +79,7 @@ _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def local_ports(path: Path = _PORT_RANGE) -> Check | None:
-    """How many connections to one address this host can have; None where the system does not say."""
+    """Check how many connections to one address this host can have; None where the system does not report it."""
     try:
         first, last = (int(word) for word in path.read_text(encoding="ascii").split())
     except (OSError, ValueError):
@@ -92,12 +92,12 @@ def local_ports(path: Path = _PORT_RANGE) -> Check | None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores(count: int | None = None) -> Check:
-    """How many cores there are for the load generator."""
+    """Check the number of cores for the load generator."""
     count = usable_cores() if count is None else count
     if count == 1:
         hint = "A target on this machine shares it with the generator: lower rates, or two machines"
@@ -106,7 +106,7 @@ def cores(count: int | None = None) -> Check:
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> Check | None:
-    """The container's CPU limit in cores; None where there is none or it cannot be read."""
+    """Check the container's CPU limit in cores; None where there is none or it cannot be read."""
     quota = _quota_v2(root) or _quota_v1(root)
     if quota is None:
         return None
@@ -135,10 +135,10 @@ def _quota_v1(root: Path) -> float | None:
 
 
 def timer(late_ns: list[int] | None = None) -> Check:
-    """How late this machine wakes a sleeper of 1 ms: the floor of the schedule lag."""
+    """Measure how late a sleep of 1 ms wakes up: the lower bound of the schedule lag."""
     late = sorted(_lateness() if late_ns is None else late_ns)
     middle, worst = late[len(late) // 2] / 1e6, late[-1] / 1e6
-    fact = f"wakes {middle:.2f} ms late in the middle, {worst:.2f} ms at worst ({len(late)} sleeps of 1 ms)"
+    fact = f"wakes {middle:.2f} ms late in the median, {worst:.2f} ms at worst ({len(late)} sleeps of 1 ms)"
     if middle <= 0.5:
         return Check("timer", Health.GOOD, fact)
     health = Health.WARN if middle <= 2 else Health.BAD
@@ -155,7 +155,7 @@ def _lateness() -> list[int]:
 
 
 def busy(load: float | None = None, count: int | None = None) -> Check | None:
-    """What else is running here, as the load average of the last minute; None where the system has none."""
+    """Check for other work by the load average of the last minute; None where the system has none."""
     if load is None:
         if not hasattr(os, "getloadavg"):
             return None
@@ -181,5 +181,5 @@ CHECKS: tuple[Callable[[], Check | None], ...] = (
 
 
 def examine() -> list[Check]:
-    """All checks that this system can answer, in order; takes about 60 ms, most of it asleep."""
+    """Run all checks that this system supports, in order; takes about 60 ms, mostly sleeping."""
     return [result for check in CHECKS if (result := check()) is not None]

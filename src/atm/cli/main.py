@@ -1,6 +1,6 @@
-"""The command line itself: which commands there are, how one is found, and what becomes of an error.
+"""The command line's entry point: the table of commands, lazy lookup, and error handling.
 
-`COMMANDS` is a table, so that `atm --help` and `atm run` import no other command's module.
+`COMMANDS` is a table so that `atm --help` and `atm run` import no other command's module.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HELP_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_con
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A verb of `atm`: the module of `atm.cli.commands` that has it, and its line in the help."""
+    """A command of `atm` and its line in the help; its module is in `atm.cli.commands`."""
 
     name: str
     summary: str
@@ -45,38 +45,40 @@ class CommandEntry:
 
 COMMANDS = (
     CommandEntry("run", "Run a load test from a spec file or straight from a URL."),
-    CommandEntry("try", "Send one request to each endpoint of a spec and show it whole."),
-    CommandEntry("validate", "Check a spec and name every problem in it."),
+    CommandEntry("try", "Send one request to each endpoint of a spec and show it in full."),
+    CommandEntry("validate", "Check a spec and report every problem in it."),
     CommandEntry("init", "Write a commented starter spec."),
-    CommandEntry("curl", "Turn curl commands into a spec."),
+    CommandEntry("curl", "Convert curl commands into a spec."),
     CommandEntry("schema", "Print the JSON Schema of the spec, for editors."),
     CommandEntry("demo", "Run the quickstart test against the bundled target server."),
-    CommandEntry("target", "Run the bundled target server, to practise on."),
-    CommandEntry("serve", "Serve the Control API, and carry out the runs that it accepts."),
-    CommandEntry("schedule", "Let a server run tests by itself: cron, every so often, once; and be told."),
-    CommandEntry("agent", "Fire the schedules, notify, and carry out runs, without serving the API."),
+    CommandEntry("target", "Run the bundled target server to practise on."),
+    CommandEntry("serve", "Serve the Control API and the dashboard, and execute runs."),
+    CommandEntry(
+        "schedule", "Manage schedules: tests that a server runs by cron, interval or date, with notifications."
+    ),
+    CommandEntry("agent", "Run schedules, notifications and queued runs without serving the API."),
     CommandEntry("list", "List the runs of the history, newest first."),
-    CommandEntry("show", "Show the report of a run again, as it was printed when the run ended."),
-    CommandEntry("status", "Say where a run stands, and how it ended."),
-    CommandEntry("watch", "Follow a run until it ends, then show its report."),
-    CommandEntry("cancel", "Ask a run to end."),
-    CommandEntry("rm", "Delete runs with all their seconds and samples."),
-    CommandEntry("export", "Write a run as one file: spec, environment, result, every second, samples."),
-    CommandEntry("import", "Put a run that was exported elsewhere into the history."),
-    CommandEntry("db", "Look after the storage of this machine: upgrade, status, prune."),
-    CommandEntry("keys", "Make, list and revoke the API keys of a server."),
-    CommandEntry("audit", "List who changed what."),
+    CommandEntry("show", "Print the report of a stored run."),
+    CommandEntry("status", "Print the state of a run and how it ended."),
+    CommandEntry("watch", "Follow a run until it ends, then print its report."),
+    CommandEntry("cancel", "Cancel a run, or stop it with --graceful."),
+    CommandEntry("rm", "Delete runs with all their intervals and samples."),
+    CommandEntry("export", "Export a run to one file: spec, environment, result, intervals and samples."),
+    CommandEntry("import", "Import an exported run into the history."),
+    CommandEntry("db", "Manage the storage of this machine: upgrade, status, prune."),
+    CommandEntry("keys", "Create, list and revoke API keys of a server."),
+    CommandEntry("audit", "List entries of the audit log, newest first."),
     CommandEntry("mcp", "Serve load tests as tools for LLM agents (Model Context Protocol)."),
-    CommandEntry("doctor", "Say which engine is here and what this machine allows."),
+    CommandEntry("doctor", "Check the engine, the limits and the load of this machine."),
 )
 
 
 _MODULES = {"try": "try_", "import": "import_"}
-"""Verbs that are words of Python too."""
+"""Modules of commands whose names are Python keywords."""
 
 
 def load(name: str) -> Any:
-    """Import the module of one command and build it. Raises KeyError for a name that is not in `COMMANDS`."""
+    """Import and build one command. Raises KeyError for a name that is not in `COMMANDS`."""
     entry = {entry.name: entry for entry in COMMANDS}[name]
     module = importlib.import_module(f"atm.cli.commands.{_MODULES.get(name, name)}")
     if hasattr(module, "app"):
@@ -88,7 +90,7 @@ def load(name: str) -> Any:
 
 
 class LazyGroup(PlainGroup):
-    """Typer's group over `COMMANDS`: lists them all from the table, imports the one that is used."""
+    """Typer's group over `COMMANDS`: lists them from the table, imports only the one that runs."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return [entry.name for entry in COMMANDS]
@@ -131,8 +133,8 @@ def _atm(
 def main(arguments: Sequence[str]) -> int:
     """Run the command line with `arguments` (without the program's name) and return the exit code.
 
-    Every error ends here, in the one form that `docs/reference/errors.md` describes; with `--json` it is a document on
-    stdout. A stack trace is shown with `--debug` only.
+    Prints every error in the form of `docs/reference/errors.md`; with `--json` as a document on stdout. Shows a stack
+    trace only with `--debug`.
     """
     flags = _flags(arguments)
     debug = "--debug" in flags
@@ -144,12 +146,12 @@ def main(arguments: Sequence[str]) -> int:
     except AtmError as error:
         if debug:
             raise
-        # Where standard output is what failed, there is only standard error left to say so.
+        # If writing to standard output failed, report it on standard error.
         _output([] if isinstance(error, OutputError) else flags).problems(error.problems)
         return _code_of(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except Exception as error:  # the last border: whatever else happened is told, not thrown
+    except Exception as error:  # the outermost handler: report, do not raise
         if debug:
             raise
         problem, code = _unexpected(error), ExitCode.UNEXPECTED_ERROR
@@ -166,12 +168,12 @@ def _code_of(error: AtmError) -> ExitCode:
 def _flags(arguments: Sequence[str]) -> list[str]:
     arguments = list(arguments)
     if arguments[:1] == ["curl"]:
-        return []  # every option behind it is curl's
+        return []  # All options after it are curl's.
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _output(flags: Sequence[str]) -> Output:
-    """How errors are to be shown, read from the bare arguments: they may be why nothing could be parsed."""
+    """Read the output options from the raw arguments, which may be unparsable."""
     color = Color.AUTO
     for position, flag in enumerate(flags):
         value = flag.partition("=")[2] if flag.startswith("--color=") else ""
@@ -186,10 +188,10 @@ def _usage_problem(error: TyperException, arguments: Sequence[str]) -> Problem:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "atm"
     message = getattr(error, "format_message", lambda: str(error))().strip().rstrip(".")
-    # Click names the option and then what was wrong with it, both in quotes of its own.
+    # Click's message: the option in quotes, then the problem.
     message = re.sub(r"^Invalid value for (?:'[^']*' / )*'([^']+)': ", r"\1: ", message)
     message = re.sub(r" \(Possible options: .*\)$", "", message)
-    hint = f"`{path} --help` lists what there is"
+    hint = f"See `{path} --help`"
     possible = getattr(error, "possibilities", None)
     if possible:
         from difflib import get_close_matches
@@ -217,5 +219,5 @@ def _unexpected(error: Exception) -> Problem:
         f"unexpected {type(error).__name__}: {error}".rstrip(": "),
         "internal",
         place=place,
-        hint="This is a fault of atm itself. The same command with `--debug` shows where",
+        hint="This is a bug in atm. Run the command with `--debug` for a stack trace",
     )

@@ -1,4 +1,4 @@
-"""Options that several commands share, each defined once."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import typer
 
 from atm.cli.output import Color
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, errors too.")]
-ColorOption = Annotated[Color, typer.Option("--color", help="When to colour; NO_COLOR and FORCE_COLOR hold for auto.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, also for errors.")]
+ColorOption = Annotated[
+    Color, typer.Option("--color", help="When to use colour; auto honours NO_COLOR and FORCE_COLOR.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")]
 NoHistoryOption = Annotated[
-    bool, typer.Option("--no-history", envvar="ATM_NO_HISTORY", help="Do not keep this run in the history.")
+    bool, typer.Option("--no-history", envvar="ATM_NO_HISTORY", help="Do not store this run in the history.")
 ]
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Ask this server, not the history here."),
+    typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Use this server instead of the local history."),
 ]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The beginning of its id as far as it is unique, or `last`.")
-]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `last`.")]
 VariableOption = Annotated[
     list[str] | None,
-    typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the spec; may be given several times."),
+    typer.Option("--var", metavar="NAME=VALUE", help="Set a variable of the spec; repeatable."),
 ]

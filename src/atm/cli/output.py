@@ -1,6 +1,6 @@
-"""Where output goes and how it may look: stdout and stderr, colour, width, character set, and a reader who has gone.
+"""Output streams and their capabilities: colour, width, character set, interactivity, closed pipes.
 
-The only place of the command line that looks at NO_COLOR, FORCE_COLOR, TERM, CI, COLUMNS and isatty.
+The only module of the command line that reads NO_COLOR, FORCE_COLOR, TERM, CI, COLUMNS and isatty.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _is_tty(stream: TextIO) -> bool:
 
 
 def wants_color(choice: Color, stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """`--color` first, then NO_COLOR, then FORCE_COLOR, then whether a terminal that can do it is at the other end."""
+    """Decide by `--color`, then NO_COLOR, then FORCE_COLOR, then whether the stream is a capable terminal."""
     if choice != Color.AUTO:
         return choice == Color.ALWAYS
     if environment.get("NO_COLOR"):
@@ -49,13 +49,13 @@ def wants_color(choice: Color, stream: TextIO, environment: Mapping[str, str]) -
 
 
 def speaks_unicode(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether the stream takes UTF-8, and nobody asked for plain ASCII with LC_ALL=C."""
+    """Whether the stream is UTF-8 and LC_ALL does not request plain ASCII (C or POSIX)."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return encoding == "utf8" and environment.get("LC_ALL") not in ("C", "POSIX")
 
 
 def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
-    """Columns to write in: the terminal's, else COLUMNS, else 80; never above 120."""
+    """Return the line width: the terminal's, else COLUMNS, else 80; at most 120."""
     columns = 0
     if _is_tty(stream):
         try:
@@ -69,7 +69,7 @@ def width_of(stream: TextIO, environment: Mapping[str, str]) -> int:
 
 @dataclass(slots=True)
 class Surface:
-    """One of the two streams, and what it can show."""
+    """An output stream with its capabilities."""
 
     stream: TextIO
     color: bool
@@ -77,10 +77,10 @@ class Surface:
     interactive: bool
     """A terminal that can redraw in place: a tty, not TERM=dumb, not CI."""
     gone: bool = False
-    """The reader has closed the other end; what is written from now on is dropped."""
+    """The reader has closed the pipe; further output is dropped."""
 
     def write(self, text: str) -> None:
-        """Write and flush. A broken pipe is no error: whoever read has seen enough.
+        """Write and flush. A broken pipe is not an error; further output is dropped.
 
         Raises OutputError when standard output cannot be written for another reason, such as a full disk.
         """
@@ -99,13 +99,13 @@ class Surface:
 
     def _give_up(self) -> None:
         self.gone = True
-        # Python flushes at exit once more; it must find an open descriptor that takes everything.
+        # Python flushes again at exit, which needs a descriptor that accepts writes.
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, self.stream.fileno())
         os.close(descriptor)
 
     def passing(self, text: str = "") -> None:
-        """On a terminal, a line in place of the last one of this kind; without text that one is wiped."""
+        """On a terminal, overwrite the current line with `text`; without text, erase it."""
         if self.interactive:
             self.write(f"\r\x1b[2K{text}")
 
@@ -115,15 +115,15 @@ class Surface:
 
 @dataclass(slots=True)
 class Output:
-    """Both streams of a command and the choices that hold for all it says."""
+    """Both streams of a command and its output options."""
 
     out: Surface
     err: Surface
     json: bool = False
-    """stdout is one JSON document, whatever happens."""
+    """stdout gets exactly one JSON document, also for errors."""
     quiet: bool = False
     github: bool = False
-    """Under GitHub Actions: annotations and a step summary are wanted."""
+    """Running under GitHub Actions: write annotations and a step summary."""
 
     @classmethod
     def of(
@@ -134,11 +134,11 @@ class Output:
         quiet: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> Output:
-        """The output of this process."""
+        """Build the output of this process."""
         ci = environment.get("CI", "").lower() not in ("", "0", "false")
 
         def surface(stream: TextIO | None) -> Surface:
-            if stream is None:  # closed by whoever started us
+            if stream is None:  # closed by the parent process
                 return Surface(io.StringIO(), False, Paper(USUAL, True), False, gone=True)
             return Surface(
                 stream,
@@ -155,11 +155,11 @@ class Output:
         self.out.write(json.dumps(document, indent=2, ensure_ascii=not self.out.paper.unicode) + "\n")
 
     def note(self, problem: Problem) -> None:
-        """On stderr: something worth knowing that is no error."""
+        """Print a note on stderr."""
         self.err.lines(problem_lines(problem, self.err.paper, "note", Style.WARN))
 
     def problems(self, problems: Iterable[Problem]) -> None:
-        """Errors: on stderr for people, and with `--json` as the one document on stdout."""
+        """Print errors on stderr, or with `--json` as the document on stdout."""
         problems = tuple(problems)
         if self.json:
             self.document(error_document(problems))
@@ -167,12 +167,12 @@ class Output:
             self.failures(problems)
 
     def failures(self, problems: Iterable[Problem]) -> None:
-        """On stderr: what went wrong beside a result that stdout has already."""
+        """Print errors on stderr, also when stdout already has a result."""
         self.err.lines([line for problem in problems for line in problem_lines(problem, self.err.paper)])
 
 
 def error_document(problems: Iterable[Problem]) -> dict[str, Any]:
-    """What `--json` prints when a command could not do its work: the first problem, and all of them."""
+    """Return the JSON document of an error: the first problem, and all of them."""
     entries = [
         {"code": problem.code, "message": problem.what, "where": problem.where or None, "hint": problem.hint or None}
         for problem in problems
@@ -181,7 +181,7 @@ def error_document(problems: Iterable[Problem]) -> dict[str, Any]:
 
 
 def problem_lines(problem: Problem, paper: Paper, word: str = "error", style: Style = Style.FAIL) -> list[Line]:
-    """`error: what [code]`, then `at:`, then `hint:`."""
+    """Format a problem: `error: what [code]`, then `at:`, then `hint:`."""
     lines = [paper.line(f"{word}: ", style).add(problem.what).add(f" [{problem.code}]", Style.DIM)]
     if problem.where:
         lines.append(paper.line("  at: ", Style.DIM).add(problem.where))

@@ -1,7 +1,7 @@
-"""From the words of the command line to values: what Typer would have pydantic do, without importing it.
+"""Convert option values without pydantic, which Typer would import.
 
-`atm run URL` is to send its first request after 18 × the CPU time of `python -c pass`; pydantic alone takes 15 ×.
-It also lets us say what is wrong in our own words.
+The budget of `atm run URL` up to its first request is 18 × the CPU time of `python -c pass`; pydantic alone takes 15 ×.
+It also gives us our own error messages.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class PlainValues:
-    """Coerces the values of one parameter; stands where Typer keeps its pydantic adapter."""
+    """Converts the values of one parameter; replaces Typer's pydantic adapter."""
 
     def __init__(self, annotation: Any) -> None:
         arguments = get_args(annotation)
         self._single = arguments[0] if arguments else annotation
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """`value` in the parameter's type; raises typer.BadParameter with what would be right."""
+        """Convert `value` to the parameter's type. Raises typer.BadParameter with the expected type."""
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         if isinstance(value, (list, tuple)):
@@ -33,9 +33,9 @@ class PlainValues:
         if isinstance(value, kind):
             return value
         if issubclass(kind, StrEnum):
-            known = [str(member) for member in kind]
-            if value not in known:
-                raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}", ctx=ctx, param=param)
+            allowed = [str(member) for member in kind]
+            if value not in allowed:
+                raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", ctx=ctx, param=param)
             return kind(value)
         if kind is bool:
             return str(value).strip().lower() not in ("", "0", "false", "no", "off")
@@ -47,7 +47,7 @@ class PlainValues:
 
 
 def with_plain_values(params: list[Any]) -> list[Any]:
-    """The same parameters, coerced by `PlainValues`: flags, str, int, float, StrEnum, and lists of them."""
+    """Make the parameters use `PlainValues`: flags, str, int, float, StrEnum, and lists of them."""
     for param in params:
         if not isinstance(param._runtime_param, PlainValues):
             param._runtime_param = PlainValues(param.type_descriptor.annotation)
@@ -55,14 +55,14 @@ def with_plain_values(params: list[Any]) -> list[Any]:
 
 
 class PlainCommand(TyperCommand):
-    """Typer's command, its values coerced here."""
+    """Typer's command with `PlainValues`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return with_plain_values(super().get_params(ctx))
 
 
 class PlainGroup(TyperGroup):
-    """Typer's group, its values coerced here."""
+    """Typer's group with `PlainValues`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return with_plain_values(super().get_params(ctx))

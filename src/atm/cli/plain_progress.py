@@ -1,4 +1,4 @@
-"""Progress without a terminal: a line after a second, then every five, at each phase, at each new kind of failure."""
+"""Progress without a terminal: a line after 1 s, then every 5 s, at each phase change and each new kind of failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY_SECONDS = 5.0
 
 
 class PlainView:
-    """Writes lines to stderr, no cursor codes."""
+    """Writes progress lines to stderr, without cursor control."""
 
     def __init__(self, course: Course, surface: Surface) -> None:
         self._course = course
@@ -25,35 +25,35 @@ class PlainView:
         self._failures: set[Outcome] = set()
 
     def start(self) -> None:
-        self._say(f"atm  {self._course.name}  {self._course.facts}")
+        self._print(f"atm  {self._course.name}  {self._course.facts}")
 
-    def update(self, standing: LiveStatus) -> None:
-        snapshot = standing.snapshot
+    def update(self, status: LiveStatus) -> None:
+        snapshot = status.snapshot
         for error in snapshot.so_far.errors:
             if error.outcome not in self._failures:
                 self._failures.add(error.outcome)
-                self._say(f"{figures.clock(error.last_seconds)} first {error.outcome}: {error.message}")
+                self._print(f"{figures.clock(error.last_seconds)} first {error.outcome}: {error.message}")
         changed = bool(self._phase) and snapshot.second.phase != self._phase
         self._phase = snapshot.second.phase
-        # The seconds of a run are not quite whole in the clock of whoever looks; the tolerance keeps 4.99 with 5.
+        # Intervals are not exactly whole seconds; the tolerance treats 4.99 as 5.
         if changed or snapshot.elapsed_seconds >= self._next - 0.05:
-            self._say(progress_line(snapshot))
+            self._print(progress_line(snapshot))
             self._next = (snapshot.elapsed_seconds + 0.05) // EVERY_SECONDS * EVERY_SECONDS + EVERY_SECONDS
 
     def tick(self) -> None: ...
 
     def stopping(self, text: str) -> None:
-        self._say(text)
+        self._print(text)
 
     def close(self) -> None: ...
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         paper: Paper = self._surface.paper
         self._surface.lines([paper.line(text)])
 
 
 def progress_line(snapshot: Snapshot) -> str:
-    """`00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7`."""
+    """Format `00:35 hold  499.8/500 /s  p50 12.4 ms  p95 50.2 ms  p99 176 ms  failed 38 (0.22 %)  in flight 7`."""
     second, so_far = snapshot.second, snapshot.so_far
     offered = f"/{figures.rate(second.offered_rate)}" if second.offered_rate else ""
     phase = "warm-up" if second.warm_up else second.phase.replace("_", "-")

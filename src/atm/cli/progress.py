@@ -1,23 +1,19 @@
-"""State of a run in progress, shown by one of two views: `live_view.py` redraws, `plain_progress.py` adds lines."""
+"""The protocol of the two progress views, `live_view.py` and `plain_progress.py`, and the course that they show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from atm.metrics.live_status import LiveStatus
 from atm.models import figures
 from atm.plan.forecast import forecast, most_at_once
-from atm.plan.load_plan import LoadPlan
-
-if TYPE_CHECKING:
-    # At run time this would bring pydantic into the path to the first request.
-    pass
+from atm.plan.load_plan import Load, LoadPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What was known before the start."""
+    """The planned course of a run, known before it starts."""
 
     name: str
     load: str
@@ -27,14 +23,14 @@ class Course:
     endpoints: tuple[str, ...]
     warm_up_seconds: float = 0.0
     seconds: float | None = None
-    """The whole planned length, warm-up included; None where a total of requests decides."""
+    """Planned length including warm-up; None if the number of requests ends the run."""
     total_requests: int | None = None
     limit: int | None = None
     """The most requests in flight."""
     cores: int = 1
-    """Of the machine that sends."""
+    """Usable cores of the load generator."""
     keys: str = "Ctrl-C stops and reports · again quits at once"
-    """What can be typed while it goes on."""
+    """Keys available during the run."""
 
     @property
     def facts(self) -> str:
@@ -42,30 +38,30 @@ class Course:
 
 
 class ProgressView(Protocol):
-    """Shows a run on stderr while it goes on."""
+    """Shows a run in progress on stderr."""
 
     def start(self) -> None:
-        """The run begins now."""
+        """Called when the run starts."""
 
-    def update(self, standing: LiveStatus) -> None:
-        """A second has passed."""
+    def update(self, status: LiveStatus) -> None:
+        """Called after each interval of a second."""
 
     def tick(self) -> None:
-        """A quarter of a second has passed."""
+        """Called every quarter of a second."""
 
     def stopping(self, text: str) -> None:
-        """The run was told to stop, or to cancel; `text` says what it waits for."""
+        """Called when the run is being stopped or cancelled, with a message."""
 
     def close(self) -> None:
-        """The run has ended; leave the terminal as it was."""
+        """Called when the run has ended; restores the terminal."""
 
 
 class NoView:
-    """For `--quiet`."""
+    """The view of `--quiet`: shows nothing."""
 
     def start(self) -> None: ...
 
-    def update(self, standing: LiveStatus) -> None: ...
+    def update(self, status: LiveStatus) -> None: ...
 
     def tick(self) -> None: ...
 
@@ -75,11 +71,11 @@ class NoView:
 
 
 def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
-    """The course of a plan."""
+    """Return the course of a plan."""
     ahead = forecast(plan)
     return Course(
         name=plan.name,
-        load=planned_load(plan),
+        load=planned_load(plan.load),
         engine=engine,
         seed=plan.seed,
         endpoints=plan.endpoints,
@@ -91,9 +87,8 @@ def course_of(plan: LoadPlan, engine: str, cores: int) -> Course:
     )
 
 
-def planned_load(plan: LoadPlan) -> str:
-    """The load of a plan in a few words: `open 500/s · up to 64 users`, `closed · 10 users`."""
-    load = plan.load
+def planned_load(load: Load) -> str:
+    """Describe a load: `open 500/s · up to 64 users`, `closed · 10 users`."""
     levels = [level for segment in load.segments for level in (segment.start, segment.end)]
     varies = min(levels) != max(levels)
     span = f"{figures.rate(min(levels))} to {figures.rate(max(levels))}" if varies else figures.rate(max(levels))

@@ -1,6 +1,6 @@
-"""After a run: the report or the document, the files, what CI wants, and the exit code.
+"""Output after a run: the report or JSON document, result files, GitHub annotations, and the exit code.
 
-Each output is written whatever happened to the others; what could not be written is listed on stderr at the end.
+A failed output does not prevent the others; failures are listed on stderr at the end.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from atm.models.run import RunResult
 
 
 def finish(result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool = False) -> int:
-    """Show and write the result, also as GitHub wants it; returns the exit code.
+    """Print the result, write the files and GitHub's summary, and return the exit code.
 
-    `saved` is whether the history has it, so that the report may name `atm show`.
+    `saved`: the run is in the history, so the report mentions `atm show`.
     """
     problems = _show(result, output, saved=saved)
     if output.github:
-        problems += _tell_github(result, output)
+        problems += _write_github(result, output)
     problems += _write(result, output, files)
     return first_of([ExitCode(result.verdict.exit_code), _reported(problems, output)])
 
@@ -34,7 +34,7 @@ def finish(result: RunResult, output: Output, files: Mapping[Path, Writer], *, s
 def show(
     result: RunResult, output: Output, files: Mapping[Path, Writer], *, saved: bool, everything: bool = False
 ) -> ExitCode:
-    """The report or the document, and the files; PASSED, or OUTPUT_FAILED where one of them could not be written."""
+    """Print the result and write the files; return PASSED, or OUTPUT_FAILED if an output could not be written."""
     problems = _show(result, output, saved=saved, everything=everything)
     return _reported(problems + _write(result, output, files), output)
 
@@ -70,7 +70,7 @@ def _problems_of(write: Callable[[], None]) -> list[Problem]:
 
 
 def _reported(problems: list[Problem], output: Output) -> ExitCode:
-    # Not `output.problems`: with --json stdout has its document already.
+    # Not `output.problems`: with --json, stdout already has its document.
     output.failures(problems)
     return ExitCode.OUTPUT_FAILED if problems else ExitCode.PASSED
 
@@ -81,10 +81,10 @@ def _document(result: RunResult, unicode: bool) -> str:
     return json.dumps(result.model_dump(mode="json"), indent=2) + "\n"
 
 
-def _tell_github(result: RunResult, output: Output) -> list[Problem]:
+def _write_github(result: RunResult, output: Output) -> list[Problem]:
     from atm.reports.github import step_summary, workflow_commands
 
-    # With --json stdout is the document's; the runner reads workflow commands from stderr as well.
+    # With --json, stdout is reserved for the document; the runner also reads workflow commands from stderr.
     surface = output.err if output.json else output.out
     problems = _problems_of(lambda: surface.write(workflow_commands(result)))
     path = os.environ.get("GITHUB_STEP_SUMMARY")

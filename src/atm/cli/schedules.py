@@ -1,4 +1,4 @@
-"""Schedules, firings and deliveries as lines: what `atm schedule` prints. Pure: the time is an argument."""
+"""Render schedules, firings and deliveries for `atm schedule`. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from atm.models.schedule import DeliveryStatus, DeliveryView, FiringOutcome, Fir
 
 _LABEL_END = 13
 _STRIP = 12
-"""So many of the last firings are shown as signs."""
+"""Number of recent firings shown as signs."""
 _ENDED_EARLY = (FiringOutcome.STOPPED, FiringOutcome.CANCELLED)
 _BAD = (FiringOutcome.FAILED, FiringOutcome.ERROR)
 _QUIET = (FiringOutcome.QUEUED, FiringOutcome.STARTED)
 
 
 def schedule_lines(schedules: Sequence[ScheduleView], paper: Paper, now: datetime) -> list[Line]:
-    """A line for each, under the names of the columns."""
+    """Return a header line and one line per schedule."""
     names = 1 + paper.signs.width + 1
     triggers = max(paper.width - 46, names + 12)
     head = paper.line().to(names).add("name", Style.DIM).to(triggers).add("when", Style.DIM)
     lines = [head.right("runs", paper.width - 14, Style.DIM).right("next", paper.width, Style.DIM)]
     for schedule in schedules:
-        last = next((each for each in schedule.recent if each.outcome not in _QUIET), None)
+        last = next((firing for firing in schedule.recent if firing.outcome not in _QUIET), None)
         sign, style = sign_of(last.outcome, paper) if last else (" ", Style.PLAIN)
         line = paper.line(" ").add(sign, style).to(names)
         line.add(paper.fitted(schedule.name, triggers - names - 2)).to(triggers)
@@ -42,7 +42,7 @@ def _next(schedule: ScheduleView, now: datetime) -> str:
 
 
 def ahead(at: datetime, now: datetime) -> str:
-    """How far ahead, in words up to a week, then the day."""
+    """Return the time until `at` (`in 3 h`) up to a week, then the date."""
     seconds = (at - now).total_seconds()
     if seconds <= 0:
         return "now"
@@ -53,7 +53,7 @@ def ahead(at: datetime, now: datetime) -> str:
 
 
 def sign_of(outcome: FiringOutcome, paper: Paper) -> tuple[str, Style]:
-    """How an outcome is marked."""
+    """Return the sign of an outcome and its style."""
     signs = paper.signs
     if outcome is FiringOutcome.PASSED:
         return signs.passed, Style.PASS
@@ -65,7 +65,7 @@ def sign_of(outcome: FiringOutcome, paper: Paper) -> tuple[str, Style]:
 
 
 def one_lines(schedule: ScheduleView, paper: Paper, now: datetime) -> list[Line]:
-    """Everything about one; what is not set is left out."""
+    """Return everything about one schedule, without empty fields."""
     state = "paused" if not schedule.enabled else "ended" if schedule.next_due is None else "waiting"
     head = paper.line(f" {schedule.name}", Style.BOLD).right(state, paper.width)
     lines = [head]
@@ -79,13 +79,13 @@ def one_lines(schedule: ScheduleView, paper: Paper, now: datetime) -> list[Line]
             line.add(f"{sign.strip() or '.'} ", style)
         lines.append(line)
     last = schedule.last_run
-    following = f"`atm schedule firings {_typed(schedule.name)}`"
+    commands = f"`atm schedule firings {_quoted(schedule.name)}`"
     if last is not None:
-        following = f"`atm show {short_id(last.id)}` · {following}"
-    return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(following)]
+        commands = f"`atm show {short_id(last.id)}` · {commands}"
+    return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(commands)]
 
 
-def _typed(name: str) -> str:
+def _quoted(name: str) -> str:
     import shlex
 
     return shlex.quote(name)
@@ -94,7 +94,7 @@ def _typed(name: str) -> str:
 def _facts(schedule: ScheduleView, now: datetime) -> Iterator[tuple[str, str]]:
     yield "when", schedule.describes
     what = schedule.test if schedule.spec is None else str(schedule.spec.get("name", ""))
-    yield "runs", f"the test {what}" if schedule.spec is None else f"a spec of its own, {what}"
+    yield "runs", f"test {what}" if schedule.spec is None else f"its own spec, {what}"
     if schedule.next_due is not None and schedule.enabled:
         yield "due", f"{moment(schedule.next_due)}, {ahead(schedule.next_due, now)}"
     if schedule.start_date is not None:
@@ -118,12 +118,12 @@ def _facts(schedule: ScheduleView, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def moment(at: datetime) -> str:
-    """A point in time, to the second."""
+    """Format a point in time to the second, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def firing_lines(firings: Sequence[FiringView], paper: Paper) -> list[Line]:
-    """A line for each, newest first, and one below where something is to be explained."""
+    """Return a header line and one line per entry, newest first, with remarks below an entry."""
     outcomes = 1 + paper.signs.width + 1
     dues = outcomes + 11
     lines = [paper.line().to(outcomes).add("outcome", Style.DIM).to(dues).add("due", Style.DIM)]
@@ -134,14 +134,14 @@ def firing_lines(firings: Sequence[FiringView], paper: Paper) -> list[Line]:
         line.add(moment(firing.due)).to(dues + 25).add(short_id(firing.run_id) if firing.run_id else "")
         late = max((firing.fired_at - firing.due).total_seconds() * 1e3, 0.0)
         lines.append(line.right(figures.time(late), paper.width))
-        told = [f"{firing.missed} due times before it were missed"] if firing.missed else []
-        told += [firing.error] if firing.error else []
-        lines += [each for text in told for each in paper.wrapped(text, dues, Style.DIM)]
+        remarks = [f"{firing.missed} due times before it were missed"] if firing.missed else []
+        remarks += [firing.error] if firing.error else []
+        lines += [line for text in remarks for line in paper.wrapped(text, dues, Style.DIM)]
     return lines
 
 
 def delivery_lines(deliveries: Sequence[DeliveryView], paper: Paper, now: datetime) -> list[Line]:
-    """A line for each, newest first, and one below where something is to be explained."""
+    """Return a header line and one line per entry, newest first, with remarks below an entry."""
     events = 1 + paper.signs.width + 1
     states = events + 11
     places = states + 11
@@ -153,11 +153,11 @@ def delivery_lines(deliveries: Sequence[DeliveryView], paper: Paper, now: dateti
         line.add(str(delivery.status), style).to(places)
         line.add(paper.fitted(delivery.channel, max(paper.width - places - 12, 8)))
         lines.append(line.right(age(delivery.created_at, now), paper.width))
-        told = f"attempt {delivery.attempts}: {delivery.error}" if delivery.error else ""
-        if told and delivery.next_attempt_at is not None:
-            told += f"; again {ahead(delivery.next_attempt_at, now)}"
-        if told:
-            lines += paper.wrapped(told, places, Style.DIM)
+        remark = f"attempt {delivery.attempts}: {delivery.error}" if delivery.error else ""
+        if remark and delivery.next_attempt_at is not None:
+            remark += f"; next attempt {ahead(delivery.next_attempt_at, now)}"
+        if remark:
+            lines += paper.wrapped(remark, places, Style.DIM)
     return lines
 
 

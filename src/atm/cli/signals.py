@@ -1,4 +1,4 @@
-"""The signals that end a command in the foreground as Ctrl-C does."""
+"""The signals that end a foreground command like Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 
 def ending_signals() -> list[signal.Signals]:
-    """Ctrl-C, a request to end, and the end of the terminal, unless `nohup` has that ignored."""
+    """Return SIGINT, SIGTERM and, unless ignored (`nohup`), SIGHUP."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     hang_up = getattr(signal, "SIGHUP", None)
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:

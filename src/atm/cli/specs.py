@@ -1,4 +1,4 @@
-"""From what a person typed (a file, a URL, `-`) to a compiled test."""
+"""Compile a test from a command's argument: a spec file, a URL, or `-` for stdin."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HOST = re.compile(r"(?:localhost|\[[0-9a-f:]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` is a URL and not the name of a file."""
+    """Whether `source` is a URL and not a file name."""
     return bool(_URL.match(source))
 
 
 def read_source(source: str) -> SpecDocument:
-    """The spec that `source` names: a file, or `-` for standard input. Raises SpecError when it cannot be read."""
+    """Read the spec from a file, or from stdin for `-`. Raises SpecError if it cannot be read."""
     from atm.plan.spec_reader import read_spec_text
 
     if source == "-":
@@ -38,42 +38,42 @@ def read_source(source: str) -> SpecDocument:
 
 
 def _not_found(source: str) -> Problem:
-    hint = "`atm init` writes a spec to start from"
+    hint = "`atm init` writes a starter spec"
     path = Path(source)
     is_file_name = path.suffix in _SPEC_SUFFIXES
     if _HOST.fullmatch(source) and not is_file_name:
-        hint = f"For a URL write its scheme: `http://{source}`"
+        hint = f"A URL needs a scheme: `http://{source}`"
     elif near := _specs_like(path):
-        hint = f"Did you mean {near[0]}? {hint}" if len(near) == 1 else f"There are: {', '.join(near)}; {hint}"
+        hint = f"Did you mean {near[0]}? {hint}" if len(near) == 1 else f"Found: {', '.join(near)}; {hint}"
     return Problem(f"there is no file {source}", "spec_not_found", path="SPEC", hint=hint)
 
 
 def _specs_like(missing: Path) -> list[str]:
-    """Specs beside a file that is not there: the one with the nearest name, else the first few."""
+    """Return spec files in the directory of a missing one: the closest name, else the first three."""
     from difflib import get_close_matches
 
     try:
         names = sorted(path.name for path in missing.parent.iterdir() if path.suffix in _SPEC_SUFFIXES)
     except OSError:
         return []
-    found = get_close_matches(missing.name, names, n=1) or names[:3]
-    return [str(missing.with_name(name)) for name in found]
+    similar = get_close_matches(missing.name, names, n=1) or names[:3]
+    return [str(missing.with_name(name)) for name in similar]
 
 
 def document_of(source: str, overrides: Overrides) -> SpecDocument:
-    """The spec that `source` names, as the flags change it. Raises SpecError when it cannot be read."""
+    """Read the spec of `source` and apply the overrides. Raises SpecError if it cannot be read."""
     if is_url(source):
         return with_overrides(SpecDocument({}), _with_url(overrides, source))
     return with_overrides(read_source(source), overrides)
 
 
 def compile_source(source: str, overrides: Overrides) -> CompiledTest:
-    """Compile the test that `source` names, as the flags change it. Raises SpecError with every problem."""
+    """Compile the test of `source` with the overrides. Raises SpecError with every problem."""
     return compile_document(document_of(source, overrides))
 
 
 def compile_document(document: SpecDocument) -> CompiledTest:
-    """Compile a spec to be run here. Raises SpecError with every problem."""
+    """Compile a spec for a run in this process. Raises SpecError with every problem."""
     return compile_plan(
         document,
         os.environ,
@@ -89,7 +89,7 @@ def _with_url(overrides: Overrides, url: str) -> Overrides:
 
 
 def body_text(data: str | None) -> str | None:
-    """The body that `--data` means: `@FILE` is the file's text, `@-` standard input. Raises SpecError."""
+    """Return the body of `--data`: `@FILE` is the file's text, `@-` is stdin. Raises SpecError."""
     if data is None or not data.startswith("@"):
         return data
     name = data[1:]

@@ -1,8 +1,7 @@
-"""Styled lines: text with meaning attached, and what a terminal makes of them.
+"""Styled lines of text and their rendering for a terminal.
 
-Colour is one of the 16 ANSI colours and stands only where something was judged; words and signs carry every meaning
-without it. Rich is not used here: importing it costs 100 ms of CPU and a frame 0.7 to 1.6 ms, on the thread that may be
-sending load at that moment.
+Only judged values are coloured, with the 16 ANSI colours; words and signs carry the same meaning without colour. Rich
+is not used: importing it costs 100 ms of CPU and a frame 0.7 to 1.6 ms, on a thread that may be sending load.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _ASCII = str.maketrans(
 
 
 class Style(StrEnum):
-    """What a piece of text means; the value is its ANSI code."""
+    """The meaning of a span of text; the value is its ANSI code."""
 
     PLAIN = ""
     PASS = "32"
@@ -54,7 +53,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """The four signs, padded to one width so that what follows lines up."""
+    """The four signs, padded to one width for alignment."""
 
     passed: str
     failed: str
@@ -71,12 +70,12 @@ ASCII_SIGNS = Signs("ok  ", "FAIL", "WARN", "STOP")
 
 
 def short_id(run_id: str) -> str:
-    """What people see and type of an id; commands take any beginning that is one run's alone."""
+    """Return the short form of an id; commands accept any unique prefix."""
     return run_id[:8]
 
 
 def cells(text: str) -> int:
-    """How many terminal columns `text` takes: wide East Asian characters take two, combining marks none."""
+    """Return the terminal columns of `text`: wide East Asian characters take two, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(
@@ -86,7 +85,7 @@ def cells(text: str) -> int:
 
 
 def shortened(text: str, width: int, ellipsis: str = "…") -> str:
-    """`text` in at most `width` columns, cut in the middle: both ends of a name tell more than its centre."""
+    """Shorten `text` to `width` columns by cutting the middle; both ends of a name distinguish it best."""
     if cells(text) <= width:
         return text
     room = width - len(ellipsis)
@@ -107,13 +106,13 @@ def _head(text: str, width: int) -> str:
 
 @dataclass(slots=True)
 class Line:
-    """One line of styled spans. Built by a `Paper`, which knows the character set."""
+    """One line of styled spans, built by a `Paper`, which defines the character set."""
 
     paper: Paper
     spans: list[tuple[str, Style]] = field(default_factory=list)
 
     def add(self, text: str, style: Style = Style.PLAIN) -> Line:
-        """Append text; returns the line, so that calls chain."""
+        """Append text; returns the line for chaining."""
         if text:
             self.spans.append((self.paper.text(text), style))
         return self
@@ -129,7 +128,7 @@ class Line:
         return self
 
     def hint(self, text: str) -> Line:
-        """Append text in which `backticks` hold something to type."""
+        """Append text, with commands in `backticks` styled."""
         for position, part in enumerate(text.split("`")):
             self.add(f"`{part}`" if position % 2 else part, Style.TYPE if position % 2 else Style.PLAIN)
         return self
@@ -166,7 +165,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What is written on: how wide, and with which characters."""
+    """The width and character set of the output."""
 
     width: int = 80
     unicode: bool = True
@@ -180,7 +179,7 @@ class Paper:
         return "…" if self.unicode else "..."
 
     def text(self, text: str) -> str:
-        """`text` as it may be printed here."""
+        """Return `text` sanitised and in this character set."""
         text = printable(text)
         if self.unicode or text.isascii():
             return text
@@ -190,13 +189,13 @@ class Paper:
         return Line(self).add(text, style)
 
     def fitted(self, text: str, width: int) -> str:
-        """`text` in at most `width` columns, cut in the middle."""
+        """Shorten `text` to `width` columns by cutting the middle."""
         return shortened(self.text(text), width, self.ellipsis)
 
     def wrapped(self, text: str, indent: int, style: Style = Style.PLAIN) -> Iterator[Line]:
-        """Break `text` at blanks into lines of the paper's width, each indented.
+        """Wrap `text` at blanks into indented lines of the paper's width.
 
-        A long word is left whole, and so is what stands in backticks: it is there to be copied.
+        Long words and text in backticks are not broken, so that commands can be copied.
         """
         line = self.line(" " * indent)
         for word in _BREAK.split(self.text(text)):
@@ -208,5 +207,5 @@ class Paper:
 
 
 def joined(lines: Iterable[Line], color: bool) -> str:
-    """All lines as text, each ended by a line feed."""
+    """Join the lines as text, each ending with a line feed."""
     return "".join(f"{line.rendered(color)}\n" for line in lines)

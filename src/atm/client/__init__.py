@@ -1,7 +1,7 @@
-"""A typed client of the Control API: what a server can do, as methods that answer with models and raise our errors.
+"""A typed client of the Control API: methods return models and raise the errors of `atm.errors`.
 
-May import `models` and below, and httpx. Start with `control.py` and `schedules.py`; `connection.py` is how it asks and
-what becomes of everything that goes wrong, `events.py` how a stream is followed without loss.
+May import `models` and below, and httpx. Start with `control.py` and `schedules.py`; `connection.py` sends requests and
+translates errors, `events.py` follows event streams without loss.
 """
 
 from atm.client.control import ControlClient

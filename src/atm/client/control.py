@@ -1,4 +1,4 @@
-"""`ControlClient`: everything that a server can be asked, typed.
+"""`ControlClient`: the Control API as typed methods.
 
 async with ControlClient("http://127.0.0.1:8000", key) as control:
     accepted = await control.create_run(spec)
@@ -38,26 +38,26 @@ PAGE = 200
 
 
 class ControlClient:
-    """One server of the Control API.
+    """Client of one server.
 
-    Every method raises ServerUnreachableError, SpecError where the server found something wrong with what was sent
-    (every problem), NotFoundError, ConflictError, StorageUnavailableError, and ApiRefusedError for every other refusal.
+    Every method may raise ServerUnreachableError, SpecError with every problem if the server rejects the content,
+    NotFoundError, ConflictError, StorageUnavailableError, and ApiRefusedError for any other error response.
     """
 
     def __init__(
         self, url: str, key: str | None = None, *, timeout: float = TIMEOUT_SECONDS, source: str = "api"
     ) -> None:
-        """`url` with or without `/api/v1`; `timeout` in seconds for one answer. Raises ApiRefusedError for no URL.
+        """`url` with or without `/api/v1`; `timeout` in seconds per response. Raises ApiRefusedError for a bad URL.
 
-        `source` is what the history says about where runs came from: `api`, or `mcp` for an agent.
+        `source` is the origin that the history records for runs: `api`, or `mcp` for an agent.
         """
         self._connection = Connection(url, key, timeout, source)
         self.schedules = ScheduleCalls(self._connection)
-        """Tests that run by themselves."""
+        """Methods for schedules."""
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The server's address."""
         return self._connection.base
 
     async def __aenter__(self) -> Self:
@@ -69,29 +69,29 @@ class ControlClient:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._connection.close()
 
     # The server
 
     async def health(self) -> HealthView:
-        """Whether it runs, and its version."""
+        """Return health and version."""
         return await self._connection.get(HealthView, "/health")
 
     async def session(self) -> SessionView:
-        """Who is asking, and what they may."""
+        """Return the caller's identity and role."""
         return await self._connection.get(SessionView, "/session")
 
     async def storage_status(self) -> StorageStatusView:
-        """Kind, place, size and number of runs."""
+        """Return kind, location, size and number of runs."""
         return await self._connection.get(StorageStatusView, "/storage/status")
 
     async def storage_overview(self, *, days: int = 30) -> StorageOverview:
-        """The status, what came on each of the last `days` (1 to 92, in UTC), the largest tests, and what is kept."""
+        """Return the status, growth on each of the last `days` (1 to 92, UTC), the largest tests, and the retention."""
         return await self._connection.get(StorageOverview, "/storage/overview", {"days": days})
 
     async def server(self) -> ServerView:
-        """Version, engines, and the limits of that installation."""
+        """Return version, engines and limits of the installation."""
         return await self._connection.get(ServerView, "/server")
 
     # Runs
@@ -104,15 +104,15 @@ class ControlClient:
         notes: str = "",
         idempotency_key: str | None = None,
     ) -> RunAccepted:
-        """Start a run. The same `idempotency_key` makes one run, however often it is sent; default: a new one."""
+        """Start a run. Requests with the same `idempotency_key` start it once; by default a new key is generated."""
         body = {"spec": dict(spec), "tags": list(tags), "notes": notes}
         headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(16)}
         return await self._connection.send(RunAccepted, "POST", "/runs", body, headers=headers)
 
     async def rerun(self, run_id: str, *, tags: Sequence[str] | None = None, notes: str = "") -> RunAccepted:
-        """The same spec once more, with its credentials; tags as they were unless given."""
+        """Start a run with the spec and credentials of an earlier one; its tags unless `tags` is given."""
         body = {"tags": None if tags is None else list(tags), "notes": notes}
-        return await self._connection.send(RunAccepted, "POST", f"/runs/{_part(run_id)}/rerun", body)
+        return await self._connection.send(RunAccepted, "POST", f"/runs/{_segment(run_id)}/rerun", body)
 
     async def runs(
         self,
@@ -132,9 +132,9 @@ class ControlClient:
         text: str | None = None,
         order: str | None = None,
     ) -> RunList:
-        """A page of runs, newest first unless `order` is `oldest`; all filters hold together.
+        """Return a page of runs, newest first unless `order` is `oldest`; filters are combined with AND.
 
-        `begins` is the beginning of an id; `cursor` is `next` of the page before.
+        `begins` is a prefix of an id; `cursor` is `next` of the previous page.
         """
         query = {
             "limit": limit,
@@ -155,7 +155,7 @@ class ControlClient:
         return await self._connection.get(RunList, "/runs", query)
 
     async def all_runs(self, **filters: Any) -> AsyncIterator[RunSummaryView]:
-        """Every run that the filters of `runs` let through, page by page; none twice, whatever happens meanwhile."""
+        """Yield every run that matches the filters of `runs`, page by page, each once even if the list changes."""
         page = await self.runs(limit=PAGE, **filters)
         while True:
             for run in page.runs:
@@ -165,30 +165,30 @@ class ControlClient:
             page = await self.runs(limit=PAGE, cursor=page.next, **filters)
 
     async def run(self, run_id: str) -> RunView:
-        """A run with everything but its seconds."""
-        return await self._connection.get(RunView, f"/runs/{_part(run_id)}")
+        """Return a run without its intervals."""
+        return await self._connection.get(RunView, f"/runs/{_segment(run_id)}")
 
     async def result(self, run_id: str) -> RunResult:
-        """What a run left behind. ConflictError while it has not ended, or when it could not measure."""
-        return await self._connection.get(RunResult, f"/runs/{_part(run_id)}/result")
+        """Return the result of a run. ConflictError before it has ended, or if nothing was measured."""
+        return await self._connection.get(RunResult, f"/runs/{_segment(run_id)}/result")
 
     async def annotate(self, run_id: str, *, tags: Sequence[str] | None = None, notes: str | None = None) -> RunView:
         """Replace tags or notes."""
         given = {"tags": None if tags is None else list(tags), "notes": notes}
         body = {name: value for name, value in given.items() if value is not None}
-        return await self._connection.send(RunView, "PATCH", f"/runs/{_part(run_id)}", body)
+        return await self._connection.send(RunView, "PATCH", f"/runs/{_segment(run_id)}", body)
 
     async def cancel(self, run_id: str, *, graceful: bool = False) -> RunAccepted:
-        """Ask a run to end; with `graceful` what is in flight may finish."""
+        """Cancel a run, or with `graceful` stop it and let requests in flight finish."""
         query = {"graceful": "true"} if graceful else None
-        return await self._connection.send(RunAccepted, "POST", f"/runs/{_part(run_id)}/cancel", query=query)
+        return await self._connection.send(RunAccepted, "POST", f"/runs/{_segment(run_id)}/cancel", query=query)
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run and all its history. ConflictError while it runs."""
-        await self._connection.delete(f"/runs/{_part(run_id)}")
+        """Delete a run with its intervals and samples. ConflictError while it is in progress."""
+        await self._connection.delete(f"/runs/{_segment(run_id)}")
 
     async def compare(self, a: str, b: str) -> CompareAnswer:
-        """Two runs side by side."""
+        """Compare two runs."""
         return await self._connection.get(CompareAnswer, "/compare", {"a": a, "b": b})
 
     # Seconds, samples, events
@@ -203,7 +203,7 @@ class ControlClient:
         endpoints: Sequence[str] = (),
         merge: bool = False,
     ) -> IntervalsView:
-        """Any window of a run, in points of `resolution` seconds (1, 10, 60, 0 for the whole; None: what suits)."""
+        """Return a window of a run in points of `resolution` seconds (1, 10, 60; 0 for one point; None: automatic)."""
         query = {
             "start": start or None,
             "end": end,
@@ -211,7 +211,7 @@ class ControlClient:
             "endpoint": list(endpoints) or None,
             "merge": "true" if merge else None,
         }
-        return await self._connection.get(IntervalsView, f"/runs/{_part(run_id)}/intervals", query)
+        return await self._connection.get(IntervalsView, f"/runs/{_segment(run_id)}/intervals", query)
 
     async def samples(
         self,
@@ -225,7 +225,7 @@ class ControlClient:
         start: int = 0,
         end: int | None = None,
     ) -> list[SampledExchange]:
-        """The requests that were kept whole; of a window those that finished in its seconds, `end` left out."""
+        """Return the sampled requests that match; `start` and `end` (exclusive) are seconds in which they finished."""
         query = {
             "endpoint": endpoint,
             "outcome": outcome,
@@ -235,52 +235,52 @@ class ControlClient:
             "start": start or None,
             "end": end,
         }
-        return await self._connection.list_of(SampledExchange, f"/runs/{_part(run_id)}/samples", query)
+        return await self._connection.list_of(SampledExchange, f"/runs/{_segment(run_id)}/samples", query)
 
     async def request(self, run_id: str, number: int) -> SampledRequest:
-        """The request with this number, where it was kept. Raises NotFoundError."""
-        return await self._connection.get(SampledRequest, f"/runs/{_part(run_id)}/requests/{number}")
+        """Return the sampled request with this number. Raises NotFoundError."""
+        return await self._connection.get(SampledRequest, f"/runs/{_segment(run_id)}/requests/{number}")
 
     def watch(self, run_id: str, after: int = 0) -> AsyncIterator[AnyRunEvent]:
-        """Every event of a run after that number, each once and in order; a lost connection is made anew."""
-        return follow_run(self._connection, _part(run_id), after)
+        """Yield every event of a run after sequence number `after`, each once and in order; reconnects as needed."""
+        return follow_run(self._connection, _segment(run_id), after)
 
     async def changes(self) -> AsyncIterator[ListChange]:
-        """The newest runs, then what is new, changed or deleted; ends when the server does."""
+        """Yield the newest runs, then runs that are new, changed or deleted, until the server shuts down."""
         parser = MessageParser()
         async with self._connection.stream("/events", headers={"Accept": "text/event-stream"}) as response:
             async for message in messages(response, parser):
                 try:
                     yield ListChange.model_validate_json(message.data)
                 except ValidationError as error:
-                    what = f"the server told of {message.event!r} in words that this version does not know"
+                    what = f"the server sent an event {message.event!r} that this version cannot read"
                     raise ApiRefusedError(Problem(what, "unknown_event")) from error
 
     # Specs
 
     async def validate(self, spec: Mapping[str, Any]) -> ValidateAnswer:
-        """Whether a spec can be run there, and what it would do."""
+        """Validate a spec on the server, with its forecast."""
         return await self._connection.send(ValidateAnswer, "POST", "/specs/validate", {"spec": dict(spec)})
 
     async def import_curl(self, command: str, *, name: str | None = None) -> CurlAnswer:
-        """The spec that a curl command line stands for."""
+        """Convert a curl command into a spec."""
         body = {"command": command, **({"name": name} if name else {})}
         return await self._connection.send(CurlAnswer, "POST", "/import/curl", body)
 
     # Tests
 
     async def tests(self) -> TestList:
-        """The tests that are kept."""
+        """Return the stored tests."""
         return await self._connection.get(TestList, "/tests")
 
     async def test(self, test: str) -> TestView:
-        """One of them, by id or name."""
-        return await self._connection.get(TestView, f"/tests/{_part(test)}")
+        """Return a test by id or name."""
+        return await self._connection.get(TestView, f"/tests/{_segment(test)}")
 
     async def create_test(
         self, spec: Mapping[str, Any], *, description: str = "", enabled: bool = True, tags: Sequence[str] = ()
     ) -> TestView:
-        """Keep a test; its name is its spec's."""
+        """Store a test under the name of its spec."""
         return await self._connection.send(TestView, "POST", "/tests", _test(spec, description, enabled, tags))
 
     async def replace_test(
@@ -292,59 +292,59 @@ class ControlClient:
         enabled: bool = True,
         tags: Sequence[str] = (),
     ) -> TestView:
-        """Replace a test; credentials sent as `***` stay as they were."""
+        """Replace a test; credentials sent as `***` are unchanged."""
         body = _test(spec, description, enabled, tags)
-        return await self._connection.send(TestView, "PUT", f"/tests/{_part(test)}", body)
+        return await self._connection.send(TestView, "PUT", f"/tests/{_segment(test)}", body)
 
     async def enable_test(self, test: str, *, enabled: bool = True) -> TestView:
         """Enable or disable a test."""
-        return await self._connection.send(TestView, "POST", f"/tests/{_part(test)}/enabled", {"enabled": enabled})
+        return await self._connection.send(TestView, "POST", f"/tests/{_segment(test)}/enabled", {"enabled": enabled})
 
     async def delete_test(self, test: str) -> None:
-        """Delete a test; its runs stay."""
-        await self._connection.delete(f"/tests/{_part(test)}")
+        """Delete a test. Its runs stay."""
+        await self._connection.delete(f"/tests/{_segment(test)}")
 
     async def run_test(self, test: str) -> RunAccepted:
         """Start a run of a test."""
-        return await self._connection.send(RunAccepted, "POST", f"/tests/{_part(test)}/run")
+        return await self._connection.send(RunAccepted, "POST", f"/tests/{_segment(test)}/run")
 
     async def run_all_tests(self) -> StartedRuns:
-        """Start a run of every test that is enabled."""
+        """Start a run of every enabled test."""
         return await self._connection.send(StartedRuns, "POST", "/tests/run-all")
 
     async def sync_tests(self) -> SyncAnswer:
-        """Keep a test for each test name in the history that has none."""
+        """Store a test for each test name in the history that has none."""
         return await self._connection.send(SyncAnswer, "POST", "/tests/sync")
 
     # Keys: for admins
 
     async def keys(self) -> KeyList:
-        """Who may ask, revoked keys too."""
+        """Return all API keys, including revoked ones."""
         return await self._connection.get(KeyList, "/keys")
 
     async def create_key(self, name: str, role: RoleName = "operator") -> KeyCreated:
-        """Make a key; it is in the answer, and nowhere else."""
+        """Create a key. Only this response contains it."""
         return await self._connection.send(KeyCreated, "POST", "/keys", {"name": name, "role": role})
 
     async def revoke_key(self, key: str) -> None:
-        """By id or name."""
-        await self._connection.delete(f"/keys/{_part(key)}")
+        """Revoke a key by id or name."""
+        await self._connection.delete(f"/keys/{_segment(key)}")
 
     # Bundles
 
     async def export_run(self, run_id: str) -> AsyncIterator[bytes]:
-        """The bundle of a run that has ended, piece by piece."""
-        async with self._connection.stream(f"/runs/{_part(run_id)}/bundle", headers={"Accept": "*/*"}) as response:
-            async for piece in response.aiter_bytes():
-                yield piece
+        """Yield the bundle of a run that has ended, in chunks."""
+        async with self._connection.stream(f"/runs/{_segment(run_id)}/bundle", headers={"Accept": "*/*"}) as response:
+            async for chunk in response.aiter_bytes():
+                yield chunk
 
     async def import_run(self, bundle: bytes, *, new_id: str | None = None) -> RunView:
-        """Store the run of a bundle there, under its own id or a new one."""
+        """Store the run of a bundle on the server, under its own id or a new one."""
         return await self._connection.upload(RunView, "/import/bundle", bundle, {"id": new_id})
 
 
-def _part(text: str) -> str:
-    """One part of a path."""
+def _segment(text: str) -> str:
+    """Quote one segment of a path."""
     return quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2): the parsing, and a stream that goes on where it broke off."""
+"""Server-sent events (WHATWG HTML, 9.2): a parser, and a run's event stream that resumes after a lost connection."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from atm.client.connection import Connection
 
 SILENCE_SECONDS = 40.0
-"""A server says something every 15 s; a stream that is silent for longer is dead."""
+"""Read timeout. A server sends something every 15 s, so a longer silence means a dead connection."""
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
-"""For so long a server may be away before watching is given up."""
+"""Give up when the server has been unreachable for this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a stream."""
+    """One message of an event stream."""
 
     event: str
     data: str
@@ -36,18 +36,18 @@ class Message:
 
 @dataclass(slots=True)
 class MessageParser:
-    """Makes messages of lines. Pure; fields that it does not know are left out, as the standard says."""
+    """Builds messages from lines. Pure; ignores unknown fields, as the standard requires."""
 
     last_id: str = ""
     retry_seconds: float | None = None
-    """What the server asks to wait before a new connection."""
+    """Reconnection time that the server requested."""
     _event: str = ""
     _data: list[str] = field(default_factory=list)
 
     def line(self, line: str) -> Message | None:
-        """Take one line, without its end; the message that it completes, if it does."""
+        """Add one line, without its line end; return the message that it completes, if any."""
         if not line:
-            return self._dispatched()
+            return self._dispatch()
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
@@ -60,14 +60,14 @@ class MessageParser:
             self.retry_seconds = int(value) / 1e3
         return None
 
-    def _dispatched(self) -> Message | None:
+    def _dispatch(self) -> Message | None:
         event, data = self._event, self._data
         self._event, self._data = "", []
         return Message(event or "message", "\n".join(data), self.last_id) if data else None
 
 
 async def messages(response: httpx.Response, parser: MessageParser) -> AsyncIterator[Message]:
-    """The messages of one connection. Raises httpx.TransportError when it breaks off."""
+    """Yield the messages of one connection. Raises httpx.TransportError if it breaks off."""
     rest = ""
     async for text in response.aiter_text():
         *lines, rest = _lines(rest + text)
@@ -78,11 +78,11 @@ async def messages(response: httpx.Response, parser: MessageParser) -> AsyncIter
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Split at CR LF, LF and CR only; other separators belong to the text. The last part is not complete."""
-    # A CR at the end may be the first half of CR LF: it waits for what follows.
-    held = "\r" if text.endswith("\r") else ""
+    """Split at CR LF, LF and CR only, not at other separators. The last part is an incomplete line."""
+    # A CR at the end may be the first half of CR LF: keep it until more text arrives.
+    pending = "\r" if text.endswith("\r") else ""
     parts = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    parts[-1] += held
+    parts[-1] += pending
     yield from parts
 
 
@@ -94,24 +94,24 @@ async def follow_run(
     patience_seconds: float = PATIENCE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[AnyRunEvent]:
-    """Every event of a run after that number, each once and in order, whatever happens to the connection.
+    """Yield every event of a run after sequence number `after`, each once and in order, across lost connections.
 
-    Ends after `finished`. Raises NotFoundError, and ServerUnreachableError when the server stays away.
+    Ends after `finished`. Raises NotFoundError, and ServerUnreachableError after `patience_seconds` without a server.
     """
-    seen = after
+    last = after
     parser = MessageParser()
     away_since: float | None = None
     path = f"/runs/{run_id}/events"
     while True:
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(seen)} if seen else {})}
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(last)} if last else {})}
         try:
             stream = connection.stream(path, headers=headers, silence_seconds=SILENCE_SECONDS)
             async for event in _events(stream, parser):
                 away_since = None
                 if isinstance(event, ProgressEvent):
                     yield event
-                elif event.sequence > seen:
-                    seen = event.sequence
+                elif event.sequence > last:
+                    last = event.sequence
                     yield event
                     if isinstance(event, FinishedEvent):
                         return
@@ -120,7 +120,7 @@ async def follow_run(
             if clock() - away_since >= patience_seconds:
                 raise
         except httpx.TransportError:
-            # It broke off in the middle: whether the server is gone, the next attempt tells.
+            # The connection broke off; the next attempt shows whether the server is gone.
             away_since = clock() if away_since is None else away_since
         await asyncio.sleep(RETRY_SECONDS if parser.retry_seconds is None else parser.retry_seconds)
 
@@ -133,6 +133,6 @@ async def _events(
             try:
                 yield EVENTS.validate_json(message.data)
             except ValidationError as error:
-                what = f"the server told of {message.event!r} in words that this version does not know"
-                hint = "Use the version of atm that the server has"
+                what = f"the server sent an event {message.event!r} that this version cannot read"
+                hint = "Use the same version of atm as the server"
                 raise ApiRefusedError(Problem(what, "unknown_event", hint=hint)) from error

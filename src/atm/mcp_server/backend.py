@@ -25,7 +25,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 1.0
 """After this the child, which knows that it is to end, is left to it: who started us does not wait longer."""
 _SAID_BYTES = 2000
-_LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY")
+_LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY", "ATM_TLS_CERT", "ATM_TLS_KEY")
 """What a server of our own has no use for."""
 
 

@@ -21,7 +21,15 @@ from atm.access.peers import account_name, can_identify, is_admitted, owner_of
 from atm.access.token import FILE_NAME, local_token
 from atm.config import LocalAuth, Settings
 from atm.errors import Problem, SettingsError
-from atm.http_connection import MAXIMUM_HEAD_BYTES, Connection, most_connections
+from atm.http_connection import (
+    MAXIMUM_HEAD_BYTES,
+    Connection,
+    ServerConfig,
+    TlsConnection,
+    most_connections,
+    url_of,
+    warn_of_clear_text,
+)
 from atm.mcp_server.server import AgentServer
 from atm.mcp_server.services import ToolServices
 
@@ -91,13 +99,18 @@ def serve_http(settings: Settings, host: str, port: int) -> None:
         streamable_http_path=PATH, transport_security=security(settings, host)
     )
     app = _guarded(app, settings)
-    config = uvicorn.Config(
+    warn_of_clear_text(settings, host)
+    config = ServerConfig(
         app,
+        settings,
         host=host,
         port=port,
+        # uvloop starts no process in a group of its own, as the server behind the tools is.
+        loop="asyncio",
         log_config=None,
         access_log=False,
         http=Connection,
+        https=_HttpsConnection,
         h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
         limit_concurrency=most_connections(settings.max_connections) + 1,
         server_header=False,
@@ -120,6 +133,10 @@ def _guarded(app: App, settings: Settings) -> App:
     return KeyNeeded(app, token)
 
 
+class _HttpsConnection(TlsConnection):
+    http = Connection
+
+
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
 
@@ -127,8 +144,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port, *_ = self.servers[0].sockets[0].getsockname()
-            shown = f"[{host}]" if ":" in host else host
-            sys.stderr.write(f"atm mcp listens on http://{shown}:{port}{PATH}\n")
+            sys.stderr.write(f"atm mcp listens on {url_of(host, port, is_tls=self.config.is_ssl)}{PATH}\n")
             sys.stderr.flush()
 
 

@@ -42,7 +42,7 @@ def read_spec_text(text: bytes, name: str = "") -> SpecDocument:
     """
     source = _Source(_decode(text, name), name)
     if not source.text.strip():
-        raise source.problem("the spec is empty", "empty_spec", hint="`atm init` writes a spec to start from")
+        raise source.problem("the spec is empty", "empty_spec", hint="`atm init` writes a starter spec")
     if name.endswith(".json"):
         data = _Json(source).document()
     elif source.text.lstrip()[0] in "{[":

@@ -1,5 +1,5 @@
-"""One module per verb of `atm`, each with a function `command` whose parameters are the command's options.
+"""One module per command of `atm`, each with a function `command` whose parameters are the command's options.
 
-A module here says what the command does and in which order; parsing, running and drawing live elsewhere. `main.py`
-imports the one that is asked for, and no other.
+These modules hold the sequence of steps only; parsing, execution and rendering are in `atm.cli`. `main.py` imports only
+the module of the command that runs.
 """

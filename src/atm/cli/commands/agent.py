@@ -13,14 +13,15 @@ from atm.models.exit_code import ExitCode
 
 def command(
     data_dir: Annotated[
-        str | None, typer.Option("--data-dir", metavar="DIR", help="Where history and keys are; or set ATM_DATA_DIR.")
+        str | None,
+        typer.Option("--data-dir", metavar="DIR", help="Directory of history and keys; or set ATM_DATA_DIR."),
     ] = None,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Fire the schedules, notify, and carry out runs, without serving the API.
+    """Run schedules, notifications and queued runs without serving the API.
 
-    `atm serve` does all that itself unless ATM_AGENT is off. Any number of both may share one storage: each due time is
-    fired once. Ctrl-C ends it; runs go on in processes of their own.
+    `atm serve` does the same unless ATM_AGENT is off. Any number of agents and servers may share one storage: each due
+    time fires once. Ctrl-C ends the agent; runs continue in separate processes.
     """
     if data_dir is not None:
         os.environ["ATM_DATA_DIR"] = data_dir

@@ -1,4 +1,4 @@
-"""`atm cancel`: ask a run to end."""
+"""`atm cancel`: cancel or stop a run."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ from atm.models.outcome import RunStatus
 
 if TYPE_CHECKING:
     from atm.cli.history import History
+    from atm.models.control.runs import RunView
 
 
 def command(
     run: RunArgument,
     graceful: Annotated[
-        bool, typer.Option("--graceful", help="Let what is in flight finish, and count the run as completed.")
+        bool, typer.Option("--graceful", help="Stop instead: let requests in flight finish first.")
     ] = False,
     server: ServerOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Ask a run to end.
+    """Cancel a run, or stop it with --graceful.
 
-    One that waits ends at once; what a running one has measured stays. A run that has ended stays as it is.
+    A queued run ends at once; a running one keeps what it has measured. A run that has ended is not changed.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
 
-    run_id, before, status = asked(server, lambda history: _cancelled(history, run, graceful))
+    run_id, before, status = with_history(server, lambda history: _cancel(history, run, graceful))
     output = Output.of(color, json=json)
     if json:
         output.document({"id": run_id, "status": status.value})
         return ExitCode.PASSED
     shown = short_id(run_id)
     if status is RunStatus.RUNNING:
-        said = f"run {shown} was asked to {'stop' if graceful else 'end'}: `atm watch {shown}`"
-    elif before is status:
-        said = f"run {shown} had ended already: {status}"
+        message = f"{'stopping' if graceful else 'cancelling'} run {shown}: `atm watch {shown}`"
+    elif before.status is status:
+        message = f"run {shown} had already ended: {before.outcome}"
     else:
-        said = f"run {shown} is {status}"
-    output.out.lines([output.out.paper.line().hint(said)])
+        message = f"run {shown} is {status}"
+    output.out.lines([output.out.paper.line().hint(message)])
     return ExitCode.PASSED
 
 
-async def _cancelled(history: History, written: str, graceful: bool) -> tuple[str, RunStatus, RunStatus]:
-    from atm.cli.history.base import resolved
+async def _cancel(history: History, reference: str, graceful: bool) -> tuple[str, RunView, RunStatus]:
+    from atm.cli.history.base import resolve_run
 
-    run_id = await resolved(history, written)
-    before = (await history.run(run_id)).status
+    run_id = await resolve_run(history, reference)
+    before = await history.run(run_id)
     return run_id, before, await history.cancel(run_id, graceful=graceful)

@@ -1,4 +1,4 @@
-"""`atm curl`: curl commands as a spec."""
+"""`atm curl`: convert curl commands into a spec."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
 CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["--help"]}
-"""Every option belongs to curl but `--help`."""
+"""All options except `--help` belong to curl."""
 LONGEST = 200_000
 
 
 def command(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CURL_ARGUMENT", help="What stands behind `curl`; without any, stdin is read."),
+        typer.Argument(metavar="CURL_ARGUMENT", help="The arguments of curl; without any, stdin is read."),
     ] = None,
 ) -> int:
-    """Turn curl commands into a spec.
+    """Convert curl commands into a spec.
 
     Put `atm` in front of a curl command: `atm curl -X POST https://api.example.com/orders -d '{}' > orders.yaml`.
-    Or pass a text with one or more commands on stdin, as browsers copy it: `atm curl < copied.txt`. The spec is
-    printed as YAML.
+    Or pass one or more commands on stdin, as browsers copy them: `atm curl < copied.txt`. Prints the spec as YAML.
     """
     from atm.importers.curl import import_arguments, import_curl
 
@@ -35,7 +34,7 @@ def command(
         imported = import_arguments(arguments)
     elif sys.stdin.isatty():
         hint = "`atm curl https://api.example.com/`, or `atm curl < copied.txt`"
-        raise SpecError(Problem("there is no curl command", "no_command", path="command", hint=hint))
+        raise SpecError(Problem("no curl command given", "no_command", path="command", hint=hint))
     else:
         imported = import_curl(_standard_input())
     output.out.write(_yaml(imported.spec))
@@ -52,11 +51,11 @@ def _standard_input() -> str:
 
 
 def _yaml(spec: dict[str, Any]) -> str:
-    """The spec as people write it: fields in their order, texts of several lines as blocks."""
+    """Return the spec as YAML: fields in their order, multi-line strings as blocks."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """A dumper of its own, so that the style of texts is set for this command only."""
+        """A subclass, because `add_representer` changes the class."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         block = "\n" in value and "\r" not in value and "\t" not in value

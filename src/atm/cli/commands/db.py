@@ -1,10 +1,10 @@
-"""`atm db`: the storage of this machine: its schema, its size, what is pruned."""
+"""`atm db`: upgrade, inspect and prune the storage of this machine."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,23 +16,20 @@ from atm.cli.text import Style
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.callback()
 def _db() -> None:
-    """Look after the storage of this machine: upgrade, status, prune."""
+    """Manage the storage of this machine: upgrade, status, prune."""
 
 
 @app.command("upgrade", cls=PlainCommand)
 def upgrade(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
-    """Bring the storage to what this version reads.
+    """Upgrade the schema of the storage to this version.
 
-    The embedded database upgrades itself when it is opened; a PostgreSQL server is upgraded by this command only. It
-    is all or nothing, and safe to repeat.
+    The embedded database is upgraded when it is opened; a PostgreSQL server only by this command. The upgrade is atomic
+    and safe to repeat.
     """
     from atm.config import load_settings
     from atm.storage import upgrade_storage
@@ -48,57 +45,68 @@ def upgrade(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: De
 
 @app.command("status", cls=PlainCommand)
 def status(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
-    """Say which storage this is, and what is in it."""
+    """Print kind, location, size and contents of the storage."""
     from atm.models.figures import count, size
 
-    found = on_storage(lambda storage: storage.upkeep.status())
+    current = on_storage(lambda storage: storage.upkeep.status())
     output = Output.of(color, json=json)
     if json:
-        document = {"kind": found.kind, "location": found.location, "schema_version": found.schema_version}
-        output.document({**document, "size_bytes": found.size_bytes, "runs": dict(found.runs)})
+        document = {"kind": current.kind, "location": current.location, "schema_version": current.schema_version}
+        output.document({**document, "size_bytes": current.size_bytes, "runs": dict(current.runs)})
         return ExitCode.PASSED
     paper = output.out.paper
-    runs = ", ".join(f"{count(number)} {name}" for name, number in found.runs.items() if number) or "none yet"
+    counts = [f"{count(number)} {_STATES.get(name, name)}" for name, number in current.runs.items() if number]
     facts = [
-        ("storage", found.kind),
-        ("place", found.location),
-        ("revision", found.schema_version),
-        ("size", size(found.size_bytes)),
-        ("runs", runs),
+        ("storage", current.kind),
+        ("place", current.location),
+        ("revision", current.schema_version),
+        ("size", size(current.size_bytes)),
+        ("runs", ", ".join(counts) or "none yet"),
     ]
     output.out.lines(paper.line(f" {label}", Style.DIM).to(11).add(fact) for label, fact in facts)
     return ExitCode.PASSED
 
 
+_STATES = {"pending": "queued", "failed": "ended in an error"}
+"""Statuses whose words differ from the outcomes that people read: a failed run is one that failed a threshold."""
+
+
 @app.command("prune", cls=PlainCommand)
 def prune(
     runs: Annotated[
-        str | None, typer.Option("--runs", metavar="SPAN", help="Delete runs that ended longer ago: 90d.")
+        str | None, typer.Option("--runs", metavar="SPAN", help="Delete runs that ended longer ago than this: 90d.")
     ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", metavar="N", help="Of more runs than this delete the oldest.")
+        int | None, typer.Option("--keep", metavar="N", help="Delete the oldest runs beyond this number.")
     ] = None,
     seconds: Annotated[
-        str | None, typer.Option("--seconds", metavar="SPAN", help="Of older runs keep 10 s and more, not each second.")
+        str | None,
+        typer.Option("--seconds", metavar="SPAN", help="Thin the timeline of older runs from 1 s to 10 s intervals."),
     ] = None,
     samples: Annotated[
-        str | None, typer.Option("--samples", metavar="SPAN", help="Of older runs delete the kept requests.")
+        str | None, typer.Option("--samples", metavar="SPAN", help="Delete the sampled requests of older runs.")
     ] = None,
     firings: Annotated[
-        str | None, typer.Option("--firings", metavar="SPAN", help="Of schedules delete what was due longer ago.")
+        str | None,
+        typer.Option("--firings", metavar="SPAN", help="Delete firings of schedules that were due longer ago."),
     ] = None,
     audit: Annotated[
-        str | None, typer.Option("--audit", metavar="SPAN", help="Delete older entries of the audit log; a day stays.")
+        str | None,
+        typer.Option(
+            "--audit", metavar="SPAN", help="Delete older entries of the audit log; the last day always stays."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be deleted without deleting it.")
+    ] = False,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Delete what is not to be kept any longer.
+    """Delete data beyond the retention limits.
 
-    Without options by the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS, _SAMPLES, _FIRINGS and _AUDIT; an option
-    stands in for its setting. Runs that go on are never touched, and the newest firings of each schedule stay.
+    The limits are the settings ATM_RETENTION_RUNS, _COUNT, _SECONDS, _SAMPLES, _FIRINGS and _AUDIT; an option overrides
+    its setting. Runs in progress and the newest firings of each schedule are never deleted.
     """
     from atm.config import load_settings
     from atm.storage.records import RetentionPolicy
@@ -115,7 +123,7 @@ def prune(
         audit_for=span(audit, "--audit") or settings.retention_audit,
     )
     if policy == RetentionPolicy():
-        what = "nothing says what is not to be kept any longer"
+        what = "no retention limit is set"
         raise SpecError(
             Problem(what, "no_policy", path="atm db prune", hint="For example `--runs 90d`, or `--keep 1000`")
         )
@@ -125,19 +133,19 @@ def prune(
         report = change_storage(
             lambda storage: storage.upkeep.prune(policy, datetime.now(UTC)),
             "storage.prune",
-            lambda made: ("", f"{len(made.runs)} runs, {made.firings} firings, {made.audit} audit entries"),
+            lambda pruned: ("", f"{len(pruned.runs)} runs, {pruned.firings} firings, {pruned.audit} audit entries"),
         )
     output = Output.of(color, json=json)
     if json:
-        found = {"runs": list(report.runs), "seconds": list(report.seconds), "samples": list(report.samples)}
-        output.document({"dry_run": dry_run, **found, "firings": report.firings, "audit": report.audit})
+        runs_by_change = {"runs": list(report.runs), "seconds": list(report.seconds), "samples": list(report.samples)}
+        output.document({"dry_run": dry_run, **runs_by_change, "firings": report.firings, "audit": report.audit})
         return ExitCode.PASSED
     paper = output.out.paper
     would = "would be " if dry_run else ""
     facts = (
         (len(report.runs), "run", "deleted"),
         (len(report.seconds), "run", "thinned to 10 s"),
-        (len(report.samples), "run", "rid of kept requests"),
+        (len(report.samples), "run", "stripped of sampled requests"),
         (report.firings, "firing", "deleted"),
         (report.audit, "audit entry", "deleted"),
     )
@@ -149,7 +157,7 @@ def prune(
 
 
 def span(text: str | None, option: str) -> timedelta | None:
-    """`90d`, `12h`, `30m`, `45s`; None for None. Raises SpecError."""
+    """Parse `90d`, `12h`, `30m` or `45s`; None for None. Raises SpecError."""
     from atm.config import read_span
 
     if text is None:
@@ -157,5 +165,5 @@ def span(text: str | None, option: str) -> timedelta | None:
     try:
         return read_span(text)
     except ValueError:
-        what = f"{option} {text!r} is no span"
+        what = f"{option}: {text!r} is not a time span"
         raise SpecError(Problem(what, "bad_value", path=option, hint="For example 90d, 12h or 30m")) from None

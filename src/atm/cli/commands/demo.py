@@ -1,4 +1,4 @@
-"""`atm demo`: the quickstart test against the bundled target server, from nothing to a verdict."""
+"""`atm demo`: run the quickstart test against the bundled target server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def command(
     json: JsonOption = False,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; several times."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; repeatable."),
     ] = None,
     no_history: NoHistoryOption = False,
     color: ColorOption = Color.AUTO,
@@ -25,11 +25,11 @@ def command(
 ) -> int:
     """Run the quickstart test against the bundled target server.
 
-    Starts the target on a free port of this machine, sends 150 requests a second to it for ten seconds, prints the
+    Starts the target on a free port of this machine, sends it 150 requests per second for ten seconds, prints the
     report and stops the target.
     """
     from atm.cli.files import checked_outputs
-    from atm.cli.local_run import run_and_keep
+    from atm.cli.local_run import run_locally
     from atm.cli.run_output import finish
     from atm.cli.specs import compile_source
     from atm.plan.overrides import Overrides
@@ -41,10 +41,10 @@ def command(
     with TargetServer() as target, as_file(files("atm.testing") / "quickstart.yaml") as spec:
         shown.err.lines([paper.line(f" atm target on {target.url}, {spec.name} against it", Style.DIM), paper.line()])
         test = compile_source(str(spec), Overrides(variables=(f"base={target.url}",)))
-        # A busy machine spoils the measurement, and the report says so; to whoever tries the demo, that is no failure.
-        result, saved = run_and_keep(test, shown, no_fail=True, history=not no_history)
+        # On a busy machine the measurement may be invalid. The report says so, but the demo must not fail for it.
+        result, saved = run_locally(test, shown, no_fail=True, history=not no_history)
     code = finish(result, shown, outputs, saved=saved)
     if code == ExitCode.PASSED and not json:
-        next_steps = "`atm init` writes a spec of your own, `atm run URL --rate 50 --duration 10s` needs none"
+        next_steps = "`atm init` writes a starter spec; `atm run URL --rate 50 --duration 10s` needs none"
         shown.err.lines([paper.line(), paper.line(" next: ", Style.DIM).hint(next_steps)])
     return code

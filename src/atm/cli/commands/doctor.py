@@ -1,4 +1,4 @@
-"""`atm doctor`: the machine's limits, before they become a surprise in the figures."""
+"""`atm doctor`: check the limits of this machine before they distort a measurement."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STYLES = {Health.GOOD: Style.PASS, Health.WARN: Style.WARN, Health.BAD: Style.F
 
 
 def command(json: JsonOption = False, color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
-    """Say which engine is here and what this machine allows.
+    """Check the engine, the limits and the load of this machine.
 
-    Each line is a fact with a sign: ✓ fine, ! it may limit a test, ✗ it will. Exit code 1 when there is a ✗.
+    Each line has a sign: ✓ fine, ! may limit a test, ✗ will limit a test. Exit code 1 if there is a ✗.
     """
     output = Output.of(color, json=json)
     checks = examine()

@@ -1,4 +1,4 @@
-"""`atm export`: a run as one file."""
+"""`atm export`: write a run to one file."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 def command(
     run: RunArgument,
     file: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: named after the run.")
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write; default: named after the run.")
     ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Write a run as one file: spec, environment, result, every second, samples.
+    """Export a run to one file: spec, environment, result, intervals and samples.
 
-    `atm import` reads it on another machine. No credentials are in it. A file that is there already is left alone.
+    `atm import` reads it on another machine. It holds no credentials. An existing file is not overwritten.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
 
-    run_id, path = asked(server, lambda history: _exported(history, run, file))
+    run_id, path = with_history(server, lambda history: _export(history, run, file))
     output = Output.of(color, json=json)
     if json:
         output.document({"id": run_id, "file": str(path), "size_bytes": path.stat().st_size})
@@ -44,11 +44,11 @@ def command(
     return ExitCode.PASSED
 
 
-async def _exported(history: History, written: str, file: str | None) -> tuple[str, Path]:
-    from atm.cli.history.base import resolved
+async def _export(history: History, reference: str, file: str | None) -> tuple[str, Path]:
+    from atm.cli.history.base import resolve_run
     from atm.storage.bundle import bundle_name
 
-    run_id = await resolved(history, written)
+    run_id = await resolve_run(history, reference)
     path = Path(file or bundle_name((await history.run(run_id)).name, run_id))
     target = _Target(path)
     try:
@@ -60,14 +60,14 @@ async def _exported(history: History, written: str, file: str | None) -> tuple[s
 
 
 class _Target:
-    """A file that is there whole or not at all, and never instead of another."""
+    """A file that is written atomically and never replaces an existing one."""
 
     def __init__(self, path: Path) -> None:
-        """Raises SpecError where it cannot be."""
+        """Raises SpecError if the file exists or cannot be created."""
         self._path = path
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         if path.exists():
-            what = f"{path} exists already"
+            what = f"{path} already exists"
             raise SpecError(Problem(what, "file_exists", path="--output", hint="Name another file"))
         try:
             self.file: BinaryIO = self._part.open("xb")
@@ -75,11 +75,11 @@ class _Target:
             raise self._unwritable(error) from error
 
     def keep(self) -> None:
-        """It is whole now. Raises SpecError."""
+        """Publish the completed file under its name. Raises SpecError."""
         try:
             self.file.flush()
             os.fsync(self.file.fileno())
-            # Not by a rename, which would replace a file that has come meanwhile.
+            # A link and not a rename, which would replace a file created in the meantime.
             os.link(self._part, self._path)
         except OSError as error:
             raise self._unwritable(error) from error

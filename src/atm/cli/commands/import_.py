@@ -1,4 +1,4 @@
-"""`atm import`: a run from a file that `atm export` wrote."""
+"""`atm import`: read a run from a file that `atm export` wrote."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from atm.models.exit_code import ExitCode
 
 
 def command(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What `atm export` wrote; - for stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file from `atm export`; - for stdin.")],
     new_id: Annotated[
-        bool, typer.Option("--new-id", help="Under a new id, where a run with its own is there already.")
+        bool, typer.Option("--new-id", help="Store it under a new id, for when its own is already taken.")
     ] = False,
     server: ServerOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Put a run that was exported elsewhere into the history.
+    """Import an exported run into the history.
 
-    It is checked as a whole, and stored whole or not at all.
+    The file is validated first, then stored atomically.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
     from atm.engine.executor import new_run_id
 
-    wanted = new_run_id() if new_id else None
-    with _opened(file) as source:
+    run_id = new_run_id() if new_id else None
+    with _open(file) as source:
         place = "stdin" if file == "-" else file
-        view = asked(server, lambda history: history.import_from(source, place, wanted))
+        view = with_history(server, lambda history: history.import_from(source, place, run_id))
     output = Output.of(color, json=json)
     if json:
         output.document(view.model_dump(mode="json"))
@@ -47,7 +47,7 @@ def command(
     return ExitCode.PASSED
 
 
-def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+def _open(file: str) -> AbstractContextManager[BinaryIO]:
     if file == "-":
         return nullcontext(sys.stdin.buffer)
     try:

@@ -1,4 +1,4 @@
-"""`atm init`: a commented spec to start from."""
+"""`atm init`: write a commented starter spec."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atm.models.exit_code import ExitCode
 
 
 def command(
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; - for stdout.")] = "test.yaml",
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="File to write; - for stdout.")] = "test.yaml",
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
     """Write a commented starter spec.
 
-    It is valid as it is and points at `atm target`. A file that is there already is left alone.
+    It runs as it is against `atm target`. An existing file is not overwritten.
     """
     from atm.plan.starter import starter_text
 
@@ -35,7 +35,7 @@ def command(
             target.write(starter_text())
     except FileExistsError:
         hint = f"`atm init {path.stem}-2{path.suffix or '.yaml'}`, or remove it first"
-        raise SpecError(Problem(f"{file} exists already", "file_exists", path="FILE", hint=hint)) from None
+        raise SpecError(Problem(f"{file} already exists", "file_exists", path="FILE", hint=hint)) from None
     except OSError as error:
         what = f"cannot write {file}: {error.strerror or error}"
         raise SpecError(Problem(what, "unwritable", path="FILE")) from None

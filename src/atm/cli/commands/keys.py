@@ -1,4 +1,4 @@
-"""`atm keys`: who may ask a server. Keys are made where its storage is; only their hashes are kept."""
+"""`atm keys`: manage API keys, in the storage of this machine. Only hashes of keys are stored."""
 
 from __future__ import annotations
 
@@ -25,37 +25,45 @@ app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enabl
 
 @app.callback()
 def _keys() -> None:
-    """Make, list and revoke the API keys of a server."""
+    """Create, list and revoke API keys of a server."""
 
 
 @app.command("create", cls=PlainCommand)
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what will use it: ci, grafana, anna.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="User of the key: ci, grafana, anna.")],
     role: Annotated[
         str,
-        typer.Option("--role", metavar="ROLE", help="viewer (look), operator (start, delete) or admin (also keys)."),
+        typer.Option(
+            "--role", metavar="ROLE", help="viewer (read), operator (start, change, delete) or admin (also keys)."
+        ),
     ] = "operator",
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="SPAN", help="It opens nothing after that: 90d, 12h.")
+        str | None, typer.Option("--expires", metavar="SPAN", help="Expire the key after this time: 90d, 12h.")
     ] = None,
     network: Annotated[
         list[str] | None,
-        typer.Option("--network", metavar="ADDRESS", help="It opens only to clients there: 10.1.0.0/16. Repeatable."),
+        typer.Option(
+            "--network", metavar="ADDRESS", help="Accept the key only from this network: 10.1.0.0/16; repeatable."
+        ),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="It starts and changes only what carries this tag. Repeatable."),
+        typer.Option(
+            "--tag", metavar="TAG", help="Limit the key to starting and changing items with this tag; repeatable."
+        ),
     ] = None,
     runs_per_hour: Annotated[
-        int | None, typer.Option("--runs-per-hour", metavar="N", min=1, help="The most runs that it may start.")
+        int | None,
+        typer.Option("--runs-per-hour", metavar="N", min=1, help="Limit the runs that the key may start per hour."),
     ] = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Make a key and print it, this once.
+    """Create a key and print it. It cannot be shown again.
 
-    With the first key the server answers nobody without one. Run it on the server's machine, with its settings.
+    Once a first key exists, the server rejects requests without one. Run this on the server's machine, with its
+    settings.
     """
     from atm.cli.commands.db import span
     from atm.storage.api_keys import KeyLimits, new_api_key
@@ -63,7 +71,7 @@ def create(
 
     if role not in ROLES:
         raise SpecError(
-            Problem(f"there is no role {role!r}", "bad_value", path="--role", hint=f"One of {', '.join(ROLES)}")
+            Problem(f"unknown role {role!r}", "bad_value", path="--role", hint=f"One of {', '.join(ROLES)}")
         )
     limits = KeyLimits(span(expires, "--expires"), tuple(tag or ()), tuple(network or ()), runs_per_hour)
     try:
@@ -77,53 +85,55 @@ def create(
     if json:
         output.document({"id": record.id, "name": record.name, "role": role, "key": key})
         return ExitCode.PASSED
-    # The key alone on stdout, so that `KEY=$(atm keys create ci)` works.
+    # Print only the key on stdout, so that `KEY=$(atm keys create ci)` works.
     output.out.write(f"{key}\n")
     paper = output.err.paper
-    output.err.lines([paper.line(f" {record.name} may now {_MAY[role]}; it is not shown again", Style.DIM)])
+    output.err.lines([paper.line(f" {record.name} may now {_MAY[role]}; the key is not shown again", Style.DIM)])
     return ExitCode.PASSED
 
 
 _MAY = {
-    "viewer": "look at everything",
-    "operator": "look, start, change and delete",
-    "admin": "do everything, and make and revoke keys",
+    "viewer": "read everything",
+    "operator": "read, start, change and delete",
+    "admin": "do everything, including creating and revoking keys",
 }
 
 
 @app.command("list", cls=PlainCommand)
 def list_keys(
-    every: Annotated[bool, typer.Option("--all", help="Revoked ones too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include revoked keys.")] = False,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List the keys by name; never the keys themselves, which nobody knows any more."""
-    found = [key for key in on_storage(lambda storage: storage.keys.all()) if every or key.revoked_at is None]
+    """List the keys by name. The keys themselves are not stored."""
+    keys = [key for key in on_storage(lambda storage: storage.keys.all()) if every or key.revoked_at is None]
     output = Output.of(color, json=json)
     if json:
-        output.document({"keys": [_document(key) for key in found]})
-    elif not found:
+        output.document({"keys": [_document(key) for key in keys]})
+    elif not keys:
         is_closed = on_storage(lambda storage: storage.keys.is_closed())
-        what = "there is no key in use; the server answers " + ("nobody: " if is_closed else "its own account only: ")
+        what = "no active keys; the server " + (
+            "rejects all clients: " if is_closed else "serves its own account only: "
+        )
         output.out.lines([output.out.paper.line(what).hint("`atm keys create NAME`")])
     else:
-        output.out.lines(_lines(found, output.out.paper, datetime.now(UTC)))
+        output.out.lines(_lines(keys, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
 
 
 @app.command("revoke", cls=PlainCommand)
 def revoke(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its id.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the key.")],
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Revoke a key: within two seconds it, its sessions and its streams open nothing any more.
+    """Revoke a key, its sessions and its streams, effective within two seconds.
 
-    After the last one nobody is let in, until there is another one, or `atm keys release`.
+    After the last key is revoked, the server rejects all clients until a new key exists or `atm keys release` runs.
     """
-    key = change_storage(lambda storage: _revoked(storage, name), "key.revoke", lambda key: (key.id, key.name))
+    key = change_storage(lambda storage: _revoke(storage, name), "key.revoke", lambda key: (key.id, key.name))
     output = Output.of(color, json=json)
     if json:
         output.document({"id": key.id, "name": key.name})
@@ -138,37 +148,38 @@ def release(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Let processes of the server's account in without a key again, once all keys are revoked."""
+    """Allow the server's own account without a key again, after all keys were revoked."""
     change_storage(lambda storage: storage.keys.release(datetime.now(UTC)), "installation.release")
     output = Output.of(color, json=json)
     if json:
         output.document({"released": True})
     else:
-        what = "the server answers its own account on its own machine without a key again"
+        what = "the server accepts local requests of its own account without a key again"
         output.out.lines([output.out.paper.line(what)])
     return ExitCode.PASSED
 
 
 @app.command("sessions", cls=PlainCommand)
 def sessions(
-    end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this one.")] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this session.")] = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List the browsers that are signed in, or end one of their sessions within two seconds."""
+    """List the signed-in browser sessions, or end one within two seconds."""
     from atm.cli.listing import age
 
     now = datetime.now(UTC)
     if end is not None:
         change_storage(lambda storage: storage.sessions.end(end, now), "session.end", lambda _: (end, ""))
-    found = [each for each in on_storage(lambda storage: storage.sessions.all()) if each.expires_at > now]
+    active = [session for session in on_storage(lambda storage: storage.sessions.all()) if session.expires_at > now]
     output = Output.of(color, json=json)
     if json:
         shown = ("id", "name", "address", "user_agent", "created_at", "expires_at", "last_used_at")
-        documents = [{name: getattr(each, name) for name in shown} for each in found]
+        documents = [{name: getattr(session, name) for name in shown} for session in active]
         texts = [
-            {name: v.isoformat() if isinstance(v, datetime) else v for name, v in each.items()} for each in documents
+            {name: v.isoformat() if isinstance(v, datetime) else v for name, v in document.items()}
+            for document in documents
         ]
         output.document({"sessions": texts})
         return ExitCode.PASSED
@@ -176,19 +187,20 @@ def sessions(
     lines = [
         paper.line(" id", Style.DIM).to(16).add("key", Style.DIM).to(36).add("opened", Style.DIM).to(52).add("from")
     ]
-    for each in found:
-        line = paper.line(f" {each.id}").to(16).add(paper.fitted(each.name, 18)).to(36).add(age(each.created_at, now))
-        lines.append(line.to(52).add(paper.fitted(f"{each.address} {each.user_agent}", 60)))
-    output.out.lines(lines if found else [paper.line("nobody is signed in")])
+    for session in active:
+        line = paper.line(f" {session.id}").to(16).add(paper.fitted(session.name, 18)).to(36)
+        line.add(age(session.created_at, now)).to(52)
+        lines.append(line.add(paper.fitted(f"{session.address} {session.user_agent}", 60)))
+    output.out.lines(lines if active else [paper.line("no active sessions")])
     return ExitCode.PASSED
 
 
-async def _revoked(storage: StorageInterface, name: str) -> ApiKey:
+async def _revoke(storage: StorageInterface, name: str) -> ApiKey:
     from atm.storage.api_keys import key_in_use
 
-    found = key_in_use(await storage.keys.all(), name)
-    await storage.keys.revoke(found.id, datetime.now(UTC))
-    return found
+    key = key_in_use(await storage.keys.all(), name)
+    await storage.keys.revoke(key.id, datetime.now(UTC))
+    return key
 
 
 def _document(key: ApiKey) -> dict[str, Any]:
@@ -212,7 +224,7 @@ def _lines(keys: list[ApiKey], paper: Paper, now: datetime) -> list[Line]:
         .to(26)
         .add("role", Style.DIM)
         .to(38)
-        .add("made", Style.DIM)
+        .add("created", Style.DIM)
         .to(54)
         .add("last used", Style.DIM)
     ]

@@ -18,19 +18,25 @@ MOST = 200
 
 
 def command(
-    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show so many, at most {MOST}.")] = 20,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Exactly this name.")] = None,
-    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="With this tag.")] = None,
-    status: Annotated[RunStatus | None, typer.Option("--status", help="In this state.")] = None,
-    outcome: Annotated[
-        RunOutcome | None, typer.Option("--outcome", help="With this outcome; --passed and --failed are short for two.")
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show N runs, at most {MOST}.")] = 20,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Only runs with exactly this name.")
     ] = None,
-    passed: Annotated[bool | None, typer.Option("--passed/--failed", help="That passed, or that failed.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag.")] = None,
+    status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs with this status.")] = None,
+    outcome: Annotated[RunOutcome | None, typer.Option("--outcome", help="Only runs with this outcome.")] = None,
+    passed: Annotated[
+        bool | None, typer.Option("--passed/--failed", help="Only runs that passed, or that failed.")
+    ] = None,
     measurement: Annotated[
-        Measurement | None, typer.Option("--measurement", help="Whose measurement is valid, suspect or invalid.")
+        Measurement | None, typer.Option("--measurement", help="Only runs with this measurement verdict.")
     ] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not older: 2h, 7d, 2026-05-01.")] = None,
-    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Somewhere in name or URL.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only runs since then: 2h, 7d, 2026-05-01.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="Only runs with this text in name or URL.")
+    ] = None,
     server: ServerOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
@@ -38,10 +44,10 @@ def command(
 ) -> int:
     """List the runs of the history, newest first.
 
-    A sign says how each one ended: ✓ passed, ! passed with a suspect measurement, or invalid, ✗ failed or ended in an
-    error, ■ stopped or cancelled. All filters hold together.
+    The sign is the outcome: ✓ passed, ! passed with a suspect measurement, or invalid, ✗ failed or error, ■ stopped or
+    cancelled. All filters apply together.
     """
-    from atm.cli.history import Filters, asked
+    from atm.cli.history import Filters, with_history
 
     now = datetime.now(UTC)
     if not 1 <= limit <= MOST:
@@ -58,15 +64,15 @@ def command(
         since=moment(since, now, "--since") if since else None,
         text=text,
     )
-    page = asked(server, lambda history: history.page(filters))
+    page = with_history(server, lambda history: history.page(filters))
     output = Output.of(color, json=json)
     paper = output.out.paper
     if json:
         output.document(page.model_dump(mode="json"))
     elif not page.runs:
         narrowed = filters != Filters(limit=limit)
-        hint = "fewer filters show more" if narrowed else "`atm demo` makes the first one"
-        output.out.lines([paper.line("no run matches: " if narrowed else "nothing has run yet: ").hint(hint)])
+        hint = "try fewer filters" if narrowed else "`atm demo` creates one"
+        output.out.lines([paper.line("no run matches: " if narrowed else "no runs yet: ").hint(hint)])
     else:
         from atm.cli.listing import run_lines
 
@@ -78,7 +84,7 @@ def command(
 
 
 def moment(text: str, now: datetime, option: str) -> datetime:
-    """A point in time: `7d` ago, or a date or time of ISO 8601, here where it names no zone. Raises SpecError."""
+    """Parse a point in time: `7d` ago, or an ISO 8601 date or time, local without a zone. Raises SpecError."""
     import re
     from datetime import timedelta
 
@@ -88,6 +94,6 @@ def moment(text: str, now: datetime, option: str) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        what = f"{option} {text!r} is neither a span nor a time"
+        what = f"{option}: {text!r} is neither a time span nor a time"
         raise SpecError(Problem(what, "bad_value", path=option, hint="For example 2h, 7d or 2026-05-01")) from None
     return at.astimezone() if at.tzinfo is None else at

@@ -14,22 +14,26 @@ def command(
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP at /mcp instead of standard input and output.")
     ] = False,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen, with --http.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65_535, help="On which port.")] = 8001,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on, with --http.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Port to listen on, with --http.")
+    ] = 8001,
     server: Annotated[
         str | None,
-        typer.Option("--server", metavar="URL", help="Ask this server; or set ATM_API_URL. Default: one of its own."),
+        typer.Option("--server", metavar="URL", help="Use this server; or set ATM_API_URL. Default: start one."),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Agents may look, and change nothing; or set ATM_MCP_READ_ONLY.")
+        bool, typer.Option("--read-only", help="Offer read-only tools only; or set ATM_MCP_READ_ONLY.")
     ] = False,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
     """Serve load tests as tools for LLM agents (Model Context Protocol).
 
-    An agent's program starts this by itself, over standard input and output. Without a server to ask, it starts one of
-    its own, which ends with it. Agents load this machine only, and not much, until ATM_MCP_ALLOWED_TARGETS and
-    ATM_MCP_MAX_RATE say otherwise.
+    An agent's host program starts this command and talks to it over standard input and output. Without --server it
+    starts an API server that ends with it. By default agents may test only this machine, at a low rate; see
+    ATM_MCP_ALLOWED_TARGETS and ATM_MCP_MAX_RATE.
     """
     from atm.config import load_settings
 

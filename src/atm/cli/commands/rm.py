@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 
 
 def command(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="The beginnings of their ids as far as they are unique.")
-    ],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids or unique prefixes of them, or `last`.")],
     server: ServerOption = None,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Delete runs with all their seconds and samples.
+    """Delete runs with all their intervals and samples.
 
-    A run that goes on must be cancelled first. Nothing is deleted when one of several is not there.
+    Cancel a run in progress first. If one of several runs does not exist, none is deleted.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
 
-    deleted = asked(server, lambda history: _deleted(history, runs))
+    deleted = with_history(server, lambda history: _delete(history, runs))
     output = Output.of(color, json=json)
     if json:
         output.document({"deleted": deleted})
@@ -38,10 +36,10 @@ def command(
     return ExitCode.PASSED
 
 
-async def _deleted(history: History, written: list[str]) -> list[str]:
-    from atm.cli.history.base import resolved
+async def _delete(history: History, references: list[str]) -> list[str]:
+    from atm.cli.history.base import resolve_run
 
-    found = list(dict.fromkeys([await resolved(history, each) for each in written]))
-    for run_id in found:
+    run_ids = list(dict.fromkeys([await resolve_run(history, reference) for reference in references]))
+    for run_id in run_ids:
         await history.delete(run_id)
-    return found
+    return run_ids

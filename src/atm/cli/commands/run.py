@@ -1,4 +1,4 @@
-"""`atm run`: a load test from a spec or a URL to its report, its files and its exit code."""
+"""`atm run`: run a load test from a spec or a URL; print the report, write files, set the exit code."""
 
 from __future__ import annotations
 
@@ -18,65 +18,71 @@ Text = str | None
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC|URL|-", help="A YAML or JSON file, a URL, or - for stdin.")],
     requests: Annotated[
-        int | None, typer.Option("-n", "--requests", metavar="N", help="Stop after so many requests.")
+        int | None, typer.Option("-n", "--requests", metavar="N", help="Stop after N requests.")
     ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
-            "-c", "--concurrency", "--users", metavar="N", help="Virtual users; with a rate the most in flight."
+            "-c",
+            "--concurrency",
+            "--users",
+            metavar="N",
+            help="Virtual users; with --rate, the most requests in flight.",
         ),
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option("-r", "--rate", metavar="N", help="Start so many requests per second, whatever the target does."),
+        typer.Option(
+            "-r", "--rate", metavar="N", help="Start N requests per second, however slowly the target responds."
+        ),
     ] = None,
     duration: Annotated[
-        Text, typer.Option("-z", "--duration", metavar="TIME", help="Measure for so long: 30s, 5m.")
+        Text, typer.Option("-z", "--duration", metavar="TIME", help="Measure for this long: 30s, 5m.")
     ] = None,
     stages: Annotated[
-        Text, typer.Option("--stages", metavar="LIST", help="Ramps, as 30s:100,1m:500 (how long : up to what).")
+        Text, typer.Option("--stages", metavar="LIST", help="Ramps as DURATION:TARGET, for example 30s:100,1m:500.")
     ] = None,
     warm_up: Annotated[
-        Text, typer.Option("--warm-up", metavar="TIME", help="Send load for so long first, in no figure.")
+        Text, typer.Option("--warm-up", metavar="TIME", help="Warm up for this long first; excluded from all results.")
     ] = None,
     method: Annotated[Text, typer.Option("-X", "--method", metavar="NAME", help="GET, POST, …")] = None,
     header: Annotated[
-        Texts, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="Add a header; several times.")
+        Texts, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="Add a header; repeatable.")
     ] = None,
-    data: Annotated[Text, typer.Option("-d", "--data", metavar="TEXT|@FILE", help="The body to send.")] = None,
-    timeout: Annotated[
-        Text, typer.Option("-t", "--timeout", metavar="TIME", help="Give a request up after so long.")
-    ] = None,
+    data: Annotated[Text, typer.Option("-d", "--data", metavar="TEXT|@FILE", help="Request body.")] = None,
+    timeout: Annotated[Text, typer.Option("-t", "--timeout", metavar="TIME", help="Time limit of a request.")] = None,
     expect_status: Annotated[
-        Texts, typer.Option("--expect-status", metavar="CODE", help="What is ok: 200, 2xx, 200-204; several times.")
+        Texts, typer.Option("--expect-status", metavar="CODE", help="Expected status: 200, 2xx, 200-204; repeatable.")
     ] = None,
     expect_body: Annotated[
-        Text, typer.Option("--expect-body", metavar="TEXT", help="What the body of an ok answer holds.")
+        Text, typer.Option("--expect-body", metavar="TEXT", help="Text that the response body must contain.")
     ] = None,
     threshold: Annotated[
-        Texts, typer.Option("--threshold", metavar="RULE", help="What must hold: 'p99 < 300ms'; several times.")
+        Texts, typer.Option("--threshold", metavar="RULE", help="Threshold to pass: 'p99 < 300ms'; repeatable.")
     ] = None,
     var: VariableOption = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Makes random values repeatable.")] = None,
-    engine: Annotated[Text, typer.Option("--engine", metavar="NAME", help="auto, native or asyncio.")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the target's certificate.")] = False,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Seed for reproducible random values.")
+    ] = None,
+    engine: Annotated[Text, typer.Option("--engine", metavar="NAME", help="Engine: auto, native or asyncio.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the target's certificate.")] = False,
     connect_to: Annotated[
         Texts,
         typer.Option(
-            "--connect-to", metavar="HOST:PORT:TO:PORT", help="Dial elsewhere than the URL says, as curl does."
+            "--connect-to", metavar="HOST:PORT:TO:PORT", help="Connect to another address than the URL's, as in curl."
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 4 for a suspect measurement too.")] = False,
-    no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit 0 where it would be 99, 4 or 3.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 for a suspect measurement, too.")] = False,
+    no_fail: Annotated[bool, typer.Option("--no-fail", help="Exit with 0 instead of 99, 4 or 3.")] = False,
     server: Annotated[
         Text,
-        typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Run it on this server; '' runs it here."),
+        typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Run on this server; '' runs locally."),
     ] = None,
     no_history: NoHistoryOption = False,
     json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the verdicts only, and no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the verdicts, without progress.")] = False,
     output: Annotated[
-        Texts, typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; several times.")
+        Texts, typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; repeatable.")
     ] = None,
     junit: Annotated[Text, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
     color: ColorOption = Color.AUTO,
@@ -84,8 +90,8 @@ def command(
 ) -> int:
     """Run a load test from a spec file or straight from a URL.
 
-    Flags override what the spec says. Without an end it sends 100 requests with 10 users. The first Ctrl-C stops and
-    reports, a second one quits at once.
+    Options override the spec. Without a duration or a number of requests, 10 users send 100 requests. The first Ctrl-C
+    stops the run and prints the report; a second one quits at once.
     """
     from atm.cli.files import checked_outputs
 
@@ -115,17 +121,17 @@ def command(
     )
     shown = Output.of(color, json=json, quiet=quiet)
     if server:
-        from atm.cli.remote_run import run_there
+        from atm.cli.remote_run import run_on_server
 
-        result, saved = run_there(document, shown, server, strict=strict, no_fail=no_fail), True
+        result, saved = run_on_server(document, shown, server, strict=strict, no_fail=no_fail), True
     else:
-        from atm.cli.local_run import run_and_keep
+        from atm.cli.local_run import run_locally
 
         test = compile_document(document)
         if not quiet:
             for note in test.notes:
                 shown.note(note)
-        result, saved = run_and_keep(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
+        result, saved = run_locally(test, shown, strict=strict, no_fail=no_fail, history=not no_history)
 
     from atm.cli.run_output import finish
 

@@ -1,4 +1,4 @@
-"""`atm schedule`: tests that a server runs by itself. Everything goes through its Control API."""
+"""`atm schedule`: manage schedules over a server's Control API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 MOST = 200
 app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-_Answer = TypeVar("_Answer")
+_Response = TypeVar("_Response")
 
 
 class _Overlap(StrEnum):
@@ -43,31 +43,36 @@ class _On(StrEnum):
     ALWAYS = "always"
 
 
-Server = Annotated[str, typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="The server to ask.")]
-Named = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its id.")]
-Cron = Annotated[
-    str | None, typer.Option("--cron", metavar="FIELDS", help="minute hour day month weekday, as in a crontab.")
+Server = Annotated[
+    str, typer.Option("--server", envvar="ATM_API_URL", metavar="URL", help="Server that holds the schedules.")
 ]
-Every = Annotated[str | None, typer.Option("--every", metavar="SPAN", help="Every so often: 15m, 6h, 1d.")]
-At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Once: 2026-12-01T02:30.")]
-ZoneOption = Annotated[str, typer.Option("--zone", metavar="ZONE", help="Whose clocks --cron and --at mean.")]
-Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="Not due before this.")]
-End = Annotated[str | None, typer.Option("--end", metavar="TIME", help="Not due after this.")]
+Named = Annotated[str, typer.Argument(metavar="NAME", help="Name or id of the schedule.")]
+Cron = Annotated[
+    str | None,
+    typer.Option(
+        "--cron", metavar="FIELDS", help="Run at these times: minute hour day month weekday, as in a crontab."
+    ),
+]
+Every = Annotated[str | None, typer.Option("--every", metavar="SPAN", help="Run at this interval: 15m, 6h, 1d.")]
+At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="Run once at this time: 2026-12-01T02:30.")]
+ZoneOption = Annotated[str, typer.Option("--zone", metavar="ZONE", help="Time zone of --cron and --at.")]
+Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="First possible due time.")]
+End = Annotated[str | None, typer.Option("--end", metavar="TIME", help="Last possible due time.")]
 
 
 @app.callback()
 def _schedule() -> None:
-    """Let a server run tests by itself: cron, every so often, once; and be told."""
+    """Manage schedules: tests that a server runs by cron, interval or date, with notifications."""
 
 
 @app.command("add", cls=PlainCommand)
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")],
     spec: Annotated[
-        str | None, typer.Argument(metavar="[SPEC]", help="A file, a URL to GET, or - for standard input.")
+        str | None, typer.Argument(metavar="[SPEC]", help="A spec file, a URL to GET, or - for stdin.")
     ] = None,
     test: Annotated[
-        str | None, typer.Option("--test", metavar="TEST", help="Instead: a test that the server keeps.")
+        str | None, typer.Option("--test", metavar="TEST", help="Run a test stored on the server instead.")
     ] = None,
     cron: Cron = None,
     every: Every = None,
@@ -75,42 +80,54 @@ def add(
     zone: ZoneOption = "UTC",
     start: Start = None,
     end: End = None,
-    max_runs: Annotated[int | None, typer.Option("--max-runs", metavar="N", help="End after so many runs.")] = None,
+    max_runs: Annotated[
+        int | None, typer.Option("--max-runs", metavar="N", help="End the schedule after N runs.")
+    ] = None,
     overlap: Annotated[
-        _Overlap, typer.Option("--overlap", help="While its last run has not ended: skip, queue, allow.")
+        _Overlap, typer.Option("--overlap", help="If its last run has not ended: skip, queue or allow.")
     ] = _Overlap.SKIP,
     misfire: Annotated[
-        _Misfire, typer.Option("--misfire", help="What was missed while nothing ran: run_once, skip.")
+        _Misfire, typer.Option("--misfire", help="After missed due times: run_once or skip.")
     ] = _Misfire.RUN_ONCE,
-    grace: Annotated[str, typer.Option("--grace", metavar="SPAN", help="Noticed later than this is missed.")] = "60s",
-    jitter: Annotated[str, typer.Option("--jitter", metavar="SPAN", help="Start up to so much later.")] = "0s",
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="For it and its runs.")] = None,
-    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is for.")] = "",
-    notify: Annotated[
-        list[str] | None, typer.Option("--notify", metavar="URL", help="A webhook, or a URL of Apprise.")
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="SPAN", help="Firings later than this count as missed.")
+    ] = "60s",
+    jitter: Annotated[
+        str, typer.Option("--jitter", metavar="SPAN", help="Delay each start randomly by up to this.")
+    ] = "0s",
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Tag of the schedule and its runs; repeatable.")
     ] = None,
-    on: Annotated[list[_On] | None, typer.Option("--on", help="When to notify: failure, recovery, always.")] = None,
+    description: Annotated[
+        str, typer.Option("--description", metavar="TEXT", help="Description of the schedule.")
+    ] = "",
+    notify: Annotated[
+        list[str] | None, typer.Option("--notify", metavar="URL", help="Webhook or Apprise URL to notify; repeatable.")
+    ] = None,
+    on: Annotated[
+        list[_On] | None, typer.Option("--on", help="Event to notify of: failure, recovery or always; repeatable.")
+    ] = None,
     secret: Annotated[
         str | None,
-        typer.Option("--secret", envvar="ATM_WEBHOOK_SECRET", metavar="KEY", help="What webhooks are signed with."),
+        typer.Option("--secret", envvar="ATM_WEBHOOK_SECRET", metavar="KEY", help="Key that signs webhooks."),
     ] = None,
-    paused: Annotated[bool, typer.Option("--paused", help="Make it, and let it wait.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the one of this name; its history stays.")
+        bool, typer.Option("--replace", help="Replace a schedule of the same name; its history stays.")
     ] = False,
     server: Server = DEFAULT_SERVER,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Make a schedule of a spec, or of a test that the server keeps.
+    """Create a schedule for a spec or for a test stored on the server.
 
-    It is due at --cron, --every or --at. When clocks are put forward or back it is still due once, and every quarter of
-    an hour every quarter of an hour.
+    Give one of --cron, --every and --at. On days when the clocks change, a daily cron time still fires once and `*/15`
+    still fires every 15 minutes.
     """
     document = _document(name, spec)
     channels = [_channel(url, secret, on or [_On.FAILURE, _On.RECOVERY]) for url in notify or ()]
-    asked = {
+    fields = {
         "name": name,
         "description": description,
         "trigger": _trigger(cron, every, at, zone),
@@ -128,22 +145,22 @@ def add(
         "notify": channels,
     }
 
-    async def question(client: ControlClient) -> ScheduleView:
-        request = _request(asked)
+    async def add_schedule(client: ControlClient) -> ScheduleView:
+        request = _request(fields)
         if replace:
             from atm.errors import NotFoundError
 
             try:
                 return await client.schedules.replace(name, request)
             except NotFoundError:
-                pass  # there is none yet
+                pass  # It does not exist yet.
         return await client.schedules.create(request)
 
     try:
-        made = _asked(server, question)
+        schedule = _call(server, add_schedule)
     except SpecError as error:
         raise _with_lines(error, document) from error
-    return _shown(made, Output.of(color, json=json))
+    return _show(schedule, Output.of(color, json=json))
 
 
 @app.command("list", cls=PlainCommand)
@@ -153,18 +170,18 @@ def list_schedules(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List the schedules by name: what became of the last due time, and when the next one comes."""
+    """List the schedules by name, with the outcome of the last firing and the next due time."""
     from atm.cli.schedules import schedule_lines
 
-    found = _asked(server, lambda client: client.schedules.all())
+    response = _call(server, lambda client: client.schedules.all())
     output = Output.of(color, json=json)
     if json:
-        output.document(found.model_dump(mode="json"))
-    elif not found.schedules:
+        output.document(response.model_dump(mode="json"))
+    elif not response.schedules:
         hint = "`atm schedule add nightly shop.yaml --cron '30 2 * * *'`"
-        output.out.lines([output.out.paper.line("there is no schedule yet: ").hint(hint)])
+        output.out.lines([output.out.paper.line("no schedules yet: ").hint(hint)])
     else:
-        output.out.lines(schedule_lines(found.schedules, output.out.paper, datetime.now(UTC)))
+        output.out.lines(schedule_lines(response.schedules, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
 
 
@@ -176,8 +193,8 @@ def show(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Show everything about a schedule."""
-    return _shown(_asked(server, lambda client: client.schedules.get(name)), Output.of(color, json=json))
+    """Show a schedule in full."""
+    return _show(_call(server, lambda client: client.schedules.get(name)), Output.of(color, json=json))
 
 
 @app.command("pause", cls=PlainCommand)
@@ -188,8 +205,8 @@ def pause(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Pause a schedule; a run that has started goes on."""
-    return _shown(_asked(server, lambda client: client.schedules.pause(name)), Output.of(color, json=json))
+    """Pause a schedule. A run in progress continues."""
+    return _show(_call(server, lambda client: client.schedules.pause(name)), Output.of(color, json=json))
 
 
 @app.command("resume", cls=PlainCommand)
@@ -200,8 +217,8 @@ def resume(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Let a schedule go on from now; what it was due at meanwhile is not made up for."""
-    return _shown(_asked(server, lambda client: client.schedules.resume(name)), Output.of(color, json=json))
+    """Resume a schedule from now. Due times that passed while it was paused are not caught up."""
+    return _show(_call(server, lambda client: client.schedules.resume(name)), Output.of(color, json=json))
 
 
 @app.command("rm", cls=PlainCommand)
@@ -212,101 +229,101 @@ def rm(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Delete a schedule with its firings and deliveries; its runs stay."""
-    _asked(server, lambda client: client.schedules.delete(name))
+    """Delete a schedule with its firings and deliveries. Its runs stay."""
+    _call(server, lambda client: client.schedules.delete(name))
     output = Output.of(color, json=json)
     if json:
         output.document({"deleted": name})
     else:
-        output.out.lines([output.out.paper.line(f"deleted the schedule {name}")])
+        output.out.lines([output.out.paper.line(f"deleted schedule {name}")])
     return ExitCode.PASSED
 
 
 @app.command("firings", cls=PlainCommand)
 def firings(
     name: Named,
-    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show so many, at most {MOST}.")] = 20,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show N entries, at most {MOST}.")] = 20,
     server: Server = DEFAULT_SERVER,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List what became of its due times, newest first."""
+    """List the firings of a schedule and their outcomes, newest first."""
     from atm.cli.schedules import firing_lines
 
     _check_limit(limit)
-    found = _asked(server, lambda client: client.schedules.firings(name, limit=limit))
+    response = _call(server, lambda client: client.schedules.firings(name, limit=limit))
     output = Output.of(color, json=json)
     if json:
-        output.document(found.model_dump(mode="json"))
-    elif not found.firings:
-        output.out.lines([output.out.paper.line("nothing was due yet")])
+        output.document(response.model_dump(mode="json"))
+    elif not response.firings:
+        output.out.lines([output.out.paper.line("no firings yet")])
     else:
-        output.out.lines(firing_lines(found.firings, output.out.paper))
+        output.out.lines(firing_lines(response.firings, output.out.paper))
     return ExitCode.PASSED
 
 
 @app.command("deliveries", cls=PlainCommand)
 def deliveries(
     name: Named,
-    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show so many, at most {MOST}.")] = 20,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", help=f"Show N entries, at most {MOST}.")] = 20,
     server: Server = DEFAULT_SERVER,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """List its notifications and whether they arrived, newest first."""
+    """List the notifications of a schedule and their delivery status, newest first."""
     from atm.cli.schedules import delivery_lines
 
     _check_limit(limit)
-    found = _asked(server, lambda client: client.schedules.deliveries(name, limit=limit))
+    response = _call(server, lambda client: client.schedules.deliveries(name, limit=limit))
     output = Output.of(color, json=json)
     if json:
-        output.document(found.model_dump(mode="json"))
-    elif not found.deliveries:
-        output.out.lines([output.out.paper.line("nobody was notified yet")])
+        output.document(response.model_dump(mode="json"))
+    elif not response.deliveries:
+        output.out.lines([output.out.paper.line("no notifications yet")])
     else:
-        output.out.lines(delivery_lines(found.deliveries, output.out.paper, datetime.now(UTC)))
+        output.out.lines(delivery_lines(response.deliveries, output.out.paper, datetime.now(UTC)))
     return ExitCode.PASSED
 
 
 @app.command("preview", cls=PlainCommand)
-def preview(
+def preview_times(
     cron: Cron = None,
     every: Every = None,
     at: At = None,
     zone: ZoneOption = "UTC",
     start: Start = None,
     end: End = None,
-    count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Say so many, at most 50.")] = 5,
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Print N due times, at most 50.")] = 5,
     server: Server = DEFAULT_SERVER,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Say when a schedule would be due, without making one."""
+    """Print when a schedule would be due, without creating it."""
     from atm.cli.schedules import ahead, moment
     from atm.models.schedule import PreviewRequest
 
-    asked = {
+    fields = {
         "trigger": _trigger(cron, every, at, zone),
         "start_date": _moment(start, "--start"),
         "end_date": _moment(end, "--end"),
         "count": count,
     }
-    answer = _asked(server, lambda client: client.schedules.preview(_read(PreviewRequest, asked)))
+    preview = _call(server, lambda client: client.schedules.preview(_validate(PreviewRequest, fields)))
     output = Output.of(color, json=json)
     paper, now = output.out.paper, datetime.now(UTC)
     if json:
-        output.document(answer.model_dump(mode="json"))
+        output.document(preview.model_dump(mode="json"))
     else:
-        lines = [paper.line(f" {answer.describes}")]
-        lines += [paper.line(f" {moment(each)}").right(ahead(each, now), 40) for each in answer.upcoming]
-        output.out.lines(lines if answer.upcoming else [*lines, paper.line(" never")])
+        lines = [paper.line(f" {preview.describes}")]
+        lines += [paper.line(f" {moment(due)}").right(ahead(due, now), 40) for due in preview.upcoming]
+        output.out.lines(lines if preview.upcoming else [*lines, paper.line(" never")])
     return ExitCode.PASSED
 
 
-def _shown(schedule: ScheduleView, output: Output) -> int:
+def _show(schedule: ScheduleView, output: Output) -> int:
     from atm.cli.schedules import one_lines
 
     if output.json:
@@ -316,8 +333,8 @@ def _shown(schedule: ScheduleView, output: Output) -> int:
     return ExitCode.PASSED
 
 
-def _asked(server: str, question: Callable[[ControlClient], Awaitable[_Answer]]) -> _Answer:
-    """Ask the server one thing. Raises what `ControlClient` raises."""
+def _call(server: str, request: Callable[[ControlClient], Awaitable[_Response]]) -> _Response:
+    """Open a client, send one request, close it. Raises the errors of `ControlClient`."""
     import asyncio
 
     from atm.client import ControlClient
@@ -325,18 +342,18 @@ def _asked(server: str, question: Callable[[ControlClient], Awaitable[_Answer]])
 
     key = load_settings().key_for(server)
 
-    async def ask() -> _Answer:
+    async def call() -> _Response:
         async with ControlClient(server, key) as client:
-            return await question(client)
+            return await request(client)
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 def _trigger(cron: str | None, every: str | None, at: str | None, zone: str) -> dict[str, Any]:
-    """The trigger that is meant. Raises SpecError."""
-    given = [each for each in (cron, every, at) if each is not None]
+    """Build the trigger of the options. Raises SpecError."""
+    given = [option for option in (cron, every, at) if option is not None]
     if len(given) != 1:
-        what = "a schedule is due at one of --cron, --every and --at"
+        what = "give exactly one of --cron, --every and --at"
         hint = "`--cron '30 2 * * *' --zone Europe/Berlin`, `--every 6h`, `--at 2026-12-01T02:30`"
         raise SpecError(Problem(what, "usage", hint=hint))
     if cron is not None:
@@ -355,7 +372,7 @@ def _seconds(text: str, option: str) -> int:
     except ValueError as error:
         raise SpecError(Problem(f"{option}: {error}", "bad_value", path=option)) from error
     if seconds != int(seconds):
-        raise SpecError(Problem(f"{option}: {text} is no whole number of seconds", "bad_value", path=option))
+        raise SpecError(Problem(f"{option}: {text} is not a whole number of seconds", "bad_value", path=option))
     return int(seconds)
 
 
@@ -364,11 +381,11 @@ def _time(text: str, option: str) -> datetime:
         return datetime.fromisoformat(text.strip())
     except ValueError:
         hint = "For example 2026-12-01T02:30 or 2026-12-01T02:30Z"
-        raise SpecError(Problem(f"{option} {text!r} is no time", "bad_value", path=option, hint=hint)) from None
+        raise SpecError(Problem(f"{option}: {text!r} is not a time", "bad_value", path=option, hint=hint)) from None
 
 
 def _moment(text: str | None, option: str) -> str | None:
-    """A time of ISO 8601, here where it names no zone."""
+    """Return an ISO 8601 time with its zone, the local one where it has none."""
     if text is None:
         return None
     at = _time(text, option)
@@ -376,14 +393,14 @@ def _moment(text: str | None, option: str) -> str | None:
 
 
 def _channel(url: str, secret: str | None, on: list[_On]) -> dict[str, Any]:
-    wanted = [each.value for each in on]
+    events = [event.value for event in on]
     if url.lower().startswith(("http://", "https://")):
-        return {"type": "webhook", "url": url, "secret": secret, "on": wanted}
-    return {"type": "apprise", "url": url, "on": wanted}
+        return {"type": "webhook", "url": url, "secret": secret, "on": events}
+    return {"type": "apprise", "url": url, "on": events}
 
 
 def _document(name: str, source: str | None) -> SpecDocument | None:
-    """The spec as it was written, with the places of its fields. Raises SpecError where it cannot be read."""
+    """Read the spec, with the line of each field. Raises SpecError where it cannot be read."""
     from atm.cli.specs import is_url, read_source
     from atm.plan.document import SpecDocument
 
@@ -399,31 +416,33 @@ def _plain(document: SpecDocument) -> dict[str, Any]:
 
 
 def _with_lines(error: SpecError, document: SpecDocument | None) -> SpecError:
-    """What the server found in the spec, with the lines of the file; what it found in the options as it is."""
-    from atm.cli.remote_run import placed
+    """Add the line of the file to each problem that the server found in the spec."""
+    from atm.cli.remote_run import with_place
 
     if document is None:
         return error
-    return SpecError([placed(each, document) if each.path.startswith("spec") else each for each in error.problems])
+    return SpecError(
+        [with_place(problem, document) if problem.path.startswith("spec") else problem for problem in error.problems]
+    )
 
 
-def _request(asked: dict[str, Any]) -> Any:
+def _request(fields: dict[str, Any]) -> Any:
     from atm.models.schedule import ScheduleRequest
 
-    return _read(ScheduleRequest, asked)
+    return _validate(ScheduleRequest, fields)
 
 
-def _read(kind: Any, asked: dict[str, Any]) -> Any:
-    """Read it here, so that what makes no sense is told in the words of the options. Raises SpecError."""
+def _validate(kind: Any, fields: dict[str, Any]) -> Any:
+    """Validate before sending, for an error with our own code. Raises SpecError."""
     from pydantic import ValidationError
 
     try:
-        return kind.model_validate(asked)
+        return kind.model_validate(fields)
     except ValidationError as error:
         problems = []
-        for each in error.errors():
-            what = str(each["msg"]).removeprefix("Value error, ")
-            problems.append(Problem(what[:1].lower() + what[1:], "bad_value", path=".".join(map(str, each["loc"]))))
+        for detail in error.errors():
+            what = str(detail["msg"]).removeprefix("Value error, ")
+            problems.append(Problem(what[:1].lower() + what[1:], "bad_value", path=".".join(map(str, detail["loc"]))))
         raise SpecError(problems) from error
 
 

@@ -1,4 +1,4 @@
-"""`atm schema`: the JSON Schema of the spec, from which editors complete."""
+"""`atm schema`: print the JSON Schema of the spec, for completion in editors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atm.models.exit_code import ExitCode
 def command(color: ColorOption = Color.AUTO, debug: DebugOption = False) -> int:  # noqa: ARG001
     """Print the JSON Schema of the spec, for editors.
 
-    Keep it beside your specs and name it in their first line: `# yaml-language-server: $schema=spec.schema.json`.
+    Save it next to your specs and reference it in their first line: `# yaml-language-server: $schema=spec.schema.json`.
     """
     from atm.models.schema import spec_json_schema
 

@@ -1,4 +1,4 @@
-"""`atm serve`: the Control API, and what carries runs out behind it."""
+"""`atm serve`: serve the Control API and the dashboard, and execute runs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,40 @@ from atm.models.exit_code import ExitCode
 
 
 def command(
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", help="On which port.")] = 8000,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="How many processes answer.")] = 1,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Number of worker processes.")] = 1,
     data_dir: Annotated[
-        str | None, typer.Option("--data-dir", metavar="DIR", help="Where history and keys are; or set ATM_DATA_DIR.")
+        str | None,
+        typer.Option("--data-dir", metavar="DIR", help="Directory of history and keys; or set ATM_DATA_DIR."),
+    ] = None,
+    tls_cert: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="Speak HTTPS with this certificate (PEM, with its chain); read again when renewed.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key (PEM).")
     ] = None,
     for_parent: Annotated[
         bool,
         typer.Option(
             "--for-parent",
-            help="For programs: end when standard input does, say in JSON where it listens (port 0: any).",
+            help="For programs: exit when stdin closes, print the address as JSON (port 0: any free one).",
         ),
     ] = False,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Serve the Control API, and carry out the runs that it accepts.
+    """Serve the Control API and the dashboard, and execute runs.
 
-    Without a key it answers only processes of your account on this machine: `atm keys create NAME` makes one.
-    Settings come from the environment; Ctrl-C ends the server, and runs go on in processes of their own.
+    Until a key exists, only processes of your account on this machine have access: `atm keys create NAME` creates one.
+    Settings come from the environment. Ctrl-C ends the server; runs continue in separate processes.
     """
-    if data_dir is not None:
-        os.environ["ATM_DATA_DIR"] = data_dir
+    named = {"ATM_DATA_DIR": data_dir, "ATM_TLS_CERT": tls_cert, "ATM_TLS_KEY": tls_key}
+    os.environ.update({name: value for name, value in named.items() if value is not None})
     from atm.api.server import serve
 
     serve(host, port, workers, for_parent=for_parent)

@@ -1,4 +1,4 @@
-"""`atm show`: the report of a run again, and the requests that were kept whole."""
+"""`atm show`: print the report or sampled requests of a stored run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MOST_NUMBERS = 20
 
 def command(
     run: RunArgument,
-    everything: Annotated[bool, typer.Option("--all", help="Leave out no endpoint and no kind of failure.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all endpoints and all kinds of failure.")] = False,
     slowest: Annotated[
-        int | None, typer.Option("--slowest", metavar="N", help="Show the N slowest kept requests whole.")
+        int | None, typer.Option("--slowest", metavar="N", help="Show the N slowest sampled requests in full.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option("--sample", metavar="N", help="Show the kept request with this number whole.")
+        int | None, typer.Option("--sample", metavar="N", help="Show the sampled request with this number in full.")
     ] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; several times."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write FILE.json, .csv or .html; repeatable."),
     ] = None,
     junit: Annotated[
         str | None, typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML.")
@@ -40,57 +40,59 @@ def command(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Show the report of a run again, as it was printed when the run ended.
+    """Print the report of a stored run.
 
-    A run keeps some requests whole: the first of each endpoint, some of each kind of failure, and the slowest.
+    With --slowest or --sample, print sampled requests instead. A run stores the first request of each endpoint, some of
+    each kind of failure, and the slowest.
     """
     from atm.cli.files import checked_outputs
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
     from atm.cli.run_output import show
 
     if slowest is not None and slowest < 1:
         raise SpecError(Problem(f"--slowest must be 1 or more, not {slowest}", "bad_value", path="--slowest"))
     files = checked_outputs(output or (), junit)
-    result = asked(server, lambda history: _result(history, run))
+    result = with_history(server, lambda history: _result(history, run))
     shown = Output.of(color, json=json)
     if slowest is None and sample is None:
         return show(result, shown, files, saved=True, everything=everything)
-    samples = _chosen(result, slowest, sample)
+    samples = _select(result, slowest, sample)
     if json:
-        shown.document({"samples": [each.model_dump(mode="json") for each in samples]})
+        shown.document({"samples": [exchange.model_dump(mode="json") for exchange in samples]})
         return ExitCode.PASSED
     from atm.cli.exchange import exchange_lines
 
     paper = shown.out.paper
-    for number, each in enumerate(samples):
-        head = paper.line(f" request {each.request_number}", Style.DIM).add(f"  kept as {each.reason}", Style.DIM)
-        lines = [*([paper.line()] if number else []), head, *exchange_lines(each, paper)]
+    for number, exchange in enumerate(samples):
+        head = paper.line(f" request {exchange.request_number}", Style.DIM)
+        head.add(f"  sampled as {exchange.reason}", Style.DIM)
+        lines = [*([paper.line()] if number else []), head, *exchange_lines(exchange, paper)]
         shown.out.lines(lines)
     return ExitCode.PASSED
 
 
-async def _result(history: History, written: str) -> RunResult:
-    from atm.cli.history.base import resolved
-    from atm.cli.remote_run import nothing_measured
+async def _result(history: History, reference: str) -> RunResult:
+    from atm.cli.history.base import resolve_run
+    from atm.cli.remote_run import no_report_error
 
-    run_id = await resolved(history, written)
+    run_id = await resolve_run(history, reference)
     result = await history.result(run_id)
     if result is None:
-        raise nothing_measured(await history.run(run_id))
+        raise no_report_error(await history.run(run_id))
     return result
 
 
-def _chosen(result: RunResult, slowest: int | None, number: int | None) -> list[SampledExchange]:
+def _select(result: RunResult, slowest: int | None, number: int | None) -> list[SampledExchange]:
     samples = result.samples
     if not samples:
-        what = f"run {short_id(result.run.id)} has no kept requests"
+        what = f"run {short_id(result.run.id)} has no sampled requests"
         raise NotFoundError(Problem(what, "sample_not_found", hint="They may have been pruned: `atm db status`"))
     if number is None:
-        return sorted(samples, key=lambda each: -each.response_ms)[:slowest]
-    found = [each for each in samples if each.request_number == number]
-    if not found:
-        numbers = sorted({each.request_number for each in samples})
-        kept = ", ".join(map(str, numbers[:MOST_NUMBERS])) + (", …" if len(numbers) > MOST_NUMBERS else "")
-        what = f"run {short_id(result.run.id)} has not kept request {number}"
-        raise NotFoundError(Problem(what, "sample_not_found", path="--sample", hint=f"It has kept {kept}"))
-    return found[:1]
+        return sorted(samples, key=lambda exchange: -exchange.response_ms)[:slowest]
+    matches = [exchange for exchange in samples if exchange.request_number == number]
+    if not matches:
+        numbers = sorted({exchange.request_number for exchange in samples})
+        stored = ", ".join(map(str, numbers[:MOST_NUMBERS])) + (", …" if len(numbers) > MOST_NUMBERS else "")
+        what = f"run {short_id(result.run.id)} has no sample of request {number}"
+        raise NotFoundError(Problem(what, "sample_not_found", path="--sample", hint=f"Sampled requests: {stored}"))
+    return matches[:1]

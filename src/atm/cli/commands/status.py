@@ -1,4 +1,4 @@
-"""`atm status`: where a run stands."""
+"""`atm status`: print the state of a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def command(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Say where a run stands, and how it ended.
+    """Print the state of a run and how it ended.
 
-    `atm watch` follows one that goes on, `atm show` has the report of one that has ended.
+    `atm watch` follows a run in progress; `atm show` prints the report of a run that has ended.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
     from atm.cli.listing import status_lines
 
-    view = asked(server, lambda history: _view(history, run))
+    view = with_history(server, lambda history: _view(history, run))
     output = Output.of(color, json=json)
     if json:
         output.document(view.model_dump(mode="json"))
@@ -37,7 +37,7 @@ def command(
     return ExitCode.PASSED
 
 
-async def _view(history: History, written: str) -> RunView:
-    from atm.cli.history.base import resolved
+async def _view(history: History, reference: str) -> RunView:
+    from atm.cli.history.base import resolve_run
 
-    return await history.run(await resolved(history, written))
+    return await history.run(await resolve_run(history, reference))

@@ -1,4 +1,4 @@
-"""`atm target`: the bundled target server in the foreground, to practise on."""
+"""`atm target`: run the bundled target server in the foreground."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from atm.models.exit_code import ExitCode
 
 
 def command(
-    host: Annotated[str, typer.Option("--host", help="127.0.0.1, ::1, or localhost for both.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="0 takes a free one.")] = 8765,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on: 127.0.0.1, ::1, or localhost for both.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 for any free one.")] = 8765,
     json: JsonOption = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Run the bundled target server, to practise on.
+    """Run the bundled target server to practise on.
 
-    It listens on this machine only, prints its URL and its routes, and records every request. Ctrl-C ends it and prints
-    how many it answered. With --json: one document with its URL when it listens.
+    It listens on this machine only, prints its URL and routes, and records every request. Ctrl-C ends it and prints the
+    counts. With --json it prints one document with its URL once it listens.
     """
     from atm.testing.target_server.foreground import serve
     from atm.testing.target_server.route_table import GROUPS
@@ -58,7 +60,7 @@ def command(
 
 
 def _of_flags(error: TargetServerError, port: int) -> AtmError:
-    """The same error, at the flag that it is about."""
+    """Return the error with the option that caused it as its path."""
     (problem,) = error.problems
     if problem.code in _USAGE:
         return SpecError(replace(problem, path=_USAGE[problem.code]))

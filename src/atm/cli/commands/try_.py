@@ -1,4 +1,4 @@
-"""`atm try`: one request to each endpoint, shown whole."""
+"""`atm try`: send one request to each endpoint and show it in full."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def command(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Send one request to each endpoint of a spec and show it whole.
+    """Send one request to each endpoint of a spec and show it in full.
 
-    Request and answer with their headers and bodies, secrets masked, and whether the answer is what the spec expects.
-    Exit code 0 when all are, 99 when one is not, 3 when nothing answered.
+    Prints request and response with headers and bodies, secrets masked, and whether the response is as the spec
+    expects. Exit code 0 if all are, 99 if one is not, 3 if there was no response at all.
     """
     from atm.cli.specs import compile_source
     from atm.engine.executor import Execution

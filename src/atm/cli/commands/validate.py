@@ -1,4 +1,4 @@
-"""`atm validate`: is this spec one that can be run, and what would it do?"""
+"""`atm validate`: check a spec without running it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def command(
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Check a spec and name every problem in it.
+    """Check a spec and report every problem in it.
 
-    Nothing is sent. Exit code 0 when it can be run, 2 when it cannot.
+    Sends nothing. Exit code 0 if the spec is valid, 2 if it is not.
     """
     from atm.cli.specs import compile_source
     from atm.plan.overrides import Overrides
@@ -41,9 +41,9 @@ def command(
 
 
 def sentence(plan: LoadPlan) -> str:
-    """`valid: 3 endpoints, open 150/s, for 10 s after 1 s warm-up, ≈ 1,500 requests, seed 7`."""
+    """Summarise a plan: `valid: 3 endpoints, open 150/s, for 10 s after 1 s warm-up, ≈ 1,500 requests, seed 7`."""
     count = len(plan.endpoints)
-    parts = [f"{count} {'endpoint' if count == 1 else 'endpoints'}", planned_load(plan).replace(" · ", ", ")]
+    parts = [f"{count} {'endpoint' if count == 1 else 'endpoints'}", planned_load(plan.load).replace(" · ", ", ")]
     ahead = forecast(plan)
     if ahead.seconds is not None:
         warm_up = f" after {figures.planned(ahead.warm_up_seconds)} warm-up" if ahead.warm_up_seconds else ""

@@ -1,4 +1,4 @@
-"""`atm watch`: a run that goes on, as `atm run` shows it, and its report at the end."""
+"""`atm watch`: follow a run with the live view of `atm run`, then print its report."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def command(
     run: RunArgument,
     server: ServerOption = None,
     json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print the verdicts only, and no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the verdicts, without progress.")] = False,
     color: ColorOption = Color.AUTO,
     debug: DebugOption = False,  # noqa: ARG001
 ) -> int:
-    """Follow a run until it ends, then show its report.
+    """Follow a run until it ends, then print its report.
 
-    Ends with the run's exit code. Ctrl-C leaves, and the run goes on.
+    Returns the run's exit code. Ctrl-C stops watching; the run continues.
     """
-    from atm.cli.history import asked
+    from atm.cli.history import with_history
     from atm.cli.run_output import finish
 
     output = Output.of(color, json=json, quiet=quiet)
-    result = asked(server, lambda history: _followed(history, run, output))
+    result = with_history(server, lambda history: _follow(history, run, output))
     return ExitCode.INTERRUPTED if result is None else finish(result, output, {}, saved=True)
 
 
-async def _followed(history: History, written: str, output: Output) -> RunResult | None:
-    from atm.cli.history.base import resolved
-    from atm.cli.remote_run import followed
+async def _follow(history: History, reference: str, output: Output) -> RunResult | None:
+    from atm.cli.history.base import resolve_run
+    from atm.cli.remote_run import follow_run
 
-    return await followed(history, await resolved(history, written), output, ours=False)
+    return await follow_run(history, await resolve_run(history, reference), output, owned=False)

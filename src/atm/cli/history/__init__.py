@@ -1,6 +1,6 @@
-"""The history that a command looks into: the storage of this machine, or a server, behind one contract.
+"""Run history behind one protocol: the storage of this machine, or a server.
 
-`opened(server)` chooses. Storage and httpx are imported when they are opened, so that no other command pays for them.
+`open_history(server)` chooses. Storage and httpx are imported only when they are opened, to keep other commands fast.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from atm.cli.history.base import Filters, History
 if TYPE_CHECKING:
     from atm.config import Settings
 
-__all__ = ["Filters", "History", "asked", "opened"]
+__all__ = ["Filters", "History", "open_history", "with_history"]
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 @asynccontextmanager
-async def opened(server: str | None, settings: Settings | None = None) -> AsyncIterator[History]:
-    """The history on `server`, or that of this machine where it is empty.
+async def open_history(server: str | None, settings: Settings | None = None) -> AsyncIterator[History]:
+    """Open the history of `server`, or of this machine if `server` is empty.
 
     Raises SettingsError, ApiRefusedError, SchemaError and StorageUnavailableError.
     """
@@ -51,12 +51,12 @@ async def opened(server: str | None, settings: Settings | None = None) -> AsyncI
         await storage.close()
 
 
-def asked(server: str | None, question: Callable[[History], Awaitable[_Found]]) -> _Found:
-    """Open the history, ask it one thing, close it. Raises what `opened` and the question raise."""
+def with_history(server: str | None, work: Callable[[History], Awaitable[_Result]]) -> _Result:
+    """Open the history, run `work` on it, close it. Raises the errors of `open_history` and of `work`."""
     import asyncio
 
-    async def ask() -> _Found:
-        async with opened(server) as history:
-            return await question(history)
+    async def run() -> _Result:
+        async with open_history(server) as history:
+            return await work(history)
 
-    return asyncio.run(ask())
+    return asyncio.run(run())

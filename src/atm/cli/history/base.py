@@ -1,4 +1,4 @@
-"""What commands can ask a history, wherever it is."""
+"""The `History` protocol of commands, local or remote."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from atm.models.run import Measurement, RunResult
 
 LAST = "last"
-"""Names the newest run."""
+"""Reference to the newest run."""
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which runs a list shows; all conditions hold together."""
+    """Filters of a run list, combined with AND."""
 
     limit: int = 20
     name: str | None = None
@@ -38,74 +38,74 @@ class Filters:
 
 
 class History(Protocol):
-    """Runs, and what can be done with them.
+    """Runs and the operations on them.
 
-    Raises NotFoundError for a run that is not there, ConflictError where its state does not allow this, and
-    StorageUnavailableError or ServerUnreachableError where nothing could be asked.
+    Methods raise NotFoundError for an unknown run, ConflictError if its state does not allow the operation, and
+    StorageUnavailableError or ServerUnreachableError if the storage or server is unavailable.
     """
 
     @property
     def place(self) -> str:
-        """Where it is, for people: a path without credentials, or an address."""
+        """The location for messages: a description without credentials, or a server address."""
         ...
 
     async def page(self, filters: Filters) -> RunList:
-        """The newest runs."""
+        """Return the newest runs."""
         ...
 
     async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
-        """Some runs whose ids begin like this, more than `MOST_NAMED` where there are more."""
+        """Return runs whose ids start with `prefix`, at most `MOST_NAMED` + 1."""
         ...
 
     async def run(self, run_id: str) -> RunView:
-        """A run, with everything but its seconds."""
+        """Return a run without its intervals."""
         ...
 
     async def result(self, run_id: str) -> RunResult | None:
-        """What it left behind; None while it has not ended, or where nothing could be measured."""
+        """Return the result; None before the run has ended, or if nothing was measured."""
         ...
 
     def watch(self, run_id: str) -> AsyncIterator[AnyRunEvent]:
-        """Its events from the first one on, each once and in order; ends with the run."""
+        """Yield the events from the first one, each once and in order, until the run ends."""
         ...
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
-        """Ask it to end; gives its status after that."""
+        """Cancel the run, or stop it with `graceful`; return its status after the request."""
         ...
 
     async def delete(self, run_id: str) -> None:
-        """Delete it and all its seconds."""
+        """Delete the run with its intervals and samples."""
         ...
 
     async def export_to(self, run_id: str, file: BinaryIO) -> None:
-        """Write its bundle."""
+        """Write the run's bundle."""
         ...
 
     async def import_from(self, file: BinaryIO, place: str, new_id: str | None) -> RunView:
-        """Store the run of a bundle; `place` names the file in messages."""
+        """Store the run of a bundle; `place` is the file name for messages."""
         ...
 
     async def status(self) -> StorageStatusView:
-        """Kind, place, size and number of runs."""
+        """Return kind, location, size and number of runs."""
         ...
 
 
-async def resolved(history: History, written: str) -> str:
-    """The id of the run that a person means by `last` or by the beginning of an id. Raises NotFoundError."""
-    if written == LAST:
+async def resolve_run(history: History, reference: str) -> str:
+    """Resolve `last`, a run id or a unique prefix of one to the run id. Raises NotFoundError."""
+    if reference == LAST:
         newest = (await history.page(Filters(limit=1))).runs
         if not newest:
-            hint = "`atm demo` makes one"
+            hint = "`atm demo` creates one"
             raise NotFoundError(Problem(f"there is no run in {history.place} yet", "run_not_found", hint=hint))
         return newest[0].id
-    found = await history.beginning(written)
-    exact = next((run.id for run in found if run.id == written), None)
-    if exact is not None or len(found) == 1:
-        return exact or found[0].id
-    if not found:
-        what = f"no run of {history.place} begins with {written[:64]!r}"
-        raise NotFoundError(Problem(what, "run_not_found", path="RUN", hint="`atm list` shows what is there"))
-    named = ", ".join(f"{run.id} ({run.name})" for run in found[:MOST_NAMED])
-    more = ", …" if len(found) > MOST_NAMED else ""
-    what = f"several runs begin with {written!r}: {named}{more}"
-    raise NotFoundError(Problem(what, "ambiguous_run", path="RUN", hint="Write more of the id"))
+    matches = await history.beginning(reference)
+    exact = next((run.id for run in matches if run.id == reference), None)
+    if exact is not None or len(matches) == 1:
+        return exact or matches[0].id
+    if not matches:
+        what = f"no run in {history.place} has an id that starts with {reference[:64]!r}"
+        raise NotFoundError(Problem(what, "run_not_found", path="RUN", hint="`atm list` lists the runs"))
+    named = ", ".join(f"{run.id} ({run.name})" for run in matches[:MOST_NAMED])
+    more = ", …" if len(matches) > MOST_NAMED else ""
+    what = f"several run ids start with {reference!r}: {named}{more}"
+    raise NotFoundError(Problem(what, "ambiguous_run", path="RUN", hint="Give more of the id"))

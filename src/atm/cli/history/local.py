@@ -1,4 +1,4 @@
-"""The history of this machine: the storage that the settings name, without a server."""
+"""`History` on the storage of this machine, without a server."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from atm.storage.views import status_view
 
 
 class LocalHistory:
-    """`History` on a storage that somebody else opens and closes."""
+    """`History` on a storage that the caller opens and closes."""
 
-    def __init__(self, storage: StorageInterface, place: str = "the history here") -> None:
+    def __init__(self, storage: StorageInterface, place: str = "the local history") -> None:
         self._storage = storage
         self.place = place
 
@@ -49,11 +49,11 @@ class LocalHistory:
 
     async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
         try:
-            found = await self._storage.runs.find(prefix, MOST_NAMED + 1)
+            run_ids = await self._storage.runs.find(prefix, MOST_NAMED + 1)
         except ConflictError:
-            # What cannot be an id is no beginning of one.
+            # Not a valid prefix of an id.
             return []
-        return [summary_view((await self._storage.runs.get(run_id)).summary) for run_id in found]
+        return [summary_view((await self._storage.runs.get(run_id)).summary) for run_id in run_ids]
 
     async def run(self, run_id: str) -> RunView:
         return run_view(await self._storage.runs.get(run_id))
@@ -65,30 +65,30 @@ class LocalHistory:
         watcher = Watcher(self._storage)
         try:
             async with aclosing(watcher.watch(run_id)) as events:
-                async for told in events:
-                    yield EVENTS.validate_json(told.json)
+                async for event in events:
+                    yield EVENTS.validate_json(event.json)
         finally:
             await watcher.close()
 
     async def cancel(self, run_id: str, *, graceful: bool) -> RunStatus:
         how = CancelRequest.GRACEFUL if graceful else CancelRequest.NOW
         status = await self._storage.leases.request_cancel(run_id, how, datetime.now(UTC))
-        await self._write_down("run.cancel", run_id)
+        await self._audit("run.cancel", run_id)
         return status
 
     async def delete(self, run_id: str) -> None:
         await self._storage.runs.delete(run_id)
-        await self._write_down("run.delete", run_id)
+        await self._audit("run.delete", run_id)
 
     async def export_to(self, run_id: str, file: BinaryIO) -> None:
         await export_run(self._storage, run_id, file)
 
     async def import_from(self, file: BinaryIO, place: str, new_id: str | None) -> RunView:
         view = run_view(await import_run(self._storage, file, new_id=new_id, place=place))
-        await self._write_down("run.import", view.id)
+        await self._audit("run.import", view.id)
         return view
 
-    async def _write_down(self, action: str, run_id: str) -> None:
+    async def _audit(self, action: str, run_id: str) -> None:
         await self._storage.audit.append(shell_entry(action, run_id, datetime.now(UTC)))
 
     async def status(self) -> StorageStatusView:

@@ -1,4 +1,4 @@
-"""The history of a server, by way of its Control API."""
+"""`History` on a server, over its Control API."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ServerHistory:
 
     async def beginning(self, prefix: str) -> Sequence[RunSummaryView]:
         try:
-            found = await self.client.runs(begins=prefix, limit=MOST_NAMED + 1)
+            page = await self.client.runs(begins=prefix, limit=MOST_NAMED + 1)
         except SpecError:
-            # What cannot be an id is no beginning of one.
+            # Not a valid prefix of an id.
             return []
-        return [run for run in found.runs if run.id.startswith(prefix)]
+        return [run for run in page.runs if run.id.startswith(prefix)]
 
     async def run(self, run_id: str) -> RunView:
         return await self.client.run(run_id)
@@ -66,8 +66,8 @@ class ServerHistory:
         await self.client.delete(run_id)
 
     async def export_to(self, run_id: str, file: BinaryIO) -> None:
-        async for piece in self.client.export_run(run_id):
-            file.write(piece)
+        async for chunk in self.client.export_run(run_id):
+            file.write(chunk)
 
     async def import_from(self, file: BinaryIO, place: str, new_id: str | None) -> RunView:
         del place

@@ -1,23 +1,22 @@
 """The final report of a run: what `atm run` prints on stdout, from a `RunResult` alone.
 
-The blocks come in one order, verdicts first; a block without content is left out. `report_lines` is the whole. Each
-block is a function from a `Sheet` (the result and the paper it is written on) to lines, in `verdicts.py`, `summary.py`,
-`distribution.py` and `details.py`.
+Blocks have a fixed order, verdicts first; a block without content is left out. `report_lines` returns the whole report.
+Each block is a function from a `Sheet` (result and paper) to lines, in `verdicts.py`, `summary.py`, `distribution.py`
+and `details.py`.
 """
 
 from __future__ import annotations
 
 from atm.cli.report.details import endpoints, failures
 from atm.cli.report.distribution import shape
-from atm.cli.report.layout import Block, Sheet
-from atm.cli.report.layout import saved as saved_line
+from atm.cli.report.layout import Block, Sheet, saved_as
 from atm.cli.report.summary import load, rate, requests, times
 from atm.cli.report.verdicts import header, measurement, stopped, thresholds, unreachable
 from atm.cli.text import Line, Paper
 from atm.models.run import RunResult
 
 VERDICTS: tuple[Block, ...] = (unreachable, stopped, thresholds, measurement)
-FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints, saved_line)
+FIGURES: tuple[Block, ...] = (load, requests, rate, times, shape, failures, endpoints, saved_as)
 
 __all__ = ["report_lines"]
 
@@ -25,9 +24,9 @@ __all__ = ["report_lines"]
 def report_lines(
     result: RunResult, paper: Paper, *, quiet: bool = False, saved: bool = False, everything: bool = False
 ) -> list[Line]:
-    """The report, a blank line between blocks; with `quiet` the verdicts only.
+    """Return the report with a blank line between blocks; with `quiet` only the verdicts.
 
-    `saved`: the history has the run, so `atm show` may be named. `everything`: no row is left out.
+    `saved`: the run is in the history, so the report mentions `atm show`. `everything`: show all rows.
     """
     sheet = Sheet(result, paper, saved, everything, verdicts_only=quiet)
     blocks = VERDICTS if quiet else (header, *VERDICTS, *FIGURES)

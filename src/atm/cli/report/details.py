@@ -1,4 +1,4 @@
-"""What a reader looks at when something stood out: the failures one by one, and the endpoints."""
+"""The blocks with details: failures by kind, and endpoints."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WORST_ENDPOINTS = 10
 MOST_NAMED = 5
 BURST_RUN_SECONDS = 10.0
 BURST_SHARE = 0.2
-"""Failures within so small a part of a run that is not too short have one cause, and it has a time."""
+"""If all failures of a run of at least 10 s lie within this share of it, the report hints at a single event."""
 
 
 def failures(sheet: Sheet) -> list[Line]:
-    """Each kind of failure with its count, where and when it came, and one example."""
+    """Each kind of failure with count, endpoint, time span and one example."""
     groups = sheet.result.failures
     if not groups:
         return []
@@ -35,11 +35,11 @@ def failures(sheet: Sheet) -> list[Line]:
     if len(groups) > len(shown):
         rest = groups[len(shown) :]
         more = sum(group.count for group in rest)
-        all_of_them = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.json` has all"
-        lines.append(sheet.paper.line(f"   {len(rest)} more kinds, {figures.count(more)} failures: ").hint(all_of_them))
-    hint = _burst(sheet, groups)
-    if hint:
-        lines += [sheet.paper.line("   ").hint(line.plain.strip()) for line in sheet.paper.wrapped(hint, 3)]
+        hint = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.json` has all"
+        lines.append(sheet.paper.line(f"   {len(rest)} more kinds, {figures.count(more)} failures: ").hint(hint))
+    burst = _burst(sheet, groups)
+    if burst:
+        lines += [sheet.paper.line("   ").hint(line.plain.strip()) for line in sheet.paper.wrapped(burst, 3)]
     return lines
 
 
@@ -84,7 +84,7 @@ def _example(sheet: Sheet, group: FailureSummary, indent: int) -> list[Line]:
 
 
 def _burst(sheet: Sheet, groups: Sequence[FailureSummary]) -> str:
-    """A hint when all failures lie within a small part of the run: something happened then."""
+    """Return a hint if all failures lie within a small part of the run."""
     run, metrics = sheet.result.run, sheet.result.metrics
     first = min(group.first_seconds for group in groups)
     last = max(group.last_seconds for group in groups)
@@ -95,11 +95,11 @@ def _burst(sheet: Sheet, groups: Sequence[FailureSummary]) -> str:
     moment = run.started_at.astimezone(UTC).timestamp() + first
     clock = run.started_at.fromtimestamp(moment, UTC).strftime("%H:%M:%S")
     within = max(1, math.ceil(last - first))
-    return f"hint: all within {within} s, from {clock} UTC; read the server's log for that time"
+    return f"hint: all within {within} s, from {clock} UTC; check the server's log at that time"
 
 
 def endpoints(sheet: Sheet) -> list[Line]:
-    """The endpoints side by side, in the order of the spec; of many only the worst."""
+    """The endpoints in the order of the spec; if there are many, only the worst."""
     entries = sheet.result.endpoint_metrics
     if len(entries) < 2:
         return []
@@ -108,15 +108,15 @@ def endpoints(sheet: Sheet) -> list[Line]:
         shown = sorted(entries, key=lambda entry: (-entry.failed_requests, -_order(entry)))[:WORST_ENDPOINTS]
     lines = _narrow_endpoints(sheet, shown) if sheet.narrow else _wide_endpoints(sheet, shown)
     if len(shown) < len(entries):
-        all_of_them = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.csv` has all"
-        more = f"   {len(entries) - len(shown)} more, none of them worse: "
-        lines.append(sheet.paper.line(more).hint(all_of_them))
+        hint = f"`atm show {sheet.run_id} --all`" if sheet.saved else "`-o FILE.csv` has all"
+        more = f"   {len(entries) - len(shown)} more, none worse: "
+        lines.append(sheet.paper.line(more).hint(hint))
     note = without_requests(sheet.result)
     return [*lines, *(sheet.paper.wrapped(note, 3, Style.WARN) if note else ())]
 
 
 def without_requests(result: RunResult) -> str:
-    """A note on the endpoints that no request was sent to; empty where there is none."""
+    """Return a note on endpoints that received no request; empty if there are none."""
     names = result.endpoints_without_requests
     if not names:
         return ""

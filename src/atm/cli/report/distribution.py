@@ -1,4 +1,4 @@
-"""The distribution of the response time, and beside it the statuses and the connections."""
+"""The blocks of the response time distribution, the status codes and the connections, side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EIGHTHS = "▏▎▍▌▋▊▉"
 
 
 def bar(length: float, paper: Paper) -> str:
-    """A bar of `length` columns; anything above 0 draws at least a sliver."""
+    """Return a bar of `length` columns; any length above 0 shows at least an eighth."""
     if length <= 0:
         return ""
     if not paper.unicode:
@@ -32,7 +32,7 @@ def bar(length: float, paper: Paper) -> str:
 
 
 def shape(sheet: Sheet) -> list[Line]:
-    """Histogram left, statuses and connections right; one below the other where there is no room for both."""
+    """Histogram on the left, statuses and connections on the right; stacked on a narrow terminal."""
     left = _histogram(sheet)
     alone = sheet.narrow or not left
     right = [block for block in (_statuses(sheet, alone), _connections(sheet, alone)) if block]
@@ -63,7 +63,7 @@ def _histogram(sheet: Sheet) -> list[Line]:
     lines = [paper.line(" RESPONSE TIME", Style.BOLD).add(f"  {samples}", Style.DIM)]
     steps = rungs(histogram)
     marks = ["".join(f" p{percent:g}" for percent in step.percentiles) for step in steps]
-    # Where percentiles share a rung, their marks need room, and the bars give it.
+    # Percentiles that share a rung have a longer mark, which shortens the bars.
     longest = BAR - max(max(map(len, marks)) - len(" p50"), 0)
     most = max(step.count for step in steps)
     for step, mark in zip(steps, marks, strict=True):
@@ -94,7 +94,7 @@ def _limit(nanoseconds: int) -> str:
 
 
 def status_style(status: int | None) -> Style:
-    """The colour of a status class; None is no answer at all."""
+    """Return the colour of a status class; None means no response."""
     if status is None or status >= 500:
         return Style.FAIL
     return Style.WARN if status >= 400 else Style.PASS if 200 <= status < 300 else Style.PLAIN

@@ -1,4 +1,4 @@
-"""What every block of the report is written from: the result, the paper, and how a judged time looks."""
+"""The `Sheet` that report blocks render to: the result, the paper, and shared formatting."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from atm.models.outcome import Outcome
 from atm.models.run import Measurement, RunResult, ThresholdResult
 
 LABEL_END = 11
-"""The column in which the facts of a block begin: ` REQUESTS  `."""
+"""The column where the facts of a block start: ` REQUESTS  `."""
 NARROW = 80
-"""Below this width everything stands in one column, without bars."""
+"""Below this width the report has one column and no bars."""
 
 _TIME_ROWS = {
     Metric.LATENCY: "response",
@@ -24,24 +24,24 @@ _TIME_ROWS = {
     Metric.SERVICE: "service",
     Metric.FIRST_BYTE: "first_byte",
 }
-"""The rows of the time table."""
+"""Row of the time table by threshold metric."""
 
 
 @dataclass
 class Sheet:
-    """One result on one kind of paper."""
+    """A result and the paper that it is rendered on."""
 
     result: RunResult
     paper: Paper
     saved: bool = False
-    """The history has this run."""
+    """The run is in the history."""
     everything: bool = False
-    """No row is left out for being one of many."""
+    """Show all rows."""
     verdicts_only: bool = False
 
     @property
     def run_id(self) -> str:
-        """What people see and type of the run's id."""
+        """The short id of the run."""
         return short_id(self.result.run.id)
 
     @property
@@ -50,7 +50,7 @@ class Sheet:
 
     @property
     def unanswered(self) -> bool:
-        """Requests were sent, and not one got an answer, be it one that cannot be read."""
+        """Requests were sent and none got a response, not even an invalid one."""
         metrics = self.result.metrics
         unreadable = (Outcome.PROTOCOL_ERROR, Outcome.RESPONSE_TOO_LARGE)
         read = metrics.status_code_counts or any(metrics.errors_by_type.get(outcome) for outcome in unreadable)
@@ -58,25 +58,25 @@ class Sheet:
 
     @property
     def doubtful(self) -> bool:
-        """The measurement is invalid: every time is printed with a question mark."""
+        """The measurement is invalid: each time is printed with a question mark."""
         return self.result.verdict.measurement == Measurement.INVALID
 
     @cached_property
     def unit(self) -> str:
-        """The unit of all times in tables, chosen by the median."""
+        """The unit of all times in tables, chosen by the median response time."""
         metrics = self.result.metrics
         return figures.time_unit(metrics.latency_p50_ms)
 
     def in_unit(self, milliseconds: float | None) -> str:
-        """A time for a table, in the sheet's unit."""
+        """Format a time for a table, in the sheet's unit."""
         return self.doubted(figures.time_in(milliseconds, self.unit), milliseconds)
 
     def time(self, milliseconds: float | None) -> str:
-        """A time with the unit that fits it."""
+        """Format a time with its own unit."""
         return self.doubted(figures.time(milliseconds), milliseconds)
 
     def measured(self, threshold: ThresholdResult) -> str:
-        """What a threshold measured; a time is doubted as every time is."""
+        """Format the measured value of a threshold; a time is marked like any other."""
         is_time = threshold.unit is Unit.MILLISECONDS
         return self.doubted(threshold.measured, threshold.actual) if is_time else threshold.measured
 
@@ -84,7 +84,7 @@ class Sheet:
         return f"{text}?" if self.doubtful and value is not None else text
 
     def facts(self, parts: Sequence[str], label: str = "", start: int = LABEL_END) -> list[Line]:
-        """`LABEL  fact · fact · fact`, continued below `start` where the line is full."""
+        """Lay out `LABEL  fact · fact · fact`, wrapped at the line's end and indented to `start`."""
         separator = self.paper.text(" · ")
         lines: list[Line] = []
         line = self.paper.line(f" {label}" if label else "", Style.BOLD).to(start)
@@ -105,7 +105,7 @@ class Sheet:
 
     @cached_property
     def judged_times(self) -> dict[tuple[str, str], Style]:
-        """Which cells of the time table a threshold judged: (row, percentile) to the colour of its verdict."""
+        """Cells of the time table that a threshold judged: (row, percentile) to the colour of the verdict."""
         cells: dict[tuple[str, str], Style] = {}
         for threshold in self.result.thresholds:
             row = _TIME_ROWS.get(threshold.metric)
@@ -120,12 +120,12 @@ Block = Callable[[Sheet], list[Line]]
 
 
 def verdict_style(threshold: ThresholdResult) -> Style:
-    """The colour of a threshold's verdict."""
+    """Return the colour of a threshold's verdict."""
     return Style.PASS if threshold.passed else Style.FAIL
 
 
-def saved(sheet: Sheet) -> list[Line]:
-    """` saved as 7f3a2c1d   again: atm show 7f3a2c1d`; nothing where the history has not got the run."""
+def saved_as(sheet: Sheet) -> list[Line]:
+    """` saved as 7f3a2c1d   again: atm show 7f3a2c1d`; empty if the run is not in the history."""
     if not sheet.saved:
         return []
     line = sheet.paper.line(" saved as ", Style.DIM).add(sheet.run_id)

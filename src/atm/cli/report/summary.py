@@ -1,4 +1,4 @@
-"""The figures in one screen: the load that was asked for, the counts that add up, the rates, the times."""
+"""The blocks of the main figures: load, request counts, rates and times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERCENTILES = (
     ("max", "max_ms"),
     ("mean", "mean_ms"),
 )
-"""Columns of the time table: what people call them, and the end of the field's name."""
+"""Columns of the time table: heading and suffix of the field name."""
 
 KINDS = (
     ("response", "latency"),
@@ -29,7 +29,7 @@ KINDS = (
     ("first byte", "first_byte"),
     ("failed = ∞", "adjusted_latency"),
 )
-"""Rows of the time table: what people call them, and the beginning of the field's name."""
+"""Rows of the time table: heading and prefix of the field name."""
 
 _FIRST_COLUMN_END = 26
 _COLUMN = 9
@@ -38,19 +38,19 @@ _NARROW_COLUMN = 12
 
 
 def load(sheet: Sheet) -> list[Line]:
-    """What was asked for: `open, 500 /s even, up to 64 users · warm-up left out · native engine`."""
+    """The load: `open, 500 /s even, up to 64 users · warm-up excluded · native engine`."""
     run, metrics = sheet.result.run, sheet.result.metrics
     facts = [described_load(sheet.result.spec, run.model, metrics.offered_rate)]
     if metrics.warm_up_requests:
-        facts.append("warm-up left out")
+        facts.append("warm-up excluded")
     facts.append(f"{run.engine} engine")
     if sheet.result.spec.get("seed") is None:
-        facts.append(f"seed {run.seed} (picked)")
+        facts.append(f"seed {run.seed} (random)")
     return sheet.facts(facts, "LOAD")
 
 
 def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | None) -> str:
-    """The load of a spec as people say it: `open, 500 /s even, up to 64 users`, `closed, 10 users`."""
+    """Describe the load of a spec: `open, 500 /s even, up to 64 users`, `closed, 10 users`."""
     settings = spec.get("load") or {}
     stages = settings.get("stages") or []
     users = settings.get("users") or spec.get("concurrency")
@@ -76,7 +76,7 @@ def described_load(spec: Mapping[str, Any], model: str, offered_rate: float | No
 
 
 def requests(sheet: Sheet) -> list[Line]:
-    """The counts, as sums that hold."""
+    """The request counts, as sums that add up."""
     metrics = sheet.result.metrics
     count = figures.count
     started = f"{count(metrics.total_requests)} started = {count(metrics.successful_requests)} ok + "
@@ -106,7 +106,7 @@ def requests(sheet: Sheet) -> list[Line]:
 
 
 def rate(sheet: Sheet) -> list[Line]:
-    """Rates and bytes per second of the window."""
+    """Rates and bytes per second of the measured load."""
     metrics = sheet.result.metrics
     if not metrics.duration_seconds:
         return []
@@ -117,7 +117,7 @@ def rate(sheet: Sheet) -> list[Line]:
 
 
 def times(sheet: Sheet) -> list[Line]:
-    """Response, service and first-byte time side by side, and what the percentiles are when a failure counts as ∞."""
+    """Response, service and first-byte times, and the percentiles with each failure counted as infinite."""
     metrics = sheet.result.metrics
     if metrics.latency_p50_ms is None:
         return []
@@ -131,7 +131,7 @@ def times(sheet: Sheet) -> list[Line]:
 
 
 def _is_shown(metrics: Metrics, prefix: str, *, adjusted: bool) -> bool:
-    """Ok and failed times stand apart as soon as there are failures."""
+    """Whether a row is shown: ok and failed times only if there are failures."""
     if prefix == "adjusted_latency":
         return adjusted
     if prefix == "failed_latency":

@@ -1,4 +1,4 @@
-"""The first blocks: what the run was, whether the target held, and whether the figures can be believed."""
+"""The first blocks: the run, the verdict of its thresholds, and the verdict on its measurement."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _headline(sheet: Sheet, sign: str, style: Style, label: str, text: str, code
 
 
 def thresholds(sheet: Sheet) -> list[Line]:
-    """Every threshold with what was measured and how far from the limit it was; the failed ones first."""
+    """Each threshold with its measured value and distance from the limit, failed ones first."""
     results = sheet.result.thresholds
     if not results:
         return []
@@ -93,7 +93,7 @@ _INVALID_ALONE = "invalid: do not quote the times of this run"
 
 
 def measurement(sheet: Sheet) -> list[Line]:
-    """The verdict on the measurement itself, with its reasons and what the generator used."""
+    """The verdict on the measurement, with its reasons and the load generator's figures."""
     verdict, signs = sheet.result.verdict, sheet.paper.signs
     sign, style = {
         Measurement.VALID: (signs.passed, Style.PASS),
@@ -124,7 +124,7 @@ def _hint(sheet: Sheet, hint: str, indent: int) -> list[Line]:
 
 
 def generator_facts(sheet: Sheet) -> list[str]:
-    """`sent 499.9 of 500 /s · lag p99 0.21 ms · CPU 34 % of 2 cores · missed 0`; what is not known is left out."""
+    """Return `sent 499.9 of 500 /s · lag p99 0.21 ms · CPU 34 % of 2 cores · missed 0`, without unknown figures."""
     metrics, generator = sheet.result.metrics, sheet.result.generator
     facts = []
     if metrics.offered_rate is not None:
@@ -139,7 +139,7 @@ def generator_facts(sheet: Sheet) -> list[str]:
 
 
 def stopped(sheet: Sheet) -> list[Line]:
-    """Who ended the run before its plan did, and when."""
+    """What ended the run before its planned end, and when."""
     run, metrics, signs = sheet.result.run, sheet.result.metrics, sheet.paper.signs
     if run.stop_reason not in (StopReason.STOPPED, StopReason.CANCELLED, StopReason.THRESHOLD, StopReason.FAILED):
         return []
@@ -149,7 +149,7 @@ def stopped(sheet: Sheet) -> list[Line]:
         at += f" of {figures.clock(metrics.warm_up_seconds + planned)}"
     if run.stop_reason == StopReason.FAILED:
         text = f"at {at}: {run.error or 'the engine failed'}"
-        return _headline(sheet, signs.failed, Style.FAIL, "FAILED", text, ExitCode.UNEXPECTED_ERROR)
+        return _headline(sheet, signs.failed, Style.FAIL, "ERROR", text, ExitCode.UNEXPECTED_ERROR)
     if run.stop_reason == StopReason.THRESHOLD:
         by = "by a threshold"
     else:
@@ -157,22 +157,30 @@ def stopped(sheet: Sheet) -> list[Line]:
     covers = f"the figures cover {figures.duration(metrics.duration_seconds)}"
     if run.stop_reason == StopReason.CANCELLED and metrics.unfinished:
         covers += f", {figures.count(metrics.unfinished)} in flight were cut off"
-    return _headline(sheet, signs.stopped, Style.WARN, "STOPPED", f"{by} at {at}; {covers}", ExitCode.INTERRUPTED)
+    label = _ENDED_EARLY[run.stop_reason]
+    return _headline(sheet, signs.stopped, Style.WARN, label, f"{by} at {at}; {covers}", ExitCode.INTERRUPTED)
+
+
+_ENDED_EARLY = {
+    StopReason.STOPPED: "STOPPED",
+    StopReason.CANCELLED: "CANCELLED",
+    StopReason.THRESHOLD: "ENDED EARLY",
+}
 
 
 def unreachable(sheet: Sheet) -> list[Line]:
-    """No request got an answer: why, and what to try."""
+    """Shown if no request got a response: the reason, and what to try."""
     metrics = sheet.result.metrics
     if not sheet.unanswered or not metrics.failed_requests:
         return []
-    answered = f"0 of {figures.count(metrics.total_requests)} requests got an answer"
+    answered = f"0 of {figures.count(metrics.total_requests)} requests got a response"
     sign = sheet.paper.signs.failed
     lines = _headline(sheet, sign, Style.FAIL, "UNREACHABLE", answered, ExitCode.UNREACHABLE)
-    seen = set()
+    shown = set()
     for failure in sheet.result.failures[:3]:
         problem = why_unreachable(failure, _url_of(sheet, failure.endpoint))
-        if problem not in seen:
-            seen.add(problem)
+        if problem not in shown:
+            shown.add(problem)
             lines += [wrapped for line in problem_lines(problem, sheet.paper) for wrapped in _indented(sheet, line)]
     return lines
 
@@ -203,7 +211,7 @@ _UNREACHABLE = {
 
 
 def why_unreachable(failure: FailureSummary, url: str) -> Problem:
-    """Message 1 of the catalogue, from a failure in which nothing was answered."""
+    """Return the error message for a failure without a response."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2] or failure.endpoint
     code, hint = _UNREACHABLE.get(failure.outcome, ("no_answer", "Try `curl -i {url}`"))

@@ -34,7 +34,7 @@ _HOMES = {
     "RouteStats": "record",
     "Stats": "record",
     "TargetServer": "target",
-    "serve": "serving",
+    "serve": "foreground",
 }
 
 

@@ -80,19 +80,18 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take it, in place of one that waits where there are too many, or say that there are too many."""
-        if self.limit_concurrency is not None and len(self.connections) + 1 >= self.limit_concurrency:
-            waiting = [other for other in self.connections if isinstance(other, Connection) and other.waits]
-            if not waiting:
-                super().connection_made(transport)
-                transport.write(_FULL)
-                transport.close()
-                return
-            oldest = min(waiting, key=lambda other: other.since)
-            self.connections.discard(oldest)
-            oldest.transport.abort()
+        if not make_room(self.connections, self.limit_concurrency):
+            super().connection_made(transport)
+            transport.write(_FULL)
+            transport.close()
+            return
         super().connection_made(transport)
         self._since = self.loop.time()
         self._ticking = self.loop.call_later(_TICK_SECONDS, self._tick)
+
+    def end(self) -> None:
+        """At once, for another one."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""
@@ -196,6 +195,20 @@ class Connection(H11Protocol):
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+
+
+def make_room(connections: set[Any], most: int | None) -> bool:
+    """Whether one more connection may be taken; where there are too many, one that only waits is ended for it."""
+    if most is None or len(connections) + 1 < most:
+        return True
+    # WebSockets never wait.
+    waiting = [other for other in connections if getattr(other, "waits", False)]
+    if not waiting:
+        return False
+    oldest = min(waiting, key=lambda other: other.since)
+    connections.discard(oldest)
+    oldest.end()
+    return True
 
 
 def most_connections(wanted: int) -> int:
