@@ -24,8 +24,8 @@ FROM python:3.13.9-slim-bookworm
 COPY requirements/bootstrap.txt requirements/server.txt /locks/
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --require-hashes -r /locks/bootstrap.txt \
-    && uv pip install --system --no-cache --require-hashes -r /locks/server.txt \
-    && uv pip install --system --no-cache --no-deps /wheels/*.whl \
+    && uv pip install --system --no-cache --compile-bytecode --require-hashes -r /locks/server.txt \
+    && uv pip install --system --no-cache --compile-bytecode --no-deps /wheels/*.whl \
     && rm -rf /wheels /locks \
     && useradd --system --home-dir /var/lib/atm atm && install -d -o atm -m 700 /var/lib/atm
 USER atm

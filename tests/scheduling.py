@@ -22,7 +22,12 @@ _LOOK_AT_THE_CLOCK = (
 _SHARE_A_SERVER = ("tests/agent/", "tests/api/", "tests/client/", "tests/faults/test_over_http", "tests/security/")
 
 
-_LONG = ("tests/faults/test_kills", "tests/security/test_fuzz_server")
+_LONG = (
+    "tests/faults/test_kills",
+    *(f"tests/security/test_{name}" for name in ("fuzz_server", "working_directory", "audit")),
+    *(f"tests/api/test_{name}" for name in ("server", "live", "workers")),
+)
+"""Files of few tests that take long: the others are dealt by their number of tests."""
 
 
 class OneAfterAnother(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types

@@ -1,4 +1,4 @@
-"""Thousands of requests made from the OpenAPI document: no fault of ours, and nothing that it does not say."""
+"""Requests made from the OpenAPI document, a thousand of them: no fault of ours, and nothing that it does not say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.examples import PROFILE
 from tests.runs.installation import spec
 
 DOCUMENT = Path(__file__).parents[2] / "openapi.json"
-CASES = 400 if PROFILE == "prove" else 45
+CASES = 400 if PROFILE == "prove" else 20
 """For each operation."""
 NEVER_ENDS = "/api/v1/events"
 KEY = {"X-API-Key": "b7Qm2xVt9KsLw4Zr8NcFy6Hd"}
@@ -103,7 +103,7 @@ def test_the_server_does_what_the_document_says(method: str, path: str, fuzzed: 
     @settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
     @given(case=good | bad if operation.query or operation.body or operation.headers else good)
     def probe(case: Any) -> None:
-        answer = case.call(base_url=fuzzed.url, headers=KEY, timeout=30)
+        answer = case.call(base_url=fuzzed.url, headers=KEY, timeout=240)
         case.validate_response(answer, checks=CHECKS)
 
     probe()

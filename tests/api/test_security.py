@@ -412,7 +412,7 @@ def test_a_key_in_a_spec_is_nowhere_to_be_read(locked: ApiServer, target: Target
 def test_raw_nonsense_on_the_port_is_survived(locked: ApiServer) -> None:
     twice = b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
     for nonsense in (b"\x16\x03\x01\x02", b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"/" * 100_000, twice):
-        with socket.create_connection(("127.0.0.1", locked.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", locked.port), timeout=60) as connection:
             connection.sendall(nonsense)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):

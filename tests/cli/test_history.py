@@ -180,7 +180,7 @@ def test_a_stopped_run_is_shown_as_it_was_reported(target: TargetServer, tmp_pat
         if line.startswith("00:01"):
             break
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=200)
     assert " ■ STOPPED      by Ctrl-C at 00:0" in output
     assert atm(tmp_path, "show", "last").out == output
     # A part of it is missing: it has not passed, although nothing was missed of what was judged.

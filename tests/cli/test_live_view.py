@@ -222,7 +222,7 @@ def on_a_terminal(*arguments: str) -> pexpect.spawn[str]:
         env={**environment, "TERM": "xterm-256color"},
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=20,
+        timeout=200,
     )
 
 
@@ -264,5 +264,5 @@ def test_ctrl_c_twice_on_a_terminal_quits(target: TargetServer) -> None:
 def test_in_ci_nothing_is_drawn_even_on_a_terminal(target: TargetServer) -> None:
     environment = {**os.environ, "CI": "true"}
     command = [sys.executable, "-m", "atm", "run", f"{target.url}/users", "-n", "20"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert "\x1b[" not in process.stderr

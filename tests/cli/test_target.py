@@ -19,10 +19,10 @@ def test_the_target_says_where_it_is_answers_and_ends_with_ctrl_c() -> None:
         while not said.endswith("}\n"):
             said += process.stdout.readline()
         document = json.loads(said)
-        with urllib.request.urlopen(f"{document['url']}/users", timeout=10) as answer:
+        with urllib.request.urlopen(f"{document['url']}/users", timeout=100) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=100) == 0
     assert "/users" in document["routes"]
 
 
@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_answered_with_a_command() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "atm", "target", "--port", str(port)]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert process.returncode == 1
     assert f"port {port} on 127.0.0.1 is in use by process {os.getpid()}" in process.stderr
     assert f"hint: `atm target --port {port + 1}`, or `--port 0` for a free one" in process.stderr

@@ -149,7 +149,7 @@ async def test_the_server_says_what_it_is(control: ControlClient) -> None:
 
 
 async def test_changes_of_the_list_are_told(control: ControlClient, target: TargetServer) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         accepted = await control.create_run(spec(target, name="told"))
         async for change in control.changes():
             if change.id == accepted.id and change.run is not None and change.run.status is RunStatus.COMPLETED:

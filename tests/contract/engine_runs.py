@@ -163,7 +163,7 @@ def told_by(child: subprocess.Popen[bytes]) -> tuple[EndpointInterval, list[Inte
     assert child.stdout
     with child.stdout as lines:
         intervals = [Interval.from_bytes(line) for line in lines]
-    assert child.wait(10) == 0
+    assert child.wait(100) == 0
     total = EndpointInterval(0)
     for interval in intervals:
         for each in interval.endpoints:

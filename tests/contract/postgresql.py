@@ -97,7 +97,7 @@ class PostgresqlServer:
             # Nothing of it is needed again, so it need not write anything down.
             self._process.send_signal(signal.SIGQUIT)
             try:
-                self._process.wait(timeout=10)
+                self._process.wait(timeout=100)
             except subprocess.TimeoutExpired:
                 self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -213,7 +213,7 @@ class Installation:
         sent_for = time.time() - datetime.fromisoformat(lines[0]["at"]).timestamp()
         return State.DRAINING if sent_for > SECONDS else State.RUNNING
 
-    async def ended(self, run_id: str, seconds: float = 300) -> Run:
+    async def ended(self, run_id: str, seconds: float = 800) -> Run:
         async with asyncio.timeout(seconds):
             while (run := await self.run(run_id)).status not in FINAL:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

@@ -59,7 +59,7 @@ async def test_a_run_waits_for_its_disk_and_loses_nothing(disk: Path, target: Ta
     await here.sending(created.run.id)
     filler = fill(disk)
     # Nothing can be written, and the load goes on to its end.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while target.stats().received < RATE * SECONDS:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     with pytest.raises(StorageUnavailableError):

@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def target() -> Iterator[TargetServer]:
-    with TargetServer(capture=RUNS * DUE * 2) as server:
+    with TargetServer(capture=RUNS * DUE * 10) as server:
         yield server
 
 
@@ -79,20 +79,27 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
     runs: list[str] = []
     killers: list[asyncio.Task[None]] = []
     tries: Counter[State] = Counter()
-    # The first ones are claimed at once, the others wait for them; their clients go on asking whatever is killed.
-    for number, aim in enumerate(_aims()):
-        run_id = await installation.submit(number)
-        runs.append(run_id)
-        possible = [each for each in victims if aim is not State.PENDING or each not in OF_THE_RUN]
-        victim = possible[tries[aim] % len(possible)]
-        tries[aim] += 1
-        chance = random.Random(generator.random())
-        killers.append(asyncio.create_task(installation.kill(run_id, number, aim, victim, chance)))
-    ended = [await installation.ended(run_id) for run_id in runs]
-    await asyncio.gather(*killers)
+    aims, hit = _aims(), Counter[str]()
+    while aims:
+        # The first ones are claimed at once, the others wait for them; their clients go on asking whatever is killed.
+        for aim in aims:
+            number = len(runs)
+            run_id = await installation.submit(number)
+            runs.append(run_id)
+            possible = [each for each in victims if aim is not State.PENDING or each not in OF_THE_RUN]
+            victim = possible[tries[aim] % len(possible)]
+            tries[aim] += 1
+            chance = random.Random(generator.random())
+            killers.append(asyncio.create_task(installation.kill(run_id, number, aim, victim, chance)))
+        for run_id in runs:
+            await installation.ended(run_id)
+        await asyncio.gather(*killers)
+        hit = Counter(str(each.state) for each in installation.kills)
+        # A busy machine may look for a short state only after it is over: then another run is killed.
+        aims = [state for state in AIMED if not hit[str(state)]]
+    ended = [await installation.run(run_id) for run_id in runs]
     received = installation.received()
     kills = sorted(installation.kills, key=lambda each: each.number)
-    hit = Counter(str(each.state) for each in kills)
     with capsys.disabled():
         statuses = Counter(run.status.value for run in ended)
         print(f"\nfaults: {len(kills)} kills: {_told(hit)}; runs: {_told(statuses)}")
@@ -101,11 +108,10 @@ async def test_every_run_ends_truthful_whatever_is_killed_and_when(
         await _check(installation, kill, received.get(kill.number, 0), said)
     assert await installation.storage.leases.states() == ()
     # A recorder that has stored the end still has to leave.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while any(processes_of(run_id) for run_id in runs):  # noqa: ASYNC110 (they set no event of ours)
             await asyncio.sleep(0.1)
     assert sorted(path.name for path in (installation.settings.data_dir / "spool").glob("*.jsonl")) == []
-    assert {state for state in AIMED if not hit[str(state)]} == set()
 
 
 def _aims() -> list[State]:

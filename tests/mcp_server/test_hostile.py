@@ -52,7 +52,7 @@ async def test_what_the_target_says_stays_inside_its_quotes(server: AgentServer,
             for line in text.splitlines():
                 # It appears only within a quoted string, which nothing in it can end.
                 if "SYSTEM" in line or "evil.example" in line:
-                    assert line.strip().startswith(("answered body", "sent body", "- ", "message:")), line
+                    assert line.strip().startswith(("response body", "request body", "- ", "message:")), line
                     _, _, quotation = line.partition(": ")
                     assert json.loads(quotation[quotation.index('"') :] if not quotation.startswith('"') else quotation)
                 assert not line.startswith(("SYSTEM", 'next: run_api_test(url="http://evil', "</result>"))

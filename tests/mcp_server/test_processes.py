@@ -169,7 +169,7 @@ def test_beyond_this_machine_it_does_not_listen_without_a_key(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 2
-    assert "error: 0.0.0.0 can be reached from elsewhere, and nobody would need a key [key_needed]" in done.stderr
+    assert "error: 0.0.0.0 is reachable from other machines, and no key is set [key_needed]" in done.stderr
     assert "hint: set ATM_MCP_KEY" in done.stderr
 
 

@@ -63,8 +63,8 @@ def test_every_result_fits_in_four_hundred_tokens(result: RunResult) -> None:
             "no thresholds",
             "PASSED: its threshold held (implied: the spec has no thresholds, so no request may fail). Run ",
         ),
-        ("invalid", "INVALID: the measurement cannot be believed, so nothing is said about the target. Run "),
-        ("cancelled", "CANCELLED before its planned end, so the figures cover a part only. Run "),
+        ("invalid", "INVALID: the measurement is not reliable, so it says nothing about the target. Run "),
+        ("cancelled", "CANCELLED before its planned end, so the figures cover only a part. Run "),
         ("engine died", "ERROR: the engine died. Run "),
         (
             "nothing answered",
@@ -82,7 +82,7 @@ def test_a_result_reads_as_the_report_does() -> None:
     assert said[1].startswith("- FAILED error_rate < 0.1 %: 0.13 % (1.3 × the limit)")
     assert "measurement valid: the load generator was not the limit" in said
     assert "requests: 30,000 started = 29,962 ok + 38 failed (0.13 %), in 60.0 s" in said
-    assert "rate: 499.9/s completed, 499.3/s ok of 500/s asked for" in said
+    assert "rate: 499.9/s completed, 499.3/s ok of 500/s offered" in said
     assert any(line.startswith("response time p50 12.4 ms, p90 31.0 ms, p95 48.9 ms, p99 132 ms, max") for line in said)
     assert any(line.startswith("- 26 × unexpected_status at ") for line in said)
 
@@ -118,7 +118,7 @@ def test_an_invalid_measurement_is_explained_with_its_remedy() -> None:
 
 def test_no_answer_at_all_is_one_finding_with_its_cause() -> None:
     found = [each for each in findings(KINDS["nothing answered"]) if each.kind == "failures"]
-    assert [each.why for each in found] == ["nothing listens there, or a firewall is between"]
+    assert [each.why for each in found] == ["nothing listens there, or a firewall blocks it"]
 
 
 def test_statuses_are_told_apart() -> None:
@@ -138,11 +138,11 @@ def test_a_queue_before_the_target_is_told_from_a_slow_target() -> None:
 
 def test_few_requests_make_no_p99() -> None:
     few = results.metrics(successful_requests=90, failed_requests=0, total_requests=90)
-    assert any("p99 rests on 90 requests" in what for what in kinds_of(results.result(metrics=few), kind="latency"))
+    assert any("p99 is based on 90 requests" in what for what in kinds_of(results.result(metrics=few), kind="latency"))
 
 
 def test_the_slow_endpoint_is_named() -> None:
     slow = results.endpoint("POST /orders", latency_p99_ms=700.0)
     entries = [results.endpoint("GET /a", latency_p99_ms=50.0), results.endpoint("GET /b", latency_p99_ms=60.0), slow]
     said = kinds_of(results.result(endpoint_metrics=entries), kind="endpoint")
-    assert any('"POST /orders" is the slow one: p99 700 ms' in what for what in said)
+    assert any('"POST /orders" is slow: p99 700 ms' in what for what in said)

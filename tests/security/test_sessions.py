@@ -67,7 +67,7 @@ def statuses(server: ApiServer, headers: dict[str, str]) -> set[int]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -76,7 +76,7 @@ def test_whatever_clients_do_the_counts_add_up_and_the_server_stays_well(pytestc
         assert sum(route.received for route in stats.routes.values()) == stats.received
         assert stats.connections_accepted == 480
         assert all(row.answered_ns is not None and row.answered_ns >= row.arrived_ns for row in rows)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while target.stats().connections_open:
             assert time.monotonic() < deadline, "connections that no client holds stay open"
             time.sleep(0.01)

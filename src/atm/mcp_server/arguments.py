@@ -1,4 +1,4 @@
-"""Arguments that several tools take, each described once, and how flat ones become a spec."""
+"""Arguments shared by several tools, and their conversion to a spec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atm.errors import Problem, SpecError
 from atm.plan.spec_reader import read_spec_text
 
 RunId = Annotated[
-    str, Field(min_length=1, max_length=64, description="Id of a run, its beginning, or `last`.", examples=["last"])
+    str, Field(min_length=1, max_length=64, description="Run id, a prefix of it, or `last`.", examples=["last"])
 ]
 Spec = Annotated[
     dict[str, Any] | str | None,
@@ -20,10 +20,10 @@ Spec = Annotated[
         "its JSON Schema is resource atm://schema/spec.",
     ),
 ]
-Name = Annotated[str | None, Field(min_length=1, max_length=256, description="How lists and reports call the test.")]
+Name = Annotated[str | None, Field(min_length=1, max_length=256, description="Name of the test.")]
 Url = Annotated[
     str | None,
-    Field(max_length=8192, description="Where requests go: http:// or https://.", examples=["http://127.0.0.1:8080/"]),
+    Field(max_length=8192, description="Target URL, http:// or https://.", examples=["http://127.0.0.1:8080/"]),
 ]
 Method = Annotated[str | None, Field(max_length=32, description="HTTP method; default GET.", examples=["POST"])]
 Headers = Annotated[
@@ -32,14 +32,14 @@ Headers = Annotated[
 ]
 Body = Annotated[
     dict[str, Any] | list[Any] | str | None,
-    Field(description="Text, or an object or array that is sent as JSON. Templates: {{uuid}}, {{random_int}}."),
+    Field(description="Text, or an object or array sent as JSON. Templates: {{uuid}}, {{random_int}}."),
 ]
 Users = Annotated[
     int | None,
     Field(
         ge=1,
         le=1_000_000,
-        description="Closed model: so many users, each sends its next request when the last was answered. "
+        description="Closed model: virtual users, each waits for a response before its next request. "
         "Default 10. With requests_per_second: the most requests in flight.",
     ),
 ]
@@ -48,8 +48,8 @@ Rate = Annotated[
     Field(
         gt=0,
         le=1_000_000,
-        description="Open model, in requests per second: sent at this rate whatever the target does. "
-        "The right choice for `can it stand N requests/s?`.",
+        description="Open model: arrival rate per second, however slow the target is. "
+        "Use it for `can it handle N requests/s?`.",
     ),
 ]
 Duration = Annotated[
@@ -58,22 +58,22 @@ Duration = Annotated[
 ]
 WarmUp = Annotated[
     str | float | None,
-    Field(description="Runs before the measured load and is in no figure: seconds, or `5s`.", examples=["5s"]),
+    Field(description="Runs first, excluded from all results: seconds, or `5s`.", examples=["5s"]),
 ]
 Total = Annotated[
     int | None,
-    Field(ge=1, le=1_000_000_000, description="Stop after so many requests; default 100 without a duration."),
+    Field(ge=1, le=1_000_000_000, description="Stop after this many requests; default 100 without a duration."),
 ]
-Timeout = Annotated[str | float | None, Field(description="For one request: seconds, or `5s`; default 30 s.")]
+Timeout = Annotated[str | float | None, Field(description="Per request: seconds, or `5s`; default 30 s.")]
 Statuses = Annotated[
     list[int | str] | None,
-    Field(description="Which status codes are ok; default 200, 201, 204.", examples=[["2xx", 404]]),
+    Field(description="Status codes that are ok; default 200, 201, 204.", examples=[["2xx", 404]]),
 ]
 Thresholds = Annotated[
     list[str] | None,
     Field(
         max_length=50,
-        description="What must hold: `p99 < 300ms`, `p95 < 200ms`, `error_rate < 1%`, `rps > 100`, `ok p99 < 250ms`.",
+        description="Rules to pass: `p99 < 300ms`, `p95 < 200ms`, `error_rate < 1%`, `rps > 100`, `ok p99 < 250ms`.",
         examples=[["p99 < 300ms", "error_rate < 1%"]],
     ),
 ]
@@ -89,52 +89,50 @@ Variables = Annotated[dict[str, str] | None, Field(description="Values for {{nam
 Auth = Annotated[
     dict[str, Any] | None,
     Field(
-        description="How requests log in, secrets as {{env:NAME}}: {type: bearer_token, token}, {type: api_key, key}, "
+        description="Authentication, secrets as {{env:NAME}}: {type: bearer_token, token}, {type: api_key, key}, "
         "{type: basic, username, password}, {type: oauth2_client_credentials, token_url, client_id, client_secret}.",
     ),
 ]
 LimitMs = Annotated[
-    float | None, Field(gt=0, le=1e9, description="A threshold on the response time in milliseconds; see thresholds.")
+    float | None, Field(gt=0, le=1e9, description="Threshold on the response time in ms; see thresholds.")
 ]
 MaxErrorRate = Annotated[
-    float | None, Field(ge=0, le=1, description="A threshold: failed of completed requests, 0 to 1.")
+    float | None, Field(ge=0, le=1, description="Threshold: failed share of completed requests, 0 to 1.")
 ]
-Concurrency = Annotated[int | None, Field(ge=1, le=1_000_000, description="The same as users.")]
-Tags = Annotated[list[str], Field(max_length=20, description="To find the run again.")]
-Notes = Annotated[str, Field(max_length=2000, description="For people: why this was run.")]
+Concurrency = Annotated[int | None, Field(ge=1, le=1_000_000, description="Same as users.")]
+Tags = Annotated[list[str], Field(max_length=20, description="Tags to find the run by.")]
+Notes = Annotated[str, Field(max_length=2000, description="Reason for the run, for people.")]
 Wait = Annotated[
     float,
-    Field(ge=0, le=600, description="Wait so many seconds for the end and answer with the result; 0: answer at once."),
+    Field(ge=0, le=600, description="Wait up to this many seconds for the result; 0: return at once."),
 ]
-Full = Annotated[
-    bool, Field(description="true: everything, endpoints and spec too; false: what fits in a short answer.")
-]
+Full = Annotated[bool, Field(description="true: everything, including endpoints and spec; false: a summary.")]
 
 
 FIELDS = (
     *("name", "url", "method", "headers", "body", "endpoints", "requests_per_second", "users", "duration"),
     *("total_requests", "warm_up", "thresholds", "expected_status_codes", "timeout", "variables", "auth"),
 )
-"""The arguments above that make a spec together, as a tool has them among its own."""
+"""The arguments of a tool that form a spec."""
 _LIMITS = {
     "max_latency_p50_ms": "p50 <= {:.12g}ms",
     "max_latency_p95_ms": "p95 <= {:.12g}ms",
     "max_latency_p99_ms": "p99 <= {:.12g}ms",
     "max_error_rate": "error_rate <= {:.12g}",
 }
-"""Arguments that are short for a threshold."""
+"""Arguments that are shorthand for a threshold."""
 
 
 def fields_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a tool's arguments that make a spec, null where they were not given.
+    """Return the arguments that form a spec; None where not given.
 
-    Raises SpecError where `concurrency` and `users` contradict each other.
+    Raises SpecError if `concurrency` and `users` differ.
     """
     fields = {name: arguments[name] for name in FIELDS}
     users, concurrency = fields["users"], arguments["concurrency"]
     if None not in (users, concurrency) and users != concurrency:
-        what = f"users ({users}) and concurrency ({concurrency}) are the same thing"
-        raise SpecError(Problem(what, "conflict", path="concurrency", hint="leave one of them out"))
+        what = f"users ({users}) and concurrency ({concurrency}) mean the same but differ"
+        raise SpecError(Problem(what, "conflict", path="concurrency", hint="give only one of them"))
     fields["users"] = concurrency if users is None else users
     limits = [form.format(arguments[name]) for name, form in _LIMITS.items() if arguments[name] is not None]
     if limits:
@@ -143,31 +141,31 @@ def fields_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spec_of(given: dict[str, Any] | str | None, fields: dict[str, Any]) -> dict[str, Any]:
-    """The spec that the arguments stand for; `fields` are the single ones, null where they were not given.
+    """Return the spec of the arguments; `fields` are the single ones, None where not given.
 
-    Raises SpecError where there is none, or both forms contradict each other.
+    Raises SpecError if neither form is given, or both.
     """
-    written = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in fields.items() if value is not None}
     if given is None:
-        return _flat(written)
+        return _flat(present)
     document = read_spec_text(given.encode(), "").data if isinstance(given, str) else dict(given)
-    both = sorted(set(written) - {"name"})
+    both = sorted(set(present) - {"name"})
     if both:
-        hint = f"leave out {', '.join(both)}, or write them into the spec"
+        hint = f"omit {', '.join(both)}, or put them into the spec"
         raise SpecError(Problem("spec and single fields were both given", "conflict", path=both[0], hint=hint))
-    return {**document, **written}
+    return {**document, **present}
 
 
-def _flat(written: dict[str, Any]) -> dict[str, Any]:
-    if "url" not in written and "endpoints" not in written:
-        what = "there is nothing to load: give url, endpoints, spec or the name of a kept test"
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    if "url" not in fields and "endpoints" not in fields:
+        what = "no target: give url, endpoints, spec or the name of a stored test"
         raise SpecError(Problem(what, "missing_argument", path="url", hint='url="http://127.0.0.1:8080/"'))
-    users, rate, warm_up = (written.pop(name, None) for name in ("users", "requests_per_second", "warm_up"))
+    users, rate, warm_up = (fields.pop(name, None) for name in ("users", "requests_per_second", "warm_up"))
     if warm_up is not None:
         load = {"rate": rate, "max_in_flight": users} if rate is not None else {"users": users}
-        written["load"] = {**{name: value for name, value in load.items() if value is not None}, "warm_up": warm_up}
+        fields["load"] = {**{name: value for name, value in load.items() if value is not None}, "warm_up": warm_up}
     else:
         ends = {"requests_per_second": rate, "concurrency": users}
-        written |= {name: value for name, value in ends.items() if value is not None}
-    first = written.get("url") or written["endpoints"][0].get("url", "endpoints")
-    return {"name": f"{written.get('method', 'GET')} {first}"[:256], **written}
+        fields |= {name: value for name, value in ends.items() if value is not None}
+    first = fields.get("url") or fields["endpoints"][0].get("url", "endpoints")
+    return {"name": f"{fields.get('method', 'GET')} {first}"[:256], **fields}

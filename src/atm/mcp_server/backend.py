@@ -1,7 +1,7 @@
-"""The server that carries out what agents ask for: the one that ATM_API_URL names, or one of our own.
+"""The API server behind the tools: the one at ATM_API_URL, or a child process.
 
-One of our own is `atm serve` on loopback, started at the first call that needs it, in a process of its own. It ends
-with us however we end: its standard input is a pipe that we hold.
+The child is `atm serve` on loopback, started by the first call that needs it. It always ends with this process, because
+its standard input is a pipe that this process holds.
 """
 
 from __future__ import annotations
@@ -23,45 +23,44 @@ from atm.errors import Problem, ServerUnreachableError
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 1.0
-"""After this the child, which knows that it is to end, is left to it: who started us does not wait longer."""
-_SAID_BYTES = 2000
+"""Stop waiting for the child after this; it is shutting down, and our own parent does not wait longer."""
+_LOG_TAIL_BYTES = 2000
 _LEFT_OUT = ("ATM_API_URL", "ATM_API_KEY", "ATM_MCP_KEY", "ATM_TLS_CERT", "ATM_TLS_KEY")
-"""What a server of our own has no use for."""
+"""Variables that the child does not get."""
 
 
 class Backend:
-    """Gives a client of the server, and starts the server where there is none. One event loop."""
+    """Provides a client of the server and starts the server if needed. Bound to one event loop."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` is what a server of our own gets; that of this process by default."""
+        """`environment` is the child's, by default that of this process."""
         self._settings = settings
         self._environment = os.environ if environment is None else environment
         self._lock = asyncio.Lock()
         self._client: ControlClient | None = None
-        self._child: OwnServer | None = None
+        self._child: ChildServer | None = None
 
     @property
-    def is_ours(self) -> bool:
-        """Whether the server is, or would be, one of our own."""
+    def is_child(self) -> bool:
+        """Whether the server is, or would be, a child process."""
         return self._settings.api_url is None
 
     @property
     def open_client(self) -> ControlClient | None:
-        """The client that is open; null before the first use."""
+        """The open client; None before the first use."""
         return self._client
 
     async def control(self) -> ControlClient:
-        """A client of a server that was there a moment ago.
+        """Return a client, after starting the child or replacing one that has ended.
 
-        Raises ServerUnreachableError where a server of our own does not start; the address in ATM_API_URL is only
-        tried when something is asked of it.
+        Raises ServerUnreachableError if the child does not start. The server at ATM_API_URL is not contacted here.
         """
         async with self._lock:
             if self._client is not None and (self._child is None or self._child.is_alive):
                 return self._client
-            await self._let_go()
+            await self._close()
             if self._settings.api_url is None:
-                self._child = OwnServer(self._settings, self._environment)
+                self._child = ChildServer(self._settings, self._environment)
                 self._client = ControlClient(await self._child.start(), self._child.key, source="mcp")
             else:
                 url = self._settings.api_url
@@ -69,11 +68,11 @@ class Backend:
             return self._client
 
     async def close(self) -> None:
-        """Let go of the server; one of our own ends."""
+        """Close the client and end the child."""
         async with self._lock:
-            await self._let_go()
+            await self._close()
 
-    async def _let_go(self) -> None:
+    async def _close(self) -> None:
         client, self._client = self._client, None
         child, self._child = self._child, None
         if client is not None:
@@ -83,7 +82,7 @@ class Backend:
 
 
 def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
-    """What our server gets, with files by their whole paths: it works in the data directory."""
+    """Return the child's environment with absolute file paths: it runs in the data directory."""
     return {
         name: os.path.abspath(value) if value and name.startswith("ATM_") and name.endswith("_FILE") else value
         for name, value in environment.items()
@@ -92,7 +91,7 @@ def _absolute(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child has ended, although the event loop has not been told yet."""
+    """Whether a child has ended, even if the event loop has not noticed yet."""
     if not hasattr(os, "waitid"):
         return False
     try:
@@ -101,8 +100,8 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-class OwnServer:
-    """`atm serve` as a child that ends when we do. Nobody else has its key."""
+class ChildServer:
+    """`atm serve` as a child process that ends with this one; only this process has its key."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
         self.key = secrets.token_urlsafe(32)
@@ -116,17 +115,17 @@ class OwnServer:
         if settings.database_url is not None:
             changed["ATM_DATABASE_URL"] = settings.database_url.get_secret_value()
         if settings.mcp_read_only:
-            # Whoever may only look starts no load, by schedules neither.
+            # Read-only also means that schedules start no load.
             changed["ATM_AGENT"] = "off"
         return changed
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process is running."""
         return self._process is not None and self._process.returncode is None and not _has_ended(self._process.pid)
 
     async def start(self) -> str:
-        """Start it and wait until it listens; its address. Raises ServerUnreachableError with what it said."""
+        """Start it, wait until it listens, return its address. Raises ServerUnreachableError with its output."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
         try:
             await asyncio.to_thread(data_directory.prepare, self._directory)
@@ -137,12 +136,12 @@ class OwnServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                # Whoever ends our group lets it end in its own time.
+                # A signal to our process group must not interrupt its shutdown.
                 process_group=0,
             )
         except OSError as error:
-            what = f"the server that this MCP server starts for itself did not start: {error.strerror or error}"
-            hint = "ATM_DATA_DIR names a directory of this user; `atm serve` by hand shows more"
+            what = f"the API server of this MCP server did not start: {error.strerror or error}"
+            hint = "ATM_DATA_DIR must be a directory of this user; run `atm serve` to see more"
             raise ServerUnreachableError(
                 Problem(what, "own_server_failed", place=str(self._directory), hint=hint)
             ) from error
@@ -152,15 +151,15 @@ class OwnServer:
         except TimeoutError:
             line = b""
         if not line:
-            said = self._said()
+            output = self._log_tail()
             await self.stop()
-            what = f"the server that this MCP server starts for itself did not start: {said or 'it said nothing'}"
-            hint = "Start one by hand to see more (`atm serve`), and name it in ATM_API_URL"
+            what = f"the API server of this MCP server did not start: {output or 'no output'}"
+            hint = "Run `atm serve` to see more, and set ATM_API_URL to its address"
             raise ServerUnreachableError(Problem(what, "own_server_failed", hint=hint))
         return str(json.loads(line)["url"])
 
     async def stop(self) -> None:
-        """Have it end: its input is closed, and it is told by signal; not waited for beyond a moment."""
+        """Close its input and terminate it; wait for at most `STOP_SECONDS`."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -175,9 +174,9 @@ class OwnServer:
             self._log.close()
             self._log = None
 
-    def _said(self) -> str:
+    def _log_tail(self) -> str:
         if self._log is None:
             return ""
         self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - _SAID_BYTES))
+        self._log.seek(max(0, self._log.tell() - _LOG_TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()

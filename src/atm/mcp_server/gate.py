@@ -1,4 +1,4 @@
-"""What stands between an agent and a run: the list of targets, the limits of a call and an hour, a person's word."""
+"""Admission control for agents: allowed targets, limits per call and per hour, and a person's approval beyond them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from atm.models.control.specs import PlanView
 from atm.models.outcome import RunStatus
 
 TAG = "mcp"
-"""Every run that an agent starts carries it: by it the runs of the last hour are found again."""
+"""Tag of every run that an agent starts; identifies the runs of the last hour."""
 HOUR = 3600.0
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED})
 
 
 @dataclass(slots=True)
 class _Reserved:
-    """A run that was let through, with what it may come to."""
+    """An admitted run with its upper bounds."""
 
     at: float
     requests: int
@@ -39,39 +39,39 @@ class _Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A spec that may be run."""
+    """A spec admitted to run."""
 
     spec: dict[str, Any]
     plan: PlanView
     demand: Demand
     notes: tuple[str, ...]
-    """What the spec does not say and the agent should know: ends that were added, what the server remarked."""
+    """Notes for the agent: limits that were added to the spec."""
     reservation: _Reserved
 
 
 class Gate:
-    """One per MCP server: whoever starts a run through it asks here first."""
+    """Admits or rejects runs; one per MCP server."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
-        self.asking = Confirmation()
+        self.confirmation = Confirmation()
         self._clock = clock
         self._reserved: list[_Reserved] = []
 
     async def planned(self, control: ControlClient, spec: Mapping[str, Any]) -> PlanView:
-        """What the spec would do. Raises SpecError with every problem, a target that is not on the list among them."""
-        found = await control.validate(spec)
-        if found.plan is None:
-            raise SpecError([_problem(each) for each in found.errors])
-        self.check_targets(found.plan)
-        return found.plan
+        """Return the plan of a spec. Raises SpecError with every problem, including targets that are not allowed."""
+        validation = await control.validate(spec)
+        if validation.plan is None:
+            raise SpecError([_problem(entry) for entry in validation.errors])
+        self.check_targets(validation.plan)
+        return validation.plan
 
     def check_targets(self, plan: PlanView) -> None:
-        """Raises SpecError naming every host that the spec leads to and that is not on the list."""
+        """Raise SpecError with every host of the plan that is not on the list of targets."""
         problems = [_not_listed(host) for host in plan.hosts if not self.limits.may_load(host)]
         if plan.redirects and "*" not in self.limits.targets:
             what = "the spec follows redirects, which may lead to hosts that are not on the list of targets"
-            hint = "set redirects to 0: a 3xx is then an answer like any other (list it in expected_status_codes)"
+            hint = "set redirects to 0: a 3xx is then a normal response (list it in expected_status_codes)"
             problems.append(Problem(what, "redirects_not_allowed", path="redirects", hint=hint))
         if problems:
             raise SpecError(problems)
@@ -79,11 +79,11 @@ class Gate:
     async def admit(
         self, context: Context[Any, Any], control: ControlClient, spec: Mapping[str, Any], *, may_bound: bool = True
     ) -> Admitted:
-        """Let a run through, or raise what says why not and what would be right.
+        """Admit a run, or raise an error with the reason and a remedy.
 
-        With `may_bound`, a spec without an end gets one: the limits of a call. Where it goes beyond a limit, the
-        person behind the agent is asked. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and
-        QuestionError (see `confirmation.py`).
+        With `may_bound`, a spec without an end gets the limits of a call. If it exceeds a limit, the user of the agent
+        is asked. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and QuestionError (see
+        `confirmation.py`).
         """
         plan = await self.planned(control, spec)
         bounded = self.limits.bounded(spec, plan) if may_bound else dict(spec)
@@ -98,10 +98,10 @@ class Gate:
         while True:
             used = await self._used(control)
             excess = [*self.limits.excess_of_call(demand), *self.limits.excess_of_hour(demand, used)]
-            # No await between here and the reservation: two calls at once cannot both take what is left.
-            if {each.what for each in excess} <= {each.what for each in approved}:
+            # No await between here and the reservation, so that concurrent calls cannot exceed the limits together.
+            if {limit.what for limit in excess} <= {limit.what for limit in approved}:
                 break
-            await self._ask(context, f"run the load test {_shown(plan)}", excess)
+            await self._confirm_excess(context, f"run the load test {_shown(plan)}", excess)
             approved = excess
         requests = self.limits.requests if demand.requests is None else demand.requests
         seconds = self.limits.seconds if demand.seconds is None else demand.seconds
@@ -110,12 +110,12 @@ class Gate:
         return Admitted(bounded, plan, demand, tuple(notes), reservation)
 
     def started(self, admitted: Admitted, run_id: str) -> None:
-        """The run that came of it."""
+        """Record the run that was started."""
         admitted.reservation.run_id = run_id
 
     def not_started(self, admitted: Admitted) -> None:
-        """Nothing came of it."""
-        self._reserved = [each for each in self._reserved if each is not admitted.reservation]
+        """Release the reservation of a run that was not started."""
+        self._reserved = [reservation for reservation in self._reserved if reservation is not admitted.reservation]
 
     async def allow(
         self,
@@ -123,14 +123,14 @@ class Gate:
         control: ControlClient,
         spec: Mapping[str, Any],
         *,
-        wish: str,
+        action: str,
         upcoming: Sequence[datetime] = (),
         replaces: str = "",
     ) -> dict[str, Any]:
-        """Let a spec be kept, or be run again and again at `upcoming`; the spec with an end in each dimension.
+        """Admit a spec to be stored or scheduled at `upcoming`; return it with limits where it has none.
 
-        `wish` says what for, with `{test}` in it; `replaces` is the id of a schedule that this one takes the place of.
-        Raises as `admit`. Nothing is reserved: what a schedule starts counts when it has been started.
+        `action` describes it, with `{test}` as a placeholder; `replaces` is the id of a schedule to replace.
+        Raises as `admit`. Reserves nothing: runs of a schedule count when they start.
         """
         plan = await self.planned(control, spec)
         bounded = self.limits.bounded(spec, plan)
@@ -143,35 +143,35 @@ class Gate:
                 demand.times(per_hour(upcoming)), await self._scheduled(control, replaces)
             )
         if excess:
-            await self._ask(context, wish.format(test=_shown(plan)), excess)
+            await self._confirm_excess(context, action.format(test=_shown(plan)), excess)
         return bounded
 
-    async def _ask(self, context: Context[Any, Any], wish: str, excess: list[Excess]) -> None:
-        listed = "; ".join(str(each) for each in excess)
-        settings = ", ".join(dict.fromkeys(each.setting for each in excess))
-        await self.confirm(context, wish, f"goes beyond the limits for agents ({listed})", f"have {settings} raised")
+    async def _confirm_excess(self, context: Context[Any, Any], action: str, excess: list[Excess]) -> None:
+        listed = "; ".join(str(limit) for limit in excess)
+        settings = ", ".join(dict.fromkeys(limit.setting for limit in excess))
+        await self.confirm(context, action, f"exceeds the limits for agents ({listed})", f"raise {settings}")
 
-    async def confirm(self, context: Context[Any, Any], wish: str, why: str, remedy: str) -> None:
-        """Ask the person behind the agent. Raises ApiRefusedError (`beyond_limits`, `not_approved`), QuestionError."""
-        what = f"to {wish} {why}"
+    async def confirm(self, context: Context[Any, Any], action: str, why: str, remedy: str) -> None:
+        """Ask the user of the agent. Raises ApiRefusedError (`beyond_limits`, `not_approved`), QuestionError."""
+        what = f"to {action} {why}"
         if not can_ask(context):
-            hint = f"nobody can be asked here: ask for less ({self.limits.in_words()}), or have whoever set up this "
-            raise ApiRefusedError(Problem(what, "beyond_limits", hint=f"{hint}MCP server {remedy}"))
-        question = f"An agent wants to {wish}. That {why}. Allow it this once?"
-        if not await self.asking.approved(context, question):
-            hint = f"the person was asked and did not approve; ask for less ({self.limits.in_words()})"
+            hint = f"this client cannot ask a person: request less ({self.limits.in_words()}), or have the operator of "
+            raise ApiRefusedError(Problem(what, "beyond_limits", hint=f"{hint}this MCP server {remedy}"))
+        question = f"An agent wants to {action}. That {why}. Allow it this once?"
+        if not await self.confirmation.approved(context, question):
+            hint = f"a person was asked and did not approve; request less ({self.limits.in_words()})"
             raise ApiRefusedError(Problem(what, "not_approved", hint=hint))
 
     async def _scheduled(self, control: ControlClient, without: str) -> Used:
-        """What the schedules of agents come to in an hour, but for one of them."""
+        """Return the hourly use by schedules of agents, except the one with id `without`."""
         runs, requests, seconds = 0, 0, 0.0
-        for each in (await control.schedules.all()).schedules:
-            if not each.enabled or TAG not in each.tags or each.id == without or not each.upcoming:
+        for schedule in (await control.schedules.all()).schedules:
+            if not schedule.enabled or TAG not in schedule.tags or schedule.id == without or not schedule.upcoming:
                 continue
-            spec = each.spec if each.test is None else (await control.test(each.test)).spec
+            spec = schedule.spec if schedule.test is None else (await control.test(schedule.test)).spec
             plan = (await control.validate(spec or {})).plan
             if plan is not None:
-                times = per_hour(each.upcoming)
+                times = per_hour(schedule.upcoming)
                 demand = Demand.of(plan)
                 runs += times
                 requests += times * (self.limits.requests if demand.requests is None else demand.requests)
@@ -179,32 +179,32 @@ class Gate:
         return Used(runs, requests, seconds)
 
     async def _used(self, control: ControlClient) -> Used:
-        """What was started within the last hour: by this process as it is known, by others as the history has it."""
+        """Return the use of the last hour, from this process's reservations and from the history for other runs."""
         now = self._clock()
-        self._reserved = [each for each in self._reserved if now - each.at < HOUR]
+        self._reserved = [reservation for reservation in self._reserved if now - reservation.at < HOUR]
         since = datetime.now(UTC) - timedelta(seconds=HOUR)
         page = await control.runs(limit=200, tag=TAG, since=since)
         history = {run.id: run for run in page.runs}
-        known = {each.run_id for each in self._reserved}
+        reserved_ids = {reservation.run_id for reservation in self._reserved}
         requests, seconds = 0, 0.0
-        for each in self._reserved:
-            run = history.get(each.run_id)
+        for reservation in self._reserved:
+            run = history.get(reservation.run_id)
             ended = run is not None and run.status in ENDED
-            requests += run.requests_completed if run is not None and ended else each.requests
-            seconds += _seconds(run) if run is not None and ended else each.seconds
+            requests += run.requests_completed if run is not None and ended else reservation.requests
+            seconds += _seconds(run) if run is not None and ended else reservation.seconds
         for run_id, run in history.items():
-            if run_id not in known:
-                going = run.status not in ENDED
-                requests += max(run.requests_completed, (run.total_requests or 0) if going else 0)
-                seconds += self.limits.seconds if going else _seconds(run)
-        others = sum(run_id not in known for run_id in history)
+            if run_id not in reserved_ids:
+                in_progress = run.status not in ENDED
+                requests += max(run.requests_completed, (run.total_requests or 0) if in_progress else 0)
+                seconds += self.limits.seconds if in_progress else _seconds(run)
+        others = sum(run_id not in reserved_ids for run_id in history)
         return Used(len(self._reserved) + others, requests, seconds)
 
 
 def per_hour(upcoming: Sequence[datetime]) -> int:
-    """How many of the due times fall into the hour that begins with the first; the last ones known go on as they do."""
+    """Count the due times in the hour from the first one, extrapolated if `upcoming` covers less than an hour."""
     first, last = upcoming[0], upcoming[-1]
-    within = sum((each - first).total_seconds() < HOUR for each in upcoming)
+    within = sum((due - first).total_seconds() < HOUR for due in upcoming)
     span = (last - first).total_seconds()
     if within < len(upcoming) or span <= 0:
         return within
@@ -222,13 +222,13 @@ def _seconds(run: RunSummaryView) -> float:
 
 
 def _not_listed(host: str) -> Problem:
-    what = f'"{host}" is not among the targets that agents may load here'
+    what = f'"{host}" is not among the targets that agents may test'
     hint = (
-        "agents cannot change that: have whoever set up this MCP server add it to ATM_MCP_ALLOWED_TARGETS "
-        f"(for example localhost,127.0.0.0/8,{host}), if that host may be load tested"
+        "agents cannot change this: if the host may be load tested, the operator of this MCP server can add it to "
+        f"ATM_MCP_ALLOWED_TARGETS (for example localhost,127.0.0.0/8,{host})"
     )
     return Problem(what, "target_not_allowed", path="url", hint=hint)
 
 
-def _problem(each: ErrorEntry) -> Problem:
-    return Problem(each.message, each.code, path=each.path, hint=each.hint)
+def _problem(entry: ErrorEntry) -> Problem:
+    return Problem(entry.message, entry.code, path=entry.path, hint=entry.hint)

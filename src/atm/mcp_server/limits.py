@@ -1,4 +1,4 @@
-"""How much an agent may start by itself, and where it may lead. Pure."""
+"""Limits on the load and the targets of agents. Pure."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from atm.models.control.specs import PlanView
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a run may come to at most; null: nothing but the target's speed, or nothing at all, bounds it."""
+    """Upper bounds of a run; None where unbounded or bounded only by the target's speed."""
 
     rate: float | None
-    """Arrivals per second; null in the closed model, where it results."""
+    """Arrivals per second; None in the closed model."""
     users: float | None
-    """Null in the open model."""
+    """None in the open model."""
     seconds: float | None
     requests: int | None
 
     @classmethod
     def of(cls, plan: PlanView) -> Demand:
-        """What a plan asks for."""
+        """Return the demand of a plan."""
         is_open = plan.model == "open"
         return cls(
             plan.peak if is_open else None, None if is_open else plan.peak, plan.most_seconds, plan.most_requests
         )
 
     def times(self, count: int) -> Repeated:
-        """The same so many times within an hour."""
+        """Return this demand repeated `count` times per hour."""
         return Repeated(self, count)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A run, so many times within an hour."""
+    """A run repeated within an hour."""
 
     demand: Demand
     count: int
@@ -47,7 +47,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What agents have started within the last hour."""
+    """Use by agents within the last hour."""
 
     runs: int = 0
     requests: int = 0
@@ -56,17 +56,17 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """One limit that a run would go beyond."""
+    """A limit that a run would exceed."""
 
     what: str
     """`the rate`, `the requests of an hour`."""
-    asked: str
+    requested: str
     limit: str
     setting: str
     """The environment variable that holds the limit."""
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.asked}, limit {self.limit}"
+        return f"{self.what}: {self.requested}, limit {self.limit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits that the settings name."""
+        """Return the limits of the settings."""
         return cls(
             rate=settings.mcp_max_rate,
             users=settings.mcp_max_users,
@@ -99,7 +99,7 @@ class Limits:
         )
 
     def may_load(self, host: str) -> bool:
-        """Whether this host is on the list. A name is taken by its spelling: whoever lists it trusts where it leads."""
+        """Whether a host is on the list of targets. Names are compared as text; what they resolve to is trusted."""
         try:
             address = ipaddress.ip_address(host.strip("[]"))
         except ValueError:
@@ -109,9 +109,9 @@ class Limits:
         return any(_holds(entry, mapped or address) for entry in self.targets)
 
     def bounded(self, spec: Mapping[str, Any], plan: PlanView) -> dict[str, Any]:
-        """The spec with an end for each dimension that has none: the limits of one call, as its own fields.
+        """Return the spec with the limits of a call in each dimension (requests, time) that it does not bound.
 
-        A closed load without a total may start as many requests as the target answers: that must have an end too.
+        A closed load without a total is bounded in requests, too: a fast target would get any number of them.
         """
         ends: dict[str, Any] = {}
         if plan.most_requests is None and "total_requests" not in spec:
@@ -119,47 +119,49 @@ class Limits:
         if plan.most_seconds is None and "duration" not in spec and "duration_seconds" not in spec:
             ends["duration"] = self.seconds
             if plan.total_requests is not None and "total_requests" not in spec:
-                # The total that a spec gets by default, it gets only while it names no other end.
+                # The default total applies only to a spec without any end, so keep it explicitly.
                 ends["total_requests"] = plan.total_requests
         return {**spec, **ends}
 
     def excess_of_call(self, demand: Demand) -> list[Excess]:
-        """Every limit of one call that the run would go beyond."""
-        found = []
+        """Return every limit of a call that the run would exceed."""
+        excess = []
         if demand.rate is not None and demand.rate > self.rate:
-            asked = f"{figures.rate(demand.rate)} requests/s"
-            found.append(Excess("the rate", asked, f"{figures.rate(self.rate)} requests/s", "ATM_MCP_MAX_RATE"))
+            requested = f"{figures.rate(demand.rate)} requests/s"
+            excess.append(Excess("the rate", requested, f"{figures.rate(self.rate)} requests/s", "ATM_MCP_MAX_RATE"))
         if demand.users is not None and demand.users > self.users:
-            asked = f"{figures.count(round(demand.users))} users"
-            found.append(Excess("the users", asked, f"{figures.count(self.users)} users", "ATM_MCP_MAX_USERS"))
+            requested = f"{figures.count(round(demand.users))} users"
+            excess.append(Excess("the users", requested, f"{figures.count(self.users)} users", "ATM_MCP_MAX_USERS"))
         if demand.seconds is None or demand.seconds > self.seconds:
-            asked = "no end" if demand.seconds is None else figures.planned(demand.seconds)
-            found.append(Excess("the duration", asked, figures.planned(self.seconds), "ATM_MCP_MAX_DURATION"))
+            requested = "no end" if demand.seconds is None else figures.planned(demand.seconds)
+            excess.append(Excess("the duration", requested, figures.planned(self.seconds), "ATM_MCP_MAX_DURATION"))
         if demand.requests is None or demand.requests > self.requests:
-            asked = "no end" if demand.requests is None else figures.count(demand.requests)
-            found.append(Excess("the number of requests", asked, figures.count(self.requests), "ATM_MCP_MAX_REQUESTS"))
-        return found
+            requested = "no end" if demand.requests is None else figures.count(demand.requests)
+            excess.append(
+                Excess("the number of requests", requested, figures.count(self.requests), "ATM_MCP_MAX_REQUESTS")
+            )
+        return excess
 
-    def excess_of_hour(self, wanted: Demand | Repeated, used: Used) -> list[Excess]:
-        """Every limit of an hour that the run, or its repetitions, would go beyond, after what was used of it."""
-        demand, count = (wanted.demand, wanted.count) if isinstance(wanted, Repeated) else (wanted, 1)
+    def excess_of_hour(self, planned: Demand | Repeated, used: Used) -> list[Excess]:
+        """Return every hourly limit that the run, or its repetitions, would exceed on top of `used`."""
+        demand, count = (planned.demand, planned.count) if isinstance(planned, Repeated) else (planned, 1)
         requests = used.requests + count * (demand.requests if demand.requests is not None else self.requests)
         seconds = used.seconds + count * (demand.seconds if demand.seconds is not None else self.seconds)
-        found = []
+        excess = []
         if used.runs + count > self.hourly_runs:
-            asked = figures.count(used.runs + count)
+            requested = figures.count(used.runs + count)
             limit = figures.count(self.hourly_runs)
-            found.append(Excess("the runs of an hour", asked, limit, "ATM_MCP_HOURLY_RUNS"))
+            excess.append(Excess("the runs of an hour", requested, limit, "ATM_MCP_HOURLY_RUNS"))
         if requests > self.hourly_requests:
-            asked, limit = figures.count(requests), figures.count(self.hourly_requests)
-            found.append(Excess("the requests of an hour", asked, limit, "ATM_MCP_HOURLY_REQUESTS"))
+            requested, limit = figures.count(requests), figures.count(self.hourly_requests)
+            excess.append(Excess("the requests of an hour", requested, limit, "ATM_MCP_HOURLY_REQUESTS"))
         if seconds > self.hourly_seconds:
-            asked, limit = figures.planned(seconds), figures.planned(self.hourly_seconds)
-            found.append(Excess("the time under load in an hour", asked, limit, "ATM_MCP_HOURLY_DURATION"))
-        return found
+            requested, limit = figures.planned(seconds), figures.planned(self.hourly_seconds)
+            excess.append(Excess("the time under load in an hour", requested, limit, "ATM_MCP_HOURLY_DURATION"))
+        return excess
 
     def in_words(self) -> str:
-        """The limits of one call and of an hour, for whoever plans a test."""
+        """Describe the limits of a call and of an hour."""
         call = (
             f"{figures.rate(self.rate)} requests/s, {figures.count(self.users)} users, "
             f"{figures.planned(self.seconds)}, {figures.count(self.requests)} requests"

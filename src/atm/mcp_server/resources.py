@@ -1,4 +1,4 @@
-"""What agents can read besides calling tools: runs, kept specs, the spec's JSON Schema, a guide to the figures."""
+"""Resources for agents: runs, stored specs, the spec's JSON Schema, a guide to the figures."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MOST_RUNS = 50
 
 
 def figures_guide() -> str:
-    """The guide to the figures, as Markdown."""
+    """Return the guide to the figures as Markdown."""
     guide = files("atm.mcp_server").joinpath("figures.md").read_text("utf-8")
     examples = ", ".join(f"`{definition.example}` ({definition.about})" for definition in METRICS.values())
     return guide.replace("{thresholds}", examples)
 
 
 def add_resources(server: MCPServer[Any], services: ToolServices) -> None:
-    """Give the server its resources."""
+    """Register the resources with the server."""
 
     @server.resource("atm://guide/figures", title="What the figures mean", mime_type="text/markdown")
     def guide() -> str:
-        """What response time, service time, percentiles, verdicts and outcomes are."""
+        """Definitions of response time, service time, percentiles, verdicts and outcomes."""
         return figures_guide()
 
     @server.resource("atm://schema/spec", title="JSON Schema of a test spec", mime_type=JSON)
@@ -45,7 +45,7 @@ def add_resources(server: MCPServer[Any], services: ToolServices) -> None:
         try:
             page = await (await services.control()).runs(limit=MOST_RUNS)
         except AtmError as error:
-            raise _said(error) from error
+            raise _resource_error(error) from error
         return _json([run.model_dump(mode="json") for run in page.runs])
 
     @server.resource("atm://runs/{run_id}", title="A run", mime_type=JSON)
@@ -55,32 +55,32 @@ def add_resources(server: MCPServer[Any], services: ToolServices) -> None:
             control = await services.control()
             view = await control.run(await services.run_id(control, run_id))
         except AtmError as error:
-            raise _said(error) from error
+            raise _resource_error(error) from error
         return _json(view.model_dump(mode="json"))
 
-    @server.resource("atm://specs", title="The kept specs", mime_type=JSON)
+    @server.resource("atm://specs", title="Stored specs", mime_type=JSON)
     async def specs() -> str:
-        """The names of the specs that are kept as tests."""
+        """The names of the specs stored as tests."""
         try:
-            kept = await (await services.control()).tests()
+            stored = await (await services.control()).tests()
         except AtmError as error:
-            raise _said(error) from error
-        return _json([{"name": each.name, "uri": f"atm://specs/{each.id}"} for each in kept.tests])
+            raise _resource_error(error) from error
+        return _json([{"name": test.name, "uri": f"atm://specs/{test.id}"} for test in stored.tests])
 
-    @server.resource("atm://specs/{test}", title="A kept spec", mime_type=JSON)
+    @server.resource("atm://specs/{test}", title="A stored spec", mime_type=JSON)
     async def spec(test: str, context: Context[Any, Any]) -> str:  # noqa: ARG001  (makes it a template's function)
-        """A spec that is kept as a test, by name or id; credentials are ***."""
+        """A spec stored as a test, by name or id; credentials are ***."""
         try:
-            kept = await (await services.control()).test(test)
+            stored = await (await services.control()).test(test)
         except AtmError as error:
-            raise _said(error) from error
-        return _json(kept.spec)
+            raise _resource_error(error) from error
+        return _json(stored.spec)
 
 
 def _json(value: Any) -> str:
     return json.dumps(cleaned_tree(value), ensure_ascii=False, indent=1)
 
 
-def _said(error: AtmError) -> ResourceError:
-    text = "\n".join(without_credentials(line, 500) for each in error.problems[:5] for line in each.lines())
+def _resource_error(error: AtmError) -> ResourceError:
+    text = "\n".join(without_credentials(line, 500) for problem in error.problems[:5] for line in problem.lines())
     return ResourceNotFoundError(text) if isinstance(error, NotFoundError) else ResourceError(text)

@@ -1,4 +1,4 @@
-"""The server itself: which tools there are, and what it says of itself. `transports.py` has its transports."""
+"""The MCP server: its tools and instructions. The transports are in `transports.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atm.config import Settings
 from atm.mcp_server.prompts import add_prompts
 from atm.mcp_server.resources import add_resources
 from atm.mcp_server.services import ToolServices
-from atm.mcp_server.tool import READ_ONLY, OurTool
+from atm.mcp_server.tool import READ_ONLY, StrictTool
 from atm.mcp_server.tools import results, runs, schedules, specs
 from atm.mcp_server.untrusted import WARNING
 from atm.version import VERSION
@@ -22,22 +22,22 @@ NAME = "api-test-machine"
 
 
 class AgentServer(MCPServer[None]):
-    """An MCP server that lists what may be called, and says of the rest why not."""
+    """An MCP server that lists only the permitted tools; calling another one returns the reason."""
 
     def __init__(self, services: ToolServices) -> None:
         self.services = services
-        made = all_tools(services)
-        self._listed = frozenset(each.name for each in made if each.only_reads or not services.limits.read_only)
-        for each in made:
-            if each.name not in self._listed:
-                each.refuse(READ_ONLY)
+        tools = all_tools(services)
+        self._listed = frozenset(tool.name for tool in tools if tool.only_reads or not services.limits.read_only)
+        for tool in tools:
+            if tool.name not in self._listed:
+                tool.refuse(READ_ONLY)
         super().__init__(
             NAME,
             title="API Test Machine",
             version=VERSION,
             description="Load test an API, and know whether you can believe the result.",
             instructions=instructions(services),
-            tools=list(made),
+            tools=list(tools),
             lifespan=_until_closed,
             log_level="WARNING",
         )
@@ -45,33 +45,33 @@ class AgentServer(MCPServer[None]):
         add_prompts(self)
 
     async def list_tools(self) -> list[ToolDescription]:
-        """The tools that may be called here."""
-        return [each for each in await super().list_tools() if each.name in self._listed]
+        """Return the permitted tools."""
+        return [tool for tool in await super().list_tools() if tool.name in self._listed]
 
 
-def all_tools(services: ToolServices) -> list[OurTool]:
-    """Every tool, in the order in which agents see them."""
+def all_tools(services: ToolServices) -> list[StrictTool]:
+    """Return every tool, in the order that agents see."""
     return [*runs.tools(services), *results.tools(services), *specs.tools(services), *schedules.tools(services)]
 
 
 def instructions(services: ToolServices) -> str:
-    """What an agent is told before its first call."""
+    """Return the instructions for agents."""
     limits = services.limits
     where = (
-        "a server of its own, which ends when this MCP server does; runs that are still going are cancelled then"
-        if services.backend.is_ours
-        else "the server that it was set up with"
+        "its own API server, which ends with this MCP server and cancels runs in progress"
+        if services.backend.is_child
+        else "the configured API server"
     )
     may = (
-        "It is read-only: you may look at runs, and start none."
+        "It is read-only: you may look at runs but not start any."
         if limits.read_only
         else f"Targets: {', '.join(limits.targets)}; no others. Limits: {limits.in_words()}. Beyond them a person is "
         "asked, or the call is refused: never split a test to get around them."
     )
     return (
-        f"Load tests HTTP APIs, by way of {where}. Usual order: run_api_test, wait_for_test, explain_result, then "
+        f"Load tests HTTP APIs through {where}. Usual order: run_api_test, wait_for_test, explain_result, then "
         "compare_tests with an earlier run. Every result has two verdicts: `passed` (did the thresholds hold) and "
-        "`measurement` (can the figures be believed): say both, and never quote times of an invalid measurement. "
+        "`measurement` (are the figures reliable): report both, and never quote times of an invalid measurement. "
         "Times are response times; give units. "
         f"{may} {WARNING} Credentials are always shown as ***; write them as {{{{env:NAME}}}}."
     )
@@ -87,5 +87,5 @@ async def _until_closed(server: MCPServer[None]) -> AsyncIterator[None]:
 
 
 def described(settings: Settings) -> list[ToolDescription]:
-    """The tools as the protocol lists them, without starting anything: for the reference."""
+    """Return the tools as listed by the protocol, without starting anything, for the reference."""
     return asyncio.run(AgentServer(ToolServices.of(settings)).list_tools())

@@ -1,4 +1,4 @@
-"""Results in a few lines that a model reads well: verdicts first, units always, nothing that it did not ask for."""
+"""Short text summaries of results for language models: verdicts first, always with units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atm.models.run import EndpointMetrics, FailureSummary, Measurement, RunResu
 MOST_FAILURES = 3
 MOST_THRESHOLDS = 6
 MOST_REASONS = 3
-_BELIEVE = {
+_MEASUREMENT = {
     Measurement.VALID: "valid: the load generator was not the limit",
     Measurement.SUSPECT: "SUSPECT: the load generator may have been the limit",
     Measurement.INVALID: "INVALID: do not quote these times",
@@ -23,63 +23,63 @@ _BELIEVE = {
 
 
 def name(text: str, most: int = 80) -> str:
-    """A name that somebody gave, in quotes."""
+    """Return a user-given name in quotes."""
     return quoted(text, most)
 
 
-def threshold(each: ThresholdResult) -> str:
-    """`FAILED p99 < 300ms: 352 ms (1.2 × the limit)`."""
-    where = f"{name(each.endpoint)} " if each.endpoint else ""
-    said = f"{'held' if each.passed else 'FAILED'} {where}{cleaned(each.expression, 120)}: {measured(each)}"
-    remark = each.distance or each.message
-    return f"{said} ({remark})" if remark else said
+def threshold(result: ThresholdResult) -> str:
+    """Format `FAILED p99 < 300ms: 352 ms (1.2 × the limit)`."""
+    where = f"{name(result.endpoint)} " if result.endpoint else ""
+    text = f"{'held' if result.passed else 'FAILED'} {where}{cleaned(result.expression, 120)}: {measured(result)}"
+    remark = result.distance or result.message
+    return f"{text} ({remark})" if remark else text
 
 
-def measured(each: ThresholdResult) -> str:
-    """What was measured, with its unit."""
-    return "no data" if each.actual is None else each.measured
+def measured(threshold: ThresholdResult) -> str:
+    """Return the measured value with its unit."""
+    return "no data" if threshold.actual is None else threshold.measured
 
 
 def outcome_word(outcome: RunOutcome) -> str:
-    """The word for a run, in capitals where it did not pass."""
+    """Return the outcome, in capitals if the run did not pass."""
     quiet = (RunOutcome.QUEUED, RunOutcome.RUNNING, RunOutcome.PASSED)
     return outcome.value if outcome in quiet else outcome.upper()
 
 
 def verdict(result: RunResult) -> str:
-    """The line that everything begins with: the outcome of the run, and why."""
-    failed = [each for each in result.thresholds if not each.passed]
+    """Return the first line of a summary: the outcome of the run, and why."""
+    failed = [threshold for threshold in result.thresholds if not threshold.passed]
     outcome = result.verdict.outcome
     if outcome is RunOutcome.ERROR:
         return f"ERROR: {cleaned(result.run.error or 'the engine failed', 300)}"
     if outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
-        said = f"{outcome.upper()} before its planned end, so the figures cover a part only"
+        text = f"{outcome.upper()} before its planned end, so the figures cover only a part"
     elif outcome is RunOutcome.INVALID:
-        said = "INVALID: the measurement cannot be believed, so nothing is said about the target"
+        text = "INVALID: the measurement is not reliable, so it says nothing about the target"
     elif outcome is RunOutcome.FAILED and failed:
-        said = f"FAILED: {len(failed)} of {len(result.thresholds)} thresholds"
+        text = f"FAILED: {len(failed)} of {len(result.thresholds)} thresholds"
     elif outcome is RunOutcome.FAILED:
-        said = "FAILED: the target never answered"
+        text = "FAILED: the target never answered"
     else:
         count = len(result.thresholds)
-        said = f"PASSED: all {count} thresholds held" if count > 1 else "PASSED: its threshold held"
-    if any(each.is_implied for each in result.thresholds):
-        said += " (implied: the spec has no thresholds, so no request may fail)"
+        text = f"PASSED: all {count} thresholds held" if count > 1 else "PASSED: its threshold held"
+    if any(threshold.is_implied for threshold in result.thresholds):
+        text += " (implied: the spec has no thresholds, so no request may fail)"
     if result.metrics.failed_requests and result.metrics.failed_requests == result.metrics.total_requests:
-        said += "; NOTHING SUCCEEDED"
-    return said
+        text += "; NOTHING SUCCEEDED"
+    return text
 
 
 def measurement(result: RunResult) -> list[str]:
-    """Whether the figures can be believed, and why not."""
-    lines = [f"measurement {_BELIEVE[result.verdict.measurement]}"]
+    """Return the measurement verdict and its reasons."""
+    lines = [f"measurement {_MEASUREMENT[result.verdict.measurement]}"]
     for reason in result.verdict.reasons[:MOST_REASONS]:
         lines.append(f"- {cleaned(reason.what, 200)}{f'; {reason.hint}' if reason.hint else ''}")
     return lines
 
 
 def counts(metrics: EndpointMetrics) -> str:
-    """`3,000 started = 2,990 ok + 10 failed (0.33 %) + 0 unfinished`."""
+    """Format `3,000 started = 2,990 ok + 10 failed (0.33 %) + 0 unfinished`."""
     text = (
         f"{figures.count(metrics.total_requests)} started = {figures.count(metrics.successful_requests)} ok + "
         f"{figures.count(metrics.failed_requests)} failed ({figures.share(metrics.error_rate)})"
@@ -92,12 +92,12 @@ def counts(metrics: EndpointMetrics) -> str:
 
 
 def times(metrics: EndpointMetrics) -> str:
-    """The response times, and beside them what differs from them."""
+    """Format the response times, with service, ok and failed times where they differ."""
     named = (("p50", metrics.latency_p50_ms), ("p90", metrics.latency_p90_ms), ("p95", metrics.latency_p95_ms))
     shown = [*named, ("p99", metrics.latency_p99_ms), ("max", metrics.latency_max_ms)]
     text = "response time " + ", ".join(f"{label} {figures.time(value)}" for label, value in shown)
     if metrics.latency_p99_ms is None:
-        return "response time: no answers"
+        return "response time: no responses"
     service = metrics.service_p99_ms
     if service is not None and metrics.latency_p99_ms > 1.1 * service:
         text += f"; service time p99 {figures.time(service)} (the rest was waiting to be sent)"
@@ -111,35 +111,34 @@ def times(metrics: EndpointMetrics) -> str:
 
 
 def failures(groups: Sequence[FailureSummary], most: int = MOST_FAILURES) -> list[str]:
-    """The largest groups, the target's own words quoted."""
+    """Format the largest groups, with text of the target in quotes."""
     lines = []
-    for each in sorted(groups, key=lambda group: -group.count)[:most]:
-        first, last = figures.clock(each.first_seconds), figures.clock(each.last_seconds)
+    for group in sorted(groups, key=lambda group: -group.count)[:most]:
+        first, last = figures.clock(group.first_seconds), figures.clock(group.last_seconds)
         when = first if first == last else f"{first} to {last}"
-        said = f": {quoted(each.message, 100)}" if each.message else ""
-        lines.append(f"- {figures.count(each.count)} × {each.outcome} at {name(each.endpoint)}{said}, {when}")
+        message = f": {quoted(group.message, 100)}" if group.message else ""
+        lines.append(f"- {figures.count(group.count)} × {group.outcome} at {name(group.endpoint)}{message}, {when}")
     if len(groups) > most:
         lines.append(f"- {len(groups) - most} more kinds (detail=full has them)")
     return lines
 
 
 def result(result: RunResult) -> list[str]:
-    """A result in short."""
+    """Summarise a result."""
     run, metrics = result.run, result.metrics
     lines = [f"{verdict(result)}. Run {run.id[:8]}, {name(run.name)}"]
-    ordered = sorted(result.thresholds, key=lambda each: each.passed)
-    lines += [f"- {threshold(each)}" for each in ordered[:MOST_THRESHOLDS]]
+    ordered = sorted(result.thresholds, key=lambda threshold: threshold.passed)
+    lines += [f"- {threshold(outcome)}" for outcome in ordered[:MOST_THRESHOLDS]]
     if len(ordered) > MOST_THRESHOLDS:
         lines.append(f"- {len(ordered) - MOST_THRESHOLDS} more (detail=full has them)")
     lines += measurement(result)
-    asked = "" if metrics.offered_rate is None else f" of {figures.rate(metrics.offered_rate)}/s asked for"
+    offered = "" if metrics.offered_rate is None else f" of {figures.rate(metrics.offered_rate)}/s offered"
     lines.append(f"requests: {counts(metrics)}, in {figures.duration(metrics.duration_seconds)}")
-    lines.append(
-        f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok{asked}"
-    )
+    rate = f"rate: {figures.rate(metrics.requests_per_second)}/s completed, {figures.rate(metrics.throughput)}/s ok"
+    lines.append(f"{rate}{offered}")
     lines.append(times(metrics))
     if idle := result.endpoints_without_requests:
-        lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(each) for each in idle[:3])}")
+        lines.append(f"{len(idle)} endpoints got no request: {', '.join(name(endpoint) for endpoint in idle[:3])}")
     if result.failures:
         lines.append("failures (quoted text is data from the target):")
         lines += failures(result.failures)
@@ -147,7 +146,7 @@ def result(result: RunResult) -> list[str]:
 
 
 def short(run: RunSummaryView) -> str:
-    """A run on one line."""
+    """Summarise a run in one line."""
     parts = [f"{run.id} {name(run.name, 60)}", outcome_word(run.outcome)]
     if run.measurement is not None:
         parts.append(f"measurement {run.measurement}")
@@ -161,7 +160,7 @@ def short(run: RunSummaryView) -> str:
 
 
 def figures_of(metrics: EndpointMetrics, duration_seconds: float) -> Figures:
-    """The figures as data."""
+    """Return the figures as data."""
     return Figures(
         started=metrics.total_requests,
         ok=metrics.successful_requests,
@@ -183,14 +182,14 @@ def figures_of(metrics: EndpointMetrics, duration_seconds: float) -> Figures:
     )
 
 
-def failure_group(each: FailureSummary) -> FailureGroup:
-    """A group of failures as data, the target's words cleaned."""
+def failure_group(group: FailureSummary) -> FailureGroup:
+    """Return a group of failures as data, with the target's text sanitised."""
     return FailureGroup(
-        outcome=each.outcome,
-        endpoint=cleaned(each.endpoint, 200),
-        count=each.count,
-        message=cleaned(each.message, 200),
-        example_from_target=cleaned(each.example, 200),
-        first_seconds=each.first_seconds,
-        last_seconds=each.last_seconds,
+        outcome=group.outcome,
+        endpoint=cleaned(group.endpoint, 200),
+        count=group.count,
+        message=cleaned(group.message, 200),
+        example_from_target=cleaned(group.example, 200),
+        first_seconds=group.first_seconds,
+        last_seconds=group.last_seconds,
     )

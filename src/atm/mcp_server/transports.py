@@ -1,4 +1,4 @@
-"""The two transports: standard input and output, and streamable HTTP."""
+"""The two transports: stdio and streamable HTTP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DEFAULT_PORT = 8001
 PATH = "/mcp"
 GRACE_SECONDS = 2
 _AT_A_TERMINAL = (
-    "atm mcp speaks the Model Context Protocol on standard input and output: an agent's program starts it, see\n"
+    "atm mcp speaks the Model Context Protocol on standard input and output; an agent's host program starts it, see\n"
     "docs/guide/from-an-llm-agent.md. Ctrl-C ends it.\n"
 )
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -48,12 +48,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def set_up_logs() -> None:
-    """Send warnings to standard error: standard output is the protocol's."""
+    """Log warnings to standard error; standard output carries the protocol."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
 def serve_stdio(settings: Settings) -> None:
-    """Serve the client at the other end of standard input and output, until it goes."""
+    """Serve the client on standard input and output until it disconnects."""
     set_up_logs()
     if sys.stdin.isatty():
         sys.stderr.write(_AT_A_TERMINAL)
@@ -75,12 +75,12 @@ async def _serve_stdio(server: AgentServer) -> None:
 
 
 async def _end(server: AgentServer, number: int) -> None:
-    """End by that signal, after what belongs to the session has been ended.
+    """Close the session, then end the process with this signal.
 
-    A thread waits for the next line of standard input and cannot be told to stop, so nothing gentler ends the process.
+    A thread blocks on standard input and cannot be interrupted, so a normal exit would hang.
     """
     asyncio.get_running_loop().remove_signal_handler(number)
-    # Asked a second time, it ends at once.
+    # A second signal ends the process at once.
     signal.signal(number, signal.SIG_DFL)
     try:
         await server.services.close()
@@ -89,10 +89,10 @@ async def _end(server: AgentServer, number: int) -> None:
 
 
 def serve_http(settings: Settings, host: str, port: int) -> None:
-    """Serve many clients over HTTP until a signal ends it. Raises SettingsError: beyond this machine it needs a key."""
+    """Serve clients over HTTP until a signal ends it. Raises SettingsError without a key on a non-loopback address."""
     set_up_logs()
     if not _is_loopback(host) and settings.mcp_key is None:
-        what = f"{host} can be reached from elsewhere, and nobody would need a key"
+        what = f"{host} is reachable from other machines, and no key is set"
         hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
         raise SettingsError(Problem(what, "key_needed", path="ATM_MCP_KEY", hint=hint))
     app: App = AgentServer(ToolServices.of(settings)).streamable_http_app(
@@ -120,17 +120,17 @@ def serve_http(settings: Settings, host: str, port: int) -> None:
 
 
 def _guarded(app: App, settings: Settings) -> App:
-    """The app behind its key; without one, behind the rule of loopback that `atm serve` has too."""
+    """Wrap the app in authentication: by key, or without one by the loopback rules of `atm serve`."""
     if settings.mcp_key is not None:
-        return KeyNeeded(app, settings.mcp_key.get_secret_value())
+        return KeyAuthentication(app, settings.mcp_key.get_secret_value())
     if settings.auth is LocalAuth.OFF:
         sys.stderr.write("ATM_AUTH=off: every process and every user of this machine may use these tools\n")
         return app
     if settings.auth is LocalAuth.AUTO and can_identify():
-        return SameAccount(app)
+        return AccountAuthentication(app)
     token = local_token(settings.data_dir)
     sys.stderr.write(f"clients send the token in {settings.data_dir / FILE_NAME} as Authorization: Bearer\n")
-    return KeyNeeded(app, token)
+    return KeyAuthentication(app, token)
 
 
 class _HttpsConnection(TlsConnection):
@@ -138,7 +138,7 @@ class _HttpsConnection(TlsConnection):
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Prints its address once it listens."""
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -149,20 +149,20 @@ class _Server(uvicorn.Server):
 
 
 def security(settings: Settings, host: str) -> TransportSecuritySettings:
-    """Which Host and Origin headers are answered: those of this machine, and the names that the settings allow.
+    """Allow the Host and Origin headers of this machine and of the settings.
 
-    A page in a browser on this machine comes with an Origin of its own, and under DNS rebinding with a Host of its own.
+    This rejects pages in a local browser by their Origin, and DNS rebinding by the Host.
     """
     names = [*_LOOPBACK, *settings.allowed_hosts]
     if not _is_unspecified(host):
         names.append(f"[{host}]" if ":" in host else host)
-    hosts = [each for name in dict.fromkeys(names) for each in (name, f"{name}:*")]
-    origins = [f"{scheme}://{each}" for scheme in ("http", "https") for each in hosts]
+    hosts = [pattern for name in dict.fromkeys(names) for pattern in (name, f"{name}:*")]
+    origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[*origins, *settings.cors_origins])
 
 
-class SameAccount:
-    """Answers only processes of this account and of root."""
+class AccountAuthentication:
+    """ASGI middleware that admits only processes of this account and of root."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -171,13 +171,13 @@ class SameAccount:
         if scope["type"] == "http":
             client, server = scope["client"], scope["server"]
             if not (client and server and is_admitted(owner_of(tuple(client), tuple(server)))):
-                await _refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} are answered")
+                await _refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} have access")
                 return
         await self._app(scope, receive, send)
 
 
-class KeyNeeded:
-    """Answers only who sends the key as `Authorization: Bearer …`."""
+class KeyAuthentication:
+    """ASGI middleware that requires the key as `Authorization: Bearer …`."""
 
     def __init__(self, app: App, key: str) -> None:
         self._app = app

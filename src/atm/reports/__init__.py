@@ -1,4 +1,4 @@
-"""Results for people and for other tools: the rungs of the latency histogram, and how figures are spelled.
+"""Renders results as HTML, CSV, JUnit XML and GitHub summaries.
 
-May import `metrics`, `models` and `errors` only. Start with `figures.py`.
+May import `metrics`, `models` and `errors` only. Start with `html/page.py`; `rungs.py` makes the rows of the histogram.
 """

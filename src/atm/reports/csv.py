@@ -1,8 +1,8 @@
-"""The endpoints' figures as CSV: a row for each endpoint in the order of the spec, then `total`.
+"""The endpoints' figures as CSV: one row per endpoint in the order of the spec, then `total`.
 
-Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, nothing rounded. An empty cell is
-no data, `Infinity` a percentile that reaches into the failures. There is a column for each kind of failure, and one for
-each status that at least one response had.
+Columns are named as in the JSON result: times in ms, rates per second, shares 0..1, not rounded. An empty cell means no
+data, `Infinity` a percentile that reaches into the failures. There is a column for each kind of failure and for each
+status of at least one response.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render_csv(result: RunResult) -> str:
-    """RFC 4180 with a header; lines end with CR LF."""
+    """Return CSV as in RFC 4180 with a header; lines end with CR LF."""
     statuses = sorted(result.metrics.status_code_counts)
     figures = (*COUNTS, *(f"{prefix}_{suffix}" for prefix in PREFIXES for suffix in SUFFIXES), *VOLUMES)
     text = io.StringIO(newline="")
@@ -49,9 +49,9 @@ def render_csv(result: RunResult) -> str:
 
 
 def _row(metrics: EndpointMetrics, figures: tuple[str, ...], statuses: list[int]) -> list[str]:
-    counted = [metrics.errors_by_type.get(outcome, 0) for outcome in OUTCOMES]
-    answered = [metrics.status_code_counts.get(status, 0) for status in statuses]
-    return [*(_cell(getattr(metrics, name)) for name in figures), *map(str, counted), *map(str, answered)]
+    failures = [metrics.errors_by_type.get(outcome, 0) for outcome in OUTCOMES]
+    responses = [metrics.status_code_counts.get(status, 0) for status in statuses]
+    return [*(_cell(getattr(metrics, name)) for name in figures), *map(str, failures), *map(str, responses)]
 
 
 def _cell(value: float | None) -> str:
@@ -61,5 +61,5 @@ def _cell(value: float | None) -> str:
 
 
 def _safe(text: str) -> str:
-    """A name that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Prefix an apostrophe to text that a spreadsheet would interpret as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

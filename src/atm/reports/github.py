@@ -1,4 +1,4 @@
-"""What GitHub Actions shows: an `::error` for each failed threshold, and a Markdown table in the step's summary."""
+"""Output for GitHub Actions: an `::error` per failed threshold, and a Markdown step summary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNS = {RunOutcome.PASSED: "✓", RunOutcome.INVALID: "!", RunOutcome.STOPPED:
 
 
 def workflow_commands(result: RunResult) -> str:
-    """Workflow commands, one a line; empty when there is nothing to say."""
+    """Return workflow commands, one per line; empty if there is nothing to report."""
     lines = []
     title = _property(f"atm: {result.run.name}")
     if result.run.error:
@@ -33,7 +33,7 @@ def workflow_commands(result: RunResult) -> str:
 
 
 def step_summary(result: RunResult) -> str:
-    """Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then the endpoints."""
+    """Return Markdown for `$GITHUB_STEP_SUMMARY`: verdicts first, then the endpoints."""
     metrics, verdict = result.metrics, result.verdict
     outcome = verdict.outcome
     lines = [f"## {_SIGNS.get(outcome, '✗')} {_cell(result.run.name)}: {outcome}", ""]
@@ -63,7 +63,7 @@ def step_summary(result: RunResult) -> str:
 
 
 def _data(text: str) -> str:
-    """The escapes of a workflow command's message."""
+    """Escape the message of a workflow command."""
     return printable(text, layout=True).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -72,7 +72,7 @@ def _property(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that Markdown takes for nothing but text."""
+    """Escape text so that Markdown shows it literally."""
     escaped = "".join(
         f"\\{character}" if character in "\\`*_{}[]()#|<>!~" else character for character in printable(text)
     )

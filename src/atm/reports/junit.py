@@ -1,8 +1,7 @@
-"""The verdicts as JUnit XML, for CI servers that draw test results.
+"""The verdicts as JUnit XML, for CI servers that show test results.
 
-One suite with a case for each threshold (`<failure>` holds what was measured), one for each endpoint's expectations
-(failed when not a single answer met them: single failures are for `error_rate` to judge) and one for the measurement
-(failed when it is invalid).
+One suite with a case per threshold (`<failure>` has the measured value), one per endpoint (failed only if no response
+was as expected: single failures are for `error_rate` thresholds) and one for the measurement (failed if invalid).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from atm.models.sanitize import printable
 
 
 def render_junit(result: RunResult) -> str:
-    """The whole document, UTF-8."""
+    """Return the document, UTF-8."""
     run, metrics = result.run, result.metrics
     suites = Element("testsuites", name="atm")
     suite = SubElement(suites, "testsuite", name=_text(run.name), time=f"{metrics.duration_seconds:.3f}")
@@ -59,14 +58,14 @@ def _threshold(suite: Element, run: str, threshold: ThresholdResult) -> None:
 
 
 def measured(threshold: ThresholdResult) -> str:
-    """What was measured, with its unit."""
+    """Return the measured value with its unit."""
     return "no data" if threshold.actual is None else threshold.measured
 
 
 def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) -> None:
     case = _case(suite, result.run.name, "endpoints", f"{entry.name} answers as expected")
     if not entry.total_requests:
-        SubElement(case, "skipped", message="no request was sent to it")
+        SubElement(case, "skipped", message="no request was sent to this endpoint")
         return
     counts = f"{figures.count(entry.successful_requests)} of {figures.count(entry.total_requests)} requests ok"
     if entry.successful_requests:
@@ -81,7 +80,7 @@ def _endpoint(suite: Element, result: RunResult, entry: NamedEndpointMetrics) ->
 
 
 def _outcome(suite: Element, result: RunResult) -> None:
-    """Why it did not pass, where no threshold says it: it ended early, or its target never answered."""
+    """Add a case for a run that did not pass for another reason than a threshold: ended early, or no response."""
     outcome = result.verdict.outcome
     if outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
         case = _case(suite, result.run.name, "run", "the run ends as planned")

@@ -1,4 +1,4 @@
-"""The latency histogram that people read: rungs of 1, 2 and 5 per decade, with shares and percentile marks."""
+"""The rows of a latency histogram for display: limits at 1, 2 and 5 per decade, with shares and percentile marks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _STEPS = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row: the samples above the rung before it, up to and with `limit_ns`."""
+    """One row: the samples above the previous rung, up to and including `limit_ns`."""
 
     limit_ns: int
-    """1, 2 or 5 times a power of ten, or the hour that is the longest time there is."""
+    """1, 2 or 5 times a power of ten, or the maximum of a histogram (one hour)."""
     count: int
     cumulative_share: float
     """Samples up to `limit_ns`, as a share of all, 0..1; exactly 1 on the last rung."""
     percentiles: tuple[float, ...]
-    """Which of the percentiles that were asked for lie in this rung."""
+    """The requested percentiles that lie in this rung."""
 
 
 def rungs(histogram: Histogram, percentiles: Sequence[float] = (50, 95, 99), most: int = MOST_RUNGS) -> list[Rung]:
-    """The rungs from the smallest sample to the largest, at most `most` (at least 1), empty ones in between included.
+    """Return the rungs from the smallest sample to the largest, including empty ones, at most `most` (at least 1).
 
-    Where there are more, outer ones are merged: at the end where fewer samples lose the limit they were at. Samples in
-    the same bucket as a limit (0.1 % wide) count as equal to it. No samples, no rungs.
+    If there are more, outer rungs are merged, at the end where this affects fewer samples. Samples in the same bucket
+    as a limit (0.1 % wide) count as equal to it. Without samples there are no rungs.
     """
     if not histogram:
         return []
@@ -45,15 +45,15 @@ def rungs(histogram: Histogram, percentiles: Sequence[float] = (50, 95, 99), mos
         if value is not None:
             marks.setdefault(_place(limits, index_of(int(value))), []).append(percent)
     rows = []
-    seen = 0
+    total = 0
     for place, (limit, count) in enumerate(zip(limits, counts, strict=True)):
-        seen += count
-        rows.append(Rung(limit, count, seen / histogram.total, tuple(marks.get(place, ()))))
+        total += count
+        rows.append(Rung(limit, count, total / histogram.total, tuple(marks.get(place, ()))))
     return rows
 
 
 def _fine(histogram: Histogram) -> tuple[list[int], list[int]]:
-    """Every limit from the first rung with samples to the last, and the samples of each rung."""
+    """Return every limit from the first rung with samples to the last, and each rung's count."""
     limits = [step * 10**power for power in range(13) for step in _STEPS]
     limits = [limit for limit in limits if limit < HIGHEST_NS] + [HIGHEST_NS]
     counts = [0] * len(limits)
@@ -64,5 +64,5 @@ def _fine(histogram: Histogram) -> tuple[list[int], list[int]]:
 
 
 def _place(limits: Sequence[int], index: int) -> int:
-    """The first rung whose limit is not below bucket `index`."""
+    """Return the first rung whose limit is not below bucket `index`."""
     return next(place for place, limit in enumerate(limits) if index <= index_of(limit))

@@ -1,1 +1,1 @@
-"""What agents can call, by noun: runs, results, specs, schedules. Each module's `tools(services)` makes its tools."""
+"""The tools by noun: runs, results, specs, schedules. Each module's `tools(services)` returns its tools."""

@@ -1,4 +1,4 @@
-"""Start a run, follow it, end it."""
+"""Tools that start, follow and cancel runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atm.mcp_server import summaries
 from atm.mcp_server.answers import CancelAnswer, RunAnswer, RunState
 from atm.mcp_server.gate import ENDED, TAG, Admitted
 from atm.mcp_server.services import ToolServices
-from atm.mcp_server.tool import READS, OurTool, answer, tool
+from atm.mcp_server.tool import READS, StrictTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, quoted
 from atm.models import figures
 from atm.models.control.runs import RunView
@@ -30,7 +30,7 @@ Running = Annotated[CallToolResult, RunAnswer]
 
 
 class Course:
-    """Where a run stands, from its events."""
+    """State of a run, collected from its events."""
 
     def __init__(self) -> None:
         self.started: StartedEvent | None = None
@@ -39,7 +39,7 @@ class Course:
         self.end: FinishedEvent | None = None
 
     def take(self, event: AnyRunEvent) -> bool:
-        """Note an event; whether it is worth telling."""
+        """Record an event; return whether it is worth a progress notification."""
         if isinstance(event, StartedEvent):
             self.started = event
         elif isinstance(event, IntervalEvent):
@@ -59,13 +59,13 @@ class Course:
 
     @property
     def planned(self) -> float | None:
-        """Seconds that it will take, warm-up included; null when the number of requests decides."""
+        """Planned seconds including warm-up; None if the number of requests ends the run."""
         if self.started is None or self.started.planned_seconds is None:
             return None
         return self.started.warm_up_seconds + self.started.planned_seconds
 
     def fraction(self) -> tuple[float, float | None]:
-        """Progress and its total: seconds, or requests where their number decides."""
+        """Return progress and total, in seconds, or in requests if their number ends the run."""
         if self.planned is not None:
             return self.elapsed, self.planned
         if self.started is not None and self.started.planned_requests is not None:
@@ -74,14 +74,14 @@ class Course:
         return self.elapsed, None
 
     def line(self) -> str:
-        """One line, as the live view has it."""
+        """Return one line of progress, as in the live view."""
         if self.end is not None:
-            return f"ended: {self.end.status}"
+            return f"ended: {self.end.outcome}"
         if self.second is None:
             ahead = self.progress.queue_position if self.progress else None
             if self.started is not None or (self.progress and self.progress.status is RunStatus.RUNNING):
                 return "starting"
-            return f"waiting: {ahead} runs come before it" if ahead else "waiting to start"
+            return f"queued: {ahead} runs ahead" if ahead else "queued: about to start"
         so_far = self.second.so_far
         return (
             f"{figures.clock(self.elapsed)} {self.second.phase}  {figures.rate(self.second.requests_per_second)}/s  "
@@ -90,10 +90,10 @@ class Course:
 
 
 class RunTools:
-    """The tools that start, follow and end runs."""
+    """The tools that start, follow and cancel runs."""
 
     def __init__(self, services: ToolServices) -> None:
-        self._desk = services
+        self._services = services
 
     async def run_api_test(
         self,
@@ -121,59 +121,59 @@ class RunTools:
         name: a.Name = None,
         spec: a.Spec = None,
         test: Annotated[
-            str | None, Field(min_length=1, max_length=256, description="Name of a kept test, instead of all that.")
+            str | None, Field(min_length=1, max_length=256, description="Name of a stored test, instead of all others.")
         ] = None,
         tags: a.Tags = [],  # noqa: B006  (never changed; a schema's default)
         notes: a.Notes = "",
         wait_seconds: a.Wait = 0,
     ) -> Running:
-        """Start a load test of an HTTP API. Give url (or endpoints, spec, or test: the name of a kept one) and how
-        much load: requests_per_second or users, with duration or total_requests. Answers at once with a run_id for
-        wait_for_test, or with wait_seconds also with the result. Targets must be on the allow list of this server."""
+        """Start a load test of an HTTP API. Give url (or endpoints, spec, or test: the name of a stored one) and the
+        load: requests_per_second or users, with duration or total_requests. Returns at once with a run_id for
+        wait_for_test, or with wait_seconds also the result. Targets must be on the allow list of this server."""
         fields = a.fields_of(locals())
-        control = await self._desk.control()
+        control = await self._services.control()
         if test is not None:
             others = sorted(key for key, value in {**fields, "spec": spec}.items() if value is not None)
             if others:
-                what = f"test names a kept test, and {', '.join(others)} another one"
+                what = f"test and {', '.join(others)} were both given"
                 raise SpecError(Problem(what, "conflict", path="test", hint="give one or the other"))
-            admitted = await self._kept(context, control, test)
+            admitted = await self._admit_stored(context, control, test)
             run_id = await self._start(admitted, lambda: control.run_test(test))
             view = await control.run(run_id)
             await control.annotate(run_id, tags=_tags([*view.tags, *tags]), notes=notes or view.notes)
         else:
-            admitted = await self._desk.gate.admit(context, control, a.spec_of(spec, fields))
+            admitted = await self._services.gate.admit(context, control, a.spec_of(spec, fields))
             run_id = await self._start(
                 admitted, lambda: control.create_run(admitted.spec, tags=_tags(tags), notes=notes)
             )
-        return await self._told(context, control, run_id, admitted, wait_seconds)
+        return await self._answer(context, control, run_id, admitted, wait_seconds)
 
     async def rerun_test(
         self,
         context: Context[Any, Any],
         run_id: Annotated[
-            str | None, Field(min_length=1, max_length=64, description="Id of a run, its beginning, or `last`.")
+            str | None, Field(min_length=1, max_length=64, description="Run id, a prefix of it, or `last`.")
         ] = None,
         test_name: Annotated[
-            str | None, Field(min_length=1, max_length=256, description="Name of a test instead: its newest run.")
+            str | None, Field(min_length=1, max_length=256, description="Test name instead: its newest run.")
         ] = None,
         notes: a.Notes = "",
         wait_seconds: a.Wait = 0,
     ) -> Running:
-        """Run the spec of an earlier run once more, with its credentials: the way to get a second run to compare
-        with. Name the run by run_id, or by test_name. Counts against the same limits as run_api_test."""
-        control = await self._desk.control()
-        before = await control.run(await self._desk.earlier_run(control, run_id, test_name))
-        admitted = await self._desk.gate.admit(context, control, before.written_spec, may_bound=False)
+        """Run the spec of an earlier run again, with its credentials, for example to compare two runs. Give run_id or
+        test_name. Counts against the same limits as run_api_test."""
+        control = await self._services.control()
+        before = await control.run(await self._services.earlier_run(control, run_id, test_name))
+        admitted = await self._services.gate.admit(context, control, before.written_spec, may_bound=False)
         tags = _tags(before.tags)
         new_id = await self._start(admitted, lambda: control.rerun(before.id, tags=tags, notes=notes))
-        return await self._told(context, control, new_id, admitted, wait_seconds)
+        return await self._answer(context, control, new_id, admitted, wait_seconds)
 
     async def get_test_status(self, run_id: a.RunId) -> Annotated[CallToolResult, RunState]:
-        """Where a run stands, in one word (queued, running, passed, failed, invalid, stopped, cancelled, error), why,
-        and whether its measurement can be believed. Answers at once; wait_for_test waits for the end."""
-        control = await self._desk.control()
-        whole = await self._desk.run_id(control, run_id)
+        """Get the outcome of a run (queued, running, passed, failed, invalid, stopped, cancelled, error), why, and
+        whether its measurement is reliable. Returns at once; wait_for_test waits for the end."""
+        control = await self._services.control()
+        whole = await self._services.run_id(control, run_id)
         view = await control.run(whole)
         state = state_of(view)
         if view.status is RunStatus.RUNNING:
@@ -187,19 +187,19 @@ class RunTools:
         context: Context[Any, Any],
         run_id: a.RunId,
         timeout_seconds: Annotated[
-            float, Field(gt=0, le=600, description="Wait no longer than this; the run goes on, and you may wait again.")
+            float, Field(gt=0, le=600, description="Longest wait; the run continues, and you may wait again.")
         ] = 120,
     ) -> Annotated[CallToolResult, RunState]:
-        """Wait until a run has ended, with progress notifications each second, and answer with its verdicts and
-        figures. When the time is up first, the answer says so: call it again."""
-        control = await self._desk.control()
-        whole = await self._desk.run_id(control, run_id)
+        """Wait until a run has ended, with progress notifications each second, and return its verdicts and figures. If
+        the time is up first, the result says so: call it again."""
+        control = await self._services.control()
+        whole = await self._services.run_id(control, run_id)
         course = await self._wait(context, control, whole, timeout_seconds)
         view = await control.run(whole)
         state = state_of(view)
         if view.status not in ENDED:
             state = state.model_copy(update=_so_far(course))
-            waited = f"it has not ended within {figures.planned(timeout_seconds)}: {course.line()}"
+            waited = f"not ended within {figures.planned(timeout_seconds)}: {course.line()}"
             return answer(f"{_head(view)}\n{waited}\nnext: {state.next}", state)
         return answer(await _end_text(control, view, state), state)
 
@@ -210,30 +210,30 @@ class RunTools:
             bool, Field(description="true: requests in flight may finish; false: connections are closed at once.")
         ] = False,
     ) -> Annotated[CallToolResult, CancelAnswer]:
-        """End a run before its plan does. What it measured until then is kept. Cancelling one that has ended changes
-        nothing."""
-        control = await self._desk.control()
-        whole = await self._desk.run_id(control, run_id)
+        """Cancel a run, or stop it with graceful. Its measurements are stored. Has no effect on a run that has
+        ended."""
+        control = await self._services.control()
+        whole = await self._services.run_id(control, run_id)
         done = await control.cancel(whole, graceful=graceful)
-        self._desk.started.pop(whole, None)
+        self._services.started.pop(whole, None)
         state = CancelAnswer(run_id=whole, status=done.status, message=done.message)
         return answer(f"{done.message}. Run {whole} is {done.status}", state)
 
-    async def _kept(self, context: Context[Any, Any], control: ControlClient, test: str) -> Admitted:
-        kept = await control.test(test)
-        return await self._desk.gate.admit(context, control, kept.spec, may_bound=False)
+    async def _admit_stored(self, context: Context[Any, Any], control: ControlClient, test: str) -> Admitted:
+        stored = await control.test(test)
+        return await self._services.gate.admit(context, control, stored.spec, may_bound=False)
 
     async def _start(self, admitted: Admitted, create: Any) -> str:
         try:
             accepted = await create()
         except (AtmError, asyncio.CancelledError):
-            self._desk.gate.not_started(admitted)
+            self._services.gate.not_started(admitted)
             raise
-        self._desk.gate.started(admitted, accepted.id)
-        self._desk.started[accepted.id] = None
+        self._services.gate.started(admitted, accepted.id)
+        self._services.started[accepted.id] = None
         return str(accepted.id)
 
-    async def _told(
+    async def _answer(
         self, context: Context[Any, Any], control: ControlClient, run_id: str, admitted: Admitted, wait_seconds: float
     ) -> CallToolResult:
         if wait_seconds:
@@ -249,23 +249,23 @@ class RunTools:
             text = await _end_text(control, view, state)
         else:
             plan = admitted.plan
-            much = f"{figures.rate(plan.peak)} requests/s" if plan.model == "open" else f"{plan.peak:g} users"
+            peak = f"{figures.rate(plan.peak)} requests/s" if plan.model == "open" else f"{plan.peak:g} users"
             hosts = ", ".join(quoted(host, 80) for host in plan.hosts)
-            text = f"{_head(view)}\n{plan.model} model, up to {much} to {hosts}{_most(admitted)}\nnext: {state.next}"
-        return answer("\n".join([text, *(f"note: {each}" for each in admitted.notes)]), state)
+            text = f"{_head(view)}\n{plan.model} model, up to {peak} to {hosts}{_most(admitted)}\nnext: {state.next}"
+        return answer("\n".join([text, *(f"note: {note}" for note in admitted.notes)]), state)
 
     async def _wait(self, context: Context[Any, Any], control: ControlClient, run_id: str, seconds: float) -> Course:
-        """Follow a run until its end or until the time is up, telling how it goes."""
+        """Follow a run until it ends or the time is up, with progress notifications."""
         course = Course()
         try:
-            async with asyncio.timeout(seconds), aclosing(_closable(control, run_id)) as told:
-                async for event in told:
+            async with asyncio.timeout(seconds), aclosing(_closable(control, run_id)) as events:
+                async for event in events:
                     if course.take(event):
                         done, total = course.fraction()
                         await context.report_progress(done, total, course.line())
         except TimeoutError:
             return course
-        self._desk.started.pop(run_id, None)
+        self._services.started.pop(run_id, None)
         return course
 
 
@@ -275,13 +275,13 @@ async def _closable(control: ControlClient, run_id: str, after: int = 0) -> Any:
 
 
 async def _glance(control: ControlClient, run_id: str) -> Course:
-    """Where a run stands now: its stored events come at once, so a moment is enough."""
+    """Return the current state of a run; its stored events arrive at once, so a short time limit suffices."""
     course = Course()
     try:
-        async with asyncio.timeout(2), aclosing(_closable(control, run_id)) as told:
-            async for event in told:
+        async with asyncio.timeout(2), aclosing(_closable(control, run_id)) as events:
+            async for event in events:
                 course.take(event)
-                # What is stored comes first, then where the run stands now.
+                # Stored events come first, then the current progress.
                 if isinstance(event, ProgressEvent | FinishedEvent):
                     break
     except TimeoutError:
@@ -314,14 +314,14 @@ def _most(admitted: Admitted) -> str:
 
 
 def state_of(view: RunView) -> RunState:
-    """Where a run stands, as data."""
+    """Return the state of a run as data."""
     ended = view.status in ENDED
     if not ended:
         step = f'wait_for_test(run_id="{view.id}")'
     elif view.metrics is not None:
         step = f'get_test_results(run_id="{view.id}") or explain_result(run_id="{view.id}")'
     else:
-        step = "mend the cause, then run it again"
+        step = "fix the cause, then run it again"
     return RunState(
         run_id=view.id,
         name=cleaned(view.name, 256),
@@ -332,7 +332,7 @@ def state_of(view: RunView) -> RunState:
         measurement=view.measurement,
         stop_reason=view.stop_reason,
         requests_completed=view.requests_completed,
-        failure_reasons=[cleaned(each, 200) for each in view.failure_reasons[:10]],
+        failure_reasons=[cleaned(reason, 200) for reason in view.failure_reasons[:10]],
         error=None if view.error_message is None else cleaned(view.error_message, 500),
         next=step,
     )
@@ -346,7 +346,7 @@ def _state_text(view: RunView, state: RunState) -> str:
     lines = [_head(view)]
     if view.measurement is not None:
         lines[0] += f"; measurement {view.measurement}"
-    lines += [f"- {each}" for each in state.failure_reasons]
+    lines += [f"- {reason}" for reason in state.failure_reasons]
     if state.error:
         lines.append(f"error: {state.error}")
     return "\n".join([*lines, f"next: {state.next}"])
@@ -359,14 +359,14 @@ async def _end_text(control: ControlClient, view: RunView, state: RunState) -> s
     return "\n".join([*lines, f'next: explain_result(run_id="{view.id[:8]}")'])
 
 
-def tools(services: ToolServices) -> list[OurTool]:
-    """The tools of this module."""
-    made = RunTools(services)
+def tools(services: ToolServices) -> list[StrictTool]:
+    """Return the tools of this module."""
+    group = RunTools(services)
     example = 'url="http://127.0.0.1:8080/health", requests_per_second=20, duration="10s", thresholds=["p95 < 200ms"]'
     return [
-        tool(made.run_api_test, title="Run a load test", annotations=STARTS, example=example),
-        tool(made.get_test_status, title="Where a run stands", annotations=READS, example='run_id="last"'),
-        tool(made.wait_for_test, title="Wait for a run to end", annotations=READS, example='run_id="last"'),
-        tool(made.rerun_test, title="Run the same test again", annotations=STARTS, example='run_id="last"'),
-        tool(made.cancel_test, title="End a run early", annotations=ENDS, example='run_id="last"'),
+        tool(group.run_api_test, title="Run a load test", annotations=STARTS, example=example),
+        tool(group.get_test_status, title="State of a run", annotations=READS, example='run_id="last"'),
+        tool(group.wait_for_test, title="Wait for a run to end", annotations=READS, example='run_id="last"'),
+        tool(group.rerun_test, title="Run the same test again", annotations=STARTS, example='run_id="last"'),
+        tool(group.cancel_test, title="Cancel a run", annotations=ENDS, example='run_id="last"'),
     ]

@@ -1,4 +1,4 @@
-"""Have tests run by themselves: make, look at, pause, resume and delete schedules."""
+"""Tools that create, list, pause, resume and delete schedules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atm.mcp_server import summaries
 from atm.mcp_server.answers import Deleted, FiringEntry, ScheduleEntry, SchedulesAnswer
 from atm.mcp_server.gate import TAG
 from atm.mcp_server.services import ToolServices
-from atm.mcp_server.tool import READS, OurTool, answer, tool
+from atm.mcp_server.tool import READS, StrictTool, answer, tool
 from atm.mcp_server.untrusted import cleaned, cleaned_tree, quoted, without_credentials
 from atm.models.duration import parse_duration
 from atm.models.schedule import (
@@ -34,72 +34,71 @@ MAKES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 LOOKED_AHEAD = 50
-"""Due times from which it is told how often an hour a schedule fires."""
+"""Number of due times from which the firings per hour are computed."""
 SHOWN_FIRINGS = 5
-_ENDS_WITH_US = (
-    "it fires only while a server runs, and this one ends with the session: leave `atm serve` running on the same data "
-    "directory, and it fires there"
+_NEEDS_SERVER = (
+    "it fires only while a server runs, and this one ends with the session: keep `atm serve` running on the same data "
+    "directory"
 )
 Named = Annotated[str, Field(min_length=1, max_length=256, description="Name or id of the schedule.")]
-Zone = Annotated[str, Field(min_length=1, max_length=100, description="Whose clocks: an IANA time zone.")]
+Zone = Annotated[str, Field(min_length=1, max_length=100, description="IANA time zone.")]
 
 
 class ScheduleTools:
-    """The tools about schedules."""
+    """The tools for schedules."""
 
     def __init__(self, services: ToolServices) -> None:
-        self._desk = services
+        self._services = services
 
     async def create_schedule(
         self,
         context: Context[Any, Any],
-        name: Annotated[str, Field(min_length=1, max_length=256, description="How the schedule is called; unique.")],
+        name: Annotated[str, Field(min_length=1, max_length=256, description="Unique name of the schedule.")],
         test: Annotated[
-            str | None, Field(min_length=1, max_length=256, description="Name of a kept test, run as it is when due.")
+            str | None,
+            Field(min_length=1, max_length=256, description="Name of a stored test, run in its current form."),
         ] = None,
         spec: a.Spec = None,
         cron: Annotated[
             str | None,
             Field(
                 max_length=200,
-                description="When, as in a crontab: minute hour day month day-of-week.",
+                description="As in a crontab: minute hour day month day-of-week.",
                 examples=["30 2 * * *", "*/15 * * * mon-fri"],
             ),
         ] = None,
-        every: Annotated[
-            str | float | None, Field(description="Or so often, in elapsed time: seconds, or `15m`, `1d`.")
-        ] = None,
+        every: Annotated[str | float | None, Field(description="Or an interval: seconds, or `15m`, `1d`.")] = None,
         at: Annotated[
             str | None,
             Field(
-                max_length=40, description="Or once, at this time.", examples=["2030-12-01T02:30", "2030-12-01T02:30Z"]
+                max_length=40, description="Or once at this time.", examples=["2030-12-01T02:30", "2030-12-01T02:30Z"]
             ),
         ] = None,
         timezone: Zone = "UTC",
         description: Annotated[str, Field(max_length=2000, description="For people.")] = "",
-        max_runs: Annotated[int | None, Field(ge=1, le=1_000_000, description="It ends after so many runs.")] = None,
+        max_runs: Annotated[int | None, Field(ge=1, le=1_000_000, description="End after this many runs.")] = None,
         end_date: Annotated[datetime | None, Field(description="No due time after this, with an offset or Z.")] = None,
         overlap: Annotated[
-            Overlap, Field(description="At a due time while its last run goes on: skip it, queue it, or allow two.")
+            Overlap, Field(description="If its last run is in progress: skip, queue, or allow two.")
         ] = Overlap.SKIP,
         misfire: Annotated[
-            Misfire, Field(description="Due times that went by while no server ran: run once for them all, or skip.")
+            Misfire, Field(description="Due times missed while no server ran: run once for all, or skip.")
         ] = Misfire.RUN_ONCE,
-        jitter_seconds: Annotated[int, Field(ge=0, le=86_400, description="Starts up to so much later.")] = 0,
+        jitter_seconds: Annotated[int, Field(ge=0, le=86_400, description="Random delay of up to this.")] = 0,
         tags: a.Tags = [],  # noqa: B006  (never changed; a schema's default)
-        enabled: Annotated[bool, Field(description="false: make it paused.")] = True,
+        enabled: Annotated[bool, Field(description="false: create it paused.")] = True,
     ) -> Annotated[CallToolResult, ScheduleEntry]:
-        """Have a test run by itself: give test (the name of a kept one) or spec, and cron, every or at. Each due time
-        is fired once; in nights in which clocks change too. Counts against the limits of this server by the hour."""
-        control = await self._desk.control()
+        """Schedule a test: give test (the name of a stored one) or spec, and cron, every or at. Each due time fires
+        once, also when clocks change. Counts against the hourly limits of this server."""
+        control = await self._services.control()
         trigger = _trigger(cron, every, at, timezone)
         upcoming = await _upcoming(control, trigger, end_date)
         if (test is None) == (spec is None):
-            what = "give either test (the name of a kept one) or spec" + (", not both" if test is not None else "")
+            what = "give either test (the name of a stored one) or spec" + (", not both" if test is not None else "")
             raise SpecError(Problem(what, "conflict", path="test", hint="list_tests has the names"))
-        what_runs = (await control.test(test)).spec if test is not None else a.spec_of(spec, {})
-        wish = f"have the load test {{test}} run by itself, {_braced(_when(cron, every, at, timezone))}"
-        bounded = await self._desk.gate.allow(context, control, what_runs, wish=wish, upcoming=upcoming)
+        tested = (await control.test(test)).spec if test is not None else a.spec_of(spec, {})
+        action = f"schedule the load test {{test}}, {_braced(_when(cron, every, at, timezone))}"
+        bounded = await self._services.gate.allow(context, control, tested, action=action, upcoming=upcoming)
         request = _request(
             name=name,
             description=description,
@@ -114,60 +113,60 @@ class ScheduleTools:
             jitter_seconds=jitter_seconds,
             tags=list(dict.fromkeys([*tags, TAG])),
         )
-        return self._told(await control.schedules.create(request), "made")
+        return self._answer(await control.schedules.create(request), "created")
 
     async def list_schedules(self) -> Annotated[CallToolResult, SchedulesAnswer]:
-        """All schedules, by name, whoever made them: when each is due next, and what became of the last time."""
-        control = await self._desk.control()
-        found = (await control.schedules.all()).schedules
-        lines = [f"{len(found)} schedules", *(f"- {_line(each)}" for each in found)] if found else ["no schedules yet"]
-        return answer("\n".join(lines), SchedulesAnswer(schedules=[_entry(each, ()) for each in found]))
+        """List all schedules by name, with the next due time and the outcome of the last firing."""
+        control = await self._services.control()
+        views = (await control.schedules.all()).schedules
+        lines = [f"{len(views)} schedules", *(f"- {_line(view)}" for view in views)] if views else ["no schedules yet"]
+        return answer("\n".join(lines), SchedulesAnswer(schedules=[_entry(view, ()) for view in views]))
 
     async def get_schedule(self, schedule: Named) -> Annotated[CallToolResult, ScheduleEntry]:
-        """One schedule: what it runs and when, its next due times, and what became of the last ones."""
-        return self._told(await (await self._desk.control()).schedules.get(schedule), "")
+        """Get a schedule: what it runs and when, its next due times and last firings."""
+        return self._answer(await (await self._services.control()).schedules.get(schedule), "")
 
     async def pause_schedule(self, schedule: Named) -> Annotated[CallToolResult, ScheduleEntry]:
-        """Fire a schedule no more, until it is resumed. A run of it that goes on is not cancelled."""
-        return self._told(await (await self._desk.control()).schedules.pause(schedule), "paused")
+        """Pause a schedule until it is resumed. A run in progress is not cancelled."""
+        return self._answer(await (await self._services.control()).schedules.pause(schedule), "paused")
 
     async def resume_schedule(
         self, context: Context[Any, Any], schedule: Named
     ) -> Annotated[CallToolResult, ScheduleEntry]:
-        """Fire a paused schedule again, from now on. Counts against the limits of this server by the hour."""
-        control = await self._desk.control()
-        found = await control.schedules.get(schedule)
-        if not found.enabled:
-            spec = found.spec if found.test is None else (await control.test(found.test)).spec
-            upcoming = await _upcoming(control, found.trigger, found.end_date)
-            named, when = _braced(summaries.name(found.name)), _braced(found.describes)
-            wish = f"resume the schedule {named} ({when}), which runs {{test}}"
-            await self._desk.gate.allow(context, control, spec or {}, wish=wish, upcoming=upcoming, replaces=found.id)
-        return self._told(await control.schedules.resume(found.id), "resumed")
+        """Resume a paused schedule from now on. Counts against the hourly limits of this server."""
+        control = await self._services.control()
+        view = await control.schedules.get(schedule)
+        if not view.enabled:
+            spec = view.spec if view.test is None else (await control.test(view.test)).spec
+            upcoming = await _upcoming(control, view.trigger, view.end_date)
+            named, when = _braced(summaries.name(view.name)), _braced(view.describes)
+            action = f"resume the schedule {named} ({when}), which runs {{test}}"
+            await self._services.gate.allow(
+                context, control, spec or {}, action=action, upcoming=upcoming, replaces=view.id
+            )
+        return self._answer(await control.schedules.resume(view.id), "resumed")
 
     async def delete_schedule(self, schedule: Named) -> Annotated[CallToolResult, Deleted]:
-        """Delete a schedule and the record of its firings; the runs that it started stay. pause_schedule keeps it."""
-        control = await self._desk.control()
-        found = await control.schedules.get(schedule)
-        await control.schedules.delete(found.id)
-        text = f"the schedule {summaries.name(found.name)} is deleted; its {found.run_count} runs stay"
-        return answer(text, Deleted(id=found.id))
+        """Delete a schedule and its firings; the runs that it started stay. Use pause_schedule to keep it."""
+        control = await self._services.control()
+        view = await control.schedules.get(schedule)
+        await control.schedules.delete(view.id)
+        text = f"deleted schedule {summaries.name(view.name)}; its {view.run_count} runs stay"
+        return answer(text, Deleted(id=view.id))
 
-    def _told(self, view: ScheduleView, done: str) -> CallToolResult:
-        notes = [_ENDS_WITH_US] if self._desk.backend.is_ours and view.enabled else []
+    def _answer(self, view: ScheduleView, done: str) -> CallToolResult:
+        notes = [_NEEDS_SERVER] if self._services.backend.is_child and view.enabled else []
         lines = [f"{done}: {_line(view)}" if done else _line(view)]
         if view.upcoming and view.enabled:
-            lines.append(
-                f"next: {', '.join(f'{each.astimezone(UTC):%Y-%m-%d %H:%M:%S}' for each in view.upcoming)} UTC"
-            )
-        lines += [f"- {_firing(each)}" for each in view.recent[:SHOWN_FIRINGS]]
-        return answer("\n".join([*lines, *(f"note: {each}" for each in notes)]), _entry(view, notes))
+            lines.append(f"next: {', '.join(f'{due.astimezone(UTC):%Y-%m-%d %H:%M:%S}' for due in view.upcoming)} UTC")
+        lines += [f"- {_firing(firing)}" for firing in view.recent[:SHOWN_FIRINGS]]
+        return answer("\n".join([*lines, *(f"note: {note}" for note in notes)]), _entry(view, notes))
 
 
 def _trigger(cron: str | None, every: str | float | None, at: str | None, zone: str) -> Mapping[str, Any]:
     given = [label for label, value in (("cron", cron), ("every", every), ("at", at)) if value is not None]
     if len(given) != 1:
-        what = "say when in one way: cron, every or at" + (f", not {' and '.join(given)}" if given else "")
+        what = "give exactly one of cron, every and at" + (f", not {' and '.join(given)}" if given else "")
         raise SpecError(Problem(what, "missing_argument", path="cron", hint='cron="30 2 * * *", every="15m"'))
     if cron is not None:
         return {"type": "cron", "expression": cron, "timezone": zone}
@@ -184,27 +183,27 @@ def _request(**fields: Any) -> ScheduleRequest:
     try:
         return ScheduleRequest.model_validate(fields)
     except ValidationError as error:
-        raise SpecError([_problem(each) for each in error.errors()]) from error
+        raise SpecError([_problem(detail) for detail in error.errors()]) from error
 
 
 async def _upcoming(
     control: ControlClient, trigger: Mapping[str, Any] | Trigger, end_date: datetime | None
 ) -> list[datetime]:
-    """The due times that are known ahead; at least one. Raises SpecError where it would never be due."""
+    """Return the next due times, at least one. Raises SpecError if it would never be due."""
     try:
         request = PreviewRequest.model_validate({"trigger": trigger, "end_date": end_date, "count": LOOKED_AHEAD})
     except ValidationError as error:
-        raise SpecError([_problem(each) for each in error.errors()]) from error
-    found = (await control.schedules.preview(request)).upcoming
-    if not found:
-        hint = "give a time that lies ahead, and before end_date"
-        raise SpecError(Problem("it would never be due", "never_due", path="at", hint=hint))
-    return found
+        raise SpecError([_problem(detail) for detail in error.errors()]) from error
+    upcoming = (await control.schedules.preview(request)).upcoming
+    if not upcoming:
+        hint = "give a future time, before end_date"
+        raise SpecError(Problem("the schedule would never be due", "never_due", path="at", hint=hint))
+    return upcoming
 
 
-def _problem(each: Mapping[str, Any]) -> Problem:
-    where = ".".join(str(part) for part in each["loc"])
-    message = str(each["msg"]).removeprefix("Value error, ")
+def _problem(detail: Mapping[str, Any]) -> Problem:
+    where = ".".join(str(part) for part in detail["loc"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
     return Problem(message[:1].lower() + message[1:], "bad_argument", path=where)
 
 
@@ -213,7 +212,7 @@ def _when(cron: str | None, every: str | float | None, at: str | None, zone: str
 
 
 def _braced(text: str) -> str:
-    """Text of others inside a format string."""
+    """Escape text for use in a format string."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -221,15 +220,15 @@ def _line(view: ScheduleView) -> str:
     state = "" if view.enabled else ", PAUSED"
     due = f", next due {view.next_due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if view.next_due else ""
     ended = ", ended" if view.enabled and view.next_due is None else ""
-    what = f"the test {summaries.name(view.test)}" if view.test else "a spec of its own"
+    what = f"test {summaries.name(view.test)}" if view.test else "its own spec"
     last = f"; last: {_firing(view.recent[0])}" if view.recent else ""
     return f"{summaries.name(view.name)} ({view.id}) runs {what} {quoted(view.describes, 120)}{state}{due}{ended}{last}"
 
 
-def _firing(each: FiringView) -> str:
-    run = f", run {each.run_id}" if each.run_id else ""
-    error = f": {quoted(without_credentials(each.error), 200)}" if each.error else ""
-    return f"{each.due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {each.outcome}{run}{error}"
+def _firing(firing: FiringView) -> str:
+    run = f", run {firing.run_id}" if firing.run_id else ""
+    error = f": {quoted(without_credentials(firing.error), 200)}" if firing.error else ""
+    return f"{firing.due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {firing.outcome}{run}{error}"
 
 
 def _entry(view: ScheduleView, notes: Any) -> ScheduleEntry:
@@ -247,32 +246,32 @@ def _entry(view: ScheduleView, notes: Any) -> ScheduleEntry:
         max_runs=view.max_runs,
         overlap=view.overlap,
         misfire=view.misfire,
-        tags=[cleaned(each, 128) for each in view.tags],
+        tags=[cleaned(tag, 128) for tag in view.tags],
         last_outcome=last.outcome if last else None,
         last_run_id=last.run_id if last else None,
         firings=[
             FiringEntry(
-                due=each.due,
-                outcome=each.outcome,
-                run_id=each.run_id,
-                error=None if each.error is None else without_credentials(each.error, 300),
+                due=firing.due,
+                outcome=firing.outcome,
+                run_id=firing.run_id,
+                error=None if firing.error is None else without_credentials(firing.error, 300),
             )
-            for each in view.recent[:SHOWN_FIRINGS]
+            for firing in view.recent[:SHOWN_FIRINGS]
         ],
         notes=list(notes),
     )
 
 
-def tools(services: ToolServices) -> list[OurTool]:
-    """The tools of this module."""
-    made = ScheduleTools(services)
+def tools(services: ToolServices) -> list[StrictTool]:
+    """Return the tools of this module."""
+    group = ScheduleTools(services)
     example = 'name="nightly", test="checkout", cron="30 2 * * *", timezone="Europe/Berlin"'
     named = 'schedule="nightly"'
     return [
-        tool(made.create_schedule, title="Have a test run by itself", annotations=MAKES, example=example),
-        tool(made.list_schedules, title="The schedules", annotations=READS),
-        tool(made.get_schedule, title="One schedule", annotations=READS, example=named),
-        tool(made.pause_schedule, title="Pause a schedule", annotations=CHANGES, example=named),
-        tool(made.resume_schedule, title="Resume a schedule", annotations=CHANGES, example=named),
-        tool(made.delete_schedule, title="Delete a schedule", annotations=DELETES, example=named),
+        tool(group.create_schedule, title="Create a schedule", annotations=MAKES, example=example),
+        tool(group.list_schedules, title="List schedules", annotations=READS),
+        tool(group.get_schedule, title="Get a schedule", annotations=READS, example=named),
+        tool(group.pause_schedule, title="Pause a schedule", annotations=CHANGES, example=named),
+        tool(group.resume_schedule, title="Resume a schedule", annotations=CHANGES, example=named),
+        tool(group.delete_schedule, title="Delete a schedule", annotations=DELETES, example=named),
     ]

@@ -1,7 +1,7 @@
-"""The HTML report: one self-contained file, no network, no script; plots are inline SVG.
+"""The HTML report: one self-contained file without network access or scripts; plots are inline SVG.
 
-`render_html` is the whole. `markup.py` escapes whatever is not markup of our own, `style.py` holds the design system,
-`scales.py` and `charts.py` draw, `parts.py` and `tables.py` hold the pieces, `page.py` orders them: verdicts first.
+Start with `render_html` in `page.py`, which orders the sections. `markup.py` escapes everything that is not our own
+markup, `style.py` is the style sheet, `scales.py` and `charts.py` draw the plots, `parts.py` and `tables.py` the rest.
 """
 
 from atm.reports.html.page import render_html

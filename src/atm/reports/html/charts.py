@@ -1,6 +1,6 @@
-"""The plots as inline SVG, each in two widths: what fits a desktop cannot be read on a phone.
+"""The plots as inline SVG, each in two widths: one for a desktop and one that is readable on a phone.
 
-No data is a gap, a lone point a dot; the rate starts at 0; lines are straight between seconds and never smoothed.
+Missing data is a gap, an isolated point a dot; the axis of the rate starts at 0; lines are straight, not smoothed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atm.reports.html.scales import Scale, clock_step, linear_ticks, time_scale
 
 WIDE, HALF, NARROW = 1016, 484, 360
 HOVERS = 400
-"""Above so many seconds, single ones are too thin to point at."""
+"""Draw hover areas only up to this many points; more are too narrow to point at."""
 FAILURE_COLOURS = ("s5", "s4", "s0", "p95", "p90", "s3", "p50", "e2", "e4")
 
 
@@ -52,7 +52,7 @@ class Area:
 
 
 def both(draw: Callable[[int], Markup], wide: int = WIDE) -> Markup:
-    """The plot for a desktop and for a phone; the style sheet shows one of them."""
+    """Draw the plot for a desktop and for a phone; the style sheet shows one of them."""
     return markup(draw(wide), draw(NARROW))
 
 
@@ -83,7 +83,7 @@ def _grid(area: Area, scale: Scale, ticks: Sequence[float], label: Callable[[flo
 
 
 def _time_label(ticks: Sequence[float]) -> Callable[[float], str]:
-    """One unit for all ticks of a time axis, written at the highest one."""
+    """Return a label function with one unit for all ticks, shown at the highest one."""
     unit = figures.time_unit(ticks[len(ticks) // 2])
     length = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
     return lambda tick: f"{tick / length:,.10g}" + (f" {unit}" if tick == ticks[-1] else "")
@@ -99,12 +99,12 @@ def _warm_up(area: Area, x: Scale, points: Sequence[TimelinePoint]) -> Markup:
     end = max((point.second + point.duration_seconds for point in points if point.warm_up), default=0.0)
     if not end:
         return Markup("")
-    box = _rect(x(0), area.top, x(end) - x(0), area.y0 - area.top, "warmup", "warm-up: in no figure")
+    box = _rect(x(0), area.top, x(end) - x(0), area.y0 - area.top, "warmup", "warm-up: excluded from all results")
     return markup(box, _text(x(0) + 4, area.top + 12, "warm-up"))
 
 
 def _paths(points: Sequence[tuple[float, float | None]], x: Scale, y: Scale, class_: str) -> Markup:
-    """Straight segments, broken where there is no value."""
+    """Draw straight segments, with a gap where there is no value."""
     runs: list[list[tuple[float, float]]] = [[]]
     for place, value in points:
         if value is None:
@@ -122,13 +122,13 @@ def _paths(points: Sequence[tuple[float, float | None]], x: Scale, y: Scale, cla
     return markup(*drawn)
 
 
-def _hover(area: Area, x: Scale, points: Sequence[TimelinePoint], says: Callable[[TimelinePoint], str]) -> Markup:
+def _hover(area: Area, x: Scale, points: Sequence[TimelinePoint], text: Callable[[TimelinePoint], str]) -> Markup:
     if len(points) > HOVERS or area.width != WIDE:
         return Markup("")
     height = area.y0 - area.top
     return markup(
         *(
-            _rect(x(p.second), area.top, x(p.second + p.duration_seconds) - x(p.second), height, "hover", says(p))
+            _rect(x(p.second), area.top, x(p.second + p.duration_seconds) - x(p.second), height, "hover", text(p))
             for p in points
         )
     )
@@ -148,7 +148,7 @@ def _per_second(count: float, point: TimelinePoint) -> float:
 
 
 def _spread(labels: list[tuple[float, str, str]], low: float, high: float) -> list[tuple[float, str, str]]:
-    """Labels at the right ends of lines, moved apart so that none covers another; `low` is the lower edge."""
+    """Move labels at the ends of lines apart so that they do not overlap; `low` is the lower edge."""
     placed: list[tuple[float, str, str]] = []
     for y, name, key in sorted(labels, key=lambda label: -label[0]):
         y = min(y, low if not placed else placed[-1][0] - 14)
@@ -157,11 +157,11 @@ def _spread(labels: list[tuple[float, str, str]], low: float, high: float) -> li
 
 
 def rate_chart(result: RunResult, width: int) -> Markup:
-    """Completed per second against what was offered; failures as bars from below."""
+    """Draw completed requests per second and the offered rate as lines, failures as bars."""
     points = result.timeline
     area = Area(width, 180)
     x = _time_axis(area, points)
-    # The last second is cut short, and the rate of a few milliseconds says nothing.
+    # The last interval may be a few milliseconds long; its rate is meaningless.
     shown = [point for point in points if point.duration_seconds >= 0.5] or points
     completed = [(_middle(point), _per_second(point.completed, point)) for point in shown]
     offered = [(_middle(point), _per_second(point.offered_rate, point) or None) for point in shown]
@@ -175,26 +175,26 @@ def rate_chart(result: RunResult, width: int) -> Markup:
         if value
     ]
 
-    def says(point: TimelinePoint) -> str:
-        asked = f" of {figures.rate(_per_second(point.offered_rate, point))}" if point.offered_rate else ""
+    def hover_text(point: TimelinePoint) -> str:
+        offered = f" of {figures.rate(_per_second(point.offered_rate, point))}" if point.offered_rate else ""
         rate = figures.rate(_per_second(point.completed, point))
-        return f"{figures.clock(point.second)}  {rate}{asked} /s, {figures.count(point.failed)} failed"
+        return f"{figures.clock(point.second)}  {rate}{offered} /s, {figures.count(point.failed)} failed"
 
     mean = figures.rate(result.metrics.requests_per_second)
     return area.svg(
-        f"Requests completed per second over time, {mean} /s in all",
+        f"Requests completed per second over time, mean {mean} /s",
         _warm_up(area, x, points),
         _grid(area, y, ticks, figures.rate),
         *bars,
         _paths(offered, x, y, "line dash k-muted"),
         _paths(list(completed), x, y, "line k-info"),
         _clock_axis(area, x),
-        _hover(area, x, points, says),
+        _hover(area, x, points, hover_text),
     )
 
 
 def time_chart(result: RunResult, width: int, limit_ms: float | None) -> Markup:
-    """p50, p95 and p99 of each second, the maximum as dots, a judged limit as a labelled line."""
+    """Draw p50, p95 and p99 of each second as lines, the maximum as dots, a threshold's limit as a labelled line."""
     points = result.timeline
     area = Area(width, 250)
     x = _time_axis(area, points)
@@ -224,16 +224,16 @@ def time_chart(result: RunResult, width: int, limit_ms: float | None) -> Markup:
     ]
     parts += [_text(area.x1 + 6, place, name, "strong") for place, name, _ in _spread(ends, area.y0, area.top + 8)]
 
-    def says(point: TimelinePoint) -> str:
+    def hover_text(point: TimelinePoint) -> str:
         shown = ", ".join(f"{key} {figures.time(getattr(point, f'latency_{key}_ms'))}" for key in (*keys, "max"))
         return f"{figures.clock(point.second)}  {shown}"
 
     label = "Percentiles of the response time in each second, over time"
-    return area.svg(label, *parts, _clock_axis(area, x), _hover(area, x, points, says))
+    return area.svg(label, *parts, _clock_axis(area, x), _hover(area, x, points, hover_text))
 
 
 def failure_kinds(result: RunResult) -> list[tuple[Outcome, str]]:
-    """The kinds of failure over time, the most frequent first, each with its colour."""
+    """Return the kinds of failure, most frequent first, each with its colour."""
     totals: dict[Outcome, int] = {}
     for point in result.timeline:
         for outcome, count in point.errors.items():
@@ -243,7 +243,7 @@ def failure_kinds(result: RunResult) -> list[tuple[Outcome, str]]:
 
 
 def failure_chart(result: RunResult, width: int) -> Markup:
-    """Failures in each second, stacked by kind."""
+    """Draw the failures of each second as bars, stacked by kind."""
     points = result.timeline
     area = Area(width, 120)
     x = _time_axis(area, points)
@@ -262,13 +262,13 @@ def failure_chart(result: RunResult, width: int) -> Markup:
                 )
                 base += count
 
-    def says(point: TimelinePoint) -> str:
+    def hover_text(point: TimelinePoint) -> str:
         kinds_here = ", ".join(f"{figures.count(count)} {outcome}" for outcome, count in point.errors.items())
         return f"{figures.clock(point.second)}  {kinds_here or 'none'}"
 
     grid = _grid(area, y, [tick for tick in ticks if tick == int(tick)], lambda tick: figures.count(int(tick)))
     label = "Failures in each second by kind, over time"
-    return area.svg(label, grid, *bars, _clock_axis(area, x), _hover(area, x, points, says))
+    return area.svg(label, grid, *bars, _clock_axis(area, x), _hover(area, x, points, hover_text))
 
 
 Curve = tuple[str, str, Callable[[float], float | None]]
@@ -276,7 +276,10 @@ Curve = tuple[str, str, Callable[[float], float | None]]
 
 
 def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Markup:
-    """Time by percentile on 1 / (1 - p), as far as ten samples lie beyond; what leaves at the top is ∞."""
+    """Draw time by percentile, scaled as 1 / (1 - p), up to the percentile that ten samples exceed.
+
+    A line that leaves the plot at the top goes to ∞.
+    """
     area = Area(width, 250, right=80)
     last = max(samples / 10, 2.0)
     steps = 60
@@ -310,10 +313,10 @@ def percentile_chart(curves: Sequence[Curve], samples: int, width: int) -> Marku
 def _until_infinite(
     line: Sequence[tuple[float, float | None]], capped: Sequence[tuple[float, float | None]]
 ) -> list[tuple[float, float | None]]:
-    """The line up to and with the point at which it has left for ∞."""
-    kept = []
+    """Return the capped line up to and including its first infinite point."""
+    finite = []
     for (_, value), point in zip(line, capped, strict=True):
-        kept.append(point)
+        finite.append(point)
         if value is not None and math.isinf(value):
             break
-    return kept
+    return finite

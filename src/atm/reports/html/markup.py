@@ -1,4 +1,4 @@
-"""HTML and SVG as values: whatever is not `Markup` is escaped, so nothing that a target said can become a tag."""
+"""HTML and SVG builders. Everything that is not `Markup` is escaped, so data from a target cannot become markup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VOID = frozenset({"meta", "br", "line", "path", "rect", "circle", "polyline", "
 
 
 class Markup(str):
-    """Text that is markup already."""
+    """Text that is already markup."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ Child = str | int | float | None
 
 
 def markup(*children: Child) -> Markup:
-    """Children one after the other; plain text is escaped, None is nothing."""
+    """Concatenate children; plain text is escaped, None is skipped."""
     return Markup("".join(_rendered(child) for child in children if child is not None))
 
 
@@ -30,12 +30,12 @@ def _rendered(child: Child) -> str:
 
 
 def tag(name: str, /, *children: Child, **attributes: Child) -> Markup:
-    """An element. Attribute names lose a trailing underscore, and inner ones become hyphens; None leaves one out."""
-    written = "".join(
+    """Build an element. Attribute names lose a trailing underscore, others become hyphens; None omits one."""
+    rendered = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_rendered(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
     if name in _VOID and not children:
-        return Markup(f"<{name}{written}/>" if name not in ("meta", "br", "col") else f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{markup(*children)}</{name}>")
+        return Markup(f"<{name}{rendered}/>" if name not in ("meta", "br", "col") else f"<{name}{rendered}>")
+    return Markup(f"<{name}{rendered}>{markup(*children)}</{name}>")

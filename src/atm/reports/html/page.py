@@ -1,4 +1,4 @@
-"""The page: header, verdicts, figures, plots, tables, in the order in which they are asked for."""
+"""The page of the HTML report: header, verdicts, figures, plots and tables, in this order."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from atm.reports.html.parts import card, cores, doubted, table, time_text, wrapp
 from atm.reports.html.style import STYLE, STYLE_HASH
 from atm.reports.html.tables import (
     PERCENTILES,
+    configuration,
     endpoints,
     failures,
-    how_it_was_run,
     samples,
     statuses_and_generator,
     timeline_table,
@@ -47,7 +47,7 @@ KINDS = (
 
 
 def render_html(result: RunResult) -> str:
-    """The whole report as one HTML document, UTF-8. Nothing in it is loaded from anywhere."""
+    """Return the report as one self-contained HTML document, UTF-8."""
     policy = f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
     head = markup(
         tag("meta", charset="utf-8"),
@@ -71,7 +71,7 @@ def render_html(result: RunResult) -> str:
         statuses_and_generator(result),
         samples(result),
         timeline_table(result),
-        how_it_was_run(result),
+        configuration(result),
         _footer(result),
     )
     body = tag("body", _hatch(), tag("main", *sections))
@@ -124,12 +124,12 @@ def _verdicts(result: RunResult) -> Markup:
     if result.run.error:
         parts.append(_verdict("fail", "Error", result.run.error))
     elif result.verdict.outcome in (RunOutcome.STOPPED, RunOutcome.CANCELLED):
-        text = "before its planned end; the figures cover what ran until then"
+        text = "before its planned end; the figures cover the time until then"
         parts.append(_verdict("warn", str(result.verdict.outcome).capitalize(), text))
     elif result.verdict.outcome is RunOutcome.FAILED and not failed:
         parts.append(_verdict("fail", "Failed", "; ".join(failure_reasons(result))))
     if result.thresholds:
-        text = f"{failed} of {len(result.thresholds)} failed" if failed else f"{len(result.thresholds)} held"
+        text = f"{failed} of {len(result.thresholds)} failed" if failed else f"{len(result.thresholds)} hold"
         parts.append(_verdict("fail" if failed else "pass", "Thresholds", text))
         head = (("", False), ("threshold", False), ("measured", True), ("", False))
         parts.append(table(head, [_threshold(result, threshold) for threshold in result.thresholds]))
@@ -220,7 +220,7 @@ def _times(result: RunResult) -> Markup | None:
     if metrics.generator_errors:
         sums += f" + {count(metrics.generator_errors)} generator errors"
     if metrics.missed:
-        sums += f"; {count(metrics.missed)} more were due and never left"
+        sums += f"; {count(metrics.missed)} more were due and never started"
     return card("Times", table(head, rows), tag("p", sums, class_="muted"))
 
 
@@ -243,7 +243,7 @@ def _times_over_time(result: RunResult) -> Markup | None:
     limit = min(limits, default=None)
     legend = _legend(("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("max", "muted"))
     chart = both(lambda width: time_chart(result, width, limit))
-    return card("Response time", legend, chart, note="percentiles of each second alone")
+    return card("Response time", legend, chart, note="percentiles of each second")
 
 
 def _failures_over_time(result: RunResult) -> Markup | None:
@@ -280,7 +280,7 @@ def _percentiles(result: RunResult) -> Markup | None:
         return None
     chart = both(lambda width: percentile_chart(curves, response.total, width), HALF)
     legend = _legend(*((name, colour) for name, colour, _ in curves))
-    return card("Percentiles", legend, chart, note="as far as ten samples lie beyond")
+    return card("Percentiles", legend, chart, note="up to the percentile that ten samples exceed")
 
 
 def _in_ms(histogram: Histogram, beyond: int) -> Callable[[float], float | None]:
@@ -308,7 +308,7 @@ def _histogram(result: RunResult) -> Markup | None:
         limit = tag("td", f"≤ {_limit(step.limit_ns)}", class_="n")
         cells = tag("td", drawn, class_="barcell")
         rows.append([limit, cells, figures.count(step.count), figures.share(step.cumulative_share), marks])
-    head = (("time", True), ("", False), ("requests", True), ("up to here", True), ("", False))
+    head = (("time", True), ("", False), ("requests", True), ("cumulative", True), ("", False))
     return card("Distribution", table(head, rows), note=f"{figures.count(histogram.total)} samples")
 
 
@@ -322,5 +322,5 @@ def _footer(result: RunResult) -> Markup:
     run = result.run
     version = result.environment.get("atm_version", run.engine_version)
     text = f"API Test Machine {version} · {run.engine_reason} · seed {run.seed}"
-    note = "Response time runs from the moment a request was due, service time from the moment it was sent."
+    note = "Response time is measured from when a request was due, service time from when it was sent."
     return tag("footer", tag("p", note, class_="muted"), tag("p", text, class_="muted"))

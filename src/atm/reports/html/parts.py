@@ -1,4 +1,4 @@
-"""The pieces that every part of the page is made of."""
+"""Shared building blocks of the page: cards, tables, formatted times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from atm.reports.html.markup import Child, Markup, tag
 
 
 def card(title: str, *children: Child, note: str = "") -> Markup:
-    """A titled box; `note` says in grey what the title leaves open."""
+    """Build a box with a title and an optional grey note beside it."""
     heading = tag("h2", title, tag("span", f"  {note}", class_="muted caption") if note else None)
     return tag("section", heading, *children, class_="card")
 
 
 def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Child]]) -> Markup:
-    """A table; each column is its title and whether it holds numbers."""
+    """Build a table; `head` has each column's title and whether it is numeric."""
     titles = (tag("th", title, class_="n" if number else None, scope="col") for title, number in head)
     lines = []
     for row in rows:
@@ -32,21 +32,21 @@ def table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Child]]) -> 
 
 
 def doubted(result: RunResult, text: str) -> str:
-    """A figure, with a question mark where the measurement is invalid."""
+    """Append a question mark to a figure if the measurement is invalid."""
     doubtful = result.verdict.measurement == Measurement.INVALID
     return f"{text}?" if doubtful and text != figures.NO_DATA else text
 
 
 def time_text(result: RunResult, milliseconds: float | None) -> str:
-    """A time with the unit that fits it."""
+    """Format a time with its own unit."""
     return doubted(result, figures.time(milliseconds))
 
 
 def wrapping(*children: Child) -> Markup:
-    """A cell for text of any length."""
+    """Build a cell that wraps its text."""
     return tag("td", *children, class_="wrap")
 
 
 def cores(count: int) -> str:
-    """`1 core`, `2 cores`."""
+    """Return `1 core`, `2 cores`."""
     return f"{count} {'core' if count == 1 else 'cores'}"

@@ -1,4 +1,4 @@
-"""From values to pixels: linear and logarithmic scales with ticks at 1, 2 and 5."""
+"""Linear and logarithmic scales from values to pixels, with ticks at 1, 2 and 5."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOGARITHMIC_ABOVE = 100.0
-"""Times are drawn on a logarithmic scale once the maximum is so many times the median: two decades."""
+"""Use a logarithmic scale for times if the maximum exceeds the median by more than this factor (two decades)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Scale:
     logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        """The place of `value`; values outside are put on the edge."""
+        """Return the position of `value`, clamped to the range."""
         value = min(max(value, self.low), self.high)
         if self.high == self.low:
             return self.start
@@ -33,7 +33,7 @@ class Scale:
 
 
 def linear_ticks(high: float, count: int = 5) -> list[float]:
-    """0 and round steps of 1, 2 or 5 up to the first that reaches `high`; about `count` of them."""
+    """Return about `count` ticks from 0 in steps of 1, 2 or 5 up to the first that reaches `high`."""
     if high <= 0:
         return [0.0, 1.0]
     raw = high / count
@@ -44,7 +44,7 @@ def linear_ticks(high: float, count: int = 5) -> list[float]:
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each decade around [low, high]; powers of ten only where that would be more than ten."""
+    """Return ticks at 1, 2 and 5 of each decade around [low, high]; only powers of ten if that were more than ten."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks: list[float] = []
     for factors in ((1.0, 2.0, 5.0), (1.0,)):
@@ -58,7 +58,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
 
 
 def time_scale(values: Sequence[float], middle: float | None, start: float, end: float) -> tuple[Scale, list[float]]:
-    """The scale of times in ms and its ticks: linear from 0, logarithmic by the rule above."""
+    """Return a scale for times in ms and its ticks: linear from 0, or logarithmic above `LOGARITHMIC_ABOVE`."""
     high = max(values, default=1.0) or 1.0
     if middle and high / middle > LOGARITHMIC_ABOVE:
         low = min(value for value in values if value > 0)
@@ -69,7 +69,7 @@ def time_scale(values: Sequence[float], middle: float | None, start: float, end:
 
 
 def clock_step(seconds: float, most: int) -> int:
-    """Whole seconds between the marks of a time axis, so that there are at most `most`."""
+    """Return the whole seconds between marks of a time axis for at most `most` marks."""
     for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400):
         if seconds / step <= most:
             return step

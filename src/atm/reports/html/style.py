@@ -1,4 +1,4 @@
-"""The design system of the reports, as one style sheet. Colours and their contrasts: docs/architecture.md."""
+"""The style sheet of the HTML report. Colours and their contrasts: docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -101,4 +101,4 @@ STYLE = (
 """The style sheet, in one line."""
 
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-"""What the page's Content-Security-Policy allows, and nothing else."""
+"""The only style source that the page's Content-Security-Policy allows."""

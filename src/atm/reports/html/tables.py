@@ -1,4 +1,4 @@
-"""The tables of the page: endpoints, failures, statuses, the generator, kept requests, the seconds, the spec."""
+"""The tables of the page: endpoints, failures, statuses, load generator, sampled requests, timeline and spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_SAMPLES = 20
 
 
 def endpoints(result: RunResult) -> Markup | None:
-    """The endpoints in the order of the spec, each with its colour."""
+    """Endpoints in the order of the spec, each with its colour."""
     if not result.endpoint_metrics:
         return None
     unit = figures.time_unit(result.metrics.latency_p50_ms)
@@ -37,10 +37,10 @@ def _endpoint(result: RunResult, entry: NamedEndpointMetrics, number: int, unit:
 
 
 def failures(result: RunResult) -> Markup | None:
-    """Each kind of failure with its count, where and when it came, and an example."""
+    """Each kind of failure with count, endpoint, time span and an example."""
     if not result.failures:
         return None
-    head = (("count", True), ("kind", False), ("endpoint", False), ("what", False), ("when", False))
+    head = (("count", True), ("kind", False), ("endpoint", False), ("message", False), ("when", False))
     rows: list[Sequence[Child]] = []
     for failure in sorted(result.failures, key=lambda failure: -failure.count):
         example = tag("pre", failure.example) if failure.example and failure.example != failure.message else None
@@ -54,7 +54,7 @@ def failures(result: RunResult) -> Markup | None:
 
 
 def statuses_and_generator(result: RunResult) -> Markup:
-    """Which statuses came, and what the load generator itself used."""
+    """Status codes of the responses, and the load generator's own figures."""
     metrics, generator = result.metrics, result.generator
     completed = metrics.successful_requests + metrics.failed_requests
     rows: list[Sequence[Child]] = []
@@ -66,7 +66,7 @@ def statuses_and_generator(result: RunResult) -> Markup:
     none = completed - sum(metrics.status_code_counts.values())
     if none:
         rows.append(
-            [markup(tag("i", class_="chip b-s0"), "no answer"), figures.count(none), figures.share(none / completed)]
+            [markup(tag("i", class_="chip b-s0"), "no response"), figures.count(none), figures.share(none / completed)]
         )
     statuses = (
         card("Statuses", table((("status", False), ("responses", True), ("share", True)), rows)) if rows else None
@@ -75,12 +75,12 @@ def statuses_and_generator(result: RunResult) -> Markup:
         ("schedule lag p99", figures.time(generator.schedule_lag_p99_ms)),
         ("stalls", f"{figures.count(generator.stalls)}, the longest {figures.time(generator.longest_stall_ms)}"),
         ("CPU", f"{figures.percent(generator.cpu_share / max(generator.cores, 1))} of {cores(generator.cores)}"),
-        ("memory, at most", figures.size(generator.memory_peak_bytes)),
+        ("peak memory", figures.size(generator.memory_peak_bytes)),
         (
             "connections",
             f"{figures.count(generator.connections_opened)} opened, {figures.count(generator.connections_lost)} lost",
         ),
-        ("in flight, at most", figures.count(generator.max_in_flight)),
+        ("peak in flight", figures.count(generator.max_in_flight)),
         (
             "TCP connect, TLS, DNS",
             " · ".join(
@@ -90,14 +90,14 @@ def statuses_and_generator(result: RunResult) -> Markup:
         ),
         ("bytes in, out", f"{figures.size(metrics.total_bytes_received)}, {figures.size(metrics.total_bytes_sent)}"),
     )
-    used = card("Load generator", table((("", False), ("", True)), facts))
-    return tag("div", statuses, used, class_="row two")
+    load_generator = card("Load generator", table((("", False), ("", True)), facts))
+    return tag("div", statuses, load_generator, class_="row two")
 
 
 def samples(result: RunResult) -> Markup | None:
-    """The requests that were kept whole, folded."""
-    kept = [_sample(result, sample) for sample in result.samples[:MOST_SAMPLES]]
-    return card("Requests kept whole", *kept) if kept else None
+    """Sampled requests in full, collapsed."""
+    sampled = [_sample(result, sample) for sample in result.samples[:MOST_SAMPLES]]
+    return card("Sampled requests", *sampled) if sampled else None
 
 
 def _sample(result: RunResult, sample: SampledExchange) -> Markup:
@@ -116,7 +116,7 @@ def _message(head: str, headers: Sequence[tuple[str, str]], body: str) -> str:
 
 
 def timeline_table(result: RunResult) -> Markup | None:
-    """The plots as a table, folded."""
+    """The timeline as a table, collapsed."""
     if not result.timeline:
         return None
     head = tuple(
@@ -148,15 +148,15 @@ def timeline_table(result: RunResult) -> Markup | None:
         ]
         for point in result.timeline
     ]
-    return card("Second by second", tag("details", tag("summary", "Show the plots as a table"), table(head, rows)))
+    return card("Timeline", tag("details", tag("summary", "Show the plots as a table"), table(head, rows)))
 
 
-def how_it_was_run(result: RunResult) -> Markup:
-    """Spec and environment, folded."""
+def configuration(result: RunResult) -> Markup:
+    """Spec and environment, collapsed."""
     spec = json.dumps(result.spec, indent=2, ensure_ascii=False, default=str)
     environment = json.dumps(result.environment, indent=2, ensure_ascii=False, default=str)
     return card(
-        "How it was run",
-        tag("details", tag("summary", "Spec, secrets masked"), tag("pre", spec)),
+        "Configuration",
+        tag("details", tag("summary", "Spec (secrets masked)"), tag("pre", spec)),
         tag("details", tag("summary", "Environment"), tag("pre", environment)),
     )
