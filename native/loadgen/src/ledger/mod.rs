@@ -7,7 +7,7 @@
 //! - `mod.rs`: the ledger of a thread; `second.rs`: the data of one second; `books.rs`: iterations;
 //! - `sampler.rs`: selects requests to sample; `sample.rs`: formats and masks samples;
 //! - `note.rs`: messages from threads to the collector; `interval.rs`: a second as JSON; `health.rs`: process and
-//! machine.
+//!   machine.
 
 mod books;
 pub mod health;

@@ -33,7 +33,7 @@ pub struct TlsSettings {
 pub struct Progress {
     /// The session is ready for requests.
     pub is_open: bool,
-    /// The other side has sent close_notify.
+    /// The other side has sent `close_notify`.
     pub is_closed: bool,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Creates a session with `origin`; the first call of [`Session::process`] sends the ClientHello.
+    /// Creates a session with `origin`; the first call of [`Session::process`] sends the `ClientHello`.
     ///
     /// # Errors
     /// If the name is not a valid TLS server name.

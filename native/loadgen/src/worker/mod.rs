@@ -4,8 +4,7 @@
 //! - [`Schedule`] decides when an iteration starts, [`Users`] hold it and its requests, [`Transport`] carries them, and
 //!   [`Ledger`] counts the results. None of the four knows the loop or another part.
 //! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations and steps, `parts.rs` passes the transport's
-//! reports
-//!   to users and ledger, `steering.rs` handles stop, cancel, secrets and the end.
+//!   reports to users and ledger, `steering.rs` handles stop, cancel, secrets and the end.
 
 mod parts;
 mod starts;
