@@ -68,6 +68,17 @@ def start(
     )
 
 
+_detached: list[subprocess.Popen[bytes]] = []
+"""Processes that may outlive this one; without a reference, Python warns that they are still running."""
+
+
+def start_detached(module: str, *, variables: Mapping[str, str]) -> None:
+    """Start a module as a process that this one does not wait for, without input and output. Raises OSError."""
+    quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    _detached[:] = [process for process in _detached if process.poll() is None]
+    _detached.append(start(module, variables=variables, start_new_session=True, **quiet))
+
+
 async def start_async(
     module: str,
     *arguments: str,

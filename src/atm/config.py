@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     """The hosts that runs through the API may load; empty: all but link-local and metadata addresses."""
     secret_key: SecretStr | None = None
     """What stored credentials are sealed with; without it, a key file in the data directory."""
+    old_secret_key: SecretStr | None = None
+    """What they were sealed with before: it opens them until `atm keys rotate-seal` has sealed them again."""
 
     mcp_allowed_targets: Names = ("localhost", "*.localhost", "127.0.0.0/8", "::1")
     """The hosts that agents may load through the MCP server: names (`*` for any part of one), addresses, networks."""

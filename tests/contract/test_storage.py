@@ -65,6 +65,14 @@ async def test_a_created_run_is_pending_and_reads_back_as_it_was(storage: Storag
     assert run.metrics is None
 
 
+async def test_a_run_knows_how_many_endpoints_its_spec_has(storage: StorageInterface) -> None:
+    spec = {"name": "Shop", "endpoints": [{"url": f"https://shop.example/{name}"} for name in "abc"]}
+    for new, expected in ((new_run(), 1), (new_run(spec=spec), 3)):
+        await storage.runs.create(new)
+        assert (await storage.runs.get(new.id)).summary.endpoint_count == expected
+    assert [run.endpoint_count for run in (await storage.runs.page(RunQuery())).runs] == [3, 1]
+
+
 async def test_what_is_not_there_is_not_found(storage: StorageInterface) -> None:
     for call in (
         storage.runs.get("nobody"),

@@ -253,7 +253,7 @@ async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Setti
     fine = {"successful_requests": 9, "failed_requests": 0, "errors_by_type": {}}
     some = {"successful_requests": 8, "failed_requests": 1, "errors_by_type": {"unexpected_status": 1}}
     none = {"successful_requests": 0, "failed_requests": 9, "errors_by_type": {"connect_error": 9}}
-    rules = {"thresholds": ["error_rate < 50%"]}
+    rules = {"thresholds": ["error_rate < 50%"], "endpoints": [{"url": "http://a/"}, {"url": "http://b/"}]}
     loose = {"thresholds": ["rps > 0"]}
     # status, stop reason, passed as it was stored, measurement, metrics, spec: passed as it is now
     before: dict[str, tuple[Any, ...]] = {
@@ -294,4 +294,5 @@ async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Setti
     await storage.close()
     assert {run_id: run.passed for run_id, run in found.items()} == {name: case[-1] for name, case in before.items()}
     assert found["dead"].outcome is RunOutcome.FAILED
+    assert (found["fine"].endpoint_count, found["within"].endpoint_count) == (1, 2)
     assert len(reasons) == 1

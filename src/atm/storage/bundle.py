@@ -40,7 +40,16 @@ from atm.plan.spec_mask import masked_spec
 from atm.storage.base import RunSeries, StorageInterface
 from atm.storage.disk_format import EVENT, DiskFormat
 from atm.storage.errors import run_not_finished
-from atm.storage.records import FINAL, Run, RunEvent, RunSource, RunSummary, checked_id, checked_tags
+from atm.storage.records import (
+    FINAL,
+    Run,
+    RunEvent,
+    RunSource,
+    RunSummary,
+    checked_id,
+    checked_tags,
+    endpoint_count_of,
+)
 from atm.storage.result import dumps, stored_result, stored_sample
 
 FORMAT = "atm-run"
@@ -258,6 +267,7 @@ def _run(document: Any) -> Run:
     reasons = _STRINGS.validate_python(content["failure_reasons"])
     if len(reasons) > 10_000 or any(len(reason) > 10_000 for reason in reasons):
         raise ValueError("the reasons are too many or too long")
+    summary = replace(summary, endpoint_count=endpoint_count_of(spec))
     # What another installation let through in clear is not kept so here.
     return Run(summary, notes, masked_spec(spec), reasons, None, None, None)
 

@@ -174,11 +174,19 @@ class RunSummary:
     requests_per_second: float | None = None
     error_rate: float | None = None
     """The three figures of a finished run that a list shows; null before, and without samples."""
+    endpoint_count: int = 1
+    """Of the spec; with more than one, `url` is only that of the first."""
 
     @property
     def outcome(self) -> RunOutcome:
         """The one word for this run."""
         return run_outcome(self.status, self.stop_reason, self.passed)
+
+
+def endpoint_count_of(spec: Mapping[str, Any]) -> int:
+    """How many endpoints a stored spec has."""
+    endpoints = spec.get("endpoints")
+    return max(len(endpoints), 1) if isinstance(endpoints, list) else 1
 
 
 def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
@@ -195,6 +203,7 @@ def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
         engine=run.engine,
         source=run.source,
         tags=checked_tags(run.tags),
+        endpoint_count=endpoint_count_of(run.spec),
     )
 
 

@@ -1,7 +1,8 @@
 """Credentials at rest: encrypted with a key that is not in the database.
 
 Fernet (AES-128-CBC and HMAC-SHA-256). The key is ATM_SECRET_KEY, any text of 16 characters or more, or a file of mode
-0600 in the data directory that is made when it is first needed.
+0600 in the data directory that is made when it is first needed. What was sealed with ATM_OLD_SECRET_KEY, or with the
+key file before ATM_SECRET_KEY was set, still opens.
 """
 
 from __future__ import annotations
@@ -9,28 +10,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from atm.config import Settings
 from atm.errors import Problem, SettingsError, StorageError
-from atm.private_files import make_directory
 from atm.storage.errors import unavailable
+from atm.storage.key_file import Stamp, keys_of, stamp_of
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import Fernet, MultiFernet
 
 _SHORTEST = 16
 
 
 class Sealer:
-    """Seals the named credentials of a spec, and opens them again."""
+    """Seals the named credentials of a spec, and opens them again. Follows changes of the key file."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._fernet: Fernet | None = None
+        self._keys: list[Fernet] = []
+        self._stamp: Stamp | None = None
 
     def seal(self, secrets: Mapping[str, str]) -> bytes | None:
         """The credentials, encrypted; null where there are none. Raises SettingsError, StorageUnavailableError."""
@@ -45,55 +47,56 @@ class Sealer:
         try:
             secrets: dict[str, str] = json.loads(self._box().decrypt(sealed))
         except InvalidToken as error:
-            hint = "use the ATM_SECRET_KEY or the key file of that time, or send the credentials again"
-            raise StorageError(
-                Problem("the credentials were sealed with another key", "unsealable", hint=hint)
-            ) from error
+            raise _unsealable() from error
         return secrets
 
-    def _box(self) -> Fernet:
-        from cryptography.fernet import Fernet
+    def resealed(self, sealed: bytes) -> bytes | None:
+        """The same under the key that seals now; null when it is already. Raises StorageError `unsealable`."""
+        from cryptography.fernet import InvalidToken
 
-        if self._fernet is None:
-            self._fernet = Fernet(self._key())
-        return self._fernet
-
-    def _key(self) -> bytes:
-        given = self._settings.secret_key
-        if given is not None:
-            text = given.get_secret_value()
-            if len(text) < _SHORTEST:
-                what = f"ATM_SECRET_KEY has fewer than {_SHORTEST} characters"
-                hint = "openssl rand -hex 32 makes a good one"
-                raise SettingsError(Problem(what, "weak_secret_key", path="ATM_SECRET_KEY", hint=hint))
-            return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+        box = self._box()
         try:
-            return _key_of(self._settings.key_file)
+            self._keys[0].decrypt(sealed)
+        except InvalidToken:
+            try:
+                return box.rotate(sealed)
+            except InvalidToken as error:
+                raise _unsealable() from error
+        return None
+
+    def _box(self) -> MultiFernet:
+        from cryptography.fernet import Fernet, MultiFernet
+
+        try:
+            stamp = stamp_of(self._settings.key_file)
+            if not self._keys or stamp != self._stamp:
+                self._keys = [Fernet(key) for key in self._all_keys(has_file=stamp is not None)]
+                self._stamp = stamp_of(self._settings.key_file) if stamp is None else stamp
         except OSError as error:
             raise unavailable(error) from error
+        return MultiFernet(self._keys)
+
+    def _all_keys(self, *, has_file: bool) -> list[bytes]:
+        """The key that seals, then those that only open."""
+        given = (("ATM_SECRET_KEY", self._settings.secret_key), ("ATM_OLD_SECRET_KEY", self._settings.old_secret_key))
+        current, *old = [_derived(variable, secret) for variable, secret in given]
+        if current is None:
+            return [*keys_of(self._settings.key_file), *(key for key in old if key)]
+        return [current, *(key for key in old if key), *(keys_of(self._settings.key_file) if has_file else ())]
 
 
-def _key_of(path: Path) -> bytes:
-    """The key in the file, made by whoever comes first."""
-    from cryptography.fernet import Fernet
+def _derived(variable: str, secret: SecretStr | None) -> bytes | None:
+    if secret is None:
+        return None
+    text = secret.get_secret_value()
+    if len(text) < _SHORTEST:
+        what = f"{variable} has fewer than {_SHORTEST} characters"
+        raise SettingsError(
+            Problem(what, "weak_secret_key", path=variable, hint="openssl rand -hex 32 makes a good one")
+        )
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
 
-    make_directory(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # A link fails where the file exists: nobody's key is ever replaced.
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    mode = path.stat().st_mode & 0o077
-    if mode:
-        what = f"the key file may be read by others (mode {path.stat().st_mode & 0o777:o})"
-        raise SettingsError(Problem(what, "open_key_file", place=str(path), hint=f"chmod 600 {path}"))
-    return path.read_bytes().strip()
+
+def _unsealable() -> StorageError:
+    hint = "set ATM_OLD_SECRET_KEY to the key of that time, restore its key file, or send the credentials again"
+    return StorageError(Problem("the credentials were sealed with another key", "unsealable", hint=hint))

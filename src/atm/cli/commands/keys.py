@@ -159,6 +159,41 @@ def release(
     return ExitCode.PASSED
 
 
+@app.command("rotate-seal", cls=PlainCommand)
+def rotate_seal(
+    json: JsonOption = False,
+    color: ColorOption = Color.AUTO,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> int:
+    """Encrypt all stored credentials with a new key; servers may run meanwhile.
+
+    With a key file, it makes the new key itself. With ATM_SECRET_KEY, set the new key there and the old one in
+    ATM_OLD_SECRET_KEY first, and restart the servers. After an interruption, run it again.
+    """
+    from atm.config import load_settings
+    from atm.storage.key_rotation import rotate_seal as rotate
+
+    settings = load_settings()
+    done = change_storage(
+        lambda storage: rotate(storage, settings), "seal.rotate", lambda done: ("", f"{done.resealed} values")
+    )
+    output = Output.of(color, json=json)
+    if json:
+        output.document({"resealed": done.resealed, "unreadable": done.unreadable, "resumed": done.resumed})
+        return ExitCode.PASSED
+    paper = output.out.paper
+    lines = [paper.line(f"{done.resealed} stored values are encrypted with the new key")]
+    if done.resumed:
+        lines.append(paper.line("completed a rotation that was interrupted", Style.DIM))
+    if done.unreadable:
+        what = f"{done.unreadable} values cannot be opened with any known key"
+        lines.append(paper.line(what, Style.WARN).hint("set ATM_OLD_SECRET_KEY, and run it again"))
+    if settings.old_secret_key is not None and not done.unreadable:
+        lines.append(paper.line("ATM_OLD_SECRET_KEY can be removed now", Style.DIM))
+    output.out.lines(lines)
+    return ExitCode.PASSED
+
+
 @app.command("sessions", cls=PlainCommand)
 def sessions(
     end: Annotated[str | None, typer.Option("--end", metavar="ID", help="End this session.")] = None,

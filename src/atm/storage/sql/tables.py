@@ -86,6 +86,7 @@ runs = Table(
     Column("latency_p95_ms", Float),
     Column("requests_per_second", Float),
     Column("error_rate", Float),
+    Column("endpoint_count", Integer, nullable=False, server_default=text("1")),
     # Name and URL in lower case and cut: what the `text` filter looks into, short enough for an index.
     Column("search_text", Text, nullable=False),
     Column("cancel_requested", String(16)),

@@ -2821,6 +2821,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
             /** Notes */
             notes: string;
             /** Spec */
@@ -2989,6 +2991,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
         };
         /**
          * RunView
@@ -3038,6 +3042,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
             /** Notes */
             notes: string;
             /** Spec */
