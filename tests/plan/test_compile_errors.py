@@ -380,7 +380,8 @@ CASES = {
     ),
     "threshold on an endpoint that is not there": (
         "name: a\nthresholds: ['chekout: p99 < 1s']\nendpoints: [{name: checkout, url: http://h/}]\n",
-        'error: the threshold "chekout: p99 < 1s" names an endpoint "chekout", which does not exist [unknown_endpoint]\n'
+        'error: the threshold "chekout: p99 < 1s" names an endpoint "chekout", '
+        "which does not exist [unknown_endpoint]\n"
         "  at: thresholds.expressions[0], shop.yaml:2\n"
         '  hint: Did you mean "checkout"?',
     ),

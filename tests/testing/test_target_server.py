@@ -211,7 +211,8 @@ def test_an_error_of_the_servers_own_is_not_swallowed(tmp_path: Path, monkeypatc
     with Wire(target.port) as wire:
         wire.send(request("/delay/1"))
         assert wire.everything() == b""
-    with pytest.raises(TargetServerError, match=r"reported an internal error: (.|\n)*'NoneType' object is not callable"):
+    message = r"reported an internal error: (.|\n)*'NoneType' object is not callable"
+    with pytest.raises(TargetServerError, match=message):
         target.stop()
 
 
