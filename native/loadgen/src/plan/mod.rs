@@ -140,7 +140,6 @@ pub const CAPABILITIES: &[&str] = &[
     "re_resolution",
     "http2",
     "target_rules",
-    "multi_step",
 ];
 
 impl Plan {
