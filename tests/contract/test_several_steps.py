@@ -7,8 +7,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import BodyCheck, Connections, Encoding, Flow, LoadPlan, Sampling, Step
