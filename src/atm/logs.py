@@ -1,4 +1,4 @@
-"""Logs as JSON Lines on standard error, with the ids of run and request; plain lines where a terminal reads them."""
+"""Configure logging: JSON Lines on standard error with run and request ids, or plain lines on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXTRA = ("run_id", "request_id", "milliseconds", "address", "key")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """Format each record as one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, object] = {
@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
 
 
 class PlainLines(logging.Formatter):
-    """One line for a person at a terminal, to which what strangers ask for can do nothing."""
+    """Format records for a terminal; control characters in request data are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = self.formatTime(record, "%H:%M:%S")
@@ -39,7 +39,7 @@ class PlainLines(logging.Formatter):
 
 
 def set_up(stream: TextIO | None = None) -> None:
-    """Send what this program and its server log to a stream, standard error by default."""
+    """Send the logs of this program and of uvicorn to a stream, standard error by default."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainLines() if stream.isatty() else JsonLines())

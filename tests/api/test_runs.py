@@ -226,7 +226,7 @@ def test_tests_are_kept_changed_run_and_found_in_the_history(client: httpx.Clien
 def test_a_curl_command_becomes_a_spec_that_runs(client: httpx.Client, target: TargetServer) -> None:
     command = f"curl -X POST '{target.url}/echo' -H 'X-Trace: 1' --data-raw '{{\"a\": 1}}' --retry 3 -s"
     answer = client.post("/import/curl", json={"command": command}).json()
-    assert answer["notes"] == ["--retry is left out: a load test counts failures, it does not hide them"]
+    assert answer["notes"] == ["--retry is ignored: a load test counts failures instead of hiding them"]
     run = ended(client, post(client, {**answer["spec"], "total_requests": 2}))
     assert run["metrics"]["successful_requests"] == 2
 

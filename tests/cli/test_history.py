@@ -140,7 +140,7 @@ def test_a_run_travels_to_another_history(kept: Kept, tmp_path: Path) -> None:
 def test_what_is_no_bundle_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     process = atm(tmp_path, "import", "-", given=b"not a bundle")
     assert process.code == 1
-    assert "error: this is no bundle of a run" in process.err
+    assert "error: this is not the bundle of a run" in process.err
     assert "  at: stdin\n" in process.err
 
 

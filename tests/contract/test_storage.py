@@ -14,21 +14,10 @@ from atm.errors import ConflictError, NotFoundError, StaleLeaseError
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement
 from atm.storage import Batch, RunSeries, StorageInterface, Written, open_storage
-from atm.storage.records import (
-    ApiKey,
-    CancelRequest,
-    Finish,
-    Lease,
-    LeaseState,
-    Order,
-    RetentionPolicy,
-    Role,
-    RunQuery,
-    RunSource,
-    SampleQuery,
-    TestConfig,
-    hash_api_key,
-)
+from atm.storage.api_keys import ApiKey, Role, hash_api_key
+from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Order, RunQuery, RunSource, SampleQuery
+from atm.storage.test_configs import TestConfig
+from atm.storage.upkeep import RetentionPolicy
 from tests.storage.builders import at, completed, event, interval, new_run, result, sample
 
 pytestmark = pytest.mark.anyio

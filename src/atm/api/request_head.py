@@ -1,4 +1,4 @@
-"""What a request's head may look like, and how large its body may be: bounds that hold before a key is looked at."""
+"""Bounds of request heads and bodies that are checked before authentication."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from atm.config import Settings
 
 MAXIMUM_HEADERS = 100
 BAD_FRAMING = "bad_framing"
-"""Code of a refusal after which the connection ends: where the next request begins is uncertain."""
+"""Code of a refusal that closes the connection, because the start of the next request is uncertain."""
 SESSION_BYTES = 4_096
-"""A key and a few words are all that a log-in is made of."""
+"""Body limit of a sign-in, which contains little more than a key."""
 
 
 def refusal_of_head(scope: Scope) -> tuple[int, str, str] | None:
-    """Status, message and code where a head is refused.
+    """Return status, message and code for an invalid head; None for a valid one.
 
-    RFC 9112, 3.2: one Host header, and only one; 6.1: a body has one length, by Content-Length or by its chunks, and
-    HTTP/1.0 knows no chunks.
+    RFC 9112, 3.2: exactly one Host header; 6.1: one body length, by Content-Length or chunked, and HTTP/1.0 has no
+    chunked encoding.
     """
     headers = scope["headers"]
     if len(headers) > MAXIMUM_HEADERS:
@@ -33,7 +33,7 @@ def refusal_of_head(scope: Scope) -> tuple[int, str, str] | None:
 
 
 def host_of_origin(origin: str) -> str:
-    """Host and port of an Origin header in lower case; empty for what is no origin."""
+    """Return host and port of an Origin header in lower case; empty if it is invalid."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -41,7 +41,7 @@ def host_of_origin(origin: str) -> str:
 
 
 def most_body_bytes(settings: Settings, path: str, *, is_bundle: bool) -> int:
-    """The limit for the body of a request to this route."""
+    """Return the body limit of a route."""
     if is_bundle:
         return settings.max_bundle_bytes
     return min(settings.max_body_bytes, SESSION_BYTES) if path.endswith("/session") else settings.max_body_bytes

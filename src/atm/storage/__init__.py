@@ -1,7 +1,7 @@
-"""Keeps runs and all that belongs to them: SQLite by default, PostgreSQL, or JSON files, all behind `StorageInterface`.
+"""Storage of runs, tests, keys and schedules: SQLite by default, PostgreSQL, or JSON files, behind `StorageInterface`.
 
-May import `metrics`, `models`, `config` and below; nothing else in `atm` imports SQLAlchemy or Alembic, and importing
-this package does not either. Start with `base.py` (the contract), then `records.py` (the nouns).
+May import `metrics`, `models`, `config` and below. Only this package imports SQLAlchemy and Alembic, and not when it is
+imported itself. Start with `base.py` (the contract), then `records.py` (the records of runs).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ export type paths = {
         };
         /**
          * Live
-         * @description Say that the process runs; it looks at nothing else.
+         * @description Liveness: the process is running; checks nothing else.
          */
         get: operations["live"];
         put?: never;
@@ -33,7 +33,7 @@ export type paths = {
         };
         /**
          * Ready
-         * @description Say whether requests can be answered: the storage is read.
+         * @description Readiness: the storage can be read.
          */
         get: operations["ready"];
         put?: never;
@@ -53,7 +53,7 @@ export type paths = {
         };
         /**
          * Health
-         * @description Say that the server runs, and its version.
+         * @description Return health and version of the server.
          */
         get: operations["health"];
         put?: never;
@@ -73,7 +73,7 @@ export type paths = {
         };
         /**
          * Read Session
-         * @description Say who is asking, and what they may do.
+         * @description Read the caller's name and role.
          */
         get: operations["read_session"];
         put?: never;
@@ -84,7 +84,7 @@ export type paths = {
         post: operations["create_session"];
         /**
          * End Session
-         * @description End the session of the cookie, on the server too; with a key, nothing.
+         * @description End the session of the cookie; has no effect with a key.
          */
         delete: operations["end_session"];
         options?: never;
@@ -101,7 +101,7 @@ export type paths = {
         };
         /**
          * List Sessions
-         * @description List the sessions that last: all of them for admins, else those of the same key.
+         * @description List the active sessions: all for admins, otherwise those of the same key.
          */
         get: operations["list_sessions"];
         put?: never;
@@ -124,7 +124,7 @@ export type paths = {
         post?: never;
         /**
          * Revoke Session
-         * @description End a session: within two seconds it and its streams open nothing any more. Another key's, for admins.
+         * @description End a session and its streams within two seconds. For sessions of other keys, admins only.
          */
         delete: operations["revoke_session"];
         options?: never;
@@ -141,7 +141,7 @@ export type paths = {
         };
         /**
          * Prometheus Metrics
-         * @description Figures for Prometheus, as text or OpenMetrics.
+         * @description Export metrics for Prometheus, as text or OpenMetrics.
          */
         get: operations["prometheus_metrics"];
         put?: never;
@@ -161,7 +161,7 @@ export type paths = {
         };
         /**
          * Stream Run
-         * @description Watch a run: every event with its number as the id, from the first one on; ends when the run has.
+         * @description Stream all events of a run with their sequence number as id; ends with the run.
          */
         get: operations["stream_run"];
         put?: never;
@@ -181,7 +181,7 @@ export type paths = {
         };
         /**
          * Stream List
-         * @description Watch the newest runs: what there is, then what is new, changed or deleted.
+         * @description Stream the list of runs: the newest ones, then runs that are new, changed or deleted.
          */
         get: operations["stream_list"];
         put?: never;
@@ -203,7 +203,7 @@ export type paths = {
         put?: never;
         /**
          * Run Demo
-         * @description Run the quickstart test against the bundled target server, on this machine: what `atm demo` does.
+         * @description Run the quickstart test against the bundled target server on this machine, as `atm demo` does.
          */
         post: operations["run_demo"];
         delete?: never;
@@ -221,13 +221,13 @@ export type paths = {
         };
         /**
          * List Runs
-         * @description List runs; all filters hold together. With `id` it is a look-up: all other filters are left out.
+         * @description List runs; filters are combined with AND. With `id`, all other filters are ignored.
          */
         get: operations["list_runs"];
         put?: never;
         /**
          * Create Run
-         * @description Accept a run: checked whole, stored as pending, carried out when it is its turn.
+         * @description Create a run: the spec is validated, and the run is queued.
          */
         post: operations["create_run"];
         delete?: never;
@@ -245,14 +245,14 @@ export type paths = {
         };
         /**
          * Read Run
-         * @description Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far.
+         * @description Read a run: spec, outcome and reasons, sampled requests, and figures; during the run, those so far.
          */
         get: operations["read_run"];
         put?: never;
         post?: never;
         /**
          * Delete Run
-         * @description Delete a run and all its history; a running one must be cancelled first.
+         * @description Delete a run with its intervals and samples. Cancel a run in progress first.
          */
         delete: operations["delete_run"];
         options?: never;
@@ -273,7 +273,7 @@ export type paths = {
         };
         /**
          * Read Result
-         * @description Read the whole result, as `atm run --json` prints it.
+         * @description Read the full result, as `atm run --json` prints it.
          */
         get: operations["read_result"];
         put?: never;
@@ -295,7 +295,7 @@ export type paths = {
         put?: never;
         /**
          * Cancel Run
-         * @description Ask a run to end. A pending one ends at once; one that has ended stays as it is.
+         * @description Cancel or stop a run. A queued run ends at once; a run that has ended is not changed.
          */
         post: operations["cancel_run"];
         delete?: never;
@@ -315,7 +315,7 @@ export type paths = {
         put?: never;
         /**
          * Rerun
-         * @description Run the same spec, or an edited one, once more, with the credentials of that run.
+         * @description Start a run with the same or an edited spec, and with the credentials of the earlier run.
          */
         post: operations["rerun"];
         delete?: never;
@@ -333,7 +333,7 @@ export type paths = {
         };
         /**
          * Read History
-         * @description List the tests that were run, each with its newest runs; the test with the newest run first.
+         * @description List the tests in the history, each with its newest runs; the test with the newest run first.
          */
         get: operations["read_history"];
         put?: never;
@@ -353,7 +353,7 @@ export type paths = {
         };
         /**
          * Read Intervals
-         * @description Read any window of a run: points for plots and, merged from histograms, the figures of the window itself.
+         * @description Read a window of a run: points for plots, and optionally the figures of the window from merged histograms.
          */
         get: operations["read_intervals"];
         put?: never;
@@ -373,7 +373,7 @@ export type paths = {
         };
         /**
          * Read Samples
-         * @description Read the requests that were kept whole, secrets masked; all filters hold together.
+         * @description Read the sampled requests, secrets masked; filters are combined with AND.
          */
         get: operations["read_samples"];
         put?: never;
@@ -393,7 +393,7 @@ export type paths = {
         };
         /**
          * Read Request
-         * @description Read the request with this number, where it was kept; `/samples` lists those that were.
+         * @description Read the sampled request with this number; `/samples` lists all sampled requests.
          */
         get: operations["read_request"];
         put?: never;
@@ -413,7 +413,7 @@ export type paths = {
         };
         /**
          * Read Distribution
-         * @description Read how times were distributed in any window, exact from merged histograms; warm-up is left out.
+         * @description Read the distribution of times in a window, exact from merged histograms, without warm-up.
          */
         get: operations["read_distribution"];
         put?: never;
@@ -435,7 +435,7 @@ export type paths = {
         put?: never;
         /**
          * Validate Spec
-         * @description Check a spec as a new run would be: every problem at once, and what it would do.
+         * @description Validate a spec as for a new run: returns every problem, and its plan and forecast.
          */
         post: operations["validate_spec"];
         delete?: never;
@@ -455,7 +455,7 @@ export type paths = {
         put?: never;
         /**
          * Try Spec
-         * @description Send one request to each endpoint of a spec, and answer with what came back, secrets masked.
+         * @description Send one request to each endpoint of a spec and return requests and responses, secrets masked.
          */
         post: operations["try_spec"];
         delete?: never;
@@ -475,7 +475,7 @@ export type paths = {
         put?: never;
         /**
          * Import Curl Command
-         * @description Turn a curl command line into a spec, with a word on each option that does not matter for a load test.
+         * @description Convert a curl command into a spec, with a note on each option that does not apply to a load test.
          */
         post: operations["import_curl_command"];
         delete?: never;
@@ -493,13 +493,13 @@ export type paths = {
         };
         /**
          * List Tests
-         * @description List the tests that are kept, by name, each with its newest run.
+         * @description List the stored tests by name, each with its newest run.
          */
         get: operations["list_tests"];
         put?: never;
         /**
          * Create Test
-         * @description Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run.
+         * @description Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
          */
         post: operations["create_test"];
         delete?: never;
@@ -519,7 +519,7 @@ export type paths = {
         put?: never;
         /**
          * Sync Tests
-         * @description Keep a test for each test name that is in the history and not among the tests, with its newest spec.
+         * @description Store a test for each test name in the history that has none, with its newest spec.
          */
         post: operations["sync_tests"];
         delete?: never;
@@ -539,7 +539,7 @@ export type paths = {
         put?: never;
         /**
          * Run All Tests
-         * @description Start runs of every test that is enabled, in the order of their names.
+         * @description Start runs of every enabled test, by name.
          */
         post: operations["run_all_tests"];
         delete?: never;
@@ -562,13 +562,13 @@ export type paths = {
         get: operations["read_test"];
         /**
          * Replace Test
-         * @description Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere.
+         * @description Replace a test. Credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_test"];
         post?: never;
         /**
          * Delete Test
-         * @description Delete a test; its runs stay.
+         * @description Delete a test. Its runs stay.
          */
         delete: operations["delete_test"];
         options?: never;
@@ -587,7 +587,7 @@ export type paths = {
         put?: never;
         /**
          * Enable Test
-         * @description Enable or disable a test: `run-all` leaves out those that are disabled.
+         * @description Enable or disable a test. `run-all` skips disabled tests.
          */
         post: operations["enable_test"];
         delete?: never;
@@ -645,7 +645,7 @@ export type paths = {
         };
         /**
          * Export Bundle
-         * @description Get a run that has ended as one file: spec, environment, result, every second, samples; no credentials.
+         * @description Export a run that has ended as one file: spec, environment, result, intervals, samples; no credentials.
          */
         get: operations["export_bundle"];
         put?: never;
@@ -667,7 +667,7 @@ export type paths = {
         put?: never;
         /**
          * Import Bundle
-         * @description Store the run of a bundle, whole or not at all.
+         * @description Import the run of a bundle, atomically.
          */
         post: operations["import_bundle"];
         delete?: never;
@@ -685,13 +685,13 @@ export type paths = {
         };
         /**
          * List Schedules
-         * @description List the schedules, by name, each with its next due times and its last firings.
+         * @description List the schedules by name, each with its next due times and last firings.
          */
         get: operations["list_schedules"];
         put?: never;
         /**
          * Create Schedule
-         * @description Make a schedule, of a test spec or of a test that is kept.
+         * @description Create a schedule for a spec or a stored test.
          */
         post: operations["create_schedule"];
         delete?: never;
@@ -711,7 +711,7 @@ export type paths = {
         put?: never;
         /**
          * Preview Schedule
-         * @description Say when a trigger would be due, without making anything.
+         * @description Return the due times of a trigger without creating a schedule.
          */
         post: operations["preview_schedule"];
         delete?: never;
@@ -734,13 +734,13 @@ export type paths = {
         get: operations["read_schedule"];
         /**
          * Replace Schedule
-         * @description Replace a schedule; its history stays, and so does what is sent as `***`, unless it would go elsewhere.
+         * @description Replace a schedule. Its history stays; credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_schedule"];
         post?: never;
         /**
          * Delete Schedule
-         * @description Delete a schedule with its firings and deliveries; its runs stay.
+         * @description Delete a schedule with its firings and deliveries. Its runs stay.
          */
         delete: operations["delete_schedule"];
         options?: never;
@@ -759,7 +759,7 @@ export type paths = {
         put?: never;
         /**
          * Pause Schedule
-         * @description Pause a schedule; a run that has started goes on.
+         * @description Pause a schedule. A run in progress continues.
          */
         post: operations["pause_schedule"];
         delete?: never;
@@ -779,7 +779,7 @@ export type paths = {
         put?: never;
         /**
          * Resume Schedule
-         * @description Let a schedule go on, from now: what it was due at meanwhile is not made up for.
+         * @description Resume a schedule from now. Due times that passed while it was paused are not caught up.
          */
         post: operations["resume_schedule"];
         delete?: never;
@@ -797,7 +797,7 @@ export type paths = {
         };
         /**
          * List Firings
-         * @description List what became of its due times, newest first.
+         * @description List the firings of a schedule and their outcomes, newest first.
          */
         get: operations["list_firings"];
         put?: never;
@@ -817,7 +817,7 @@ export type paths = {
         };
         /**
          * List Deliveries
-         * @description List its notifications and what became of them, newest first.
+         * @description List the notifications of a schedule and their delivery status, newest first.
          */
         get: operations["list_deliveries"];
         put?: never;
@@ -837,7 +837,7 @@ export type paths = {
         };
         /**
          * Storage Status
-         * @description Kind, place, size and number of runs.
+         * @description Read kind, location, size and number of runs.
          */
         get: operations["storage_status"];
         put?: never;
@@ -857,7 +857,7 @@ export type paths = {
         };
         /**
          * Storage Overview
-         * @description The status, what came on each day, which tests have the most runs, and what is kept for how long.
+         * @description Read the status, the runs of each day, the tests with the most runs, and the retention.
          */
         get: operations["storage_overview"];
         put?: never;
@@ -877,7 +877,7 @@ export type paths = {
         };
         /**
          * Read Server
-         * @description Version, engines, and the limits of this installation.
+         * @description Read version, engines and limits of the installation.
          */
         get: operations["read_server"];
         put?: never;
@@ -897,13 +897,13 @@ export type paths = {
         };
         /**
          * List Keys
-         * @description List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins.
+         * @description List all keys, including revoked ones, without the keys themselves, which are not stored. For admins.
          */
         get: operations["list_keys"];
         put?: never;
         /**
          * Create Key
-         * @description Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins.
+         * @description Create a key; only this response contains it. From the first key on, every request needs one. For admins.
          */
         post: operations["create_key"];
         delete?: never;
@@ -924,9 +924,9 @@ export type paths = {
         post?: never;
         /**
          * Revoke Key
-         * @description Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+         * @description Revoke a key, its sessions and its streams, effective within two seconds. For admins.
          *
-         *     Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
+         *     After the last key is revoked, requests still need one; `atm keys release` on the server's machine changes that.
          */
         delete: operations["revoke_key"];
         options?: never;
@@ -943,7 +943,7 @@ export type paths = {
         };
         /**
          * List Audit
-         * @description List who did what, newest first; all filters hold together. For admins.
+         * @description List entries of the audit log, newest first; filters are combined with AND. For admins.
          */
         get: operations["list_audit"];
         put?: never;
@@ -960,7 +960,7 @@ export type components = {
     schemas: {
         /**
          * AnnotateRequest
-         * @description PATCH /runs/{id}; what is left out stays as it is.
+         * @description PATCH /runs/{id}; missing fields are unchanged.
          */
         AnnotateRequest: {
             /** Tags */
@@ -970,7 +970,7 @@ export type components = {
         };
         /**
          * AppriseTarget
-         * @description A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine.
+         * @description A message through any Apprise service (mail, Slack, Telegram, …) except local ones.
          */
         AppriseTarget: {
             /**
@@ -991,7 +991,7 @@ export type components = {
         };
         /**
          * AuditEntryView
-         * @description Who did what to which object, from where, when, with what outcome.
+         * @description One action: actor, object, origin, time and outcome.
          */
         AuditEntryView: {
             /** Id */
@@ -1040,7 +1040,7 @@ export type components = {
         };
         /**
          * AuditOutcome
-         * @description What came of it.
+         * @description The outcome of an audited action.
          * @enum {string}
          */
         AuditOutcome: "done" | "refused" | "failed";
@@ -1062,7 +1062,7 @@ export type components = {
         };
         /**
          * ComparedEndpoint
-         * @description An endpoint that both runs have, or one of them.
+         * @description An endpoint of both runs, or of one.
          */
         ComparedEndpoint: {
             /** Name */
@@ -1074,17 +1074,17 @@ export type components = {
         };
         /**
          * Comparison
-         * @description How a value is held against its limit. The limit itself always holds, with every one of them.
+         * @description How a value is compared with its limit. The limit itself always passes.
          * @enum {string}
          */
         Comparison: "<" | "<=" | ">" | ">=";
         /**
          * CronTrigger
-         * @description At the times that match every field, on the clocks of a time zone.
+         * @description Due at the times that match every field, in a time zone.
          *
          *     Either the fields, or `expression` with the five of a crontab (minute, hour, day, month, day of week; Sunday is 0
-         *     or 7). In fields of their own days of the week count from Monday, 0, as in the first design: names are safer. A
-         *     field that is not written is every value, or the lowest when a finer field is not written either.
+         *     or 7). In separate fields, days of the week are numbered from Monday, 0, as in the first design: names are safer. A
+         *     missing field means every value, or the lowest value if a finer field is missing too.
          */
         CronTrigger: {
             /**
@@ -1112,7 +1112,7 @@ export type components = {
         };
         /**
          * CurlAnswer
-         * @description The spec that a command line stands for.
+         * @description The spec equivalent to a command line.
          */
         CurlAnswer: {
             /** Spec */
@@ -1146,7 +1146,7 @@ export type components = {
         };
         /**
          * DateTrigger
-         * @description Once. A `run_date` without an offset is on the clocks of `timezone`.
+         * @description Due once. A `run_date` without an offset is a local time in `timezone`.
          */
         DateTrigger: {
             /**
@@ -1167,7 +1167,7 @@ export type components = {
         };
         /**
          * DayView
-         * @description Runs that were created on one day, in UTC.
+         * @description Runs created on one day, in UTC.
          */
         DayView: {
             /**
@@ -1184,7 +1184,7 @@ export type components = {
         };
         /**
          * Deleted
-         * @description The answer to a DELETE.
+         * @description The response to a DELETE.
          */
         Deleted: {
             /** Id */
@@ -1207,7 +1207,7 @@ export type components = {
         };
         /**
          * DeliveryStatus
-         * @description How far a notification has come.
+         * @description The delivery status of a notification.
          * @enum {string}
          */
         DeliveryStatus: "pending" | "delivered" | "failed";
@@ -1265,7 +1265,7 @@ export type components = {
         };
         /**
          * DistributionView
-         * @description GET /runs/{id}/distribution: any window of the measured load, from its merged histograms.
+         * @description GET /runs/{id}/distribution: any window of the measured load, from merged histograms.
          */
         DistributionView: {
             /** Run Id */
@@ -1294,7 +1294,7 @@ export type components = {
         };
         /**
          * EndpointMetrics
-         * @description The figures of the measured load (warm-up left out), of one endpoint or, as `Metrics`, of all together.
+         * @description The figures of the measured load (without warm-up), of one endpoint or, as `Metrics`, of all together.
          */
         EndpointMetrics: {
             /** Total Requests */
@@ -1452,7 +1452,7 @@ export type components = {
         };
         /**
          * EndpointMetricsView
-         * @description The figures of one endpoint, flat and once more as the object that the first design has.
+         * @description The figures of one endpoint, flat and again as the object of the first design.
          */
         EndpointMetricsView: {
             /** Total Requests */
@@ -1619,7 +1619,7 @@ export type components = {
         };
         /**
          * EngineView
-         * @description An engine, and whether it is installed here.
+         * @description An engine, and whether it is installed.
          */
         EngineView: {
             /** Name */
@@ -1631,7 +1631,7 @@ export type components = {
         };
         /**
          * ErrorEntry
-         * @description One thing that is wrong.
+         * @description One problem.
          */
         ErrorEntry: {
             /** Message */
@@ -1682,13 +1682,13 @@ export type components = {
         };
         /**
          * FiringOutcome
-         * @description What became of a due time.
+         * @description The outcome of a due time.
          * @enum {string}
          */
         FiringOutcome: "queued" | "started" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "skipped" | "missed" | "error";
         /**
          * FiringView
-         * @description A due time of a schedule, and what became of it.
+         * @description A due time of a schedule and its outcome.
          */
         FiringView: {
             /** Schedule Id */
@@ -1715,7 +1715,7 @@ export type components = {
         };
         /**
          * Forecast
-         * @description What follows from a plan alone; what the target does can only make it less.
+         * @description Figures that follow from a plan alone; the target can only make them smaller.
          */
         Forecast: {
             /** Warm Up Seconds */
@@ -1748,7 +1748,7 @@ export type components = {
         };
         /**
          * GeneratorSummary
-         * @description What the load generator itself used and how late it was.
+         * @description Resource usage and lateness of the load generator.
          */
         GeneratorSummary: {
             /** Schedule Lag P50 Ms */
@@ -1790,7 +1790,7 @@ export type components = {
         };
         /**
          * GeneratorView
-         * @description What the load generator did in one stretch.
+         * @description The load generator in one period.
          */
         GeneratorView: {
             /** Start */
@@ -1842,7 +1842,7 @@ export type components = {
         };
         /**
          * HeatColumn
-         * @description How response times were distributed from `start` on.
+         * @description Distribution of response times from `start` on.
          */
         HeatColumn: {
             /** Start */
@@ -1852,7 +1852,7 @@ export type components = {
         };
         /**
          * HeatView
-         * @description Counts by time and by response time, merged from histograms.
+         * @description Counts by time and response time, merged from histograms.
          */
         HeatView: {
             /** Step */
@@ -1866,7 +1866,7 @@ export type components = {
         };
         /**
          * HistoryView
-         * @description GET /history: the tests that were run, the one with the newest run first.
+         * @description GET /history: the tests in the history, the most recently run first.
          */
         HistoryView: {
             /** Tests */
@@ -1876,7 +1876,7 @@ export type components = {
         };
         /**
          * IntervalTrigger
-         * @description Every so often, counted in elapsed time from the start date (without one: from when the schedule was made).
+         * @description At a fixed interval of elapsed time from the start date (without one: from the creation of the schedule).
          */
         IntervalTrigger: {
             /**
@@ -1933,7 +1933,7 @@ export type components = {
         };
         /**
          * KeyCreated
-         * @description The answer to POST /keys.
+         * @description The response to POST /keys.
          */
         KeyCreated: {
             /** Id */
@@ -1997,7 +1997,7 @@ export type components = {
         };
         /**
          * KeyView
-         * @description An API key, without the key.
+         * @description An API key, without its secret.
          */
         KeyView: {
             /** Id */
@@ -2039,7 +2039,7 @@ export type components = {
         };
         /**
          * LimitsView
-         * @description What runs through this server may ask for; null: no limit.
+         * @description Limits for runs through this server; null: no limit.
          */
         LimitsView: {
             /** Max Concurrent Runs */
@@ -2059,7 +2059,7 @@ export type components = {
         };
         /**
          * LoadView
-         * @description The load of a spec, and what follows from it.
+         * @description The load of a spec, and its forecast.
          */
         LoadView: {
             /**
@@ -2082,13 +2082,13 @@ export type components = {
         };
         /**
          * Measurement
-         * @description Can the figures be believed: was the load generator itself the limit?
+         * @description Whether the figures can be trusted, or the load generator itself was the limit.
          * @enum {string}
          */
         Measurement: "valid" | "suspect" | "invalid";
         /**
          * MeasurementReason
-         * @description One row of the measurement verdict's table that spoke up.
+         * @description One reason of the measurement verdict: a violated row of its table.
          */
         MeasurementReason: {
             /** Code */
@@ -2313,13 +2313,13 @@ export type components = {
         };
         /**
          * Misfire
-         * @description What happens to due times that nobody noticed within the grace time, because every agent was down.
+         * @description What to do with due times missed because no agent was running within the grace time.
          * @enum {string}
          */
         Misfire: "run_once" | "skip";
         /**
          * NamedCount
-         * @description How many runs there are of a test.
+         * @description Number of runs of a test.
          */
         NamedCount: {
             /** Name */
@@ -2531,19 +2531,19 @@ export type components = {
             tags: string[];
             /**
              * From Run
-             * @description A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.
+             * @description A run whose credentials replace `***` in the spec; they remain bound to the hosts of that run.
              */
             from_run?: string | null;
         };
         /**
          * NotifyOn
-         * @description After which runs to notify.
+         * @description The outcomes of a run that trigger a notification.
          * @enum {string}
          */
         NotifyOn: "failure" | "recovery" | "always";
         /**
          * OpenSession
-         * @description A session that lasts; its cookie is known to its browser alone.
+         * @description A persistent session; only its browser has the cookie.
          */
         OpenSession: {
             /** Id */
@@ -2571,13 +2571,13 @@ export type components = {
         };
         /**
          * Order
-         * @description Of lists by creation.
+         * @description The order of lists by creation.
          * @enum {string}
          */
         Order: "newest" | "oldest";
         /**
          * Outcome
-         * @description How a started request ended. Each started request has exactly one.
+         * @description How a started request ended. Each started request has exactly one outcome.
          *
          *     `started = ok + failed + generator_error + unfinished`, for warm-up and measured load separately.
          * @enum {string}
@@ -2585,19 +2585,19 @@ export type components = {
         Outcome: "ok" | "unexpected_status" | "check_failed" | "timeout" | "dns_error" | "connect_error" | "tls_error" | "connection_closed" | "protocol_error" | "response_too_large" | "generator_error" | "unfinished";
         /**
          * Overlap
-         * @description What happens at a due time while a run of the same schedule has not ended.
+         * @description What to do at a due time while a run of the same schedule is in progress.
          * @enum {string}
          */
         Overlap: "skip" | "queue" | "allow";
         /**
          * Phase
-         * @description A part of a load; a run also drains after its last one.
+         * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
          */
         Phase: "warm_up" | "load" | "ramp_up" | "hold" | "ramp_down";
         /**
          * PlanView
-         * @description What a spec would do.
+         * @description The plan of a spec.
          */
         PlanView: {
             /** Name */
@@ -2625,7 +2625,7 @@ export type components = {
         };
         /**
          * PointView
-         * @description One stretch of one endpoint (null: of all together); warm-up and measured load apart.
+         * @description One period of one endpoint (null: of all together), separate for warm-up and measured load.
          */
         PointView: {
             /** Start */
@@ -2664,7 +2664,7 @@ export type components = {
         };
         /**
          * PreviewAnswer
-         * @description When a trigger would be due.
+         * @description The due times of a trigger.
          */
         PreviewAnswer: {
             /** Describes */
@@ -2720,7 +2720,7 @@ export type components = {
         };
         /**
          * RerunRequest
-         * @description POST /runs/{id}/rerun; what is left out is as it was.
+         * @description POST /runs/{id}/rerun; missing fields are taken from the run.
          */
         RerunRequest: {
             /** Spec */
@@ -2735,7 +2735,7 @@ export type components = {
         };
         /**
          * RetentionView
-         * @description What is kept for how long, in seconds since the end of a run; null: for ever.
+         * @description Retention, in seconds since the end of a run; null: forever.
          */
         RetentionView: {
             /** Runs Seconds */
@@ -2751,7 +2751,7 @@ export type components = {
         };
         /**
          * RunAccepted
-         * @description The answer to POST /runs.
+         * @description The response to POST /runs.
          */
         RunAccepted: {
             /** Id */
@@ -2847,7 +2847,7 @@ export type components = {
         };
         /**
          * RunInfo
-         * @description Identity and course of a run.
+         * @description Identity and timing of a run.
          */
         RunInfo: {
             /** Id */
@@ -2901,13 +2901,13 @@ export type components = {
         };
         /**
          * RunOutcome
-         * @description The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json).
+         * @description The single word for a run in every display and format (docs/reference/run-outcomes.json).
          * @enum {string}
          */
         RunOutcome: "queued" | "running" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "error";
         /**
          * RunResult
-         * @description A run, judged: what `atm run --json` prints and storage keeps.
+         * @description The result of a run: printed by `atm run --json`, and stored.
          */
         RunResult: {
             run: components["schemas"]["RunInfo"];
@@ -2939,13 +2939,13 @@ export type components = {
         };
         /**
          * RunStatus
-         * @description The life of a run; it only moves forward.
+         * @description The status of a run; it only moves forward.
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "completed" | "cancelled" | "failed";
         /**
          * RunSummaryView
-         * @description A run as a line in a list.
+         * @description A run in a list.
          */
         RunSummaryView: {
             /** Id */
@@ -2996,7 +2996,7 @@ export type components = {
         };
         /**
          * RunView
-         * @description A run with everything but its seconds.
+         * @description A run without its intervals.
          */
         RunView: {
             /** Id */
@@ -3066,7 +3066,7 @@ export type components = {
         };
         /**
          * RungView
-         * @description A row of a histogram: samples above the row before it, up to and with `limit_ms`.
+         * @description A row of a histogram: samples above the previous row's limit, up to and including `limit_ms`.
          */
         RungView: {
             /** Limit Ms */
@@ -3078,7 +3078,7 @@ export type components = {
         };
         /**
          * SampledExchange
-         * @description One request kept whole, secrets masked; times since its intended start.
+         * @description One sampled request, secrets masked; times since its intended start.
          */
         SampledExchange: {
             /** Request Number */
@@ -3129,7 +3129,7 @@ export type components = {
         };
         /**
          * SampledRequest
-         * @description A kept request, with the names of the first design beside ours: there, headers are an object.
+         * @description A sampled request, with the names of the first design beside ours: there, headers are an object.
          */
         SampledRequest: {
             /** Request Number */
@@ -3358,7 +3358,7 @@ export type components = {
         };
         /**
          * SessionView
-         * @description Who is asking.
+         * @description The authenticated client.
          */
         SessionView: {
             /**
@@ -3373,7 +3373,7 @@ export type components = {
         };
         /**
          * Spread
-         * @description How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures.
+         * @description Distribution of a time, in ms: null without samples, "Infinity" if the percentile includes failures.
          */
         Spread: {
             /** Min Ms */
@@ -3413,7 +3413,7 @@ export type components = {
         };
         /**
          * Statistic
-         * @description What is taken of many times, where it is no percentile.
+         * @description A statistic of times other than a percentile.
          * @enum {string}
          */
         Statistic: "min" | "max" | "mean";
@@ -3483,7 +3483,7 @@ export type components = {
         };
         /**
          * TestHistory
-         * @description A test name that occurs in the history.
+         * @description A test name in the history.
          */
         TestHistory: {
             /** Name */
@@ -3507,7 +3507,7 @@ export type components = {
         };
         /**
          * TestRequest
-         * @description PUT /tests/{test}. The name of a test is its spec's.
+         * @description PUT /tests/{test}. The name of a test is that of its spec.
          */
         TestRequest: {
             spec: components["schemas"]["TestSpec"];
@@ -3529,7 +3529,7 @@ export type components = {
         };
         /**
          * TestView
-         * @description A test that is kept to be run again.
+         * @description A stored test.
          */
         TestView: {
             /** Id */
@@ -3567,7 +3567,7 @@ export type components = {
         };
         /**
          * ThresholdResult
-         * @description One threshold after the run.
+         * @description The result of one threshold.
          */
         ThresholdResult: {
             /** Expression */
@@ -3600,7 +3600,7 @@ export type components = {
         };
         /**
          * TimelinePoint
-         * @description One point of the timeline of a result: a second, or more of them in a long run.
+         * @description One point of the timeline of a result: one second, or more in a long run.
          */
         TimelinePoint: {
             /** Second */
@@ -3640,7 +3640,7 @@ export type components = {
         };
         /**
          * TryAnswer
-         * @description One request to each endpoint, whole.
+         * @description One sampled request per endpoint.
          */
         TryAnswer: {
             /** Exchanges */
@@ -3661,7 +3661,7 @@ export type components = {
         Unit: "ms" | "share" | "per_second";
         /**
          * ValidateAnswer
-         * @description Whether a spec can be run here; a spec that cannot is no error of the request.
+         * @description Whether a spec can be run here; an invalid spec is not an error of the request.
          */
         ValidateAnswer: {
             /** Valid */
@@ -3682,7 +3682,7 @@ export type components = {
         };
         /**
          * Verdict
-         * @description What follows from the thresholds, and from the measurement of the measurement.
+         * @description The verdicts of the thresholds and of the measurement.
          */
         Verdict: {
             /** Passed */
@@ -3696,7 +3696,7 @@ export type components = {
         };
         /**
          * Webhook
-         * @description A POST with a JSON document, signed where there is a secret.
+         * @description A POST with a JSON document, signed if there is a secret.
          */
         Webhook: {
             /**
@@ -3719,7 +3719,7 @@ export type components = {
         };
         /**
          * WindowView
-         * @description A whole window merged from histograms: percentiles of it, not averages of percentiles.
+         * @description A window merged from histograms: its exact percentiles, not averages of percentiles.
          */
         WindowView: {
             /** Start */
@@ -3731,7 +3731,7 @@ export type components = {
         };
         /**
          * ErrorDocument
-         * @description `application/problem+json`: what was wrong, in one sentence and in full.
+         * @description `application/problem+json`: the problems of a request, as a sentence and as a list.
          */
         ErrorDocument: {
             /**
@@ -3757,29 +3757,29 @@ export type components = {
         };
         /**
          * TestSpec
-         * @description A load test: what to send, how much of it, and what must hold.
+         * @description A load test: its requests, load and pass criteria.
          */
         TestSpec: {
             /**
              * Name
-             * @description How lists and reports call the test.
+             * @description Name of the test, shown in lists and reports.
              * @example checkout
              */
             name: string | number | boolean;
             /**
              * Description
-             * @description For people.
+             * @description Free-text description.
              */
             description?: string | number | boolean;
             /**
              * Url
-             * @description Where requests are sent; either this or `endpoints`.
+             * @description Request URL; use either this or `endpoints`.
              * @example https://example.com/
              */
             url?: string | number | boolean;
             /**
              * Method
-             * @description The HTTP method.
+             * @description HTTP method.
              * @default GET
              * @example GET
              * @example POST
@@ -3790,7 +3790,7 @@ export type components = {
             method: string;
             /**
              * Headers
-             * @description Sent with every request; a list sends a line for each value, null leaves a header out.
+             * @description Headers of every request; a list sends one line per value, null removes a default header.
              * @example {
              *       "Accept": "application/json"
              *     }
@@ -3800,45 +3800,45 @@ export type components = {
             };
             /**
              * Body
-             * @description Text, or an object that is sent as JSON, to `url`.
+             * @description Request body for `url`: text, or an object sent as JSON.
              */
             body?: string | Record<string, never> | unknown[] | number | boolean;
             /**
              * Expect body
-             * @description What a good answer from `url` holds.
+             * @description Condition on the response body of `url`.
              */
             expect_body?: string | {
                 /**
                  * Contains
-                 * @description This text, literally.
+                 * @description The body must contain this text.
                  */
                 contains?: string | number | boolean;
                 /**
                  * Regex
-                 * @description A match of this regular expression, anywhere in it.
+                 * @description The body must match this regular expression anywhere.
                  */
                 regex?: string | number | boolean;
             };
             /**
              * Endpoints
-             * @description Several requests instead of one `url`.
+             * @description Several endpoints instead of one `url`.
              */
             endpoints?: {
                 /**
                  * Name
-                 * @description How reports call it; unique.
+                 * @description Unique name, shown in reports.
                  * @example list users
                  */
                 name: string | number | boolean;
                 /**
                  * Url
-                 * @description Where it is sent.
+                 * @description Request URL.
                  * @example https://api.example.com/users
                  */
                 url: string | number | boolean;
                 /**
                  * Method
-                 * @description The HTTP method.
+                 * @description HTTP method.
                  * @default GET
                  * @example GET
                  * @example POST
@@ -3849,25 +3849,25 @@ export type components = {
                 method: string;
                 /**
                  * Headers
-                 * @description Beside those of the spec, and before them.
+                 * @description Headers in addition to the spec's, which they override.
                  */
                 headers?: {
                     [key: string]: string | number | boolean | (string | number | boolean)[] | null;
                 };
                 /**
                  * Body
-                 * @description Text, or an object that is sent as JSON.
+                 * @description Request body: text, or an object sent as JSON.
                  */
                 body?: string | Record<string, never> | unknown[] | number | boolean;
                 /**
                  * Weight
-                 * @description Its share with `distribution_strategy: weighted`.
+                 * @description Relative share with `distribution_strategy: weighted`.
                  * @default 1
                  */
                 weight: number;
                 /**
                  * Expected status codes
-                 * @description What is ok; default: as in the spec.
+                 * @description Status codes that count as ok; default: the spec's.
                  * @example [
                  *       201
                  *     ]
@@ -3879,23 +3879,23 @@ export type components = {
                 expected_status_codes?: (number | string)[] | (number | string);
                 /**
                  * Expect body
-                 * @description What a good answer holds.
+                 * @description Condition on the response body.
                  */
                 expect_body?: string | {
                     /**
                      * Contains
-                     * @description This text, literally.
+                     * @description The body must contain this text.
                      */
                     contains?: string | number | boolean;
                     /**
                      * Regex
-                     * @description A match of this regular expression, anywhere in it.
+                     * @description The body must match this regular expression anywhere.
                      */
                     regex?: string | number | boolean;
                 };
                 /**
                  * Timeout
-                 * @description Default: as in the spec.
+                 * @description Request timeout; default: the spec's.
                  */
                 timeout?: number | string;
                 /**
@@ -3905,7 +3905,7 @@ export type components = {
                 timeout_seconds?: number | string;
                 /**
                  * Auth
-                 * @description Default: as in the spec; `{type: none}` for none.
+                 * @description Credentials; default: the spec's; `{type: none}` for none.
                  */
                 auth?: {
                     /**
@@ -3940,7 +3940,7 @@ export type components = {
                     key: string | number | boolean;
                     /**
                      * Header name
-                     * @description The header that carries the key.
+                     * @description Header that carries the key.
                      * @default X-API-Key
                      */
                     header_name: string | number | boolean;
@@ -3998,7 +3998,7 @@ export type components = {
                     client_id: string | number | boolean;
                     /**
                      * Client secret
-                     * @description For clients that have one.
+                     * @description Client secret, if the client has one.
                      */
                     client_secret?: string | number | boolean;
                     /** Username */
@@ -4022,13 +4022,13 @@ export type components = {
                     type: "jwt";
                     /**
                      * Secret
-                     * @description The shared secret (HS…), or the private key as PEM text.
+                     * @description Shared secret (HS…), or private key as PEM text.
                      * @example {{env:KEY}}
                      */
                     secret: string | number | boolean;
                     /**
                      * Algorithm
-                     * @description How it is signed.
+                     * @description Signature algorithm.
                      * @default HS256
                      * @enum {unknown}
                      */
@@ -4050,12 +4050,12 @@ export type components = {
                     audience?: string | number | boolean;
                     /**
                      * Claims
-                     * @description More claims, as they are.
+                     * @description Additional claims.
                      */
                     claims?: Record<string, never>;
                     /**
                      * Expires in
-                     * @description The token's life; it is renewed in time.
+                     * @description Lifetime of the token; it is renewed before it expires.
                      * @default 3600
                      */
                     expires_in: number | string;
@@ -4068,7 +4068,7 @@ export type components = {
                 };
                 /**
                  * Thresholds
-                 * @description Rules for this endpoint alone.
+                 * @description Thresholds for this endpoint only.
                  */
                 thresholds?: (string | (string | {
                     /**
@@ -4086,13 +4086,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4104,7 +4104,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4126,17 +4126,17 @@ export type components = {
                     max_latency_p99_ms?: number;
                     /**
                      * Max error rate
-                     * @description Failed of completed, 0 to 1.
+                     * @description Failed / completed requests, 0 to 1.
                      */
                     max_error_rate?: number;
                     /**
                      * Min throughput rps
-                     * @description Ok answers per second.
+                     * @description Ok responses per second.
                      */
                     min_throughput_rps?: number;
                     /**
                      * Expressions
-                     * @description More rules.
+                     * @description Further thresholds.
                      * @example [
                      *       "p99 < 300ms",
                      *       "error_rate < 1%"
@@ -4158,13 +4158,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4176,7 +4176,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4196,13 +4196,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4214,7 +4214,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4223,19 +4223,19 @@ export type components = {
             }[];
             /**
              * Distribution strategy
-             * @description How the requests are shared among the endpoints.
+             * @description How requests are distributed among the endpoints.
              * @default round_robin
              * @enum {unknown}
              */
             distribution_strategy: "round_robin" | "weighted" | "sequential";
             /**
              * Total requests
-             * @description Stop after so many; default 100, if neither duration nor stages are given.
+             * @description Stop after this number of requests; default 100 without duration and stages.
              */
             total_requests?: number;
             /**
              * Duration
-             * @description Stop after so long; warm-up comes in addition.
+             * @description Duration of the measured load; warm-up is added.
              * @example 30s
              * @example 5m
              */
@@ -4249,70 +4249,70 @@ export type components = {
             duration_seconds?: number | string;
             /**
              * Concurrency
-             * @description Virtual users, default 10; with requests_per_second the limit of requests in flight.
+             * @description Virtual users, default 10; with requests_per_second, the maximum of requests in flight.
              */
             concurrency?: number;
             /**
              * Requests per second
-             * @description An open load of evenly spaced arrivals, whatever the server does.
+             * @description Constant arrival rate (open model), regardless of how fast the server responds.
              * @example 50
              */
             requests_per_second?: number;
             /**
              * Load
-             * @description Stages, warm-up, Poisson arrivals: instead of the two above.
+             * @description Stages, warm-up, Poisson arrivals; replaces the two fields above.
              */
             load?: {
                 /**
                  * Model
-                 * @description closed: users are set and the rate results. open: the rate is set. Follows from `users` or `rate`.
+                 * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
                  * @enum {unknown}
                  */
                 model?: "closed" | "open";
                 /**
                  * Users
-                 * @description Closed: virtual users; default 10.
+                 * @description Closed: number of virtual users; default 10.
                  */
                 users?: number;
                 /**
                  * Rate
-                 * @description Open: arrivals per second.
+                 * @description Open: arrival rate, per second.
                  * @example 100
                  */
                 rate?: number;
                 /**
                  * Start
-                 * @description The level at which the first stage begins; default 0.
+                 * @description Level at the start of the first stage; default 0.
                  */
                 start?: number;
                 /**
                  * Stages
-                 * @description Linear ramps, one after the other, instead of a constant level.
+                 * @description Consecutive linear ramps instead of a constant level.
                  */
                 stages?: {
                     /**
                      * Duration
-                     * @description How long the ramp takes.
+                     * @description Duration of the ramp.
                      * @example 30s
                      */
                     duration: number | string;
                     /**
                      * Target
-                     * @description Users (closed) or arrivals per second (open) at its end.
+                     * @description Users (closed) or arrivals per second (open) at the end of the ramp.
                      * @example 100
                      */
                     target: number;
                 }[];
                 /**
                  * Arrival
-                 * @description Open: arrivals evenly spaced, or at random (Poisson).
+                 * @description Open: evenly spaced or random (Poisson) arrivals.
                  * @default even
                  * @enum {unknown}
                  */
                 arrival: "even" | "poisson";
                 /**
                  * Warm up
-                 * @description Runs before the measured load, in addition to it, and is in none of its figures.
+                 * @description Warm up for this long first; excluded from all results.
                  * @default 0
                  */
                 warm_up: number | string;
@@ -4324,26 +4324,26 @@ export type components = {
                 warm_up_seconds: number | string;
                 /**
                  * Warm up level
-                 * @description Users or arrivals per second during warm-up; default: where the measured load begins.
+                 * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
                  */
                 warm_up_level?: number;
                 /**
                  * On saturation
-                 * @description Open: an arrival that finds no free user waits, or is not sent and counts as missed.
+                 * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
                  * @default queue
                  * @enum {unknown}
                  */
                 on_saturation: "queue" | "drop";
                 /**
                  * Catch up
-                 * @description Open: after a stall of the load generator itself, start late, or skip to the present.
+                 * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
                  * @default full
                  * @enum {unknown}
                  */
                 catch_up: "full" | "none";
                 /**
                  * Catch up max
-                 * @description Open: what is later than this is skipped even with `catch_up: full`.
+                 * @description Open: arrivals later than this are skipped even with `catch_up: full`.
                  * @default 5
                  */
                 catch_up_max: number | string;
@@ -4355,18 +4355,18 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: the limit of requests in flight; default: what the engine can.
+                 * @description Open: maximum of requests in flight; default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: all users together start at most so many requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second.
                  */
                 max_rate?: number;
             };
             /**
              * Timeout
-             * @description For one request, its body and redirects included.
+             * @description Timeout per request, including its body and redirects.
              * @default 30
              */
             timeout: number | string;
@@ -4378,7 +4378,7 @@ export type components = {
             timeout_seconds: number | string;
             /**
              * Graceful stop
-             * @description How long requests in flight may take at the end; default: the longest timeout.
+             * @description How long requests in flight may take after the end of sending; default: the longest timeout.
              */
             graceful_stop?: number | string;
             /**
@@ -4388,7 +4388,7 @@ export type components = {
             graceful_stop_seconds?: number | string;
             /**
              * Thresholds
-             * @description What must hold: named limits, expressions, or both.
+             * @description Pass criteria: named limits, expressions, or both.
              */
             thresholds?: (string | (string | {
                 /**
@@ -4406,13 +4406,13 @@ export type components = {
                 expression: string | number | boolean;
                 /**
                  * Abort
-                 * @description Stop the run as soon as this has failed.
+                 * @description Abort the run as soon as this threshold fails.
                  * @default false
                  */
                 abort: boolean;
                 /**
                  * Abort after
-                 * @description Not before so much of the measured load has passed.
+                 * @description Earliest abort, counted from the start of the measured load.
                  * @default 10
                  */
                 abort_after: number | string;
@@ -4424,7 +4424,7 @@ export type components = {
                 abort_after_seconds: number | string;
                 /**
                  * Min samples
-                 * @description Windows and aborts need at least so many requests.
+                 * @description Minimum number of requests for a window or an abort to be judged.
                  * @default 20
                  */
                 min_samples: number;
@@ -4446,17 +4446,17 @@ export type components = {
                 max_latency_p99_ms?: number;
                 /**
                  * Max error rate
-                 * @description Failed of completed, 0 to 1.
+                 * @description Failed / completed requests, 0 to 1.
                  */
                 max_error_rate?: number;
                 /**
                  * Min throughput rps
-                 * @description Ok answers per second.
+                 * @description Ok responses per second.
                  */
                 min_throughput_rps?: number;
                 /**
                  * Expressions
-                 * @description More rules.
+                 * @description Further thresholds.
                  * @example [
                  *       "p99 < 300ms",
                  *       "error_rate < 1%"
@@ -4478,13 +4478,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4496,7 +4496,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4516,13 +4516,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4534,7 +4534,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4542,7 +4542,7 @@ export type components = {
             };
             /**
              * Expected status codes
-             * @description What is ok.
+             * @description Status codes that count as ok.
              * @default [
              *       200,
              *       201,
@@ -4559,7 +4559,7 @@ export type components = {
             expected_status_codes: (number | string)[] | (number | string);
             /**
              * Variables
-             * @description Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.
+             * @description Values for `{{name}}`; `{value: "1234", secret: true}` marks a credential whose name does not show it.
              * @example {
              *       "base": "https://api.example.com"
              *     }
@@ -4573,7 +4573,7 @@ export type components = {
             };
             /**
              * Auth
-             * @description How requests prove who they are.
+             * @description Credentials of the requests.
              */
             auth?: {
                 /**
@@ -4608,7 +4608,7 @@ export type components = {
                 key: string | number | boolean;
                 /**
                  * Header name
-                 * @description The header that carries the key.
+                 * @description Header that carries the key.
                  * @default X-API-Key
                  */
                 header_name: string | number | boolean;
@@ -4666,7 +4666,7 @@ export type components = {
                 client_id: string | number | boolean;
                 /**
                  * Client secret
-                 * @description For clients that have one.
+                 * @description Client secret, if the client has one.
                  */
                 client_secret?: string | number | boolean;
                 /** Username */
@@ -4690,13 +4690,13 @@ export type components = {
                 type: "jwt";
                 /**
                  * Secret
-                 * @description The shared secret (HS…), or the private key as PEM text.
+                 * @description Shared secret (HS…), or private key as PEM text.
                  * @example {{env:KEY}}
                  */
                 secret: string | number | boolean;
                 /**
                  * Algorithm
-                 * @description How it is signed.
+                 * @description Signature algorithm.
                  * @default HS256
                  * @enum {unknown}
                  */
@@ -4718,12 +4718,12 @@ export type components = {
                 audience?: string | number | boolean;
                 /**
                  * Claims
-                 * @description More claims, as they are.
+                 * @description Additional claims.
                  */
                 claims?: Record<string, never>;
                 /**
                  * Expires in
-                 * @description The token's life; it is renewed in time.
+                 * @description Lifetime of the token; it is renewed before it expires.
                  * @default 3600
                  */
                 expires_in: number | string;
@@ -4736,87 +4736,87 @@ export type components = {
             };
             /**
              * Seed
-             * @description Makes random choices repeatable; a run without one picks its own and reports it.
+             * @description Seed of random choices, for repeatable runs; default: random, and reported.
              */
             seed?: number;
             /**
              * Engine
-             * @description What sends the load.
+             * @description Engine that sends the load.
              * @default auto
              * @enum {unknown}
              */
             engine: "auto" | "native" | "asyncio";
             /**
              * Tls
-             * @description Certificates and names.
+             * @description TLS settings.
              */
             tls?: {
                 /**
                  * Insecure
-                 * @description Do not check certificates.
+                 * @description Skip certificate verification.
                  * @default false
                  */
                 insecure: boolean;
                 /**
                  * Ca
-                 * @description A file of certificates to trust beside the system's.
+                 * @description File of CA certificates to trust in addition to the system's.
                  */
                 ca?: string | number | boolean;
                 /**
                  * Cert
-                 * @description The file of the client's certificate.
+                 * @description File with the client certificate.
                  */
                 cert?: string | number | boolean;
                 /**
                  * Key
-                 * @description The file of the client's key.
+                 * @description File with the client's private key.
                  */
                 key?: string | number | boolean;
                 /**
                  * Server name
-                 * @description Ask for and check this name instead of the URL's host.
+                 * @description Name for SNI and certificate verification instead of the URL's host.
                  */
                 server_name?: string | number | boolean;
             };
             /**
              * Proxy
-             * @description The URL of an HTTP proxy.
+             * @description URL of an HTTP proxy.
              * @example http://proxy.local:3128
              */
             proxy?: string | number | boolean;
             /**
              * Redirects
-             * @description Follow at most so many per request; with 0 a 3xx is an answer like any other.
+             * @description Maximum number of redirects to follow per request; 0: a 3xx is treated like any other response.
              * @default 0
              */
             redirects: number;
             /**
              * Max response bytes
-             * @description A longer answer is a failure.
+             * @description A longer response counts as failed.
              */
             max_response_bytes?: number;
             /**
              * Keep alive
-             * @description false: a new connection for every request.
+             * @description Reuse connections; false opens a new one for every request.
              * @default true
              */
             keep_alive: boolean;
             /**
              * Http version
-             * @description The version of HTTP to speak.
+             * @description HTTP version.
              * @default 1.1
              * @enum {unknown}
              */
             http_version: "1.1" | "2" | "auto";
             /**
              * Streams per connection
-             * @description HTTP/2: how many users share a connection.
+             * @description HTTP/2: number of users per connection.
              * @default 1
              */
             streams_per_connection: number;
             /**
              * Connect to
-             * @description Dial elsewhere than the URL says: HOST:PORT:OTHER_HOST:OTHER_PORT, as curl's --connect-to.
+             * @description Connect to another address than the URL's: HOST:PORT:OTHER_HOST:OTHER_PORT, like curl's --connect-to.
              * @example [
              *       "api.example.com:443:10.0.0.5:8443"
              *     ]
@@ -4824,7 +4824,7 @@ export type components = {
             connect_to?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Source addresses
-             * @description Local IP addresses to connect from, in turn.
+             * @description Local IP addresses to connect from, used in turn.
              * @example [
              *       "10.0.0.7",
              *       "10.0.0.8"
@@ -4833,7 +4833,7 @@ export type components = {
             source_addresses?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Resolve every
-             * @description Look names up anew so often while the run goes on.
+             * @description Interval of repeated name resolution during the run.
              */
             resolve_every?: number | string;
             /**
@@ -4881,7 +4881,7 @@ export type components = {
         };
         /**
          * FinishedEvent
-         * @description The run has ended. Nothing comes after it.
+         * @description The run has ended; the last event.
          */
         FinishedEvent: {
             /**
@@ -4909,7 +4909,7 @@ export type components = {
         };
         /**
          * IntervalEvent
-         * @description One second has passed. Figures without `so_far` are of this second alone.
+         * @description The figures of one second. Figures outside `so_far` cover this second alone.
          */
         IntervalEvent: {
             /** Second */
@@ -4972,7 +4972,7 @@ export type components = {
         };
         /**
          * ProgressEvent
-         * @description Where the run stands; sent when that changes, and skipped where something newer is known.
+         * @description The status of a run; sent when it changes, and skipped where a newer one is known.
          */
         ProgressEvent: {
             /**
@@ -4996,7 +4996,7 @@ export type components = {
         };
         /**
          * SampleEvent
-         * @description A request has been kept whole; `/runs/{id}/samples` has it all.
+         * @description A request was sampled; `/runs/{id}/samples` has the whole sample.
          */
         SampleEvent: {
             /**
@@ -5081,7 +5081,7 @@ export type components = {
         };
         /**
          * StartedEvent
-         * @description The load begins now.
+         * @description The load begins.
          */
         StartedEvent: {
             /**
@@ -5121,7 +5121,7 @@ export type components = {
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
-         * @description An event of GET /events: a run is new, has changed, or is gone.
+         * @description An event of GET /events: a run was created, changed or deleted.
          */
         ListChange: {
             /**
@@ -5283,7 +5283,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5294,11 +5294,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5321,11 +5321,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5348,11 +5348,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5364,7 +5364,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5375,11 +5375,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5391,7 +5391,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5402,11 +5402,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5418,7 +5418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5429,11 +5429,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5456,11 +5456,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5492,7 +5492,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReadyView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5503,11 +5503,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5530,11 +5530,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5557,11 +5557,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5573,7 +5573,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5584,11 +5584,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5600,7 +5600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5611,11 +5611,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5647,11 +5647,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5683,7 +5683,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5694,11 +5694,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5721,11 +5721,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5748,11 +5748,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5764,7 +5764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5775,11 +5775,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5791,7 +5791,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5802,11 +5802,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5818,7 +5818,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5829,11 +5829,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5856,11 +5856,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5892,7 +5892,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5903,11 +5903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5930,11 +5930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5957,11 +5957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5973,7 +5973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5984,11 +5984,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6000,7 +6000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6011,11 +6011,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6027,7 +6027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6038,11 +6038,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6065,11 +6065,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6105,7 +6105,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6116,11 +6116,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6143,11 +6143,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6170,11 +6170,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6186,7 +6186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6197,11 +6197,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6213,7 +6213,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6224,11 +6224,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6240,7 +6240,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Too many wrong keys came from this address; Retry-After says how long to wait */
+            /** @description Too many invalid keys from this address; Retry-After has the waiting time */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6251,11 +6251,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6267,7 +6267,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6278,11 +6278,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6305,11 +6305,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6339,7 +6339,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6350,11 +6350,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6377,11 +6377,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6404,11 +6404,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6420,7 +6420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6431,11 +6431,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6447,7 +6447,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6458,11 +6458,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6474,7 +6474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6485,11 +6485,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6512,11 +6512,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6548,7 +6548,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6559,11 +6559,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6586,11 +6586,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6613,11 +6613,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6629,7 +6629,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6640,11 +6640,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6656,7 +6656,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6667,11 +6667,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6683,7 +6683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6694,11 +6694,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6721,11 +6721,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6757,7 +6757,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6768,11 +6768,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6795,11 +6795,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6811,7 +6811,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such session, or it has ended */
+            /** @description The session does not exist or has ended */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6822,11 +6822,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6849,11 +6849,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6865,7 +6865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6876,11 +6876,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6892,7 +6892,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6903,11 +6903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6919,7 +6919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6930,11 +6930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6957,11 +6957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6995,7 +6995,7 @@ export interface operations {
                     "text/plain": unknown;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7006,11 +7006,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7033,11 +7033,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7060,11 +7060,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7076,7 +7076,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7087,11 +7087,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7103,7 +7103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7114,11 +7114,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7130,7 +7130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7141,11 +7141,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7168,11 +7168,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7189,22 +7189,22 @@ export interface operations {
     stream_run: {
         parameters: {
             query?: {
-                /** @description Leave out events up to this number. */
+                /** @description Skip events up to this sequence number. */
                 after?: number;
             };
             header?: {
-                /** @description Go on after it. */
+                /** @description Resume after this event. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7215,15 +7215,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7234,11 +7234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7261,11 +7261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7277,7 +7277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7288,11 +7288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7315,11 +7315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7331,7 +7331,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7342,11 +7342,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7358,7 +7358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7369,11 +7369,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7385,7 +7385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7396,11 +7396,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7423,11 +7423,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7450,7 +7450,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7461,15 +7461,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7480,11 +7480,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7507,11 +7507,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7534,11 +7534,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7550,7 +7550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7561,11 +7561,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7577,7 +7577,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7588,11 +7588,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7604,7 +7604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7615,11 +7615,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7642,11 +7642,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7678,7 +7678,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7689,11 +7689,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7716,11 +7716,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7743,11 +7743,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7759,7 +7759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7770,11 +7770,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7786,7 +7786,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7797,11 +7797,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7813,7 +7813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7824,11 +7824,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7851,11 +7851,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7874,24 +7874,24 @@ export interface operations {
             query?: {
                 limit?: number;
                 offset?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
-                /** @description Only runs whose ids begin like this. */
+                /** @description Only runs whose ids start with this. */
                 id?: string | null;
-                /** @description Exactly this name. */
+                /** @description Only runs with exactly this name. */
                 name?: string | null;
                 tag?: string | null;
                 status?: components["schemas"]["RunStatus"] | null;
                 passed?: boolean | null;
-                /** @description The one word for a run. */
+                /** @description Only runs with this outcome. */
                 outcome?: components["schemas"]["RunOutcome"] | null;
-                /** @description What the measurement is worth. */
+                /** @description Only runs with this measurement verdict. */
                 measurement?: components["schemas"]["Measurement"] | null;
-                /** @description Created at or after. */
+                /** @description Only runs created at or after this time. */
                 since?: string | null;
-                /** @description Created before. */
+                /** @description Only runs created before this time. */
                 until?: string | null;
-                /** @description Somewhere in name or URL, ignoring case. */
+                /** @description Only runs with this text in name or URL, ignoring case. */
                 text?: string | null;
                 order?: components["schemas"]["Order"];
             };
@@ -7910,7 +7910,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7921,11 +7921,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7948,11 +7948,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7975,11 +7975,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7991,7 +7991,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8002,11 +8002,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8018,7 +8018,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8029,11 +8029,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8045,7 +8045,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8056,11 +8056,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8083,11 +8083,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8105,9 +8105,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same request makes one run, however often it is sent. */
+                /** @description Repeated requests with the same key and content start one run. */
                 "Idempotency-Key"?: string | null;
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -8128,7 +8128,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8139,11 +8139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8166,11 +8166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8182,7 +8182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The key came with another request before */
+            /** @description The key was used with another request */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8193,11 +8193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8220,11 +8220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8236,7 +8236,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8247,11 +8247,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8263,7 +8263,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8274,11 +8274,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8290,7 +8290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8301,11 +8301,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8328,11 +8328,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8351,7 +8351,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8367,7 +8367,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunDetail"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8378,11 +8378,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8405,11 +8405,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8421,7 +8421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8432,11 +8432,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8459,11 +8459,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8475,7 +8475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8486,11 +8486,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8502,7 +8502,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8513,11 +8513,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8529,7 +8529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8540,11 +8540,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8567,11 +8567,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8590,7 +8590,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8606,7 +8606,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8617,11 +8617,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8644,11 +8644,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8660,7 +8660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8671,11 +8671,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8687,7 +8687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8698,11 +8698,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8725,11 +8725,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8741,7 +8741,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8752,11 +8752,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8768,7 +8768,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8779,11 +8779,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8795,7 +8795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8806,11 +8806,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8833,11 +8833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8856,7 +8856,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8876,7 +8876,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8887,11 +8887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8914,11 +8914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8930,7 +8930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8941,11 +8941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8968,11 +8968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8984,7 +8984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8995,11 +8995,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9011,7 +9011,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9022,11 +9022,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9038,7 +9038,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9049,11 +9049,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9076,11 +9076,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9099,7 +9099,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9115,7 +9115,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunResult"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9126,11 +9126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9153,11 +9153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9169,7 +9169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9180,11 +9180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9196,7 +9196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9207,11 +9207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9234,11 +9234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9250,7 +9250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9261,11 +9261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9277,7 +9277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9288,11 +9288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9304,7 +9304,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9315,11 +9315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9342,11 +9342,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9363,12 +9363,12 @@ export interface operations {
     cancel_run: {
         parameters: {
             query?: {
-                /** @description Let what is in flight finish: a stop, not a cancel. */
+                /** @description Stop the run instead of cancelling it: requests in flight may finish. */
                 graceful?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9384,7 +9384,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9395,11 +9395,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9422,11 +9422,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9438,7 +9438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9449,11 +9449,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9476,11 +9476,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9492,7 +9492,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9503,11 +9503,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9519,7 +9519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9530,11 +9530,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9546,7 +9546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9557,11 +9557,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9584,11 +9584,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9606,11 +9606,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9630,7 +9630,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9641,11 +9641,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9668,11 +9668,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9684,7 +9684,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9695,11 +9695,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9722,11 +9722,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9738,7 +9738,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9749,11 +9749,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9765,7 +9765,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9776,11 +9776,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9792,7 +9792,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9803,11 +9803,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9830,11 +9830,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9851,12 +9851,12 @@ export interface operations {
     read_history: {
         parameters: {
             query?: {
-                /** @description Tests. */
+                /** @description Most tests to return. */
                 limit?: number;
                 offset?: number;
-                /** @description Runs of each test. */
+                /** @description Most runs per test. */
                 recent?: number;
-                /** @description Somewhere in the name, ignoring case. */
+                /** @description Only tests with this text in their name, ignoring case. */
                 text?: string | null;
             };
             header?: never;
@@ -9874,7 +9874,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9885,11 +9885,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9912,11 +9912,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9939,11 +9939,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9955,7 +9955,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9966,11 +9966,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9982,7 +9982,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9993,11 +9993,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10009,7 +10009,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10020,11 +10020,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10047,11 +10047,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10068,20 +10068,20 @@ export interface operations {
     read_intervals: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description Seconds per point; 0: the whole run. */
+                /** @description Seconds per point; 0: one point for the whole window. */
                 resolution?: "auto" | "0" | "1" | "10" | "60";
-                /** @description Names; `*` is all together, and the default. */
+                /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
-                /** @description Also merge the whole window from its histograms. */
+                /** @description Also return the merged figures of the window. */
                 merge?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10097,7 +10097,7 @@ export interface operations {
                     "application/json": components["schemas"]["IntervalsView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10108,11 +10108,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10135,11 +10135,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10151,7 +10151,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10162,11 +10162,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10189,11 +10189,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10205,7 +10205,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10216,11 +10216,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10232,7 +10232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10243,11 +10243,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10259,7 +10259,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10270,11 +10270,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10297,11 +10297,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10322,16 +10322,16 @@ export interface operations {
                 outcome?: components["schemas"]["Outcome"] | null;
                 status?: number | null;
                 reason?: ("first" | "failure" | "slowest") | null;
-                /** @description Response time of at least this. */
+                /** @description Only requests with at least this response time. */
                 minimum_ms?: number | null;
-                /** @description Finished at or after this second of the run. */
+                /** @description Only requests that finished at or after this second. */
                 start?: number;
-                /** @description Finished before this second of the run. */
+                /** @description Only requests that finished before this second. */
                 end?: number | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10347,7 +10347,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledExchange"][];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10358,11 +10358,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10385,11 +10385,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10401,7 +10401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10412,11 +10412,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10439,11 +10439,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10455,7 +10455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10466,11 +10466,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10482,7 +10482,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10493,11 +10493,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10509,7 +10509,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10520,11 +10520,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10547,11 +10547,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10570,9 +10570,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1. */
                 number: number;
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10588,7 +10588,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledRequest"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10599,11 +10599,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10626,11 +10626,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10642,7 +10642,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run or sample */
+            /** @description The run or the sample does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10653,11 +10653,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10680,11 +10680,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10696,7 +10696,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10707,11 +10707,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10723,7 +10723,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10734,11 +10734,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10750,7 +10750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10761,11 +10761,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10788,11 +10788,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10809,16 +10809,16 @@ export interface operations {
     read_distribution: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description A name; left out: all together. */
+                /** @description Name of an endpoint; by default all together. */
                 endpoint?: string | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10834,7 +10834,7 @@ export interface operations {
                     "application/json": components["schemas"]["DistributionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10845,11 +10845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10872,11 +10872,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10888,7 +10888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10899,11 +10899,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10926,11 +10926,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10942,7 +10942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10953,11 +10953,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10969,7 +10969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10980,11 +10980,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10996,7 +10996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11007,11 +11007,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11034,11 +11034,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11074,7 +11074,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidateAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11085,11 +11085,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11112,11 +11112,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11139,11 +11139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11155,7 +11155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11166,11 +11166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11182,7 +11182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11193,11 +11193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11209,7 +11209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11220,11 +11220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11247,11 +11247,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11287,7 +11287,7 @@ export interface operations {
                     "application/json": components["schemas"]["TryAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11298,11 +11298,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11325,11 +11325,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11352,11 +11352,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11368,7 +11368,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11379,11 +11379,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11395,7 +11395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11406,11 +11406,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11422,7 +11422,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11433,11 +11433,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11460,11 +11460,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11500,7 +11500,7 @@ export interface operations {
                     "application/json": components["schemas"]["CurlAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11511,11 +11511,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11538,11 +11538,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11565,11 +11565,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11581,7 +11581,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11592,11 +11592,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11608,7 +11608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11619,11 +11619,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11635,7 +11635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11646,11 +11646,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11673,11 +11673,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11694,7 +11694,7 @@ export interface operations {
     list_tests: {
         parameters: {
             query?: {
-                /** @description So many of the newest runs of each test. */
+                /** @description Most recent runs to return per test. */
                 recent?: number;
             };
             header?: never;
@@ -11712,7 +11712,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11723,11 +11723,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11750,11 +11750,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11777,11 +11777,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11793,7 +11793,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11804,11 +11804,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11820,7 +11820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11831,11 +11831,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11847,7 +11847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11858,11 +11858,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11885,11 +11885,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11925,7 +11925,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11936,11 +11936,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11963,11 +11963,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11979,7 +11979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11990,11 +11990,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12017,11 +12017,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12033,7 +12033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12044,11 +12044,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12060,7 +12060,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12071,11 +12071,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12087,7 +12087,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12098,11 +12098,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12125,11 +12125,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12161,7 +12161,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12172,11 +12172,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12199,11 +12199,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12226,11 +12226,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12242,7 +12242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12253,11 +12253,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12269,7 +12269,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12280,11 +12280,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12296,7 +12296,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12307,11 +12307,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12334,11 +12334,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12356,7 +12356,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -12377,7 +12377,7 @@ export interface operations {
                     "application/json": components["schemas"]["StartedRuns"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12388,11 +12388,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12415,11 +12415,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12442,11 +12442,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12458,7 +12458,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12469,11 +12469,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12485,7 +12485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12496,11 +12496,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12512,7 +12512,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12523,11 +12523,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12550,11 +12550,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12573,7 +12573,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12589,7 +12589,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12600,11 +12600,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12627,11 +12627,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12643,7 +12643,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12654,11 +12654,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12681,11 +12681,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12697,7 +12697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12708,11 +12708,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12724,7 +12724,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12735,11 +12735,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12751,7 +12751,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12762,11 +12762,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12789,11 +12789,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12812,7 +12812,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12832,7 +12832,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12843,11 +12843,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12870,11 +12870,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12886,7 +12886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12897,11 +12897,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12913,7 +12913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12924,11 +12924,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12951,11 +12951,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12967,7 +12967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12978,11 +12978,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12994,7 +12994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13005,11 +13005,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13021,7 +13021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13032,11 +13032,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13059,11 +13059,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13082,7 +13082,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13098,7 +13098,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13109,11 +13109,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13136,11 +13136,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13152,7 +13152,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13163,11 +13163,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13190,11 +13190,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13206,7 +13206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13217,11 +13217,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13233,7 +13233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13244,11 +13244,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13260,7 +13260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13271,11 +13271,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13298,11 +13298,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13321,7 +13321,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13341,7 +13341,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13352,11 +13352,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13379,11 +13379,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13395,7 +13395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13406,11 +13406,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13433,11 +13433,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13449,7 +13449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13460,11 +13460,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13476,7 +13476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13487,11 +13487,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13503,7 +13503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13514,11 +13514,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13541,11 +13541,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13563,11 +13563,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13583,7 +13583,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13594,11 +13594,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13621,11 +13621,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13637,7 +13637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13648,11 +13648,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13675,11 +13675,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13691,7 +13691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13702,11 +13702,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13718,7 +13718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13729,11 +13729,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13745,7 +13745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13756,11 +13756,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13783,11 +13783,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13822,7 +13822,7 @@ export interface operations {
                     "application/json": components["schemas"]["CompareAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13833,11 +13833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13860,11 +13860,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13876,7 +13876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description A run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13887,11 +13887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13903,7 +13903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description One of them has no result */
+            /** @description A run has no result */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13914,11 +13914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13941,11 +13941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13957,7 +13957,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13968,11 +13968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13984,7 +13984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13995,11 +13995,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14011,7 +14011,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14022,11 +14022,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14049,11 +14049,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14072,7 +14072,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -14088,7 +14088,7 @@ export interface operations {
                     "application/gzip": string;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14099,11 +14099,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14126,11 +14126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14142,7 +14142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14153,11 +14153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14169,7 +14169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description It has not ended */
+            /** @description The run has not ended */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14180,11 +14180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14207,11 +14207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14223,7 +14223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14234,11 +14234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14250,7 +14250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14261,11 +14261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14277,7 +14277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14288,11 +14288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14315,11 +14315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14336,7 +14336,7 @@ export interface operations {
     import_bundle: {
         parameters: {
             query?: {
-                /** @description Store it under this id, not its own. */
+                /** @description Store the run under this id instead of its own. */
                 id?: string | null;
             };
             header?: never;
@@ -14358,7 +14358,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14369,11 +14369,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14396,11 +14396,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14412,7 +14412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a run with this id already */
+            /** @description A run with this id already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14423,11 +14423,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14450,11 +14450,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14466,7 +14466,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14477,11 +14477,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14493,7 +14493,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14504,11 +14504,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14520,7 +14520,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14531,11 +14531,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14558,11 +14558,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14594,7 +14594,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14605,11 +14605,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14632,11 +14632,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14659,11 +14659,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14675,7 +14675,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14686,11 +14686,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14702,7 +14702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14713,11 +14713,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14729,7 +14729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14740,11 +14740,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14767,11 +14767,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14807,7 +14807,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14818,11 +14818,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14845,11 +14845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14861,7 +14861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a schedule of this name already */
+            /** @description A schedule with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14872,11 +14872,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14899,11 +14899,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14915,7 +14915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14926,11 +14926,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14942,7 +14942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14953,11 +14953,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14969,7 +14969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14980,11 +14980,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15007,11 +15007,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15047,7 +15047,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreviewAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15058,11 +15058,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15085,11 +15085,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15112,11 +15112,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15128,7 +15128,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15139,11 +15139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15155,7 +15155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15166,11 +15166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15182,7 +15182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15193,11 +15193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15220,11 +15220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15243,7 +15243,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15259,7 +15259,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15270,11 +15270,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15297,11 +15297,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15313,7 +15313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15324,11 +15324,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15351,11 +15351,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15367,7 +15367,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15378,11 +15378,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15394,7 +15394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15405,11 +15405,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15421,7 +15421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15432,11 +15432,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15459,11 +15459,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15482,7 +15482,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15502,7 +15502,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15513,11 +15513,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15540,11 +15540,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15556,7 +15556,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15567,11 +15567,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15583,7 +15583,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -15594,11 +15594,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15621,11 +15621,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15637,7 +15637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15648,11 +15648,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15664,7 +15664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15675,11 +15675,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15691,7 +15691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15702,11 +15702,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15729,11 +15729,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15752,7 +15752,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15768,7 +15768,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15779,11 +15779,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15806,11 +15806,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15822,7 +15822,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15833,11 +15833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15860,11 +15860,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15876,7 +15876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15887,11 +15887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15903,7 +15903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15914,11 +15914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15930,7 +15930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15941,11 +15941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15968,11 +15968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15991,7 +15991,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16007,7 +16007,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16018,11 +16018,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16045,11 +16045,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16061,7 +16061,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16072,11 +16072,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16088,7 +16088,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16099,11 +16099,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16126,11 +16126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16142,7 +16142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16153,11 +16153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16169,7 +16169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16180,11 +16180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16196,7 +16196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16207,11 +16207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16234,11 +16234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16257,7 +16257,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16273,7 +16273,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16284,11 +16284,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16311,11 +16311,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16327,7 +16327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16338,11 +16338,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16354,7 +16354,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16365,11 +16365,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16392,11 +16392,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16408,7 +16408,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16419,11 +16419,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16435,7 +16435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16446,11 +16446,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16462,7 +16462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16473,11 +16473,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16500,11 +16500,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16522,14 +16522,14 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
-                /** @description Due before; `next` of the page before. */
+                /** @description Only firings due before this time; `next` of the previous page. */
                 before?: string | null;
-                /** @description Only these; may be given several times. */
+                /** @description Only firings with this outcome; repeatable. */
                 outcome?: components["schemas"]["FiringOutcome"][] | null;
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16545,7 +16545,7 @@ export interface operations {
                     "application/json": components["schemas"]["FiringList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16556,11 +16556,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16583,11 +16583,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16599,7 +16599,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16610,11 +16610,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16637,11 +16637,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16653,7 +16653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16664,11 +16664,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16680,7 +16680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16691,11 +16691,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16707,7 +16707,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16718,11 +16718,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16745,11 +16745,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16770,7 +16770,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16786,7 +16786,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16797,11 +16797,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16824,11 +16824,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16840,7 +16840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16851,11 +16851,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16878,11 +16878,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16894,7 +16894,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16905,11 +16905,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16921,7 +16921,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16932,11 +16932,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16948,7 +16948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16959,11 +16959,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16986,11 +16986,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17022,7 +17022,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageStatusView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17033,11 +17033,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17060,11 +17060,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17087,11 +17087,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17103,7 +17103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17114,11 +17114,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17130,7 +17130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17141,11 +17141,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17157,7 +17157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17168,11 +17168,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17195,11 +17195,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17216,7 +17216,7 @@ export interface operations {
     storage_overview: {
         parameters: {
             query?: {
-                /** @description Up to today, in UTC. */
+                /** @description Number of days up to today, in UTC. */
                 days?: number;
             };
             header?: never;
@@ -17234,7 +17234,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageOverview"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17245,11 +17245,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17272,11 +17272,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17299,11 +17299,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17315,7 +17315,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17326,11 +17326,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17342,7 +17342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17353,11 +17353,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17369,7 +17369,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17380,11 +17380,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17407,11 +17407,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17443,7 +17443,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17454,11 +17454,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17481,11 +17481,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17508,11 +17508,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17524,7 +17524,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17535,11 +17535,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17551,7 +17551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17562,11 +17562,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17578,7 +17578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17589,11 +17589,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17616,11 +17616,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17652,7 +17652,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17663,11 +17663,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17690,11 +17690,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17717,11 +17717,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17733,7 +17733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17744,11 +17744,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17760,7 +17760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17771,11 +17771,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17787,7 +17787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17798,11 +17798,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17825,11 +17825,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17865,7 +17865,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyCreated"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17876,11 +17876,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17903,11 +17903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17919,7 +17919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a key of this name already */
+            /** @description A key with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -17930,11 +17930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17957,11 +17957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17973,7 +17973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17984,11 +17984,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18000,7 +18000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18011,11 +18011,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18027,7 +18027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18038,11 +18038,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18065,11 +18065,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18088,7 +18088,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or name. */
+                /** @description Id or name of the key. */
                 key: string;
             };
             cookie?: never;
@@ -18104,7 +18104,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18115,11 +18115,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18142,11 +18142,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18158,7 +18158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such key, or it was revoked */
+            /** @description The key does not exist or is revoked */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18169,11 +18169,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18196,11 +18196,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18212,7 +18212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18223,11 +18223,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18239,7 +18239,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18250,11 +18250,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18266,7 +18266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18277,11 +18277,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18304,11 +18304,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18325,18 +18325,18 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
-                /** @description Exactly this key, account or schedule. */
+                /** @description Only entries of exactly this key, account or schedule. */
                 actor?: string | null;
-                /** @description This one, or with a dot at its end all of an object: `run.` */
+                /** @description Only this action, or with a trailing dot all actions on a kind of object: `run.` */
                 action?: string | null;
                 object_id?: string | null;
                 outcome?: components["schemas"]["AuditOutcome"] | null;
-                /** @description At or after. */
+                /** @description Only entries at or after this time. */
                 since?: string | null;
-                /** @description Before. */
+                /** @description Only entries before this time. */
                 until?: string | null;
                 limit?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -18354,7 +18354,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18365,11 +18365,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18392,11 +18392,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18419,11 +18419,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18435,7 +18435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18446,11 +18446,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18462,7 +18462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18473,11 +18473,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18489,7 +18489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18500,11 +18500,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18527,11 +18527,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
