@@ -1,4 +1,4 @@
-//! Names to addresses while load runs: on a thread of its own, because the system's resolver blocks.
+//! Resolves names during the run on a separate thread, because the system's resolver blocks.
 
 use std::cell::Cell;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -9,35 +9,35 @@ use crate::clock;
 use crate::plan::TargetRules;
 use crate::poller::Waker;
 
-/// A name that has been looked up.
+/// A finished resolution.
 #[derive(Debug)]
 pub struct Answer {
-    /// Which origin it was for.
+    /// Index of the origin.
     pub origin: u32,
-    /// Its addresses; none where there is an error.
+    /// Its addresses; empty on an error.
     pub addresses: Vec<IpAddr>,
-    /// Why there are none.
+    /// The error.
     pub error: String,
-    /// The name has addresses, and none of them may be dialled.
+    /// The name has addresses, but none of them may be dialled.
     pub is_refused: bool,
     /// How long it took, ns.
     pub took: u64,
 }
 
-/// Asks the system's resolver.
+/// Queries the system's resolver.
 #[derive(Debug)]
 pub struct Resolver {
-    /// Questions without an answer.
+    /// Number of pending queries.
     open: Cell<u32>,
     questions: Sender<(u32, String, u16)>,
     answers: Receiver<Answer>,
 }
 
 impl Resolver {
-    /// Starts its thread; `waker` is woken with every answer, which holds only addresses that `rules` let through.
+    /// Starts the thread; `waker` is woken for every result, which contains only addresses allowed by `rules`.
     ///
     /// # Errors
-    /// Where the system has no thread left.
+    /// If the system cannot start a thread.
     pub fn start(waker: Waker, rules: Option<TargetRules>) -> std::io::Result<Resolver> {
         let (questions, asked) = mpsc::channel::<(u32, String, u16)>();
         let (answered, answers) = mpsc::channel();
@@ -57,27 +57,27 @@ impl Resolver {
         Ok(Resolver { open: Cell::new(0), questions, answers })
     }
 
-    /// Asks for the addresses of an origin.
+    /// Queries the addresses of an origin.
     pub fn ask(&self, origin: u32, host: &str, port: u16) {
         self.open.set(self.open.get() + 1);
         // The thread lives as long as this does.
         let _ = self.questions.send((origin, host.to_owned(), port));
     }
 
-    /// An answer that has come.
+    /// Takes a finished resolution.
     pub fn answer(&self) -> Option<Answer> {
         let answer = self.answers.try_recv().ok()?;
         self.open.set(self.open.get().saturating_sub(1));
         Some(answer)
     }
 
-    /// Whether it owes no answer.
+    /// True if no query is pending.
     pub fn is_idle(&self) -> bool {
         self.open.get() == 0
     }
 }
 
-/// Those of the addresses that may be dialled; where there are some and none may be, why not the first.
+/// Filters the addresses by the target rules; if none is allowed, returns the reason for the first.
 fn allowed(host: &str, found: Vec<IpAddr>, rules: Option<&TargetRules>) -> (Vec<IpAddr>, Option<String>) {
     let Some(rules) = rules else { return (found, None) };
     let mut refusal = None;

@@ -1,4 +1,4 @@
-//! What comes in on the streams of a connection, put where it belongs.
+//! Passes incoming data of streams to the responses of their users.
 
 use h2client::{Events, Failure, Head, Stream};
 
@@ -8,7 +8,7 @@ use crate::response;
 use crate::transport::exchange::Exchange;
 use crate::transport::step::PreparedStep;
 
-/// What frames add to each HEADERS and DATA.
+/// Bytes of the frame header of each HEADERS and DATA.
 const FRAME_HEADER: u64 = 9;
 
 /// A user, its stream, and how it ended.
@@ -22,7 +22,7 @@ pub(super) enum End {
     TooLarge,
 }
 
-/// Puts what comes in where it belongs.
+/// Passes incoming data to the responses.
 pub(super) struct Sink<'a> {
     pub(super) exchanges: &'a mut [Exchange],
     pub(super) steps: &'a [PreparedStep],
@@ -94,7 +94,7 @@ impl Events for Sink<'_> {
 fn write_head(answer: &mut Answer, head: &Head<'_>) {
     use std::io::Write;
     answer.head.clear();
-    // Writing into memory does not fail.
+    // Writing to memory cannot fail.
     let _ = write!(answer.head, "HTTP/1.1 {} \r\n", head.status);
     let mut line = |name: &[u8], value: &[u8]| {
         answer.head.extend_from_slice(name);

@@ -1,4 +1,4 @@
-//! How a request on a stream ends. Its connection goes on.
+//! The end of a request on a stream; its connection stays open.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::transport::events::{Ended, Events, Exchanged};
 use crate::transport::redirects::Next;
 
 impl Transport {
-    /// Bytes have come in on a shared connection.
+    /// Processes data received on a shared connection.
     pub(in crate::transport) fn take_frames(&mut self, index: u32, input: &[u8], events: &mut impl Events) {
         let mut ended = std::mem::take(&mut self.links.ended);
         let protocol = self.pool.get(index).and_then(|connection| connection.multiplex.as_deref_mut());
@@ -88,7 +88,7 @@ impl Transport {
         }
     }
 
-    /// The target did not look at the request: it goes out once more, on another connection.
+    /// Sends a request again on another connection, because the target has not processed it.
     pub(super) fn send_again(&mut self, user: u32, events: &mut impl Events) {
         self.detach_stream(user);
         let exchange = &mut self.exchanges[user as usize];
@@ -103,7 +103,7 @@ impl Transport {
             connection.reused = true;
         }
         self.judge_stream(user, index, &answer, events);
-        // A request that was sent on by a redirect has begun its next answer already.
+        // A redirected request has already begun its next response.
         let place = &mut self.exchanges[user as usize].answer;
         if place.is_none() {
             answer.stream = 0;
@@ -136,7 +136,7 @@ impl Transport {
         Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received, is_withheld: false }
     }
 
-    /// What is known of the request of `user`, whose answer came on a stream.
+    /// The data of the request of `user`, whose response came on a stream.
     fn exchanged<'a>(&'a self, user: u32, answer: &'a Answer) -> Exchanged<'a> {
         let exchange = &self.exchanges[user as usize];
         Exchanged {
@@ -148,7 +148,7 @@ impl Transport {
         }
     }
 
-    /// A request on a shared connection ends without a full response; the connection goes on.
+    /// Ends a request on a shared connection without a full response; the connection stays open.
     pub(in crate::transport) fn leave_stream(
         &mut self,
         user: u32,
