@@ -85,7 +85,7 @@ impl Finished {
 
 /// The state of the load at the end of a second.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Standing {
+pub(crate) struct LoadState {
     pub(crate) users: u64,
     pub(crate) in_flight: u64,
     pub(crate) waiting: u64,
@@ -186,8 +186,8 @@ impl Ledger {
     }
 
     /// Whether the headers of an endpoint's next response may be needed for a sample.
-    pub(crate) fn is_curious(&self, endpoint: usize) -> bool {
-        self.sampler.is_curious(endpoint)
+    pub(crate) fn wants_headers(&self, endpoint: usize) -> bool {
+        self.sampler.wants_headers(endpoint)
     }
 
     /// Whether to sample a request that has ended, and why.
@@ -202,15 +202,15 @@ impl Ledger {
     }
 
     /// Emits the current second, and starts the next one.
-    pub(crate) fn end_second(&mut self, standing: Standing) {
+    pub(crate) fn end_second(&mut self, load_state: LoadState) {
         let cpu = clock::thread_cpu_ns();
         let generator = &mut self.second.generator;
         generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
-        generator.users = standing.users;
-        generator.in_flight = standing.in_flight;
-        generator.waiting = standing.waiting;
-        generator.open_connections = standing.open_connections;
-        generator.saturated |= standing.waiting > 0;
+        generator.users = load_state.users;
+        generator.in_flight = load_state.in_flight;
+        generator.waiting = load_state.waiting;
+        generator.open_connections = load_state.open_connections;
+        generator.saturated |= load_state.waiting > 0;
         self.thread_cpu = cpu;
         if self.times_are_equal {
             for (_, _, figures) in self.second.active() {
@@ -235,9 +235,9 @@ impl Ledger {
     }
 
     /// Emits the last second when the thread has ended.
-    pub(crate) fn close(self, standing: Standing, ending: Ending) {
+    pub(crate) fn close(self, load_state: LoadState, ending: Ending) {
         let mut ledger = self;
-        ledger.end_second(standing);
+        ledger.end_second(load_state);
         // The collector outlives the threads, unless the process is exiting.
         let _ = ledger.notes.send(Note::End { thread: ledger.thread, ending });
     }
@@ -272,7 +272,7 @@ mod tests {
             ledger.finished(0, false, finished(outcome));
             ledger.failed(0, false, outcome, &Message::None, 9);
         }
-        ledger.end_second(Standing { in_flight: 3, waiting: 1, ..Standing::default() });
+        ledger.end_second(LoadState { in_flight: 3, waiting: 1, ..LoadState::default() });
         assert_eq!(ledger.end_of_second(), 2 * SECOND);
         let Ok(Note::Second { thread: 4, number: 0, mut second }) = inbox.recv() else { panic!("no second") };
         let (_, _, figures) = second.active().next().unwrap();
@@ -283,9 +283,9 @@ mod tests {
         assert_eq!((second.failures.len(), second.failures[0].outcome), (1, Outcome::Timeout));
 
         spare.send(second).unwrap();
-        ledger.end_second(Standing::default());
+        ledger.end_second(LoadState::default());
         let ending = Ending { end_of_sending: None, last_finish: 1, at: 2, barrier_ns: 0, reason: StopReason::Total };
-        ledger.close(Standing::default(), ending);
+        ledger.close(LoadState::default(), ending);
         let numbers: Vec<u64> = inbox
             .iter()
             .filter_map(|note| {
@@ -312,7 +312,7 @@ mod tests {
             });
             let mut ledger = Ledger::new(0, &plan, notes, mpsc::channel().1);
             ledger.finished(0, false, finished(Outcome::Ok));
-            ledger.end_second(Standing::default());
+            ledger.end_second(LoadState::default());
             let Ok(Note::Second { mut second, .. }) = inbox.recv() else { panic!("no second") };
             let (_, _, figures) = second.active().next().unwrap();
             let recorded: Vec<(usize, u32)> = figures.service.counts().collect();

@@ -40,7 +40,7 @@ impl Sampler {
     }
 
     /// Whether the headers of the next response may be needed for a sample.
-    pub(super) fn is_curious(&self, endpoint: usize) -> bool {
+    pub(super) fn wants_headers(&self, endpoint: usize) -> bool {
         self.first_left[endpoint] > 0 || self.curious[endpoint]
     }
 

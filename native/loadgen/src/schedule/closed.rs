@@ -23,7 +23,7 @@ pub(super) struct ClosedSchedule {
 
 /// The next action of an idle user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GoOn {
+pub(crate) enum NextAction {
     /// Start an iteration with this intended start.
     Start { intended: u64 },
     /// Wait for its token.
@@ -81,20 +81,20 @@ impl ClosedSchedule {
 
     /// The next action of `user`.
     #[inline]
-    pub(super) fn go_on(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> GoOn {
+    pub(super) fn next_action(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> NextAction {
         if sending.is_over || sending.total_reached || now >= sending.ends_at() || sending.barrier.is_some() {
-            return GoOn::Park;
+            return NextAction::Park;
         }
         if self.users_vary {
             let users = timetable.users(now);
             if users <= user as usize * self.shard.of + self.shard.index {
                 self.next_rise = self.next_rise_from(timetable, users, now);
-                return GoOn::End;
+                return NextAction::End;
             }
         }
-        let Some(gap) = self.token_gap else { return GoOn::Start { intended: now } };
+        let Some(gap) = self.token_gap else { return NextAction::Start { intended: now } };
         let token = self.counters.next_token.reserve(now, gap);
-        if token <= now { GoOn::Start { intended: token } } else { GoOn::Token { due: token } }
+        if token <= now { NextAction::Start { intended: token } } else { NextAction::Token { due: token } }
     }
 
     /// Takes the iteration with this intended start; None if there is none left for now.

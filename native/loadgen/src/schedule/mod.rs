@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::outcome::StopReason;
 use crate::plan::{Model, Plan};
 
-pub(crate) use closed::GoOn;
+pub(crate) use closed::NextAction;
 pub(crate) use open::Admission;
 pub use timetable::{Arrival, Next, Shard, Timetable};
 
@@ -141,8 +141,8 @@ impl Schedule {
 
     /// Closed model: the next action of an idle user at `now`.
     #[inline]
-    pub(crate) fn go_on(&mut self, user: u32, now: u64) -> GoOn {
-        self.closed.go_on(user, now, &self.timetable, &self.sending)
+    pub(crate) fn next_action(&mut self, user: u32, now: u64) -> NextAction {
+        self.closed.next_action(user, now, &self.timetable, &self.sending)
     }
 
     /// Closed model: whether a user whose token was due at `due` may start.
@@ -330,11 +330,11 @@ mod tests {
         let mut schedule = schedule(|document| document["total_requests"] = 2.into());
         assert_eq!(schedule.raise(0), 1);
         for number in 1..=2 {
-            assert_eq!(schedule.go_on(0, 10), GoOn::Start { intended: 10 });
+            assert_eq!(schedule.next_action(0, 10), NextAction::Start { intended: 10 });
             assert_eq!(schedule.take(10, 10).map(|arrival| arrival.number), Some(number));
         }
         assert_eq!(schedule.take(10, 10), None);
-        assert_eq!(schedule.go_on(0, 10), GoOn::Park);
+        assert_eq!(schedule.next_action(0, 10), NextAction::Park);
         assert!(schedule.ends_now(11, 0));
         assert_eq!((schedule.drains_from(), schedule.ending()), (u64::MAX, (None, 0, StopReason::Total)));
         // A stop does not change why sending ended; it limits the wait for the last finish.
@@ -348,9 +348,9 @@ mod tests {
         let counters = Arc::default();
         let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { index, of: 2 }, Arc::clone(&counters)));
         let [mut one, mut other] = threads;
-        assert_eq!(one.go_on(0, 100), GoOn::Start { intended: 100 });
-        assert_eq!(other.go_on(0, 100), GoOn::Token { due: 1100 });
-        assert_eq!(one.go_on(0, 5000), GoOn::Start { intended: 5000 });
+        assert_eq!(one.next_action(0, 100), NextAction::Start { intended: 100 });
+        assert_eq!(other.next_action(0, 100), NextAction::Token { due: 1100 });
+        assert_eq!(one.next_action(0, 5000), NextAction::Start { intended: 5000 });
         assert!(one.may_start(1100));
     }
 
@@ -360,9 +360,12 @@ mod tests {
             document["load"]["segments"] = json!([{"start": 4.0, "end": 0.0, "duration_ns": 4_000_000_000_u64}]);
         });
         assert_eq!(schedule.raise(0), 4);
-        assert_eq!(schedule.go_on(0, 2_000_000_000), GoOn::Start { intended: 2_000_000_000 });
-        assert_eq!(schedule.go_on(3, 2_000_000_000), GoOn::End);
-        assert_eq!((schedule.end_of_sending(), schedule.go_on(0, 4_000_000_000)), (4_000_000_000, GoOn::Park));
+        assert_eq!(schedule.next_action(0, 2_000_000_000), NextAction::Start { intended: 2_000_000_000 });
+        assert_eq!(schedule.next_action(3, 2_000_000_000), NextAction::End);
+        assert_eq!(
+            (schedule.end_of_sending(), schedule.next_action(0, 4_000_000_000)),
+            (4_000_000_000, NextAction::Park)
+        );
     }
 
     #[test]
@@ -376,9 +379,9 @@ mod tests {
         let arrival = Arrival { number: 1, intended: 0, warm_up: false };
         assert_eq!((schedule.next_end(), schedule.flow(arrival)), (500, 0));
         schedule.pass_time(510);
-        assert_eq!((schedule.is_at_barrier(), schedule.go_on(0, 510)), (true, GoOn::Park));
+        assert_eq!((schedule.is_at_barrier(), schedule.next_action(0, 510)), (true, NextAction::Park));
         schedule.open_barrier(620);
-        assert_eq!((schedule.flow(arrival), schedule.go_on(0, 620)), (1, GoOn::Start { intended: 620 }));
+        assert_eq!((schedule.flow(arrival), schedule.next_action(0, 620)), (1, NextAction::Start { intended: 620 }));
         // The time at the barrier does not count for the second leg.
         assert_eq!((schedule.next_end(), schedule.ending().1), (1120, 120));
     }

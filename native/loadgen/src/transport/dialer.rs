@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::NONE;
 use super::names::{Names, Waiting};
-use super::resolver::Answer;
+use super::resolver::Resolution;
 use super::tls::{Session, TlsSettings};
 use crate::counters::Turns;
 use crate::message::Message;
@@ -174,17 +174,17 @@ impl Dialer {
     /// Queues a request until the name of `origin` is resolved.
     pub(super) fn wait_for_name(&mut self, origin: u32, request: Waiting) -> io::Result<()> {
         let place = if self.proxy.is_some() { PROXY } else { origin };
-        if self.names.wait(place, request) { self.ask_for_name(place) } else { Ok(()) }
+        if self.names.wait(place, request) { self.query_name(place) } else { Ok(()) }
     }
 
-    fn ask_for_name(&mut self, place: u32) -> io::Result<()> {
+    fn query_name(&mut self, place: u32) -> io::Result<()> {
         let looked_up = self.proxy.as_ref().unwrap_or_else(|| &self.origins[place as usize]);
-        self.names.ask(place, looked_up.dial_host(), looked_up.dial_port())
+        self.names.query(place, looked_up.dial_host(), looked_up.dial_port())
     }
 
     /// Takes a resolved name: how long it took, and the requests that waited for it.
     pub(super) fn take_name(&mut self) -> Option<(u64, Vec<Waiting>)> {
-        let Answer { origin, addresses, error, is_refused, took } = self.names.answer()?;
+        let Resolution { origin, addresses, error, is_refused, took } = self.names.take_resolution()?;
         let place = self.proxy.as_mut().unwrap_or_else(|| &mut self.origins[origin as usize]);
         // A temporary resolver failure must not discard the known addresses; a name that now resolves to a forbidden
         // address must.
@@ -211,7 +211,7 @@ impl Dialer {
         for place in places {
             if self.place(place).dial_host().parse::<IpAddr>().is_err() {
                 // Without a resolver thread the addresses stay unchanged.
-                let _ = self.ask_for_name(place);
+                let _ = self.query_name(place);
             }
         }
     }

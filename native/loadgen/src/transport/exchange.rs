@@ -1,7 +1,7 @@
 //! The exchange of one user: its request in progress, and its connections.
 
 use super::connection::NONE;
-use super::multiplex::answer::Answer;
+use super::multiplex::stream_response::StreamResponse;
 use super::step::{PreparedStep, is_idempotent};
 use crate::response::Expect;
 use crate::template::Values;
@@ -27,7 +27,7 @@ pub(super) struct Exchange {
     /// The current request, if a redirect has been followed.
     pub(super) hop: Option<Box<Hop>>,
     /// HTTP/2: the response being received, or a buffer for the next one.
-    pub(super) answer: Option<Box<Answer>>,
+    pub(super) response: Option<Box<StreamResponse>>,
 }
 
 /// A request that follows a redirect.
@@ -54,7 +54,7 @@ impl Exchange {
             connection: NONE,
             owned: Vec::new(),
             hop: None,
-            answer: None,
+            response: None,
         }
     }
 
@@ -114,6 +114,6 @@ impl Exchange {
 
     /// True if the request has a stream of a shared connection.
     pub(super) fn has_stream(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.has_stream())
+        self.response.as_ref().is_some_and(|response| response.has_stream())
     }
 }

@@ -199,7 +199,7 @@ impl Transport {
                     return self.follow(user, head.status, place, received, events);
                 }
                 Next::Withheld => is_withheld = true,
-                Next::Answer => {}
+                Next::Final => {}
             }
         }
         let Some(connection) = self.pool.get(index) else { return };

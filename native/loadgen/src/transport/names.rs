@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::resolver::{Answer, Resolver};
+use super::resolver::{Resolution, Resolver};
 use crate::plan::TargetRules;
 use crate::poller::Waker;
 
@@ -41,19 +41,19 @@ impl Names {
     }
 
     /// Starts resolving a name.
-    pub(super) fn ask(&mut self, place: u32, host: &str, port: u16) -> io::Result<()> {
+    pub(super) fn query(&mut self, place: u32, host: &str, port: u16) -> io::Result<()> {
         let resolver = match self.resolver.take() {
             Some(resolver) => resolver,
             None => Resolver::start(self.waker.clone(), self.rules.clone())?,
         };
-        resolver.ask(place, host, port);
+        resolver.query(place, host, port);
         self.resolver = Some(resolver);
         Ok(())
     }
 
     /// Takes a finished resolution.
-    pub(super) fn answer(&self) -> Option<Answer> {
-        self.resolver.as_ref().and_then(Resolver::answer)
+    pub(super) fn take_resolution(&self) -> Option<Resolution> {
+        self.resolver.as_ref().and_then(Resolver::take_resolution)
     }
 
     /// The requests that waited for `place`.
@@ -83,12 +83,12 @@ mod tests {
         assert!(names.wait(0, (7, 1)));
         assert!(!names.wait(0, (8, 1)));
         assert!(names.wait(1, (9, 1)));
-        names.ask(0, "localhost", 80).unwrap();
+        names.query(0, "localhost", 80).unwrap();
         assert!(!names.is_due(250));
         assert_eq!(names.next(), 350);
         let answer = loop {
             poller.wait(5_000_000_000).unwrap();
-            if let Some(answer) = names.answer() {
+            if let Some(answer) = names.take_resolution() {
                 break answer;
             }
         };

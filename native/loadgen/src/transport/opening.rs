@@ -124,7 +124,7 @@ impl Transport {
             connection.stage = Stage::Open;
             self.opened(index, events);
         } else if self.dialer.has_proxy() {
-            self.ask_for_tunnel(index, events);
+            self.request_tunnel(index, events);
         } else {
             self.begin_handshake(index, events);
         }
@@ -150,7 +150,7 @@ impl Transport {
         }
     }
 
-    fn ask_for_tunnel(&mut self, index: u32, events: &mut impl Events) {
+    fn request_tunnel(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         connection.stage = Stage::Tunnel;
         connection.reader.start(Expect { head_only: true }, 0, u64::MAX);
@@ -201,7 +201,7 @@ impl Transport {
                 }
             }
             Err(error) => {
-                let why = Message::Reason(Arc::from(tls::words(&error)));
+                let why = Message::Reason(Arc::from(tls::message(&error)));
                 self.refuse(index, Outcome::TlsError, &why, events);
             }
         }
@@ -227,7 +227,7 @@ impl Transport {
             events.connection(ConnectionEvent::Lost);
             self.drop_connection(index);
         } else {
-            self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(error))), events);
+            self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::message(error))), events);
         }
     }
 

@@ -4,7 +4,7 @@ use super::Transport;
 use super::connection::NONE;
 use super::events::Events;
 use super::exchange::Hop;
-use super::step::asks_to_close;
+use super::step::requests_close;
 use crate::plan::Scheme;
 use crate::redirect::{self, Place, Rewrite};
 use crate::response::{self, Expect};
@@ -14,7 +14,7 @@ pub(super) enum Next {
     /// Follow it.
     Follow(Place),
     /// Treat it as the final response: at the limit, or without a usable location.
-    Answer,
+    Final,
     /// Treat it as the final response, because following would send a secret in the body to another origin.
     Withheld,
 }
@@ -23,7 +23,7 @@ impl Transport {
     /// What to do with the response to `user`.
     #[cold]
     pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8]) -> Next {
-        let Some(place) = self.place_after(user, raw) else { return Next::Answer };
+        let Some(place) = self.place_after(user, raw) else { return Next::Final };
         let exchange = &self.exchanges[user as usize];
         let step = &self.steps[exchange.step as usize];
         let origin = self.dialer.origin(exchange.origin(step));
@@ -89,7 +89,7 @@ impl Transport {
         );
         let expect = Expect { head_only: request.split(|byte| *byte == b' ').next() == Some(b"HEAD") };
         let exchange = &mut self.exchanges[user as usize];
-        let closes = asks_to_close(&request);
+        let closes = requests_close(&request);
         exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect, closes }));
         exchange.connection = NONE;
         to

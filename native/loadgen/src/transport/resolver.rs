@@ -11,7 +11,7 @@ use crate::poller::Waker;
 
 /// A finished resolution.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Resolution {
     /// Index of the origin.
     pub origin: u32,
     /// Its addresses; empty on an error.
@@ -29,8 +29,8 @@ pub struct Answer {
 pub struct Resolver {
     /// Number of pending queries.
     open: Cell<u32>,
-    questions: Sender<(u32, String, u16)>,
-    answers: Receiver<Answer>,
+    queries: Sender<(u32, String, u16)>,
+    resolutions: Receiver<Resolution>,
 }
 
 impl Resolver {
@@ -39,36 +39,36 @@ impl Resolver {
     /// # Errors
     /// If the system cannot start a thread.
     pub fn start(waker: Waker, rules: Option<TargetRules>) -> std::io::Result<Resolver> {
-        let (questions, asked) = mpsc::channel::<(u32, String, u16)>();
-        let (answered, answers) = mpsc::channel();
+        let (queries, pending) = mpsc::channel::<(u32, String, u16)>();
+        let (results, resolutions) = mpsc::channel();
         thread::Builder::new().name("atm-resolve".to_owned()).spawn(move || {
-            for (origin, host, port) in asked {
+            for (origin, host, port) in pending {
                 let began = clock::monotonic_ns();
                 let (found, error) = look_up(&host, port);
                 let (addresses, refusal) = allowed(&host, found, rules.as_ref());
                 let (error, is_refused) = refusal.map_or((error, false), |refusal| (refusal, true));
                 let took = clock::monotonic_ns() - began;
-                if answered.send(Answer { origin, addresses, error, is_refused, took }).is_err() {
+                if results.send(Resolution { origin, addresses, error, is_refused, took }).is_err() {
                     return;
                 }
                 waker.wake();
             }
         })?;
-        Ok(Resolver { open: Cell::new(0), questions, answers })
+        Ok(Resolver { open: Cell::new(0), queries, resolutions })
     }
 
     /// Queries the addresses of an origin.
-    pub fn ask(&self, origin: u32, host: &str, port: u16) {
+    pub fn query(&self, origin: u32, host: &str, port: u16) {
         self.open.set(self.open.get() + 1);
         // The thread lives as long as this does.
-        let _ = self.questions.send((origin, host.to_owned(), port));
+        let _ = self.queries.send((origin, host.to_owned(), port));
     }
 
     /// Takes a finished resolution.
-    pub fn answer(&self) -> Option<Answer> {
-        let answer = self.answers.try_recv().ok()?;
+    pub fn take_resolution(&self) -> Option<Resolution> {
+        let resolution = self.resolutions.try_recv().ok()?;
         self.open.set(self.open.get().saturating_sub(1));
-        Some(answer)
+        Some(resolution)
     }
 
     /// True if no query is pending.

@@ -49,7 +49,7 @@ impl PreparedStep {
             program,
             expect: Expect { head_only: step.method == "HEAD" },
             idempotent: is_idempotent(step.method.as_bytes()),
-            closes: asks_to_close(&request),
+            closes: requests_close(&request),
             has_checks: !step.checks.is_empty(),
             keep: if step.checks.is_empty() { plan.sampling.body_bytes } else { MOST_CHECKED_BYTES },
             secret_headers: secret_headers.map(|header| header.name.to_ascii_lowercase()).collect(),
@@ -66,7 +66,7 @@ pub(super) fn is_idempotent(request: &[u8]) -> bool {
 }
 
 /// True if the head of a request has `close` in a Connection header (RFC 9112, section 9.6).
-pub(super) fn asks_to_close(request: &[u8]) -> bool {
+pub(super) fn requests_close(request: &[u8]) -> bool {
     let lines = request.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
     lines.take_while(|line| !line.is_empty()).any(|line| {
         let Some(colon) = memchr::memchr(b':', line) else { return false };

@@ -237,9 +237,9 @@ fn run(
 
 /// The reason of a TLS failure in one line.
 #[must_use]
-pub fn words(error: &Error) -> String {
+pub fn message(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(why) => format!("certificate not trusted: {}", certificate_words(why)),
+        Error::InvalidCertificate(why) => format!("certificate not trusted: {}", certificate_message(why)),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the target wants a client certificate".to_owned()
         }
@@ -251,7 +251,7 @@ pub fn words(error: &Error) -> String {
     }
 }
 
-fn certificate_words(why: &CertificateError) -> String {
+fn certificate_message(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer => "unknown issuer".to_owned(),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired".to_owned(),

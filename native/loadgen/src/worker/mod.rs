@@ -97,7 +97,7 @@ impl Worker {
             let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
         }
         self.touch();
-        self.listen_to_signal();
+        self.check_commands();
         self.begin();
         while !self.turn() {}
         self.end();
@@ -107,7 +107,7 @@ impl Worker {
     fn turn(&mut self) -> bool {
         if self.parts.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
             self.signal_seen = self.parts.shared.signal.load(Ordering::Acquire);
-            self.listen_to_signal();
+            self.check_commands();
         }
         self.pass_time();
         if self.is_over() {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use crate::ledger::{Finished, Ledger, RawSample, Reason, Standing};
+use crate::ledger::{Finished, Ledger, LoadState, RawSample, Reason};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::poller::Poller;
@@ -71,7 +71,7 @@ impl Events for Parts {
     }
 
     fn wants_headers(&self, user: u32) -> bool {
-        self.ledger.is_curious(self.users.with_rules(user).1.endpoint)
+        self.ledger.wants_headers(self.users.with_rules(user).1.endpoint)
     }
 
     fn connection(&mut self, event: ConnectionEvent) {
@@ -190,16 +190,16 @@ impl Parts {
 
     #[cold]
     fn end_seconds(&mut self, open_connections: usize) {
-        let standing = self.standing(open_connections);
+        let load_state = self.load_state(open_connections);
         while self.now >= self.ledger.end_of_second() {
-            self.ledger.end_second(standing);
+            self.ledger.end_second(load_state);
         }
     }
 
     /// The current state of the load.
-    pub(super) fn standing(&self, open_connections: usize) -> Standing {
+    pub(super) fn load_state(&self, open_connections: usize) -> LoadState {
         let is_closed = self.schedule.is_closed();
-        Standing {
+        LoadState {
             users: if is_closed { self.users.running_or_free() as u64 } else { self.most_in_flight },
             in_flight: self.users.in_flight() as u64,
             waiting: self.schedule.waiting() as u64,

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Worker;
-use crate::schedule::{Admission, Arrival, GoOn};
+use crate::schedule::{Admission, Arrival, NextAction};
 use crate::users::State;
 
 /// Arrivals to start before the loop checks its sockets again.
@@ -71,13 +71,13 @@ impl Worker {
             match self.parts.users.user(user).state {
                 State::NextStep => self.start_next_step(user),
                 State::Pause => self.timers.push(Reverse((self.parts.now + PAUSE, user))),
-                _ if self.parts.schedule.is_closed() => self.go_on_closed(user),
-                _ => self.go_on_open(user),
+                _ if self.parts.schedule.is_closed() => self.continue_closed(user),
+                _ => self.continue_open(user),
             }
         }
     }
 
-    fn go_on_open(&mut self, user: u32) {
+    fn continue_open(&mut self, user: u32) {
         let Some(arrival) = self.parts.schedule.take_waiting(self.parts.now) else {
             self.parts.users.set_free(user);
             return;
@@ -91,20 +91,20 @@ impl Worker {
     }
 
     #[inline]
-    fn go_on_closed(&mut self, user: u32) {
-        match self.parts.schedule.go_on(user, self.parts.now) {
-            GoOn::Start { intended } => {
+    fn continue_closed(&mut self, user: u32) {
+        match self.parts.schedule.next_action(user, self.parts.now) {
+            NextAction::Start { intended } => {
                 if self.parts.schedule.has_tokens() {
                     self.parts.ledger.generator().schedule_lag.record(0);
                 }
                 self.start_closed(user, intended);
             }
-            GoOn::Token { due } => {
+            NextAction::Token { due } => {
                 self.parts.users.set_state(user, State::Token);
                 self.timers.push(Reverse((due, user)));
             }
-            GoOn::Park => self.parts.users.park(user),
-            GoOn::End => {
+            NextAction::Park => self.parts.users.park(user),
+            NextAction::End => {
                 self.transport.close_user(user);
                 self.parts.users.park(user);
             }
@@ -114,7 +114,7 @@ impl Worker {
     /// A token of `max_rate` is due, or the pause after a generator error is over.
     pub(super) fn on_timer(&mut self, user: u32, due: u64) {
         if self.parts.users.set_state(user, State::Idle) == State::Pause {
-            self.go_on_closed(user);
+            self.continue_closed(user);
         } else if self.parts.schedule.may_start(due) {
             self.touch();
             self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));

@@ -34,7 +34,7 @@ impl Worker {
     }
 
     /// Executes new commands.
-    pub(super) fn listen_to_signal(&mut self) {
+    pub(super) fn check_commands(&mut self) {
         self.touch();
         let stop_at = self.parts.shared.stop_at();
         if stop_at < u64::MAX && self.parts.schedule.is_undisturbed() {
@@ -78,12 +78,12 @@ impl Worker {
 
     pub(super) fn end(mut self) {
         self.touch();
-        let standing = self.parts.standing(self.transport.open_connections());
+        let load_state = self.parts.load_state(self.transport.open_connections());
         self.transport.close_all();
         let (end_of_sending, barrier_ns, reason) = self.parts.schedule.ending();
         let last_finish = self.parts.users.last_finish();
         self.parts
             .ledger
-            .close(standing, Ending { end_of_sending, last_finish, at: self.parts.now, barrier_ns, reason });
+            .close(load_state, Ending { end_of_sending, last_finish, at: self.parts.now, barrier_ns, reason });
     }
 }

@@ -4,14 +4,14 @@
 //!
 //! - `mod.rs`: assigns users to connections, and handles the end of a connection;
 //! - `link.rs`: one shared connection, and all of them; `heads.rs`, `sending.rs`: outgoing data of streams;
-//! - `answer.rs`, `sink.rs`: incoming data of streams;
+//! - `stream_response.rs`, `sink.rs`: incoming data of streams;
 //! - `streams.rs`: the end of a request on a stream.
 
-pub(super) mod answer;
 pub(super) mod heads;
 pub(super) mod link;
 mod sending;
 mod sink;
+pub(super) mod stream_response;
 mod streams;
 
 use std::sync::Arc;
@@ -65,8 +65,8 @@ impl Transport {
     }
 
     fn detach_stream(&mut self, user: u32) {
-        if let Some(answer) = self.exchanges[user as usize].answer.as_deref_mut() {
-            answer.stream = 0;
+        if let Some(response) = self.exchanges[user as usize].response.as_deref_mut() {
+            response.stream = 0;
         }
     }
 
@@ -166,7 +166,7 @@ impl Transport {
             streams.filter_map(|(stream, begun)| Some((u32::try_from(stream.token).ok()?, stream.id, begun))).collect();
         let queue = std::mem::take(&mut multiplex.queue);
         users.retain(|(user, id, _)| {
-            self.exchanges[*user as usize].answer.as_ref().is_some_and(|answer| answer.stream == *id)
+            self.exchanges[*user as usize].response.as_ref().is_some_and(|response| response.stream == *id)
         });
         let mut found: Vec<(u32, bool)> = users.into_iter().map(|(user, _, begun)| (user, begun)).collect();
         found.extend(

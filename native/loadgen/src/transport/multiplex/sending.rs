@@ -44,7 +44,7 @@ impl Transport {
         let sent_bytes = protocol.outgoing().len().saturating_sub(before);
         if let Ok(stream) = sent {
             exchange.connection = index;
-            exchange.answer.get_or_insert_default().start(stream.id);
+            exchange.response.get_or_insert_default().start(stream.id);
             events.sent(user, sent_bytes as u64);
         } else {
             // The connection is about to close: send the request on another one.

@@ -7,7 +7,7 @@ use crate::transport::events::Raw;
 
 /// A response on a stream, as far as it was received. Reused for each request of its user.
 #[derive(Debug, Default)]
-pub(in crate::transport) struct Answer {
+pub(in crate::transport) struct StreamResponse {
     /// The stream's number; 0 while the request has none.
     pub(super) stream: u32,
     pub(super) status: u16,
@@ -24,7 +24,7 @@ pub(in crate::transport) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl StreamResponse {
     pub(super) fn start(&mut self, stream: u32) {
         self.stream = stream;
         self.status = 0;
