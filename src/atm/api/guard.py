@@ -30,11 +30,12 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import route_path, settle
-from atm.api.request_head import BAD_FRAMING, host_of_origin, most_body_bytes, refusal_of_head
+from atm.api.request_head import host_of_origin, most_body_bytes
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
 from atm.errors import AtmError, Problem
+from atm.http_connection import BAD_FRAMING, refusal_of_head
 from atm.storage.records import Role
 
 log = logging.getLogger("atm.api")
