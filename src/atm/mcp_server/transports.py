@@ -28,6 +28,7 @@ from atm.http_connection import (
     url_of,
     warn_of_clear_text,
 )
+from atm.logs import MaskedLines
 from atm.mcp_server.request_limits import App, Receive, RequestLimits, Scope, Send, refuse
 from atm.mcp_server.server import AgentServer
 from atm.mcp_server.services import ToolServices
@@ -42,14 +43,16 @@ _AT_A_TERMINAL = (
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def set_up_logs() -> None:
+def set_up_logs(settings: Settings) -> None:
     """Log warnings to standard error; standard output carries the protocol."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskedLines("%(levelname)s %(name)s: %(message)s", settings.secret_values()))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def serve_stdio(settings: Settings) -> None:
     """Serve the client on standard input and output until it disconnects."""
-    set_up_logs()
+    set_up_logs(settings)
     if sys.stdin.isatty():
         sys.stderr.write(_AT_A_TERMINAL)
     asyncio.run(_serve_stdio(AgentServer(ToolServices.of(settings))))
@@ -85,7 +88,7 @@ async def _end(server: AgentServer, number: int) -> None:
 
 def serve_http(settings: Settings, host: str, port: int) -> None:
     """Serve clients over HTTP until a signal ends it. Raises SettingsError without a key on a non-loopback address."""
-    set_up_logs()
+    set_up_logs(settings)
     if not _is_loopback(host) and settings.mcp_key is None:
         what = f"{host} is reachable from other machines, and no key is set"
         hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
