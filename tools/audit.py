@@ -8,6 +8,7 @@ Usage: python -m tools.audit
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ class Audit:
     command: tuple[str, ...]
     directory: Path
     found: str
-    """Words of the tool's answer when it compared packages and an advisory applies."""
+    """Pattern in the tool's answer when it compared packages and an advisory applies."""
     install: str
     """How to get the tool."""
 
@@ -36,17 +37,17 @@ class Audit:
 def audits() -> tuple[Audit, ...]:
     """All ecosystems."""
     uv = str(ROOT / ".venv/bin/uv")
-    locked = ("-r", "requirements/server.txt", "--require-hashes", "--disable-pip")
+    locked = ("-r", "requirements/server.txt", "--require-hashes", "--disable-pip", "--strict")
     return (
-        Audit("Python", (uv, "tool", "run", PIP_AUDIT, *locked), ROOT, "known vulnerabilit", "make setup"),
+        Audit("Python", (uv, "tool", "run", PIP_AUDIT, *locked), ROOT, r"^found \d+ known vulnerabilit", "make setup"),
         Audit(
             "Rust",
             ("cargo", "audit", "--file", "native/Cargo.lock"),
             ROOT,
-            "vulnerabilit",
+            r"\d+ vulnerabilit",
             "cargo install --locked cargo-audit",
         ),
-        Audit("npm", ("npm", "audit", "--package-lock-only"), ROOT / "webapp", "severity", "https://nodejs.org"),
+        Audit("npm", ("npm", "audit", "--package-lock-only"), ROOT / "webapp", r"^severity:", "https://nodejs.org"),
     )
 
 
@@ -63,7 +64,7 @@ def outcome(audit: Audit) -> tuple[int, str]:
     said = (done.stdout + done.stderr).strip()
     if done.returncode == 0:
         return 0, "no known advisory applies"
-    if audit.found in said.lower():
+    if re.search(audit.found, said, re.IGNORECASE | re.MULTILINE):
         return 1, f"advisories apply\n{said}"
     lines = said.splitlines() or ["it said nothing"]
     last = next((line for line in lines if "error" in line.lower()), lines[-1])

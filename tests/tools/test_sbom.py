@@ -41,7 +41,7 @@ def test_names_and_checksums_are_those_of_the_locks() -> None:
 
 
 def _audit(script: str) -> audit.Audit:
-    return audit.Audit("test", ("sh", "-c", script), ROOT, "known vulnerabilit", "install it")
+    return audit.Audit("test", ("sh", "-c", script), ROOT, r"^found \d+ known vulnerabilit", "install it")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def _audit(script: str) -> audit.Audit:
         ("exit 0", 0, "no known advisory"),
         ("echo Found 1 known vulnerability; exit 1", 1, "known vulnerability"),
         ("echo connection refused; exit 1", 2, "could not be had: connection refused"),
+        ("echo No known vulnerabilities found; echo 3 packages skipped; exit 1", 2, "could not be had"),
         ("exit 3", 2, "it said nothing"),
     ],
 )
