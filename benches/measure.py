@@ -28,13 +28,21 @@ class MeasurementError(Exception):
     """A command could not be measured; the message says which and what it printed."""
 
 
-def cpu_seconds(command: Sequence[str | Path]) -> float:
+def cpu_seconds(command: Sequence[str | Path], data_dir: str = "") -> float:
     """CPU time of `command` from its start to its end, children it waited for included.
+
+    `data_dir` is the data directory of the command, where it is not the user's own.
 
     Raises `MeasurementError` when it fails: a command that stops early is fast for the wrong reason.
     """
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **({"ATM_DATA_DIR": data_dir} if data_dir else {})},
     )
     assert process.stderr is not None
     with process.stderr:

@@ -88,7 +88,7 @@ def test_the_path_below_a_proxy_begins_with_a_slash_and_ends_without(
 @pytest.mark.parametrize("written", ["https://a.example/atm", "/a b", "/a//b", '/"><script>'])
 def test_what_is_no_path_is_refused(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     monkeypatch.setenv("ATM_ROOT_PATH", written)
-    with pytest.raises(SettingsError, match="ATM_ROOT_PATH should be a path as /atm"):
+    with pytest.raises(SettingsError, match="ATM_ROOT_PATH should be a path such as /atm"):
         load_settings()
 
 

@@ -33,7 +33,7 @@ step "uv, by pip"
 
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 # The native engine takes longest: its build begins here, beside the rest. tools/native.sh waits for it, and reports.
-trap 'kill 0' INT TERM
+trap 'trap - TERM; kill 0' INT TERM
 if command -v cargo >/dev/null 2>&1; then
     .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/native.txt &&
         sh tools/native.sh --ahead &

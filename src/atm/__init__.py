@@ -1,14 +1,14 @@
-"""API Test Machine: load test an API, and know whether you can believe the result.
+"""API Test Machine: load test an API, and know whether the result is valid.
 
-This package holds everything but the native engine. The public names are those of `__all__`; start reading with
-`docs/architecture.md`, then `models/spec.py` (what a person writes) and `plan/load_plan.py` (what an engine runs).
+This package contains everything but the native engine. The public names are in `__all__`. Start with
+`docs/architecture.md`, then `models/spec.py` (the test spec) and `plan/load_plan.py` (the plan that engines run).
 """
 
 from __future__ import annotations
 
 from atm.version import VERSION as __version__
 
-# typing's own constant of this name would cost `atm --version` half of what the interpreter does.
+# Importing typing for its constant would add half of the interpreter's start to `atm --version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from atm.engine.base import Control
@@ -33,7 +33,7 @@ __all__ = [
     "run_sync",
 ]
 
-_HOMES = {
+_MODULES = {
     "AtmError": "atm.errors",
     "AuthConfig": "atm.models.auth",
     "AuthType": "atm.models.auth",
@@ -48,9 +48,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for: `import atm` alone costs nothing."""
-    if name not in _HOMES:
+    """Import a public name on first access, so that `import atm` alone is cheap."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

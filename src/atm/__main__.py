@@ -1,6 +1,6 @@
-"""The program's entrance: `atm` and `python -m atm`.
+"""Entry point of `atm` and `python -m atm`.
 
-`--version` is answered here, before anything else is imported, so that asking for it costs next to nothing.
+Handles `--version` before any other import, so that it is fast.
 """
 
 import sys
@@ -15,7 +15,7 @@ def main() -> None:
         return
     import gc
 
-    # Imports make tens of thousands of objects that stay; looking through them again and again takes 5 % of the start.
+    # Imports create tens of thousands of permanent objects; collecting repeatedly takes 5 % of the start.
     gc.set_threshold(100_000, 20, 20)
     from atm.cli.main import main as run
 
@@ -29,7 +29,7 @@ def _print_version() -> None:
     except OSError as error:
         import os
 
-        # Python flushes at exit once more; it must find an open descriptor that takes everything.
+        # Python flushes again at exit, which needs an open descriptor that accepts the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             sys.exit(f"error: cannot write to standard output: {error.strerror} [unwritable]")

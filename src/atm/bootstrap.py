@@ -1,4 +1,4 @@
-"""The composition root: from settings to a storage, services, a supervisor, a watcher and an agent."""
+"""The composition root: builds storage, services, supervisor, watcher and agent from the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atm.notifications.webhook import WebhookChannel
 from atm.runs.live_figures import LiveFigures
 from atm.runs.local_recovery import recover_local_runs
 from atm.runs.policy import Policy
-from atm.runs.retention import pruned
+from atm.runs.retention import background_retention
 from atm.runs.service import RunService
 from atm.runs.supervisor import Supervisor
 from atm.runs.trials import Trials
@@ -29,7 +29,7 @@ from atm.storage.seal import Sealer
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """Everything that a front door needs, on one event loop."""
+    """The services behind the API and the MCP server, on one event loop."""
 
     settings: Settings
     storage: StorageInterface
@@ -42,7 +42,7 @@ class ControlPlane:
 
 
 class Agent:
-    """What fires schedules and sends notifications, on one event loop."""
+    """Fires schedules and sends notifications, on one event loop."""
 
     def __init__(
         self, storage: StorageInterface, settings: Settings, sealer: Sealer, runs: RunService, supervisor: Supervisor
@@ -54,22 +54,21 @@ class Agent:
         self._deliverer = Deliverer(storage, sealer, channels)
 
     def start(self) -> None:
-        """Begin."""
+        """Start scheduler and deliverer."""
         self._scheduler.start()
         self._deliverer.start()
 
     async def stop(self) -> None:
-        """End; what is under way ends as a whole or is left to others."""
+        """Stop both; work in progress completes as a whole or is left to other processes."""
         await self._scheduler.stop()
         await self._deliverer.stop()
 
 
 @asynccontextmanager
 async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
-    """Open the storage, claim and watch runs, until the end of the block; then runs go on or are cancelled, by setting.
+    """Open the storage, and claim and watch runs until the block ends; runs then continue or are cancelled, by setting.
 
-    Schedules are fired too, unless `settings.agent` says that others do that. Raises SettingsError, SchemaError,
-    StorageUnavailableError.
+    Also fires schedules if `settings.agent` is set. Raises SettingsError, SchemaError, StorageUnavailableError.
     """
     with translated():
         data_directory.prepare(settings.data_dir)
@@ -86,7 +85,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[ControlPlane]:
         if agent is not None:
             agent.start()
         try:
-            async with pruned(storage, settings):
+            async with background_retention(storage, settings):
                 trials = Trials(settings.data_dir)
                 figures = LiveFigures(storage)
                 yield ControlPlane(settings, storage, sealer, runs, watcher, schedules, trials, figures)

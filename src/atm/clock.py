@@ -1,4 +1,4 @@
-"""Time as an argument: the protocol that everything testable takes instead of reading a clock."""
+"""The `Clock` protocol: passed to testable code, which must not read the system clock itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Clock(Protocol):
     """Monotonic nanoseconds for durations, wall time (UTC, timezone-aware) for labels."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds of a clock that never goes back; only differences mean anything."""
+        """Return nanoseconds of a monotonic clock; only differences are meaningful."""
         ...
 
     def now(self) -> datetime:
-        """The wall time, UTC and timezone-aware; labels things and measures nothing."""
+        """Return the wall time, UTC and timezone-aware; for labels, not for durations."""
         ...
 
 

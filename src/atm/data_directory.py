@@ -1,8 +1,8 @@
-"""The data directory: for this user only, and never taken from the working directory without being asked to.
+"""Choose and protect the data directory: private to this user, and not taken from the working directory unasked.
 
-A cloned repository may hold a directory `data` with schedules that fire and keys that open the server. So `./data` is
-used by itself only where this installation has used it before: a random id in it is known, with the path of the
-directory, in the state directory of the user (XDG), which no repository can write to. ATM_DATA_DIR names any directory.
+A cloned repository may contain a directory `data` with schedules that fire and keys that open the server. So `./data`
+is the default only if this installation has used it before: a random id in it is registered, with the path of the
+directory, in the user's state directory (XDG), which a repository cannot write. ATM_DATA_DIR may name any directory.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atm.errors import Problem, SettingsError
-from atm.private_files import close_to_others, make_directory, private_opener
+from atm.private_files import make_directory, private_opener, remove_others_permissions
 
 log = logging.getLogger("atm.storage")
 
 MARKER = "installation"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SIGNS = (MARKER, "atm.db", "json/format.json", "secret.key", "spool")
-"""What a data directory holds."""
+"""Entries that mark a directory as a data directory."""
 _OURS = (MARKER, "atm.db*", "*.log", "*.atm.gz")
 _OUR_DIRECTORIES = ("json", "spool")
 
 
 def default() -> Path:
-    """`./data` where this installation has used it before, else `api-test-machine` in the user's data directory.
+    """Return `./data` if this installation has used it before, else `api-test-machine` in the user's data directory.
 
-    Raises SettingsError for a `./data` that looks like a data directory and is not known here.
+    Raises SettingsError for a `./data` that looks like a data directory but is not registered.
     """
     here = Path("data").absolute()
     if here.is_dir():
-        if _is_known(here):
+        if _is_registered(here):
             return here.resolve()
         if any((here / sign).exists() for sign in _SIGNS):
-            what = "./data looks like a data directory of this program, but not like one that you have used before"
-            hint = f"if it is yours: `export ATM_DATA_DIR=./data`; if not: `export ATM_DATA_DIR={_of_the_user()}`"
+            what = "./data looks like a data directory of this program, but you have not used it before"
+            hint = f"if it is yours: `export ATM_DATA_DIR=./data`; if not: `export ATM_DATA_DIR={_user_default()}`"
             raise SettingsError(Problem(what, "data_dir_not_trusted", place=str(here), hint=hint))
-    return _of_the_user()
+    return _user_default()
 
 
 def prepare(directory: Path) -> None:
-    """Make the directory, or take the rights of other users from it, and note that it is used here.
+    """Create the directory, or remove other users' permissions from it, and register it as used.
 
-    Raises SettingsError where it belongs to another user; OSError.
+    Raises SettingsError when it belongs to another user; OSError.
     """
     make_directory(directory)
-    found = directory.stat()
-    if os.geteuid() not in (0, found.st_uid) and found.st_uid != 0:
-        what = f"the data directory belongs to another user (uid {found.st_uid}), who could change what is run"
-        hint = "name one of your own: `export ATM_DATA_DIR=…`"
+    status = directory.stat()
+    if os.geteuid() not in (0, status.st_uid) and status.st_uid != 0:
+        what = f"the data directory belongs to another user (uid {status.st_uid}), who could change the tests in it"
+        hint = "use a directory of your own: `export ATM_DATA_DIR=…`"
         raise SettingsError(Problem(what, "data_dir_not_trusted", path="ATM_DATA_DIR", place=str(directory), hint=hint))
     try:
-        _close(directory, found.st_mode)
+        _restrict(directory, status.st_mode)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
     try:
-        _note(directory)
+        _register(directory)
     except OSError as error:
-        # A disk that is full or mounted for reading, or no home: the next `./data` needs ATM_DATA_DIR again.
-        log.debug("the data directory %s is not noted as used: %s", directory, error)
+        # A full or read-only disk, or no home directory: `./data` will need ATM_DATA_DIR next time.
+        log.debug("the data directory %s could not be registered: %s", directory, error)
 
 
-def _of_the_user() -> Path:
+def _user_default() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "api-test-machine"
     return _xdg("XDG_DATA_HOME", ".local/share") / "api-test-machine"
@@ -77,7 +77,7 @@ def _of_the_user() -> Path:
 
 def _installations() -> Path:
     if sys.platform == "darwin":
-        return _of_the_user() / "installations"
+        return _user_default() / "installations"
     return _xdg("XDG_STATE_HOME", ".local/state") / "api-test-machine" / "installations"
 
 
@@ -86,17 +86,17 @@ def _xdg(variable: str, default_path: str) -> Path:
     return Path(base) if os.path.isabs(base) else Path.home() / default_path
 
 
-def _is_known(directory: Path) -> bool:
+def _is_registered(directory: Path) -> bool:
     try:
-        mine = directory.stat().st_uid == os.geteuid()
+        is_ours = directory.stat().st_uid == os.geteuid()
         identity = _identity(directory)
-        return mine and bool(identity) and (_installations() / identity).read_text() == str(directory.resolve())
+        return is_ours and bool(identity) and (_installations() / identity).read_text() == str(directory.resolve())
     except OSError:
         return False
 
 
 def _identity(directory: Path) -> str:
-    """The id in a directory; empty without one."""
+    """Return the id in a directory; empty without one."""
     try:
         text = (directory / MARKER).read_text("ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):
@@ -104,13 +104,13 @@ def _identity(directory: Path) -> str:
     return text if _ID.fullmatch(text) else ""
 
 
-def _note(directory: Path) -> None:
+def _register(directory: Path) -> None:
     identity = _identity(directory)
     if not identity:
         identity = secrets.token_hex(16)
         _write(directory / MARKER, identity)
-    # Only a directory of this name is ever found by itself.
-    if directory.name == "data" and not _is_known(directory):
+    # Only a directory named `data` can become the default.
+    if directory.name == "data" and not _is_registered(directory):
         make_directory(_installations())
         _write(_installations() / identity, str(directory.resolve()))
 
@@ -122,15 +122,15 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _close(directory: Path, mode: int) -> None:
-    """Only what is ours: a directory may be named that holds other files of the user as well.
+def _restrict(directory: Path, mode: int) -> None:
+    """Remove other users' permissions from our own files only, as the directory may contain other files of the user.
 
-    Not the key file: one that others could read is an error (`atm.storage.seal`), which must be seen.
+    The key file is left out: `atm.storage.seal` must report one that others could read.
     """
     for path in _our_files(directory):
-        close_to_others(path)
+        remove_others_permissions(path)
     if not mode & stat.S_ISVTX and directory.resolve() != Path.home():
-        close_to_others(directory)
+        remove_others_permissions(directory)
 
 
 def _our_files(directory: Path) -> Iterator[Path]:
@@ -138,7 +138,7 @@ def _our_files(directory: Path) -> Iterator[Path]:
         yield from directory.glob(pattern)
     for name in _OUR_DIRECTORIES:
         folder = directory / name
-        # What is below a directory that is closed already was closed before it, or made for this user only.
+        # Contents of a directory that is already private were restricted before it, or created private.
         if folder.is_dir() and not folder.is_symlink() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
             for inner, _, files in os.walk(folder, topdown=False):
                 yield from (Path(inner) / file for file in files)

@@ -1,24 +1,24 @@
-"""Every error that this package raises on purpose, and the shape in which people see it.
+"""The exceptions of this package, and `Problem`, the form in which users see them.
 
-    AtmError                     anything we say on purpose; carries one or more Problems
+    AtmError                     the base of all; carries one or more Problems
     ├── SpecError                the spec cannot be run as written (exit code 2)
-    ├── EngineError              a plan could not be run, or an engine died in the middle
-    │   └── CapabilityError      no engine here can run this plan; names the feature
+    ├── EngineError              a plan could not be run, or an engine died during a run
+    │   └── CapabilityError      no installed engine can run this plan; names the feature
     ├── CredentialError          a token could not be fetched, signed or renewed
-    ├── UnreachableError         nothing could be sent, as no name of a target resolves (exit code 3)
+    ├── UnreachableError         no request could be sent, as no target name resolves (exit code 3)
     ├── OutputError              a result could not be written, to a file or to standard output
     ├── TargetServerError        the bundled target server did not start or stop
-    ├── ApiRefusedError          a server answered with a refusal; its problems are the server's
-    ├── ServerUnreachableError   a server could not be reached (exit code 1: it is no target)
-    ├── SettingsError            an environment variable or a setting has a value that cannot be
+    ├── ApiRefusedError          a server refused a request; its problems are the server's
+    ├── ServerUnreachableError   a server could not be reached (exit code 1: it is not a target)
+    ├── SettingsError            an environment variable or a setting has an invalid value
     └── StorageError             the history could not be read or written
-        ├── StorageUnavailableError  no room, no permission, no connection, locked for too long; nothing was written
-        ├── SchemaError          the database is older, newer or something else than this version reads
-        ├── CorruptDataError     what was read is not what was written; names the place
-        ├── BundleError          a file that should hold a run holds something else
-        ├── NotFoundError        nothing there by this id or name
-        ├── ConflictError        it is there already, or in a state that does not allow this
-        └── StaleLeaseError      a write by someone who no longer owns the run; nothing was written
+        ├── StorageUnavailableError  no space, no permission, no connection, locked for too long; nothing was written
+        ├── SchemaError          the schema of the database is older, newer or unknown to this version
+        ├── CorruptDataError     stored data is damaged; names the place
+        ├── BundleError          a bundle is not a valid run
+        ├── NotFoundError        no object has this id or name
+        ├── ConflictError        the object exists already, or its state does not allow the operation
+        └── StaleLeaseError      the writer no longer owns the run; nothing was written
 
 A failed request is a sample and a missed threshold is a verdict: neither is an exception.
 """
@@ -32,11 +32,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it is, and what would be right.
+    """One problem: what is wrong, where, and how to fix it.
 
     `what` is a sentence without a full stop; `code` a stable snake_case name; `path` the place in the spec
-    (`endpoints[1].url`) or empty; `place` a human location beyond the path (`shop.yaml:12`) or empty; `hint` something
-    that a person can type or do, or empty.
+    (`endpoints[1].url`) or empty; `place` a location beyond the path (`shop.yaml:12`) or empty; `hint` something that
+    the user can type or do, or empty.
     """
 
     what: str
@@ -47,11 +47,11 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """Path and place together, as one `at:` line; empty when neither is known."""
+        """Path and place joined for the `at:` line; empty without either."""
         return ", ".join(part for part in (self.path, self.place) if part)
 
     def lines(self) -> list[str]:
-        """The problem as people see it: `error: what [code]`, then `at:`, then `hint:`."""
+        """Return the problem as it is printed: `error: what [code]`, then `at:`, then `hint:`."""
         lines = [f"error: {self.what} [{self.code}]"]
         if self.where:
             lines.append(f"  at: {self.where}")
@@ -61,7 +61,7 @@ class Problem:
 
 
 class AtmError(Exception):
-    """The root of the tree above. `problems` holds at least one `Problem`."""
+    """The base class of the tree above. `problems` holds at least one `Problem`."""
 
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
@@ -72,15 +72,15 @@ class AtmError(Exception):
 
 
 class SpecError(AtmError):
-    """The spec cannot be run as written; `problems` lists everything that is wrong with it."""
+    """The spec cannot be run as written; `problems` lists all its errors."""
 
 
 class EngineError(AtmError):
-    """A plan could not be run, or an engine died in the middle of a run."""
+    """A plan could not be run, or an engine died during a run."""
 
 
 class CapabilityError(EngineError):
-    """No engine that is installed here can run this plan."""
+    """No installed engine can run this plan."""
 
 
 class CredentialError(AtmError):
@@ -88,7 +88,7 @@ class CredentialError(AtmError):
 
 
 class UnreachableError(AtmError):
-    """Nothing could be sent: not one target has an address."""
+    """No request could be sent: no target name resolves to an address."""
 
 
 class OutputError(AtmError):
@@ -100,23 +100,23 @@ class TargetServerError(AtmError):
 
 
 class ApiRefusedError(AtmError):
-    """A server of ours refused a request, or answered something else than its answers look like."""
+    """An API server refused a request, or sent an unexpected response."""
 
     def __init__(self, problems: Problem | Sequence[Problem], status: int = 0) -> None:
         super().__init__(problems)
         self.status = status
-        """The HTTP status; 0 without one."""
+        """The HTTP status; 0 without a response."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.problems, self.status)
 
 
 class ServerUnreachableError(AtmError):
-    """A server of ours could not be reached."""
+    """An API server could not be reached."""
 
 
 class SettingsError(AtmError):
-    """An environment variable or a setting has a value that cannot be; `problems` names every one."""
+    """An environment variable or a setting has an invalid value; `problems` names all of them."""
 
 
 class StorageError(AtmError):
@@ -124,28 +124,28 @@ class StorageError(AtmError):
 
 
 class StorageUnavailableError(StorageError):
-    """No room, no permission, no connection, or locked for too long. Nothing of this write was kept; try it again."""
+    """No space, no permission, no connection, or locked for too long. Nothing was written; the write can be retried."""
 
 
 class SchemaError(StorageError):
-    """The database is older, newer or something else than this version reads."""
+    """The schema of the database is older, newer or unknown to this version."""
 
 
 class CorruptDataError(StorageError):
-    """What was read is not what was written; `place` names the file or the row."""
+    """Stored data is damaged; `place` names the file or the row."""
 
 
 class BundleError(StorageError):
-    """A file that should hold a run holds something else, or only a part of it."""
+    """A bundle is not a valid run, or incomplete."""
 
 
 class NotFoundError(StorageError):
-    """Nothing is there by this id or name."""
+    """No object has this id or name."""
 
 
 class ConflictError(StorageError):
-    """It is there already, or it is in a state that does not allow this."""
+    """The object exists already, or its state does not allow the operation."""
 
 
 class StaleLeaseError(StorageError):
-    """A write by someone who no longer owns the run. Nothing was written, and nothing of it may be tried again."""
+    """The writer no longer owns the run. Nothing was written, and the write must not be retried."""

@@ -1,4 +1,4 @@
-"""The library's front door: run a spec from Python, without a terminal.
+"""The Python API: run a spec from a program.
 
 result = atm.run_sync({"name": "shop", "url": "http://127.0.0.1:8080/", "requests_per_second": 50, "duration": "10s"})
 print(result.verdict.passed, result.metrics.latency_p99_ms)
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def new_seed() -> int:
-    """A seed for a spec without one: 32 bits, short enough to be typed again."""
+    """Return a random seed for a spec without one: 32 bits, short enough to type."""
     return int.from_bytes(os.urandom(4), "big")
 
 
 def compile_spec(
     spec: Mapping[str, Any] | TestSpec | str | os.PathLike[str], environment: Mapping[str, str] | None = None
 ) -> CompiledTest:
-    """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (a GET of it).
+    """Compile a spec: an object, a `TestSpec`, the path of a YAML or JSON file, or a URL (tested with GET).
 
-    `environment` is what `{{env:NAME}}` reads, by default that of the process. Raises SpecError with every problem of
-    the spec, and OSError when a file cannot be read.
+    `environment` holds the variables for `{{env:NAME}}`, by default those of the process. Raises SpecError with all
+    problems of the spec, and OSError when a file cannot be read.
     """
     from atm.plan.compile import compile_plan
     from atm.plan.document import SpecDocument
@@ -61,10 +61,10 @@ async def run(
 ) -> RunResult:
     """Run a load test and return its result.
 
-    `spec` is an object, a `TestSpec`, the path of a YAML or JSON file, or a URL. `on_interval` is called after every
-    second with what happened in it. `control` stops or cancels the run from anywhere. When the awaiting task is
-    cancelled, the run is. Raises SpecError with every problem of the spec, CapabilityError, CredentialError and
-    UnreachableError before anything is sent; failed requests and missed thresholds are part of the result.
+    `spec` is an object, a `TestSpec`, the path of a YAML or JSON file, or a URL. `on_interval` is called after each
+    second with its metrics. `control` stops or cancels the run from any thread. Cancelling the awaiting task cancels
+    the run. Raises SpecError with all problems of the spec, CapabilityError, CredentialError and UnreachableError
+    before the first request; failed requests and missed thresholds are part of the result.
     """
     from atm.engine.executor import Execution
 

@@ -1,4 +1,4 @@
-"""Logs as JSON Lines on standard error, with the ids of run and request; plain lines where a terminal reads them."""
+"""Configure logging: JSON Lines on standard error with run and request ids, or plain lines on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXTRA = ("run_id", "request_id", "milliseconds", "address", "key")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """Format each record as one JSON object per line."""
 
     def __init__(self, mask: SecretMask | None = None) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
 
 
 class PlainLines(logging.Formatter):
-    """One line for a person at a terminal, to which what strangers ask for can do nothing."""
+    """Format records for a terminal; control characters in request data are escaped."""
 
     def __init__(self, mask: SecretMask | None = None) -> None:
         super().__init__()
@@ -50,6 +50,7 @@ class PlainLines(logging.Formatter):
         return f"{line}\n{printable(self._mask.text(self.formatException(record.exc_info)), layout=True)}"
 
 
+<<<<<<< HEAD
 class MaskedLines(logging.Formatter):
     """Lines in the format of `logging`, with secrets masked."""
 
@@ -63,6 +64,10 @@ class MaskedLines(logging.Formatter):
 
 def set_up(stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:
     """Send what this program and its server log to a stream, standard error by default; secrets are masked in it."""
+=======
+def set_up(stream: TextIO | None = None) -> None:
+    """Send the logs of this program and of uvicorn to a stream, standard error by default."""
+>>>>>>> main
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     mask = SecretMask(secrets)

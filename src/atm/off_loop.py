@@ -1,7 +1,7 @@
-"""Work that takes more than a moment, beside the event loop: specs that others sent are compiled here.
+"""Run slow work, such as compiling submitted specs, outside the event loop.
 
-Two threads for the whole process, however many clients there are: they share the interpreter with the event loop, which
-is to be answered within milliseconds all the time.
+The process has only two threads for it, as they share the interpreter lock with the event loop, which must respond
+within milliseconds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def _threads() -> ThreadPoolExecutor:
 
 
 async def off_loop(
-    function: Callable[_Parameters, _Result], *arguments: _Parameters.args, **named: _Parameters.kwargs
+    function: Callable[_Parameters, _Result], *arguments: _Parameters.args, **keywords: _Parameters.kwargs
 ) -> _Result:
-    """What the function returns or raises, worked out in one of the threads when it is its turn."""
+    """Call the function in one of the threads and return its result."""
     return await asyncio.get_running_loop().run_in_executor(
-        _threads(), functools.partial(function, *arguments, **named)
+        _threads(), functools.partial(function, *arguments, **keywords)
     )

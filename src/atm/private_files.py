@@ -1,6 +1,6 @@
-"""Files and directories that only this user may read: 0600 and 0700, also those that older versions made.
+"""Create private files and directories (0600 and 0700), and restrict those created by older versions.
 
-History holds targets, bodies and hashes of keys. Other users of the machine have no business in it.
+The history contains targets, bodies and hashes of keys, which other users of the machine must not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _OTHERS = 0o077
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and the missing ones above it; a new one is for this user only. Raises OSError."""
+    """Create a directory and its missing parents, private to this user. Raises OSError."""
     missing = []
     while not path.exists():
         missing.append(path)
@@ -25,7 +25,7 @@ def make_directory(path: Path) -> None:
 
 
 def create_file(path: Path) -> None:
-    """Make an empty file for this user only where there is none; SQLite gives its WAL the mode of the database.
+    """Create an empty private file if it does not exist; SQLite gives its WAL the mode of the database.
 
     Raises OSError.
     """
@@ -33,15 +33,15 @@ def create_file(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open(…, opener=private_opener)`: a new file is for this user only."""
+    """Open a file, creating it private to this user; for `open(…, opener=private_opener)`."""
     return os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
 
 
-def close_to_others(path: Path) -> None:
-    """Take all rights of others from one file or directory of this user; links are left alone. Raises OSError."""
+def remove_others_permissions(path: Path) -> None:
+    """Remove other users' permissions from a file or directory of this user, but not from links. Raises OSError."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
-    if found.st_mode & _OTHERS and found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode):
-        path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    if status.st_mode & _OTHERS and status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode):
+        path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)

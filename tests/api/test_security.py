@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from atm.config import Settings
 from atm.storage import open_storage
-from atm.storage.records import ApiKey, Role, hash_api_key
+from atm.storage.api_keys import ApiKey, Role, hash_api_key
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
 

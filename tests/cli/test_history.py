@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from atm.cli.history.base import resolve_run
-from atm.cli.history.local import LocalHistory
+from atm.cli.history.local import StorageHistory
 from atm.cli.listing import age
 from atm.config import Settings
 from atm.errors import NotFoundError
@@ -140,7 +140,7 @@ def test_a_run_travels_to_another_history(kept: Kept, tmp_path: Path) -> None:
 def test_what_is_no_bundle_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     process = atm(tmp_path, "import", "-", given=b"not a bundle")
     assert process.code == 1
-    assert "error: this is no bundle of a run" in process.err
+    assert "error: this is not the bundle of a run" in process.err
     assert "  at: stdin\n" in process.err
 
 
@@ -213,6 +213,60 @@ def test_a_run_that_was_killed_is_found_by_the_next_command(target: TargetServer
     assert not list((tmp_path / "spool").glob("local-*"))
 
 
+def spools(data_dir: Path) -> list[str]:
+    return sorted(path.name.split("-")[0] for path in (data_dir / "spool").iterdir())
+
+
+def test_a_run_is_stored_after_its_report_by_a_process_that_the_next_command_waits_for(
+    target: TargetServer, tmp_path: Path
+) -> None:
+    for number in range(3):
+        process = atm(tmp_path, "run", f"{target.url}/users", "-n", str(number + 1), "--no-fail")
+        assert "saved as" in process.out
+    listed = json.loads(atm(tmp_path, "list", "--json").out)["runs"]
+    assert sorted(run["total_requests"] for run in listed) == [1, 2, 3]
+    assert spools(tmp_path) == []
+    assert len(atm(tmp_path, "list").out.splitlines()) == 4
+
+
+def test_a_run_that_no_process_stores_is_stored_by_the_next_command(target: TargetServer, tmp_path: Path) -> None:
+    broken = tmp_path / "atm.db"
+    broken.write_bytes(b"not a database" * 1000)
+    url = f"{target.url}/users"
+    assert atm(tmp_path, "run", url, "-n", "7", "--no-fail").code == 0
+    deadline = time.monotonic() + 60
+    # The process that could not store it leaves it to the commands.
+    while spools(tmp_path) != ["local"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    refused = atm(tmp_path, "list")
+    assert refused.code != 0
+    assert "error:" in refused.err
+    broken.unlink()
+    [run] = json.loads(atm(tmp_path, "list", "--json").out)["runs"]
+    assert (run["total_requests"], run["outcome"]) == (7, "passed")
+    assert spools(tmp_path) == []
+
+
+def test_fast_commands_import_no_storage_stack(target: TargetServer, tmp_path: Path) -> None:
+    assert atm(tmp_path, "run", f"{target.url}/users", "-n", "1", "-q", "--no-fail").code == 0
+    for command, more in (("list", ()), ("status", ("last",)), ("show", ("last",))):
+        code = f"""
+import sys
+from atm.cli.main import main
+assert main([{command!r}, *{more!r}]) == 0
+print(*sys.modules, file=sys.stderr)
+"""
+        process = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment(tmp_path), timeout=50
+        )
+        loaded = set(process.stderr.split())
+        assert process.returncode == 0, process.stderr
+        assert "atm.storage.sqlite_reader" in loaded
+        assert not {"sqlalchemy", "alembic", "httpx", "pydantic_settings"} & loaded
+        assert ("pydantic" in loaded) is (command == "show")
+
+
 def test_nothing_of_the_history_is_imported_before_the_first_request(target: TargetServer, tmp_path: Path) -> None:
     code = f"""
 import sys
@@ -275,7 +329,7 @@ def test_a_key_is_shown_once_and_revoked_by_its_name(tmp_path: Path) -> None:
 async def test_an_id_may_be_as_short_as_it_is_unique(tmp_path: Path) -> None:
     storage = await open_storage(Settings(data_dir=tmp_path))
     try:
-        history = LocalHistory(storage)
+        history = StorageHistory(storage)
         with pytest.raises(NotFoundError, match="there is no run"):
             await resolve_run(history, "last")
         for run_id in ("abc111", "abc222", "abd333"):

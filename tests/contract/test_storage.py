@@ -14,21 +14,10 @@ from atm.errors import ConflictError, NotFoundError, StaleLeaseError
 from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason
 from atm.models.run import Measurement
 from atm.storage import Batch, RunSeries, StorageInterface, Written, open_storage
-from atm.storage.records import (
-    ApiKey,
-    CancelRequest,
-    Finish,
-    Lease,
-    LeaseState,
-    Order,
-    RetentionPolicy,
-    Role,
-    RunQuery,
-    RunSource,
-    SampleQuery,
-    TestConfig,
-    hash_api_key,
-)
+from atm.storage.api_keys import ApiKey, Role, hash_api_key
+from atm.storage.records import CancelRequest, Finish, Lease, LeaseState, Order, RunQuery, RunSource, SampleQuery
+from atm.storage.test_configs import TestConfig
+from atm.storage.upkeep import RetentionPolicy
 from tests.storage.builders import at, completed, event, interval, new_run, result, sample
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +52,14 @@ async def test_a_created_run_is_pending_and_reads_back_as_it_was(storage: Storag
     assert (run.notes, run.sealed, run.spec) == ("why", b"\x00\xff", new.spec)
     assert await storage.runs.result(new.id) is None
     assert run.metrics is None
+
+
+async def test_a_run_knows_how_many_endpoints_its_spec_has(storage: StorageInterface) -> None:
+    spec = {"name": "Shop", "endpoints": [{"url": f"https://shop.example/{name}"} for name in "abc"]}
+    for new, expected in ((new_run(), 1), (new_run(spec=spec), 3)):
+        await storage.runs.create(new)
+        assert (await storage.runs.get(new.id)).summary.endpoint_count == expected
+    assert [run.endpoint_count for run in (await storage.runs.page(RunQuery())).runs] == [3, 1]
 
 
 async def test_what_is_not_there_is_not_found(storage: StorageInterface) -> None:

@@ -12,7 +12,8 @@ from atm.config import Settings
 from atm.errors import ConflictError, NotFoundError
 from atm.storage import StorageInterface, open_storage
 from atm.storage.access import ActorKind, AuditEntry, AuditOutcome, AuditQuery, Session
-from atm.storage.records import ApiKey, RetentionPolicy, Role
+from atm.storage.api_keys import ApiKey, Role
+from atm.storage.upkeep import RetentionPolicy
 
 pytestmark = pytest.mark.anyio
 

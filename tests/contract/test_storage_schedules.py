@@ -14,8 +14,9 @@ from atm.errors import ConflictError, NotFoundError
 from atm.models.outcome import RunStatus
 from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage import StorageInterface, open_storage
-from atm.storage.records import CancelRequest, RetentionPolicy, RunQuery
+from atm.storage.records import CancelRequest, RunQuery
 from atm.storage.schedules import KEPT_FIRINGS, MOST_QUEUED, Delivery, Fire, Firing, Schedule, delivery_id
+from atm.storage.upkeep import RetentionPolicy
 from tests.storage.builders import at, new_run
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,9 @@ from atm.metrics.interval import HISTOGRAMS, EndpointInterval, Interval
 from atm.metrics.timeline import milliseconds
 from atm.models.outcome import RunStatus
 from atm.storage import Batch, StorageInterface, Written, open_storage
-from atm.storage.records import Finish, Lease, RetentionPolicy
+from atm.storage.records import Finish, Lease
 from atm.storage.series.rows import ALL, IntervalPoint
+from atm.storage.upkeep import RetentionPolicy
 from tests.storage.builders import at, completed, event, interval, merged, new_run, sample
 
 pytestmark = pytest.mark.anyio

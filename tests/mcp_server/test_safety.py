@@ -38,7 +38,7 @@ def runs_of(api: ApiServer) -> int:
         ({"url": "http://[::ffff:10.0.0.1]/"}, "::ffff:a00:1"),
         ({"url": "{{base}}/", "variables": {"base": "http://example.com"}}, "example.com"),
         ({"url": "http://localhost/", "connect_to": ["localhost:80:example.com:80"]}, "example.com"),
-        ({"url": "http://localhost/", "proxy": "http://proxy.example.com:3128"}, "proxy.example.com"),
+        ({"url": "http://127.0.0.1/", "proxy": "http://proxy.example.com:3128"}, "proxy.example.com"),
         (
             {"endpoints": [{"name": "a", "url": "http://localhost/"}, {"name": "b", "url": "http://b.example/"}]},
             "b.example",

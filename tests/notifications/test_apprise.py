@@ -34,8 +34,8 @@ async def test_a_message_arrives_by_the_service_that_the_url_names(receiver: Rec
         ("json://127.0.0.1:{port}/200/hook", ("hooks.example",), "not among the hosts", False),
         ("json://169.254.169.254/latest", (), "link-local", False),
         ("json://localhost:{port}/200/hook", ("10.0.0.0/8",), "not among the hosts", False),
-        ("syslog://", (), "log of the machine", True),
-        ("nobody-knows-this://x", (), "knows no service", True),
+        ("syslog://", (), "system log", True),
+        ("nobody-knows-this://x", (), "has no service", True),
     ],
 )
 async def test_what_it_may_not_reach_it_does_not(

@@ -50,7 +50,7 @@ async def test_any_other_answer_is_a_failure_told_in_one_line(receiver: Receiver
 
 async def test_who_does_not_answer_is_not_waited_for(receiver: Receiver) -> None:
     began = time.monotonic()
-    with pytest.raises(SendError, match=r"^no answer within 0.3 s$"):
+    with pytest.raises(SendError, match=r"^no response within 0.3 s$"):
         await WebhookChannel(TargetRules(), timeout_seconds=0.3).send(message(receiver.url("/wait/hook")), AT)
     assert time.monotonic() - began < 50
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atm.config import Settings
-from atm.runs.retention import pruned
+from atm.runs.retention import background_retention
 from atm.storage import open_storage
 from atm.storage.records import Lease, RunQuery
 from atm.testing import ManualClock
@@ -27,7 +27,7 @@ async def test_a_server_prunes_by_its_settings(tmp_path: Path, settings: dict[st
         await storage.leases.claim("here", "token", 1)
         await storage.leases.finish(Lease(f"run{number}", "token"), completed(f"run{number}"))
 
-    async with pruned(storage, given, ManualClock(now=at(0) + timedelta(days=400))):
+    async with background_retention(storage, given, ManualClock(now=at(0) + timedelta(days=400))):
         async with asyncio.timeout(300):
             while len((await storage.runs.page(RunQuery())).runs) != left:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

@@ -14,8 +14,9 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.models.schedule import FiringOutcome
 from atm.runs.service import RunService
 from atm.schedules.scheduler import Scheduler
-from atm.storage.records import CancelRequest, Finish, RunQuery, RunSource, TestConfig
+from atm.storage.records import CancelRequest, Finish, RunQuery, RunSource
 from atm.storage.seal import Sealer
+from atm.storage.test_configs import TestConfig
 from tests.schedules.moving import SPEC, ToolServices, WallClock
 
 pytestmark = pytest.mark.anyio

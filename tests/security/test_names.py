@@ -10,7 +10,7 @@ import pytest
 
 from atm.config import Settings
 from atm.storage import lookup, open_storage
-from atm.storage.records import TestConfig
+from atm.storage.test_configs import TestConfig
 from tests.api.server import ApiServer
 
 pytestmark = pytest.mark.timeout(300)

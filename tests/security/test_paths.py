@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.api.server import ApiServer
+from tests.examples import PROFILE
 from tests.security.attacking import asked, raw
 
 KEY = secrets.token_urlsafe(32)
@@ -29,9 +30,10 @@ CONTROL = [f"%{number:02X}" for number in (*range(0x20), 0x7F)] + ["%C2%85", "%C
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"DELETE"])
 def test_control_characters_in_a_path_are_refused(server: ApiServer, method: bytes) -> None:
+    # The path is refused before its method is looked at: every sixth character with the other methods.
     for prefix in (b"", b"/atm"):
         for path in (b"/metrics", b"/api/v1/runs", b"/api/v1/openapi.json", b"/health/live"):
-            for written in CONTROL:
+            for written in CONTROL[:: 1 if method == b"GET" or PROFILE == "prove" else 6]:
                 for target in (
                     path + written.encode(),
                     written.encode() + path,

@@ -69,9 +69,7 @@ def test_what_is_no_record_is_an_error(document: Any) -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(
-        NewerFormatError, match="Pot is in format 3, which a newer version wrote; this one reads up to 2"
-    ):
+    with pytest.raises(NewerFormatError, match="Pot has format 3 of a newer version; this version reads up to 2"):
         POT.record({"format": 3, "content": "green"})
 
 
@@ -103,7 +101,7 @@ async def test_a_file_that_a_newer_version_wrote_is_refused_with_its_place(
         await storage.runs.get(run_id)
     (problem,) = caught.value.problems
     assert (problem.code, problem.place) == ("schema_newer", str(path))
-    assert "format 99, which a newer version wrote" in problem.what
+    assert "format 99 of a newer version" in problem.what
 
 
 async def test_a_bundle_of_a_newer_version_is_refused(storage: StorageInterface) -> None:
@@ -112,7 +110,7 @@ async def test_a_bundle_of_a_newer_version_is_refused(storage: StorageInterface)
     lines = [json.loads(line) for line in gzip.decompress(file.getvalue()).splitlines()]
     lines[1]["run"]["summary"]["format"] = 99
     newer = io.BytesIO(gzip.compress(b"\n".join(json.dumps(line).encode() for line in lines) + b"\n"))
-    with pytest.raises(BundleError, match="format 99, which a newer version wrote"):
+    with pytest.raises(BundleError, match="format 99 of a newer version"):
         read_bundle(newer, "run.atm.gz")
 
 

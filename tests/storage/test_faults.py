@@ -70,7 +70,7 @@ async def test_a_full_disk_is_said_and_writing_goes_on_when_there_is_room_again(
     with pytest.raises(StorageUnavailableError) as caught:
         await fill()
     assert code(caught) == "storage_full"
-    assert "no room left" in str(caught.value)
+    assert "no space left" in str(caught.value)
     assert written.next_interval > 3
     seconds = [interval(second, endpoints=4) for second in range(written.next_interval)]
     kept = await storage.series.intervals(lease.run_id)
@@ -196,7 +196,7 @@ async def test_a_corrupt_line_is_named_and_a_torn_last_one_is_not_there(tmp_path
 async def test_json_files_of_a_newer_format_are_refused(tmp_path: Path) -> None:
     await JsonStorage.open(tmp_path)
     (tmp_path / "format.json").write_text('{"format": "2"}')
-    with pytest.raises(SchemaError, match="format 2, this version reads 1"):
+    with pytest.raises(SchemaError, match="format 2; this version reads 1"):
         await JsonStorage.open(tmp_path)
 
 

@@ -127,7 +127,7 @@ async def test_a_database_of_a_newer_version_is_refused(empty: Settings) -> None
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     await database.close()
     for attempt in (open_storage(empty), upgrade_storage(empty)):
-        with pytest.raises(SchemaError, match="9999, which a newer version made") as caught:
+        with pytest.raises(SchemaError, match="9999 of a newer version") as caught:
             await attempt
         assert caught.value.problems[0].code == "schema_newer"
 
@@ -138,7 +138,7 @@ async def test_a_database_with_other_tables_is_left_alone(empty: Settings) -> No
         await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER)")
     await database.close()
     for attempt in (open_storage(empty), upgrade_storage(empty)):
-        with pytest.raises(SchemaError, match="tables of something else"):
+        with pytest.raises(SchemaError, match="tables of another program"):
             await attempt
     assert await tables(schema.url_of(empty)) == {"customers"}
 
@@ -253,7 +253,7 @@ async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Setti
     fine = {"successful_requests": 9, "failed_requests": 0, "errors_by_type": {}}
     some = {"successful_requests": 8, "failed_requests": 1, "errors_by_type": {"unexpected_status": 1}}
     none = {"successful_requests": 0, "failed_requests": 9, "errors_by_type": {"connect_error": 9}}
-    rules = {"thresholds": ["error_rate < 50%"]}
+    rules = {"thresholds": ["error_rate < 50%"], "endpoints": [{"url": "http://a/"}, {"url": "http://b/"}]}
     loose = {"thresholds": ["rps > 0"]}
     # status, stop reason, passed as it was stored, measurement, metrics, spec: passed as it is now
     before: dict[str, tuple[Any, ...]] = {
@@ -294,4 +294,5 @@ async def test_runs_of_an_earlier_version_are_judged_by_todays_rule(empty: Setti
     await storage.close()
     assert {run_id: run.passed for run_id, run in found.items()} == {name: case[-1] for name, case in before.items()}
     assert found["dead"].outcome is RunOutcome.FAILED
+    assert (found["fine"].endpoint_count, found["within"].endpoint_count) == (1, 2)
     assert len(reasons) == 1

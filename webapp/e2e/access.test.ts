@@ -20,6 +20,7 @@ const PAGES: [string, string, string][] = [
     ["compare", `/compare?a=${shop}&b=${shop}`, ""],
     ["storage", "/storage", ""],
     ["settings", "/settings", ""],
+    ["audit log", "/audit", "Audit log"],
     ["documentation", "/docs/guide/dashboard", ""],
     ["nothing", "/nowhere", ""],
 ];

@@ -114,6 +114,7 @@ async function madeUp(page: Page, now: { second: number }): Promise<void> {
         latency_p95_ms: null,
         requests_per_second: null,
         error_rate: null,
+        endpoint_count: ENDPOINTS.length,
         notes: "",
         spec: { name: "made up", duration: "2h" },
         written_spec: { name: "made up", duration: "2h" },

@@ -215,32 +215,34 @@ describe("hostile content", () => {
 });
 
 describe("a server with a key", () => {
+    const KEY = "b7Qm2xVt9KsLw4Zr8NcFy6Hd";
+
     it("refuses a wrong one, takes the right one for a cookie that no script sees, and forgets it again", async () => {
-        const locked = await new ApiServer({ API_TEST_MACHINE_API_KEY: "b7Qm2xVt9KsLw4Zr8NcFy6Hd" }).open();
+        const locked = await new ApiServer({ API_TEST_MACHINE_API_KEY: KEY }).open();
         try {
             const page = await open(`${locked.url}/tests`, { expectTrouble: true });
             await page.waitForURL(/\/settings\?to=/);
             await page.getByLabel("API key").fill("wrong");
             await page.getByRole("button", { name: "Sign in" }).click();
             await page.getByText("This key is not valid here").waitFor();
-            await page.getByLabel("API key").fill("b7Qm2xVt9KsLw4Zr8NcFy6Hd");
+            await page.getByLabel("API key").fill(KEY);
             await page.keyboard.press("Enter");
             await page.waitForURL(/^[^?]*\/tests$/);
             const kept = await page.evaluate(() =>
                 JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }, location.href]),
             );
-            expect(kept).not.toContain("right-key");
+            expect(kept).not.toContain(KEY);
             expect(kept).not.toContain("atm_session");
             const [cookie] = await page.context().cookies();
             expect(cookie).toMatchObject({ name: "atm_session", httpOnly: true, sameSite: "Strict" });
-            expect(cookie?.value).not.toContain("right-key");
+            expect(cookie?.value).not.toContain(KEY);
             await page.goto(`${locked.url}/settings`);
             await page.getByText("can do everything").waitFor();
             await page.getByRole("button", { name: "Sign out" }).click();
             await page.getByLabel("API key").waitFor();
 
             // Whoever may only look is offered nothing that would be refused.
-            const headers = { "Content-Type": "application/json", "X-API-Key": "b7Qm2xVt9KsLw4Zr8NcFy6Hd" };
+            const headers = { "Content-Type": "application/json", "X-API-Key": KEY };
             const body = JSON.stringify({ name: "guest", role: "viewer" });
             const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });
             await page.getByLabel("API key").fill(((await made.json()) as { key: string }).key);

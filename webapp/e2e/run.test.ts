@@ -1,3 +1,4 @@
+import type { Locator } from "playwright-core";
 import { inject, expect, test } from "vitest";
 
 import { open, PATIENCE_MS } from "./browser";
@@ -201,10 +202,14 @@ test("endpoints are drawn over each other, hidden one by one, and told in figure
     await expect.poll(() => section.locator("tbody tr").count(), { timeout: PATIENCE_MS }).toBe(3);
 });
 
-test("lists show the URL with what the spec says its variables are", async () => {
+test("lists show how many endpoints a run has, or its URL with the values of variables", async () => {
+    const spec = { name: "one", variables: { base: target }, url: "{{base}}/users", total_requests: 1 };
+    await post("/runs", { spec });
     const page = await open(`${server}/`);
-    const row = page.getByRole("listitem").filter({ has: page.getByRole("link", { name: "shop", exact: true }) });
-    await row.getByText(`${target}/users`).first().waitFor();
+    const row = (name: string): Locator =>
+        page.getByRole("listitem").filter({ has: page.getByRole("link", { name, exact: true }) });
+    await row("one").getByText(`${target}/users`).first().waitFor();
+    await row("shop").getByText("3 endpoints").waitFor();
     const { url } = (await (await fetch(`${server}/api/v1/runs/${inject("shop")}`)).json()) as { url: string };
     expect(url).toBe(`${target}/users`);
 });

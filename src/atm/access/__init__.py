@@ -1,4 +1,5 @@
-"""Who may get in, without a server or a storage: the owner of a local connection, the local token, keys, names of keys.
+"""Access rules without a server or storage: owner of a local connection, local token, key strength, key names.
 
-May import `errors` only, so that settings, both front doors and clients use the same rules. Start with `peers.py`.
+May import `errors` only, so that settings, the API, the MCP server and clients use the same rules. Start with
+`peers.py`.
 """

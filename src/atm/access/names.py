@@ -1,4 +1,4 @@
-"""Names of keys: one spelling for each, none that looks like another, none that stands for something else. Pure."""
+"""Normalise and validate key names: canonical spelling, no look-alikes, no reserved names. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESERVED = frozenset(
         *("unknown", "environment", "everyone", "api_test_machine_api_key"),
     }
 )
-"""What the audit log and `GET /session` call others than keys."""
+"""Names that the audit log and `GET /session` use for actors other than keys."""
 _LOOK_LIKE = {
     **dict(zip("авекмнорстухіјѕһԁԛԝӏьгґз", "abekmhopctyxijshdqwlbrr3", strict=True)),
     **dict(zip("αβγδεζηικμνορτυχω", "abydezniкuvoptuxw".replace("к", "k"), strict=True)),
@@ -29,9 +29,9 @@ _LOOK_LIKE = {
 
 
 def key_name(text: str) -> str:
-    """The one spelling of this name: NFKC, single blanks, none around it. Raises ValueError, whose text says why.
+    """Return the canonical spelling of a name: NFKC, single spaces, trimmed. Raises ValueError with the reason.
 
-    Letters are ASCII, or of one script. Composed letters as é count as their base.
+    All letters must be of one script. A composed letter such as é belongs to the script of its base.
     """
     normal = unicodedata.normalize("NFKC", text)
     name = " ".join(normal.split())
@@ -39,26 +39,26 @@ def key_name(text: str) -> str:
         raise ValueError(f"a name has 1 to {LONGEST} printable characters")
     scripts = {_script(character) for character in name if unicodedata.category(character)[0] in "LM"}
     if len(scripts - {""}) > 1:
-        raise ValueError("a name has the letters of one alphabet: mixed ones look like other names")
+        raise ValueError("a name must use the letters of one alphabet: mixed ones can look like other names")
     if scripts - {"", "LATIN"} and look_of(name).isascii():
-        raise ValueError("this name looks like one in Latin letters: use those")
+        raise ValueError("this name looks like one in Latin letters: write it in Latin letters")
     if name.casefold() in RESERVED or look_of(name) in _RESERVED_LOOKS:
-        raise ValueError(f"{name!r} stands for something else in the audit log: choose another name")
+        raise ValueError(f"{name!r} has another meaning in the audit log: choose another name")
     return name
 
 
 def look_of(name: str) -> str:
-    """What two names that a person could take for each other have in common: no case, accents, blanks, or look-alikes.
+    """Return a key that is equal for names that look alike: without case, accents, spaces and look-alike letters.
 
-    After the idea of a skeleton in Unicode's UTS 39, with the letters that keys are named with.
+    Modelled on the skeleton of Unicode UTS 39, reduced to the letters that are common in key names.
     """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
-    letters = (_LOOK_LIKE.get(each, each) for each in plain if unicodedata.category(each)[0] not in "MZCP")
+    letters = (_LOOK_LIKE.get(letter, letter) for letter in plain if unicodedata.category(letter)[0] not in "MZCP")
     return "".join(letters).replace("rn", "m").replace("vv", "w").replace("cl", "d")
 
 
 def _script(character: str) -> str:
-    """The alphabet of a letter, as the Unicode name of it begins; empty for marks that belong to any."""
+    """Return the script of a letter, the first word of its Unicode name; empty for marks that belong to any script."""
     first = unicodedata.name(character, "").partition(" ")[0]
     return "" if first in ("COMBINING", "MODIFIER") else first
 

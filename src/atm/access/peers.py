@@ -1,7 +1,7 @@
-"""Find out which account a process on this machine belongs to that has opened a TCP connection to us.
+"""Identify the account of the local process that opened a TCP connection to us.
 
-Linux answers by netlink (`sock_diag(7)`): the uid of the socket at the other end, exact for one connection. Elsewhere
-nothing of the kind exists, and `can_identify` is false.
+Linux reports the uid of the peer's socket over netlink (`sock_diag(7)`), exactly for one connection. Other systems have
+no equivalent, and `can_identify` is false.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PORTS = struct.Struct("!HH")
 _SOCKET_ID_END = struct.Struct("=III")
 _ANY_COOKIE = 0xFFFFFFFF
 _ANSWER_FIGURES = struct.Struct("=IIIII")
-"""Behind the socket's id in `struct inet_diag_msg`: expires, receive queue, send queue, uid, inode."""
+"""The fields after the socket id in `struct inet_diag_msg`: expires, receive queue, send queue, uid, inode."""
 _FIGURES_OFFSET = _REQUEST.size + 4 + 48
 _TIMEOUT_SECONDS = 1.0
 
@@ -33,10 +33,10 @@ Address = tuple[str, int]
 
 
 def owner_of(peer: Address, local: Address) -> int | None:
-    """The uid of the process that opened the connection from `peer` to our socket at `local`; null when unknown.
+    """Return the uid of the process that opened the connection from `peer` to our socket at `local`; None if unknown.
 
-    Unknown is also a socket that its process has closed already: the kernel reports uid 0 for those, so a process
-    that sends a request and closes at once would pass as root.
+    A socket already closed by its process is unknown too: the kernel reports uid 0 for it, so a process that sends a
+    request and closes at once would pass as root.
     """
     if sys.platform != "linux":
         return None
@@ -47,20 +47,20 @@ def owner_of(peer: Address, local: Address) -> int | None:
     if source.version != target.version:
         return None
     try:
-        uid, inode = _asked(source, peer[1], target, local[1])
+        uid, inode = _query(source, peer[1], target, local[1])
     except (OSError, struct.error):
         return None
     return uid if inode and not _is_hidden(uid) else None
 
 
 def is_admitted(uid: int | None) -> bool:
-    """Whether a process of this uid is of our own account, or root's."""
+    """Return whether a uid is our own account or root."""
     return uid is not None and uid in (os.geteuid(), 0)
 
 
 @cache
 def can_identify() -> bool:
-    """Whether this system tells who owns the other end of a connection: tried on one of our own."""
+    """Return whether this system reports the owner of a connection, tested with a connection to ourselves."""
     if sys.platform != "linux":
         return False
     try:
@@ -74,7 +74,7 @@ def can_identify() -> bool:
 
 
 def account_name(uid: int | None = None) -> str:
-    """The name of an account, by default ours; its number where it has no name."""
+    """Return the name of an account, by default ours; its uid as text when it has no name."""
     number = os.geteuid() if uid is None else uid
     try:
         return pwd.getpwuid(number).pw_name
@@ -88,8 +88,8 @@ def _plain(text: str) -> IPv4Address | IPv6Address:
     return mapped or address
 
 
-def _asked(source: IPv4Address | IPv6Address, port: int, target: IPv4Address | IPv6Address, to: int) -> tuple[int, int]:
-    """Uid and inode of that socket, 0 for the inode of one that no process holds. Raises OSError."""
+def _query(source: IPv4Address | IPv6Address, port: int, target: IPv4Address | IPv6Address, to: int) -> tuple[int, int]:
+    """Return uid and inode of a socket; inode 0 when no process holds it. Raises OSError."""
     family = socket.AF_INET if source.version == 4 else socket.AF_INET6
     identity = (
         _PORTS.pack(port, to)
@@ -104,17 +104,17 @@ def _asked(source: IPv4Address | IPv6Address, port: int, target: IPv4Address | I
     with socket.socket(socket.AF_NETLINK, kind, _SOCK_DIAG) as kernel:
         kernel.settimeout(_TIMEOUT_SECONDS)
         kernel.send(request)
-        answer, (sender, _) = kernel.recvfrom(8192)
+        response, (sender, _) = kernel.recvfrom(8192)
     if sender:
         raise ConnectionError("another process answered in place of the kernel")
-    if _REQUEST.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:
+    if _REQUEST.unpack_from(response)[1] != _SOCK_DIAG_BY_FAMILY:
         raise ConnectionError("there is no such connection")
-    _, _, _, uid, inode = _ANSWER_FIGURES.unpack_from(answer, _FIGURES_OFFSET)
+    _, _, _, uid, inode = _ANSWER_FIGURES.unpack_from(response, _FIGURES_OFFSET)
     return uid, inode
 
 
 def _is_hidden(uid: int) -> bool:
-    """Whether the number stands for every account that our user namespace does not know."""
+    """Return whether a uid is the placeholder for accounts that are not mapped into our user namespace."""
     return uid == _overflow_uid() and _in_user_namespace()
 
 

@@ -1,7 +1,7 @@
-"""The local token: lets processes of one account in where the system does not say who owns a connection.
+"""The local token: authenticates processes of the same account on systems that do not report connection owners.
 
-The server writes it into its data directory, readable for its own account only; the command line and the MCP server
-of that account read it there.
+The server writes it into its data directory, readable only by its own account; the command line and the MCP server
+of that account read it from there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _RANDOM_BYTES = 32
 
 
 def local_token(data_dir: Path) -> str:
-    """The token of this installation, made when it is first needed.
+    """Return the token of this installation, creating it on first use.
 
-    Raises SettingsError where the file may be read by others or is not ours, and OSError.
+    Raises SettingsError when other accounts can read or own the file, and OSError.
     """
     path = data_dir / FILE_NAME
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def local_token(data_dir: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
         try:
-            # A link fails where the file exists: the token of another process is never replaced.
+            # A link fails when the file exists, so the token of another process is never replaced.
             os.link(temporary, path)
         except FileExistsError:
             pass
@@ -42,13 +42,13 @@ def local_token(data_dir: Path) -> str:
             temporary.unlink()
     token = _read(path)
     if token is None:
-        what = f"the file of the local token may be read by others, or is not ours: {path}"
+        what = f"the local token file is readable by other accounts, or owned by another one: {path}"
         raise SettingsError(Problem(what, "open_token_file", place=str(path), hint=f"remove it, or chmod 600 {path}"))
     return token
 
 
 def token_for(url: str, data_dir: Path) -> str | None:
-    """The token to send to a server at this address: only to one on this machine, and only from a file of ours."""
+    """Return the token for a server at this URL: only for one on this machine, and only from our own file."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -62,7 +62,7 @@ def token_for(url: str, data_dir: Path) -> str | None:
 
 
 def _read(path: Path) -> str | None:
-    """The token in the file, unless someone else may have read or written it. Raises OSError."""
+    """Return the token in the file; None when another account can read or write it. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with os.fdopen(descriptor, encoding="ascii") as file:
         status = os.fstat(descriptor)

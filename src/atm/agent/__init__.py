@@ -1,5 +1,5 @@
-"""The agent: schedules, notifications and the runs that they start, in a process without an API.
+"""The agent: runs schedules, their runs and notifications in a process without an API.
 
-May import `bootstrap` and everything below. `main.py` is all there is: what it hosts lives in `schedules`,
-`notifications` and `runs`.
+May import `bootstrap` and everything below. It has only `main.py`; the work is done by `schedules`, `notifications` and
+`runs`.
 """

@@ -1,4 +1,4 @@
-"""Hosts what fires schedules until a signal ends it."""
+"""Run the agent until a signal stops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("atm.agent")
 
 
 async def run_agent(settings: Settings) -> None:
-    """Fire schedules, notify, and carry out runs, until SIGINT or SIGTERM; runs under way go on by themselves.
+    """Fire schedules, send notifications and start runs until SIGINT or SIGTERM; runs in progress continue.
 
     Raises SettingsError, SchemaError, StorageUnavailableError.
     """

@@ -19,7 +19,7 @@ from atm.config import Settings
 from atm.errors import NotFoundError
 from atm.storage import StorageInterface
 from atm.storage.access import ActorKind, Session
-from atm.storage.records import ApiKey, Role, hash_api_key
+from atm.storage.api_keys import ApiKey, Role, hash_api_key
 
 log = logging.getLogger("atm.api")
 

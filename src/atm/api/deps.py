@@ -14,7 +14,8 @@ from atm.bootstrap import ControlPlane
 from atm.errors import Problem
 from atm.models.control.base import SOURCE_HEADER
 from atm.runs.lookup import whole_run_id
-from atm.storage.records import Role, RunSource
+from atm.storage.api_keys import Role
+from atm.storage.records import RunSource
 
 
 def _plane(connection: HTTPConnection) -> ControlPlane:

@@ -11,7 +11,7 @@ from starlette.types import Scope
 from atm.access.peers import account_name, can_identify, is_admitted, owner_of
 from atm.access.token import FILE_NAME, local_token
 from atm.config import LocalAuth, Settings
-from atm.storage.records import hash_api_key
+from atm.storage.api_keys import hash_api_key
 
 PEER_OWNER = "peer_owner"
 """In the state of a connection: the uid of the process at its other end, null when unknown."""

@@ -15,9 +15,10 @@ from atm.models.control.series import GeneratorView, MergedPointView, PointView,
 from atm.models.control.tests import TestView
 from atm.models.outcome import FAILED, Outcome
 from atm.runs.views import summary_view
-from atm.storage.records import Run, RunCursor, RunSummary, TestConfig, TestInHistory, is_id
+from atm.storage.records import Run, RunCursor, RunSummary, is_id
 from atm.storage.series.rows import ALL, GeneratorPoint, IntervalPoint
 from atm.storage.series.windows import Window
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 _MISSED = ("dropped", "skipped", "queued_at_end")
 

@@ -2,16 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from atm.cli.text import Line, Paper, Style, cells, short_id
 from atm.models import figures
-from atm.models.control.runs import RunSummaryView, RunView
-from atm.models.outcome import RunOutcome, RunStatus
-from atm.models.run import Measurement
+from atm.models.outcome import Measurement, RunOutcome, RunStatus
 
 _LABEL_END = 13
+
+
+class ListedRun(Protocol):
+    """The fields of a run that a list shows, from a server or from the storage of this machine."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> RunStatus: ...
+    @property
+    def outcome(self) -> RunOutcome: ...
+    @property
+    def measurement(self) -> Measurement | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def requests_completed(self) -> int: ...
+    @property
+    def latency_p95_ms(self) -> float | None: ...
+    @property
+    def requests_per_second(self) -> float | None: ...
+    @property
+    def error_rate(self) -> float | None: ...
+
+
+class DetailedRun(ListedRun, Protocol):
+    """The fields that `atm status` shows as well."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def total_requests(self) -> int | None: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    @property
+    def completed_at(self) -> datetime | None: ...
+    @property
+    def passed(self) -> bool | None: ...
+    @property
+    def failure_reasons(self) -> Sequence[str]: ...
+    @property
+    def error_message(self) -> str | None: ...
+    @property
+    def cancel_requested(self) -> str | None: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+    @property
+    def notes(self) -> str: ...
+    @property
+    def spec(self) -> Mapping[str, Any]: ...
 
 
 def age(at: datetime, now: datetime) -> str:
@@ -23,7 +80,7 @@ def age(at: datetime, now: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d")
 
 
-def run_lines(runs: Sequence[RunSummaryView], paper: Paper, now: datetime) -> list[Line]:
+def run_lines(runs: Sequence[ListedRun], paper: Paper, now: datetime) -> list[Line]:
     """Return a header line and one line per run, newest first."""
     ids = 1 + paper.signs.width + 1
     names = ids + 10
@@ -51,7 +108,7 @@ def run_lines(runs: Sequence[RunSummaryView], paper: Paper, now: datetime) -> li
     return lines
 
 
-def _sign(run: RunSummaryView, paper: Paper) -> tuple[str, Style]:
+def _sign(run: ListedRun, paper: Paper) -> tuple[str, Style]:
     return outcome_sign(run.outcome, paper, is_suspect=run.measurement is Measurement.SUSPECT)
 
 
@@ -72,13 +129,13 @@ def outcome_sign(outcome: RunOutcome, paper: Paper, *, is_suspect: bool = False)
     }[outcome]
 
 
-def _state(run: RunSummaryView) -> str:
+def _state(run: ListedRun) -> str:
     if run.status is RunStatus.RUNNING:
         return f"running, {figures.count(run.requests_completed)} requests"
     return str(run.outcome)
 
 
-def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
+def status_lines(run: DetailedRun, paper: Paper, now: datetime) -> list[Line]:
     """Return everything about a run except its timeline, without empty fields."""
     sign, style = _sign(run, paper)
     line = paper.line(" ").add(sign, style).add(f" {run.outcome}", style)
@@ -92,7 +149,7 @@ def status_lines(run: RunView, paper: Paper, now: datetime) -> list[Line]:
     return [*lines, paper.line(" next", Style.DIM).to(_LABEL_END).hint(command)]
 
 
-def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
+def _facts(run: DetailedRun, now: datetime) -> list[tuple[str, str]]:
     requests = figures.count(run.requests_completed)
     if run.total_requests:
         requests += f" of {figures.count(run.total_requests)}"
@@ -115,7 +172,7 @@ def _facts(run: RunView, now: datetime) -> list[tuple[str, str]]:
     return [(label, fact) for label, fact in facts if fact]
 
 
-def _why(run: RunView) -> str:
+def _why(run: DetailedRun) -> str:
     """Return why the run did not pass, without the error message, which has its own line."""
     return "; ".join(reason for reason in run.failure_reasons if reason != run.error_message)
 

@@ -143,11 +143,13 @@ def run_locally(
 
     A history that cannot be written is only a note: the result is returned all the same. Raises as `Execution.run`.
     """
+    from atm.runs.local_history import LocalHistory, spool_directory, wait_until_stored
+
     local_history = None
     if history:
-        from atm.runs.local_history import LocalHistory
-
         try:
+            # The process that stores the previous run would take CPU time from this one.
+            wait_until_stored(spool_directory())
             local_history = LocalHistory()
         except AtmError as error:
             _note_not_stored(output, error.problems[0])
@@ -160,9 +162,9 @@ def run_locally(
 
 
 def _save(history: LocalHistory, result: RunResult, output: Output) -> bool:
-    from atm.config import load_settings
-
     async def save() -> None:
+        from atm.config import load_settings
+
         saving = asyncio.create_task(history.save(result, load_settings()))
         before, still = -1, 0.0
         shown = output.err if not output.quiet else None
@@ -181,6 +183,8 @@ def _save(history: LocalHistory, result: RunResult, output: Output) -> bool:
         await saving
 
     try:
+        if history.hand_over(result):
+            return True
         asyncio.run(save())
     except AtmError as error:
         _note_not_stored(output, error.problems[0])

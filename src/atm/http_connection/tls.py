@@ -1,4 +1,4 @@
-"""TLS of a server of ours: a connection is nothing but a handshake first, which has its own time."""
+"""TLS connections of our servers: the handshake, with its own timeout, before uvicorn's protocol."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HANDSHAKE_SECONDS = 10.0
 
 
 class TlsConnection(asyncio.Protocol):
-    """Makes the handshake, then hands the connection to `http`. It counts as a connection that waits."""
+    """Performs the handshake, then hands the connection to `http`. Until then it counts as an idle connection."""
 
     http: type[asyncio.Protocol]
-    """uvicorn's protocol of what is inside of TLS; subclasses name it."""
-    waits = True
+    """uvicorn's protocol inside TLS, set by subclasses."""
+    is_idle = True
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
-        """As uvicorn makes its protocols; `config` is a ServerConfig with a certificate."""
+        """Called by uvicorn; `config` is a ServerConfig with a certificate."""
         self._options = {"config": config, "server_state": server_state, "app_state": app_state, "_loop": _loop}
         self._certificate: ServerCertificate = config.certificate
         self._most: int | None = config.limit_concurrency
@@ -34,14 +34,14 @@ class TlsConnection(asyncio.Protocol):
         self._loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
-        self.since = self._loop.time()
+        self.idle_since = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake, where there is room."""
-        # What says so in HTTP would need a handshake first.
+        """Start the handshake, or close the connection at the limit."""
+        # No 503 response, which would need a handshake first.
         if make_room(self._connections, self._most):
-            # A transport may have read a part of the handshake before another protocol is set, so the socket itself
-            # is what goes on.
+            # The transport could read a part of the handshake before its protocol is replaced, so the socket is
+            # duplicated and the transport closed.
             self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
             self._socket.setblocking(False)
             self._connections.add(self)
@@ -49,13 +49,13 @@ class TlsConnection(asyncio.Protocol):
         cast("asyncio.Transport", transport).abort()
 
     def end(self) -> None:
-        """At once, for another one."""
+        """Close at once, to make room for another connection."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def shutdown(self) -> None:
-        """The server ends."""
+        """Close on server shutdown."""
         self.end()
 
     async def _shake_hands(self, opened: socket.socket) -> None:
@@ -67,7 +67,7 @@ class TlsConnection(asyncio.Protocol):
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
             )
         except OSError as error:
-            # No TLS, another version of it, no trust in our certificate, no end in time: all the client's.
+            # Caused by the client: no TLS, another version, an untrusted certificate, or a timeout.
             log.debug("a handshake failed: %s", error)
         finally:
             self._connections.discard(self)

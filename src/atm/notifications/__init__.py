@@ -1,5 +1,5 @@
-"""Notifications: what is told about the end of a scheduled run, by signed webhook or through Apprise, until it arrives.
+"""Notifications about the end of scheduled runs, delivered by signed webhook or through Apprise, with retries.
 
-May import `runs`, `storage`, `models` and below; httpx has its home in `webhook.py`, Apprise in `apprise_process.py`.
-Start with `deliverer.py` (claim, send, try again), then `webhook.py` and `apprise_channel.py` (the two ways).
+May import `runs`, `storage`, `models` and below; only `webhook.py` imports httpx, only `apprise_process.py` Apprise.
+Start with `deliverer.py` (claim, send, retry), then `webhook.py` and `apprise_channel.py` (the two channels).
 """

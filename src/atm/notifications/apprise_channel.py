@@ -1,4 +1,4 @@
-"""A message by whatever service an Apprise URL names, sent by a process of its own (`apprise_process.py`)."""
+"""The Apprise channel: sends each message from a separate process (`apprise_process.py`)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _KINDS = {"failure": "failure", "recovery": "success", "success": "success", "ca
 
 
 class AppriseChannel:
-    """`Channel` of `AppriseTarget`s."""
+    """The `Channel` for `AppriseTarget`s."""
 
     def __init__(
         self, rules: TargetRules, directory: Path | None = None, *, timeout_seconds: float = 2 * SEND_SECONDS
     ) -> None:
-        """`directory` is where its process works: the data directory, which nobody else writes to."""
+        """`directory` is the process's working directory: the data directory, which other accounts cannot write."""
         self._rules = rules
         self._directory = directory
         self._timeout = timeout_seconds
 
     async def send(self, message: Message, at: float) -> None:  # noqa: ARG002 (services set their own times)
-        """Raises SendError."""
+        """Make one attempt to send. Raises SendError."""
         process = await child_process.start_async(
             "atm.notifications.apprise_process",
             directory=self._directory,
@@ -38,7 +38,7 @@ class AppriseChannel:
         )
         try:
             async with asyncio.timeout(self._timeout):
-                said, _ = await process.communicate(json.dumps(self._asked(message)).encode() + b"\n")
+                output, _ = await process.communicate(json.dumps(self._request(message)).encode() + b"\n")
         except TimeoutError as error:
             raise SendError(f"not sent within {self._timeout:g} s") from error
         finally:
@@ -46,10 +46,12 @@ class AppriseChannel:
                 process.kill()
                 await process.wait()
         if process.returncode != 0:
-            why = said.decode("utf-8", "replace").strip() or f"its process ended with exit code {process.returncode}"
-            raise SendError(why, final=process.returncode == 2)
+            reason = (
+                output.decode("utf-8", "replace").strip() or f"its process ended with exit code {process.returncode}"
+            )
+            raise SendError(reason, final=process.returncode == 2)
 
-    def _asked(self, message: Message) -> Mapping[str, Any]:
+    def _request(self, message: Message) -> Mapping[str, Any]:
         return {
             "url": message.target["url"],
             "title": title_of(message.document),

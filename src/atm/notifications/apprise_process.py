@@ -1,9 +1,8 @@
-"""Sends one message through Apprise, in a process of its own: `python -m atm.notifications.apprise_process`.
+"""The process that sends one message through Apprise: `python -m atm.notifications.apprise_process`.
 
-Apprise dials by itself, as its hundred services see fit. Here every name that is looked up and every address that is
-dialled passes the installation's rules, by an audit hook that cannot be taken off again; programs are not started, and
-the environment's proxies are gone. Reads one JSON object from standard input, writes one line to standard output:
-nothing, or why it failed.
+Apprise services open their own connections. An audit hook, which cannot be removed, checks every name lookup and every
+connection against the installation's target rules and forbids starting programs; proxies from the environment are
+removed. Reads one JSON object from standard input and writes the reason of a failure as one line to standard output.
 """
 
 from __future__ import annotations
@@ -24,49 +23,51 @@ MAXIMUM_CPU_SECONDS = 60
 NOT_INSTALLED = "Apprise is not installed where the agent runs: pip install 'api-test-machine[apprise]'"
 
 
-class Watch:
-    """The audit hook: remembers the name that is being looked up, and refuses what the rules refuse."""
+class AuditHook:
+    """Audit hook that refuses lookups, connections, files and programs that the rules do not allow."""
 
     def __init__(self, rules: TargetRules) -> None:
         self._rules = rules
         self._name = ""
         self.refusal = ""
-        """Why something was refused, the first time."""
+        """The reason of the first refusal."""
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
             self._name = _text(arguments[0])
-            self._judge(self._rules.refusal_of_name(self._name) if self._name else "")
+            self._refuse(self._rules.refusal_of_name(self._name) if self._name else "")
         elif event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             address = arguments[1]
-            # A path is a socket of this machine: a bus, or the system's log.
+            # A path is a Unix socket: a message bus, or the system log.
             host = str(address[0]) if isinstance(address, tuple) and address else ""
-            self._judge(self._rules.refusal(self._name or host, host) if host else f"{address!r} is no network address")
+            self._refuse(
+                self._rules.refusal(self._name or host, host) if host else f"{address!r} is not a network address"
+            )
         elif event == "open":
-            self._judge("" if _may_be_opened(arguments[0]) else "this service reads or writes files")
+            self._refuse("" if _may_be_opened(arguments[0]) else "this service reads or writes files")
         elif event in _REFUSED:
-            self._judge("this service starts programs")
+            self._refuse("this service starts programs")
         elif event.startswith("syslog."):
-            self._judge("this service writes to the log of the machine")
+            self._refuse("this service writes to the system log")
 
-    def _judge(self, refusal: str) -> None:
+    def _refuse(self, refusal: str) -> None:
         if refusal:
             self.refusal = self.refusal or refusal
             raise PermissionError(refusal)
 
 
 def _may_be_opened(path: Any) -> bool:
-    """Modules of this program and its libraries, certificates, zones; what is open already has a number."""
+    """Allow modules of this program and its libraries, certificates, time zones, and open file descriptors."""
     if isinstance(path, int):
         return True
-    whole = os.path.realpath(os.fsdecode(path))
-    return whole.startswith(_READABLE) or whole in _READABLE_FILES
+    real_path = os.path.realpath(os.fsdecode(path))
+    return real_path.startswith(_READABLE) or real_path in _READABLE_FILES
 
 
 def _readable() -> tuple[str, ...]:
     paths = ssl.get_default_verify_paths()
-    found = [sys.prefix, sys.base_prefix, *sys.path, paths.capath, paths.openssl_capath, "/usr/share", "/usr/lib"]
-    return tuple(f"{os.path.realpath(entry)}{os.sep}" for entry in found if entry and os.path.isabs(entry))
+    entries = [sys.prefix, sys.base_prefix, *sys.path, paths.capath, paths.openssl_capath, "/usr/share", "/usr/lib"]
+    return tuple(f"{os.path.realpath(entry)}{os.sep}" for entry in entries if entry and os.path.isabs(entry))
 
 
 _READABLE = _readable()
@@ -82,7 +83,7 @@ def _text(value: Any) -> str:
 
 
 class _LastWarning(logging.Handler):
-    """What Apprise says about a failure goes to its log, and nowhere else."""
+    """Keep the last warning: Apprise reports failures only to its log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -93,45 +94,47 @@ class _LastWarning(logging.Handler):
 
 
 def send(url: str, title: str, body: str, kind: str, rules: TargetRules) -> tuple[str, bool]:
-    """Why it failed, or ""; and whether another attempt could not go better."""
+    """Send the message; return the reason of a failure ("" for success) and whether the failure is final."""
     try:
         import apprise
     except ImportError:
         return NOT_INSTALLED, True
-    heard = _LastWarning()
-    # From here on: options of a URL may name files, which services read as soon as they are made.
-    watch = Watch(rules)
-    sys.addaudithook(watch)
-    logging.getLogger("apprise").addHandler(heard)
+    warnings = _LastWarning()
+    # Before `instantiate`: a URL may name files, which services read in their constructors.
+    hook = AuditHook(rules)
+    sys.addaudithook(hook)
+    logging.getLogger("apprise").addHandler(warnings)
     service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-    if service is None and watch.refusal:
-        return watch.refusal, True
+    if service is None and hook.refusal:
+        return hook.refusal, True
     if service is None:
-        return "Apprise knows no service of this URL", True
+        return "Apprise has no service for this URL", True
     sender = apprise.Apprise()
     sender.add(service)
     if sender.notify(title=title, body=body, notify_type=kind, body_format="text"):
         return "", False
-    if watch.refusal:
-        return watch.refusal, False
+    if hook.refusal:
+        return hook.refusal, False
     # Its messages may repeat parts of the URL, which are secrets.
-    secret = any(part in heard.text for part in url.partition("://")[2].split("/") if len(part) > 3)
-    return heard.text[:300] if heard.text and not secret else "the service did not take it", False
+    secret = any(part in warnings.text for part in url.partition("://")[2].split("/") if len(part) > 3)
+    return warnings.text[:300] if warnings.text and not secret else "the service did not accept the message", False
 
 
-def _bound() -> None:
-    """Answers that unpack to a mountain end this process, and nothing else."""
+def _limit_resources() -> None:
+    """Limit memory and CPU time, so that a response that decompresses to a huge size only ends this process."""
     resource.setrlimit(resource.RLIMIT_DATA, (MAXIMUM_MEMORY_BYTES, MAXIMUM_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MAXIMUM_CPU_SECONDS, MAXIMUM_CPU_SECONDS))
 
 
 def main() -> int:
-    """Exit code 0 when it was sent, 1 when it was not, 2 when it never will be."""
-    _bound()
-    asked = json.loads(sys.stdin.buffer.readline())
-    why, final = send(asked["url"], asked["title"], asked["body"], asked["kind"], TargetRules(tuple(asked["allowed"])))
-    sys.stdout.write(f"{why}\n" if why else "")
-    return (2 if final else 1) if why else 0
+    """Send the message from standard input; return 0 when sent, 1 for a failure to retry, 2 for a final one."""
+    _limit_resources()
+    request = json.loads(sys.stdin.buffer.readline())
+    reason, final = send(
+        request["url"], request["title"], request["body"], request["kind"], TargetRules(tuple(request["allowed"]))
+    )
+    sys.stdout.write(f"{reason}\n" if reason else "")
+    return (2 if final else 1) if reason else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The seam between the deliverer and the ways to send: what is sent, and how it may fail."""
+"""The `Channel` protocol between the deliverer and its channels, with `Message` and `SendError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEND_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told, and where to. `target` is whole: it holds secrets, and is not shown."""
+    """A notification and its target. `target` is unmasked and must not be logged."""
 
     id: str
     document: Mapping[str, Any]
@@ -20,17 +20,17 @@ class Message:
 
 
 class SendError(Exception):
-    """An attempt that failed; its text says why, without secrets."""
+    """A failed attempt; its text gives the reason, without secrets."""
 
-    def __init__(self, why: str, *, final: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
         self.final = final
-        """Whether another attempt could not go better."""
+        """Whether a retry is pointless."""
 
 
 class Channel(Protocol):
-    """One way to send."""
+    """A way to send messages."""
 
     async def send(self, message: Message, at: float) -> None:
-        """One attempt, at that Unix time. Raises SendError."""
+        """Make one attempt to send; `at` is its Unix time. Raises SendError."""
         ...

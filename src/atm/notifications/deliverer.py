@@ -1,8 +1,7 @@
-"""Delivers what was noted to be told: claims a delivery, sends it, notes what came of it, and tries again later.
+"""Deliver queued notifications, with claims, retries and backoff.
 
-Any number of these share the work through storage. A delivery belongs to who has claimed it until its claim runs out;
-a process that dies while it sends leaves it to the next one. So a notification arrives at least once, in rare cases
-twice, under the same id.
+Any number of deliverers share the work through storage. A claim expires, so a delivery whose process dies while sending
+is retried by another one. A notification therefore arrives at least once, in rare cases twice with the same id.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from atm.storage.seal import Sealer
 
 log = logging.getLogger("atm.notifications")
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 CLAIM_SECONDS = 120.0
-"""A delivery whose sender died is tried again after this; more than an attempt may take."""
+"""How long a claim lasts; longer than an attempt may take."""
 PAUSES_SECONDS: Sequence[float] = (5, 30, 120, 600, 1800, 7200)
-"""Between attempts: seven in all, over nearly three hours."""
-AT_ONCE = 8
+"""The pauses between attempts: seven attempts in all, over nearly three hours."""
+CONCURRENCY = 8
 MOST_ERROR_CHARACTERS = 500
 
 
 class Deliverer:
-    """One in each process that sends notifications, on its event loop."""
+    """Send notifications on the event loop of a process."""
 
     def __init__(
         self,
@@ -47,23 +46,23 @@ class Deliverer:
         clock: Clock | None = None,
         pauses_seconds: Sequence[float] = PAUSES_SECONDS,
     ) -> None:
-        """`channels` by the `type` of a target."""
+        """`channels` maps the `type` of a target to its channel."""
         self._storage = storage
         self._sealer = sealer
         self._channels = channels
         self._clock = clock or SystemClock()
         self._pauses = pauses_seconds
-        self._chance = random.Random()
+        self._random = random.Random()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        self._away = False
+        self._storage_is_down = False
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start delivering."""
         self._task = asyncio.create_task(self._deliver_forever())
 
     async def stop(self) -> None:
-        """Deliver no more. What is being sent is given up, and tried again by others when its claim runs out."""
+        """Stop delivering. Attempts in progress are abandoned, and retried by others when their claims expire."""
         tasks = [*self._sending, *([self._task] if self._task else [])]
         for task in tasks:
             task.cancel()
@@ -73,25 +72,25 @@ class Deliverer:
         while True:
             try:
                 await self._deliver_some()
-                self._away = False
+                self._storage_is_down = False
             except StorageUnavailableError as error:
-                if not self._away:
+                if not self._storage_is_down:
                     log.warning("notifications cannot be read: %s", error)
-                self._away = True
+                self._storage_is_down = True
             except AtmError as error:
                 log.error("notifications: %s", error)
-            except Exception:  # a fault of ours must not end all notifications in silence
+            except Exception:  # a bug must not stop all notifications silently
                 log.exception("notifications")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _deliver_some(self) -> None:
-        while len(self._sending) < AT_ONCE and (delivery := await self._claim()) is not None:
+        while len(self._sending) < CONCURRENCY and (delivery := await self._claim()) is not None:
             task = asyncio.create_task(self._deliver(delivery))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
     async def deliver_due(self) -> int:
-        """Deliver what is due now, one after another; how many attempts that were. Raises StorageUnavailableError."""
+        """Deliver all due notifications in sequence; return the number of attempts. Raises StorageUnavailableError."""
         attempts = 0
         while (delivery := await self._claim()) is not None:
             await self._deliver(delivery)
@@ -113,42 +112,42 @@ class Deliverer:
                 error=None,
             )
         except SendError as error:
-            done = self._after(delivery, str(error), final=error.final)
-        except Exception as error:  # told in the record: whatever else happened while sending is a failed attempt
+            done = self._retried_or_failed(delivery, str(error), final=error.final)
+        except Exception as error:  # any other error is a failed attempt, and recorded as such
             log.exception("delivery %s", delivery.id)
-            done = self._after(delivery, f"unexpected {type(error).__name__}", final=False)
-        said = f": {done.error}" if done.error else ""
+            done = self._retried_or_failed(delivery, f"unexpected {type(error).__name__}", final=False)
+        suffix = f": {done.error}" if done.error else ""
         level = logging.INFO if done.status is DeliveryStatus.DELIVERED else logging.WARNING
-        log.log(level, "%s to %s, attempt %d: %s%s", done.event, done.channel, done.attempts, done.status, said)
+        log.log(level, "%s to %s, attempt %d: %s%s", done.event, done.channel, done.attempts, done.status, suffix)
         try:
             await self._storage.deliveries.done(done)
         except StorageUnavailableError as error:
-            # It is tried again when its claim runs out.
-            log.warning("delivery %s: what came of it cannot be noted: %s", delivery.id, error)
+            # It is retried when its claim expires.
+            log.warning("delivery %s: its result cannot be stored: %s", delivery.id, error)
 
     async def _send(self, delivery: Delivery) -> None:
         target = self._target(delivery)
         channel = self._channels.get(str(target["type"]))
         if channel is None:
-            raise SendError(f"this version knows no channel {target['type']!r}", final=True)
+            raise SendError(f"this version has no channel {target['type']!r}", final=True)
         await channel.send(Message(delivery.id, delivery.document, target), self._clock.now().timestamp())
 
     def _target(self, delivery: Delivery) -> dict[str, Any]:
         if delivery.sealed is None:
             return dict(delivery.target)
         try:
-            whole: dict[str, Any] = json.loads(self._sealer.open(delivery.sealed)["target"])
+            target: dict[str, Any] = json.loads(self._sealer.open(delivery.sealed)["target"])
         except StorageUnavailableError:
             raise
         except AtmError as error:
             raise SendError(error.problems[0].what, final=True) from error
-        return whole
+        return target
 
-    def _after(self, delivery: Delivery, why: str, *, final: bool) -> Delivery:
-        """A delivery whose attempt failed: to be tried again, or given up."""
-        error = why[:MOST_ERROR_CHARACTERS]
+    def _retried_or_failed(self, delivery: Delivery, reason: str, *, final: bool) -> Delivery:
+        """Return a delivery after a failed attempt, scheduled for a retry or failed for good."""
+        error = reason[:MOST_ERROR_CHARACTERS]
         if final or delivery.attempts > len(self._pauses):
             return replace(delivery, status=DeliveryStatus.FAILED, next_attempt_at=None, error=error)
-        # Not all of those that failed together come again together.
-        pause = self._pauses[delivery.attempts - 1] * self._chance.uniform(1.0, 1.2)
+        # Jitter: deliveries that failed together are not retried together.
+        pause = self._pauses[delivery.attempts - 1] * self._random.uniform(1.0, 1.2)
         return replace(delivery, next_attempt_at=self._clock.now() + timedelta(seconds=pause), error=error)

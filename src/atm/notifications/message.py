@@ -1,4 +1,4 @@
-"""A notification for people: a title and a few lines. Pure."""
+"""Format a notification for people: a title and a short body. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from atm.models import figures
 
 MOST_REASONS = 5
-_HAPPENED = {
+_PHRASES = {
     "passed": "passed",
     "failed": "failed",
     "invalid": "could not be measured",
@@ -16,32 +16,32 @@ _HAPPENED = {
     "stopped": "was stopped",
     "cancelled": "was cancelled",
 }
-"""By the outcome of the firing."""
+"""The phrase in the title for each firing outcome."""
 
 
 def title_of(document: Mapping[str, Any]) -> str:
-    """`document` is a `WebhookDocument` as JSON."""
+    """Return the title for a `WebhookDocument` in JSON form."""
     outcome = document["outcome"]
-    happened = "passes again" if document["event"] == "recovery" else _HAPPENED.get(outcome, outcome)
-    return f"{document['schedule']} {happened}"
+    phrase = "passes again" if document["event"] == "recovery" else _PHRASES.get(outcome, outcome)
+    return f"{document['schedule']} {phrase}"
 
 
 def body_of(document: Mapping[str, Any]) -> str:
-    """The reasons first, then the figures, then where to look."""
+    """Return the body: failure reasons, then metrics, then URL and run."""
     lines = list(document["failure_reasons"][:MOST_REASONS])
     if len(document["failure_reasons"]) > MOST_REASONS:
         lines.append(f"and {len(document['failure_reasons']) - MOST_REASONS} more")
     if not lines and document["error"]:
         lines.append(document["error"])
-    found = []
+    metrics = []
     if document["latency_p95_ms"] is not None:
-        found.append(f"p95 {figures.time(document['latency_p95_ms'])}")
+        metrics.append(f"p95 {figures.time(document['latency_p95_ms'])}")
     if document["requests_per_second"] is not None:
-        found.append(f"{figures.rate(document['requests_per_second'])} requests/s")
+        metrics.append(f"{figures.rate(document['requests_per_second'])} requests/s")
     if document["error_rate"] is not None:
-        found.append(f"{figures.share(document['error_rate'])} failed")
-    if found:
-        lines.append(", ".join(found))
+        metrics.append(f"{figures.share(document['error_rate'])} failed")
+    if metrics:
+        lines.append(", ".join(metrics))
     if document["measurement"] not in (None, "valid"):
         lines.append(f"the measurement is {document['measurement']}")
     if document["url"]:

@@ -1,4 +1,4 @@
-"""A POST with the document as JSON, to an address that the installation's rules let through."""
+"""The webhook channel: POST the document as JSON to an address that the target rules allow."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from atm.version import VERSION
 if TYPE_CHECKING:
     import httpx
 
-MOST_ANSWER_BYTES = 500
+MOST_RESPONSE_BYTES = 500
 
 
 class WebhookChannel:
-    """`Channel` of `Webhook` targets."""
+    """The `Channel` for `Webhook` targets."""
 
     def __init__(self, rules: TargetRules, *, timeout_seconds: float = SEND_SECONDS) -> None:
         self._rules = rules
@@ -31,14 +31,14 @@ class WebhookChannel:
         self._tls: ssl.SSLContext | None = None
 
     async def send(self, message: Message, at: float) -> None:
-        """Any answer of 200 to 299 is a success; redirects are not followed. Raises SendError."""
+        """Make one attempt: a status of 200 to 299 is a success, redirects are not followed. Raises SendError."""
         try:
             async with asyncio.timeout(self._timeout):
-                # It takes a third of a second, which servers without webhooks need not spend at their start.
+                # Imported here, as it takes a third of a second that servers without webhooks save at their start.
                 await asyncio.to_thread(import_module, "httpx")
                 await self._post(message, int(at))
         except TimeoutError as error:
-            raise SendError(f"no answer within {self._timeout:g} s") from error
+            raise SendError(f"no response within {self._timeout:g} s") from error
 
     async def _post(self, message: Message, timestamp: int) -> None:
         import httpx
@@ -47,7 +47,7 @@ class WebhookChannel:
         try:
             url = httpx.URL(str(message.target["url"]))
         except httpx.InvalidURL as error:
-            raise SendError(f"the URL makes no sense: {error}", final=True) from error
+            raise SendError(f"invalid URL: {error}", final=True) from error
         addresses = await self._addresses(url)
         headers = {
             "Host": url.netloc.decode("ascii"),
@@ -58,9 +58,9 @@ class WebhookChannel:
         async with httpx.AsyncClient(verify=self._context(), trust_env=False, timeout=None) as client:
             for address in addresses:
                 try:
-                    await _ask(client, url, address, body, headers)
+                    await _post_to(client, url, address, body, headers)
                 except httpx.ConnectError as error:
-                    # Nobody listens there: the name may have another address, as localhost has two.
+                    # The name may have another address with a listener, as localhost has two.
                     if address == addresses[-1]:
                         raise SendError(_reason(error)) from error
                 except (httpx.HTTPError, OSError) as error:
@@ -69,7 +69,7 @@ class WebhookChannel:
                     return
 
     async def _addresses(self, url: httpx.URL) -> tuple[str, ...]:
-        refusal = self._rules.refusal_of_name(url.host) if url.host else "the URL names no host"
+        refusal = self._rules.refusal_of_name(url.host) if url.host else "the URL has no host"
         if refusal:
             raise SendError(refusal, final=True)
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -84,12 +84,12 @@ class WebhookChannel:
         return self._tls
 
 
-async def _ask(
+async def _post_to(
     client: httpx.AsyncClient, url: httpx.URL, address: str, body: bytes, headers: Mapping[str, str]
 ) -> None:
-    """POST to the address that was checked: a name may resolve to something else the second time.
+    """POST to the checked address, as the name could resolve to another one the second time.
 
-    Raises SendError for an answer that is no success, and what httpx raises.
+    Raises SendError for an unsuccessful status, and the errors of httpx.
     """
     import httpx
 
@@ -110,16 +110,18 @@ async def _ask(
 
 
 async def _refusal(response: httpx.Response) -> str:
-    """What the receiver said, as far as it fits into a line."""
+    """Return the status and the start of the body on one line."""
     import httpx
 
     try:
-        said = await read_bounded(response, MOST_ANSWER_BYTES) or b""
+        body = await read_bounded(response, MOST_RESPONSE_BYTES) or b""
     except httpx.HTTPError:
-        said = b""  # the status alone says enough
-    text = " ".join("".join(each if each.isprintable() else " " for each in said.decode("utf-8", "replace")).split())
-    answer = f"answered {response.status_code} {response.reason_phrase}".rstrip()
-    return f"{answer}: {text[:200]}" if text else answer
+        body = b""  # the status is enough
+    text = " ".join(
+        "".join(character if character.isprintable() else " " for character in body.decode("utf-8", "replace")).split()
+    )
+    status = f"answered {response.status_code} {response.reason_phrase}".rstrip()
+    return f"{status}: {text[:200]}" if text else status
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,6 @@
-"""The signature of a webhook, as the Standard Webhooks specification has it (standardwebhooks.com), so that whoever
-receives one finds a library for it.
+"""Sign webhooks after the Standard Webhooks specification (standardwebhooks.com), for which receivers find libraries.
+
+The headers:
 
     webhook-id         the delivery, the same for every attempt
     webhook-timestamp  Unix seconds of this attempt
@@ -17,15 +18,15 @@ _PREFIX = "whsec_"
 
 
 def headers(message_id: str, timestamp: int, body: bytes, secret: str | None) -> dict[str, str]:
-    """The three headers; without a secret the first two."""
-    found = {"webhook-id": message_id, "webhook-timestamp": str(timestamp)}
+    """Return the three headers, or only the first two without a secret."""
+    result = {"webhook-id": message_id, "webhook-timestamp": str(timestamp)}
     if secret:
-        found["webhook-signature"] = signature(message_id, timestamp, body, secret)
-    return found
+        result["webhook-signature"] = signature(message_id, timestamp, body, secret)
+    return result
 
 
 def signature(message_id: str, timestamp: int, body: bytes, secret: str) -> str:
-    """`v1,…`: the key is the secret's bytes, or what is base64 after `whsec_`."""
+    """Return `v1,…`; the key is the secret itself, or decoded from base64 after the prefix `whsec_`."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return f"v1,{base64.b64encode(hmac.new(_key(secret), content, hashlib.sha256).digest()).decode()}"
 
@@ -35,5 +36,5 @@ def _key(secret: str) -> bytes:
         try:
             return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
         except binascii.Error:
-            pass  # a text that only begins like one
+            pass  # a plain secret that happens to start with the prefix
     return secret.encode()

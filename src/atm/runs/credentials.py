@@ -38,8 +38,8 @@ def seal(sealer: Sealer, spec: Mapping[str, Any]) -> bytes | None:
 def unseal(sealer: Sealer, stored: Mapping[str, Any], sealed: bytes | None) -> dict[str, Any]:
     """Return the full spec of a run or a test. Raises StorageError `unsealable`, SpecError when it was not stored."""
     if sealed is not None:
-        whole: dict[str, Any] = json.loads(sealer.open(sealed)[_SEALED])
-        return whole
+        full: dict[str, Any] = json.loads(sealer.open(sealed)[_SEALED])
+        return full
     reject_masks(stored)
     return dict(stored)
 
@@ -57,18 +57,18 @@ def restored(sent: Mapping[str, Any], before: Mapping[str, Any], compile_spec: C
     compiled with `compile_spec`, so that recipients are compared and not how they are written. Raises as it does.
     """
     places: list[_Place] = []
-    whole: dict[str, Any] = _restored(sent, masked_spec(before), before, (), (), places)
-    reject_masks(whole)
+    full: dict[str, Any] = _restored(sent, masked_spec(before), before, (), (), places)
+    reject_masks(full)
     if places:
-        compile_spec(whole)
-        _require_same_recipients(whole, before, places, compile_spec)
-    return whole
+        compile_spec(full)
+        _require_same_recipients(full, before, places, compile_spec)
+    return full
 
 
 def _require_same_recipients(
-    whole: Mapping[str, Any], before: Mapping[str, Any], places: Sequence[_Place], compile_spec: Compile
+    full: Mapping[str, Any], before: Mapping[str, Any], places: Sequence[_Place], compile_spec: Compile
 ) -> None:
-    now = recipients(compile_spec, whole, {place.now: place.shown for place in places})
+    now = recipients(compile_spec, full, {place.now: place.shown for place in places})
     then = recipients(compile_spec, before, {place.before: place.shown for place in places})
     problems = []
     for place in places:
@@ -116,26 +116,26 @@ class _Place:
     shown: str
 
 
-def _restored(sent: Any, shown: Any, whole: Any, now: Path, before: Path, places: list[_Place]) -> Any:
+def _restored(sent: Any, shown: Any, full: Any, now: Path, before: Path, places: list[_Place]) -> Any:
     if isinstance(sent, str):
-        if MASK not in sent or sent != shown or sent == whole:
+        if MASK not in sent or sent != shown or sent == full:
             return sent
         places.append(_Place(now, before, sent))
-        return whole
-    if isinstance(sent, Mapping) and isinstance(shown, Mapping) and isinstance(whole, Mapping):
+        return full
+    if isinstance(sent, Mapping) and isinstance(shown, Mapping) and isinstance(full, Mapping):
         return {
-            name: _restored(value, shown.get(name), whole[name], (*now, str(name)), (*before, str(name)), places)
-            if name in whole
+            name: _restored(value, shown.get(name), full[name], (*now, str(name)), (*before, str(name)), places)
+            if name in full
             else value
             for name, value in sent.items()
         }
-    if isinstance(sent, list | tuple) and isinstance(shown, list | tuple) and isinstance(whole, list | tuple):
-        positions = {_name(item): index for index, item in enumerate(whole) if _name(item)}
+    if isinstance(sent, list | tuple) and isinstance(shown, list | tuple) and isinstance(full, list | tuple):
+        positions = {_name(item): index for index, item in enumerate(full) if _name(item)}
         result = []
         for index, value in enumerate(sent):
             position = positions.get(_name(value), index)
-            if position < len(whole):
-                value = _restored(value, shown[position], whole[position], (*now, index), (*before, position), places)
+            if position < len(full):
+                value = _restored(value, shown[position], full[position], (*now, index), (*before, position), places)
             result.append(value)
         return result
     return sent

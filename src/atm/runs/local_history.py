@@ -1,12 +1,15 @@
 """Record a run of this process: spool its intervals while it sends, and store the run after it has ended.
 
-Storage is imported only in `save`, so that nothing is written to the history during the load.
+Nothing is written to the history during the load. After it, `history_process` stores the spool, so that the prompt is
+back at once; `save` stores it in this process where storage errors should be reported at once.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -20,7 +23,7 @@ from atm.models.outcome import StopReason
 from atm.plan.forecast import concurrency_of
 from atm.private_files import make_directory
 from atm.runs import spool_lines
-from atm.runs.spool import LOCAL_SPOOLS, Line, SpoolReader, SpoolWriter
+from atm.runs.spool import ENDED_SPOOLS, LOCAL_SPOOLS, Line, SpoolReader, SpoolWriter
 
 if TYPE_CHECKING:
     from atm.config import Settings
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
     from atm.models.run import RunResult
     from atm.storage.base import RunSeries
     from atm.storage.records import Run
+
+STORE_SECONDS = 15.0
+"""How long commands leave a run that has ended to the process that stores it."""
+STORAGE_VARIABLES = ("ATM_STORAGE_TYPE", "ATM_DATABASE_URL", "ATM_DATABASE_URL_FILE", "ATM_DB_ECHO")
+"""The settings that name another storage than the SQLite file in the data directory."""
+_POLL_SECONDS = 0.02
 
 
 class LocalHistory:
@@ -59,10 +68,25 @@ class LocalHistory:
         self.seconds += 1
         self._spool.write(partial(spool_lines.interval, interval, self._clock.now()))
 
-    async def save(self, result: RunResult, settings: Settings) -> None:
-        """Store the run atomically. Raises SettingsError and as `StorageInterface.runs.restore`."""
-        from atm.storage import open_storage
+    def hand_over(self, result: RunResult) -> bool:
+        """Start a process that stores the run; false where `save` must store it.
 
+        `save` is for a storage other than the default one, such as a database server: its errors are reported at once.
+        Raises StorageUnavailableError where the spool is incomplete.
+        """
+        if self._path.parent != spool_directory() or any(os.environ.get(name) for name in STORAGE_VARIABLES):
+            return False
+        from atm import child_process
+
+        self._finish(result)
+        with suppress(FileNotFoundError):  # another command has just stored it
+            self._path.rename(ended_spool(self._path))
+        with suppress(OSError):  # no process can be started: the next command stores it
+            variables = child_process.environment("ATM_DATA_DIR", "XDG_")
+            child_process.start_detached("atm.runs.history_process", variables=variables)
+        return True
+
+    def _finish(self, result: RunResult) -> None:
         info = result.run
         ended_at = info.completed_at or info.created_at
         self._spool.write(
@@ -71,6 +95,14 @@ class LocalHistory:
         if not self._end():
             what = f"the seconds of the run could not be written: {self._spool.error or 'no space left'}"
             raise StorageUnavailableError(Problem(what, "no_temporary_file", place=str(self._path.parent)))
+
+    async def save(self, result: RunResult, settings: Settings) -> None:
+        """Store the run atomically. Raises SettingsError and as `StorageInterface.runs.restore`."""
+        from atm.storage import open_storage
+
+        self._finish(result)
+        info = result.run
+        ended_at = info.completed_at or info.created_at
         storage = await open_storage(settings)
         try:
             run = run_of(self._run or {}, info.status, result, info.error or "", ended_at)
@@ -103,12 +135,45 @@ class LocalHistory:
         return self._complete
 
 
+def spool_directory() -> Path:
+    """Return the directory of the spools of local runs. Raises SettingsError."""
+    return Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
+
+
+def pending(directory: Path) -> list[Path]:
+    """Return the spools of local runs that the storage may not have, those of runs in progress included."""
+    return sorted([*directory.glob(LOCAL_SPOOLS), *directory.glob(ENDED_SPOOLS)])
+
+
+def ended_spool(path: Path) -> Path:
+    """Return the name of a spool after the end of its run."""
+    return path.with_name(path.name.replace("local-", "ended-", 1))
+
+
+def abandoned_spool(path: Path) -> Path:
+    """Return the name of the spool of a run that no process stores, which makes it the next command's."""
+    return path.with_name(path.name.replace("ended-", "local-", 1))
+
+
+def wait_until_stored(directory: Path) -> None:
+    """Wait for the processes that store runs which have just ended, at most `STORE_SECONDS` after each end."""
+    while any(_is_recent(path) for path in directory.glob(ENDED_SPOOLS)):
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_recent(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.stat().st_mtime) < STORE_SECONDS
+    except FileNotFoundError:  # it has just been stored
+        return False
+
+
 def _new_spool() -> tuple[Path, SpoolWriter]:
     """Create a spool in the data directory, where a later command finds it, else in a temporary directory.
 
     Not `tempfile`, which is slow to import. Raises SettingsError and StorageUnavailableError.
     """
-    spools = Path(os.environ.get("ATM_DATA_DIR") or data_directory.default()).absolute() / "spool"
+    spools = spool_directory()
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     folders = [spools, *(Path(folder) for folder in named if folder), Path("/tmp"), Path("/var/tmp")]
     reason = ""

@@ -25,8 +25,8 @@ from atm.models.outcome import RunStatus, StopReason
 from atm.models.run import RunInfo, RunResult
 from atm.models.threshold import Threshold
 from atm.plan.plan_decoder import decode
-from atm.runs.local_history import run_of
-from atm.runs.spool import LOCAL_SPOOLS, Line, SpoolReader
+from atm.runs.local_history import pending, run_of
+from atm.runs.spool import Line, SpoolReader
 from atm.runs.spool_history import SpoolHistory
 from atm.storage import StorageInterface
 from atm.storage.base import RunSeries
@@ -45,7 +45,7 @@ async def recover_local_runs(storage: StorageInterface, directory: Path) -> int:
     A spool that cannot be stored is left for the next attempt, and the reason is logged.
     """
     stored = 0
-    for path in _spools(directory):
+    for path in pending(directory):
         with _abandoned(path) as is_abandoned:
             if is_abandoned and await _store(storage, path):
                 stored += 1
@@ -92,10 +92,6 @@ async def _store(storage: StorageInterface, path: Path) -> bool:
         return False
     _remove(path)
     return True
-
-
-def _spools(directory: Path) -> list[Path]:
-    return sorted(directory.glob(LOCAL_SPOOLS))
 
 
 def _remove(path: Path) -> None:

@@ -12,7 +12,7 @@ from atm.config import Settings
 from atm.errors import StorageError
 from atm.storage import StorageInterface
 from atm.storage.audit import server_entry
-from atm.storage.records import RetentionPolicy
+from atm.storage.upkeep import RetentionPolicy
 
 log = logging.getLogger("atm.runs")
 
@@ -32,7 +32,9 @@ def policy_of(settings: Settings) -> RetentionPolicy:
 
 
 @asynccontextmanager
-async def pruned(storage: StorageInterface, settings: Settings, clock: Clock | None = None) -> AsyncIterator[None]:
+async def background_retention(
+    storage: StorageInterface, settings: Settings, clock: Clock | None = None
+) -> AsyncIterator[None]:
     """Prune now and then every hour until the block ends; do nothing when no retention is configured."""
     policy = policy_of(settings)
     if policy == RetentionPolicy():

@@ -118,7 +118,7 @@ class RunService:
         """Replace notes or tags (None: unchanged). Raises NotFoundError, ConflictError `invalid_tag`."""
         return await self._storage.runs.annotate(run_id, notes=notes, tags=None if tags is None else checked_tags(tags))
 
-    def _new_run(self, test: CompiledTest, whole: Mapping[str, Any], request: Request) -> NewRun:
+    def _new_run(self, test: CompiledTest, full_spec: Mapping[str, Any], request: Request) -> NewRun:
         spec = test.spec
         first = spec.endpoints[0] if spec.endpoints else spec
         plan = test.plan
@@ -135,9 +135,9 @@ class RunService:
             tags=checked_tags(request.tags),
             notes=request.notes,
             batch=request.batch,
-            sealed=credentials.seal(self._sealer, whole),
+            sealed=credentials.seal(self._sealer, full_spec),
             idempotency_key=request.idempotency_key,
-            request_digest=_request_digest(whole, request) if request.idempotency_key else "",
+            request_digest=_request_digest(full_spec, request) if request.idempotency_key else "",
         )
 
 

@@ -30,7 +30,9 @@ NOT_WRITTEN = 74
 """The exit code of a runner that could not write all its data (EX_IOERR of sysexits.h)."""
 
 LOCAL_SPOOLS = "local-*.jsonl"
-"""The file names of spools of command-line runs, in the same directory as those of a server's runs."""
+"""File names of the spools of command-line runs that are in progress, or whose process was killed."""
+ENDED_SPOOLS = "ended-*.jsonl"
+"""File names of the spools of command-line runs that have ended and are not stored yet."""
 
 
 class SpoolWriter:

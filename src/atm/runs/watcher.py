@@ -305,14 +305,14 @@ class RunListReader:
             changed = [run for run_id, run in reversed(runs.items()) if sent.get(run_id) != run]
             # A run that drops off the end of the list is not deleted, only no longer among the newest.
             oldest = min((run.created_at for run in runs.values()), default=None)
-            gone = [
+            deleted = [
                 run_id
                 for run_id, run in sent.items()
                 if run_id not in runs and (len(runs) < LIST_LENGTH or (oldest and run.created_at > oldest))
             ]
             sent = runs
-            if changed or gone:
-                yield [*changed, *gone]
+            if changed or deleted:
+                yield [*changed, *deleted]
 
     def _has_changes(self, seen: int) -> bool:
         return self._version > seen or self._released

@@ -47,7 +47,7 @@ def restored_channels(
 
     Raises SpecError when there is no such secret, or when it would go to another host than before.
     """
-    whole = []
+    restored = []
     problems: list[Problem] = []
     for index, target in enumerate(sent):
         channel = target.model_dump(mode="json")
@@ -62,10 +62,10 @@ def restored_channels(
                 problems.append(_needed(f"notify[{index}].secret", "a secret"))
                 continue
             channel["secret"] = previous["secret"]
-        whole.append(channel)
+        restored.append(channel)
     if problems:
         raise SpecError(problems)
-    return whole
+    return restored
 
 
 def _previous(channel: Mapping[str, Any], index: int, before: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -218,8 +218,8 @@ class ScheduleService:
                 credentials.reject_masks(request.spec)
                 compiled = await off_loop(self._runs.compile, request.spec)
             else:
-                whole = await off_loop(credentials.restored, request.spec, before, self._runs.compile)
-                compiled = await off_loop(self._runs.compile, whole)
+                full = await off_loop(credentials.restored, request.spec, before, self._runs.compile)
+                compiled = await off_loop(self._runs.compile, full)
         except SpecError as error:
             raise SpecError([_in_spec(problem) for problem in error.problems]) from error
         return dict(compiled.data), compiled.spec.to_data()
@@ -236,7 +236,7 @@ class ScheduleService:
             if not isinstance(target, Webhook):
                 continue
             host = urlsplit(channel["url"]).hostname or ""
-            refusal = self._targets.refusal_of_name(host) if host else "the URL names no host"
+            refusal = self._targets.refusal_of_name(host) if host else "the URL has no host"
             if refusal:
                 hint = "the operator of the server can add it to ATM_ALLOWED_TARGETS"
                 problems.append(Problem(refusal, "target_not_allowed", path=f"notify[{index}].url", hint=hint))

@@ -1,7 +1,4 @@
-"""Sessions of browsers and the audit log: the records, and what every storage can do with them.
-
-Both are small: sessions end by themselves, and the log grows by a line for each change of a person or a program.
-"""
+"""Browser sessions and the audit log: their records and store protocols."""
 
 from __future__ import annotations
 
@@ -11,83 +8,83 @@ from enum import StrEnum
 from typing import Protocol
 
 MAXIMUM_ENTRIES = 1000
-"""The most that one page of the audit log lists."""
+"""The maximum length of a page of the audit log."""
 SHORTEST_RETENTION = timedelta(days=1)
-"""For so long entries of the audit log stay, whatever is asked."""
+"""The age below which audit log entries are never removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser that was let in by a key; known by the hash of its cookie, and by an id that opens nothing."""
+    """A browser session opened with a key, identified by the hash of its cookie, and by an id that grants nothing."""
 
     id: str
     token_hash: str = field(repr=False)
     """SHA-256 of the cookie, in hex."""
     key_hash: str = field(repr=False)
-    """Of the key that opened it: the session holds only as long as that key does."""
+    """Hash of the key that opened it; the session is valid only as long as that key."""
     name: str
-    """Of that key."""
+    """Name of that key."""
     created_at: datetime
     expires_at: datetime
     address: str = ""
-    """Where it was opened from."""
+    """The client address that opened it."""
     user_agent: str = ""
     last_used_at: datetime | None = None
     ended_at: datetime | None = None
 
 
 class SessionStore(Protocol):
-    """Sessions that were opened and have not expired."""
+    """The store of browser sessions."""
 
     async def add(self, session: Session) -> None:
-        """Keep it, and drop those that had expired when it was made."""
+        """Store a session, and delete those that had expired when it was created."""
         ...
 
     async def by_token(self, token_hash: str) -> Session | None:
-        """The session with this cookie, unless it was ended; the caller looks at `expires_at`."""
+        """Return the session with this cookie unless it was ended; the caller checks `expires_at`."""
         ...
 
     async def all(self) -> tuple[Session, ...]:
-        """Those that were not ended, also expired ones that are still kept, by creation."""
+        """Return sessions that were not ended, including expired ones that are still stored, by creation."""
         ...
 
     async def used(self, session_id: str, at: datetime) -> None:
-        """Note the use; of a session that is gone nothing is noted."""
+        """Record a use; no-op for a deleted session."""
         ...
 
     async def end(self, session_id: str, at: datetime) -> None:
-        """From now on `by_token` does not find it. Raises NotFoundError for one that is not in `all`."""
+        """End a session, so that `by_token` no longer returns it. Raises NotFoundError for one that is not in `all`."""
         ...
 
 
 class ActorKind(StrEnum):
-    """What acted."""
+    """The kind of actor of an audit entry."""
 
     KEY = "key"
     SESSION = "session"
-    """A browser, in the name of its key."""
+    """A browser session, on behalf of its key."""
     LOCAL = "local"
-    """A process of this machine, without a key."""
+    """A process on this machine, without a key."""
     SHELL = "shell"
-    """The command line on the storage itself."""
+    """The command line, directly on the storage."""
     SCHEDULE = "schedule"
     SERVER = "server"
-    """The server by itself: retention."""
+    """The server itself: retention."""
 
 
 class AuditOutcome(StrEnum):
-    """What came of it."""
+    """The outcome of an audited action."""
 
     DONE = "done"
     REFUSED = "refused"
-    """It was not allowed, or not possible: statuses 4xx."""
+    """Not allowed or not possible: status 4xx."""
     FAILED = "failed"
-    """A fault of ours or of the storage."""
+    """An error of the server or the storage."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Who did what to which object, from where, when, with what outcome."""
+    """An audit log entry: actor, action, object, client address, time and outcome."""
 
     id: str
     at: datetime
@@ -95,63 +92,63 @@ class AuditEntry:
     actor: str
     """The name of a key, an account or a schedule."""
     source: str
-    """The front door: api, cli, mcp, schedule, server."""
+    """The interface used: api, cli, mcp, schedule, server."""
     action: str
-    """Object and verb, as `run.create`."""
+    """Object and verb, such as `run.create`."""
     outcome: AuditOutcome
     object_kind: str = ""
     object_id: str = ""
     address: str = ""
-    """Of the client; empty for a process on the storage's own machine."""
+    """The client address; empty for a process on the storage's machine."""
     key_id: str | None = None
     session_id: str | None = None
     status: int | None = None
-    """Of the answer of the API."""
+    """The status of the API response."""
     request_id: str | None = None
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which entries, newest first; all conditions hold together."""
+    """A query for audit entries, newest first; conditions are combined with AND."""
 
     actor: str | None = None
     action: str | None = None
-    """This action, or with a `.` at its end all that begin so."""
+    """This action, or with a trailing `.` all actions with this prefix."""
     object_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     outcome: AuditOutcome | None = None
     key_id: str | None = None
     before: tuple[datetime, str] | None = None
-    """Time and id of the last entry of the page before."""
+    """The cursor: time and id of the last entry of the previous page."""
     limit: int = 100
 
 
 class AuditStore(Protocol):
-    """The audit log: entries are appended, never changed, and removed by age alone."""
+    """The audit log: entries are appended, never changed, and removed only by age."""
 
     async def append(self, entry: AuditEntry) -> None:
-        """Keep it; it is on the disk when this returns."""
+        """Append an entry; it is on disk when this returns."""
         ...
 
     async def append_within(self, entry: AuditEntry, query: AuditQuery, most: int) -> bool:
-        """Keep it unless `most` entries or more match the query already; whether it was kept.
+        """Append an entry unless at least `most` entries match the query; return whether it was appended.
 
-        One transaction over all processes: of any number of calls at once no more than `most` are kept.
+        Atomic across processes: concurrent calls never append more than `most`.
         """
         ...
 
     async def page(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
-        """Entries, newest first, at most `query.limit` (and `MAXIMUM_ENTRIES`)."""
+        """Return entries, newest first, at most `query.limit` (and `MAXIMUM_ENTRIES`)."""
         ...
 
     async def count(self, query: AuditQuery) -> int:
-        """How many entries, whatever `limit` says."""
+        """Return the number of matching entries, ignoring `limit`."""
         ...
 
     async def prune(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Remove entries older than that moment, which is at least `SHORTEST_RETENTION` ago; how many.
+        """Remove entries older than `before`, which is at least `SHORTEST_RETENTION` ago; return their number.
 
         Databases refuse to remove younger ones.
         """

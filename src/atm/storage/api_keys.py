@@ -1,27 +1,65 @@
-"""Making and finding API keys, for whoever looks after them: the command line on the server's machine, or an admin."""
+"""API keys: their records, and how keys are created and found by the command line and by admins."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from ipaddress import ip_network
 
 from atm.access.names import key_name
 from atm.errors import NotFoundError, Problem
 from atm.storage.lookup import checked_name
-from atm.storage.records import ApiKey, Role, checked_tags, hash_api_key
+from atm.storage.records import checked_tags
 
 PREFIX = "atm_"
-"""What a key begins with, so that scanners of repositories know one."""
+"""The prefix of a key, by which secret scanners recognise it."""
 RANDOM_BYTES = 32
+
+
+class Role(StrEnum):
+    """The permissions of an API key; each role includes the previous one."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, stored as a hash. No two active keys have the same or look-alike names."""
+
+    id: str
+    name: str
+    role: Role
+    key_hash: str = field(repr=False)
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    expires_at: datetime | None = None
+    """When the key expires; None: never."""
+    released_at: datetime | None = None
+    """When a local command stopped requiring a key; until then this key, even revoked, keeps it required."""
+    tags: tuple[str, ...] = ()
+    """The key may start and change only objects with one of these tags; empty: all."""
+    networks: tuple[str, ...] = ()
+    """The key is accepted only from these networks; empty: from all."""
+    runs_per_hour: int | None = None
+    """How many runs the key may start within an hour."""
+
+
+def hash_api_key(key: str) -> str:
+    """Return the SHA-256 of a key in hex; a fast hash is sufficient for keys of 128 random bits or more."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What a key is limited to; by default to nothing."""
+    """The limits of a key; none by default."""
 
     expires_in: timedelta | None = None
     tags: tuple[str, ...] = ()
@@ -30,16 +68,15 @@ class KeyLimits:
 
 
 def new_api_key(name: str, role: Role, at: datetime, limits: KeyLimits | None = None) -> tuple[ApiKey, str]:
-    """What is kept of a new key, and the key itself, which is kept nowhere.
+    """Create a key; return its record and the key itself, which is not stored.
 
-    Raises ValueError, whose text says why, for a name that no key can have (`atm.access.names`), and for a network that
-    is none.
+    Raises ValueError with the reason for an invalid name (`atm.access.names`) or network.
     """
     limits = limits or KeyLimits()
     if role is Role.ADMIN and (limits.tags or limits.runs_per_hour is not None):
-        raise ValueError("an admin makes keys of any kind, so tags and quotas would limit nothing: take another role")
+        raise ValueError("an admin can create any key, so tags and quotas would not limit it: choose another role")
     key = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-    made = ApiKey(
+    record = ApiKey(
         os.urandom(6).hex(),
         checked_name(key_name(name)),
         role,
@@ -50,22 +87,22 @@ def new_api_key(name: str, role: Role, at: datetime, limits: KeyLimits | None = 
         networks=tuple(network_text(network) for network in limits.networks),
         runs_per_hour=limits.runs_per_hour,
     )
-    return made, key
+    return record, key
 
 
 def network_text(text: str) -> str:
-    """An address or network in one spelling. Raises ValueError, whose text says why."""
+    """Return the canonical spelling of an address or network. Raises ValueError with the reason."""
     try:
         return str(ip_network(text.strip(), strict=False))
     except ValueError:
-        raise ValueError(f"{text[:64]!r} is neither an address nor a network, as 10.1.0.0/16") from None
+        raise ValueError(f"{text[:64]!r} is neither an address nor a network such as 10.1.0.0/16") from None
 
 
-def key_in_use(keys: Iterable[ApiKey], named: str) -> ApiKey:
-    """The key with this name or id that is not revoked. Raises NotFoundError."""
+def key_in_use(keys: Iterable[ApiKey], reference: str) -> ApiKey:
+    """Return the key with this name or id that is not revoked. Raises NotFoundError."""
     in_use = [key for key in keys if key.revoked_at is None]
-    found = next((key for field in ("id", "name") for key in in_use if getattr(key, field) == named), None)
-    if found is None:
-        what = f"there is no key {named[:128]!r} that could be revoked"
-        raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` names them"))
-    return found
+    match = next((key for field in ("id", "name") for key in in_use if getattr(key, field) == reference), None)
+    if match is None:
+        what = f"there is no active key {reference[:128]!r}"
+        raise NotFoundError(Problem(what, "key_not_found", path="NAME", hint="`atm keys list` lists them"))
+    return match

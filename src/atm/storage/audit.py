@@ -1,4 +1,4 @@
-"""Entries of the audit log by those who change the storage without the API: a shell, a schedule, the server itself."""
+"""Build audit log entries for actors that change the storage without the API: a shell, a schedule, the server."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from atm.storage.access import ActorKind, AuditEntry, AuditOutcome
 
 
 def shell_entry(action: str, object_id: str, at: datetime, detail: str = "") -> AuditEntry:
-    """What a person of this account did with the command line on the storage itself."""
+    """Return an entry for a command-line action of the current account, directly on the storage."""
     return _entry(ActorKind.SHELL, account_name(), "cli", action, object_id, at, detail)
 
 
 def schedule_entry(schedule: str, action: str, object_id: str, at: datetime, detail: str = "") -> AuditEntry:
-    """What a schedule did when it was due."""
+    """Return an entry for an action of a schedule."""
     return _entry(ActorKind.SCHEDULE, schedule, "schedule", action, object_id, at, detail)
 
 
 def server_entry(action: str, object_id: str, at: datetime, detail: str = "") -> AuditEntry:
-    """What a server did by itself."""
+    """Return an entry for an action of the server itself."""
     return _entry(ActorKind.SERVER, "server", "server", action, object_id, at, detail)
 
 

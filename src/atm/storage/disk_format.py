@@ -1,9 +1,8 @@
-"""How a record is written as JSON, in files and bundles: with the version of its format.
+"""Versioned JSON form of records, in files and bundles.
 
-- A field that comes later needs a default in its class, which is what older files mean; then the version stays.
-- A field that is renamed, or means something else, needs a new version, and a step that brings older documents to it.
-- What a newer version wrote is refused by its version, and named as such. Fields of the same version that this one does
-  not know are ignored.
+- A new field needs a default in its class, which older files then get; the format version stays.
+- A renamed field, or one with a changed meaning, needs a new version and a step that converts older documents.
+- Documents of a newer version are refused with an error that says so. Unknown fields of the same version are ignored.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ if TYPE_CHECKING:
 
 _Record = TypeVar("_Record", bound="DataclassInstance")
 Step = Callable[[dict[str, Any]], dict[str, Any]]
-"""From the documents of one version to those of the next."""
+"""Converts a document of one version to the next."""
 
 _VERSION = "format"
 _SEALED = "sealed"
-"""The one field that holds bytes, in base64."""
+"""The only field of bytes, in base64."""
 
 
 class NewerFormatError(ValueError):
-    """A document in a format that only a newer version of the program reads."""
+    """The document has a format version that only a newer program can read."""
 
 
 class DiskFormat(Generic[_Record]):
-    """The JSON form of one dataclass."""
+    """The versioned JSON form of a dataclass."""
 
     def __init__(self, kind: type[_Record], steps: Sequence[Step] = ()) -> None:
-        """`steps` lead from version 1, which the first files have without saying so, to the one that is written."""
+        """`steps` convert from version 1, which the first files have implicitly, to the current version."""
         self._adapter: TypeAdapter[_Record] = TypeAdapter(kind)
         self._steps = tuple(steps)
         self._name = kind.__name__
@@ -46,11 +45,11 @@ class DiskFormat(Generic[_Record]):
 
     @property
     def version(self) -> int:
-        """What is written."""
+        """The version that is written."""
         return len(self._steps) + 1
 
     def document(self, record: _Record) -> dict[str, Any]:
-        """The record as JSON data."""
+        """Return the record as JSON data."""
         sealed: bytes | None = getattr(record, _SEALED) if self._is_sealed else None
         plain = replace(record, sealed=None) if self._is_sealed else record
         document: dict[str, Any] = {_VERSION: self.version, **self._adapter.dump_python(plain, mode="json")}
@@ -59,20 +58,20 @@ class DiskFormat(Generic[_Record]):
         return document
 
     def text(self, record: _Record) -> str:
-        """The record as one line of JSON."""
+        """Return the record as one line of JSON."""
         return dumps(self.document(record))
 
     def record(self, document: Any) -> _Record:
-        """The record of a document of this version or an older one. Raises ValueError, and NewerFormatError."""
+        """Return the record of a document of this or an older version. Raises ValueError, and NewerFormatError."""
         if not isinstance(document, dict):
-            raise ValueError(f"no {self._name}, but {type(document).__name__}")
+            raise ValueError(f"not a {self._name}, but {type(document).__name__}")
         content = dict(document)
         version = content.pop(_VERSION, 1)
         if not isinstance(version, int) or version < 1:
-            raise ValueError(f"{version!r} is no version of a format")
+            raise ValueError(f"{version!r} is not a format version")
         if version > self.version:
             raise NewerFormatError(
-                f"{self._name} is in format {version}, which a newer version wrote; this one reads up to {self.version}"
+                f"{self._name} has format {version} of a newer version; this version reads up to {self.version}"
             )
         for step in self._steps[version - 1 :]:
             content = step(content)
@@ -82,4 +81,4 @@ class DiskFormat(Generic[_Record]):
 
 
 EVENT = DiskFormat(RunEvent)
-"""In the files of a run, and in bundles."""
+"""Events in the files of a run, and in bundles."""

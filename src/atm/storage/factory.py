@@ -1,4 +1,4 @@
-"""From settings to a storage that is ready to be used."""
+"""Open, create or upgrade the storage named by the settings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 async def open_storage(settings: Settings) -> StorageInterface:
-    """The storage that the settings name, made or brought up to date where it is ours to do (SQLite and JSON files).
+    """Open the storage of the settings; SQLite and JSON files are created or upgraded first.
 
-    With several worker processes the parent opens (and closes) it once before they start, so that they find it ready.
+    With several worker processes the parent opens and closes it once before they start, so that it is ready for them.
     Raises SettingsError, SchemaError, StorageUnavailableError.
     """
     await _prepare_directory(settings)
@@ -34,9 +34,9 @@ async def open_storage(settings: Settings) -> StorageInterface:
 
 
 async def upgrade_storage(settings: Settings) -> str:
-    """Bring the storage to what this version reads: `atm db upgrade`. Gives the revision that it has now.
+    """Upgrade the storage to the schema of this version (`atm db upgrade`), and return its new revision.
 
-    Raises SettingsError, SchemaError (a newer version made it), StorageUnavailableError.
+    Raises SettingsError, SchemaError (created by a newer version), StorageUnavailableError.
     """
     await _prepare_directory(settings)
     if settings.storage_type is StorageType.JSON:
@@ -56,7 +56,7 @@ async def upgrade_storage(settings: Settings) -> str:
 
 
 async def _prepare_directory(settings: Settings) -> None:
-    """Where the storage is in the data directory; a database elsewhere needs none."""
+    """Prepare the data directory if the storage is in it."""
     if settings.storage_type is StorageType.JSON or settings.database_url is None:
         from atm.storage.json_files.files import translated
 

@@ -1,7 +1,6 @@
-"""The file with the sealing key: one line, or two and more while a rotation is under way.
+"""The key file: one sealing key per line, more than one during a rotation.
 
-The first line seals, all of them open. The file is replaced as a whole, so a process that is killed leaves it as it was
-or as it was to be.
+The first key encrypts, all of them decrypt. The file is replaced atomically.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ Stamp = tuple[int, int, int]
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes when the file is replaced; None when it does not exist."""
+    """Return a stamp that changes when the file is replaced; None without a file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def keys_of(path: Path) -> list[bytes]:
-    """The keys in the file, the sealing one first; the file is made by the first process that needs it.
+    """Return the keys in the file, the sealing key first, creating the file on first use.
 
-    Raises SettingsError when other users may read it, and OSError.
+    Raises SettingsError when other users can read it, and OSError.
     """
     from cryptography.fernet import Fernet
 
@@ -35,7 +34,7 @@ def keys_of(path: Path) -> list[bytes]:
     if not path.exists():
         temporary = _written(path, [Fernet.generate_key()])
         try:
-            # A link fails when the file exists: no key is ever lost.
+            # A link fails when the file exists, so an existing key is never replaced.
             os.link(temporary, path)
         except FileExistsError:
             pass
@@ -43,13 +42,13 @@ def keys_of(path: Path) -> list[bytes]:
             temporary.unlink()
     mode = path.stat().st_mode & 0o077
     if mode:
-        what = f"the key file may be read by others (mode {path.stat().st_mode & 0o777:o})"
+        what = f"the key file is readable by other users (mode {path.stat().st_mode & 0o777:o})"
         raise SettingsError(Problem(what, "open_key_file", place=str(path), hint=f"chmod 600 {path}"))
     return path.read_bytes().split()
 
 
 def begin_rotation(path: Path) -> bool:
-    """Put a new key before the old one. False when a rotation was interrupted: its key is the new one.
+    """Put a new key before the old one; return false if a rotation was interrupted, whose new key is then used.
 
     Raises OSError.
     """
@@ -63,7 +62,7 @@ def begin_rotation(path: Path) -> bool:
 
 
 def finish_rotation(path: Path) -> None:
-    """Leave the new key alone in the file. Raises OSError."""
+    """Keep only the new key in the file. Raises OSError."""
     _written(path, keys_of(path)[:1]).replace(path)
 
 

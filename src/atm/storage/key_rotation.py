@@ -1,4 +1,4 @@
-"""Seal all stored credentials with the current key: after ATM_SECRET_KEY changed, or with a new key in the key file."""
+"""Reseal all stored credentials with the current key, after a change of ATM_SECRET_KEY or with a new key file key."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from atm.errors import StorageError
 from atm.storage.base import StorageInterface
 from atm.storage.errors import unavailable
 from atm.storage.key_file import begin_rotation, finish_rotation
-from atm.storage.locks import locked_soon
+from atm.storage.locks import locked_async
 from atm.storage.seal import Sealer
 
 SETTLE_SECONDS = 5.0
-"""Between two passes: what other processes sealed with the old key a moment before it changed is stored by then."""
+"""The pause between two passes, in which other processes store values that they sealed with the old key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did."""
+    """The result of a rotation."""
 
     resealed: int
-    """Values that were sealed with an older key."""
+    """Number of values resealed from an older key."""
     unreadable: int
-    """Values that no known key opens; they are left as they are."""
+    """Number of values that no known key opens; they are left unchanged."""
     resumed: bool
     """Whether it completed a rotation that was interrupted."""
 
@@ -32,19 +32,17 @@ class Rotation:
 async def rotate_seal(
     storage: StorageInterface, settings: Settings, settle_seconds: float = SETTLE_SECONDS
 ) -> Rotation:
-    """Make a new key when it is in the key file, seal everything with it, then remove the old key.
+    """Reseal all values; without ATM_SECRET_KEY, with a new key in the key file, which then replaces the old one.
 
-    Servers may run meanwhile: they read the file again when it changes. A process that is killed leaves values that
-    open with one of the keys in the file; the next rotation completes what it began.
-
-    Raises SettingsError, StorageError.
+    Servers may run meanwhile, as they reread the file when it changes. After a kill all values open with one of the
+    keys in the file, and the next rotation completes the work. Raises SettingsError, StorageError.
     """
     path = settings.key_file
     is_file = settings.secret_key is None
     try:
         if not is_file:
             return await _reseal_all(storage, settings, settle_seconds, resumed=False)
-        async with locked_soon(path.with_name(f"{path.name}.lock")):
+        async with locked_async(path.with_name(f"{path.name}.lock")):
             resumed = not begin_rotation(path)
             done = await _reseal_all(storage, settings, settle_seconds, resumed=resumed)
             finish_rotation(path)

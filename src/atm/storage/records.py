@@ -1,15 +1,14 @@
-"""The nouns that go into storage and come out of it: frozen, without a trace of where they are kept.
+"""The records of runs, with ids and tags: frozen dataclasses, independent of the backend.
 
-Times of day are UTC and timezone-aware. Ids are 1 to 64 of `A-Z a-z 0-9 _ -`, made by whoever creates the thing.
+Times are UTC and timezone-aware. Ids are 1 to 64 characters of `A-Z a-z 0-9 _ -`, chosen by the creator of the object.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -19,27 +18,27 @@ from atm.models.outcome import Outcome, RunOutcome, RunStatus, StopReason, run_o
 from atm.models.run import Measurement, RunResult
 
 FINAL = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED})
-"""The states that a run never leaves."""
+"""The final states of a run."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def is_id(value: str) -> bool:
-    """Whether this can be an id."""
+    """Return whether a text is a valid id."""
     return _ID.fullmatch(value) is not None
 
 
 def checked_id(value: str) -> str:
-    """`value`, when it can be an id; a file name that leaves its folder cannot. Raises ConflictError."""
+    """Return `value` if it is a valid id, which excludes path traversal. Raises ConflictError."""
     if not is_id(value):
         raise ConflictError(
-            Problem(f"{value[:80]!r} cannot be an id", "invalid_id", hint="use 1 to 64 of A-Z a-z 0-9 _ -")
+            Problem(f"{value[:80]!r} is not a valid id", "invalid_id", hint="use 1 to 64 of A-Z a-z 0-9 _ -")
         )
     return value
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags without blanks around them, sorted, each once. Raises ConflictError for one over 128 characters."""
+    """Return tags trimmed, sorted and deduplicated. Raises ConflictError for one over 128 characters."""
     cleaned = sorted({tag.strip() for tag in tags} - {""})
     long = next((tag for tag in cleaned if len(tag) > 128), None)
     if long is not None:
@@ -48,12 +47,12 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def search_text(name: str, url: str) -> str:
-    """What the `text` filter looks into: the first 512 characters of name and URL, in lower case."""
+    """Return the text for the `text` filter: the first 512 characters of name and URL, in lower case."""
     return f"{name} {url}".lower().replace("\0", "")[:512]
 
 
 class RunSource(StrEnum):
-    """Who started a run."""
+    """The interface that started a run."""
 
     API = "api"
     CLI = "cli"
@@ -64,31 +63,31 @@ class RunSource(StrEnum):
 
 
 class CancelRequest(StrEnum):
-    """What was asked of a running run. `NOW` replaces `GRACEFUL`, never the other way round."""
+    """A request to end a running run. `NOW` replaces `GRACEFUL`, never the reverse."""
 
     GRACEFUL = "graceful"
-    """No new starts; what is in flight may finish."""
+    """No new starts; requests in flight may finish."""
     NOW = "now"
     """No new starts, and connections are closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunBatch:
-    """Runs that were started together."""
+    """A batch of runs started together."""
 
     id: str
     most_running: int | None = None
-    """At most this many of them run at the same time; null: no limit of their own."""
+    """How many of them may run concurrently; None: only the limit of the installation applies."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that has been accepted and not begun."""
+    """An accepted run that has not started."""
 
     id: str
     name: str
     url: str
-    """The first endpoint's, as written in the spec, secrets masked."""
+    """URL of the first endpoint, as written in the spec, secrets masked."""
     method: str
     created_at: datetime
     spec: Mapping[str, Any]
@@ -100,16 +99,16 @@ class NewRun:
     tags: tuple[str, ...] = ()
     notes: str = ""
     sealed: bytes | None = None
-    """The literal credentials of the spec, encrypted (see `seal.py`); never exported."""
+    """The full spec, encrypted (see `seal.py`), if it has credentials; never exported."""
     idempotency_key: str | None = None
     request_digest: str = ""
-    """Of the request that carried the key: the same key with another digest is a conflict."""
+    """Digest of the request with the key: the same key with another digest is a conflict."""
     batch: RunBatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What `create` did: a new run, or the one that this idempotency key had made before."""
+    """The result of `create`: a new run, or the one created earlier with the same idempotency key."""
 
     run: Run
     is_new: bool
@@ -117,7 +116,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write to a running run: whoever holds the token may, all others are refused."""
+    """The right to write to a running run, proven by its token."""
 
     run_id: str
     token: str
@@ -125,18 +124,18 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """What an observer sees of a running run. A beat that stands still for 15 s of *its* clock is a dead runner."""
+    """The lease of a running run. A beat unchanged for 15 s of the observer's clock means a dead runner."""
 
     run_id: str
     owner: str
-    """Free text for people: host, process id."""
+    """Free text for display: host, process id."""
     token: str
     beat: int
 
 
 @dataclass(frozen=True, slots=True)
 class RunControl:
-    """What a runner asks for every 100 ms or so: is the lease still mine, and was I asked to end?"""
+    """The state that a recorder polls about every 100 ms: the current token and a cancel request."""
 
     status: RunStatus
     token: str | None
@@ -145,10 +144,10 @@ class RunControl:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as a line in a list: nothing here needs a document to be read.
+    """A run as a list entry, stored without reading any document.
 
-    A field that is added here needs a column of the same name and a field of `RunSummaryView`; what it is in a finished
-    run is said in `figures_of`. With a default, files that were written before it stay readable.
+    A new field needs a column of the same name and a field of `RunSummaryView`; `figures_of` sets its value for
+    finished runs. It needs a default, so that older files stay readable.
     """
 
     id: str
@@ -164,7 +163,7 @@ class RunSummary:
     tags: tuple[str, ...]
     stop_reason: StopReason | None = None
     started_at: datetime | None = None
-    """When the load began; null while it has not, also in a run that was claimed."""
+    """Start of the load; None before that, also for a claimed run."""
     completed_at: datetime | None = None
     passed: bool | None = None
     measurement: Measurement | None = None
@@ -173,16 +172,24 @@ class RunSummary:
     latency_p95_ms: float | None = None
     requests_per_second: float | None = None
     error_rate: float | None = None
-    """The three figures of a finished run that a list shows; null before, and without samples."""
+    """The three metrics of a finished run that lists show; None before the end, and without samples."""
+    endpoint_count: int = 1
+    """Number of endpoints in the spec; `url` is that of the first one."""
 
     @property
     def outcome(self) -> RunOutcome:
-        """The one word for this run."""
+        """The outcome derived from status, stop reason and verdict."""
         return run_outcome(self.status, self.stop_reason, self.passed)
 
 
+def endpoint_count_of(spec: Mapping[str, Any]) -> int:
+    """Return the number of endpoints in a stored spec."""
+    endpoints = spec.get("endpoints")
+    return max(len(endpoints), 1) if isinstance(endpoints, list) else 1
+
+
 def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
-    """The line of a run that has not begun. Raises ConflictError for a tag that cannot be one."""
+    """Return the summary of a run that has not started. Raises ConflictError for an invalid tag."""
     return RunSummary(
         id=run.id,
         name=run.name,
@@ -195,11 +202,12 @@ def summary_of(run: NewRun, status: RunStatus) -> RunSummary:
         engine=run.engine,
         source=run.source,
         tags=checked_tags(run.tags),
+        endpoint_count=endpoint_count_of(run.spec),
     )
 
 
 def figures_of(result: RunResult) -> dict[str, Any]:
-    """The fields of a `RunSummary` that a result decides."""
+    """Return the fields of a `RunSummary` that come from the result."""
     metrics, verdict = result.metrics, result.verdict
     return {
         "passed": verdict.passed,
@@ -213,17 +221,17 @@ def figures_of(result: RunResult) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run with everything but its second-by-second history; `result` is there when it has finished."""
+    """A run in full, without its time series."""
 
     summary: RunSummary
     notes: str
     spec: Mapping[str, Any]
     failure_reasons: tuple[str, ...]
-    """Why a run did not pass, a sentence each: thresholds with their actual value, or what ended it."""
+    """Sentences on why a run did not pass: failed thresholds with their actual value, or the error that ended it."""
     metrics: Mapping[str, Any] | None
-    """`Metrics` as JSON; of a finished run."""
+    """`Metrics` of a finished run as JSON."""
     endpoint_metrics: tuple[Mapping[str, Any], ...] | None
-    """`NamedEndpointMetrics` as JSON; of a finished run."""
+    """`NamedEndpointMetrics` of a finished run as JSON."""
     cancel: CancelRequest | None
     sealed: bytes | None = field(repr=False, default=None)
 
@@ -238,12 +246,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a run ended. `status` is one of `FINAL`."""
+    """The end of a run. `status` is one of `FINAL`."""
 
     status: RunStatus
     completed_at: datetime
     result: RunResult | None = None
-    """Null where nothing could be measured."""
+    """None when nothing was measured."""
     error_message: str | None = None
     stop_reason: StopReason | None = None
 
@@ -253,13 +261,13 @@ class Finish:
 
     @property
     def failure_reasons(self) -> tuple[str, ...]:
-        """The sentences of `Run.failure_reasons`."""
-        found = failure_reasons(self.result) if self.result else ()
-        return (*found, *((self.error_message,) if self.error_message else ()))
+        """The value of `Run.failure_reasons`."""
+        reasons = failure_reasons(self.result) if self.result else ()
+        return (*reasons, *((self.error_message,) if self.error_message else ()))
 
 
 class Order(StrEnum):
-    """Of lists by creation."""
+    """The order of lists by creation."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
@@ -267,7 +275,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunCursor:
-    """The last run of a page: the next page begins after it, whatever was added or deleted meanwhile."""
+    """The last run of a page; the next page begins after it, unaffected by runs added or deleted meanwhile."""
 
     created_at: datetime
     id: str
@@ -275,10 +283,10 @@ class RunCursor:
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Which runs, and how many. All conditions hold together; `offset` is for the first page's `limit/offset` form."""
+    """A query for runs; conditions are combined with AND. `offset` is for `limit/offset` paging."""
 
     name: str | None = None
-    """Exactly this name."""
+    """Exact name."""
     tag: str | None = None
     status: RunStatus | None = None
     passed: bool | None = None
@@ -288,7 +296,7 @@ class RunQuery:
     until: datetime | None = None
     """Created at or after `since`, and before `until`."""
     text: str | None = None
-    """Somewhere in name or URL (their first 512 characters), ignoring case."""
+    """Substring of name or URL (of their first 512 characters), ignoring case."""
     order: Order = Order.NEWEST
     limit: int = 50
     offset: int = 0
@@ -298,7 +306,7 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """A page of runs; `next` is null on the last page, `total` where it was not asked for."""
+    """A page of runs; `next` is None on the last page, `total` when it was not requested."""
 
     runs: tuple[RunSummary, ...]
     total: int | None
@@ -307,7 +315,7 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """One stored event of a run. `sequence` counts from 1, without gaps, by the run's single writer."""
+    """A stored event of a run. The run's single writer numbers `sequence` from 1 without gaps."""
 
     sequence: int
     kind: str
@@ -317,7 +325,7 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True)
 class SampleQuery:
-    """Which of the kept samples; all conditions hold together."""
+    """A query for samples; conditions are combined with AND."""
 
     endpoint: str | None = None
     outcome: Outcome | None = None
@@ -325,119 +333,7 @@ class SampleQuery:
     reason: str | None = None
     """`first`, `failure` or `slowest`."""
     minimum_ms: float | None = None
-    """Response time of at least this."""
+    """Minimum response time."""
     start: int = 0
     end: int | None = None
-    """Finished within [start, end), in seconds since the start of the run: as intervals count them."""
-
-
-@dataclass(frozen=True, slots=True)
-class TestConfig:
-    """A test that is kept to be run again. Names are unique."""
-
-    __test__ = False  # pytest collects classes by their name
-
-    id: str
-    name: str
-    spec: Mapping[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    description: str = ""
-    enabled: bool = True
-    tags: tuple[str, ...] = ()
-    sealed: bytes | None = field(repr=False, default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class TestInHistory:
-    """A test name that occurs in the history, with its newest run."""
-
-    __test__ = False  # as above
-
-    name: str
-    runs: int
-    last_run: RunSummary
-
-
-class Role(StrEnum):
-    """What the holder of an API key may do; each may all that the one before it may."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A named key, known by its hash only. Of keys that are not revoked no two names are, or look, the same."""
-
-    id: str
-    name: str
-    role: Role
-    key_hash: str = field(repr=False)
-    created_at: datetime
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
-    expires_at: datetime | None = None
-    """From then on it opens nothing; null: never."""
-    released_at: datetime | None = None
-    """When a local command let those without a key in again; until then this key keeps the installation closed."""
-    tags: tuple[str, ...] = ()
-    """It starts and changes only what carries one of these; empty: everything."""
-    networks: tuple[str, ...] = ()
-    """It opens only to clients of these networks; empty: of all."""
-    runs_per_hour: int | None = None
-    """The most runs that it may start within an hour."""
-
-
-def hash_api_key(key: str) -> str:
-    """SHA-256 in hex. Enough for keys of 128 random bits and more, where guessing is hopeless however fast the hash."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionPolicy:
-    """What `prune` removes; null keeps for ever. Runs that have not ended are never touched."""
-
-    runs_for: timedelta | None = None
-    """Runs that ended longer ago are deleted, …"""
-    runs_at_most: int | None = None
-    """… and the oldest beyond this number."""
-    seconds_for: timedelta | None = None
-    """Intervals of 1 s of runs that ended longer ago are removed; those of 10 s, 60 s and the whole run stay."""
-    samples_for: timedelta | None = None
-    """Samples (requests and responses) of runs that ended longer ago are removed."""
-    audit_for: timedelta | None = None
-    """Entries of the audit log that are older are removed; those of the last day always stay."""
-    firings_for: timedelta | None = None
-    """Firings of schedules that were due longer ago and are over are removed, and what was sent about them; of each
-    schedule the newest (`atm.storage.schedules.KEPT_FIRINGS`) stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class PruneReport:
-    """What was removed, or would be: ids of runs deleted, runs that lost their 1 s intervals, and their samples."""
-
-    runs: tuple[str, ...]
-    seconds: tuple[str, ...]
-    samples: tuple[str, ...]
-    firings: int = 0
-    """How many firings of schedules."""
-    audit: int = 0
-    """How many entries of the audit log."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageStatus:
-    """What there is to say about the storage itself."""
-
-    kind: str
-    """`sqlite`, `postgresql` or `json`."""
-    location: str
-    """A path, or host and database; never a password."""
-    schema_version: str
-    schema_latest: str
-    """What this version of the program reads."""
-    size_bytes: int
-    runs: Mapping[RunStatus, int]
-    """Every status, also with 0."""
+    """Finished within [start, end), in seconds since the start of the run, as in intervals."""

@@ -1,4 +1,4 @@
-"""A `RunResult` in the columns of the first design and one more, and back again without loss."""
+"""Split a `RunResult` into the JSON documents that are stored, and join them again without loss."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SAMPLES = TypeAdapter(list[SampledExchange])
 
 @dataclass(frozen=True, slots=True)
 class ResultDocuments:
-    """The JSON texts of a result; those of lists and figures apart, so that a list of runs needs none of the rest."""
+    """The JSON texts of a result, separated so that each query reads only the documents it needs."""
 
     metrics: str
     endpoint_metrics: str
     samples: str
     rest: str
-    """Everything else but the spec, which the run has already."""
+    """All other fields except the spec, which the run has already."""
 
 
 def split(result: RunResult) -> ResultDocuments:
-    """The documents of a result."""
-    # By way of the text: only there +∞ is the string that it is everywhere else.
+    """Split a result into its documents."""
+    # Through JSON text: only there +∞ becomes the string that the other formats use.
     document = json.loads(result.model_dump_json())
     document.pop("spec")
     metrics = document.pop("metrics")
@@ -38,7 +38,7 @@ def split(result: RunResult) -> ResultDocuments:
 
 
 def join(documents: ResultDocuments, spec: Mapping[str, Any], run_id: str) -> RunResult:
-    """The result that `split` took apart. Raises CorruptDataError where the documents are something else."""
+    """Join the documents of `split`. Raises CorruptDataError for invalid documents."""
     try:
         document = json.loads(documents.rest)
         document["metrics"] = json.loads(documents.metrics)
@@ -51,25 +51,22 @@ def join(documents: ResultDocuments, spec: Mapping[str, Any], run_id: str) -> Ru
 
 
 def stored_result(document: Any) -> RunResult:
-    """A result as it was stored, by this version or another one: fields that are not known here are left out.
-
-    Raises pydantic.ValidationError.
-    """
+    """Return a stored result, ignoring unknown fields of other versions. Raises pydantic.ValidationError."""
     return RunResult.model_validate(document, extra="ignore")
 
 
 def stored_sample(document: Any) -> SampledExchange:
-    """The same of a sample."""
+    """Return a stored sample; otherwise as `stored_result`."""
     return SampledExchange.model_validate(document, extra="ignore")
 
 
 def samples_to_text(samples: Sequence[SampledExchange]) -> list[str]:
-    """A JSON object for each sample."""
+    """Return a JSON object for each sample."""
     return [sample.model_dump_json() for sample in samples]
 
 
 def samples_from_text(text: str, run_id: str) -> list[SampledExchange]:
-    """A JSON array of samples. Raises CorruptDataError."""
+    """Parse a JSON array of samples. Raises CorruptDataError."""
     try:
         return _SAMPLES.validate_json(text, extra="ignore")
     except ValidationError as error:
@@ -77,5 +74,5 @@ def samples_from_text(text: str, run_id: str) -> list[SampledExchange]:
 
 
 def dumps(value: Any) -> str:
-    """JSON without spaces, text kept as text."""
+    """Return compact JSON, without escaping non-ASCII text."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

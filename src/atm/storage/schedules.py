@@ -1,10 +1,9 @@
-"""Schedules, firings and deliveries: what is kept of them, and the contract of the two stores that keep it.
+"""Schedules, firings and deliveries: their records and store protocols.
 
-    ScheduleStore   schedules, and every due time that was dealt with: exactly once, whoever and how many deal with them
-    DeliveryStore   notifications on their way, and what became of them
+    ScheduleStore   schedules and their firings: each due time is fired exactly once by any number of schedulers
+    DeliveryStore   queued notifications and their results
 
-What `atm.storage.base` says of all stores holds for these: a method that returns has committed, and nothing reads a
-clock.
+The rules of `atm.storage.base` apply: a method that returns has committed, and times are arguments.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from atm.models.schedule import DeliveryStatus, FiringOutcome, Misfire, Overlap
 from atm.storage.records import NewRun, RunSummary
 
 MOST_QUEUED = 100
-"""So many firings of a schedule may wait for the run before them; one more is skipped."""
+"""How many firings of a schedule may be queued behind a run; further ones are skipped."""
 KEPT_FIRINGS = 50
-"""So many of the newest firings of each schedule are never pruned: lists show them, and whether the next one recovers
-from a failure is seen by the one before it."""
+"""How many of the newest firings of each schedule are never pruned: lists show them, and recovery from a failure is
+detected by comparison with the previous one."""
 FIRINGS_OVER = tuple(
     outcome for outcome in FiringOutcome if outcome not in (FiringOutcome.STARTED, FiringOutcome.QUEUED)
 )
-"""The outcomes of firings of which nothing more will come."""
+"""The final outcomes of firings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ class Schedule:
     description: str = ""
     enabled: bool = True
     spec: Mapping[str, Any] | None = None
-    """What to run, its secrets masked; null where `test` names a kept test."""
+    """The spec to run, secrets masked; None when `test` names a saved test."""
     test: str | None = None
     sealed: bytes | None = field(repr=False, default=None)
-    """The whole spec and the whole of `notify`, encrypted, where masking took something away."""
+    """The unmasked `spec` and `notify`, encrypted; None when masking changed neither."""
     max_runs: int | None = None
     run_count: int = 0
     tags: tuple[str, ...] = ()
@@ -58,16 +57,16 @@ class Schedule:
     notify: tuple[Mapping[str, Any], ...] = ()
     """`atm.models.schedule.Notification` as JSON, secrets masked."""
     next_due: datetime | None = None
-    """Null when it is paused or has ended."""
+    """The next due time; None when the schedule is paused or has ended."""
     next_at: datetime | None = None
-    """When `next_due` is to be fired: that, and the jitter of it."""
+    """When to fire `next_due`: the due time plus its jitter."""
     version: int = 1
-    """Raised by every change, so that nobody overwrites what they have not seen."""
+    """Incremented by each change, for optimistic locking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A due time, and what became of it; unique by schedule and due time."""
+    """A due time and its outcome; unique by schedule and due time."""
 
     schedule_id: str
     due: datetime
@@ -77,12 +76,12 @@ class Firing:
     run_id: str | None = None
     error: str | None = None
     missed: int = 0
-    """Due times before it that went by unnoticed and are dealt with in it."""
+    """Earlier due times that were missed, and that this firing covers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notification. Its id is a function of what it is about, so that making it twice makes one."""
+    """A queued notification. Its id is derived from its subject, so that creating it twice is idempotent."""
 
     id: str
     schedule_id: str
@@ -90,12 +89,12 @@ class Delivery:
     event: str
     """`failure`, `recovery`, `success` or `cancelled`."""
     channel: str
-    """For people; secrets masked."""
+    """The display name of the channel, secrets masked."""
     created_at: datetime
     document: Mapping[str, Any]
     """`atm.models.schedule.WebhookDocument` as JSON."""
     target: Mapping[str, Any]
-    """A `Notification` as JSON, masked; whole in `sealed` where masking took something away."""
+    """A `Notification` as JSON, masked; unmasked in `sealed` when masking changed it."""
     sealed: bytes | None = field(repr=False, default=None)
     status: DeliveryStatus = DeliveryStatus.PENDING
     attempts: int = 0
@@ -105,18 +104,18 @@ class Delivery:
 
 
 def delivery_id(schedule_id: str, due: datetime, position: int) -> str:
-    """The id of the notification about this firing to the schedule's channel of that number."""
+    """Return the id of the notification about a firing to the channel at this position."""
     return hashlib.sha256(f"{schedule_id} {due.timestamp()!r} {position}".encode()).hexdigest()[:32]
 
 
 def run_key(schedule_id: str, due: datetime) -> str:
-    """The idempotency key of the run of a firing. No client can send one with a blank in it."""
+    """Return the idempotency key of the run of a firing. It contains a space, which client keys cannot."""
     return f"schedule {schedule_id} {due.timestamp()!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """What somebody wants to do about the next due time of a schedule, as they have seen it."""
+    """A request to fire the next due time of a schedule, as it was read."""
 
     seen: Schedule
     due: datetime
@@ -124,9 +123,9 @@ class Fire:
     claimed_by: str
     next_due: datetime | None
     next_at: datetime | None
-    """What the schedule is due at after this."""
+    """The due time after this one."""
     run: NewRun | None = None
-    """Null where there is to be none; then `outcome` says why."""
+    """The run to start; if None, `outcome` gives the reason."""
     outcome: FiringOutcome = FiringOutcome.ERROR
     error: str | None = None
     missed: int = 0
@@ -135,15 +134,15 @@ class Fire:
 
 @dataclass(frozen=True, slots=True)
 class OpenFirings:
-    """What the firings of a schedule are up to just now: what its overlap policy looks at."""
+    """The active and queued firings of a schedule, the input of its overlap policy."""
 
     active_run: str | None = None
-    """A run of it that is pending or running."""
+    """A pending or running run of the schedule."""
     queued: int = 0
 
 
 def decide(overlap: Overlap, open_firings: OpenFirings) -> tuple[FiringOutcome, str | None]:
-    """What becomes of a due time with a run, and why where there will be none. The same in every store."""
+    """Return the outcome of a due time with a run, and a reason if it is skipped. Shared by all stores."""
     busy = open_firings.active_run is not None
     if overlap is Overlap.ALLOW or not (busy or open_firings.queued):
         return FiringOutcome.STARTED, None
@@ -152,49 +151,49 @@ def decide(overlap: Overlap, open_firings: OpenFirings) -> tuple[FiringOutcome, 
             return FiringOutcome.STARTED, None
         return FiringOutcome.SKIPPED, f"run {open_firings.active_run} of this schedule had not ended"
     if open_firings.queued >= MOST_QUEUED:
-        return FiringOutcome.SKIPPED, f"{open_firings.queued} firings of this schedule are waiting already"
+        return FiringOutcome.SKIPPED, f"{open_firings.queued} firings of this schedule are queued already"
     return FiringOutcome.QUEUED, None
 
 
 class ScheduleStore(Protocol):
-    """Schedules, and every due time that was dealt with."""
+    """The store of schedules and their firings."""
 
     async def add(self, schedule: Schedule) -> None:
-        """Raises ConflictError `name_taken`, `invalid_id`."""
+        """Add a schedule. Raises ConflictError `name_taken`, `invalid_id`."""
         ...
 
     async def get(self, schedule_id: str) -> Schedule:
-        """By id. Raises NotFoundError."""
+        """Return the schedule with this id. Raises NotFoundError."""
         ...
 
     async def named(self, name: str) -> Schedule | None:
-        """By name."""
+        """Return the schedule with this name, or None."""
         ...
 
     async def all(self) -> tuple[Schedule, ...]:
-        """All, by name."""
+        """Return all schedules, ordered by name."""
         ...
 
     async def replace(self, schedule: Schedule) -> Schedule:
-        """By id, if its version is still that of `schedule`; gives it with its new version.
+        """Replace the schedule with this id if its version is unchanged; return it with its new version.
 
         Raises NotFoundError, ConflictError `name_taken`, `schedule_changed`.
         """
         ...
 
     async def delete(self, schedule_id: str) -> None:
-        """With its firings and deliveries; its runs stay. Raises NotFoundError."""
+        """Delete a schedule with its firings and deliveries, but not its runs. Raises NotFoundError."""
         ...
 
     async def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
-        """Enabled schedules whose `next_at` has come, the longest due first."""
+        """Return enabled schedules whose `next_at` has passed, the longest due first."""
         ...
 
     async def fire(self, fire: Fire) -> Firing | None:
-        """Deal with a due time: firing, pending run and the schedule's next due time in one transaction, or nothing.
+        """Fire a due time: store firing, pending run and the schedule's next due time in one transaction.
 
-        The overlap policy is applied inside it. Null when the schedule is no longer as it was seen (somebody else was
-        faster, or it was changed), or when this due time has been dealt with before; then it is at most moved on.
+        The overlap policy is applied inside the transaction. Returns None when the schedule has changed since it was
+        read (by another scheduler or a user), or when this due time was fired before; then it is at most advanced.
         """
         ...
 
@@ -207,25 +206,25 @@ class ScheduleStore(Protocol):
         deliveries: Sequence[Delivery] = (),
         outcome: FiringOutcome = FiringOutcome.ERROR,
     ) -> bool:
-        """Start the run of a queued firing, if it still is, and no run of its schedule is pending or running.
+        """Start the run of a firing if it is still queued and its schedule has no pending or running run.
 
-        Without a run it ends with this outcome, for that reason, with these deliveries. One transaction; false where
-        nothing was done.
+        Without a run the firing ends with this outcome, error and deliveries. One transaction; returns whether it had
+        an effect.
         """
         ...
 
     async def queued(self) -> tuple[Firing, ...]:
-        """Of each schedule the queued firing that is due the longest."""
+        """Return the oldest queued firing of each schedule."""
         ...
 
     async def started(self) -> tuple[tuple[Firing, RunSummary | None], ...]:
-        """Firings that are not known to have ended, with their run; null where it was deleted."""
+        """Return started firings that were not settled, with their run, or None if it was deleted."""
         ...
 
     async def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
-        """End a started firing with this outcome and error, and make its deliveries, all or nothing.
+        """End a started firing with this outcome and error, and queue its deliveries, in one transaction.
 
-        False when it had ended before; then nothing was done.
+        Returns false, without effect, when it had ended before.
         """
         ...
 
@@ -237,24 +236,24 @@ class ScheduleStore(Protocol):
         outcomes: Sequence[FiringOutcome] = (),
         limit: int = 50,
     ) -> tuple[Firing, ...]:
-        """Firings of a schedule due before that moment, with one of these outcomes (none: any), newest first."""
+        """Return firings of a schedule due before a time, with one of these outcomes (none: any), newest first."""
         ...
 
 
 class DeliveryStore(Protocol):
-    """Notifications on their way."""
+    """The queue of notifications."""
 
     async def claim(self, now: datetime, until: datetime) -> Delivery | None:
-        """The pending delivery that is due the longest, with one more attempt; null when none is due.
+        """Claim the pending delivery that is due the longest, counting one more attempt; None when none is due.
 
-        Nobody else gets it before `until`, when it is due again unless `done` was called.
+        The claim expires at `until`: the delivery is then due again unless `done` was called.
         """
         ...
 
     async def done(self, delivery: Delivery) -> None:
-        """Keep status, error and times of a claimed delivery, unless it was claimed again since (by its attempts)."""
+        """Store status, error and times of a claimed delivery, unless it was claimed again (compared by attempts)."""
         ...
 
     async def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
-        """Deliveries about a schedule, newest first."""
+        """Return the deliveries of a schedule, newest first."""
         ...

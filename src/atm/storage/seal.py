@@ -1,8 +1,8 @@
-"""Credentials at rest: encrypted with a key that is not in the database.
+"""Encrypt stored credentials with a key that is not in the database.
 
 Fernet (AES-128-CBC and HMAC-SHA-256). The key is ATM_SECRET_KEY, any text of 16 characters or more, or a file of mode
-0600 in the data directory that is made when it is first needed. What was sealed with ATM_OLD_SECRET_KEY, or with the
-key file before ATM_SECRET_KEY was set, still opens.
+0600 in the data directory that is created on first use. Credentials sealed with ATM_OLD_SECRET_KEY, or with the key
+file before ATM_SECRET_KEY was set, can still be opened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHORTEST = 16
 
 
 class Sealer:
-    """Seals the named credentials of a spec, and opens them again. Follows changes of the key file."""
+    """Encrypt and decrypt named credentials. Follows changes of the key file."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,36 +35,36 @@ class Sealer:
         self._stamp: Stamp | None = None
 
     def seal(self, secrets: Mapping[str, str]) -> bytes | None:
-        """The credentials, encrypted; null where there are none. Raises SettingsError, StorageUnavailableError."""
-        return self._box().encrypt(json.dumps(dict(secrets)).encode()) if secrets else None
+        """Encrypt credentials; None when there are none. Raises SettingsError, StorageUnavailableError."""
+        return self._cipher().encrypt(json.dumps(dict(secrets)).encode()) if secrets else None
 
     def open(self, sealed: bytes | None) -> dict[str, str]:
-        """What `seal` got. Raises StorageError `unsealable` where they were sealed with another key."""
+        """Decrypt the output of `seal`. Raises StorageError `unsealable` if it was sealed with an unknown key."""
         from cryptography.fernet import InvalidToken
 
         if sealed is None:
             return {}
         try:
-            secrets: dict[str, str] = json.loads(self._box().decrypt(sealed))
+            secrets: dict[str, str] = json.loads(self._cipher().decrypt(sealed))
         except InvalidToken as error:
             raise _unsealable() from error
         return secrets
 
     def resealed(self, sealed: bytes) -> bytes | None:
-        """The same under the key that seals now; null when it is already. Raises StorageError `unsealable`."""
+        """Return a value sealed with the current key; None if it already is. Raises StorageError `unsealable`."""
         from cryptography.fernet import InvalidToken
 
-        box = self._box()
+        cipher = self._cipher()
         try:
             self._keys[0].decrypt(sealed)
         except InvalidToken:
             try:
-                return box.rotate(sealed)
+                return cipher.rotate(sealed)
             except InvalidToken as error:
                 raise _unsealable() from error
         return None
 
-    def _box(self) -> MultiFernet:
+    def _cipher(self) -> MultiFernet:
         from cryptography.fernet import Fernet, MultiFernet
 
         try:
@@ -77,9 +77,12 @@ class Sealer:
         return MultiFernet(self._keys)
 
     def _all_keys(self, *, has_file: bool) -> list[bytes]:
-        """The key that seals, then those that only open."""
-        given = (("ATM_SECRET_KEY", self._settings.secret_key), ("ATM_OLD_SECRET_KEY", self._settings.old_secret_key))
-        current, *old = [_derived(variable, secret) for variable, secret in given]
+        """Return the sealing key first, then the keys that only decrypt."""
+        settings = (
+            ("ATM_SECRET_KEY", self._settings.secret_key),
+            ("ATM_OLD_SECRET_KEY", self._settings.old_secret_key),
+        )
+        current, *old = [_derived(variable, secret) for variable, secret in settings]
         if current is None:
             return [*keys_of(self._settings.key_file), *(key for key in old if key)]
         return [current, *(key for key in old if key), *(keys_of(self._settings.key_file) if has_file else ())]
@@ -92,11 +95,11 @@ def _derived(variable: str, secret: SecretStr | None) -> bytes | None:
     if len(text) < _SHORTEST:
         what = f"{variable} has fewer than {_SHORTEST} characters"
         raise SettingsError(
-            Problem(what, "weak_secret_key", path=variable, hint="openssl rand -hex 32 makes a good one")
+            Problem(what, "weak_secret_key", path=variable, hint="generate one with `openssl rand -hex 32`")
         )
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
 
 
 def _unsealable() -> StorageError:
-    hint = "set ATM_OLD_SECRET_KEY to the key of that time, restore its key file, or send the credentials again"
+    hint = "set ATM_OLD_SECRET_KEY to the key that sealed them, restore its key file, or send the credentials again"
     return StorageError(Problem("the credentials were sealed with another key", "unsealable", hint=hint))

@@ -1,13 +1,13 @@
-"""Storage as it is shown: what the Control API and the command line say about it."""
+"""Convert the storage status to the view of the Control API, which the command line uses too."""
 
 from __future__ import annotations
 
 from atm.models.control.storage import StorageStatusView
-from atm.storage.records import StorageStatus
+from atm.storage.upkeep import StorageStatus
 
 
 def status_view(status: StorageStatus) -> StorageStatusView:
-    """Kind, place, size and number of runs, under both sets of names."""
+    """Return kind, location, size and number of runs, under both sets of field names."""
     return StorageStatusView(
         kind=status.kind,
         location=status.location,

@@ -12,8 +12,7 @@ from atm.api.deps import Admin, Plane, ServerKeys
 from atm.api.errors import bad_request
 from atm.models.control.keys import KeyCreated, KeyList, KeyRequest, KeyView
 from atm.models.control.runs import Deleted
-from atm.storage.api_keys import KeyLimits, key_in_use, new_api_key
-from atm.storage.records import ApiKey, Role
+from atm.storage.api_keys import ApiKey, KeyLimits, Role, key_in_use, new_api_key
 
 log = logging.getLogger("atm.api")
 router = APIRouter(tags=["keys"])

@@ -15,8 +15,8 @@ from atm.api.security_headers import cookie_name, is_https
 from atm.errors import Problem
 from atm.models.control.keys import OpenSession, SessionList, SessionRequest, SessionView
 from atm.storage.access import Session
+from atm.storage.api_keys import Role, hash_api_key
 from atm.storage.errors import session_not_found
-from atm.storage.records import Role, hash_api_key
 
 router = APIRouter(tags=["session"])
 

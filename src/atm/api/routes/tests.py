@@ -30,7 +30,8 @@ from atm.off_loop import off_loop
 from atm.runs import credentials
 from atm.runs.service import Request as Asked
 from atm.storage import lookup
-from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, TestConfig, checked_tags
+from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, checked_tags
+from atm.storage.test_configs import TestConfig
 
 router = APIRouter(tags=["tests"])
 

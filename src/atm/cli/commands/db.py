@@ -109,7 +109,7 @@ def prune(
     its setting. Runs in progress and the newest firings of each schedule are never deleted.
     """
     from atm.config import load_settings
-    from atm.storage.records import RetentionPolicy
+    from atm.storage.upkeep import RetentionPolicy
 
     settings = load_settings()
     if keep is not None and keep < 1:

@@ -17,7 +17,7 @@ from atm.models.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from atm.storage import StorageInterface
-    from atm.storage.records import ApiKey
+    from atm.storage.api_keys import ApiKey
 
 ROLES = ("viewer", "operator", "admin")
 app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -66,8 +66,7 @@ def create(
     settings.
     """
     from atm.cli.commands.db import span
-    from atm.storage.api_keys import KeyLimits, new_api_key
-    from atm.storage.records import Role
+    from atm.storage.api_keys import KeyLimits, Role, new_api_key
 
     if role not in ROLES:
         raise SpecError(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atm.cli.options import ColorOption, DebugOption, JsonOption, ServerOption
 from atm.cli.output import Color, Output
-from atm.cli.text import Style
+from atm.cli.text import Line, Paper, Style
 from atm.errors import Problem, SpecError
 from atm.models.exit_code import ExitCode
 from atm.models.outcome import Measurement, RunOutcome, RunStatus
+
+if TYPE_CHECKING:
+    from atm.cli.listing import ListedRun
 
 MOST = 200
 
@@ -64,23 +68,34 @@ def command(
         since=moment(since, now, "--since") if since else None,
         text=text,
     )
-    page = with_history(server, lambda history: history.page(filters))
+    narrowed = filters != Filters(limit=limit)
     output = Output.of(color, json=json)
+    if not json and not narrowed:
+        from atm.cli.history.sqlite_file import read
+
+        newest = read(server, lambda reader: reader.newest(limit))
+        if newest is not None and newest[0]:
+            output.out.lines(_listed(*newest, output.out.paper, now))
+            return ExitCode.PASSED
+    page = with_history(server, lambda history: history.page(filters))
     paper = output.out.paper
     if json:
         output.document(page.model_dump(mode="json"))
     elif not page.runs:
-        narrowed = filters != Filters(limit=limit)
         hint = "try fewer filters" if narrowed else "`atm demo` creates one"
         output.out.lines([paper.line("no run matches: " if narrowed else "no runs yet: ").hint(hint)])
     else:
-        from atm.cli.listing import run_lines
-
-        lines = run_lines(page.runs, paper, now)
-        if page.total is not None and page.total > len(page.runs):
-            lines.append(paper.line(f"   {page.total - len(page.runs):,} more", Style.DIM))
-        output.out.lines(lines)
+        output.out.lines(_listed(page.runs, page.total, paper, now))
     return ExitCode.PASSED
+
+
+def _listed(runs: Sequence[ListedRun], total: int | None, paper: Paper, now: datetime) -> list[Line]:
+    from atm.cli.listing import run_lines
+
+    lines = run_lines(runs, paper, now)
+    if total is not None and total > len(runs):
+        lines.append(paper.line(f"   {total - len(runs):,} more", Style.DIM))
+    return lines
 
 
 def moment(text: str, now: datetime, option: str) -> datetime:

@@ -15,6 +15,7 @@ from atm.models.exit_code import ExitCode
 if TYPE_CHECKING:
     from atm.cli.history import History
     from atm.models.run import RunResult, SampledExchange
+    from atm.storage.sqlite_reader import SqliteReader
 
 MOST_NUMBERS = 20
 
@@ -47,12 +48,15 @@ def command(
     """
     from atm.cli.files import checked_outputs
     from atm.cli.history import with_history
+    from atm.cli.history.sqlite_file import read
     from atm.cli.run_output import show
 
     if slowest is not None and slowest < 1:
         raise SpecError(Problem(f"--slowest must be 1 or more, not {slowest}", "bad_value", path="--slowest"))
     files = checked_outputs(output or (), junit)
-    result = with_history(server, lambda history: _result(history, run))
+    result = read(server, lambda reader: _stored(reader, run))
+    if result is None:
+        result = with_history(server, lambda history: _result(history, run))
     shown = Output.of(color, json=json)
     if slowest is None and sample is None:
         return show(result, shown, files, saved=True, everything=everything)
@@ -69,6 +73,13 @@ def command(
         lines = [*([paper.line()] if number else []), head, *exchange_lines(exchange, paper)]
         shown.out.lines(lines)
     return ExitCode.PASSED
+
+
+def _stored(reader: SqliteReader, reference: str) -> RunResult | None:
+    from atm.cli.history.sqlite_file import find
+
+    run = find(reader, reference)
+    return None if run is None else reader.result(run.id)
 
 
 async def _result(history: History, reference: str) -> RunResult:

@@ -26,14 +26,19 @@ def command(
     `atm watch` follows a run in progress; `atm show` prints the report of a run that has ended.
     """
     from atm.cli.history import with_history
+    from atm.cli.history.sqlite_file import find, read
     from atm.cli.listing import status_lines
 
-    view = with_history(server, lambda history: _view(history, run))
     output = Output.of(color, json=json)
+    paper = output.out.paper
     if json:
-        output.document(view.model_dump(mode="json"))
+        output.document(with_history(server, lambda history: _view(history, run)).model_dump(mode="json"))
+    elif (stored := read(server, lambda reader: find(reader, run))) is not None:
+        output.out.lines(status_lines(stored, paper, datetime.now(UTC)))
     else:
-        output.out.lines(status_lines(view, output.out.paper, datetime.now(UTC)))
+        output.out.lines(
+            status_lines(with_history(server, lambda history: _view(history, run)), paper, datetime.now(UTC))
+        )
     return ExitCode.PASSED
 
 

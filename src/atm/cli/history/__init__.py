@@ -35,18 +35,21 @@ async def open_history(server: str | None, settings: Settings | None = None) -> 
         async with ControlClient(server, settings.key_for(server)) as client:
             yield ServerHistory(client)
         return
-    from atm.cli.history.local import LocalHistory
+    import asyncio
+
+    from atm.cli.history.local import StorageHistory
+    from atm.runs.local_history import pending, wait_until_stored
     from atm.storage import open_storage
 
     storage = await open_storage(settings)
     try:
-        from atm.runs.spool import LOCAL_SPOOLS
-
-        if any((settings.data_dir / "spool").glob(LOCAL_SPOOLS)):
+        spools = settings.data_dir / "spool"
+        await asyncio.to_thread(wait_until_stored, spools)
+        if pending(spools):
             from atm.runs.local_recovery import recover_local_runs
 
-            await recover_local_runs(storage, settings.data_dir / "spool")
-        yield LocalHistory(storage)
+            await recover_local_runs(storage, spools)
+        yield StorageHistory(storage)
     finally:
         await storage.close()
 

@@ -23,7 +23,7 @@ from atm.storage.records import CancelRequest, RunQuery
 from atm.storage.views import status_view
 
 
-class LocalHistory:
+class StorageHistory:
     """`History` on a storage that the caller opens and closes."""
 
     def __init__(self, storage: StorageInterface, place: str = "the local history") -> None:

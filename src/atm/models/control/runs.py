@@ -74,6 +74,8 @@ class RunSummaryView(Answer):
     latency_p95_ms: Figure
     requests_per_second: Figure
     error_rate: Figure
+    endpoint_count: int
+    """With more than one, `url` and `method` are those of the first."""
 
 
 class RunView(RunSummaryView):

@@ -1,14 +1,14 @@
-"""JSON files: a history that a person can read, and that needs no database. For one host and some thousand runs.
+"""Storage in readable JSON files, without a database. For one host and a few thousand runs.
 
-    lock                    under which everything is changed
+    lock                    the lock for all changes
     format.json             {"format": 1}
-    runs/<id>/run.json      status, lease, figures; by atomic replace
-              spec.json     as it was created
-              result.json   when it has ended
-              rows-1.jsonl  one line a second; rows-10, rows-60 and rows-0 (the whole run) beside it
+    runs/<id>/run.json      status, lease, metrics; replaced atomically
+              spec.json     written on creation
+              result.json   written at the end
+              rows-1.jsonl  one line per second; beside it rows-10, rows-60 and rows-0 (the whole run)
               events.jsonl samples.jsonl
     tests.json keys.json schedules.json deliveries.json
-    firings/<id>.jsonl      of a schedule; of several lines about one due time the last counts
+    firings/<id>.jsonl      firings of a schedule; the last line of a due time is valid
 
-Start with `files.py` (what makes it safe), then `runs.py`.
+Start with `files.py` (crash safety), then `runs.py`.
 """

@@ -1,4 +1,4 @@
-"""Sessions and the audit log in JSON files: one document, and a file that is appended to."""
+"""Sessions in a JSON file, and the audit log in an append-only JSON Lines file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENTRY = DiskFormat(AuditEntry)
 
 
 class JsonSessions:
-    """`SessionStore` in a JSON file."""
+    """The `SessionStore` in a JSON file."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -43,34 +43,40 @@ class JsonSessions:
     def add(self, session: Session) -> None:
         checked_id(session.id)
         with self._folder.changing():
-            kept = [each for each in self._read() if each.expires_at > session.created_at]
+            kept = [stored for stored in self._read() if stored.expires_at > session.created_at]
             self._write([*kept, session])
 
     @in_thread
     def by_token(self, token_hash: str) -> Session | None:
-        return next((each for each in self._read() if each.token_hash == token_hash and each.ended_at is None), None)
+        return next(
+            (session for session in self._read() if session.token_hash == token_hash and session.ended_at is None), None
+        )
 
     @in_thread
     def all(self) -> tuple[Session, ...]:
-        lives = [each for each in self._read() if each.ended_at is None]
-        return tuple(sorted(lives, key=lambda each: (each.created_at, each.id)))
+        active = [session for session in self._read() if session.ended_at is None]
+        return tuple(sorted(active, key=lambda session: (session.created_at, session.id)))
 
     @in_thread
     def used(self, session_id: str, at: datetime) -> None:
         with self._folder.changing():
-            self._write([replace(each, last_used_at=at) if each.id == session_id else each for each in self._read()])
+            self._write(
+                [replace(session, last_used_at=at) if session.id == session_id else session for session in self._read()]
+            )
 
     @in_thread
     def end(self, session_id: str, at: datetime) -> None:
         with self._folder.changing():
             sessions = self._read()
-            if not any(each.id == session_id and each.ended_at is None for each in sessions):
+            if not any(session.id == session_id and session.ended_at is None for session in sessions):
                 raise session_not_found(session_id)
-            self._write([replace(each, ended_at=at) if each.id == session_id else each for each in sessions])
+            self._write(
+                [replace(session, ended_at=at) if session.id == session_id else session for session in sessions]
+            )
 
 
 class JsonAudit:
-    """`AuditStore` in a file of lines."""
+    """The `AuditStore` in a JSON Lines file."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -97,8 +103,8 @@ class JsonAudit:
 
     @in_thread
     def page(self, query: AuditQuery) -> tuple[AuditEntry, ...]:
-        found = sorted(self._matching(query), key=lambda entry: (entry.at, entry.id), reverse=True)
-        return tuple(found[: max(0, min(query.limit, MAXIMUM_ENTRIES))])
+        entries = sorted(self._matching(query), key=lambda entry: (entry.at, entry.id), reverse=True)
+        return tuple(entries[: max(0, min(query.limit, MAXIMUM_ENTRIES))])
 
     @in_thread
     def count(self, query: AuditQuery) -> int:
@@ -109,7 +115,7 @@ class JsonAudit:
         return self.remove(before, dry_run=dry_run)
 
     def remove(self, before: datetime, *, dry_run: bool) -> int:
-        """The same, for those that are in a thread already."""
+        """Synchronous `prune`, for callers in a thread."""
         with self._folder.changing():
             entries = list(self._entries())
             kept = [entry for entry in entries if entry.at >= before]
@@ -128,7 +134,7 @@ def _matches(entry: AuditEntry, query: AuditQuery) -> bool:
         (query.outcome, entry.outcome),
         (query.key_id, entry.key_id),
     )
-    if any(asked is not None and asked != have for asked, have in exact):
+    if any(wanted is not None and wanted != actual for wanted, actual in exact):
         return False
     if query.action is not None:
         is_prefix = query.action.endswith(".")

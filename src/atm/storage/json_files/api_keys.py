@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from atm.access.names import look_of
+from atm.storage.api_keys import ApiKey
 from atm.storage.disk_format import DiskFormat
 from atm.storage.errors import key_not_found, keys_in_use, name_taken
 from atm.storage.json_files.files import (
@@ -15,14 +16,13 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.records import ApiKey, TestConfig, checked_id
+from atm.storage.records import checked_id
 
-_CONFIGS = DiskFormat(TestConfig)
 _KEYS = DiskFormat(ApiKey)
 
 
 class JsonApiKeys:
-    """`ApiKeyStore` in a JSON file that only its owner may read."""
+    """The `ApiKeyStore` in a JSON file with mode 0600."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -39,43 +39,41 @@ class JsonApiKeys:
         checked_id(key.id)
         with self._folder.changing():
             keys = self._read()
-            in_use = {look_of(each.name) for each in keys if each.revoked_at is None}
-            taken = any(each.id == key.id or each.key_hash == key.key_hash for each in keys)
-            if taken or look_of(key.name) in in_use:
+            in_use = {look_of(stored.name) for stored in keys if stored.revoked_at is None}
+            exists = any(stored.id == key.id or stored.key_hash == key.key_hash for stored in keys)
+            if exists or look_of(key.name) in in_use:
                 raise name_taken("an API key", key.name)
             self._write([*keys, key])
 
     @in_thread
     def by_hash(self, key_hash: str) -> ApiKey | None:
-        return next((each for each in self._read() if each.key_hash == key_hash and each.revoked_at is None), None)
+        return next((key for key in self._read() if key.key_hash == key_hash and key.revoked_at is None), None)
 
     @in_thread
     def all(self) -> tuple[ApiKey, ...]:
-        return tuple(sorted(self._read(), key=lambda each: (each.created_at, each.id)))
+        return tuple(sorted(self._read(), key=lambda key: (key.created_at, key.id)))
 
     @in_thread
     def used(self, key_id: str, at: datetime) -> None:
         with self._folder.changing():
-            self._write([replace(each, last_used_at=at) if each.id == key_id else each for each in self._read()])
+            self._write([replace(key, last_used_at=at) if key.id == key_id else key for key in self._read()])
 
     @in_thread
     def revoke(self, key_id: str, at: datetime) -> None:
         with self._folder.changing():
             keys = self._read()
-            if not any(each.id == key_id for each in keys):
+            if not any(key.id == key_id for key in keys):
                 raise key_not_found(key_id)
-            self._write(
-                [replace(each, revoked_at=each.revoked_at or at) if each.id == key_id else each for each in keys]
-            )
+            self._write([replace(key, revoked_at=key.revoked_at or at) if key.id == key_id else key for key in keys])
 
     @in_thread
     def is_closed(self) -> bool:
-        return any(each.released_at is None for each in self._read())
+        return any(key.released_at is None for key in self._read())
 
     @in_thread
     def release(self, at: datetime) -> None:
         with self._folder.changing():
             keys = self._read()
-            if any(each.revoked_at is None for each in keys):
+            if any(key.revoked_at is None for key in keys):
                 raise keys_in_use()
-            self._write([replace(each, released_at=each.released_at or at) for each in keys])
+            self._write([replace(key, released_at=key.released_at or at) for key in keys])

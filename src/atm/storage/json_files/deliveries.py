@@ -17,12 +17,12 @@ from atm.storage.json_files.state import Folder
 from atm.storage.schedules import Delivery
 
 MOST_DELIVERIES = 1000
-"""So many that are over are kept."""
+"""How many final deliveries are kept."""
 _DELIVERIES = DiskFormat(Delivery)
 
 
 class JsonDeliveries:
-    """`DeliveryStore` in a JSON file."""
+    """The `DeliveryStore` in a JSON file."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -35,32 +35,34 @@ class JsonDeliveries:
         write_records(_DELIVERIES, self._path, deliveries)
 
     def insert(self, deliveries: Sequence[Delivery]) -> None:
-        """Add those that are not there; the caller holds the lock."""
+        """Add deliveries that do not exist yet; the caller holds the lock."""
         if not deliveries:
             return
-        known = self._read()
-        ids = {each.id for each in known}
-        over = [each for each in known if each.status is not DeliveryStatus.PENDING]
-        gone = {each.id for each in over[: max(0, len(over) - MOST_DELIVERIES)]}
-        kept = [each for each in known if each.id not in gone]
-        self._write([*kept, *(each for each in deliveries if each.id not in ids)])
+        stored = self._read()
+        ids = {delivery.id for delivery in stored}
+        final = [delivery for delivery in stored if delivery.status is not DeliveryStatus.PENDING]
+        removed = {delivery.id for delivery in final[: max(0, len(final) - MOST_DELIVERIES)]}
+        kept = [delivery for delivery in stored if delivery.id not in removed]
+        self._write([*kept, *(delivery for delivery in deliveries if delivery.id not in ids)])
 
     def forget(self, schedule_id: str) -> None:
-        """Remove those about a schedule; the caller holds the lock."""
-        known = self._read()
-        kept = [each for each in known if each.schedule_id != schedule_id]
-        if len(kept) != len(known):
+        """Remove the deliveries of a schedule; the caller holds the lock."""
+        stored = self._read()
+        kept = [delivery for delivery in stored if delivery.schedule_id != schedule_id]
+        if len(kept) != len(stored):
             self._write(kept)
 
     def prune(self, schedule_id: str, before: datetime) -> None:
-        """Remove those about a schedule's due times before that moment that are over; the caller holds the lock."""
-        known = self._read()
+        """Remove final deliveries about due times before a moment; the caller holds the lock."""
+        stored = self._read()
         kept = [
-            each
-            for each in known
-            if each.schedule_id != schedule_id or each.due >= before or each.status is DeliveryStatus.PENDING
+            delivery
+            for delivery in stored
+            if delivery.schedule_id != schedule_id
+            or delivery.due >= before
+            or delivery.status is DeliveryStatus.PENDING
         ]
-        if len(kept) != len(known):
+        if len(kept) != len(stored):
             self._write(kept)
 
     @in_thread
@@ -68,18 +70,18 @@ class JsonDeliveries:
         if self._next(now) is None:
             return None
         with self._folder.changing():
-            found = self._next(now)
-            if found is None:
+            delivery = self._next(now)
+            if delivery is None:
                 return None
-            taken = replace(found, attempts=found.attempts + 1, next_attempt_at=until)
-            self._write([taken if each.id == taken.id else each for each in self._read()])
-            return taken
+            claimed = replace(delivery, attempts=delivery.attempts + 1, next_attempt_at=until)
+            self._write([claimed if other.id == claimed.id else other for other in self._read()])
+            return claimed
 
     def _next(self, now: datetime) -> Delivery | None:
         pending = [
-            (each.next_attempt_at, each.id, each)
-            for each in self._read()
-            if each.status is DeliveryStatus.PENDING and each.next_attempt_at is not None
+            (delivery.next_attempt_at, delivery.id, delivery)
+            for delivery in self._read()
+            if delivery.status is DeliveryStatus.PENDING and delivery.next_attempt_at is not None
         ]
         due = [entry for entry in pending if entry[0] <= now]
         return min(due, key=lambda entry: entry[:2])[2] if due else None
@@ -87,14 +89,17 @@ class JsonDeliveries:
     @in_thread
     def done(self, delivery: Delivery) -> None:
         with self._folder.changing():
-            known = self._read()
+            stored = self._read()
             self._write(
-                [delivery if each.id == delivery.id and each.attempts == delivery.attempts else each for each in known]
+                [
+                    delivery if other.id == delivery.id and other.attempts == delivery.attempts else other
+                    for other in stored
+                ]
             )
 
     @in_thread
     def of_schedule(self, schedule_id: str, limit: int = 50) -> tuple[Delivery, ...]:
-        mine = [each for each in self._read() if each.schedule_id == schedule_id]
-        mine.sort(key=lambda each: each.id)
-        mine.sort(key=lambda each: each.created_at, reverse=True)
-        return tuple(mine[:limit])
+        deliveries = [delivery for delivery in self._read() if delivery.schedule_id == schedule_id]
+        deliveries.sort(key=lambda delivery: delivery.id)
+        deliveries.sort(key=lambda delivery: delivery.created_at, reverse=True)
+        return tuple(deliveries[:limit])

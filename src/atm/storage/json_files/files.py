@@ -1,4 +1,4 @@
-"""Files that survive a crash at any moment: documents by atomic replace, lines by appending, torn ones ignored."""
+"""Crash-safe files: documents are replaced atomically, lines are appended, and incomplete lines ignored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHUNK = 65_536
 def in_thread(
     method: Callable[Concatenate[_Self, _Parameters], _Result],
 ) -> Callable[Concatenate[_Self, _Parameters], Coroutine[Any, Any, _Result]]:
-    """Makes a method that reads and writes files one that is awaited; errors of the system become ours."""
+    """Decorate a method that reads or writes files to run in a thread, with its OSErrors translated."""
 
     @functools.wraps(method)
     async def awaited(self: _Self, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
@@ -42,7 +42,7 @@ def in_thread(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns OSError into StorageUnavailableError."""
+    """Translate OSError to StorageUnavailableError."""
     try:
         yield
     except OSError as error:
@@ -50,12 +50,12 @@ def translated() -> Iterator[None]:
 
 
 def write_document(path: Path, document: Any) -> None:
-    """Replace the file by this document, or leave it as it is. Readers see the one or the other."""
+    """Replace a file by a document atomically."""
     _replace(path, dumps(document))
 
 
 def replace_lines(path: Path, lines: Sequence[str]) -> None:
-    """Replace the file by these lines, as `write_document` does."""
+    """Replace a file by lines atomically."""
     _replace(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -70,11 +70,11 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_directory(path.parent)
 
 
 def read_document(path: Path) -> Any:
-    """The document; null where there is no file. Raises CorruptDataError."""
+    """Read a document; None without a file. Raises CorruptDataError."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def read_document(path: Path) -> Any:
 
 
 def append_lines(path: Path, lines: Sequence[str]) -> None:
-    """Append all these lines, or none: in one write, on the disk before it returns. The caller holds the lock."""
+    """Append lines atomically, on disk before it returns. The caller holds the lock."""
     if not lines:
         return
     is_new = not path.exists()
@@ -108,11 +108,11 @@ def append_lines(path: Path, lines: Sequence[str]) -> None:
     finally:
         os.close(descriptor)
     if is_new:
-        sync_folder(path.parent)
+        sync_directory(path.parent)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The complete lines with their numbers from 1; a last one without its line feed was never acknowledged."""
+    """Yield the complete lines, numbered from 1; a last one without line feed was never acknowledged."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def last_line(path: Path) -> bytes | None:
-    """The last complete line, without reading the others."""
+    """Return the last complete line, without reading the others."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -144,45 +144,45 @@ def last_line(path: Path) -> bytes | None:
 
 
 def parsed(path: Path, number: int, line: bytes) -> Any:
-    """The JSON of a line. Raises CorruptDataError, which names file and line."""
+    """Parse a JSON line. Raises CorruptDataError with file and line."""
     try:
         return json.loads(line)
     except ValueError as error:
         raise corrupt_file(f"{path}:{number}", str(error)) from error
 
 
-def read_record(how: DiskFormat[Any], document: Any, place: str) -> Any:
-    """The record of a document. Raises CorruptDataError, and SchemaError for what a newer version wrote."""
+def read_record(disk_format: DiskFormat[Any], document: Any, place: str) -> Any:
+    """Return the record of a document. Raises CorruptDataError, and SchemaError for a newer format."""
     try:
-        return how.record(document)
+        return disk_format.record(document)
     except NewerFormatError as error:
         raise newer_format(place, str(error)) from error
     except (ValueError, TypeError) as error:
         raise corrupt_file(place, str(error)) from error
 
 
-def read_records(how: DiskFormat[Any], path: Path) -> list[Any]:
-    """The records of a file that holds a list of them; none where there is no file. Raises as `read_record`."""
+def read_records(disk_format: DiskFormat[Any], path: Path) -> list[Any]:
+    """Read a file with a list of records; none without a file. Raises as `read_record`."""
     documents = read_document(path) or []
     if not isinstance(documents, list):
-        raise corrupt_file(str(path), "no list")
-    return [read_record(how, document, str(path)) for document in documents]
+        raise corrupt_file(str(path), "not a list")
+    return [read_record(disk_format, document, str(path)) for document in documents]
 
 
-def write_records(how: DiskFormat[Any], path: Path, records: Sequence[Any]) -> None:
-    """Replace such a file."""
-    write_document(path, [how.document(record) for record in records])
+def write_records(disk_format: DiskFormat[Any], path: Path, records: Sequence[Any]) -> None:
+    """Replace a file with a list of records atomically."""
+    write_document(path, [disk_format.document(record) for record in records])
 
 
 def corrupt_file(place: str, what: str) -> CorruptDataError:
-    """A file that is not what was written."""
-    hint = "mend it, restore it from a backup, or move its folder away"
+    """Return the error for a damaged file."""
+    hint = "repair it, restore it from a backup, or move its directory away"
     first = what.splitlines()[0]
     return CorruptDataError(Problem(f"a file of the history cannot be read: {first}", "corrupt_data", "", place, hint))
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that a new or replaced file is found again after a power cut."""
+def sync_directory(folder: Path) -> None:
+    """Sync a directory, so that a new or replaced file survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -191,12 +191,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def _end_of_last_line(descriptor: int) -> int:
-    """Where the last complete line ends; 0 when there is none."""
+    """Return the end of the last complete line; 0 without one."""
     end = os.fstat(descriptor).st_size
     while end > 0:
         begin = max(0, end - _CHUNK)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
+        position = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if position >= 0:
+            return begin + position + 1
         end = begin
     return 0

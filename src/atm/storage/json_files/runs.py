@@ -50,7 +50,7 @@ from atm.storage.result import ResultDocuments, dumps, join, split
 
 
 class JsonRuns:
-    """`RunStore` in JSON files."""
+    """The `RunStore` in JSON files."""
 
     def __init__(self, folder: Folder, series: JsonSeries) -> None:
         self._folder = folder
@@ -59,17 +59,17 @@ class JsonRuns:
     @in_thread
     def create(self, run: NewRun) -> Created:
         with self._folder.changing():
-            before = before_with_key(self._folder, run)
+            before = run_with_key(self._folder, run)
             if before is not None and before.request_digest == run.request_digest:
-                return Created(self._folder.whole(before), is_new=False)
+                return Created(self._folder.with_documents(before), is_new=False)
             if before is not None:
                 raise idempotency_conflict(before.summary.id)
             state = add_new(self._folder, run, RunStatus.PENDING)
-            return Created(self._folder.whole(state), is_new=True)
+            return Created(self._folder.with_documents(state), is_new=True)
 
     @in_thread
     def get(self, run_id: str) -> Run:
-        return self._folder.whole(self._folder.state(run_id))
+        return self._folder.with_documents(self._folder.state(run_id))
 
     @in_thread
     def result(self, run_id: str) -> RunResult | None:
@@ -91,15 +91,15 @@ class JsonRuns:
         limit = max(1, min(query.limit, MAXIMUM_PAGE))
         newest = query.order is Order.NEWEST
         matching = [state.summary for state in self._folder.states() if _matches(state.summary, query)]
-        matching.sort(key=_position, reverse=newest)
+        matching.sort(key=_sort_key, reverse=newest)
         rest = matching
         if query.after is not None:
             after = (query.after.created_at, query.after.id)
-            rest = [run for run in rest if (_position(run) < after if newest else _position(run) > after)]
+            rest = [run for run in rest if (_sort_key(run) < after if newest else _sort_key(run) > after)]
         rest = rest[max(0, query.offset) :]
-        shown = tuple(rest[:limit])
-        more = RunCursor(shown[-1].created_at, shown[-1].id) if len(rest) > limit else None
-        return RunPage(shown, len(matching) if query.with_total else None, more)
+        listed = tuple(rest[:limit])
+        more = RunCursor(listed[-1].created_at, listed[-1].id) if len(rest) > limit else None
+        return RunPage(listed, len(matching) if query.with_total else None, more)
 
     @in_thread
     def annotate(self, run_id: str, *, notes: str | None = None, tags: Sequence[str] | None = None) -> Run:
@@ -110,7 +110,7 @@ class JsonRuns:
             if tags is not None:
                 state = replace(state, summary=replace(state.summary, tags=checked_tags(tags)))
             self._folder.write(state)
-            return self._folder.whole(state)
+            return self._folder.with_documents(state)
 
     @in_thread
     def delete(self, run_id: str) -> None:
@@ -135,7 +135,7 @@ class JsonRuns:
             raise run_exists(run.id)
         state = RunState(run.summary, run.notes, run.failure_reasons, judged_by=JUDGED_BY)
         spec = SpecFile(run.spec)
-        # Where nobody looks, and without the lock: a long history takes a while.
+        # Staged in a hidden directory without the lock, as a long history takes a while.
         staged = self._folder.run(f".{run.id}.{secrets.token_hex(8)}")
         staged.mkdir(mode=DIRECTORY_MODE)
         try:
@@ -143,7 +143,7 @@ class JsonRuns:
             if result is not None:
                 write_result(self._folder, staged.name, result)
             with self._folder.changing():
-                # It is there when its `run.json` is, which comes last; somebody may have stored it meanwhile.
+                # A run exists once its `run.json` does, which is written last; it may have been stored meanwhile.
                 if exists(self._folder, run.id):
                     raise run_exists(run.id)
                 folder = self._folder.run(run.id)
@@ -155,7 +155,7 @@ class JsonRuns:
 
 
 class JsonLeases:
-    """`LeaseStore` in JSON files."""
+    """The `LeaseStore` in JSON files."""
 
     def __init__(self, folder: Folder, series: JsonSeries) -> None:
         self._folder = folder
@@ -165,31 +165,31 @@ class JsonLeases:
     def claim(self, owner: str, token: str, maximum: int) -> Run | None:
         with self._folder.changing():
             states = self._folder.states()
-            going = [state for state in states if state.summary.status is RunStatus.RUNNING]
-            # Runs that were started together may have a limit of their own.
-            batches = Counter(state.batch_id for state in going)
+            running = [state for state in states if state.summary.status is RunStatus.RUNNING]
+            # A batch may limit how many of its runs are running.
+            batches = Counter(state.batch_id for state in running)
             pending = [
                 state
                 for state in states
                 if state.summary.status is RunStatus.PENDING
                 and (state.batch_limit is None or batches[state.batch_id] < state.batch_limit)
             ]
-            if not pending or len(going) >= maximum:
+            if not pending or len(running) >= maximum:
                 return None
-            first = min(pending, key=lambda state: _position(state.summary))
+            first = min(pending, key=lambda state: _sort_key(state.summary))
             summary = replace(first.summary, status=RunStatus.RUNNING)
             claimed = replace(first, summary=summary, lease_owner=owner, lease_token=token, lease_beat=0)
             self._folder.write(claimed)
-            return self._folder.whole(claimed)
+            return self._folder.with_documents(claimed)
 
     @in_thread
     def begin(self, run: NewRun, owner: str, token: str) -> Run:
         with self._folder.changing():
-            before = before_with_key(self._folder, run)
+            before = run_with_key(self._folder, run)
             if before is not None:
                 raise idempotency_conflict(before.summary.id)
             state = add_new(self._folder, run, RunStatus.RUNNING, lease_owner=owner, lease_token=token)
-            return self._folder.whole(state)
+            return self._folder.with_documents(state)
 
     @in_thread
     def renew(self, lease: Lease) -> RunControl:
@@ -232,7 +232,7 @@ class JsonLeases:
     @in_thread
     def states(self) -> tuple[LeaseState, ...]:
         running = [state for state in self._folder.states() if state.summary.status is RunStatus.RUNNING]
-        running.sort(key=lambda state: _position(state.summary))
+        running.sort(key=lambda state: _sort_key(state.summary))
         return tuple(
             LeaseState(state.summary.id, state.lease_owner or "", state.lease_token or "", state.lease_beat)
             for state in running
@@ -245,8 +245,8 @@ class JsonLeases:
                 state = self._folder.state(seen.run_id)
             except NotFoundError:
                 return False
-            as_seen = (state.lease_token, state.lease_beat) == (seen.token, seen.beat)
-            if not as_seen or state.summary.status is not RunStatus.RUNNING:
+            unchanged = (state.lease_token, state.lease_beat) == (seen.token, seen.beat)
+            if not unchanged or state.summary.status is not RunStatus.RUNNING:
                 return False
             summary = replace(
                 state.summary,
@@ -266,20 +266,20 @@ class JsonLeases:
             if summary.status in FINAL:
                 return summary.status
             if summary.status is RunStatus.PENDING:
-                cancelled, why = RunStatus.CANCELLED, StopReason.CANCELLED
-                summary = replace(summary, status=cancelled, completed_at=at, stop_reason=why)
-            wish = CancelRequest.NOW if state.cancel is CancelRequest.NOW else how
-            self._folder.write(replace(state, summary=summary, cancel=wish))
+                cancelled, reason = RunStatus.CANCELLED, StopReason.CANCELLED
+                summary = replace(summary, status=cancelled, completed_at=at, stop_reason=reason)
+            request = CancelRequest.NOW if state.cancel is CancelRequest.NOW else how
+            self._folder.write(replace(state, summary=summary, cancel=request))
             return summary.status
 
 
 def exists(folder: Folder, run_id: str) -> bool:
-    """Whether there is a run with this id."""
+    """Return whether a run with this id exists."""
     return read_document(folder.run(run_id) / "run.json") is not None
 
 
-def before_with_key(folder: Folder, run: NewRun) -> RunState | None:
-    """The run that this idempotency key has made."""
+def run_with_key(folder: Folder, run: NewRun) -> RunState | None:
+    """Return the run that was created with the same idempotency key, if any."""
     checked_id(run.id)
     if run.idempotency_key is None:
         return None
@@ -287,7 +287,7 @@ def before_with_key(folder: Folder, run: NewRun) -> RunState | None:
 
 
 def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> RunState:
-    """Store a run that was accepted. Raises ConflictError `run_exists`."""
+    """Store a new run. Raises ConflictError `run_exists`."""
     if exists(folder, run.id):
         raise run_exists(run.id)
     state = RunState(
@@ -305,13 +305,13 @@ def add_new(folder: Folder, run: NewRun, status: RunStatus, **lease: Any) -> Run
 
 
 def write_result(folder: Folder, run_id: str, result: RunResult) -> None:
-    """`result.json`."""
+    """Write `result.json`."""
     documents = split(result)
     names = ("metrics", "endpoint_metrics", "samples", "rest")
     write_document(folder.run(run_id) / RESULT, {name: json.loads(getattr(documents, name)) for name in names})
 
 
-def _position(summary: RunSummary) -> tuple[datetime, str]:
+def _sort_key(summary: RunSummary) -> tuple[datetime, str]:
     return summary.created_at, summary.id
 
 

@@ -1,8 +1,8 @@
 """Schedules and firings in JSON files.
 
-Files know no transactions, so a firing is written in an order that can be resumed: first its run, under a key that is a
-function of schedule and due time; then the firing; then the schedule with its next due time. Whoever comes after a
-crash in between is due for the same time again, finds what is there, and goes on from it.
+Files have no transactions, so a firing is written in a resumable order: first its run, with an idempotency key derived
+from schedule and due time; then the firing; then the schedule with its next due time. After a crash in between, the
+same due time fires again and continues from the existing files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from atm.storage.json_files.files import (
     replace_lines,
     write_records,
 )
-from atm.storage.json_files.runs import add_new, before_with_key
+from atm.storage.json_files.runs import add_new, run_with_key
 from atm.storage.json_files.state import Folder
 from atm.storage.records import FINAL, NewRun, RunSummary, checked_id, checked_tags
 from atm.storage.result import dumps
@@ -50,37 +50,37 @@ _SCHEDULES = DiskFormat(Schedule)
 _FIRING = DiskFormat(Firing)
 _WITHOUT_RUN = (FiringOutcome.SKIPPED, FiringOutcome.MISSED, FiringOutcome.ERROR)
 _PRUNED_RUNS = "pruned_runs"
-"""The field of the line that begins a file of firings of which some were pruned."""
+"""The field in the first line of a file of firings that was pruned."""
 
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """The firings in one file, by due time; of several lines about one the last counts."""
+    """The firings in a file, by due time; the last line of a due time is valid."""
 
-    mark: tuple[int, int]
+    stamp: tuple[int, int]
     firings: dict[datetime, Firing]
     pruned_runs: int = 0
-    """Firings with a run that were pruned."""
+    """Number of pruned firings that had a run."""
 
     @property
     def runs(self) -> int:
-        """How many firings ever had a run, or wait for one."""
+        """Number of firings that ever had a run, or are queued."""
         return self.pruned_runs + sum(map(_has_run, self.firings.values()))
 
 
 def _has_run(firing: Firing) -> bool:
-    """Whether it counts towards `max_runs`. An error may come from the run itself."""
+    """Return whether a firing counts towards `max_runs`. An error may come from its run."""
     return firing.outcome not in _WITHOUT_RUN or (firing.outcome is FiringOutcome.ERROR and firing.run_id is not None)
 
 
 class JsonSchedules:
-    """`ScheduleStore` in JSON files."""
+    """The `ScheduleStore` in JSON files."""
 
     def __init__(self, folder: Folder, deliveries: JsonDeliveries) -> None:
         self._folder = folder
         self._path = folder.root / "schedules.json"
         self._deliveries = deliveries
-        self._seen: dict[str, _History] = {}
+        self._cache: dict[str, _History] = {}
 
     def _read(self) -> list[Schedule]:
         return read_records(_SCHEDULES, self._path)
@@ -95,15 +95,15 @@ class JsonSchedules:
         return self._history(schedule_id).firings
 
     def _history(self, schedule_id: str) -> _History:
-        """What is kept of a schedule's firings. Read again only when there is more."""
+        """Return the stored firings of a schedule, cached until the file changes."""
         path = self._firings_path(schedule_id)
-        mark = _mark(path)
-        if mark is None:
+        stamp = _stamp(path)
+        if stamp is None:
             return _History((0, 0), {})
-        known = self._seen.get(schedule_id)
-        if known is not None and known.mark == mark:
-            return known
-        found: dict[datetime, Firing] = {}
+        cached = self._cache.get(schedule_id)
+        if cached is not None and cached.stamp == stamp:
+            return cached
+        firings: dict[datetime, Firing] = {}
         pruned_runs = 0
         for number, line in read_lines(path):
             document = parsed(path, number, line)
@@ -114,45 +114,47 @@ class JsonSchedules:
                     raise corrupt_file(f"{path}:{number}", str(error)) from error
                 continue
             firing: Firing = read_record(_FIRING, document, f"{path}:{number}")
-            found[firing.due] = firing
-        history = self._seen[schedule_id] = _History(mark, found, pruned_runs)
+            firings[firing.due] = firing
+        history = self._cache[schedule_id] = _History(stamp, firings, pruned_runs)
         return history
 
     def _append(self, firing: Firing) -> None:
         path = self._firings_path(firing.schedule_id)
         path.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        before, known = _mark(path), self._seen.get(firing.schedule_id)
+        before, cached = _stamp(path), self._cache.get(firing.schedule_id)
         append_lines(path, [_FIRING.text(firing)])
-        after = _mark(path)
-        if known is not None and known.mark == before and after is not None:
-            # Nobody else wrote meanwhile (the caller holds the lock), so nothing needs to be read again.
-            self._seen[firing.schedule_id] = replace(known, mark=after, firings={**known.firings, firing.due: firing})
+        after = _stamp(path)
+        if cached is not None and cached.stamp == before and after is not None:
+            # The cache was current (the caller holds the lock), so update it instead of reading the file.
+            self._cache[firing.schedule_id] = replace(
+                cached, stamp=after, firings={**cached.firings, firing.due: firing}
+            )
 
     def prune(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Remove firings due before that moment that are over, but for the newest of each schedule; how many."""
+        """Remove final firings due before a time, except the newest of each schedule; return their number."""
         removed = 0
         for schedule in self._read():
             with self._folder.changing():
                 history = self._history(schedule.id)
                 dues = sorted(history.firings)
-                gone = [
+                expired = [
                     due
                     for due in dues[: max(0, len(dues) - KEPT_FIRINGS)]
                     if due < before and history.firings[due].outcome in FIRINGS_OVER
                 ]
-                removed += len(gone)
-                if gone and not dry_run:
-                    self._remove(schedule.id, history, gone)
-                    # What was sent about the newest stays, as they do.
+                removed += len(expired)
+                if expired and not dry_run:
+                    self._remove(schedule.id, history, expired)
+                    # Deliveries about the newest firings are kept with them.
                     self._deliveries.prune(schedule.id, min(before, dues[-KEPT_FIRINGS]))
         return removed
 
-    def _remove(self, schedule_id: str, history: _History, gone: Sequence[datetime]) -> None:
-        """In one step with the number of runs that are then known by nothing else."""
-        runs = sum(_has_run(history.firings[due]) for due in gone)
+    def _remove(self, schedule_id: str, history: _History, expired: Sequence[datetime]) -> None:
+        """Remove firings atomically with adding their runs to the count of pruned ones."""
+        runs = sum(_has_run(history.firings[due]) for due in expired)
         head = dumps({_PRUNED_RUNS: history.pruned_runs + runs})
-        over = frozenset(gone)
-        kept = [firing for due, firing in history.firings.items() if due not in over]
+        removed = frozenset(expired)
+        kept = [firing for due, firing in history.firings.items() if due not in removed]
         lines = [_FIRING.text(firing) for firing in kept]
         replace_lines(self._firings_path(schedule_id), [head, *lines])
 
@@ -161,80 +163,80 @@ class JsonSchedules:
         checked_id(schedule.id)
         with self._folder.changing():
             schedules = self._read()
-            if any(each.id == schedule.id or each.name == schedule.name for each in schedules):
+            if any(other.id == schedule.id or other.name == schedule.name for other in schedules):
                 raise name_taken("a schedule", schedule.name)
             self._write([*schedules, _cleaned(schedule)])
 
     @in_thread
     def get(self, schedule_id: str) -> Schedule:
-        return _found(self._read(), schedule_id)
+        return _by_id(self._read(), schedule_id)
 
     @in_thread
     def named(self, name: str) -> Schedule | None:
-        return next((each for each in self._read() if each.name == name), None)
+        return next((schedule for schedule in self._read() if schedule.name == name), None)
 
     @in_thread
     def all(self) -> tuple[Schedule, ...]:
-        return tuple(sorted(self._read(), key=lambda each: each.name))
+        return tuple(sorted(self._read(), key=lambda schedule: schedule.name))
 
     @in_thread
     def replace(self, schedule: Schedule) -> Schedule:
         with self._folder.changing():
             schedules = self._read()
-            if _found(schedules, schedule.id).version != schedule.version:
+            if _by_id(schedules, schedule.id).version != schedule.version:
                 raise schedule_changed(schedule.name)
-            if any(each.name == schedule.name and each.id != schedule.id for each in schedules):
+            if any(other.name == schedule.name and other.id != schedule.id for other in schedules):
                 raise name_taken("a schedule", schedule.name)
             changed = replace(_cleaned(schedule), version=schedule.version + 1)
-            self._write([changed if each.id == schedule.id else each for each in schedules])
+            self._write([changed if other.id == schedule.id else other for other in schedules])
             return changed
 
     @in_thread
     def delete(self, schedule_id: str) -> None:
         with self._folder.changing():
             schedules = self._read()
-            _found(schedules, schedule_id)
-            self._write([each for each in schedules if each.id != schedule_id])
+            _by_id(schedules, schedule_id)
+            self._write([schedule for schedule in schedules if schedule.id != schedule_id])
             self._firings_path(schedule_id).unlink(missing_ok=True)
             self._deliveries.forget(schedule_id)
 
     @in_thread
     def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
-        come = [
-            (each.next_at, each.id, each)
-            for each in self._read()
-            if each.enabled and each.next_at is not None and each.next_at <= now
+        due = [
+            (schedule.next_at, schedule.id, schedule)
+            for schedule in self._read()
+            if schedule.enabled and schedule.next_at is not None and schedule.next_at <= now
         ]
-        come.sort(key=lambda entry: entry[:2])
-        return tuple(each for _, _, each in come[:limit])
+        due.sort(key=lambda entry: entry[:2])
+        return tuple(schedule for _, _, schedule in due[:limit])
 
     @in_thread
     def fire(self, fire: Fire) -> Firing | None:
         with self._folder.changing():
             schedules = self._read()
-            now = next((each for each in schedules if each.id == fire.seen.id), None)
-            if now is None or now.version != fire.seen.version or not now.enabled:
+            current = next((schedule for schedule in schedules if schedule.id == fire.seen.id), None)
+            if current is None or current.version != fire.seen.version or not current.enabled:
                 return None
-            before = self._firings(now.id).get(fire.due)
-            firing = self._fired(now, fire) if before is None else before
+            before = self._firings(current.id).get(fire.due)
+            firing = self._new_firing(current, fire) if before is None else before
             if before is None:
                 self._deliveries.insert(fire.deliveries)
                 self._append(firing)
-            advanced = replace(now, version=now.version + 1, next_due=fire.next_due, next_at=fire.next_at)
-            # Counted anew: after a crash the firing may be there and not be in the count.
-            runs = self._history(now.id).runs
+            advanced = replace(current, version=current.version + 1, next_due=fire.next_due, next_at=fire.next_at)
+            # Recounted: after a crash the firing may exist without being counted.
+            runs = self._history(current.id).runs
             advanced = replace(advanced, run_count=runs)
-            if now.max_runs is not None and runs >= now.max_runs:
+            if current.max_runs is not None and runs >= current.max_runs:
                 advanced = replace(advanced, next_due=None, next_at=None)
-            self._write([advanced if each.id == now.id else each for each in schedules])
+            self._write([advanced if schedule.id == current.id else schedule for schedule in schedules])
             return firing if before is None else None
 
-    def _fired(self, schedule: Schedule, fire: Fire) -> Firing:
-        """The firing, and its run where it has one; the run of a firing that was never written is taken up."""
+    def _new_firing(self, schedule: Schedule, fire: Fire) -> Firing:
+        """Return a new firing and store its run, reusing a run stored before a crash."""
         outcome, error, run_id = fire.outcome, fire.error, None
         if fire.run is not None:
             run = _keyed(fire.run, schedule.id, fire.due)
-            before = before_with_key(self._folder, run)
+            before = run_with_key(self._folder, run)
             if before is not None:
                 outcome, error, run_id = FiringOutcome.STARTED, None, before.summary.id
             else:
@@ -246,9 +248,9 @@ class JsonSchedules:
 
     def _open_firings(self, schedule_id: str) -> OpenFirings:
         firings = self._firings(schedule_id).values()
-        started = [each for each in firings if each.outcome is FiringOutcome.STARTED]
-        active = next((each.run_id for each in started if self._is_active(each)), None)
-        return OpenFirings(active, sum(each.outcome is FiringOutcome.QUEUED for each in firings))
+        started = [firing for firing in firings if firing.outcome is FiringOutcome.STARTED]
+        active = next((firing.run_id for firing in started if self._is_active(firing)), None)
+        return OpenFirings(active, sum(firing.outcome is FiringOutcome.QUEUED for firing in firings))
 
     def _is_active(self, firing: Firing) -> bool:
         run = self._run(firing)
@@ -271,31 +273,31 @@ class JsonSchedules:
         outcome: FiringOutcome = FiringOutcome.ERROR,
     ) -> bool:
         with self._folder.changing():
-            now = self._firings(firing.schedule_id).get(firing.due)
-            if now is None or now.outcome is not FiringOutcome.QUEUED:
+            current = self._firings(firing.schedule_id).get(firing.due)
+            if current is None or current.outcome is not FiringOutcome.QUEUED:
                 return False
             if run is None:
                 self._deliveries.insert(deliveries)
-                self._append(replace(now, outcome=outcome, error=error, fired_at=at))
+                self._append(replace(current, outcome=outcome, error=error, fired_at=at))
                 return True
             keyed = _keyed(run, firing.schedule_id, firing.due)
-            before = before_with_key(self._folder, keyed)
+            before = run_with_key(self._folder, keyed)
             if before is None:
                 if self._open_firings(firing.schedule_id).active_run is not None:
                     return False
                 add_new(self._folder, keyed, RunStatus.PENDING)
             run_id = keyed.id if before is None else before.summary.id
-            self._append(replace(now, outcome=FiringOutcome.STARTED, run_id=run_id, error=None, fired_at=at))
+            self._append(replace(current, outcome=FiringOutcome.STARTED, run_id=run_id, error=None, fired_at=at))
             return True
 
     def _all_firings(self, outcome: FiringOutcome) -> list[Firing]:
-        found = [
+        firings = [
             firing
             for schedule in self._read()
             for firing in self._firings(schedule.id).values()
             if firing.outcome is outcome
         ]
-        return sorted(found, key=lambda each: each.due)
+        return sorted(firings, key=lambda firing: firing.due)
 
     @in_thread
     def queued(self) -> tuple[Firing, ...]:
@@ -311,11 +313,11 @@ class JsonSchedules:
     @in_thread
     def settle(self, firing: Firing, deliveries: Sequence[Delivery]) -> bool:
         with self._folder.changing():
-            now = self._firings(firing.schedule_id).get(firing.due)
-            if now is None or now.outcome is not FiringOutcome.STARTED:
+            current = self._firings(firing.schedule_id).get(firing.due)
+            if current is None or current.outcome is not FiringOutcome.STARTED:
                 return False
             self._deliveries.insert(deliveries)
-            self._append(replace(now, outcome=firing.outcome, error=firing.error))
+            self._append(replace(current, outcome=firing.outcome, error=firing.error))
             return True
 
     @in_thread
@@ -327,16 +329,16 @@ class JsonSchedules:
         outcomes: Sequence[FiringOutcome] = (),
         limit: int = 50,
     ) -> tuple[Firing, ...]:
-        found = [
-            each
-            for each in self._firings(schedule_id).values()
-            if (before is None or each.due < before) and (not outcomes or each.outcome in outcomes)
+        matches = [
+            firing
+            for firing in self._firings(schedule_id).values()
+            if (before is None or firing.due < before) and (not outcomes or firing.outcome in outcomes)
         ]
-        return tuple(sorted(found, key=lambda each: each.due, reverse=True)[:limit])
+        return tuple(sorted(matches, key=lambda firing: firing.due, reverse=True)[:limit])
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written to; None where there is none."""
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return a stamp that changes when a file is written; None without a file."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -344,11 +346,11 @@ def _mark(path: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_size
 
 
-def _found(schedules: Sequence[Schedule], schedule_id: str) -> Schedule:
-    found = next((each for each in schedules if each.id == schedule_id), None)
-    if found is None:
+def _by_id(schedules: Sequence[Schedule], schedule_id: str) -> Schedule:
+    match = next((schedule for schedule in schedules if schedule.id == schedule_id), None)
+    if match is None:
         raise schedule_not_found(schedule_id)
-    return found
+    return match
 
 
 def _keyed(run: NewRun, schedule_id: str, due: datetime) -> NewRun:

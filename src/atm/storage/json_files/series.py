@@ -1,7 +1,7 @@
-"""The second-by-second history of runs in JSON Lines.
+"""Time series of runs in JSON Lines.
 
-A line of `rows-*.jsonl` is `[start, [[endpoint, warm_up, counts, figures, histograms in base64], …]]`: one stretch, so
-that a torn line loses a whole second that was never acknowledged, and the number of lines is the number of seconds.
+A line of `rows-*.jsonl` is `[start, [[endpoint, warm_up, counts, figures, histograms in base64], …]]`: one time span,
+so that an incomplete line loses a whole unacknowledged second, and the number of lines is the number of seconds.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from atm.storage.json_files.state import Folder
 from atm.storage.records import Lease, RunEvent, SampleQuery
 from atm.storage.result import dumps, samples_from_text, samples_to_text
 from atm.storage.series import queries
-from atm.storage.series.queries import Selection, fresh
+from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.windows import Window
 
 
 @dataclass(slots=True)
-class _Writing:
-    """What this process knows of a run that it writes, and how long the file of seconds was then."""
+class _OpenRollup:
+    """The write state of a run in this process, and the size of its 1 s file at that time."""
 
     token: str
     written: Written
@@ -50,22 +50,22 @@ class _Writing:
 
 
 class JsonSeries:
-    """`SeriesStore` in JSON Lines."""
+    """The `SeriesStore` in JSON Lines."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._writing: dict[str, _Writing] = {}
+        self._open_rollups: dict[str, _OpenRollup] = {}
 
     @in_thread
     def append(self, lease: Lease, batch: Batch) -> Written:
         run_id = lease.run_id
         with self._folder.changing():
             state = self._folder.owned(lease)
-            mine = self._writing.pop(run_id, None)
-            if mine is None or mine.token != lease.token or mine.size != self._size(run_id):
-                mine = _Writing(lease.token, self._counted(run_id), 0, self._resumed(run_id))
-            new = fresh(run_id, mine.written, batch)
-            rows = [row for interval in new.intervals for row in mine.rollup.add(interval)]
+            opened = self._open_rollups.pop(run_id, None)
+            if opened is None or opened.token != lease.token or opened.size != self._size(run_id):
+                opened = _OpenRollup(lease.token, self._position(run_id), 0, self._resumed(run_id))
+            new = new_data(run_id, opened.written, batch)
+            rows = [row for interval in new.intervals for row in opened.rollup.add(interval)]
             self._append_rows(run_id, rows)
             folder = self._folder.run(run_id)
             append_lines(folder / "events.jsonl", [_event_line(event) for event in new.events])
@@ -73,21 +73,21 @@ class JsonSeries:
             completed = batch.requests_completed
             if completed is not None and completed != state.summary.requests_completed:
                 self._folder.write(replace(state, summary=replace(state.summary, requests_completed=completed)))
-            mine.written, mine.size = new.after, self._size(run_id)
-            self._writing[run_id] = mine
+            opened.written, opened.size = new.after, self._size(run_id)
+            self._open_rollups[run_id] = opened
             return new.after
 
     def close(self, run_id: str) -> None:
-        """Write the stretches that are still open and the whole run, once. The caller holds the lock."""
-        mine = self._writing.pop(run_id, None)
+        """Write the open spans and the whole run, once. The caller holds the lock."""
+        opened = self._open_rollups.pop(run_id, None)
         if last_line(self._rows_file(run_id, WHOLE)) is not None:
             return
-        current = mine is not None and mine.size == self._size(run_id)
-        rollup = mine.rollup if mine is not None and current else self._resumed(run_id)
+        current = opened is not None and opened.size == self._size(run_id)
+        rollup = opened.rollup if opened is not None and current else self._resumed(run_id)
         self._append_rows(run_id, rollup.close())
 
     def write_whole(self, run_id: str, history: Iterable[RunSeries], *, with_samples: bool) -> None:
-        """The history of a run that has ended elsewhere, and that nobody knows yet."""
+        """Write the history of a restored run, before it is visible."""
         folder = self._folder.run(run_id)
         rollup = Rollup()
         for part in history:
@@ -98,14 +98,14 @@ class JsonSeries:
         self._append_rows(run_id, rollup.close())
 
     def drop_seconds(self, run_id: str) -> None:
-        """Remove the seconds of a run that has ended. The caller holds the lock."""
+        """Remove the 1 s intervals of an ended run. The caller holds the lock."""
         self.close(run_id)
         self._rows_file(run_id, 1).unlink(missing_ok=True)
 
     @in_thread
     def written(self, run_id: str) -> Written:
         self._folder.state(run_id)
-        return self._counted(run_id)
+        return self._position(run_id)
 
     @in_thread
     def intervals(self, run_id: str, start: int = 0, end: int | None = None) -> list[Interval]:
@@ -132,17 +132,17 @@ class JsonSeries:
             return queries.generator_points(self._selected(run_id, selection))
 
     def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
-        # Before the rows: what is stored between the two is then made from finer ones as well, and left out below.
+        # Read before the rows: rows stored in between are also aggregated below, and then skipped as duplicates.
         covered = self._covered(run_id)
         rows = self._rows(run_id, selection.resolution, selection.start, selection.end)
         stored = [row for row in rows if row.endpoint in selection.endpoints]
         if selection.resolution == 1 or (selection.resolution == WHOLE and stored):
             return stored
-        if not queries.has_open_stretch(selection, covered):
+        if not queries.has_open_row(selection, covered):
             return stored
-        known = {row.start for row in stored}
-        more = queries.open_stretch(selection, covered, self._to_resume(run_id))
-        return stored + [row for row in more if row.start not in known]
+        starts = {row.start for row in stored}
+        more = queries.open_rows(selection, covered, self._to_resume(run_id))
+        return stored + [row for row in more if row.start not in starts]
 
     @in_thread
     def window(
@@ -153,13 +153,13 @@ class JsonSeries:
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
     ) -> Window:
-        wanted = (ALL,) if endpoints is None else tuple(endpoints)
+        selected = (ALL,) if endpoints is None else tuple(endpoints)
         cut = queries.cut(start, end, self._covered(run_id))
         rows = self._rows(run_id, WHOLE, 0, None) if cut.is_whole else []
         if not rows:
             rows = [row for part in cut.parts for row in self._rows(run_id, part.resolution, part.start, part.end)]
         with _reading(run_id):
-            return queries.window(cut, [row for row in rows if row.endpoint in wanted], histograms)
+            return queries.window(cut, [row for row in rows if row.endpoint in selected], histograms)
 
     @in_thread
     def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
@@ -167,7 +167,7 @@ class JsonSeries:
         limit = max(1, min(limit, MAXIMUM_PAGE))
         events: list[RunEvent] = []
         for number, line in read_lines(path):
-            # The n-th line is event n.
+            # Line n is event n.
             if number > after:
                 events.append(_event(path, number, line))
             if len(events) == limit:
@@ -194,8 +194,8 @@ class JsonSeries:
         except FileNotFoundError:
             return 0
 
-    def _counted(self, run_id: str) -> Written:
-        """How far the files go; what they hold counts, whatever a crash kept from being noted elsewhere."""
+    def _position(self, run_id: str) -> Written:
+        """Return the write position from the files themselves, which are right even after a crash."""
         folder = self._folder.run(run_id)
         intervals = sum(1 for _ in read_lines(self._rows_file(run_id, 1)))
         events = sum(1 for _ in read_lines(folder / "events.jsonl"))
@@ -203,11 +203,11 @@ class JsonSeries:
         return Written(intervals, events, samples)
 
     def _append_rows(self, run_id: str, rows: Sequence[IntervalRow]) -> None:
-        # Seconds first: coarser rows can be made again from them.
+        # 1 s rows first: coarser rows can be rebuilt from them.
         for resolution in (*RESOLUTIONS, WHOLE):
-            of_it = [row for row in rows if row.resolution == resolution]
-            stretches = groupby(of_it, key=lambda row: row.start)
-            lines = [_row_line(start, stretch) for start, stretch in stretches]
+            resolution_rows = [row for row in rows if row.resolution == resolution]
+            spans = groupby(resolution_rows, key=lambda row: row.start)
+            lines = [_row_line(start, span) for start, span in spans]
             append_lines(self._rows_file(run_id, resolution), lines)
 
     def _covered(self, run_id: str) -> dict[int, int]:
@@ -237,7 +237,7 @@ class JsonSeries:
 
 @contextmanager
 def _reading(run_id: str) -> Iterator[None]:
-    """What cannot be read from a run's rows is CorruptDataError."""
+    """Translate ValueError from unreadable rows to CorruptDataError."""
     try:
         yield
     except ValueError as error:
@@ -250,11 +250,11 @@ def _row_line(start: int, rows: Iterable[IntervalRow]) -> str:
 
 
 def _start_of(path: Path, number: int, line: bytes) -> int:
-    """The start that a line begins with; the rest is parsed only when it is needed."""
+    """Return the start of a line without parsing the rest."""
     try:
         return int(line[1 : line.index(b",")])
     except ValueError as error:
-        raise corrupt_file(f"{path}:{number}", "no row begins like this") from error
+        raise corrupt_file(f"{path}:{number}", "not a row") from error
 
 
 def _rows_of(path: Path, number: int, line: bytes, resolution: int) -> list[IntervalRow]:

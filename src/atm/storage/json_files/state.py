@@ -1,4 +1,4 @@
-"""What a run's folder holds, and an index of all runs that reads only what has changed."""
+"""The files of a run, and an index of all runs that rereads only changed files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from atm.models.run import Measurement
 from atm.private_files import DIRECTORY_MODE
 from atm.storage.disk_format import DiskFormat
 from atm.storage.errors import run_not_found, stale_lease
-from atm.storage.json_files.files import read_document, read_record, sync_folder, write_document
+from atm.storage.json_files.files import read_document, read_record, sync_directory, write_document
 from atm.storage.locks import locked
 from atm.storage.records import CancelRequest, Lease, Run, RunSummary
 
 RUN, SPEC, RESULT = "run.json", "spec.json", "result.json"
 JUDGED_BY = 2
-"""The rule that gives `passed` today."""
+"""The current rule for `passed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """`run.json`."""
+    """The content of `run.json`."""
 
     summary: RunSummary
     notes: str = ""
@@ -45,12 +45,12 @@ class RunState:
     batch_limit: int | None = None
     """See `RunBatch`."""
     judged_by: int = 1
-    """Which rule gave `passed`: 1 before a run had an outcome, 2 since."""
+    """The rule that set `passed`: 1 before runs had an outcome, 2 since."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecFile:
-    """`spec.json`."""
+    """The content of `spec.json`."""
 
     spec: Mapping[str, Any]
     sealed: bytes | None = field(default=None, repr=False)
@@ -61,44 +61,44 @@ _SPEC = DiskFormat(SpecFile)
 
 
 class Folder:
-    """The root of the files. Everything that changes runs is done inside `changing`."""
+    """The root directory. All changes are made inside `changing`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.runs = root / "runs"
-        self._seen: dict[str, tuple[tuple[int, int, int], RunState]] = {}
+        self._cache: dict[str, tuple[tuple[int, int, int], RunState]] = {}
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Nobody else changes anything."""
+        """Hold the lock for changes."""
         with locked(self.root / "lock"):
             yield
 
     def run(self, run_id: str) -> Path:
-        """The folder of a run."""
+        """Return the directory of a run."""
         return self.runs / run_id
 
     def states(self) -> list[RunState]:
-        """All runs, in no order. A file is read again only when it has been replaced."""
-        found: dict[str, tuple[tuple[int, int, int], RunState]] = {}
+        """Return all runs in any order. A file is read again only after it was replaced."""
+        current: dict[str, tuple[tuple[int, int, int], RunState]] = {}
         with os.scandir(self.runs) as entries:
             names = [entry.name for entry in entries if not entry.name.startswith(".")]
         for name in names:
             try:
                 stat = os.stat(self.runs / name / RUN)
             except (FileNotFoundError, NotADirectoryError):
-                # On its way in or out.
+                # Being added or removed.
                 continue
-            mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            known = self._seen.get(name)
-            state = known[1] if known is not None and known[0] == mark else self._read(name)
+            stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            cached = self._cache.get(name)
+            state = cached[1] if cached is not None and cached[0] == stamp else self._read(name)
             if state is not None:
-                found[name] = (mark, state)
-        self._seen = found
-        return [state for _, state in found.values()]
+                current[name] = (stamp, state)
+        self._cache = current
+        return [state for _, state in current.values()]
 
     def state(self, run_id: str) -> RunState:
-        """A run's state. Raises NotFoundError, CorruptDataError."""
+        """Return the state of a run. Raises NotFoundError, CorruptDataError."""
         state = self._read(run_id)
         if state is None:
             raise run_not_found(run_id)
@@ -110,10 +110,10 @@ class Folder:
         if document is None:
             return None
         state: RunState = read_record(_STATE, document, str(path))
-        return state if state.judged_by == JUDGED_BY else self._judged_again(state)
+        return state if state.judged_by == JUDGED_BY else self._rejudged(state)
 
-    def _judged_again(self, state: RunState) -> RunState:
-        """A run that an earlier version has stored, with `passed` by today's rule."""
+    def _rejudged(self, state: RunState) -> RunState:
+        """Return the state of a run stored by an earlier version, with `passed` by the current rule."""
         summary = state.summary
         result = self.result(summary.id) if summary.status is RunStatus.COMPLETED else None
         passed, reasons = summary.passed, state.failure_reasons
@@ -132,7 +132,7 @@ class Folder:
         return replace(state, summary=summary, failure_reasons=reasons, judged_by=JUDGED_BY)
 
     def owned(self, lease: Lease) -> RunState:
-        """The state of a running run. Raises StaleLeaseError unless the token is its own."""
+        """Return the state of a running run. Raises StaleLeaseError unless the token owns it."""
         state = self._read(lease.run_id)
         if state is None or state.lease_token != lease.token or state.summary.status is not RunStatus.RUNNING:
             raise stale_lease(lease.run_id)
@@ -143,26 +143,26 @@ class Folder:
         write_document(self.run(state.summary.id) / RUN, _STATE.document(state))
 
     def add(self, state: RunState, spec: SpecFile) -> None:
-        """A new run: it is there when its `run.json` is, and not before."""
+        """Add a run, which exists once its `run.json` does."""
         folder = self.run(state.summary.id)
         folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         write_document(folder / SPEC, _SPEC.document(spec))
         self.write(state)
-        sync_folder(self.runs)
+        sync_directory(self.runs)
 
     def spec(self, run_id: str) -> SpecFile:
-        """`spec.json`. Raises CorruptDataError."""
+        """Read `spec.json`. Raises CorruptDataError."""
         path = self.run(run_id) / SPEC
         spec: SpecFile = read_record(_SPEC, read_document(path), str(path))
         return spec
 
     def result(self, run_id: str) -> Mapping[str, Any] | None:
-        """`result.json`, as it is."""
+        """Read `result.json` as JSON data; None before the end."""
         document: Mapping[str, Any] | None = read_document(self.run(run_id) / RESULT)
         return document
 
-    def whole(self, state: RunState) -> Run:
-        """The run with its documents."""
+    def with_documents(self, state: RunState) -> Run:
+        """Return the run with its documents."""
         spec = self.spec(state.summary.id)
         result = self.result(state.summary.id)
         return Run(
@@ -177,7 +177,7 @@ class Folder:
         )
 
     def remove(self, run_id: str) -> None:
-        """Take a run's folder away: at once for everyone, however long the deleting takes."""
-        away = self.runs / f".gone-{uuid.uuid4().hex}"
-        self.run(run_id).rename(away)
-        shutil.rmtree(away)
+        """Remove a run, atomically for readers: its directory is renamed first, then deleted."""
+        trash = self.runs / f".gone-{uuid.uuid4().hex}"
+        self.run(run_id).rename(trash)
+        shutil.rmtree(trash)

@@ -1,4 +1,4 @@
-"""`StorageInterface` in JSON files, put together; retention and status."""
+"""The `StorageInterface` in JSON files, composed of its stores, with retention and status."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from atm.storage.json_files.schedules import JsonSchedules
 from atm.storage.json_files.series import JsonSeries
 from atm.storage.json_files.state import RESULT, SPEC, Folder, RunState
 from atm.storage.json_files.test_configs import JsonTestConfigs
-from atm.storage.locks import locked_soon
-from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+from atm.storage.locks import locked_async
+from atm.storage.records import FINAL
+from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 FORMAT = "1"
 _SEALED_LISTS = ("tests", "schedules", "deliveries")
 
 
 class JsonStorage:
-    """JSON files in a folder. Made by `open`."""
+    """JSON files in a directory; created by `open`."""
 
     def __init__(self, root: Path) -> None:
         folder = Folder(root)
@@ -46,26 +47,26 @@ class JsonStorage:
 
     @classmethod
     async def open(cls, root: Path) -> JsonStorage:
-        """Make the folder or look at its format. Raises SchemaError, StorageUnavailableError."""
+        """Create the directory, or check its format. Raises SchemaError, StorageUnavailableError."""
         with translated():
             make_directory(root / "runs")
             if read_document(root / "format.json") is None:
-                async with locked_soon(root / "lock"):
+                async with locked_async(root / "lock"):
                     write_document(root / "format.json", {"format": FORMAT})
-            found = read_document(root / "format.json")
-        have = found.get("format") if isinstance(found, dict) else None
-        if have != FORMAT:
-            what = f"the folder has format {have}, this version reads {FORMAT}"
-            hint = "install the version that wrote it, or name another folder"
+            document = read_document(root / "format.json")
+        version = document.get("format") if isinstance(document, dict) else None
+        if version != FORMAT:
+            what = f"the directory has format {version}; this version reads {FORMAT}"
+            hint = "install the version that wrote it, or use another directory"
             raise SchemaError(Problem(what, "schema_newer", place=str(root / "format.json"), hint=hint))
         return cls(root)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing, as no files are kept open."""
 
 
 class JsonUpkeep:
-    """`Upkeep` of JSON files."""
+    """The `Upkeep` in JSON files."""
 
     def __init__(self, folder: Folder, series: JsonSeries, schedules: JsonSchedules, audit: JsonAudit) -> None:
         self._folder = folder
@@ -81,12 +82,12 @@ class JsonUpkeep:
         old = _ended_before(ended, policy.runs_for, now)
         if policy.runs_at_most is not None:
             beyond = states[: max(0, len(states) - policy.runs_at_most)]
-            old = list(dict.fromkeys([*old, *(each.summary.id for each in beyond if each.summary.status in FINAL)]))
+            old = list(dict.fromkeys([*old, *(state.summary.id for state in beyond if state.summary.status in FINAL)]))
         rest = [state for state in ended if state.summary.id not in set(old)]
         seconds = _ended_before([state for state in rest if not state.seconds_pruned], policy.seconds_for, now)
         samples = _ended_before([state for state in rest if not state.samples_pruned], policy.samples_for, now)
         if not dry_run:
-            # One at a time, so that others can write in between.
+            # One at a time, so that other writes can happen in between.
             for run_id in old:
                 with self._folder.changing():
                     self._folder.remove(run_id)
@@ -124,10 +125,10 @@ class JsonUpkeep:
             items = document if isinstance(document, list) else [document] if document else []
             replaced = 0
             for item in items:
-                found = item.get("sealed")
-                anew = None if found is None else reseal(b64decode(found))
-                if anew is not None:
-                    item["sealed"] = b64encode(anew).decode()
+                sealed = item.get("sealed")
+                resealed = None if sealed is None else reseal(b64decode(sealed))
+                if resealed is not None:
+                    item["sealed"] = b64encode(resealed).decode()
                     replaced += 1
             if replaced:
                 write_document(path, document)

@@ -1,4 +1,4 @@
-"""Test configurations in one JSON file."""
+"""Saved tests in a JSON file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atm.storage.json_files.files import (
     write_records,
 )
 from atm.storage.json_files.state import Folder
-from atm.storage.records import ApiKey, TestConfig, TestInHistory, checked_id, checked_tags
+from atm.storage.records import checked_id, checked_tags
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 _CONFIGS = DiskFormat(TestConfig)
-_KEYS = DiskFormat(ApiKey)
 
 
 class JsonTestConfigs:
-    """`TestConfigStore` in a JSON file."""
+    """The `TestConfigStore` in a JSON file."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -38,40 +38,40 @@ class JsonTestConfigs:
         checked_id(config.id)
         with self._folder.changing():
             configs = self._read()
-            if any(each.id == config.id or each.name == config.name for each in configs):
+            if any(other.id == config.id or other.name == config.name for other in configs):
                 raise name_taken("a test", config.name)
             self._write([*configs, _cleaned(config)])
 
     @in_thread
     def get(self, config_id: str) -> TestConfig:
-        found = next((each for each in self._read() if each.id == config_id), None)
-        if found is None:
+        match = next((config for config in self._read() if config.id == config_id), None)
+        if match is None:
             raise test_not_found(config_id)
-        return found
+        return match
 
     @in_thread
     def named(self, name: str) -> TestConfig | None:
-        return next((each for each in self._read() if each.name == name), None)
+        return next((config for config in self._read() if config.name == name), None)
 
     @in_thread
     def all(self) -> tuple[TestConfig, ...]:
-        return tuple(sorted(self._read(), key=lambda each: each.name))
+        return tuple(sorted(self._read(), key=lambda config: config.name))
 
     @in_thread
     def replace(self, config: TestConfig) -> None:
         with self._folder.changing():
             configs = self._read()
-            if not any(each.id == config.id for each in configs):
+            if not any(other.id == config.id for other in configs):
                 raise test_not_found(config.id)
-            if any(each.name == config.name and each.id != config.id for each in configs):
+            if any(other.name == config.name and other.id != config.id for other in configs):
                 raise name_taken("a test", config.name)
-            self._write([_cleaned(config) if each.id == config.id else each for each in configs])
+            self._write([_cleaned(config) if other.id == config.id else other for other in configs])
 
     @in_thread
     def delete(self, config_id: str) -> None:
         with self._folder.changing():
             configs = self._read()
-            kept = [each for each in configs if each.id != config_id]
+            kept = [config for config in configs if config.id != config_id]
             if len(kept) == len(configs):
                 raise test_not_found(config_id)
             self._write(kept)

@@ -1,4 +1,4 @@
-"""Migrations of the database, by Alembic. `REVISIONS` in order; the last one is what this version reads and writes."""
+"""Alembic migrations of the database. `REVISIONS` are in order; the last one is the schema of this version."""
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = REVISIONS[-1]

@@ -1,4 +1,4 @@
-"""Alembic's entry: from the program, with a connection of its own, or from `alembic` in a checkout."""
+"""Alembic's entry point, run by the program with its connection, or by `alembic` in a checkout."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from atm.storage.sql.tables import Moment, metadata
 
 
 def render_item(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
-    """Migrations stand by themselves: our own type is written as what it is in the database."""
+    """Render our own type as its database type, so that migrations do not depend on our code."""
     del autogen_context
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations that were asked for, in a transaction of the caller's."""
+    """Run the requested migrations in the caller's transaction."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
         render_item=render_item,
-        # SQLite cannot alter most things: Alembic copies the table instead.
+        # SQLite supports few ALTERs: Alembic copies the table instead.
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():
@@ -39,7 +39,7 @@ def migrate(connection: Connection) -> None:
 
 
 def url_from_environment() -> URL:
-    """The database that the environment names, the directory of an SQLite file made.
+    """Return the database URL of the environment, creating the directory of an SQLite file.
 
     Raises CommandError, which Alembic prints as one line.
     """
@@ -50,12 +50,12 @@ def url_from_environment() -> URL:
     except AtmError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(f"the data directory cannot be made: {error}") from None
+        raise CommandError(f"the data directory cannot be created: {error}") from None
     return url
 
 
-async def from_the_command_line() -> None:
-    """Migrate the database that the environment names. Raises CommandError."""
+async def migrate_from_environment() -> None:
+    """Migrate the database of the environment. Raises CommandError."""
     database = Database(url_from_environment(), migrating=True)
     try:
         async with database.write() as connection:
@@ -66,12 +66,12 @@ async def from_the_command_line() -> None:
         await database.close()
 
 
-given = context.config.attributes.get("connection")
-if given is not None:
-    migrate(given)
+connection = context.config.attributes.get("connection")
+if connection is not None:
+    migrate(connection)
 elif context.is_offline_mode():
     context.configure(url=url_from_environment(), target_metadata=metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 else:
-    asyncio.run(from_the_command_line())
+    asyncio.run(migrate_from_environment())

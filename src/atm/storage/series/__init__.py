@@ -1,5 +1,5 @@
-"""The second-by-second history of a run as rows, the same for every storage: coded, added up, and cut into windows.
+"""The time series of a run as rows, shared by all storages: encoding, rollups and windows.
 
-Pure: no I/O and no clock. Start with `rows.py` (what a row is), then `rollup.py` (how seconds become rows of 10 s, 60 s
-and the whole run), `windows.py` (how any window is answered from them) and `queries.py` (what storages ask).
+Pure: no I/O and no clock. Start with `rows.py` (the rows), then `rollup.py` (aggregates of 10 s, 60 s and the whole
+run), `windows.py` (windows from as few rows as possible) and `queries.py` (the queries of the storages).
 """

@@ -1,14 +1,14 @@
-"""Histograms as bytes of a row, and many such bytes added up.
+"""Encode histograms as the bytes of a row, and merge many of them quickly.
 
-Between programs a histogram travels in HdrHistogram's V2 encoding. That is a stream of variable-length numbers, and a
-window of two hours takes thousands of histograms. Here one with many buckets is kept dense, as counts of equal width
-from its first bucket to its last: compressed, the empty ones cost next to nothing, and as one large integer each, with
-eight bytes to a bucket, all of them are added up by single additions. One with few buckets is kept as pairs. Each
-stands by itself, so a reader decodes only those it needs.
+HdrHistogram's V2 encoding, used between programs, is a stream of variable-length numbers, too slow for a window of two
+hours with thousands of histograms. Here a histogram with many buckets is stored dense, as counts of equal width from
+its first bucket to its last: empty buckets compress well, and as one large integer, with eight bytes per bucket,
+histograms are merged by integer addition. One with few buckets is stored as pairs. Each is encoded separately, so a
+reader decodes only those it needs.
 
 Layout, little-endian, for each histogram: index of its name (u8; bit 7 set: dense), type of a count (u8: `B`, `H`, `I`
-or `Q`; bit 7 set: compressed by zlib), number of buckets (u32), the first one (u32), bytes that follow (u32), then the
-counts, and where it is not dense, before them the distance of each bucket from the last one (u16 each).
+or `Q`; bit 7 set: compressed by zlib), number of buckets (u32), first bucket (u32), length of the rest (u32); then, if
+not dense, the distance of each bucket from the previous one (u16 each); then the counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GENERATOR_HISTOGRAMS = ("schedule_lag", "connect", "tls", "dns")
 """The histograms of a `GeneratorInterval`, by field name."""
 
 NAMES = HISTOGRAMS + GENERATOR_HISTOGRAMS
-"""A name's position is part of the format: append, never reorder."""
+"""The position of a name is part of the format: append, never reorder."""
 
 _HEAD = struct.Struct("<BBIII")
 _DENSE = 0x80
@@ -42,7 +42,7 @@ _INDEX = {name: position for position, name in enumerate(NAMES)}
 
 
 def encode(histograms: Mapping[str, Histogram]) -> bytes:
-    """The histograms that have samples, by the names of `NAMES`."""
+    """Encode the histograms that have samples, by the names in `NAMES`."""
     parts: list[bytes] = []
     for name, histogram in histograms.items():
         if not histogram:
@@ -55,7 +55,9 @@ def encode(histograms: Mapping[str, Histogram]) -> bytes:
         first = indices[0]
         if len(indices) < _FEW_BUCKETS:
             number = len(indices)
-            distances = array("H", (here - before for before, here in zip([first, *indices], indices, strict=False)))
+            distances = array(
+                "H", (current - previous for previous, current in zip([first, *indices], indices, strict=False))
+            )
             body = _little(distances) + _little(array(kind, [counts[index] for index in indices]))
         else:
             number = indices[-1] - first + 1
@@ -71,18 +73,18 @@ def encode(histograms: Mapping[str, Histogram]) -> bytes:
     return b"".join(parts)
 
 
-def decode(data: bytes, wanted: Container[str] = NAMES) -> dict[str, Histogram]:
-    """Read what `encode` wrote, leaving out what is not wanted. Raises ValueError on anything else."""
-    return added_up((data,), wanted)
+def decode(data: bytes, names: Container[str] = NAMES) -> dict[str, Histogram]:
+    """Decode the named histograms from the output of `encode`. Raises ValueError for other data."""
+    return merged((data,), names)
 
 
-def added_up(many: Iterable[bytes], wanted: Container[str] = NAMES) -> dict[str, Histogram]:
-    """The histograms of many rows, merged by name; those that are wanted and have samples. Raises ValueError."""
+def merged(encoded: Iterable[bytes], names: Container[str] = NAMES) -> dict[str, Histogram]:
+    """Merge the named histograms of many rows; those without samples are left out. Raises ValueError."""
     sparse: dict[str, dict[int, int]] = {}
-    # By name, the first bucket of the integer and the integer: the empty buckets below are not dragged along.
+    # By name: first bucket and integer, so that empty buckets below the first cost nothing.
     dense: dict[str, tuple[int, int]] = {}
-    for data in many:
-        for part in _parts(data, wanted):
+    for data in encoded:
+        for part in _parts(data, names):
             if part.is_dense:
                 base, total = dense.get(part.name, (part.first, 0))
                 lowest = min(base, part.first)
@@ -101,7 +103,7 @@ def added_up(many: Iterable[bytes], wanted: Container[str] = NAMES) -> dict[str,
 
 @dataclass(slots=True)
 class _Part:
-    """One histogram as it lies in a row."""
+    """An encoded histogram of a row."""
 
     name: str
     is_dense: bool
@@ -111,9 +113,9 @@ class _Part:
     body: bytes
 
     def as_integer(self) -> int:
-        """Eight bytes for each bucket from the first on: such integers are added like histograms are merged.
+        """Return an integer with eight bytes per bucket from the first; adding such integers merges histograms.
 
-        A count that left its eight bytes would run into the next bucket's; 2^64 requests are more than anybody sends.
+        A bucket would only overflow into the next one at 2^64 requests.
         """
         width = _WIDTHS[self.kind]
         if len(self.body) != self.number * width:
@@ -124,7 +126,7 @@ class _Part:
         return int.from_bytes(wide, "little")
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Bucket and count of each."""
+        """Yield bucket and count pairs."""
         distances, counts = array("H"), array(self.kind)
         distances.frombytes(self.body[: 2 * self.number])
         counts.frombytes(self.body[2 * self.number :])
@@ -138,7 +140,7 @@ class _Part:
         return zip(indices, counts, strict=True)
 
 
-def _parts(data: bytes, wanted: Container[str]) -> Iterator[_Part]:
+def _parts(data: bytes, names: Container[str]) -> Iterator[_Part]:
     position = 0
     try:
         while position < len(data):
@@ -146,21 +148,21 @@ def _parts(data: bytes, wanted: Container[str]) -> Iterator[_Part]:
             position += _HEAD.size
             if position + length > len(data) or number > _BUCKETS or first >= _BUCKETS:
                 raise ValueError("histograms that are cut short")
-            found = NAMES[name & ~_DENSE]
-            if found in wanted:
+            histogram_name = NAMES[name & ~_DENSE]
+            if histogram_name in names:
                 body = data[position : position + length]
                 kind = chr(mark & ~_COMPRESSED)
                 if kind not in _WIDTHS:
                     raise ValueError(f"counts of an unknown type {kind!r}")
                 unpacked = zlib.decompress(body) if mark & _COMPRESSED else body
-                yield _Part(found, bool(name & _DENSE), kind, number, first, unpacked)
+                yield _Part(histogram_name, bool(name & _DENSE), kind, number, first, unpacked)
             position += length
     except (struct.error, zlib.error, IndexError, OverflowError) as error:
         raise ValueError(f"not the histograms of a row: {error}") from error
 
 
 def _slots(total: int, base: int) -> Iterator[tuple[int, int]]:
-    """The buckets that are not empty, of integers that were added up."""
+    """Return the non-empty buckets of a sum of integers."""
     slots = array("Q")
     slots.frombytes(total.to_bytes((total.bit_length() + 63) // 64 * _SLOT, "little"))
     if sys.byteorder == "big":

@@ -1,4 +1,4 @@
-"""What is asked of a run's history and how it is answered from rows, whoever keeps them."""
+"""Queries of a run's time series, evaluated on rows and shared by all storages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of one resolution (ValueError unless 1, 10, 60 or 0) that begin in [start, end), of some endpoints."""
+    """Rows of one resolution (1, 10, 60 or 0; else ValueError) and some endpoints that begin in [start, end)."""
 
     resolution: int
     start: int
@@ -39,15 +39,15 @@ class Selection:
         if self.resolution not in (*RESOLUTIONS, WHOLE):
             raise ValueError(f"a resolution is 1, 10 or 60 seconds, or 0 for the whole run, not {self.resolution}")
 
-    def takes(self, row: IntervalRow) -> bool:
-        """Whether it is one of those rows."""
+    def includes(self, row: IntervalRow) -> bool:
+        """Return whether a row is selected."""
         within = self.start <= row.start and (self.end is None or row.start < self.end)
         return row.resolution == self.resolution and row.endpoint in self.endpoints and within
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """What of a batch is not stored yet, and how far the run is written with it."""
+class NewData:
+    """The part of a batch that is not stored yet, and the write position after it."""
 
     intervals: Sequence[Interval]
     events: Sequence[RunEvent]
@@ -55,8 +55,8 @@ class Fresh:
     after: Written
 
 
-def fresh(run_id: str, written: Written, batch: Batch) -> Fresh:
-    """Leave out what is stored. Raises ConflictError `sequence_gap`."""
+def new_data(run_id: str, written: Written, batch: Batch) -> NewData:
+    """Return the part of a batch that is not stored yet. Raises ConflictError `sequence_gap`."""
     if batch.intervals and batch.first_interval > written.next_interval:
         raise sequence_gap(run_id, "interval", written.next_interval, batch.first_interval)
     if batch.samples and batch.first_sample > written.next_sample:
@@ -70,41 +70,41 @@ def fresh(run_id: str, written: Written, batch: Batch) -> Fresh:
     intervals = batch.intervals[written.next_interval - batch.first_interval :] if batch.intervals else ()
     samples = batch.samples[written.next_sample - batch.first_sample :] if batch.samples else ()
     after = Written(written.next_interval + len(intervals), last, written.next_sample + len(samples))
-    return Fresh(intervals, events, samples, after)
+    return NewData(intervals, events, samples, after)
 
 
 def intervals(rows: Iterable[IntervalRow]) -> list[Interval]:
-    """Rows of 1 s as the intervals they were."""
+    """Convert rows of 1 s back to intervals."""
     return intervals_of(rows)
 
 
 def points(rows: Iterable[IntervalRow]) -> list[IntervalPoint]:
-    """Rows of endpoints as points."""
+    """Convert endpoint rows to points."""
     return [point_of(row) for row in rows]
 
 
 def generator_points(rows: Iterable[IntervalRow]) -> list[GeneratorPoint]:
-    """Rows of the generator as points."""
+    """Convert generator rows to points."""
     return [generator_point_of(row) for row in rows]
 
 
-def has_open_stretch(selection: Selection, covered: Mapping[int, int]) -> bool:
-    """Whether finer rows go on where those of the selection end, within it."""
+def has_open_row(selection: Selection, covered: Mapping[int, int]) -> bool:
+    """Return whether finer rows continue beyond the stored rows of the selection, within its range."""
     stored = covered.get(selection.resolution, 0)
     last = max(covered.values(), default=0)
     return last > stored and (selection.end is None or selection.end > stored)
 
 
-def open_stretch(selection: Selection, covered: Mapping[int, int], tail: Iterable[IntervalRow]) -> list[IntervalRow]:
-    """The rows that are not stored yet, made from those that `needed_to_resume` names."""
+def open_rows(selection: Selection, covered: Mapping[int, int], tail: Iterable[IntervalRow]) -> list[IntervalRow]:
+    """Return the rows that are not stored yet, aggregated from the rows named by `needed_to_resume`."""
     stored = covered.get(selection.resolution, 0) if selection.resolution != WHOLE else 0
     rows = Rollup.resumed(tail).close()
-    return [row for row in rows if selection.takes(row) and (row.start >= stored or selection.resolution == WHOLE)]
+    return [row for row in rows if selection.includes(row) and (row.start >= stored or selection.resolution == WHOLE)]
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A window and the rows that it is made from; of the whole run, its own rows will do where they are stored."""
+    """A window and the rows to merge for it; for a whole run, its `WHOLE` rows can be used if stored."""
 
     start: int
     end: int
@@ -113,21 +113,21 @@ class Cut:
 
 
 def cut(start: int, end: int | None, covered: Mapping[int, int]) -> Cut:
-    """How to answer for [start, end), given where the stored rows of each resolution end."""
+    """Plan the rows for [start, end), given the end of the stored rows of each resolution."""
     last = max(covered.values(), default=0)
-    found = parts(start, last if end is None else end, covered)
+    cut_parts = parts(start, last if end is None else end, covered)
     whole = start <= 0 and (end is None or end >= last)
-    first, beyond = (found[0].start, found[-1].end) if found else (max(0, start), max(0, start))
-    return Cut(first, beyond, found, whole)
+    first, beyond = (cut_parts[0].start, cut_parts[-1].end) if cut_parts else (max(0, start), max(0, start))
+    return Cut(first, beyond, cut_parts, whole)
 
 
 def window(cut: Cut, rows: Iterable[IntervalRow], histograms: Sequence[str] = HISTOGRAMS) -> Window:
-    """The rows of a cut, added up."""
+    """Merge the rows of a cut."""
     return merged(cut.start, cut.end, rows, histograms)
 
 
 def sample_matches(sample: SampledExchange, query: SampleQuery) -> bool:
-    """Whether all conditions hold."""
+    """Return whether a sample matches all conditions."""
     return (
         (query.endpoint is None or sample.endpoint == query.endpoint)
         and (query.outcome is None or sample.outcome == query.outcome)
@@ -139,6 +139,6 @@ def sample_matches(sample: SampledExchange, query: SampleQuery) -> bool:
 
 
 def _finished_in(sample: SampledExchange, start: int, end: int | None) -> bool:
-    # In whole nanoseconds, as they were recorded: sums of fractions would move some across the border of a second.
+    # In whole nanoseconds, as recorded: float sums would move some samples across the border of a second.
     finish_ns = round(sample.at_seconds * 1e9) + round(sample.response_ms * 1e6)
     return start * SECOND_NS <= finish_ns and (end is None or finish_ns < end * SECOND_NS)

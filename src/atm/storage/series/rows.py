@@ -1,7 +1,7 @@
-"""A row: one endpoint over one stretch of time, with its figures worked out beside its histograms.
+"""Rows of the time series: one endpoint over one time span, with precomputed percentiles beside its histograms.
 
-A plot of two hours reads figures only; a percentile over any window is merged from the histograms. Rows of resolution 1
-hold everything that an `Interval` holds but its samples, so intervals can be read back exactly.
+A chart of two hours reads only the precomputed figures; percentiles over other windows are merged from the histograms.
+Rows of resolution 1 contain all of an `Interval` except samples, so intervals are restored exactly.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from atm.models.run_figures import Spread
 from atm.storage.series import codec
 
 WHOLE = 0
-"""The resolution of rows over a whole run."""
+"""The resolution of rows over the whole run."""
 RESOLUTIONS = (1, 10, 60)
-"""The others, in seconds, finest first; each divides the next."""
+"""The other resolutions in seconds, finest first; each divides the next."""
 ALL = -1
-"""The endpoint of rows that add up all endpoints."""
+"""The endpoint of rows for all endpoints combined."""
 GENERATOR = -2
-"""The endpoint of rows about the load generator itself; there is one for every stretch."""
+"""The endpoint of rows about the load generator; every time span has one."""
 
 _GENERATOR_SUMS = ("stalls", "stalled_ns", "cpu_seconds", "dials", "connections_lost")
 _GENERATOR_HIGHEST = ("longest_stall_ns", "memory_bytes", "users", "in_flight", "waiting", "open_connections")
@@ -35,7 +35,7 @@ _GENERATOR_SHARES = ("busiest_thread_share", "steal_share")
 
 @dataclass(frozen=True, slots=True)
 class IntervalRow:
-    """What storage keeps; `counts` and `figures` are JSON, `histograms` as in `codec.py`."""
+    """A stored row; `counts` and `figures` are JSON, `histograms` as in `codec.py`."""
 
     resolution: int
     """Seconds, or `WHOLE`."""
@@ -51,7 +51,7 @@ class IntervalRow:
 
 @dataclass(frozen=True, slots=True)
 class IntervalPoint:
-    """The figures of one endpoint (null: of all together) from `start` on, warm-up and measured load apart."""
+    """The metrics of one endpoint (None: all combined) from `start`, separately for warm-up and measured load."""
 
     start: int
     resolution: int
@@ -61,7 +61,7 @@ class IntervalPoint:
     outcomes: Mapping[Outcome, int]
     statuses: Mapping[int, int]
     counts: Mapping[str, int]
-    """By the names of `atm.metrics.interval.COUNTS`, zeros left out."""
+    """By the names in `atm.metrics.interval.COUNTS`, without zeros."""
     latency: Spread
     ok_latency: Spread
     adjusted_latency: Spread
@@ -71,22 +71,22 @@ class IntervalPoint:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorPoint:
-    """What the load generator did from `start` on: sums and maxima, shares as means over time."""
+    """The load generator's own metrics from `start`: sums and maxima, shares as means over time."""
 
     start: int
     resolution: int
     phase: str
-    """Where the stretch ended."""
+    """The phase at the end of the span."""
     duration_ns: int
     arrivals_offered: float
-    """What the plan asked for in this stretch; 0 in the closed model."""
+    """Arrivals that the plan offered in this span; 0 in the closed model."""
     generator: GeneratorInterval
     schedule_lag: Spread
 
 
 @dataclass(slots=True)
 class Generated:
-    """A stretch of the generator's own figures that can grow: what `GENERATOR` rows are made from."""
+    """A mergeable time span of the generator's own metrics, from which `GENERATOR` rows are built."""
 
     phase: str
     duration_ns: int
@@ -95,27 +95,27 @@ class Generated:
     failures: Sequence[FailureGroup] = ()
 
     def merge(self, later: Generated) -> None:
-        """Add a later stretch: sums, maxima, shares weighted by time; the failures stay with the seconds."""
-        mine, other = self.generator, later.generator
-        both = self.duration_ns + later.duration_ns
+        """Merge a later span: sums, maxima, time-weighted shares; failures are dropped, as only 1 s rows have them."""
+        target, source = self.generator, later.generator
+        duration_ns = self.duration_ns + later.duration_ns
         for name in _GENERATOR_SUMS:
-            setattr(mine, name, getattr(mine, name) + getattr(other, name))
+            setattr(target, name, getattr(target, name) + getattr(source, name))
         for name in _GENERATOR_HIGHEST:
-            setattr(mine, name, max(getattr(mine, name), getattr(other, name)))
+            setattr(target, name, max(getattr(target, name), getattr(source, name)))
         for name in _GENERATOR_SHARES:
-            weighted = getattr(mine, name) * self.duration_ns + getattr(other, name) * later.duration_ns
-            setattr(mine, name, weighted / both if both else 0.0)
+            weighted = getattr(target, name) * self.duration_ns + getattr(source, name) * later.duration_ns
+            setattr(target, name, weighted / duration_ns if duration_ns else 0.0)
         for name in codec.GENERATOR_HISTOGRAMS:
-            getattr(mine, name).merge(getattr(other, name))
-        mine.saturated = mine.saturated or other.saturated
+            getattr(target, name).merge(getattr(source, name))
+        target.saturated = target.saturated or source.saturated
         self.offered += later.offered
-        self.duration_ns = both
+        self.duration_ns = duration_ns
         self.phase = later.phase
         self.failures = ()
 
 
 def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoint: int) -> IntervalRow:
-    """The row of `interval`, filed under `endpoint` (its own index, or `ALL`)."""
+    """Return the row of an interval under `endpoint` (its own index, or `ALL`)."""
     document: dict[str, Any] = {name: value for name in COUNTS if (value := getattr(interval, name))}
     document["outcomes"] = {outcome.value: count for outcome, count in interval.outcomes.items()}
     document["statuses"] = {str(status): count for status, count in interval.statuses.items()}
@@ -140,7 +140,7 @@ def endpoint_row(resolution: int, start: int, interval: EndpointInterval, endpoi
 
 
 def generator_row(resolution: int, start: int, generated: Generated) -> IntervalRow:
-    """The `GENERATOR` row of a stretch."""
+    """Return the `GENERATOR` row of a time span."""
     generator = generated.generator
     document: dict[str, Any] = {
         "phase": generated.phase,
@@ -159,13 +159,13 @@ def generator_row(resolution: int, start: int, generated: Generated) -> Interval
     return IntervalRow(resolution, start, GENERATOR, False, _dumps(document), figures, codec.encode(histograms))
 
 
-def endpoint_of(row: IntervalRow, wanted: Container[str] = HISTOGRAMS) -> EndpointInterval:
-    """What `endpoint_row` was made from, with those histograms that are wanted. Raises ValueError on anything else."""
-    return endpoint_over([row], wanted)
+def endpoint_of(row: IntervalRow, histograms: Container[str] = HISTOGRAMS) -> EndpointInterval:
+    """Return the interval of an endpoint row, with the named histograms. Raises ValueError for another row."""
+    return endpoint_over([row], histograms)
 
 
-def endpoint_over(rows: Sequence[IntervalRow], wanted: Container[str] = HISTOGRAMS) -> EndpointInterval:
-    """The rows (at least one) of one endpoint added up. Raises ValueError."""
+def endpoint_over(rows: Sequence[IntervalRow], histograms: Container[str] = HISTOGRAMS) -> EndpointInterval:
+    """Merge the rows (at least one) of one endpoint. Raises ValueError."""
     total = EndpointInterval(rows[0].endpoint, rows[0].warm_up)
     outcomes, statuses, plain = Counter[str](), Counter[str](), Counter[str]()
     try:
@@ -176,7 +176,7 @@ def endpoint_over(rows: Sequence[IntervalRow], wanted: Container[str] = HISTOGRA
             plain.update(document)
         total.outcomes = {Outcome(name): count for name, count in outcomes.items()}
         total.statuses = {int(status): count for status, count in statuses.items()}
-        for name, value in (dict(plain) | codec.added_up((row.histograms for row in rows), wanted)).items():
+        for name, value in (dict(plain) | codec.merged((row.histograms for row in rows), histograms)).items():
             setattr(total, name, value)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a row of an interval: {error!r}") from error
@@ -184,7 +184,7 @@ def endpoint_over(rows: Sequence[IntervalRow], wanted: Container[str] = HISTOGRA
 
 
 def generated_of(row: IntervalRow) -> Generated:
-    """What `generator_row` was made from. Raises ValueError on anything else."""
+    """Return the content of a generator row. Raises ValueError for another row."""
     try:
         document = json.loads(row.counts)
         generator = GeneratorInterval(**(document["generator"] | codec.decode(row.histograms)))
@@ -195,7 +195,7 @@ def generated_of(row: IntervalRow) -> Generated:
 
 
 def point_of(row: IntervalRow) -> IntervalPoint:
-    """The figures of a row of an endpoint or of all; its histograms are not read."""
+    """Return the precomputed metrics of an endpoint row, without reading its histograms."""
     document = json.loads(row.counts)
     return IntervalPoint(
         row.start,
@@ -210,7 +210,7 @@ def point_of(row: IntervalRow) -> IntervalPoint:
 
 
 def generator_point_of(row: IntervalRow) -> GeneratorPoint:
-    """The figures of a `GENERATOR` row."""
+    """Return the metrics of a `GENERATOR` row."""
     generated = generated_of(row)
     return GeneratorPoint(
         row.start,
@@ -224,7 +224,7 @@ def generator_point_of(row: IntervalRow) -> GeneratorPoint:
 
 
 def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
-    """The intervals, without samples, that rows of resolution 1 were made from; rows in any order."""
+    """Restore intervals, without samples, from rows of resolution 1 in any order."""
     intervals: dict[int, Interval] = {}
     endpoints: dict[int, list[EndpointInterval]] = {}
     for row in rows:
@@ -236,7 +236,7 @@ def intervals_of(rows: Iterable[IntervalRow]) -> list[Interval]:
                 row.start, part.phase, part.duration_ns, part.offered, [], part.generator, list(part.failures)
             )
     for start, interval in intervals.items():
-        interval.endpoints = sorted(endpoints.get(start, ()), key=lambda each: (each.endpoint, not each.warm_up))
+        interval.endpoints = sorted(endpoints.get(start, ()), key=lambda part: (part.endpoint, not part.warm_up))
     return [intervals[start] for start in sorted(intervals)]
 
 
@@ -245,7 +245,7 @@ def _dumps(value: Any) -> str:
 
 
 def _figures(*spreads_ns: tuple[float | None, ...]) -> str:
-    """Spreads as they are stored: in whole ns."""
+    """Return spreads as stored, in whole ns."""
     return _dumps([[_rounded(figure) for figure in figures] for figures in spreads_ns])
 
 

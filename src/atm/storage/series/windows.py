@@ -1,4 +1,4 @@
-"""Any window of a run from as few rows as it takes: the coarse ones in the middle, finer ones towards its ends."""
+"""Build any window of a run from as few rows as possible: coarse rows in the middle, finer ones towards its ends."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was measured in [start, end): by endpoint (`ALL` for all together) and warm-up, histograms merged.
+    """The merged metrics of [start, end), by endpoint (`ALL` for all combined) and warm-up.
 
-    The bounds are what was asked for, or wider where the seconds have been pruned.
+    The bounds are as requested, or wider where 1 s rows have been pruned.
     """
 
     start: int
@@ -31,16 +31,16 @@ class Window:
 
 
 def parts(start: int, end: int, covered: Mapping[int, int]) -> list[Part]:
-    """Rows that cover [start, end) exactly, in order of time.
+    """Return the rows that cover [start, end) exactly, in order of time.
 
-    `covered` says for each of `RESOLUTIONS` where its last stored row ends (a multiple of it, so beyond the end of a
-    run that ended within the stretch; missing or 0: there are none). Where the finest are missing, the bounds widen.
+    `covered` maps each of `RESOLUTIONS` to the end of its last stored row (a multiple of the resolution, so possibly
+    after the end of the run; missing or 0: no rows). Where the finest rows are missing, the bounds widen.
     """
     finest = min((resolution for resolution in RESOLUTIONS if covered.get(resolution, 0) > 0), default=1)
     last = max(covered.values(), default=0)
     start = max(0, start) // finest * finest
     end = min(-(-end // finest) * finest, last)
-    return _parts(start, end, covered, [each for each in reversed(RESOLUTIONS) if each >= finest])
+    return _parts(start, end, covered, [resolution for resolution in reversed(RESOLUTIONS) if resolution >= finest])
 
 
 def _parts(start: int, end: int, covered: Mapping[int, int], resolutions: list[int]) -> list[Part]:
@@ -57,9 +57,9 @@ def _parts(start: int, end: int, covered: Mapping[int, int], resolutions: list[i
 
 
 def merged(start: int, end: int, rows: Iterable[IntervalRow], histograms: Iterable[str] = HISTOGRAMS) -> Window:
-    """The rows of `parts` added up, with only those histograms that are wanted."""
-    wanted = frozenset(histograms)
-    of_each: dict[tuple[int, bool], list[IntervalRow]] = {}
+    """Merge the rows of `parts`, with only the named histograms."""
+    names = frozenset(histograms)
+    rows_by_key: dict[tuple[int, bool], list[IntervalRow]] = {}
     for row in rows:
-        of_each.setdefault((row.endpoint, row.warm_up), []).append(row)
-    return Window(start, end, {key: endpoint_over(each, wanted) for key, each in of_each.items()})
+        rows_by_key.setdefault((row.endpoint, row.warm_up), []).append(row)
+    return Window(start, end, {key: endpoint_over(key_rows, names) for key, key_rows in rows_by_key.items()})

@@ -17,7 +17,7 @@ from atm.storage.sql.tables import audit_log, sessions
 
 
 class SqlSessions:
-    """`SessionStore` on a database."""
+    """The `SessionStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,8 +29,8 @@ class SqlSessions:
             await connection.execute(insert(sessions).values(_values(session)))
 
     async def by_token(self, token_hash: str) -> Session | None:
-        found = await self._where(sessions.c.token_hash == token_hash)
-        return found[0] if found else None
+        matches = await self._where(sessions.c.token_hash == token_hash)
+        return matches[0] if matches else None
 
     async def all(self) -> tuple[Session, ...]:
         return await self._where()
@@ -53,7 +53,7 @@ class SqlSessions:
 
 
 class SqlAudit:
-    """`AuditStore` on a database; triggers keep others from changing what is there (`tables.py`)."""
+    """The `AuditStore` on a database; triggers prevent changes by other programs (`tables.py`)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -97,26 +97,26 @@ class SqlAudit:
 
 def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
     column = audit_log.c
-    found: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     for name in ("actor", "object_id", "outcome", "key_id"):
         if (value := getattr(query, name)) is not None:
-            found.append(column[name] == str(value))
+            conditions.append(column[name] == str(value))
     if query.action is not None:
         is_prefix = query.action.endswith(".")
         starts = column.action.startswith(query.action, autoescape=True)
-        found.append(starts if is_prefix else column.action == query.action)
+        conditions.append(starts if is_prefix else column.action == query.action)
     if query.since is not None:
-        found.append(column.at >= query.since)
+        conditions.append(column.at >= query.since)
     if query.until is not None:
-        found.append(column.at < query.until)
+        conditions.append(column.at < query.until)
     if query.before is not None:
         at, last = query.before
-        found.append(or_(column.at < at, and_(column.at == at, column.id < last)))
-    return found
+        conditions.append(or_(column.at < at, and_(column.at == at, column.id < last)))
+    return conditions
 
 
 def _values(record: Session | AuditEntry) -> dict[str, Any]:
-    """Columns by the names of the fields."""
+    """Return the fields of a record as column values."""
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 

@@ -12,15 +12,16 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from atm.access.names import look_of
+from atm.storage.api_keys import ApiKey, Role
 from atm.storage.errors import key_not_found, keys_in_use, name_taken
-from atm.storage.records import ApiKey, Role, checked_id
+from atm.storage.records import checked_id
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import api_keys
 
 
 class SqlApiKeys:
-    """`ApiKeyStore` on a database."""
+    """The `ApiKeyStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,7 +30,7 @@ class SqlApiKeys:
         checked_id(key.id)
         try:
             async with self._database.write() as connection:
-                # Two names that look the same are no conflict to the database: one at a time.
+                # Serialised, as look-alike names do not conflict in the database.
                 await self._database.lock_claims(connection)
                 in_use = select(api_keys.c.name).where(api_keys.c.revoked_at.is_(None))
                 if look_of(key.name) in {look_of(name) for name in (await connection.execute(in_use)).scalars()}:
@@ -39,8 +40,8 @@ class SqlApiKeys:
             raise name_taken("an API key", key.name) from error
 
     async def by_hash(self, key_hash: str) -> ApiKey | None:
-        found = await self._where(api_keys.c.key_hash == key_hash, api_keys.c.revoked_at.is_(None))
-        return found[0] if found else None
+        matches = await self._where(api_keys.c.key_hash == key_hash, api_keys.c.revoked_at.is_(None))
+        return matches[0] if matches else None
 
     async def all(self) -> tuple[ApiKey, ...]:
         return await self._where()
@@ -56,7 +57,7 @@ class SqlApiKeys:
 
     async def revoke(self, key_id: str, at: datetime) -> None:
         async with self._database.write() as connection:
-            # The first time counts.
+            # The first revocation is kept.
             revoked = func.coalesce(api_keys.c.revoked_at, at)
             statement = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=revoked)
             if (await connection.execute(statement)).rowcount == 0:

@@ -1,6 +1,6 @@
-"""A whole history, worked out before the transaction that stores it begins, so that nobody waits for it meanwhile.
+"""Compute all rows of a history before the transaction that stores them, to keep the write lock short.
 
-Its rows lie in a temporary file until then: a run of an hour takes no more memory than one of a minute.
+The rows are staged in a temporary file, so that memory use does not grow with the length of the run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TABLES = {table.name: table for table in (run_intervals, run_events, run_sample
 
 
 class StagedHistory:
-    """Rows for the tables of a run's history, in the order in which they are inserted."""
+    """The staged rows of a run's history, in insert order."""
 
     def __init__(self, run_id: str, file: IO[bytes]) -> None:
         self._run_id = run_id
@@ -33,7 +33,7 @@ class StagedHistory:
         self._intervals = self._last_event = self._samples = 0
 
     def add(self, history: Iterable[RunSeries], *, with_samples: bool) -> None:
-        """Work out the rows of all parts. Raises StorageUnavailableError where there is no room for them."""
+        """Compute and stage the rows of all parts. Raises StorageUnavailableError when the temporary disk is full."""
         rollup = Rollup()
         try:
             for part in history:
@@ -59,11 +59,11 @@ class StagedHistory:
 
     @property
     def positions(self) -> dict[str, int]:
-        """The columns of `runs` that say how far it is written."""
+        """The values of the write position columns of `runs`."""
         return {"next_interval": self._intervals, "last_event": self._last_event, "next_sample": self._samples}
 
     async def insert(self, connection: AsyncConnection) -> None:
-        """Insert all rows, in a transaction of the caller's."""
+        """Insert all rows in the caller's transaction."""
         self._file.seek(0)
         for _ in range(self._chunks):
             name, rows = pickle.load(self._file)
@@ -71,7 +71,7 @@ class StagedHistory:
 
 
 @contextmanager
-def staging(run_id: str) -> Iterator[StagedHistory]:
-    """Room for the history of a run; the file has no name, and is gone with the block."""
+def staged_history(run_id: str) -> Iterator[StagedHistory]:
+    """Provide a staging file for the history of a run, unnamed and deleted when the block ends."""
     with tempfile.TemporaryFile(prefix="atm-") as file:
         yield StagedHistory(run_id, file)

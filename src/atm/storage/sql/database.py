@@ -1,8 +1,8 @@
-"""A connection pool that begins transactions the right way and speaks of failures in our own words.
+"""Database engine with read and write transactions, and translation of driver errors.
 
-SQLite: WAL, so that readers and the writer do not wait for each other; writes take the write lock when they begin
-(BEGIN IMMEDIATE), because a transaction that reads first and writes later fails at once when another one was faster;
-every commit is on the disk (synchronous=FULL) before it is acknowledged. No transaction stays open between two calls.
+SQLite uses WAL, so that readers and the writer do not block each other; writes take the write lock at the start (BEGIN
+IMMEDIATE), because a transaction that reads first and writes later fails at once if another one was faster; commits are
+on disk (synchronous=FULL) before they are acknowledged. No transaction stays open between two calls.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from atm.errors import ConflictError, Problem, SchemaError, SettingsError, StorageUnavailableError
 
 BUSY_SECONDS = 10.0
-"""How long a write waits for another process's, on SQLite."""
+"""How long a write waits for a write of another process, on SQLite."""
 _CONNECT_SECONDS = 5.0
 _CLAIMS_LOCK = 0x61746D01
-"""The number of the advisory lock under which runs are claimed on PostgreSQL."""
+"""The advisory lock that serialises claims on PostgreSQL."""
 
 
 class Database:
-    """An engine with its dialect's ways of locking, and `read` and `write` transactions."""
+    """An engine with dialect-specific locking, and `read` and `write` transactions."""
 
     def __init__(self, url: URL, *, echo: bool = False, migrating: bool = False) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._opened: list[aiosqlite.Connection] = []
-        """Those on SQLite whose threads may still be at work."""
+        """SQLite connections whose threads may still be running."""
         self.engine: AsyncEngine = self._sqlite(echo, migrating) if self.is_sqlite else _postgresql(url, echo)
 
     @property
@@ -45,24 +45,24 @@ class Database:
 
     @property
     def location(self) -> str:
-        """A path, or host and database; never a password."""
+        """A path, or host and database, without password."""
         if self.is_sqlite:
             return self.url.database or ":memory:"
         return f"{self.url.host or 'localhost'}:{self.url.port or 5432}/{self.url.database or ''}"
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database and changes none."""
+        """Open a read-only transaction on one snapshot of the database."""
         with self.translated():
             async with self.engine.connect() as connection:
                 if not self.is_sqlite:
-                    # Several statements, one state; SQLite has no other way.
+                    # One snapshot for several statements; SQLite always does that.
                     await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed when the block ends, and undone when it raises."""
+        """Open a transaction that commits when the block ends, and rolls back when it raises."""
         with self.translated():
             async with self.engine.connect() as connection:
                 await connection.execution_options(atm_write=True)
@@ -70,13 +70,13 @@ class Database:
                     yield connection
 
     async def lock_claims(self, connection: AsyncConnection) -> None:
-        """From here to the end of the transaction nobody else claims. SQLite: only one transaction writes anyway."""
+        """Lock out other claims until the end of the transaction. A no-op on SQLite, which has only one writer."""
         if not self.is_sqlite:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIMS_LOCK})"))
 
     async def close(self) -> None:
         await self.engine.dispose()
-        # A call that was cancelled goes on in its connection's thread, which tells the event loop when it is done.
+        # A cancelled call continues in its connection's thread, which notifies the event loop when it is done.
         left = [connection for connection in self._opened if connection._thread.is_alive()]
         for connection in left:
             connection.stop()
@@ -90,10 +90,10 @@ class Database:
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
-            # The driver must not begin transactions by itself: `begin` below does.
+            # Disables the driver's own transactions: `begin` below starts them.
             connection.isolation_level = None
             cursor = connection.cursor()
-            # A migration replaces tables by changed copies: dropping the old ones must not take what refers to them.
+            # A migration replaces tables by changed copies: dropping the old ones must not cascade.
             cursor.execute(f"PRAGMA foreign_keys={'OFF' if migrating else 'ON'}")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA cache_size=-16384")
@@ -108,14 +108,14 @@ class Database:
 
     def _open(self, *arguments: Any, **options: Any) -> aiosqlite.Connection:
         connection = aiosqlite.connect(*arguments, **options)
-        # No thread of a connection keeps the process from ending.
+        # The thread of a connection must not keep the process alive.
         connection._thread.daemon = True
-        self._opened = [other for other in self._opened if other._thread.is_alive()] + [connection]
+        self._opened = [opened for opened in self._opened if opened._thread.is_alive()] + [connection]
         return connection
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turns what a driver raises into StorageUnavailableError or SchemaError; lets IntegrityError through."""
+        """Translate driver errors to StorageUnavailableError, SchemaError or ConflictError, except IntegrityError."""
         try:
             yield
         except IntegrityError:
@@ -132,17 +132,17 @@ class Database:
     def _translation(self, message: str, error: BaseException) -> StorageUnavailableError | SchemaError:
         lower = message.lower()
         if self.is_sqlite and "unable to open" in lower and _is_read_only(Path(self.location)):
-            # It cannot be read either: readers need a file beside it that they write to.
+            # Reads fail too, as readers need to write the shared-memory file beside the database.
             lower = "readonly database"
         state = _sqlstate(error)
-        for words, states, what, code, hint in _FAILURES:
-            if (state and state in states) or any(word in lower for word in words):
+        for phrases, states, what, code, hint in _FAILURES:
+            if (state and state in states) or any(phrase in lower for phrase in phrases):
                 problem = Problem(what, code, place=self.location, hint=hint)
                 return SchemaError(problem) if code == "schema_missing" else StorageUnavailableError(problem)
         first = message.splitlines()[0][:200] if message else type(error).__name__
         hint = "is the server running, and is ATM_DATABASE_URL right?" if not self.is_sqlite else ""
         return StorageUnavailableError(
-            Problem(f"the database does not answer: {first}", "storage_unavailable", place=self.location, hint=hint)
+            Problem(f"the database does not respond: {first}", "storage_unavailable", place=self.location, hint=hint)
         )
 
 
@@ -150,7 +150,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
     (
         ("disk is full", "no space left"),
         ("53100",),
-        "there is no room left where the history is kept",
+        "no space left on the disk of the history",
         "storage_full",
         "free some space, or prune: atm db prune",
     ),
@@ -159,7 +159,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         ("25006",),
         "the history cannot be written",
         "storage_read_only",
-        "check who may write to the file and its folder, and how the disk is mounted",
+        "check the permissions of the file and its directory, and how the disk is mounted",
     ),
     (
         ("database is locked", "database table is locked"),
@@ -173,14 +173,14 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         (),
         "the history cannot be opened",
         "storage_unavailable",
-        "check that the folder exists and who may write to it",
+        "check that the directory exists, and its permissions",
     ),
     (
         ("file is not a database", "malformed", "disk i/o error", "disk image"),
         ("XX001", "XX002"),
         "the history's file is damaged",
         "storage_damaged",
-        "restore a copy (there is one beside it for each upgrade), or move it away and begin anew",
+        "restore a copy (there is one beside it for each upgrade), or move it away and start with a new one",
     ),
     (
         ("no such table", "no such column", "undefined table"),
@@ -201,15 +201,15 @@ _FAILURES: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str, str], ...] = 
         ("3D000",),
         "the database server has no database of this name",
         "storage_unavailable",
-        "createdb makes one",
+        "create it with createdb",
     ),
 )
 
 
 _INVALID_VALUES = (OverflowError, UnicodeError)
-"""What drivers raise for a value before a database has seen it: a moment or a number beyond its range, no text."""
+"""Raised by drivers for values that they cannot encode: a time or number out of range, invalid text."""
 _DATA_EXCEPTION = "22"
-"""The class of SQLSTATE for values that a database refuses."""
+"""The SQLSTATE class of values that a database refuses."""
 
 
 def _sqlstate(error: BaseException) -> str:
@@ -217,7 +217,7 @@ def _sqlstate(error: BaseException) -> str:
 
 
 def _invalid(error: BaseException) -> ConflictError:
-    what = f"a value can neither be stored nor be looked for ({type(error).__name__}): out of range, or no text"
+    what = f"a value cannot be stored or searched for ({type(error).__name__}): out of range, or invalid text"
     return ConflictError(Problem(what, "invalid_value"))
 
 
@@ -226,12 +226,12 @@ def _is_read_only(path: Path) -> bool:
 
 
 def sqlite_url(path: Path) -> URL:
-    """The URL of a file."""
+    """Return the URL of an SQLite file."""
     return URL.create("sqlite+aiosqlite", database=str(path))
 
 
 def database_url(value: str) -> URL:
-    """ATM_DATABASE_URL with the driver that we bring. Raises SettingsError."""
+    """Return ATM_DATABASE_URL with our driver. Raises SettingsError."""
     try:
         url = make_url(value)
     except ArgumentError as error:
@@ -253,7 +253,7 @@ def _postgresql(url: URL, echo: bool) -> AsyncEngine:
     return create_async_engine(
         url,
         echo=echo,
-        # A server that was restarted has left dead connections in the pool.
+        # After a restart of the server the pool contains dead connections.
         pool_pre_ping=True,
         connect_args={"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "atm", "timezone": "UTC"}},
     )

@@ -1,4 +1,4 @@
-"""Leases on a database: claims in one transaction, writes that carry their token."""
+"""Leases on a database: atomic claims, and writes guarded by the lease token."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _RUNNING = RunStatus.RUNNING.value
 
 
 class SqlLeases:
-    """`LeaseStore` on a database."""
+    """The `LeaseStore` on a database."""
 
     def __init__(self, database: Database, series: SqlSeries) -> None:
         self._database = database
         self._series = series
 
     async def claim(self, owner: str, token: str, maximum: int) -> Run | None:
-        # Most of the time nothing is pending: then nobody has to wait for the write lock.
+        # Usually nothing is pending; checked first without the write lock.
         async with self._database.read() as connection:
             if await self._next(connection) is None:
                 return None
@@ -53,23 +53,23 @@ class SqlLeases:
                 return None
             statement = (
                 update(runs)
-                # On PostgreSQL a cancel may have come in since it was read.
+                # On PostgreSQL the run may have been cancelled since it was read.
                 .where(runs.c.id == run_id, runs.c.status == _PENDING)
                 .values(status=_RUNNING, lease_owner=owner, lease_token=token, lease_beat=0)
             )
-            taken = (await connection.execute(statement)).rowcount == 1
-            return await fetch(connection, run_id) if taken else None
+            is_claimed = (await connection.execute(statement)).rowcount == 1
+            return await fetch(connection, run_id) if is_claimed else None
 
     async def _next(self, connection: AsyncConnection) -> str | None:
-        others = runs.alias()
-        # Runs that were started together may have a limit of their own.
-        going = (
+        batch_runs = runs.alias()
+        # A batch may limit how many of its runs are running.
+        running = (
             select(func.count())
-            .where(others.c.batch_id == runs.c.batch_id, others.c.status == _RUNNING)
+            .where(batch_runs.c.batch_id == runs.c.batch_id, batch_runs.c.status == _RUNNING)
             .correlate(runs)
             .scalar_subquery()
         )
-        free = or_(runs.c.batch_limit.is_(None), going < runs.c.batch_limit)
+        free = or_(runs.c.batch_limit.is_(None), running < runs.c.batch_limit)
         pending = (
             select(runs.c.id).where(runs.c.status == _PENDING, free).order_by(runs.c.created_at, runs.c.id).limit(1)
         )
@@ -84,9 +84,9 @@ class SqlLeases:
                 await insert_run(connection, {**new_run_values(run), **lease}, run.tags)
                 return await fetch(connection, run.id)
         except IntegrityError as error:
-            raise await self._taken(run) from error
+            raise await self._existing(run) from error
 
-    async def _taken(self, run: NewRun) -> Exception:
+    async def _existing(self, run: NewRun) -> Exception:
         if run.idempotency_key is not None:
             statement = select(runs.c.id).where(runs.c.idempotency_key == run.idempotency_key)
             async with self._database.read() as connection:
@@ -175,8 +175,8 @@ class SqlLeases:
 
     async def request_cancel(self, run_id: str, how: CancelRequest, at: datetime) -> RunStatus:
         pending = runs.c.status == _PENDING
-        # NOW stays when GRACEFUL comes after it.
-        wish = case((runs.c.cancel_requested == CancelRequest.NOW.value, CancelRequest.NOW.value), else_=how.value)
+        # A later GRACEFUL does not replace NOW.
+        request = case((runs.c.cancel_requested == CancelRequest.NOW.value, CancelRequest.NOW.value), else_=how.value)
         statement = (
             update(runs)
             .where(runs.c.id == run_id, runs.c.status.in_([_PENDING, _RUNNING]))
@@ -184,7 +184,7 @@ class SqlLeases:
                 status=case((pending, RunStatus.CANCELLED.value), else_=runs.c.status),
                 completed_at=case((pending, at), else_=runs.c.completed_at),
                 stop_reason=case((pending, StopReason.CANCELLED.value), else_=runs.c.stop_reason),
-                cancel_requested=wish,
+                cancel_requested=request,
                 cancel_requested_at=at,
             )
             .returning(runs.c.status)

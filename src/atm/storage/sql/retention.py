@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, delete, select, text, update
 from atm.storage.access import SHORTEST_RETENTION
 from atm.storage.base import Reseal
 from atm.storage.migrations import HEAD
-from atm.storage.records import FINAL, PruneReport, RetentionPolicy, StorageStatus
+from atm.storage.records import FINAL
 from atm.storage.sql.access import SqlAudit
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SqlRuns
@@ -20,13 +20,14 @@ from atm.storage.sql.schedules import SqlSchedules
 from atm.storage.sql.schema import current
 from atm.storage.sql.series import SqlSeries, delete_seconds
 from atm.storage.sql.tables import metadata, run_samples, runs
+from atm.storage.upkeep import PruneReport, RetentionPolicy, StorageStatus
 
 _ENDED = runs.c.status.in_([status.value for status in sorted(FINAL)])
-_AT_ONCE = 100
+_BATCH = 100
 
 
 class SqlUpkeep:
-    """`Upkeep` on a database."""
+    """The `Upkeep` on a database."""
 
     def __init__(
         self, database: Database, all_runs: SqlRuns, series: SqlSeries, schedules: SqlSchedules, audit: SqlAudit
@@ -39,27 +40,27 @@ class SqlUpkeep:
 
     async def prune(self, policy: RetentionPolicy, now: datetime, *, dry_run: bool = False) -> PruneReport:
         old = await self._old_runs(policy, now)
-        gone = set(old)
+        removed = set(old)
         seconds = [
-            each
-            for each in await self._ended_before(policy.seconds_for, now, ~runs.c.seconds_pruned)
-            if each not in gone
+            run_id
+            for run_id in await self._ended_before(policy.seconds_for, now, ~runs.c.seconds_pruned)
+            if run_id not in removed
         ]
         samples = [
-            each
-            for each in await self._ended_before(policy.samples_for, now, ~runs.c.samples_pruned)
-            if each not in gone
+            run_id
+            for run_id in await self._ended_before(policy.samples_for, now, ~runs.c.samples_pruned)
+            if run_id not in removed
         ]
         if not dry_run:
-            # A few at a time, so that others can write in between.
-            for start in range(0, len(old), _AT_ONCE):
+            # In batches, so that other writes can happen in between.
+            for start in range(0, len(old), _BATCH):
                 async with self._database.write() as connection:
-                    some = old[start : start + _AT_ONCE]
-                    await connection.execute(delete(runs).where(runs.c.id.in_(some), _ENDED))
+                    batch = old[start : start + _BATCH]
+                    await connection.execute(delete(runs).where(runs.c.id.in_(batch), _ENDED))
             for run_id in seconds:
                 await self._prune_seconds(run_id)
-            for start in range(0, len(samples), _AT_ONCE):
-                await self._prune_samples(samples[start : start + _AT_ONCE])
+            for start in range(0, len(samples), _BATCH):
+                await self._prune_samples(samples[start : start + _BATCH])
         firings = 0
         if policy.firings_for is not None:
             firings = await self._schedules.prune(now - policy.firings_for, dry_run=dry_run)
@@ -103,15 +104,15 @@ class SqlUpkeep:
 
     async def reseal(self, reseal: Reseal) -> int:
         replaced = 0
-        for table in (each for each in metadata.sorted_tables if "sealed" in each.c):
+        for table in (table for table in metadata.sorted_tables if "sealed" in table.c):
             key = next(iter(table.primary_key))
             for row_id in await self._ids(select(key).where(table.c.sealed.is_not(None))):
                 async with self._database.write() as connection:
-                    found = select(table.c.sealed).where(key == row_id).with_for_update()
-                    sealed = (await connection.execute(found)).scalar_one_or_none()
-                    anew = None if sealed is None else await asyncio.to_thread(reseal, sealed)
-                    if anew is not None:
-                        await connection.execute(update(table).where(key == row_id).values(sealed=anew))
+                    statement = select(table.c.sealed).where(key == row_id).with_for_update()
+                    sealed = (await connection.execute(statement)).scalar_one_or_none()
+                    resealed = None if sealed is None else await asyncio.to_thread(reseal, sealed)
+                    if resealed is not None:
+                        await connection.execute(update(table).where(key == row_id).values(sealed=resealed))
                         replaced += 1
         return replaced
 

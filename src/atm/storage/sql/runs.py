@@ -44,7 +44,7 @@ from atm.storage.records import (
     search_text,
 )
 from atm.storage.result import ResultDocuments, dumps, join, split
-from atm.storage.sql.bulk_insert import staging
+from atm.storage.sql.bulk_insert import staged_history
 from atm.storage.sql.database import Database
 from atm.storage.sql.tables import run_tags, runs
 
@@ -54,7 +54,7 @@ _TYPES = get_type_hints(RunSummary)
 SUMMARY = tuple(runs.c[column] for column in _NAMES.values())
 """The columns of a `RunSummary`."""
 
-_WHOLE = (
+_ALL_COLUMNS = (
     *SUMMARY,
     runs.c.notes,
     runs.c.spec_json,
@@ -67,7 +67,7 @@ _WHOLE = (
 
 
 class SqlRuns:
-    """`RunStore` on a database."""
+    """The `RunStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -79,7 +79,7 @@ class SqlRuns:
                 await insert_run(connection, new_run_values(run), run.tags)
                 return Created(await fetch(connection, run.id), is_new=True)
         except IntegrityError:
-            # Either the key or the id was there before, perhaps from another process a moment ago.
+            # The idempotency key or the id exists already, perhaps since a moment ago from another process.
             return await self._created_before(run)
 
     async def _created_before(self, run: NewRun) -> Created:
@@ -88,11 +88,11 @@ class SqlRuns:
                 statement = select(runs.c.id, runs.c.request_digest).where(
                     runs.c.idempotency_key == run.idempotency_key
                 )
-                found = (await connection.execute(statement)).one_or_none()
-                if found is not None and found.request_digest == run.request_digest:
-                    return Created(await fetch(connection, found.id), is_new=False)
-            if found is not None:
-                raise idempotency_conflict(found.id)
+                existing = (await connection.execute(statement)).one_or_none()
+                if existing is not None and existing.request_digest == run.request_digest:
+                    return Created(await fetch(connection, existing.id), is_new=False)
+            if existing is not None:
+                raise idempotency_conflict(existing.id)
         raise run_exists(run.id)
 
     async def get(self, run_id: str) -> Run:
@@ -119,7 +119,7 @@ class SqlRuns:
 
     async def find(self, prefix: str, limit: int = 10) -> tuple[str, ...]:
         checked_id(prefix)
-        # `~` sorts behind everything that an id may hold.
+        # `~` sorts after all characters of ids.
         between = runs.c.id.between(prefix, f"{prefix}~")
         statement = select(runs.c.id).where(between).order_by(runs.c.id).limit(limit)
         if not self._database.is_sqlite:
@@ -131,7 +131,7 @@ class SqlRuns:
     async def page(self, query: RunQuery) -> RunPage:
         limit = max(1, min(query.limit, MAXIMUM_PAGE))
         tagged = run_tags if query.tag is not None else None
-        # A list by tag comes out of the tags in order, not out of all runs.
+        # Filtered by tag, rows come in order from the index of the tags, not from all runs.
         created_at, run_id = (run_tags.c.created_at, run_tags.c.run_id) if tagged is not None else _IN_RUNS
         conditions = self._conditions(query, created_at)
         page: Select[*tuple[Any, ...]] = select(*SUMMARY)
@@ -149,24 +149,24 @@ class SqlRuns:
         order = (created_at.desc(), run_id.desc()) if newest else (created_at, run_id)
         page = page.order_by(*order).limit(limit + 1).offset(max(0, query.offset))
         if query.text and tagged is None:
-            # Found in the index alone; only what is shown is read from the table.
+            # The text is searched in the index alone; only the rows of the page are read from the table.
             page = select(*SUMMARY).where(runs.c.id.in_(page.with_only_columns(runs.c.id))).order_by(*order)
         async with self._database.read() as connection:
-            found = [summary_of(row) for row in await connection.execute(page)]
-            more = len(found) > limit
+            summaries = [summary_of(row) for row in await connection.execute(page)]
+            more = len(summaries) > limit
             total = None
             if query.with_total and not more and query.after is None and query.offset <= 0:
-                total = len(found)
+                total = len(summaries)
             elif query.with_total:
                 before = 0
-                if found and query.text and query.after is None:
-                    # Each run is looked at for its text: those up to the end of this page not once more.
-                    before = max(0, query.offset) + len(found)
-                    last = RunCursor(found[-1].created_at, found[-1].id)
+                if summaries and query.text and query.after is None:
+                    # The text filter scans all runs, so count only those after this page.
+                    before = max(0, query.offset) + len(summaries)
+                    last = RunCursor(summaries[-1].created_at, summaries[-1].id)
                     conditions.append(_beyond(created_at, run_id, last, newest=newest))
                 total = before + (await connection.execute(count.where(*conditions))).scalar_one()
-        shown = tuple(found[:limit])
-        return RunPage(shown, total, RunCursor(shown[-1].created_at, shown[-1].id) if more else None)
+        listed = tuple(summaries[:limit])
+        return RunPage(listed, total, RunCursor(listed[-1].created_at, listed[-1].id) if more else None)
 
     def _conditions(self, query: RunQuery, created_at: ColumnElement[Any]) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -174,7 +174,7 @@ class SqlRuns:
             conditions.append(run_tags.c.tag == query.tag)
         if query.name is not None:
             conditions.append(runs.c.name == query.name)
-        # A name says more than a status does: its index shall be the one that is used.
+        # A name is more selective than a status: hide the status from the planner, so that the name index is used.
         narrow = query.name is not None
         if query.status is not None:
             status = func.coalesce(runs.c.status, "") if narrow else runs.c.status
@@ -220,15 +220,15 @@ class SqlRuns:
     async def counts(self) -> dict[RunStatus, int]:
         statement = select(runs.c.status, func.count().label("number")).group_by(runs.c.status)
         async with self._database.read() as connection:
-            found = {row.status: row.number for row in await connection.execute(statement)}
-        return {status: found.get(status.value, 0) for status in RunStatus}
+            numbers = {row.status: row.number for row in await connection.execute(statement)}
+        return {status: numbers.get(status.value, 0) for status in RunStatus}
 
     async def restore(self, run: Run, result: RunResult | None, history: Iterable[RunSeries]) -> None:
         summary = run.summary
         checked_id(run.id)
         if summary.status not in FINAL:
             raise run_not_finished(run.id)
-        # A long history takes a while to work out; whoever stores the same run meanwhile is found by the insert.
+        # Checked first, as a long history takes a while to compute; a concurrent insert is detected below.
         async with self._database.read() as connection:
             if (await connection.execute(select(runs.c.id).where(runs.c.id == run.id))).first() is not None:
                 raise run_exists(run.id)
@@ -237,7 +237,7 @@ class SqlRuns:
             **result_values(result),
             "failure_reasons_json": dumps(run.failure_reasons),
         }
-        with staging(run.id) as staged:
+        with staged_history(run.id) as staged:
             await asyncio.to_thread(staged.add, history, with_samples=result is None)
             try:
                 async with self._database.write() as connection:
@@ -257,7 +257,7 @@ _ENDED_EARLY = (StopReason.STOPPED.value, StopReason.CANCELLED.value)
 
 
 def _with_outcome(outcome: RunOutcome) -> list[ColumnElement[bool]]:
-    """`run_outcome`, turned round: which rows it gives this word."""
+    """Return the conditions for rows with this outcome, the inverse of `run_outcome`."""
     if outcome in _STATUS_OF:
         return [runs.c.status == _STATUS_OF[outcome].value]
     if outcome is RunOutcome.CANCELLED:
@@ -267,8 +267,8 @@ def _with_outcome(outcome: RunOutcome) -> list[ColumnElement[bool]]:
     if outcome is RunOutcome.STOPPED:
         return [completed, runs.c.stop_reason == StopReason.STOPPED.value]
     passed = {RunOutcome.PASSED: True, RunOutcome.FAILED: False}.get(outcome)
-    whole = func.coalesce(runs.c.stop_reason, "").not_in(_ENDED_EARLY)
-    return [completed, runs.c.passed.is_(passed), whole]
+    not_ended_early = func.coalesce(runs.c.stop_reason, "").not_in(_ENDED_EARLY)
+    return [completed, runs.c.passed.is_(passed), not_ended_early]
 
 
 def _beyond(
@@ -281,37 +281,37 @@ def _beyond(
 
 
 async def insert_run(connection: AsyncConnection, values: Mapping[str, Any], tags: Sequence[str]) -> None:
-    """A run and its tags. Raises IntegrityError where id or idempotency key are taken."""
+    """Insert a run and its tags. Raises IntegrityError when id or idempotency key exist."""
     cleaned = checked_tags(tags)
     await connection.execute(insert(runs).values({**values, "tags_json": dumps(cleaned)}))
     await insert_tags(connection, values["id"], cleaned, values["created_at"])
 
 
 async def insert_tags(connection: AsyncConnection, run_id: str, tags: Sequence[str], created_at: Any) -> None:
-    """The tags of a run, where they can be searched."""
+    """Insert the tags of a run into the table for searches."""
     if tags:
         rows = [{"tag": tag, "run_id": run_id, "created_at": created_at} for tag in tags]
         await connection.execute(insert(run_tags), rows)
 
 
 async def fetch(connection: AsyncConnection, run_id: str) -> Run:
-    """The run. Raises NotFoundError."""
-    row = (await connection.execute(select(*_WHOLE).where(runs.c.id == run_id))).one_or_none()
+    """Return a run. Raises NotFoundError."""
+    row = (await connection.execute(select(*_ALL_COLUMNS).where(runs.c.id == run_id))).one_or_none()
     if row is None:
         raise run_not_found(run_id)
     return run_of(row)
 
 
 def summary_of(row: Row[*tuple[Any, ...]]) -> RunSummary:
-    """The summary in a row that has the columns of `SUMMARY`."""
-    found = row._mapping
-    values = {name: found[column] for name, column in _NAMES.items()}
+    """Return the summary of a row with the columns of `SUMMARY`."""
+    columns = row._mapping
+    values = {name: columns[column] for name, column in _NAMES.items()}
     values["tags"] = json.loads(values["tags"])
     return RunSummary(**{name: decode(_TYPES[name], value) for name, value in values.items()})
 
 
 def _columns(summary: RunSummary) -> dict[str, Any]:
-    """A summary as values of its columns, but the tags, which `insert_run` writes."""
+    """Return a summary as column values, without the tags, which `insert_run` writes."""
     values = {column: getattr(summary, name) for name, column in _NAMES.items() if name != "tags"}
     return {column: _plain(value) for column, value in values.items()}
 
@@ -321,7 +321,7 @@ def _plain(value: Any) -> Any:
 
 
 def run_of(row: Row[*tuple[Any, ...]]) -> Run:
-    """The run in a row of all its columns. Raises CorruptDataError."""
+    """Return the run of a row with all columns. Raises CorruptDataError."""
     try:
         return Run(
             summary_of(row),
@@ -338,7 +338,7 @@ def run_of(row: Row[*tuple[Any, ...]]) -> Run:
 
 
 def new_run_values(run: NewRun) -> dict[str, Any]:
-    """The columns of a pending run."""
+    """Return the column values of a pending run."""
     return {
         **_columns(records.summary_of(run, RunStatus.PENDING)),
         "search_text": search_text(run.name, run.url),
@@ -353,7 +353,7 @@ def new_run_values(run: NewRun) -> dict[str, Any]:
 
 
 def restored_values(run: Run) -> dict[str, Any]:
-    """The columns of a run that has ended elsewhere, but its documents."""
+    """Return the column values of a restored run, without its result documents."""
     return {
         **_columns(run.summary),
         "search_text": search_text(run.summary.name, run.summary.url),
@@ -363,7 +363,7 @@ def restored_values(run: Run) -> dict[str, Any]:
 
 
 def result_values(result: RunResult | None) -> dict[str, Any]:
-    """The columns of a result: its documents, and the figures that lists show."""
+    """Return the column values of a result: its documents, and the metrics that lists show."""
     if result is None:
         return {}
     documents = split(result)
@@ -377,7 +377,7 @@ def result_values(result: RunResult | None) -> dict[str, Any]:
 
 
 def finish_values(finish: Finish) -> dict[str, Any]:
-    """The columns of a run that ends; the lease is among them."""
+    """Return the column values for the end of a run, which also clear the lease."""
     stop_reason = finish.stop_reason or (finish.result.run.stop_reason if finish.result else None)
     return {
         **result_values(finish.result),

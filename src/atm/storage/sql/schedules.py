@@ -1,8 +1,8 @@
 """Schedules, firings and deliveries on a database.
 
-What makes a due time fire exactly once: the schedule's row is taken first (by its version, which locks it on
-PostgreSQL; on SQLite only one transaction writes anyway), then firing and run are inserted beside it, and the firing's
-primary key is schedule and due time.
+A due time fires exactly once because a transaction first updates the schedule's row if its version is unchanged (which
+locks the row on PostgreSQL; SQLite has only one writer), then inserts firing and run, and the primary key of a firing
+is schedule and due time.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _ACTIVE = (RunStatus.PENDING.value, RunStatus.RUNNING.value)
 
 
 class SqlSchedules:
-    """`ScheduleStore` on a database."""
+    """The `ScheduleStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,14 +74,14 @@ class SqlSchedules:
             raise name_taken("a schedule", schedule.name) from error
 
     async def get(self, schedule_id: str) -> Schedule:
-        found = await self._where(schedules.c.id == schedule_id)
-        if not found:
+        matches = await self._where(schedules.c.id == schedule_id)
+        if not matches:
             raise schedule_not_found(schedule_id)
-        return found[0]
+        return matches[0]
 
     async def named(self, name: str) -> Schedule | None:
-        found = await self._where(schedules.c.name == name)
-        return found[0] if found else None
+        matches = await self._where(schedules.c.name == name)
+        return matches[0] if matches else None
 
     async def all(self) -> tuple[Schedule, ...]:
         return await self._where()
@@ -95,12 +95,12 @@ class SqlSchedules:
         changed = replace(schedule, version=schedule.version + 1)
         try:
             async with self._database.write() as connection:
-                as_seen = (schedules.c.id == schedule.id) & (schedules.c.version == schedule.version)
-                statement = update(schedules).where(as_seen).values({**_values(changed), "version": changed.version})
+                unchanged = (schedules.c.id == schedule.id) & (schedules.c.version == schedule.version)
+                statement = update(schedules).where(unchanged).values({**_values(changed), "version": changed.version})
                 if (await connection.execute(statement)).rowcount == 0:
-                    there = select(schedules.c.id).where(schedules.c.id == schedule.id)
-                    is_there = (await connection.execute(there)).scalar_one_or_none() is not None
-                    raise schedule_changed(schedule.name) if is_there else schedule_not_found(schedule.id)
+                    existing = select(schedules.c.id).where(schedules.c.id == schedule.id)
+                    exists = (await connection.execute(existing)).scalar_one_or_none() is not None
+                    raise schedule_changed(schedule.name) if exists else schedule_not_found(schedule.id)
         except IntegrityError as error:
             raise name_taken("a schedule", schedule.name) from error
         return changed
@@ -111,24 +111,24 @@ class SqlSchedules:
                 raise schedule_not_found(schedule_id)
 
     async def due(self, now: datetime, limit: int = 100) -> tuple[Schedule, ...]:
-        come = (schedules.c.next_at <= now) & schedules.c.enabled
-        statement = select(schedules).where(come).order_by(schedules.c.next_at, schedules.c.id).limit(limit)
+        is_due = (schedules.c.next_at <= now) & schedules.c.enabled
+        statement = select(schedules).where(is_due).order_by(schedules.c.next_at, schedules.c.id).limit(limit)
         async with self._database.read() as connection:
             return tuple(_schedule_of(row) for row in await connection.execute(statement))
 
     async def fire(self, fire: Fire) -> Firing | None:
         seen = fire.seen
         async with self._database.write() as connection:
-            as_seen = (schedules.c.id == seen.id) & (schedules.c.version == seen.version) & schedules.c.enabled
-            taken = (
+            unchanged = (schedules.c.id == seen.id) & (schedules.c.version == seen.version) & schedules.c.enabled
+            advance = (
                 update(schedules)
-                .where(as_seen)
+                .where(unchanged)
                 .values(version=seen.version + 1, next_due=fire.next_due, next_at=fire.next_at)
             )
-            if (await connection.execute(taken)).rowcount == 0:
+            if (await connection.execute(advance)).rowcount == 0:
                 return None
             if await self._exists(connection, seen.id, fire.due):
-                # A clock was put back: it is moved on, and not fired again.
+                # The clock was set back: the schedule is advanced, and not fired again.
                 return None
             outcome, error = fire.outcome, fire.error
             if fire.run is not None:
@@ -163,14 +163,14 @@ class SqlSchedules:
         return (await connection.execute(statement)).scalar_one_or_none() is not None
 
     async def _open_firings(self, connection: AsyncConnection, schedule_id: str) -> OpenFirings:
-        mine = schedule_firings.c.schedule_id == schedule_id
+        of_schedule = schedule_firings.c.schedule_id == schedule_id
         active = (
             select(runs.c.id)
             .join(schedule_firings, schedule_firings.c.run_id == runs.c.id)
-            .where(mine, schedule_firings.c.outcome == FiringOutcome.STARTED.value, runs.c.status.in_(_ACTIVE))
+            .where(of_schedule, schedule_firings.c.outcome == FiringOutcome.STARTED.value, runs.c.status.in_(_ACTIVE))
             .limit(1)
         )
-        queued = select(func.count()).where(mine, schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
+        queued = select(func.count()).where(of_schedule, schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
         return OpenFirings(
             (await connection.execute(active)).scalar_one_or_none(), (await connection.execute(queued)).scalar_one()
         )
@@ -190,10 +190,10 @@ class SqlSchedules:
                 return False
             if run is not None and (await self._open_firings(connection, firing.schedule_id)).active_run is not None:
                 return False
-            becomes = outcome if run is None else FiringOutcome.STARTED
-            waits = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
-            values = {"outcome": becomes.value, "run_id": run.id if run else None, "error": error, "fired_at": at}
-            if (await connection.execute(update(schedule_firings).where(waits).values(values))).rowcount == 0:
+            new_outcome = outcome if run is None else FiringOutcome.STARTED
+            is_queued = _is(firing.schedule_id, firing.due) & (schedule_firings.c.outcome == FiringOutcome.QUEUED.value)
+            values = {"outcome": new_outcome.value, "run_id": run.id if run else None, "error": error, "fired_at": at}
+            if (await connection.execute(update(schedule_firings).where(is_queued).values(values))).rowcount == 0:
                 return False
             if run is not None:
                 await _insert_scheduled(connection, run, firing)
@@ -247,36 +247,36 @@ class SqlSchedules:
         if before is not None:
             statement = statement.where(schedule_firings.c.due < before)
         if outcomes:
-            statement = statement.where(schedule_firings.c.outcome.in_([each.value for each in outcomes]))
+            statement = statement.where(schedule_firings.c.outcome.in_([wanted.value for wanted in outcomes]))
         statement = statement.order_by(schedule_firings.c.due.desc()).limit(limit)
         async with self._database.read() as connection:
             return tuple(_firing_of(row) for row in await connection.execute(statement))
 
     async def prune(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Remove firings due before that moment that are over, but for the newest of each schedule; how many."""
+        """Remove final firings due before a time, except the newest of each schedule; return their number."""
         removed = 0
         for schedule in await self.all():
-            mine = schedule_firings.c.schedule_id == schedule.id
-            newest = select(schedule_firings.c.due).where(mine).order_by(schedule_firings.c.due.desc())
+            of_schedule = schedule_firings.c.schedule_id == schedule.id
+            newest = select(schedule_firings.c.due).where(of_schedule).order_by(schedule_firings.c.due.desc())
             async with self._database.read() as connection:
                 last_kept = newest.offset(KEPT_FIRINGS - 1).limit(1)
-                kept = (await connection.execute(last_kept)).scalar_one_or_none()
-                if kept is None:
+                oldest_kept = (await connection.execute(last_kept)).scalar_one_or_none()
+                if oldest_kept is None:
                     continue
-                until = min(kept, before)
-                gone = mine & (schedule_firings.c.due < until) & schedule_firings.c.outcome.in_(_OVER)
-                removed += (await connection.execute(select(func.count()).where(gone))).scalar_one()
+                until = min(oldest_kept, before)
+                expired = of_schedule & (schedule_firings.c.due < until) & schedule_firings.c.outcome.in_(_OVER)
+                removed += (await connection.execute(select(func.count()).where(expired))).scalar_one()
             if not dry_run:
                 table = schedule_deliveries
                 sent = (table.c.schedule_id == schedule.id) & (table.c.due < until)
                 async with self._database.write() as connection:
-                    await connection.execute(delete(schedule_firings).where(gone))
+                    await connection.execute(delete(schedule_firings).where(expired))
                     await connection.execute(delete(table).where(sent, table.c.status != DeliveryStatus.PENDING.value))
         return removed
 
 
 class SqlDeliveries:
-    """`DeliveryStore` on a database."""
+    """The `DeliveryStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -287,19 +287,19 @@ class SqlDeliveries:
         first = select(table.c.id, table.c.attempts).where(due).order_by(table.c.next_attempt_at, table.c.id).limit(1)
         async with self._database.read() as connection:
             if (await connection.execute(first)).one_or_none() is None:
-                # The usual case takes no lock.
+                # The usual case, without a lock.
                 return None
         async with self._database.write() as connection:
-            found = (await connection.execute(first.with_for_update(skip_locked=True))).one_or_none()
-            if found is None:
+            candidate = (await connection.execute(first.with_for_update(skip_locked=True))).one_or_none()
+            if candidate is None:
                 return None
-            taken = (
+            claimed = (
                 update(table)
-                .where(table.c.id == found.id, table.c.attempts == found.attempts, due)
-                .values(attempts=found.attempts + 1, next_attempt_at=until)
+                .where(table.c.id == candidate.id, table.c.attempts == candidate.attempts, due)
+                .values(attempts=candidate.attempts + 1, next_attempt_at=until)
                 .returning(*table.c)
             )
-            row = (await connection.execute(taken)).one_or_none()
+            row = (await connection.execute(claimed)).one_or_none()
             return None if row is None else _delivery_of(row)
 
     async def done(self, delivery: Delivery) -> None:
@@ -341,7 +341,7 @@ def _values(schedule: Schedule) -> dict[str, Any]:
         **{name: getattr(schedule, name) for name in _PLAIN},
         "trigger_json": dumps(dict(schedule.trigger)),
         "spec_json": None if schedule.spec is None else dumps(dict(schedule.spec)),
-        "notify_json": dumps([dict(each) for each in schedule.notify]),
+        "notify_json": dumps([dict(channel) for channel in schedule.notify]),
         "tags_json": dumps(checked_tags(schedule.tags)),
         "overlap": schedule.overlap.value,
         "misfire": schedule.misfire.value,
@@ -349,10 +349,10 @@ def _values(schedule: Schedule) -> dict[str, Any]:
 
 
 def _schedule_of(row: Row[*tuple[Any, ...]]) -> Schedule:
-    found = row._mapping
+    columns = row._mapping
     try:
         return Schedule(
-            **{name: found[name] for name in _PLAIN},
+            **{name: columns[name] for name in _PLAIN},
             version=row.version,
             trigger=json.loads(row.trigger_json),
             spec=None if row.spec_json is None else json.loads(row.spec_json),
@@ -370,8 +370,8 @@ def _firing_values(firing: Firing) -> dict[str, Any]:
 
 
 def _firing_of(row: Row[*tuple[Any, ...]], prefix: str = "") -> Firing:
-    found: Mapping[str, Any] = {name: getattr(row, prefix + name) for name in Firing.__slots__}
-    return Firing(**{**found, "outcome": FiringOutcome(found["outcome"])})
+    columns: Mapping[str, Any] = {name: getattr(row, prefix + name) for name in Firing.__slots__}
+    return Firing(**{**columns, "outcome": FiringOutcome(columns["outcome"])})
 
 
 def _delivery_values(delivery: Delivery) -> dict[str, Any]:
@@ -385,9 +385,9 @@ def _delivery_values(delivery: Delivery) -> dict[str, Any]:
 
 
 def _delivery_of(row: Row[*tuple[Any, ...]]) -> Delivery:
-    found = dict(row._mapping)
+    columns = dict(row._mapping)
     try:
-        document, target = json.loads(found.pop("document_json")), json.loads(found.pop("target_json"))
+        document, target = json.loads(columns.pop("document_json")), json.loads(columns.pop("target_json"))
     except ValueError as error:
         raise corrupt(f"delivery {row.id}", error) from error
-    return Delivery(**{**found, "status": DeliveryStatus(row.status)}, document=document, target=target)
+    return Delivery(**{**columns, "status": DeliveryStatus(row.status)}, document=document, target=target)

@@ -1,4 +1,4 @@
-"""The second-by-second history of runs on a database."""
+"""Time series of runs on a database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atm.storage.errors import corrupt, run_not_found, stale_lease
 from atm.storage.records import Lease, RunEvent, SampleQuery
 from atm.storage.result import samples_from_text
 from atm.storage.series import queries
-from atm.storage.series.queries import Selection, fresh
+from atm.storage.series.queries import Selection, new_data
 from atm.storage.series.rollup import Rollup, needed_to_resume
 from atm.storage.series.rows import ALL, GENERATOR, RESOLUTIONS, WHOLE, GeneratorPoint, IntervalPoint, IntervalRow
 from atm.storage.series.windows import Window
@@ -43,8 +43,8 @@ Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
-class _Writing:
-    """The rollup of a run that this process writes, and the interval that it waits for."""
+class _OpenRollup:
+    """The rollup of a run that this process writes, and its next interval."""
 
     token: str
     next_interval: int
@@ -52,11 +52,11 @@ class _Writing:
 
 
 class SqlSeries:
-    """`SeriesStore` on a database."""
+    """The `SeriesStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writing: dict[str, _Writing] = {}
+        self._open_rollups: dict[str, _OpenRollup] = {}
 
     async def append(self, lease: Lease, batch: Batch) -> Written:
         run_id = lease.run_id
@@ -64,10 +64,10 @@ class SqlSeries:
             before = await self.written(run_id)
         except NotFoundError as error:
             raise stale_lease(run_id) from error
-        new = fresh(run_id, before, batch)
+        new = new_data(run_id, before, batch)
         rollup = await self._rollup(lease, before)
         rows = await _added(rollup, new.intervals)
-        self._writing.pop(run_id, None)
+        self._open_rollups.pop(run_id, None)
         values: dict[str, Any] = {
             "next_interval": new.after.next_interval,
             "last_event": new.after.last_event,
@@ -76,56 +76,56 @@ class SqlSeries:
         if batch.requests_completed is not None:
             values["requests_completed"] = batch.requests_completed
         async with self._database.write() as connection:
-            mine = (
+            advance = (
                 update(runs)
                 .where(
                     runs.c.id == run_id,
                     runs.c.lease_token == lease.token,
                     runs.c.status == RunStatus.RUNNING.value,
-                    # One token, one writer: anything else is a replay that crossed with its original.
+                    # A token has one writer: a mismatch means a replay concurrent with the original.
                     runs.c.next_interval == before.next_interval,
                     runs.c.last_event == before.last_event,
                     runs.c.next_sample == before.next_sample,
                 )
                 .values(values)
             )
-            if (await connection.execute(mine)).rowcount == 0:
+            if (await connection.execute(advance)).rowcount == 0:
                 raise stale_lease(run_id)
             await self.insert_rows(connection, run_id, rows)
-            for table, rows_of_it in (
+            for table, table_rows in (
                 (run_events, [event_values(run_id, event) for event in new.events]),
                 (run_samples, sample_values(run_id, before.next_sample, new.samples)),
             ):
-                if rows_of_it:
-                    await connection.execute(insert(table), rows_of_it)
-        self._writing[run_id] = _Writing(lease.token, new.after.next_interval, rollup)
+                if table_rows:
+                    await connection.execute(insert(table), table_rows)
+        self._open_rollups[run_id] = _OpenRollup(lease.token, new.after.next_interval, rollup)
         return new.after
 
     async def _rollup(self, lease: Lease, written: Written) -> Rollup:
-        """The rollup that goes on where the stored rows end; kept from the last write, or resumed."""
-        mine = self._writing.get(lease.run_id)
-        if mine is not None and (mine.token, mine.next_interval) == (lease.token, written.next_interval):
-            return mine.rollup
+        """Return the rollup at the end of the stored rows, cached from the last write or resumed."""
+        opened = self._open_rollups.get(lease.run_id)
+        if opened is not None and (opened.token, opened.next_interval) == (lease.token, written.next_interval):
+            return opened.rollup
         return await self._resumed(lease.run_id)
 
     async def _resumed(self, run_id: str) -> Rollup:
         async with self._database.read() as connection:
             needed = needed_to_resume(await self._covered(connection, run_id))
-            rows = [row for each in needed for row in await self._rows(connection, run_id, *each)]
+            rows = [row for span in needed for row in await self._rows(connection, run_id, *span)]
         return await asyncio.to_thread(Rollup.resumed, rows)
 
     async def closing_rows(self, run_id: str) -> list[IntervalRow]:
-        """The rows of the stretches that are still open, and of the whole run."""
-        mine = self._writing.pop(run_id, None)
-        rollup = mine.rollup if mine is not None else await self._resumed(run_id)
+        """Return the rows of the open spans, and of the whole run."""
+        opened = self._open_rollups.pop(run_id, None)
+        rollup = opened.rollup if opened is not None else await self._resumed(run_id)
         return await asyncio.to_thread(rollup.close)
 
     def forget(self, run_id: str) -> None:
-        """The run has ended, nothing more is written to it."""
-        self._writing.pop(run_id, None)
+        """Drop the rollup of a run that has ended."""
+        self._open_rollups.pop(run_id, None)
 
     async def insert_rows(self, connection: AsyncConnection, run_id: str, rows: Sequence[IntervalRow]) -> None:
-        """Rows of intervals, in a transaction of the caller's."""
+        """Insert interval rows in the caller's transaction."""
         if rows:
             await connection.execute(insert(run_intervals), [row_values(run_id, row) for row in rows])
 
@@ -161,19 +161,19 @@ class SqlSeries:
         return await _decoded(run_id, queries.generator_points, rows)
 
     async def _selected(self, run_id: str, selection: Selection) -> list[IntervalRow]:
-        """Stored rows, and the last stretch added up from finer ones where its own row is not stored yet."""
+        """Return the stored rows, and rows of the open span aggregated from finer ones."""
         async with self._database.read() as connection:
             resolution, start, end = selection.resolution, selection.start, selection.end
-            # Only what is asked about the generator is in its histograms; other figures stand beside theirs.
+            # Only generator points need histograms; those of endpoints use the precomputed figures.
             bare = GENERATOR not in selection.endpoints
             stored = await self._rows(connection, run_id, resolution, start, end, selection.endpoints, bare=bare)
             if resolution == 1 or (resolution == WHOLE and stored):
                 return stored
             covered = await self._covered(connection, run_id)
-            if not queries.has_open_stretch(selection, covered):
+            if not queries.has_open_row(selection, covered):
                 return stored
-            tail = [row for each in needed_to_resume(covered) for row in await self._rows(connection, run_id, *each)]
-        return stored + await asyncio.to_thread(queries.open_stretch, selection, covered, tail)
+            tail = [row for span in needed_to_resume(covered) for row in await self._rows(connection, run_id, *span)]
+        return stored + await asyncio.to_thread(queries.open_rows, selection, covered, tail)
 
     async def window(
         self,
@@ -183,17 +183,17 @@ class SqlSeries:
         endpoints: Sequence[int] | None = None,
         histograms: Sequence[str] = HISTOGRAMS,
     ) -> Window:
-        wanted = (ALL,) if endpoints is None else tuple(endpoints)
+        selected = (ALL,) if endpoints is None else tuple(endpoints)
         async with self._database.read() as connection:
             covered = await self._covered(connection, run_id)
             cut = queries.cut(start, end, covered)
-            whole = await self._rows(connection, run_id, WHOLE, 0, None, wanted) if cut.is_whole else []
-            rows = whole or [
+            whole_rows = await self._rows(connection, run_id, WHOLE, 0, None, selected) if cut.is_whole else []
+            rows = whole_rows or [
                 row
                 for part in cut.parts
-                for row in await self._rows(connection, run_id, part.resolution, part.start, part.end, wanted)
+                for row in await self._rows(connection, run_id, part.resolution, part.start, part.end, selected)
             ]
-        return await _decoded(run_id, lambda each: queries.window(cut, each, histograms), rows)
+        return await _decoded(run_id, lambda decoded: queries.window(cut, decoded, histograms), rows)
 
     async def events(self, run_id: str, after: int = 0, limit: int = MAXIMUM_PAGE) -> list[RunEvent]:
         columns = (run_events.c.sequence, run_events.c.kind, run_events.c.at, run_events.c.data_json)
@@ -221,7 +221,7 @@ class SqlSeries:
         return [sample for sample in samples if query is None or queries.sample_matches(sample, query)]
 
     async def _covered(self, connection: AsyncConnection, run_id: str) -> dict[int, int]:
-        """Where the last stored row of each resolution ends; one look into the index for each."""
+        """Return the end of the last stored row of each resolution, with one index lookup each."""
         covered: dict[int, int] = {}
         for resolution in RESOLUTIONS:
             last = select(func.max(run_intervals.c.start)).where(
@@ -270,26 +270,26 @@ class SqlSeries:
         ]
 
     async def seal(self, run_id: str) -> None:
-        """Store the open stretches and the whole of a run that ended without saying so: its seconds are to go."""
+        """Store the open spans and the whole of a run that ended without closing its rollup, before pruning."""
         async with self._database.read() as connection:
             if await self._rows(connection, run_id, WHOLE):
                 return
         rows = await self.closing_rows(run_id)
         async with self._database.write() as connection:
-            # Another process may have been here in the meantime.
+            # Another process may have done it meanwhile.
             if not await self._rows(connection, run_id, WHOLE):
                 await self.insert_rows(connection, run_id, rows)
 
 
 async def delete_seconds(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
-    """Remove the intervals of 1 s of these runs."""
+    """Delete the 1 s intervals of these runs."""
     for run_id in run_ids:
-        gone = delete(run_intervals).where(run_intervals.c.run_id == run_id, run_intervals.c.resolution == 1)
-        await connection.execute(gone)
+        seconds = delete(run_intervals).where(run_intervals.c.run_id == run_id, run_intervals.c.resolution == 1)
+        await connection.execute(seconds)
 
 
 async def _added(rollup: Rollup, intervals: Sequence[Interval]) -> list[IntervalRow]:
-    """One second is added at once; a replayed spool may be long, and the event loop has others to serve."""
+    """Add intervals to a rollup and return the rows; many, from a replayed spool, in a thread."""
 
     def rows() -> list[IntervalRow]:
         return [row for interval in intervals for row in rollup.add(interval)]
@@ -298,7 +298,7 @@ async def _added(rollup: Rollup, intervals: Sequence[Interval]) -> list[Interval
 
 
 async def _decoded(run_id: str, work: Callable[[list[IntervalRow]], Result], rows: list[IntervalRow]) -> Result:
-    """`work(rows)` beside the event loop, where that pays; what cannot be read is CorruptDataError."""
+    """Return `work(rows)`, in a thread for many rows. Raises CorruptDataError for unreadable rows."""
     try:
         return await asyncio.to_thread(work, rows) if len(rows) > 64 else work(rows)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`StorageInterface` on a database, put together."""
+"""The `StorageInterface` on a database, composed of its stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atm.storage.sql.test_configs import SqlTestConfigs
 
 
 class SqlStorage:
-    """SQLite or PostgreSQL. Made by `open`, which looks at the schema first."""
+    """SQLite or PostgreSQL; created by `open`, which checks the schema."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class SqlStorage:
 
     @classmethod
     async def open(cls, url: URL, *, echo: bool = False) -> SqlStorage:
-        """Raises SchemaError unless the database is at this version's revision, StorageUnavailableError."""
+        """Open a database. Raises SchemaError for another revision than this version's, StorageUnavailableError."""
         database = Database(url, echo=echo)
         try:
             await check(database)

@@ -1,7 +1,7 @@
-"""The tables. Columns of the first design keep their names; what is read for a list comes before what is large.
+"""The tables. Columns of the first design keep their names; columns of lists come before large ones.
 
-Documents are JSON in text columns, the same bytes on both databases. `migrations/` makes these tables, and a test holds
-the two together.
+Documents are JSON in text columns, the same bytes on both databases. A test checks that `migrations/` creates the same
+tables.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ metadata = MetaData(
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time of day in UTC: with its zone on PostgreSQL, as text of fixed width on SQLite, aware in Python."""
+    """A timestamp in UTC: with time zone on PostgreSQL, as text of fixed width on SQLite, timezone-aware in Python."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -50,7 +50,7 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("times of day need their zone")
+            raise ValueError("timestamps need a time zone")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -86,7 +86,8 @@ runs = Table(
     Column("latency_p95_ms", Float),
     Column("requests_per_second", Float),
     Column("error_rate", Float),
-    # Name and URL in lower case and cut: what the `text` filter looks into, short enough for an index.
+    Column("endpoint_count", Integer, nullable=False, server_default=text("1")),
+    # Name and URL in lower case for the `text` filter, truncated to fit an index.
     Column("search_text", Text, nullable=False),
     Column("cancel_requested", String(16)),
     Column("cancel_requested_at", Moment),
@@ -110,7 +111,7 @@ runs = Table(
     Column("endpoint_metrics_json", Text),
     Column("sampled_requests_json", Text),
     Column("result_json", Text),
-    # Each holds all columns that a filtered list needs to count, so that counting 100,000 runs reads no row.
+    # Covering indexes for counting filtered lists, so that counting 100,000 runs reads no rows.
     Index("ix_runs_created", "created_at", "id", "status", "passed", "name"),
     Index("ix_runs_status", "status", "created_at", "id", "passed", "name"),
     Index("ix_runs_name", "name", "created_at", "id", "status", "passed"),
@@ -128,7 +129,7 @@ run_tags = Table(
     metadata,
     Column("tag", String(128), primary_key=True),
     _run_id(primary_key=True, index=True),
-    # As in `runs`: a list by tag comes out of this table in order.
+    # Copied from `runs`, so that lists by tag come in order from this table's index.
     Column("created_at", Moment, nullable=False),
     Index("ix_run_tags_created", "tag", "created_at", "run_id"),
 )
@@ -138,7 +139,7 @@ run_intervals = Table(
     metadata,
     _run_id(primary_key=True),
     Column("resolution", Integer, primary_key=True, autoincrement=False),
-    # The endpoint stands before the start: a plot reads one endpoint from one stretch of the index.
+    # The endpoint before the start, so that a chart reads one endpoint from a contiguous part of the index.
     Column("endpoint", Integer, primary_key=True, autoincrement=False),
     Column("start", Integer, primary_key=True, autoincrement=False),
     Column("warm_up", Boolean, primary_key=True),
@@ -160,7 +161,7 @@ run_events = Table(
 run_samples = Table(
     "run_samples",
     metadata,
-    # Of runs that have no result yet, or never had one; a result brings its own (`sampled_requests_json`).
+    # For runs without a result; a result contains its own samples (`sampled_requests_json`).
     _run_id(primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("sample_json", Text, nullable=False),
@@ -257,11 +258,11 @@ AUDIT_TRIGGERS = {
         "FOR EACH ROW EXECUTE FUNCTION audit_log_refuse()",
     ),
 }
-"""What makes the audit log append-only for everybody who uses the database as atm does; the same in a migration."""
+"""Triggers that make the audit log append-only for all users of the database; a migration has the same."""
 
 
 def _ddl(statement: str, dialect: str) -> DDL:
-    # SQLAlchemy reads % as its own.
+    # SQLAlchemy formats DDL with %.
     return DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
 
 
@@ -306,13 +307,13 @@ def _schedule_id(**options: Any) -> Column[str]:
 schedule_firings = Table(
     "schedule_firings",
     metadata,
-    # Unique by schedule and due time: whoever comes second is refused by the database itself.
+    # Unique by schedule and due time: the database refuses a second firing.
     _schedule_id(primary_key=True),
     Column("due", Moment, primary_key=True),
     Column("fired_at", Moment, nullable=False),
     Column("claimed_by", Text, nullable=False),
     Column("outcome", String(16), nullable=False),
-    # No foreign key: a firing is remembered longer than its run.
+    # No foreign key: a firing is kept after its run is deleted.
     Column("run_id", String(64)),
     Column("error", Text),
     Column("missed", Integer, nullable=False),

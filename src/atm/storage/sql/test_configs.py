@@ -1,4 +1,4 @@
-"""Test configurations on a database."""
+"""Saved tests on a database."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from atm.storage.errors import corrupt, name_taken, test_not_found
-from atm.storage.records import TestConfig, TestInHistory, checked_id, checked_tags
+from atm.storage.records import checked_id, checked_tags
 from atm.storage.result import dumps
 from atm.storage.sql.database import Database
 from atm.storage.sql.runs import SUMMARY, summary_of
 from atm.storage.sql.tables import runs, test_configs
+from atm.storage.test_configs import TestConfig, TestInHistory
 
 
 class SqlTestConfigs:
-    """`TestConfigStore` on a database."""
+    """The `TestConfigStore` on a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,14 +32,14 @@ class SqlTestConfigs:
             raise name_taken("a test", config.name) from error
 
     async def get(self, config_id: str) -> TestConfig:
-        found = await self._where(test_configs.c.id == config_id)
-        if not found:
+        matches = await self._where(test_configs.c.id == config_id)
+        if not matches:
             raise test_not_found(config_id)
-        return found[0]
+        return matches[0]
 
     async def named(self, name: str) -> TestConfig | None:
-        found = await self._where(test_configs.c.name == name)
-        return found[0] if found else None
+        matches = await self._where(test_configs.c.name == name)
+        return matches[0] if matches else None
 
     async def all(self) -> tuple[TestConfig, ...]:
         return await self._where()
@@ -66,7 +67,7 @@ class SqlTestConfigs:
     async def in_history(self) -> tuple[TestInHistory, ...]:
         grouped = select(runs.c.name, func.count().label("number"), func.max(runs.c.created_at).label("last"))
         names = grouped.group_by(runs.c.name).subquery()
-        # Of two runs in the same microsecond the one with the larger id is the newest, as in lists.
+        # Of two runs in the same microsecond the larger id is the newest, as in lists.
         rank = func.row_number().over(partition_by=runs.c.name, order_by=runs.c.id.desc()).label("rank")
         newest = (
             select(*SUMMARY, names.c.number, rank)

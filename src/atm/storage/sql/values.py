@@ -1,4 +1,4 @@
-"""What the tables of a run's history hold, as values for their columns."""
+"""Convert the parts of a run's history to column values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atm.storage.series.rows import IntervalRow
 
 
 def row_values(run_id: str, row: IntervalRow) -> dict[str, Any]:
-    """Of `run_intervals`."""
+    """Return the column values for `run_intervals`."""
     return {
         "run_id": run_id,
         "resolution": row.resolution,
@@ -26,7 +26,7 @@ def row_values(run_id: str, row: IntervalRow) -> dict[str, Any]:
 
 
 def event_values(run_id: str, event: RunEvent) -> dict[str, Any]:
-    """Of `run_events`."""
+    """Return the column values for `run_events`."""
     return {
         "run_id": run_id,
         "sequence": event.sequence,
@@ -37,6 +37,6 @@ def event_values(run_id: str, event: RunEvent) -> dict[str, Any]:
 
 
 def sample_values(run_id: str, first: int, samples: Sequence[SampledExchange]) -> list[dict[str, Any]]:
-    """Of `run_samples`; numbers go on from `first`."""
+    """Return the column values for `run_samples`, numbered from `first`."""
     texts = enumerate(samples_to_text(samples), first)
     return [{"run_id": run_id, "number": number, "sample_json": text} for number, text in texts]

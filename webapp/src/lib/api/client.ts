@@ -1,6 +1,7 @@
 // The Control API, typed from openapi.json. Pages call it; components are given what they show.
 import type {
     AnnotateRequest,
+    AuditList,
     CompareAnswer,
     CurlAnswer,
     DistributionView,
@@ -21,6 +22,7 @@ import type {
     ScheduleRequest,
     ScheduleView,
     ServerView,
+    SessionList,
     SessionView,
     StartedRuns,
     StorageOverview,
@@ -155,6 +157,10 @@ export const api = {
     session: () => ask<SessionView>("/session"),
     signIn: (key: string) => ask<SessionView>("/session", { method: "POST", body: { key } }),
     signOut: () => ask<undefined>("/session", { method: "DELETE" }),
+
+    sessions: () => ask<SessionList>("/sessions"),
+    revokeSession: (id: string) => ask<undefined>(`/sessions/${encodeURIComponent(id)}`, { method: "DELETE" }),
+    audit: (query: Query, signal?: AbortSignal) => ask<AuditList>("/audit", { query, signal }),
 
     history: (query: { limit?: number; offset?: number; text?: string }, signal?: AbortSignal) =>
         ask<HistoryView>("/history", { query, signal }),

@@ -1040,7 +1040,7 @@ export type components = {
         };
         /**
          * AuditOutcome
-         * @description What came of it.
+         * @description The outcome of an audited action.
          * @enum {string}
          */
         AuditOutcome: "done" | "refused" | "failed";
@@ -2571,7 +2571,7 @@ export type components = {
         };
         /**
          * Order
-         * @description Of lists by creation.
+         * @description The order of lists by creation.
          * @enum {string}
          */
         Order: "newest" | "oldest";
@@ -2821,6 +2821,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
             /** Notes */
             notes: string;
             /** Spec */
@@ -2989,6 +2991,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
         };
         /**
          * RunView
@@ -3038,6 +3042,8 @@ export type components = {
             requests_per_second: number | "Infinity" | null;
             /** Error Rate */
             error_rate: number | "Infinity" | null;
+            /** Endpoint Count */
+            endpoint_count: number;
             /** Notes */
             notes: string;
             /** Spec */

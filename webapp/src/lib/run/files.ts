@@ -1,4 +1,4 @@
-// What is saved from the page itself: the points of the charts as a file that spreadsheets read.
+// What is saved from the page itself: the points of the charts as a file that spreadsheets read, and charts as pictures.
 import type { Stretch } from "$lib/state/seconds";
 
 const COLUMNS = [
@@ -27,8 +27,13 @@ export function csvOf(known: Stretch[]): string {
 
 /** Hands a text to the browser as a file. */
 export function save(name: string, type: string, text: string): void {
+    saveBlob(name, new Blob([text], { type }));
+}
+
+/** Hands a file to the browser. */
+export function saveBlob(name: string, blob: Blob): void {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.href = URL.createObjectURL(blob);
     link.download = name;
     link.click();
     URL.revokeObjectURL(link.href);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { StorageOverview } from "$lib/api/schema";
 
 import { STATUSES } from "./runList";
-import { localPath } from "./session";
+import { browserName, localPath } from "./session";
 import { kept, perDay, statusWords } from "./storage";
 
 describe("where a sign-in leads", () => {
@@ -24,6 +24,20 @@ describe("where a sign-in leads", () => {
         expect(localPath("/atm", "/atm")).toBe("/atm");
         expect(localPath("/atmosphere", "/atm")).toBeNull();
         expect(localPath("/atm/../other", "/atm")).toBeNull();
+    });
+});
+
+describe("a session", () => {
+    it("names its browser as people do", () => {
+        const chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36";
+        expect(browserName(chrome)).toBe("Chrome on Linux");
+        expect(browserName(`${chrome} Edg/130.0`)).toBe("Edge on Linux");
+        expect(browserName("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:132.0) Gecko Firefox/132.0")).toBe(
+            "Firefox on macOS",
+        );
+        expect(browserName("curl/8.5.0")).toBe("curl");
+        expect(browserName("")).toBe("unknown browser");
     });
 });
 

@@ -1,3 +1,5 @@
+import { flushSync } from "svelte";
+
 import { PALETTES, type Palette, type Theme } from "$lib/colours";
 
 type ThemeChoice = Theme | "system";
@@ -24,7 +26,9 @@ class Preferences {
     #choice = $state<ThemeChoice>("system");
     #system = $state<Theme>("dark");
     #utc = $state(false);
-    theme = $derived<Theme>(this.#choice === "system" ? this.#system : this.#choice);
+    #isPrinting = $state(false);
+    /** Paper is light, whatever the screen is. */
+    theme = $derived<Theme>(this.#isPrinting ? "light" : this.#choice === "system" ? this.#system : this.#choice);
     palette = $derived<Palette>(PALETTES[this.theme]);
 
     constructor() {
@@ -34,6 +38,9 @@ class Preferences {
         const light = matchMedia("(prefers-color-scheme: light)");
         this.#system = light.matches ? "light" : "dark";
         light.addEventListener("change", () => (this.#system = light.matches ? "light" : "dark"));
+        // At once: the page is printed as it is when the event has been handled.
+        addEventListener("beforeprint", () => flushSync(() => (this.#isPrinting = true)));
+        addEventListener("afterprint", () => (this.#isPrinting = false));
     }
 
     get choice(): ThemeChoice {

@@ -8,6 +8,8 @@ class Who {
     /** Whoever has a viewer's key looks and changes nothing. */
     readonly mayChange = $derived(this.#role !== "viewer");
 
+    readonly isAdmin = $derived(this.#role === "admin");
+
     async read(): Promise<void> {
         try {
             this.#role = (await api.session()).role;

@@ -1,4 +1,4 @@
-"""Schedules, their firings, and the notifications about them."""
+"""Create the tables of schedules, firings and notifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "schedules",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -86,7 +86,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them, with all that is in them; the runs stay."""
+    """Drop the tables with their data, but not the runs."""
     op.drop_index("ix_schedule_deliveries_status", table_name="schedule_deliveries")
     op.drop_index("ix_schedule_deliveries_schedule_id", table_name="schedule_deliveries")
     op.drop_table("schedule_deliveries")

@@ -1,4 +1,4 @@
-"""`passed` of stored runs by today's rule, indexes for the filters by outcome, and runs that were started together."""
+"""Correct `passed` of stored runs by the current rule, and add indexes for outcome filters and columns for batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-AT_ONCE = 500
+BATCH = 500
 
 runs = sa.table(
     "runs",
@@ -32,7 +32,7 @@ runs = sa.table(
 
 
 def upgrade() -> None:
-    """Correct the runs that may have another `passed`, then add the columns and the indexes."""
+    """Add the columns, correct the runs whose `passed` may differ, then add the indexes."""
     op.add_column("runs", sa.Column("batch_id", sa.String(length=64), nullable=True))
     op.add_column("runs", sa.Column("batch_limit", sa.Integer(), nullable=True))
     if not context.is_offline_mode():
@@ -47,27 +47,27 @@ def upgrade() -> None:
 
 
 def _correct_all(connection: sa.Connection) -> None:
-    doubtful = sa.or_(
+    suspect = sa.or_(
         runs.c.stop_reason.in_(("stopped", "cancelled")),
         runs.c.measurement == "invalid",
         sa.and_(runs.c.passed.is_(True), runs.c.error_rate > 0),
     )
-    wanted = sa.select(runs.c.id).where(runs.c.status == "completed", runs.c.metrics_json.is_not(None), doubtful)
-    ids = list(connection.execute(wanted).scalars())
-    for start in range(0, len(ids), AT_ONCE):
-        _correct(connection, ids[start : start + AT_ONCE])
+    statement = sa.select(runs.c.id).where(runs.c.status == "completed", runs.c.metrics_json.is_not(None), suspect)
+    ids = list(connection.execute(statement).scalars())
+    for start in range(0, len(ids), BATCH):
+        _correct(connection, ids[start : start + BATCH])
 
 
 def _correct(connection: sa.Connection, ids: list[str]) -> None:
     for row in connection.execute(sa.select(runs).where(runs.c.id.in_(ids))).all():
-        judged = has_thresholds(json.loads(row.spec_json))
+        is_judged = has_thresholds(json.loads(row.spec_json))
         metrics = json.loads(row.metrics_json)
         passed = earlier_passed(
             RunStatus(row.status),
             StopReason(row.stop_reason) if row.stop_reason else None,
             row.passed,
             metrics,
-            has_thresholds=judged,
+            has_thresholds=is_judged,
             is_invalid=row.measurement == "invalid",
         )
         if passed == row.passed:
@@ -80,7 +80,7 @@ def _correct(connection: sa.Connection, ids: list[str]) -> None:
 
 
 def downgrade() -> None:
-    """Remove columns and indexes; `passed` stays as it is, which every version can read."""
+    """Remove columns and indexes; the corrected `passed` stays, as every version can read it."""
     op.drop_index("ix_runs_batch", table_name="runs")
     op.drop_index("ix_runs_measurement", table_name="runs")
     op.drop_index("ix_runs_outcome", table_name="runs")

@@ -1,4 +1,4 @@
-"""Sessions, the audit log, and keys that expire, are limited, and keep an installation closed when they are revoked."""
+"""Create sessions and the audit log; add expiry, limits and release to keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TRIGGERS = {
 
 
 def upgrade() -> None:
-    """Make the tables and columns; keys that are there keep the installation closed."""
+    """Create the tables and columns; with existing keys, a key stays required."""
     op.add_column("api_keys", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("api_keys", sa.Column("released_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("api_keys", sa.Column("tags_json", sa.Text(), nullable=True))
@@ -76,7 +76,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them, with all that is in them."""
+    """Drop the tables and columns with their data."""
     op.drop_table("audit_log")
     if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_log_refuse()")
