@@ -50,7 +50,6 @@ class PlainLines(logging.Formatter):
         return f"{line}\n{printable(self._mask.text(self.formatException(record.exc_info)), layout=True)}"
 
 
-<<<<<<< HEAD
 class MaskedLines(logging.Formatter):
     """Lines in the format of `logging`, with secrets masked."""
 
@@ -63,11 +62,7 @@ class MaskedLines(logging.Formatter):
 
 
 def set_up(stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:
-    """Send what this program and its server log to a stream, standard error by default; secrets are masked in it."""
-=======
-def set_up(stream: TextIO | None = None) -> None:
-    """Send the logs of this program and of uvicorn to a stream, standard error by default."""
->>>>>>> main
+    """Send the logs of this program and of uvicorn to a stream, standard error by default, with secrets masked."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     mask = SecretMask(secrets)

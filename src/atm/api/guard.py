@@ -35,12 +35,8 @@ from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
 from atm.errors import AtmError, Problem
-<<<<<<< HEAD
 from atm.http_connection import BAD_FRAMING, refusal_of_head
-from atm.storage.records import Role
-=======
 from atm.storage.api_keys import Role
->>>>>>> main
 
 log = logging.getLogger("atm.api")
 
