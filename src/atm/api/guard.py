@@ -199,7 +199,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             site = headers.get("sec-fetch-site", "none")
-            if site == "cross-site" and (scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS):
+            if site in ("cross-site", "same-site") and (
+                scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+            ):
                 raise _RefusedError(403, "a page of another site may not do this", "cross_site")
             return
         if origin.rstrip("/").lower() in self._origins:

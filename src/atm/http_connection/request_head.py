@@ -21,6 +21,8 @@ def refusal_of_head(scope: Mapping[str, Any]) -> tuple[int, str, str] | None:
         return 431, f"the request has more than {MAXIMUM_HEADERS} headers", "too_many_headers"
     if sum(name == b"host" for name, _ in headers) > 1:
         return 400, "the request names more than one host", "bad_host"
+    if any(sum(name == secret for name, _ in headers) > 1 for secret in (b"authorization", b"x-api-key")):
+        return 400, "the request has more than one key", "bad_key"
     names = {name for name, _ in headers}
     if b"transfer-encoding" in names and (b"content-length" in names or scope.get("http_version") == "1.0"):
         return 400, "the length of the body is given in two ways", BAD_FRAMING
