@@ -6,8 +6,6 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 DIST ?= dist
-# Tests start hundreds of interpreters: without its cache of bytecode each of them compiles everything again.
-unexport PYTHONDONTWRITEBYTECODE
 
 # Some containers set this, and then every server, recorder, runner and test process compiles all its modules from source.
 unexport PYTHONDONTWRITEBYTECODE

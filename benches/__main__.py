@@ -1,4 +1,4 @@
-"""Runs all benchmarks but those on request, or those that are named: python -m benches [NAME ...]"""
+"""Run the named benchmarks, or all except those on request: python -m benches [NAME ...]"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 BENCHES = ("startup", "asyncio_engine", "native_engine", "storage", "control_plane")
 ON_REQUEST = ("peers", "soak", "native_instructions")
-"""Run only when they are named: they take minutes or compare two states; `peers` installs programs."""
+"""Run only by name: they take minutes or compare two versions; `peers` installs programs."""
 
 
 def main(names: list[str]) -> int:

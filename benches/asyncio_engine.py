@@ -1,8 +1,8 @@
-"""CPU time per request of the asyncio engine against wrk's: closed, 64 connections, every figure kept.
+"""Compare the CPU time per request of the asyncio engine with wrk: closed model, 64 connections.
 
-Both send to one nginx worker on another core, one right after the other in every round. The requests are nginx's own
-count and the CPU time the kernel's, between two moments of steady traffic, so neither start-up nor anybody's claims
-play a part. `child` runs the engine alone, for this benchmark and for profilers.
+Both send to one nginx worker on another core, one directly after the other in every round. During steady traffic nginx
+counts the requests and the kernel the CPU time, which excludes start-up. `child` runs the engine alone, for this
+benchmark and for profilers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEADY_AFTER_SECONDS = 1.0
 MEASURED_SECONDS = 3.0
 CLIENT_CORE, SERVER_CORE = 0, 1
 REQUESTS = 100_000
-"""Figures are CPU time per so many requests."""
+"""Figures are CPU time for this number of requests."""
 
 BASELINE = "wrk"
 BARS = {"constant request": 2.5, "templates": 3.0}
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def cpu_per_requests(command: Sequence[str], nginx: Nginx) -> float:
-    """CPU seconds of `command` per `REQUESTS` requests, between two moments of steady traffic."""
+    """Return the CPU seconds of `command` per `REQUESTS` requests, measured during steady traffic."""
     process = subprocess.Popen(
         ["taskset", "-c", str(CLIENT_CORE), *command], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=ROOT
     )
@@ -81,7 +81,7 @@ def cpu_per_requests(command: Sequence[str], nginx: Nginx) -> float:
 
 
 def child(kind: str, port: int, seconds: float) -> None:
-    """Run the engine with a closed load on nginx for so long."""
+    """Run the engine with a closed load on nginx for `seconds`."""
     from atm.engine.asyncio_engine import AsyncioEngine
     from atm.engine.base import Control
     from atm.plan.load_plan import Flow, Header, LiteralPart, Load, LoadPlan, Origin, Segment, Step, VariablePart

@@ -1,7 +1,7 @@
-"""The Control API from outside: lists over 100,000 runs, a window over two hours of twenty endpoints, 300 watchers of
-one run, how soon a run sends its first request, and how soon it stops when it is cancelled.
+"""Measure the Control API from outside: lists of 100,000 runs, a window of two hours with twenty endpoints, 300 event
+streams of one run, the time to the first request of a run, and the time to stop after a cancel.
 
-`python -m benches.control_plane --small` is a quick look at the same with less of everything.
+`python -m benches.control_plane --small` runs a smaller version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from atm.storage import open_storage
 from atm.storage.records import RunQuery
 from atm.testing import TargetServer
 from benches import storage as filling
-from benches.measure import BIN, ROOT, Answer, Figure, answers, cpu_seconds_so_far, figures, keep
+from benches.measure import BIN, ROOT, Figure, Timing, cpu_seconds_so_far, figures, keep, timing_table
 
 LIST_BAR_MS = 25.0
 WINDOW_BAR_MS = 300.0
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything."""
+    """Numbers of runs, rounds, streams, seconds and starts."""
 
     runs: int
     rounds: int
@@ -55,7 +55,7 @@ SMALL = Size(5_000, 20, 50, 6, 3)
 
 
 class Server:
-    """`atm serve` with an installation of its own, one worker."""
+    """`atm serve` with one worker and a new data directory."""
 
     def __init__(self, data_dir: Path) -> None:
         with socket.socket() as probe:
@@ -97,7 +97,7 @@ def serving(data_dir: Path) -> Iterator[Server]:
 
 
 async def fill(data_dir: Path, runs: int) -> str:
-    """A history of so many runs, the newest one with two hours of twenty endpoints; its id."""
+    """Create a history of `runs` runs, the newest with two hours of twenty endpoints, and return its id."""
     settings = Settings(data_dir=data_dir)
     await (await open_storage(settings)).close()
     filling.RUNS = runs
@@ -113,8 +113,8 @@ async def fill(data_dir: Path, runs: int) -> str:
     return run_id
 
 
-def asked(server: Server, path: str, rounds: int, **query: Any) -> tuple[list[float], list[float]]:
-    """Wall time of each answer, and CPU time of the server for it."""
+def request_times(server: Server, path: str, rounds: int, **query: Any) -> tuple[list[float], list[float]]:
+    """Return the wall time of each response, and the server's CPU time for it."""
     wall, cpu = [], []
     with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
         client.get(path, params=query).raise_for_status()
@@ -126,8 +126,8 @@ def asked(server: Server, path: str, rounds: int, **query: Any) -> tuple[list[fl
     return wall, cpu
 
 
-def history(server: Server, run_id: str, size: Size) -> list[tuple[Answer, list[float]]]:
-    """Lists and windows over HTTP."""
+def history(server: Server, run_id: str, size: Size) -> list[tuple[Timing, list[float]]]:
+    """Measure lists and windows over HTTP."""
     lists: Mapping[str, dict[str, Any]] = {
         "GET /runs": {},
         "GET /runs, 200 of them": {"limit": 200},
@@ -140,8 +140,8 @@ def history(server: Server, run_id: str, size: Size) -> list[tuple[Answer, list[
     }
     found = []
     for name, query in lists.items():
-        wall, cpu = asked(server, "/runs", size.rounds, **query)
-        found.append((Answer.of(name, wall, cpu, LIST_BAR_MS), wall))
+        wall, cpu = request_times(server, "/runs", size.rounds, **query)
+        found.append((Timing.of(name, wall, cpu, LIST_BAR_MS), wall))
     endpoints = [f"endpoint {number}" for number in range(filling.ENDPOINTS)]
     windows: Mapping[str, dict[str, Any]] = {
         "2 h x 20 endpoints, by 60 s": {"resolution": "60", "endpoint": endpoints},
@@ -149,13 +149,13 @@ def history(server: Server, run_id: str, size: Size) -> list[tuple[Answer, list[
         "2 h, by 10 s": {"resolution": "10"},
     }
     for name, query in windows.items():
-        wall, cpu = asked(server, f"/runs/{run_id}/intervals", max(5, size.rounds // 5), **query)
-        found.append((Answer.of(name, wall, cpu, WINDOW_BAR_MS), wall))
+        wall, cpu = request_times(server, f"/runs/{run_id}/intervals", max(5, size.rounds // 5), **query)
+        found.append((Timing.of(name, wall, cpu, WINDOW_BAR_MS), wall))
     return found
 
 
 async def watch(port: int, run_id: str) -> list[int]:
-    """The numbers of all events that a watcher is told."""
+    """Return the numbers of all events of a stream."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET /api/v1/runs/{run_id}/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
     numbers = []
@@ -169,7 +169,7 @@ async def watch(port: int, run_id: str) -> list[int]:
 
 
 def watching(server: Server, target: TargetServer, size: Size) -> tuple[float, int]:
-    """What so many watchers of one run cost the server, as a share of a core, and how many of them lost something."""
+    """Return the server's share of a core for all watchers of one run, and the number of watchers that lost events."""
     spec = {
         "name": "watched",
         "url": f"{target.url}/fixed",
@@ -183,15 +183,15 @@ def watching(server: Server, target: TargetServer, size: Size) -> tuple[float, i
         return list(await asyncio.gather(*(watch(server.port, run_id) for _ in range(size.watchers))))
 
     start, start_cpu = time.perf_counter(), cpu_seconds_so_far(server.process.pid)
-    told = asyncio.run(all_of_them())
+    streams = asyncio.run(all_of_them())
     share = (cpu_seconds_so_far(server.process.pid) - start_cpu) / (time.perf_counter() - start)
-    # An event for each second at least, numbered from 1.
-    whole = list(range(1, max(size.watched_seconds + 1, *(len(each) for each in told)) + 1))
-    return share, sum(each != whole for each in told)
+    # At least one event per second, numbered from 1.
+    whole = list(range(1, max(size.watched_seconds + 1, *(len(numbers) for numbers in streams)) + 1))
+    return share, sum(numbers != whole for numbers in streams)
 
 
 def life(server: Server, target: TargetServer, size: Size) -> tuple[list[float], list[float]]:
-    """From asking for a run to its first request; and from an answered cancel to its last one. Seconds."""
+    """Return the seconds from creating a run to its first request, and from a cancel's response to the last one."""
     starts, cancels = [], []
     spec = {"name": "life", "url": f"{target.url}/fixed", "requests_per_second": 500, "duration": 60}
     with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as client:
@@ -200,7 +200,7 @@ def life(server: Server, target: TargetServer, size: Size) -> tuple[list[float],
             target.reset()
             began = time.monotonic_ns()
             run_id = client.post("/runs", json={"spec": spec}).json()["id"]
-            # Its first second is in storage: whoever writes there listens for a cancel too.
+            # The first second is in storage, so the recorder polls for a cancel.
             while not client.get(f"/runs/{run_id}").json()["requests_completed"]:
                 time.sleep(0.05)
             client.post(f"/runs/{run_id}/cancel")
@@ -222,7 +222,7 @@ def main(small: bool = False) -> int:
             share, lost = watching(server, target, size)
             starts, cancels = life(server, target, size)
     cpu = [0.0] * len(starts)
-    found.append((Answer.of("cancel to last request", cancels, cpu, CANCEL_BAR_MS), cancels))
+    found.append((Timing.of("cancel to last request", cancels, cpu, CANCEL_BAR_MS), cancels))
     rows = [row for row, _ in found]
     others = [
         Figure("start to first request, median", statistics.median(starts) * 1000, "ms", START_BAR_MS),
@@ -230,11 +230,11 @@ def main(small: bool = False) -> int:
         Figure("watchers that lost something", lost, "", 0),
     ]
     print(f"control plane: one worker, SQLite, {size.runs:,} runs, wall time seen by a client")
-    print(answers(rows))
+    print(timing_table(rows))
     print(figures(others))
     samples = {row.name: wall for row, wall in found}
     samples |= {"start to first request": starts, f"{size.watchers} watchers, share of a core": [share]}
-    judged: list[Answer | Figure] = [*rows, *others]
+    judged: list[Timing | Figure] = [*rows, *others]
     if not small:
         print(f"kept in {keep('control_plane', samples, judged)}")
     return 0 if all(row.holds for row in judged) else 1

@@ -1,7 +1,7 @@
-"""How the benchmarks measure: CPU time of child processes, rounds that interleave, ratios, bars.
+"""Measurement tools of the benchmarks: CPU time of child processes, interleaved rounds, ratios, bars.
 
-Frequency and load of a machine drift while a benchmark runs. So every round measures each subject once, right after
-one another; a ratio is taken within a round, and the figure is the median of those. CPU time is user + system of the
+Clock rate and load of a machine drift during a benchmark. Every round therefore measures each subject once, directly
+after one another; ratios are taken within a round, and the figure is their median. CPU time is user + system of the
 whole process, in seconds.
 """
 
@@ -25,15 +25,15 @@ RESULTS = ROOT / "benches" / "results"
 
 
 class MeasurementError(Exception):
-    """A command could not be measured; the message says which and what it printed."""
+    """A command could not be measured; the message contains the command and its output."""
 
 
 def cpu_seconds(command: Sequence[str | Path], data_dir: str = "") -> float:
-    """CPU time of `command` from its start to its end, children it waited for included.
+    """Return the CPU time of `command` from start to end, including children it waited for.
 
-    `data_dir` is the data directory of the command, where it is not the user's own.
+    `data_dir` is the data directory of the command, if it is not the user's.
 
-    Raises `MeasurementError` when it fails: a command that stops early is fast for the wrong reason.
+    Raises `MeasurementError` if it fails, since a command that stops early appears fast.
     """
     process = subprocess.Popen(
         command,
@@ -46,24 +46,25 @@ def cpu_seconds(command: Sequence[str | Path], data_dir: str = "") -> float:
     )
     assert process.stderr is not None
     with process.stderr:
-        said = process.stderr.read()
+        output = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise MeasurementError(f"{' '.join(map(str, command))} ended with {process.returncode}: {said.strip()[-400:]}")
+        name = " ".join(map(str, command))
+        raise MeasurementError(f"{name} ended with {process.returncode}: {output.strip()[-400:]}")
     return usage.ru_utime + usage.ru_stime
 
 
 def cpu_seconds_so_far(pid: int) -> float:
-    """CPU time that the running process `pid` has used, all its threads together, to the nanosecond (Linux).
+    """Return the CPU time used so far by the process `pid` with all its threads, in nanosecond resolution (Linux).
 
-    The kernel gives each process a clock whose number is made from the process id: see clock_getcpuclockid(3).
+    Reads the kernel's CPU clock of the process, whose id is derived from the process id: see clock_getcpuclockid(3).
     """
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def interleaved(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure each subject once per round, after one round that is thrown away (cold caches)."""
+    """Measure each subject once per round, after one discarded round (cold caches)."""
     samples: dict[str, list[float]] = {name: [] for name in subjects}
     for number in range(rounds + 1):
         for name, measure in subjects.items():
@@ -75,7 +76,7 @@ def interleaved(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured ratio against its bar: the median over all rounds, and the range; it holds when at most the bar."""
+    """A measured ratio and its bar: median and range over all rounds; it holds if the median is at most the bar."""
 
     name: str
     seconds: float
@@ -90,10 +91,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How long something took (wall time, milliseconds) against its bar; it holds when the 95th percentile does.
+class Timing:
+    """Wall times in milliseconds and their bar; it holds if the 95th percentile is at most the bar.
 
-    The CPU time of the process beside it tells a slow answer from a busy machine.
+    The CPU time of the process distinguishes a slow response from a busy machine.
     """
 
     name: str
@@ -108,8 +109,8 @@ class Answer:
         return self.p95_ms <= self.bar_ms
 
     @classmethod
-    def of(cls, name: str, seconds: Sequence[float], cpu_seconds: Sequence[float], bar_ms: float) -> Answer:
-        """From samples in seconds."""
+    def of(cls, name: str, seconds: Sequence[float], cpu_seconds: Sequence[float], bar_ms: float) -> Timing:
+        """Create from samples in seconds."""
         ranked = sorted(seconds)
         p95 = ranked[max(0, -(-95 * len(ranked) // 100) - 1)]
         cpu = statistics.median(cpu_seconds) * 1000
@@ -118,7 +119,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number in its unit, and the most that it may be; without a bar it is only told."""
+    """A measured number with its unit and its maximum; without a bar it is informational."""
 
     name: str
     value: float
@@ -131,7 +132,7 @@ class Figure:
 
 
 def figures(rows: Sequence[Figure]) -> str:
-    """The rows as people read them."""
+    """Format the rows as a text table."""
     width = max(len(row.name) for row in rows)
     lines = []
     for row in rows:
@@ -140,8 +141,8 @@ def figures(rows: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def answers(rows: Sequence[Answer]) -> str:
-    """The rows as people read them."""
+def timing_table(rows: Sequence[Timing]) -> str:
+    """Format the rows as a text table."""
     width = max(len(row.name) for row in rows)
     lines = [f"{'':{width}}   p50 ms   p95 ms   max ms   cpu ms   bar"]
     for row in rows:
@@ -152,7 +153,7 @@ def answers(rows: Sequence[Answer]) -> str:
 
 
 def against(samples: Mapping[str, Sequence[float]], baseline: str, bars: Mapping[str, float]) -> list[Row]:
-    """A row for each subject that has a bar: its figure divided by that of `baseline` in the same round."""
+    """Return a row for each subject with a bar: its figure divided by that of `baseline` in the same round."""
     rows = []
     for name, bar in bars.items():
         ratios = [figure / base for figure, base in zip(samples[name], samples[baseline], strict=True)]
@@ -162,7 +163,7 @@ def against(samples: Mapping[str, Sequence[float]], baseline: str, bars: Mapping
 
 
 def table(rows: Sequence[Row], baseline: str) -> str:
-    """The rows as people read them, in milliseconds of CPU time."""
+    """Format the rows as a text table, in milliseconds of CPU time."""
     width = max(len(row.name) for row in rows)
     lines = [f"{'':{width}}     CPU ms   x {baseline} (range)            bar"]
     for row in rows:
@@ -172,8 +173,8 @@ def table(rows: Sequence[Row], baseline: str) -> str:
     return "\n".join(lines)
 
 
-def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row | Answer | Figure]) -> Path:
-    """Write every sample, the rows and what they were measured on to results/`bench`.json; returns its path."""
+def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row | Timing | Figure]) -> Path:
+    """Write all samples, the rows and the machine to results/`bench`.json, and return the path."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     document = {
         "bench": bench,
@@ -195,7 +196,7 @@ def keep(bench: str, samples: Mapping[str, Sequence[float]], rows: Sequence[Row 
 
 
 def processor() -> str | None:
-    """The model name of the processor as Linux tells it, None where it does not."""
+    """Return the model name of the processor (Linux), or None."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

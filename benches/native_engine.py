@@ -1,8 +1,7 @@
-"""What the native engine costs and keeps: instructions per request, schedule lag by rate, 10,000 connections, memory.
+"""Measure the native engine: instructions per request, schedule lag by rate, 10,000 connections, memory.
 
-Requests go to one nginx worker on another core. Instructions are those of user space, counted by valgrind: they hold
-still where CPU time drifts, so they are what guards against regressions. `child` runs a plan in one load thread, for
-this benchmark and for profilers.
+Requests go to one nginx worker on another core. valgrind counts user-space instructions: unlike CPU time they do not
+drift, so use them to detect regressions. `child` runs a plan in one load thread, for this benchmark and for profilers.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ from benches.nginx import Nginx
 
 CLIENT_CORE, SERVER_CORE = 0, 1
 MOST_INSTRUCTIONS = 5_000
-"""Of user space, per request: about what wrk takes."""
+"""User-space instructions per request; wrk needs about as many."""
 FEW, MANY = 10_000, 40_000
-"""Requests of the two runs whose difference is counted, so that start and end are in neither."""
+"""Requests of two runs; the difference of their counts excludes start and end."""
 CONNECTIONS = 10_000
 CONNECTION_SECONDS = 8
 ENDPOINTS = 1_000
 ENDPOINT_SECONDS = 4
 MOST_MEGABYTES = 90
 SHARES = (0.05, 0.25, 0.5)
-"""Rates of the open model, as shares of what the closed one reached."""
+"""Rates of the open model, as shares of the closed-loop rate."""
 MOST_LAG_MILLISECONDS = 0.5
 LAG_SECONDS = 5
 _PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a child said of its run."""
+class RunFigures:
+    """Figures of a run in a child process."""
 
     ok: int
     not_ok: int
@@ -74,7 +73,7 @@ def main() -> int:
 
 
 def instructions(url: str) -> list[Figure]:
-    """Instructions of user space per request, of a constant request and of one with templates."""
+    """Measure user-space instructions per request, for a constant request and one with templates."""
     if shutil.which("valgrind") is None:
         print("native_engine: instructions are not measured: valgrind is not installed (apt-get install valgrind)")
         return []
@@ -82,7 +81,7 @@ def instructions(url: str) -> list[Figure]:
     rows = []
     specs = {"constant request": {"url": url}, "templates in URL and header": templated}
     for name, spec in specs.items():
-        few, many = (_instructions(made({**spec, "total_requests": total})) for total in (FEW, MANY))
+        few, many = (_instructions(compiled({**spec, "total_requests": total})) for total in (FEW, MANY))
         rows.append(
             Figure(f"{name}: user instructions per request", (many - few) / (MANY - FEW), "", MOST_INSTRUCTIONS)
         )
@@ -90,7 +89,7 @@ def instructions(url: str) -> list[Figure]:
 
 
 def _instructions(plan: LoadPlan) -> int:
-    """Those of the load thread alone: what is done once a second depends on how long valgrind takes."""
+    """Count those of the load thread only: work done once per second depends on the speed of valgrind."""
     with tempfile.TemporaryDirectory(prefix="atm-callgrind-") as folder:
         _run(plan, "valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out")
         profiles = [path.read_text(encoding="utf-8", errors="replace") for path in Path(folder).iterdir()]
@@ -104,22 +103,24 @@ _LOOP = "loadgen::worker::Worker::run"
 
 
 def lags(url: str) -> list[Figure]:
-    """How late requests are sent at shares of the closed-loop rate of 64 connections."""
-    closed = told(made({"url": url, "concurrency": 64, "duration": f"{LAG_SECONDS}s"}))
+    """Measure schedule lag at shares of the closed-loop rate of 64 connections."""
+    closed = run_plan(compiled({"url": url, "concurrency": 64, "duration": f"{LAG_SECONDS}s"}))
     fastest = closed.ok / closed.seconds
     rows = [Figure("closed-loop rate of one thread", fastest, "per second")]
     for share in SHARES:
         spec = {"url": url, "requests_per_second": round(share * fastest), "duration": f"{LAG_SECONDS}s"}
-        lag = told(made({**spec, "concurrency": 256})).lag_p99_ns / 1e6
+        lag = run_plan(compiled({**spec, "concurrency": 256})).lag_p99_ns / 1e6
         title = f"schedule lag p99 at {share:.0%} of that rate"
         rows.append(Figure(title, lag, "ms", MOST_LAG_MILLISECONDS))
     return rows
 
 
 def connections(url: str) -> list[Figure]:
-    """As many users as the engine takes, each with a connection, on one thread; and the same with 64."""
+    """Measure the maximum number of users of one thread, each with a connection, and 64 users for comparison."""
     usual, many = (
-        told(made({"url": url, "concurrency": users, "duration": f"{CONNECTION_SECONDS}s", "timeout_seconds": 30}))
+        run_plan(
+            compiled({"url": url, "concurrency": users, "duration": f"{CONNECTION_SECONDS}s", "timeout_seconds": 30})
+        )
         for users in (64, CONNECTIONS)
     )
     title = f"{CONNECTIONS:,} connections on one thread"
@@ -132,7 +133,7 @@ def connections(url: str) -> list[Figure]:
 
 
 def memory(url: str) -> list[Figure]:
-    """The whole command line, with few endpoints and with many, without writing the run to the history at its end."""
+    """Measure the memory of `atm run` with few and with many endpoints, without history."""
     few, many = (_peak_of_command_line(url, endpoints) for endpoints in (3, ENDPOINTS))
     return [
         Figure("peak memory of `atm run`, 3 endpoints", few / 1e6, "MB", MOST_MEGABYTES),
@@ -170,22 +171,22 @@ sys.exit(0 if status in (0, 4) else status)  # 4: the measurement was judged inv
 """
 
 
-def _per(many: Told, few: Told, more: int) -> float:
+def _per(many: RunFigures, few: RunFigures, more: int) -> float:
     return (many.peak_memory_bytes - few.peak_memory_bytes) / more
 
 
-def _cpu_per_request(run: Told) -> float:
+def _cpu_per_request(run: RunFigures) -> float:
     return run.cpu_seconds / run.ok
 
 
-def made(spec: dict[str, Any]) -> LoadPlan:
-    """The plan of a spec; a constant seed, so that every run sends the same."""
+def compiled(spec: dict[str, Any]) -> LoadPlan:
+    """Compile a spec, with a constant seed so that every run sends the same requests."""
     return compile_plan({"name": "bench", "concurrency": 64, "seed": 1, **spec}, {}).plan
 
 
-def told(plan: LoadPlan) -> Told:
-    """Run a plan in a process of its own, on the client's core."""
-    return Told(**json.loads(_run(plan).stdout))
+def run_plan(plan: LoadPlan) -> RunFigures:
+    """Run a plan in a separate process, on the client's core."""
+    return RunFigures(**json.loads(_run(plan).stdout))
 
 
 def _run(plan: LoadPlan, *before: str) -> subprocess.CompletedProcess[str]:
@@ -204,8 +205,8 @@ def _run(plan: LoadPlan, *before: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def child(document: bytes) -> Told:
-    """Run a plan here, in one load thread, without the command line."""
+def child(document: bytes) -> RunFigures:
+    """Run a plan in this process, in one load thread, without the command line."""
     import atm_engine
 
     run = atm_engine.Run(document, {}, threads=1)
@@ -225,7 +226,7 @@ def child(document: bytes) -> Told:
         raise MeasurementError("the engine did not report")
     ended = json.loads(report)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Told(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, lag.percentile(99) or 0, peak)
+    return RunFigures(ok, not_ok, most_connections, ended["window_end_ns"] / 1e9, cpu, lag.percentile(99) or 0, peak)
 
 
 def _raise_descriptors() -> None:

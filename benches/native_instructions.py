@@ -1,4 +1,4 @@
-"""Compares two states of the native engine: user instructions of a load thread per request, closed and open model.
+"""Compare two versions of the native engine: user-space instructions per request of a load thread, in both load models.
 
 Needs cargo and valgrind only, so that a change can be held against the state before it without installing either. For
 each load model the engine sends few and then many requests to a target in another process; the difference, divided by
@@ -26,7 +26,7 @@ from benches.measure import MeasurementError
 
 _NATIVE = Path(__file__).resolve().parents[1] / "native"
 _THREAD = "loadgen::worker::Worker::run"
-"""The function that a load thread runs; what the collector does beside it is not counted."""
+"""The function of a load thread; work of the collector is not counted."""
 
 REQUESTS = {"closed": (2_000, 22_000), "open": (200, 3_200)}
 """Load model and the requests of the two runs of a pair."""
@@ -34,11 +34,11 @@ REQUESTS = {"closed": (2_000, 22_000), "open": (200, 3_200)}
 COUNTS = 3
 USERS = 16.0
 RATE = 200.0
-"""Arrivals a second of the open model: few enough that none waits, although valgrind makes all 50 times slower."""
+"""Arrivals a second of the open model: low enough that none waits, although valgrind slows execution 50 times."""
 
 
 def plan(model: str, port: int, total: int) -> bytes:
-    """A plan with one constant GET: `USERS` users, or `RATE` arrivals a second. No samples, which depend on times."""
+    """Return a plan with one constant GET: `USERS` users, or `RATE` arrivals/s. No samples, as they depend on times."""
     level = USERS if model == "closed" else RATE
     step = {
         "endpoint": 0,
@@ -80,13 +80,13 @@ def plan(model: str, port: int, total: int) -> bytes:
 
 
 def programs(native: Path) -> Path:
-    """Where cargo puts the examples."""
+    """Return the directory of the examples built by cargo."""
     return Path(os.environ.get("CARGO_TARGET_DIR", native / "target")) / "release/examples"
 
 
 def instructions(native: Path, model: str, port: int, total: int) -> tuple[int, int]:
-    """Instructions of the load thread over a whole run, and the requests that it sent: on a busy machine some arrivals
-    are still waiting at the end. Raises MeasurementError where they cannot be counted.
+    """Return the instructions of the load thread over a whole run, and the number of requests sent: on a busy machine
+    some arrivals are still waiting at the end. Raises MeasurementError if they cannot be counted.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
@@ -106,14 +106,14 @@ def instructions(native: Path, model: str, port: int, total: int) -> tuple[int, 
 
 
 def per_request(native: Path, model: str, port: int, few: int, many: int) -> float:
-    """Instructions per request, as the difference between two runs."""
+    """Return the instructions per request, from the difference between two runs."""
     (before, sent), (after, sent_in_all) = (instructions(native, model, port, total) for total in (few, many))
     return (after - before) / (sent_in_all - sent)
 
 
 @contextmanager
 def target(native: Path) -> Iterator[int]:
-    """A target in a process of its own; its port."""
+    """Start a target in a separate process; yield its port."""
     with subprocess.Popen([programs(native) / "answer"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""nginx as the target of benchmarks: one worker on a core of its own, a small constant answer, and its own counts."""
+"""nginx as the target of benchmarks: one worker on a separate core, a small constant response, a request count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Self
 from benches.measure import MeasurementError
 
 BODY = '{"id":4711,"name":"Ada Lovelace","email":"ada@example.test","roles":["admin","author"],"ok":true}  '
-"""98 bytes of JSON, what small APIs answer."""
+"""98 bytes of JSON, a typical small API response."""
 
 _CONFIGURATION = """
 daemon off;
@@ -42,7 +42,7 @@ http {{
 
 
 class Nginx:
-    """A context manager. Raises MeasurementError where nginx is not installed or does not start."""
+    """Context manager of a running nginx. Raises MeasurementError if nginx is not installed or does not start."""
 
     def __init__(self, core: int) -> None:
         self._core = core
@@ -83,7 +83,7 @@ class Nginx:
         self._directory.cleanup()
 
     def requests(self) -> int:
-        """How many requests it has answered so far, this one included (stub_status)."""
+        """Return the number of requests answered so far, including this one (stub_status)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/__status__")

@@ -1,7 +1,7 @@
-"""Memory over a long run: 20 million requests, what 20 minutes at 16,667 requests/s are, as fast as they go.
+"""Measure memory over a long run: 20 million requests (20 minutes at 16,667 requests/s), sent as fast as possible.
 
-The whole command line on one core, nginx on another, the history that it writes at its end included. Memory is read
-from the kernel while the run goes on; what is compared is how much there is after one million requests, and after all.
+`atm run` runs on one core, nginx on another; writing the history at the end is included. The kernel reports the memory
+during the run, and the benchmark compares it after one million requests with that after all.
 Other lengths: python -m benches.soak MILLIONS
 """
 
@@ -54,7 +54,7 @@ def main(millions: int = MILLIONS) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How much memory there was after so many requests, and after how long."""
+    """Memory after a number of requests, and the time."""
 
     requests: int
     memory_bytes: int
@@ -62,7 +62,7 @@ class Mark:
 
 
 def memory_during(nginx: Nginx, total: int) -> tuple[list[Mark], int]:
-    """The memory at each twentieth of the requests and before the last ones, and the highest of all in bytes."""
+    """Return the memory after each twentieth of the requests and before the last ones, and the peak in bytes."""
     with tempfile.TemporaryDirectory(prefix="atm-soak-") as folder, (Path(folder) / "result.json").open("w+b") as said:
         url = f"http://127.0.0.1:{nginx.port}/users/4711?page=1"
         options = ("--requests", str(total), "--concurrency", "64", "--engine", "native")
@@ -78,7 +78,7 @@ def memory_during(nginx: Nginx, total: int) -> tuple[list[Mark], int]:
                 time.sleep(_EVERY_SECONDS)
                 memory, requests = resident_bytes(process.pid), nginx.requests()
                 peak = max(peak, memory or 0)
-                # Once all is sent, what is measured is the report.
+                # After the last request, memory belongs to the report.
                 if memory is not None and requests < total:
                     last = Mark(requests, memory, time.monotonic() - start)
                     if requests >= (len(marks) + 1) * total // 20:
@@ -93,7 +93,7 @@ def memory_during(nginx: Nginx, total: int) -> tuple[list[Mark], int]:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """The memory of a process now; None when it has ended."""
+    """Return the current memory of a process, or None if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

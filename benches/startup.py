@@ -1,6 +1,6 @@
-"""CPU time of short commands against that of an interpreter that does nothing, or imports asyncio.
+"""Measure start-up: CPU time of short commands compared with `python -c pass` and `python -c "import asyncio"`.
 
-`atm run` is measured until it has ended; the process that stores its run afterwards is not part of it.
+`atm run` is measured until it ends, without the process that stores the run afterwards.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _PATIENCE_SECONDS = 20.0
 
 
 def until_first_request() -> float:
-    """CPU time of `atm run URL` at the moment the first bytes of its first request have come to the server."""
-    # What is run here is no part of anybody's history.
+    """Return the CPU time of `atm run URL` when the first bytes of its first request arrive at the server."""
+    # These runs must not appear in the user's history.
     with tempfile.TemporaryDirectory(prefix="atm-startup-") as folder, socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(_PATIENCE_SECONDS)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -94,14 +94,14 @@ def main() -> int:
     felt = against(samples, FELT_BASELINE, FELT_BARS)
     print(table(rows, BASELINE))
     print(table(felt, FELT_BASELINE))
-    # One row a name: the rows of the other baseline say so.
+    # Row names are unique: those of the other baseline include it.
     rows += [replace(row, name=f"{row.name}, against {FELT_BASELINE}") for row in felt]
     print(f"samples: {keep('startup', samples, rows).relative_to(ROOT)}")
     return 0 if all(row.holds for row in rows) else 1
 
 
 def subjects(folder: str, url: str) -> dict[str, Callable[[], float]]:
-    """The commands by name; those that read a history read the one in `folder`."""
+    """Return the measured commands by name; they use the history in `folder`."""
 
     def of(*command: str | Path) -> Callable[[], float]:
         return lambda: cpu_seconds(command, folder)

@@ -1,6 +1,6 @@
-"""How long SQLite takes to answer: lists over 100,000 runs, and windows over two hours of twenty endpoints.
+"""Measure query times of SQLite: lists of 100,000 runs, and windows of two hours with twenty endpoints.
 
-The rows are written straight into the tables, as the storage would have written them; they are read by the storage.
+The benchmark writes the rows directly into the tables, in the storage's format, and reads them through the storage.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atm.storage import StorageInterface, open_storage
 from atm.storage.records import RunQuery, search_text
 from atm.storage.series.rollup import Rollup
 from atm.storage.series.rows import WHOLE, IntervalRow
-from benches.measure import Answer, answers, keep
+from benches.measure import Timing, keep, timing_table
 
 RUNS = 100_000
 ENDPOINTS = 20
@@ -37,7 +37,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run_rows(generator: random.Random) -> Iterator[dict[str, Any]]:
-    """Runs of 200 tests over a year, most of them passed, with documents of 8 KB."""
+    """Insert runs of 200 tests over a year, most of them passed, with documents of 8 KB."""
     filling = json.dumps({"figures": [generator.random() for _ in range(100)]})
     for number in range(RUNS):
         name = f"Test {number % 200} of the shop"
@@ -92,7 +92,7 @@ def fill_runs(path: Path) -> None:
 
 
 def second_of(number: int, generator: random.Random) -> Interval:
-    """A second of 50 requests at each endpoint, spread like response times are."""
+    """Return one second with 50 requests per endpoint, distributed like response times."""
     parts = []
     for endpoint in range(ENDPOINTS):
         part = EndpointInterval(endpoint, started=50, outcomes={Outcome.OK: 49, Outcome.TIMEOUT: 1}, statuses={200: 49})
@@ -108,7 +108,7 @@ def second_of(number: int, generator: random.Random) -> Interval:
 
 
 def fill_series(path: Path, run_id: str) -> None:
-    """Two hours: one minute worked out, and kept 120 times; the whole run from 120 of it."""
+    """Insert two hours: one minute, stored 120 times, and the whole run merged from them."""
     generator = random.Random(2)
     rollup = Rollup()
     minute = [row for number in range(60) for row in rollup.add(second_of(number, generator))]
@@ -134,7 +134,7 @@ def _shifted(row: IntervalRow, seconds: int) -> IntervalRow:
 
 
 Samples = tuple[list[float], list[float]]
-"""Wall time and CPU time of each round, in seconds."""
+"""Wall times and CPU times of all rounds, in seconds."""
 
 
 async def timed(ask: Callable[[], Awaitable[object]]) -> Samples:
@@ -189,7 +189,7 @@ async def windows(storage: StorageInterface, run_id: str) -> dict[str, Samples]:
     return {name: await timed(ask) for name, ask in asks.items()}
 
 
-async def measure(folder: Path) -> tuple[dict[str, Samples], list[Answer]]:
+async def measure(folder: Path) -> tuple[dict[str, Samples], list[Timing]]:
     settings = Settings(data_dir=folder)
     await (await open_storage(settings)).close()
     fill_runs(settings.database_file)
@@ -197,9 +197,9 @@ async def measure(folder: Path) -> tuple[dict[str, Samples], list[Answer]]:
     run_id = (await storage.runs.page(RunQuery(limit=1))).runs[0].id
     await asyncio.to_thread(fill_series, settings.database_file, run_id)
     samples = await lists(storage)
-    rows = [Answer.of(name, *each, LIST_BAR_MS) for name, each in samples.items()]
+    rows = [Timing.of(name, *each, LIST_BAR_MS) for name, each in samples.items()]
     more = await windows(storage, run_id)
-    rows += [Answer.of(name, *each, WINDOW_BAR_MS) for name, each in more.items()]
+    rows += [Timing.of(name, *each, WINDOW_BAR_MS) for name, each in more.items()]
     await storage.close()
     return samples | more, rows
 
@@ -208,7 +208,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="atm-bench-") as folder:
         samples, rows = asyncio.run(measure(Path(folder)))
     print(f"storage: SQLite, {RUNS:,} runs, a run of {MINUTES} minutes and {ENDPOINTS} endpoints, wall time")
-    print(answers(rows))
+    print(timing_table(rows))
     print(f"kept in {keep('storage', {name: wall for name, (wall, _) in samples.items()}, rows)}")
     return 0 if all(row.holds for row in rows) else 1
 

@@ -1,6 +1,6 @@
-"""Finds a Chromium to test the dashboard with, and installs Debian's when there is none and we are root.
+"""Find a Chromium for the tests of the dashboard, or install Debian's package as root.
 
-Without one the tests in a browser are skipped, and say how to get it.
+Without one the browser tests are skipped, with a hint.
 
 Usage: python -m tools.chromium
 """
@@ -20,14 +20,14 @@ _MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
 def browser() -> str | None:
-    """Where the browser is; null where there is none."""
+    """Return the path of the browser, or None."""
     named = os.environ.get("ATM_TEST_CHROMIUM")
     found = named or next(filter(None, map(shutil.which, _NAMES)), None)
     return found or (str(_MAC) if _MAC.exists() else None)
 
 
 def main() -> str | None:
-    """Find it or install it; what is wrong goes to stderr."""
+    """Find or install the browser; print problems to stderr."""
     found = browser()
     if found is None:
         error = install("chromium")

@@ -1,4 +1,4 @@
-"""docs/reference/cli.md: every command with its arguments and options, taken from the program itself."""
+"""Render docs/reference/cli.md: every command with its arguments and options, from the program itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ one document on stdout. Colour follows `--color`, then `NO_COLOR`, then `FORCE_C
 
 
 def cli_reference() -> str:
-    """The whole page."""
+    """Return the complete page."""
     listed = "".join(f"| [`atm {entry.name}`](#atm-{entry.name}) | {entry.summary} |\n" for entry in COMMANDS)
     table = f"| command | what it does |\n|---|---|\n{listed}"
     sections = "".join(_section(entry.name) for entry in COMMANDS)

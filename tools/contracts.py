@@ -1,4 +1,4 @@
-"""Contracts for import-linter: every heavy dependency has its home, and no files import each other in a circle."""
+"""Contracts for import-linter: heavy dependencies are imported in listed packages only, and files without cycles."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class HomesContract(Contract):
-    """Options: `homes`, a list of `dependency: atm.home, atm.other_home`; without a home, all imports are refused.
+    """Options: `homes`, a list of `dependency: atm.home, atm.other_home`; without a home, all imports are rejected.
 
-    The contracts that come with import-linter demand that every package they name exists and is imported; this one may
-    be written down before its package is built, and takes all dependencies in one table.
+    The built-in contracts require that every named package exists and is imported. This one accepts missing packages
+    and takes all dependencies in one table.
     """
 
     type_name = "homes"
@@ -20,7 +20,7 @@ class HomesContract(Contract):
     homes = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
-        del verbose  # the graph is small, there is no progress to tell
+        del verbose  # the graph is small, so there is no progress to report
         strays: list[str] = []
         for line in self.homes:  # type: ignore[attr-defined]
             dependency, _, homes = line.partition(":")
@@ -44,10 +44,10 @@ class HomesContract(Contract):
 
 
 class AcyclicContract(Contract):
-    """Options: `package`, below which no files may import each other in a circle, TYPE_CHECKING imports counted.
+    """Options: `package`, below which files must not import each other in a cycle, TYPE_CHECKING imports included.
 
-    A package counts as its `__init__` file. The graph of the other contracts leaves TYPE_CHECKING imports out, so this
-    one builds its own.
+    A package counts as its `__init__` file. The graph of the other contracts excludes TYPE_CHECKING imports, so this
+    contract builds another one.
     """
 
     type_name = "acyclic_files"
@@ -69,7 +69,7 @@ class AcyclicContract(Contract):
 
 
 def _circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that reach each other."""
+    """Return the groups of modules that reach each other."""
     reached = {module: _reached_from(module, imports) for module in imports}
     groups = {
         frozenset(other for other in reached[module] if module in reached[other])

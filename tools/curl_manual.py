@@ -1,7 +1,7 @@
-"""Writes src/atm/importers/curl_manual.py: every option of curl, its short letter, and whether it takes a value.
+"""Write src/atm/importers/curl_manual.py: every option of curl, its short letter, and whether it takes a value.
 
-The table comes from `curl --help all` of the curl that is installed; options that later versions added follow below, as
-curl's manual lists them. It is run by hand when curl has new options: a machine without curl needs only the result.
+The table comes from `curl --help all` of the installed curl, plus options of later versions from curl's manual, listed
+below. Run it by hand when curl has new options; the result is committed.
 
 Usage: python -m tools.curl_manual
 """
@@ -35,7 +35,7 @@ from __future__ import annotations
 
 
 def table(manual: str) -> tuple[dict[str, str], set[str], set[str]]:
-    """Short letters to long names, options with a value, and flags, from the text of `curl --help all`."""
+    """Parse `curl --help all`: short letters to long names, options with a value, and flags."""
     short: dict[str, str] = {}
     with_value: set[str] = set(LATER_WITH_VALUE)
     flags: set[str] = set(LATER_FLAGS)

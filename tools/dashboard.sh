@@ -1,6 +1,6 @@
 #!/bin/sh
-# Build the dashboard into src/atm/api/static from the locked packages. Where there is no Node.js (20.19 or newer), or its
-# registry is out of reach, one line says so and the API serves without its pages. Usage: dashboard.sh STAMP
+# Build the dashboard into src/atm/api/static from the locked packages. Without Node.js (20.19 or newer) or access to its
+# registry, print one line; the API then works without the dashboard. Usage: dashboard.sh STAMP
 set -eu
 cd "$(dirname "$0")/.."
 stamp=$1
@@ -19,8 +19,8 @@ export CI=true NO_UPDATE_NOTIFIER=1
 lock=$(cksum webapp/package-lock.json)
 if [ "$lock" != "$(cat webapp/node_modules/.atm-lock 2>/dev/null || true)" ]; then
     echo "set-up: the dashboard's packages, by npm"
-    # Not `npm ci`: it wants the packages of every platform in the lock, and a registry may have those of some only.
-    # This takes what the lock says, checks its hashes, runs no scripts of packages and writes no lock.
+    # Not `npm ci`, which needs the packages of all platforms; a registry may have those of some platforms only.
+    # This installs the locked versions, verifies hashes, runs no package scripts and writes no lock.
     npm install --prefix webapp --no-save --ignore-scripts --no-audit --no-fund >.venv/dashboard.log 2>&1 ||
         without "its packages could not be fetched (see .venv/dashboard.log)"
     echo "$lock" >webapp/node_modules/.atm-lock

@@ -1,7 +1,7 @@
-"""Writes the files that are derived from the code; with `--check`, says which are out of date and writes nothing.
+"""Write the files that are derived from the code; with `--check`, only list those that are out of date.
 
-To add one, write a function that returns its whole text and append a `Generated` to `GENERATED`. It is then committed,
-written by `make format` and checked by `make lint`.
+To add a file, write a function that returns its complete text and append a `Generated` to `GENERATED`. Commit the file:
+`make format` writes it, `make lint` checks it.
 
 Usage: python -m tools.generate [--check]
 """
@@ -18,7 +18,7 @@ from atm.models.metric import METRICS, MetricDefinition
 from atm.models.run import RunResult
 from atm.models.schema import spec_json_schema
 from atm.testing.target_server.route_table import markdown as route_tables
-from benches import kept
+from benches import result_tables
 from benches.peers import publish
 from tools.cli_reference import cli_reference
 from tools.mcp_reference import mcp_reference
@@ -28,34 +28,34 @@ from tools.spec_tables import field_tables
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A committed file (`path`, relative to the checkout) and the function that renders its whole text."""
+    """A committed file (`path`, relative to the checkout) and the function that renders its complete text."""
 
     path: str
     render: Callable[[], str]
 
 
 def make_targets() -> list[tuple[str, str]]:
-    """The targets of the Makefile with the line that describes each, in order."""
+    """Return the targets of the Makefile with their descriptions, in order."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     return re.findall(r"^([a-z][a-z-]*):.*?## (.+)$", makefile, flags=re.MULTILINE)
 
 
 def contributing() -> str:
-    """CONTRIBUTING.md as it stands, with its table of targets taken from the Makefile."""
+    """Return CONTRIBUTING.md with its table of make targets updated."""
     rows = "".join(f"| `make {name}` | {line} |\n" for name, line in make_targets())
     return between_marks("CONTRIBUTING.md", "make targets", f"| command | what it does |\n|---|---|\n{rows}")
 
 
 def between_marks(path: str, mark: str, block: str) -> str:
-    """The text of `path` with what stands between `<!-- mark -->` and `<!-- end of mark -->` replaced by `block`.
+    """Return the text of `path` with `block` between `<!-- mark -->` and `<!-- end of mark -->`.
 
-    Raises `ValueError` where the marks are missing.
+    Raises `ValueError` if a mark is missing.
     """
     return with_block((ROOT / path).read_text(encoding="utf-8"), path, mark, block)
 
 
 def with_block(text: str, path: str, mark: str, block: str) -> str:
-    """The same for a text that was read, or made, before."""
+    """Like `between_marks`, for a text that was already read; `path` is used in the error message."""
     start, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
     before, found_start, rest = text.partition(start)
     _, found_end, after = rest.partition(end)
@@ -65,23 +65,23 @@ def with_block(text: str, path: str, mark: str, block: str) -> str:
 
 
 def spec_schema() -> str:
-    """The JSON Schema of a spec, as `atm schema` prints it."""
+    """Return the JSON Schema of a spec, as `atm schema` prints it."""
     return json.dumps(spec_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def result_schema() -> str:
-    """The JSON Schema of a result, as `atm run --json` prints it."""
+    """Return the JSON Schema of a result, as `atm run --json` prints it."""
     schema = RunResult.model_json_schema(mode="serialization")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def spec_reference() -> str:
-    """The reference of a spec's fields, with its tables taken from the models."""
+    """Return the page of the fields of a spec, with tables from the models."""
     return between_marks("docs/reference/spec.md", "fields", "\n".join(field_tables()))
 
 
 def threshold_reference() -> str:
-    """The reference of thresholds, with its table of metrics."""
+    """Return the page of thresholds, with its table of metrics."""
     rows = "".join(
         f"| {_written(definition)} | `{metric}` | {definition.about} | `{definition.example}` |\n"
         for metric, definition in METRICS.items()
@@ -91,7 +91,7 @@ def threshold_reference() -> str:
 
 
 def _written(definition: MetricDefinition) -> str:
-    """How a metric is written: `ok` with a statistic, or `rps` alone."""
+    """Return the syntax of a metric: `ok` with a statistic, or `rps` alone."""
     kinds = [f"`{word} STATISTIC`" if definition.is_time else f"`{word}`" for word in definition.words]
     return ", ".join(kind.replace("` ", "`") for kind in kinds)
 
@@ -102,23 +102,23 @@ def target_server_reference() -> str:
 
 
 def benchmarks() -> str:
-    """docs/benchmarks.md as it stands, with the tables of the newest results in benches/results/."""
+    """Return docs/benchmarks.md with the tables of the newest results in benches/results/."""
     text = between_marks(publish.PAGE, publish.MARK, publish.figures_block())
-    return with_block(text, publish.PAGE, kept.MARK, kept.tables())
+    return with_block(text, publish.PAGE, result_tables.MARK, result_tables.tables())
 
 
 def openapi() -> str:
-    """The OpenAPI document of the Control API, which the dashboard's types are made from."""
+    """Return the OpenAPI document of the Control API, the source of the dashboard's types."""
     from atm.api.app import create_app
     from atm.config import Settings
 
-    # As it is without any setting: the document is the same wherever it is written.
+    # Without any setting, so that the document does not depend on the environment.
     document = create_app(Settings.model_construct()).openapi()
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def api_reference() -> str:
-    """The page of the Control API, with the table of its routes taken from the document."""
+    """Return the page of the Control API, with its table of routes from the OpenAPI document."""
     from atm.api.app import create_app
     from atm.config import Settings
 
@@ -148,7 +148,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("openapi.json", openapi),
     Generated("docs/reference/api.md", api_reference),
     Generated(publish.PAGE, benchmarks),
-    # There is no picture of nothing.
+    # Only with results: the picture needs at least one.
     *([Generated(publish.PICTURE, publish.picture)] if publish.newest() else []),
 )
 

@@ -1,7 +1,7 @@
-"""Keeps addresses and machine paths out of the repository.
+"""Reject package indexes and machine paths in files of the repository.
 
-Locks name packages, versions and hashes; where to fetch them from is the business of the machine that installs. A
-registry or a home folder written into a file would work on one machine only, and tell the world about it.
+Locks contain packages, versions and hashes; the installing machine decides where to fetch them from. A registry or home
+directory in a file works on one machine only, and discloses its name.
 
 Usage: python -m tools.guard
 """
@@ -32,8 +32,7 @@ _ANY = re.compile("")
 
 RULES = (
     # Cargo.lock names its registry by a fixed identifier, the same on every machine, behind `registry+`.
-    # npm's lock repeats where the makers of a package ask for funds, as `"url": …` or as strings of a list: nothing is
-    # fetched from there.
+    # npm's lock contains funding links, as `"url": …` or as strings of a list; nothing is fetched from them.
     Rule(
         "an address in a lock",
         _LOCKS,
@@ -56,7 +55,7 @@ RULES = (
 
 
 def findings(name: str, text: str) -> Iterator[str]:
-    """Each breach as `name:line: what`, for a file whose path within the repository is `name`."""
+    """Yield each violation as `name:line: what`; `name` is the path of the file within the repository."""
     rules = [rule for rule in RULES if rule.names.search(name)]
     for number, line in enumerate(text.splitlines(), start=1):
         for rule in rules:
@@ -65,7 +64,7 @@ def findings(name: str, text: str) -> Iterator[str]:
 
 
 def unhashed(name: str, text: str) -> Iterator[str]:
-    """Each requirement of a lock in pip's format that has no version or no hash."""
+    """Yield each requirement without version or hash in a lock of pip's format."""
     for requirement in re.split(r"(?<!\\)\n", text):
         if not requirement.strip() or requirement.lstrip().startswith("#"):
             continue
@@ -74,7 +73,7 @@ def unhashed(name: str, text: str) -> Iterator[str]:
 
 
 def check_file(path: Path) -> list[str]:
-    """All breaches in one file; a file that is not text has none."""
+    """Return all violations in a file; none for a binary file."""
     name = path.relative_to(ROOT).as_posix()
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Resolve the locks: names, versions and hashes for every platform and Python, no addresses. Arguments go to uv.
+# Resolve the locks: names, versions and hashes for all platforms and Python versions, without addresses. Arguments are
+# passed to uv.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,10 +12,10 @@ lock() {
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file "$output" "$@"
 }
 
-# One resolution decides all versions; the smaller locks are cut out of it.
+# One resolution selects all versions; the smaller locks are subsets of it.
 lock requirements/dev.txt "$@" pyproject.toml requirements/dev.in
 lock requirements/runtime.txt "$@" --constraint requirements/dev.txt pyproject.toml
-# What an image has beside it: every channel of notifications.
+# For container images: with all notification channels.
 lock requirements/server.txt "$@" --constraint requirements/dev.txt --extra apprise pyproject.toml
 lock requirements/bootstrap.txt "$@" --constraint requirements/dev.txt requirements/bootstrap.in
 lock requirements/native.txt "$@" --constraint requirements/dev.txt requirements/native.in

@@ -44,7 +44,7 @@ _SETTINGS = (
 
 
 def mcp_reference() -> str:
-    """The whole page."""
+    """Return the complete page."""
     return asyncio.run(_page(AgentServer(ToolServices.of(Settings.model_construct()))))
 
 

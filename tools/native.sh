@@ -1,7 +1,7 @@
 #!/bin/sh
-# Build the native engine into .venv, optimised, from the locked crates. Where there is no Rust toolchain, or its registry
-# is out of reach, one line says so and the asyncio engine serves. Usage: native.sh STAMP, or native.sh --ahead: compile
-# only, say nothing, and leave errors to the call that installs it.
+# Build the native engine, optimised and from the locked crates, and install it into .venv. Without a Rust toolchain or
+# access to its registry, print one line; the asyncio engine is used instead. Usage: native.sh STAMP, or native.sh --ahead:
+# only compile, without output; the call that installs it reports errors.
 set -eu
 cd "$(dirname "$0")/.."
 stamp=$1

@@ -1,6 +1,6 @@
-"""The README's picture: the report of a real `atm demo`, as SVG in a dark and a light form.
+"""Render the report of a real `atm demo` as SVG for the docs, in a dark and a light version.
 
-python -m tools.picture
+Usage: python -m tools.picture
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ THEMES = {
         ],
     ),
 }
-# Rich's own frame, without its web fonts: a picture in a README loads nothing.
+# Rich's frame without its web fonts, so that the picture loads no external files.
 SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, Consolas, monospace; }}

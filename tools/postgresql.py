@@ -1,7 +1,7 @@
-"""Finds a PostgreSQL server to test with, and installs Debian's when there is none and we are root.
+"""Find a PostgreSQL server for tests, or install Debian's package as root.
 
-No server is configured or started: the tests run one of their own (tests/contract/postgresql.py). Without one they are
-skipped, and say how to get it.
+It configures and starts no server; the tests start one (tests/contract/postgresql.py). Without the programs they are
+skipped, with a hint.
 
 Usage: python -m tools.postgresql
 """
@@ -21,7 +21,7 @@ _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
 
 def binaries() -> Path | None:
-    """The folder with the server's programs, the newest version first; null where there is none."""
+    """Return the directory of the newest version's programs, or None."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     on_path = shutil.which("initdb")
     if on_path is not None:
@@ -38,11 +38,11 @@ def _version(folder: Path) -> float:
 
 
 def install() -> str | None:
-    """Install Debian's package; gives what went wrong, if anything did."""
+    """Install Debian's package; return the error message, or None."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return MISSING
     if not _CREATE_CLUSTER.exists():
-        # The package would make and start a server for the whole machine.
+        # By default the package creates and starts a server for the whole machine.
         _CREATE_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
         _CREATE_CLUSTER.write_text("create_main_cluster = false\n", encoding="utf-8")
     error = packages.install("postgresql")

@@ -1,4 +1,4 @@
-"""Where the checkout is and which files belong to it."""
+"""The root of the checkout, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def project_files() -> list[Path]:
-    """All files that are committed or would be by `git add`, absolute and sorted; what git ignores is left out.
+    """Return all files that git tracks or would add, as absolute paths, sorted, without ignored files.
 
-    Raises `subprocess.CalledProcessError` where the folder is no git checkout.
+    Raises `subprocess.CalledProcessError` outside a git checkout.
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode()

@@ -1,6 +1,6 @@
-"""The docs' pictures of the dashboard: a server of its own with something to show, then webapp/screenshots.mjs.
+"""Take the screenshots of the docs: start a server with example data, then run webapp/screenshots.mjs.
 
-python -m tools.screens        takes about four minutes, and wants a quiet machine
+Usage: python -m tools.screens   (takes about four minutes on an idle machine)
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from atm.testing import TargetServer
 from tools.repository import ROOT
 
 PORT = 8765
-"""Of the target, as in the quickstart."""
+"""Port of the target server, as in the quickstart."""
 ATTEMPTS = 2
 PATIENT_ATTEMPTS = 6
-"""How often a run is tried whose measurement is not valid; the latter of the one that most pictures are of."""
+"""Attempts to get a valid measurement; the second for the run in most pictures."""
 
 
 def spec(name: str, endpoints: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ SEARCH = spec("search", MORE[:1], load={"model": "closed", "users": 8}, duration
 
 @contextmanager
 def served(data: Path) -> Iterator[str]:
-    """A server with this data; its URL."""
+    """Start a server with this data directory; yield its URL."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ATM_", "API_TEST"))}
     command = [sys.executable, "-m", "atm.api.server", "--port=0", "--for-parent"]
     with subprocess.Popen(
@@ -92,7 +92,7 @@ def served(data: Path) -> Iterator[str]:
 async def run(
     control: ControlClient, what: Mapping[str, Any], *tags: str, prepare: Callable[[], object] = lambda: None
 ) -> str:
-    """A run to its end, again where the machine was too busy to measure; its id. `prepare` is called before each."""
+    """Run to the end, again if the measurement is not valid, and return the id. `prepare` is called before each run."""
     attempts = PATIENT_ATTEMPTS if what is CHECKOUT else ATTEMPTS
     while True:
         attempts -= 1
@@ -109,7 +109,7 @@ async def run(
 
 
 async def fill(url: str, target: TargetServer) -> None:
-    """Runs of several tests, most of which pass, kept tests, and schedules with a past."""
+    """Create runs of several tests, most of which pass, saved tests, and schedules with firings."""
     async with ControlClient(url) as control:
         for kept, about in ((CHECKOUT, "The whole shop, up to 160/s"), (SMOKE, ""), (USERS, ""), (STRICT, "")):
             await control.create_test(kept, description=about, tags=["nightly"] if kept is not SMOKE else [])
@@ -131,7 +131,7 @@ async def fill(url: str, target: TargetServer) -> None:
         for what in (USERS, STRICT, SEARCH, USERS, STRICT, SEARCH, USERS):
             await run(control, what, "nightly")
         await run(control, CHECKOUT, "nightly", "v2.3")
-        # The newest one, which most pictures are of: in its middle the target stands still.
+        # The newest run, which most pictures show: the target stalls in the middle of it.
         last = await run(control, CHECKOUT, "nightly", "v2.4", prepare=lambda: target.stall(1.6, after=38))
         await control.annotate(last, notes="First run of v2.4. The stall is the new index being built.")
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv: the locked dependencies first, each checked against its hash, then this project as it stands.
-# Usage: setup.sh PYTHON. One line per step; the tools speak only when something is wrong.
+# Create .venv: install the locked dependencies, verified by hash, then this project in editable mode.
+# Usage: setup.sh PYTHON. Prints one line per step; output of the tools appears on errors only.
 set -eu
 cd "$(dirname "$0")/.."
 python=${1:-python3}
@@ -32,7 +32,7 @@ step "uv, by pip"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
-# The native engine takes longest: its build begins here, beside the rest. tools/native.sh waits for it, and reports.
+# The native engine takes longest, so its build starts here, in parallel; a later call of tools/native.sh installs it.
 trap 'trap - TERM; kill 0' INT TERM
 if command -v cargo >/dev/null 2>&1; then
     .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/native.txt &&

@@ -1,4 +1,4 @@
-"""Tables of the fields of a spec, from the models that read it."""
+"""Markdown tables of the fields of a spec, from its models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NAMES: dict[type[Kind], str] = {Text: "text", Boolean: "true or false", Duratio
 
 
 def field_tables() -> Iterator[str]:
-    """A heading and a table for each model, in Markdown."""
+    """Yield a heading and a table for each model, in Markdown."""
     for title, model in _TABLES:
         yield from _table(title, model)
     for name, model in AUTH.models.items():

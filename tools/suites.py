@@ -1,8 +1,8 @@
-"""Runs the test suites one after another, all of them even when one fails, each with its time.
+"""Run all test suites in order, also after a failure, and print the time of each.
 
-A suite is a command. To add one, append a `Suite` to `SUITES`, core last: CI reads the closing line of pytest, so the
-last line of all is one in that form. With `--prove` property tests run at full counts, and what each suite prints is
-kept in docs/proof/.
+A suite is a list of commands. To add one, insert a `Suite` into `SUITES` before core. The last line has the format of
+pytest's closing line, which CI reads. With `--prove` property tests run at full counts, and the output of each suite
+is written to docs/proof/.
 
 Usage: python -m tools.suites [--prove] [NAME ...]
 """
@@ -29,14 +29,14 @@ PROOF = ROOT / "docs" / "proof"
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A name and the commands that run it; `prove` where proving takes another one."""
+    """Name and commands of a suite; `prove` replaces the commands under `--prove`."""
 
     name: str
     command: tuple[str, ...]
     prove: tuple[str, ...] = ()
 
 
-# One red test must not hide those of the crates that come later.
+# A failing test must not hide those of later crates.
 _CARGO_TEST = (
     *("cargo", "test", "--quiet", "--no-fail-fast", "--locked", "--workspace"),
     *("--manifest-path", "native/Cargo.toml"),
@@ -44,26 +44,26 @@ _CARGO_TEST = (
 
 _PYTEST = (sys.executable, "-u", "-m", "pytest")
 _THREE = "--numprocesses=3"
-"""Three processes keep two cores at work, as tests wait more than they compute; tests/scheduling.py deals."""
+"""Three processes for two cores, as tests mostly wait; tests/scheduling.py distributes the files."""
 _PATIENT = "--override-ini=timeout=1800"
 _CONTROL = (
-    # These start servers and databases, which takes a while on a busy machine.
+    # These start servers and databases, which is slow on a busy machine.
     "--override-ini=timeout=600",
     *(f"tests/{room}" for room in ("api", "client", "faults", "runs", "security", "storage")),
     *(f"tests/contract/test_{name}.py" for name in ("bundles", "storage", "storage_access", "storage_series")),
 )
-"""The control plane: what starts servers, databases and runs of its own."""
+"""Tests of the control plane, which start servers, databases and runs."""
 _AGENTS = (
     *(f"tests/{room}" for room in ("agent", "mcp_server", "notifications", "schedules")),
     "tests/contract/test_storage_schedules.py",
 )
-"""What acts by itself or for a program that does: schedules, notifications, tools for LLM agents."""
+"""Tests of schedules, notifications and tools for LLM agents."""
 _REST = tuple(f"--ignore={path}" for path in (*_CONTROL, *_AGENTS) if path.startswith("tests/"))
 # Style, types, logic, and then the pages in a browser against a real server.
 _DASHBOARD = ("npm", "run", "--silent", "--prefix", "webapp", "suite")
 
 SUITES: tuple[Suite, ...] = (
-    # Rust code is tested where it can be built; set-up says so where it cannot.
+    # Rust tests need a toolchain; set-up prints a line if there is none.
     *((Suite("native", command=_CARGO_TEST),) if shutil.which("cargo") else ()),
     *((Suite("dashboard", command=_DASHBOARD),) if (ROOT / "webapp" / "node_modules").is_dir() else ()),
     Suite("control", command=(*_PYTEST, _THREE, *_CONTROL), prove=(*_PYTEST, *_CONTROL, _PATIENT)),
@@ -74,7 +74,7 @@ SUITES: tuple[Suite, ...] = (
 
 @dataclass(slots=True)
 class Outcome:
-    """How a suite went: `counts` are those of pytest's closing line, where the suite printed one."""
+    """Result of a suite; `counts` are those of its closing line, if it printed one."""
 
     name: str
     status: int
@@ -84,7 +84,7 @@ class Outcome:
 
 
 def run(suite: Suite, prove: bool) -> Outcome:
-    """Run one suite, showing what it prints as it comes."""
+    """Run a suite and print its output as it arrives."""
     print(f"suite: {suite.name}", flush=True)
     command = suite.prove or suite.command if prove else suite.command
     environment = {
@@ -124,7 +124,7 @@ def run(suite: Suite, prove: bool) -> Outcome:
 
 
 def open_record(name: str) -> TextIO:
-    """The file in docs/proof/ for a suite, its head written: when, what and on which kind of machine."""
+    """Create the file of a suite in docs/proof/, with a head: date, command and machine."""
     PROOF.mkdir(parents=True, exist_ok=True)
     describe = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -136,29 +136,29 @@ def open_record(name: str) -> TextIO:
 
 
 def read_line(line: str, outcome: Outcome) -> None:
-    """Note what a line of output tells: a skipped test with its reason, or the closing line of pytest or cargo."""
+    """Record a skipped test with its reason, or the counts of a closing line of pytest, vitest or cargo."""
     if line.startswith("SKIPPED ["):
         outcome.skips.append(line)
     elif re.fullmatch(r"=+ .* in [\d.]+s.* =+", line):
         found = re.findall(r"(\d+) ([a-z]+)", line.split(" in ")[0])
         outcome.counts = Counter({word: int(number) for number, word in found})
     elif vitest := re.fullmatch(r"\s+Tests\s+(\d+ \w+(?: \| \d+ \w+)*) \(\d+\)", line):
-        # Vitest says it once for the logic and once for the browser.
+        # Vitest prints this for the unit tests and for the browser tests.
         for part in vitest[1].split(" | "):
             number, word = part.split()
             outcome.counts[word] += int(number)
     elif crate := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", line):
-        # Cargo says this once for each crate.
+        # Cargo prints this for each crate.
         for word, number in zip(("passed", "failed", "skipped"), crate.groups(), strict=True):
             outcome.counts[word] += int(number)
 
 
 def closing_lines(outcomes: list[Outcome]) -> list[str]:
-    """What ends the output of several suites: a line for each, all skips again, and one closing line for all."""
+    """Return the end of the output: a line per suite, all skips, and one closing line in pytest's format."""
     lines = [f"suite: {each.name:14} {'FAILED' if each.status else 'ok'}  {each.seconds:.1f} s" for each in outcomes]
     lines += [f"{skip}  ({each.name})" for each in outcomes for skip in each.skips]
     total = sum((each.counts for each in outcomes), start=Counter[str]())
-    # A suite that is not pytest's has no counts; its failure must still show in the line that CI reads.
+    # A failed suite without counts must still show in the closing line.
     silent = [each for each in outcomes if each.status != 0 and not each.counts["failed"] + each.counts["error"]]
     total["failed"] += len(silent)
     summary = ", ".join(f"{number} {word}" for word, number in sorted(total.items()) if number)

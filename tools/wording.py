@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.repository import ROOT, project_files
 
-CHECKED = ("tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+CHECKED = ("benches", "docs", "tools", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 """Directories and files whose matches fail the check."""
 
 SUFFIXES = frozenset({".css", ".html", ".js", ".md", ".mjs", ".py", ".pyi", ".rs", ".sh", ".svelte", ".toml", ".ts"})
@@ -55,24 +55,27 @@ EXCEPTIONS: dict[str, str] = {
 # Between two words of a phrase: white space, or a line break with the marks of a comment or a list.
 _GAP = r"(?:[ \t]+|[ \t]*\n[ \t]*(?:(?:#|//[/!]?|\*|>|-)[ \t]+)?)"
 _PATTERN = re.compile(r"\b(?:" + "|".join(word.replace(" ", _GAP) for word in WORDS) + r")\b", re.IGNORECASE)
+_GENERATED = re.compile(r"<!-- (?!end of)([\w ]+) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+"""Blocks of a page that `tools/generate.py` writes: their words are those of src, where they are checked."""
 _LETTERS = re.compile(r"[A-Za-z]+")
 
 
 def matches(text: str) -> Iterator[tuple[int, str]]:
-    """Each narrator word of a text with the number of its line, from 1."""
+    """Yield the line number, from 1, and the word of each match outside generated blocks."""
+    text = _GENERATED.sub(lambda block: "\n" * block.group().count("\n"), text)
     for match in _PATTERN.finditer(text):
         yield text.count("\n", 0, match.start()) + 1, " ".join(_LETTERS.findall(match.group()))
 
 
 def is_exempt(name: str) -> bool:
-    """Whether `name`, a path within the repository, is one of EXCEPTIONS or lies below one."""
+    """Return whether EXCEPTIONS covers `name`, a path within the repository."""
     return any(
         name == exception or (exception.endswith("/") and name.startswith(exception)) for exception in EXCEPTIONS
     )
 
 
 def prose_files() -> Iterator[tuple[str, Path]]:
-    """The files with text that people write, as path within the repository and absolute path."""
+    """Yield each file to check, as path within the repository and absolute path."""
     for path in project_files():
         name = path.relative_to(ROOT).as_posix()
         if path.suffix in SUFFIXES and not is_exempt(name):
@@ -80,7 +83,7 @@ def prose_files() -> Iterator[tuple[str, Path]]:
 
 
 def directory(name: str) -> str:
-    """The directory that a file is counted under: the first part of its path, or the file itself at the top."""
+    """Return the first part of a path: a top-level directory, or a file."""
     return name.partition("/")[0]
 
 

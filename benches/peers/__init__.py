@@ -1,15 +1,15 @@
-"""The benchmark side by side: API Test Machine against other load testers, measured at the server.
+"""Benchmark of API Test Machine and other load testers, measured at the server.
 
-It may import `benches.measure`, `atm.testing` and what `tools` needs for the docs; nothing imports it but `benches`.
-Start reading with `campaign.py` (what is measured, in which order), then `clients.py` (the command line of each tool)
-and `closed.py`, `pacing.py`, `truth.py` (how each kind of figure is taken).
+May import `benches.measure`, `atm.testing` and what `tools` needs for the docs; only `benches` and `tools` import it.
+Start reading with `campaign.py` (the measurements and their order), then `clients.py` (the command line of each tool)
+and `closed.py`, `pacing.py`, `truth.py` (the kinds of measurement).
 """
 
 from __future__ import annotations
 
 
 def main() -> int:
-    """`make bench-peers`: install what is missing, measure everything, write benches/results/."""
+    """Run `make bench-peers`: install missing tools, measure everything, write benches/results/."""
     from benches.peers.__main__ import main as run
 
     return run([])

@@ -1,4 +1,4 @@
-"""The command of this benchmark: python -m benches.peers [--help]"""
+"""Command line of this benchmark: python -m benches.peers [--help]"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         campaign.install_all(settings.clients)
     if options.install_only:
         return 0
-    # Everything that is not the client under measurement, this process too, keeps to the server's core.
+    # Everything except the measured client, including this process, runs on the server's core.
     os.sched_setaffinity(0, {SERVER_CPU})
     try:
         document = Campaign(settings, lambda line: print(line, flush=True)).run()
@@ -61,7 +61,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clients", help="names of clients, separated by commas")
     parser.add_argument("--repeats", type=int, help=f"of the closed rows (default {defaults.repeats})")
     parser.add_argument("--open-repeats", type=int, help=f"of the paced rows (default {defaults.open_repeats})")
-    parser.add_argument("--quick", action="store_true", help="short windows, one repeat: tests the harness, no figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="short windows, one repeat: tests the harness, no usable figures"
+    )
     parser.add_argument("--no-install", dest="install", action="store_false", help="measure with what is there")
     parser.add_argument("--install-only", action="store_true", help="install what is missing, and measure nothing")
     parser.add_argument("--output", type=Path, help="where to write (default: benches/results/peers-DATE.json)")
@@ -70,7 +72,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         type=Path,
         nargs="?",
         const=Path(),
-        help="write the newest results (or the given document, which is kept) into the docs, and measure nothing",
+        help="write the newest results (or those of FILE, which is copied to results/) into the docs",
     )
     return parser.parse_args(arguments)
 
@@ -89,7 +91,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _place(options: argparse.Namespace) -> Path:
-    """A campaign that is not whole, or quick, must not be taken for the figures."""
+    """Incomplete or quick campaigns must not replace the published figures."""
     if options.output:
         return Path(options.output)
     whole = not (options.quick or options.only or options.clients)

@@ -1,7 +1,7 @@
-"""The whole campaign: which measurements, in which order, with how many repeats; and the document that it makes.
+"""A campaign: all measurements in order, with repeats, and the resulting document.
 
-Within a repeat each client is measured once, right after one another, since the clock of a machine drifts. A row that
-cannot be measured keeps its reason in its place.
+Within a repeat each client is measured once, directly after one another, because the clock rate of a machine drifts. A
+row that cannot be measured contains the reason.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ SECTIONS = (*(scenario.key for scenario in SCENARIOS), "quota", "instructions", 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a campaign is asked to do. The defaults take under 15 minutes."""
+    """Options of a campaign. The defaults take under 15 minutes."""
 
     sections: tuple[str, ...] = SECTIONS
     clients: tuple[str, ...] = tuple(CLIENTS)
     repeats: int = 3
     open_repeats: int = 1
     long_window_seconds: float = 5.0
-    """Of the first scenario, which most is read from."""
+    """Seconds of the first scenario, the source of most figures."""
     window_seconds: float = 2.0
     instructions_seconds: float = 2.0
     paced_seconds: int = pacing.SECONDS
@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One measurement: where its result goes, and how it is taken."""
+    """One measurement: the section of its result, and the function that measures."""
 
     section: str
     client: str
@@ -56,7 +56,7 @@ class Job:
 
 
 class Campaign:
-    """Takes every measurement of some settings, says how far it is, and keeps what came out."""
+    """Takes all measurements of a campaign, reports progress and collects the results."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self.settings = settings
@@ -67,7 +67,7 @@ class Campaign:
         self._began = time.monotonic()
 
     def run(self) -> dict[str, Any]:
-        """Measure; gives back the document that is kept. Raises MeasurementError where there is no nginx."""
+        """Measure and return the document. Raises MeasurementError without nginx."""
         self._look_for_tools()
         with ExitStack() as stack:
             jobs = list(self._jobs(stack))
@@ -77,7 +77,7 @@ class Campaign:
         return self.document()
 
     def document(self) -> dict[str, Any]:
-        """Everything that was measured and what it was measured with."""
+        """Return all results with machine, versions and options."""
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
         return {
             "bench": "peers",
@@ -173,7 +173,7 @@ class Campaign:
         return Job(section, name, partial(closed.measure, CLIENTS[name], scenario, nginx, window))
 
     def _interleaved(self, section: str, names: Sequence[str], repeats: int) -> Iterator[str]:
-        """Each installed client once per repeat; what is missing gets its row at once."""
+        """Yield each installed client once per repeat; missing clients get their row first."""
         present = [name for name in names if name in self.settings.clients and name not in self._missing]
         for name in names:
             if name in self.settings.clients and name in self._missing:
@@ -188,7 +188,7 @@ class Campaign:
         try:
             sample = job.take()
         except (MeasurementError, AtmError, OSError, subprocess.SubprocessError, LookupError) as error:
-            # A client that failed once is not asked again: its row says why, and the others go on.
+            # A client that failed is not measured again; its row contains the reason, and the others continue.
             row["problem"] = str(error)
             self._say(f"{progress}  {job.section}: {job.client}: {error}")
         else:
@@ -202,7 +202,7 @@ class Campaign:
 
 
 def quick(settings: Settings) -> Settings:
-    """The same in little: to see whether the harness works, not for figures."""
+    """Return smaller options that test the harness; the figures are not meaningful."""
     return replace(
         settings,
         repeats=1,
@@ -215,7 +215,7 @@ def quick(settings: Settings) -> Settings:
 
 
 def install_all(names: Sequence[str]) -> None:
-    """Install what the clients need; each failure is one line."""
+    """Install what the clients need; print one line per failure."""
     for tool in dict.fromkeys(("nginx", *(CLIENTS[name].tool for name in names))):
         try:
             install.install(tool)

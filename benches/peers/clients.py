@@ -1,8 +1,8 @@
-"""Every client that is measured: how its command line asks for a load, and where its printed figures are.
+"""The measured clients: the command line for a load, and the parser of the printed figures.
 
-Each tool is asked as its own documentation says, with what spares it work where that changes nothing (no progress bar,
-no result file). In the paced loads, tools that need a number of connections get it; those with an open model of their
-own (vegeta, k6, ours) may open as many as they need.
+Each tool is configured according to its documentation, without features that cost time and do not change the load
+(progress bar, result file). In paced loads, tools that need a number of connections get one; those with an open model
+(vegeta, k6, ours) may open as many as they need.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _OPEN_MODEL_USERS = 2000
 
 
 class Client(ABC):
-    """One tool, or one way to use it. `tool` is its key in `install`; `name` is what tables call it."""
+    """A tool, or one configuration of it. `tool` is its key in `install`, `name` its name in tables."""
 
     name: str
     tool: str
 
     @abstractmethod
     def closed(self, load: Closed) -> Command | None:
-        """The command that loads as fast as answers come; None if it cannot."""
+        """Return the command for a closed load, or None if the tool cannot produce it."""
 
     @abstractmethod
     def printed(self, output: Output) -> Printed:
-        """What it said at its end."""
+        """Parse the figures printed at the end."""
 
     def program(self) -> str:
-        """Its program's path. Raises NotInstalledError."""
+        """Return the path of the program. Raises NotInstalledError."""
         return str(path_of(self.tool))
 
 
@@ -48,7 +48,7 @@ class PacedClient(Client):
 
     @abstractmethod
     def paced(self, load: Paced) -> Command:
-        """The command that sends at a fixed rate."""
+        """Return the command for a fixed rate."""
 
 
 class Wrk(Client):
@@ -74,7 +74,7 @@ class Ab(Client):
     def closed(self, load: Closed) -> Command | None:
         if load.protocol not in _CLEAR_OR_TLS:
             return None
-        # -t implies 50,000 requests at most unless -n comes after it.
+        # -t implies a maximum of 50,000 requests unless -n follows.
         limits = ("-t", str(load.seconds), "-n", "5000000")
         return Command((self.program(), "-k", "-q", "-c", str(load.connections), *limits, load.url))
 
@@ -123,7 +123,7 @@ class Hey(PacedClient):
 
 
 class Vegeta(PacedClient):
-    """vegeta's attack; its report is a command of its own and in no figure of CPU or memory here."""
+    """vegeta's attack; its report is a separate command and not part of CPU and memory figures."""
 
     name = tool = "vegeta"
 
@@ -152,7 +152,7 @@ class Vegeta(PacedClient):
 
 
 class Oha(PacedClient):
-    """oha; paced with its correction for coordinated omission, as it recommends."""
+    """oha; paced with its correction for coordinated omission, as its documentation recommends."""
 
     name = tool = "oha"
     _quiet = ("--no-tui", "--output-format", "json", "--insecure")
@@ -252,7 +252,7 @@ class Locust(PacedClient):
 
 
 class Atm(PacedClient):
-    """API Test Machine with one of its engines, command line, full accounting and all."""
+    """API Test Machine with one of its engines: the complete command line with all accounting."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -285,14 +285,14 @@ class Atm(PacedClient):
         return printed.atm(output.stdout)
 
     def _run(self, subject: str, *options: str) -> Command:
-        # 4: the measurement was judged invalid, as it should be where the client is held up; the figures still count.
+        # 4: the measurement is invalid, which is correct for a throttled client; the figures are used anyway.
         program = self.program()
         fixed = ("--engine", self.engine, "--json", "--quiet", *_without_history(program))
         return Command((program, "run", subject, *options, *fixed), good_statuses=(0, 4))
 
 
 class AtmTemplated(Atm):
-    """The native engine with templates in the URL and in a header, rendered anew for each request."""
+    """The native engine with templates in the URL and in a header, rendered for each request."""
 
     def __init__(self) -> None:
         super().__init__("native")
@@ -308,7 +308,7 @@ class AtmTemplated(Atm):
 
 
 class AtmConstantPost(Atm):
-    """What `AtmTemplated` is held against: a request of the same shape and size, the same each time."""
+    """The baseline of `AtmTemplated`: a constant request of the same shape and size."""
 
     def __init__(self) -> None:
         super().__init__("native")
@@ -325,7 +325,7 @@ class AtmConstantPost(Atm):
 
 @cache
 def _without_history(program: str) -> tuple[str, ...]:
-    """The flag that keeps a run out of the history, where this version keeps one."""
+    """Return the flag that disables the history, if this version has it."""
     said = subprocess.run([program, "run", "--help"], capture_output=True, text=True, check=False, timeout=60).stdout
     return ("--no-history",) if "--no-history" in said else ()
 

@@ -1,7 +1,7 @@
-"""The closed rows: what a request costs a client while nginx answers as fast as it can.
+"""Closed rows: the cost of a request for the client while nginx responds as fast as it can.
 
-The figures are taken between two moments of steady traffic. Requests are counted by nginx, CPU time by the kernel over
-the client's whole session: neither its start nor what it says about itself plays a part.
+The figures are measured during steady traffic. nginx counts the requests, and the kernel the CPU time of the client's
+whole session, so neither start-up nor the tool's own output affects them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benches.peers.processes import ClientProcess
 
 CLIENT_CPU, SERVER_CPU = 0, 1
 _SPARE_SECONDS = 45
-"""A client is asked to run so much longer than the window; it is killed when the window is over."""
+"""Seconds that a client is configured to run beyond the window; it is killed at the end of the window."""
 _FIRST_REQUESTS_SECONDS = 20.0
 _SETTLE_SECONDS = 0.7
 _STEADY_AFTER_REQUESTS = 128
@@ -28,7 +28,7 @@ _STEADY_AFTER_REQUESTS = 128
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of closed load: who takes part, and who is the measure."""
+    """One kind of closed load: its clients and the baseline."""
 
     key: str
     title: str
@@ -41,7 +41,7 @@ class Scenario:
     long_window: bool = False
 
     def url(self, nginx: Nginx) -> str:
-        """Where it is served."""
+        """Return the URL on nginx."""
         ports = nginx.ports
         scheme, port = {
             Protocol.HTTP1: ("http", ports.plain),
@@ -68,7 +68,7 @@ class ClosedSample:
 
     @property
     def cpu_per_100k(self) -> float:
-        """CPU seconds of the client per 100,000 requests."""
+        """The client's CPU seconds per 100,000 requests."""
         return (self.cpu_user + self.cpu_system) / self.requests * 100_000
 
     @property
@@ -168,7 +168,7 @@ QUOTA = Scenario(
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long to watch, in which control group, and for how long to count instructions beside (0: not)."""
+    """Length of the window, control group, and seconds of instruction counting (0: none)."""
 
     seconds: float
     group: Path | None = None
@@ -176,7 +176,7 @@ class Window:
 
 
 def measure(client: Client, scenario: Scenario, nginx: Nginx, window: Window) -> ClosedSample:
-    """One window of one client. Raises MeasurementError when it sends nothing, stops early or cannot do that."""
+    """Measure a window of a client. Raises MeasurementError if it sends nothing, stops early or lacks this load."""
     with tempfile.TemporaryDirectory(prefix="atm-peers-") as folder:
         command = client.closed(_load(scenario, nginx, window, Path(folder)))
         if command is None:
@@ -221,6 +221,6 @@ def _instructions(process: ClientProcess, nginx: Nginx, window: Window) -> tuple
     before = nginx.count()
     counted = instructions.count(process.pids(), window.instructions_seconds)
     after = nginx.count()
-    # perf needs a while to attach, so the rate over both is what its own window is held against.
+    # perf takes a while to attach, so the request rate is measured over its whole run, not over its window only.
     rate = (after.requests - before.requests) / (after.at_seconds - before.at_seconds)
     return counted.user / counted.seconds / rate, counted.kernel / counted.seconds / rate

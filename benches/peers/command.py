@@ -1,4 +1,4 @@
-"""The nouns between the harness and a client: what load is asked for, which command makes it, and what it prints."""
+"""Types between harness and clients: the requested load, the command, and its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benches.measure import ROOT
 
 
 class Protocol(StrEnum):
-    """What is spoken on the wire."""
+    """Protocol on the wire."""
 
     HTTP1 = "HTTP/1.1"
     TLS = "HTTP/1.1 over TLS 1.3"
@@ -21,7 +21,7 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """As fast as the answers come: `connections` × `streams` requests in flight for `seconds`."""
+    """A closed load: `connections` × `streams` requests in flight for `seconds`."""
 
     url: str
     protocol: Protocol
@@ -29,7 +29,7 @@ class Closed:
     streams: int
     seconds: int
     scratch: Path
-    """A folder for files that the tool needs; it runs in it."""
+    """Directory for files that the tool needs; its working directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Paced:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a tool left behind at its end: what it printed, and the folder that it ran in."""
+    """Result of a finished tool: its output and its working directory."""
 
     stdout: str
     scratch: Path
@@ -54,21 +54,21 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line, what its environment has besides ours, and the exit statuses that mean that it went well."""
+    """A command line, additional environment variables, and the exit statuses of success."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     good_statuses: tuple[int, ...] = (0,)
 
     def shown(self) -> str:
-        """As one would type it in the checkout; for the record."""
+        """Return the command as typed in the checkout, for the raw output."""
         words = [Path(self.argv[0]).name, *(word.replace(f"{ROOT}/", "") or "''" for word in self.argv[1:])]
         return " ".join([*(f"{name}={value}" for name, value in self.environment.items()), *words])
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The response times that a tool prints at the end, in milliseconds; None for those that it does not print."""
+    """Response times printed by a tool, in milliseconds; None for those that it does not print."""
 
     p50: float | None = None
     p90: float | None = None

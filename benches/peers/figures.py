@@ -1,6 +1,6 @@
-"""From the kept document to figures: medians, ratios within one repeat, and our bars with what was reached.
+"""Figures of a stored document: medians, ratios within one repeat, and bars with their results.
 
-Pure: the same document gives the same figures, so the docs can be checked against what is committed.
+Pure: the same document gives the same figures, so the docs can be verified against the committed document.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Figure = Callable[[Mapping[str, Any]], float]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar that we have set ourselves, and what was measured; `value` is None where it could not be measured."""
+    """One of our bars with the measured value; `value` is None if it could not be measured."""
 
     what: str
     limit: float
     at_most: bool
     value: float | None
     reason: str = ""
-    """Why there is no value."""
+    """The reason if there is no value."""
     unit: str = ""
 
     @property
@@ -38,36 +38,36 @@ class Bar:
 
 
 def cpu_per_100k(sample: Mapping[str, Any]) -> float:
-    """CPU seconds per 100,000 requests, of a closed or a paced sample."""
+    """Return the CPU seconds per 100,000 requests of a closed or paced sample."""
     if "cpu_per_100k" in sample:
         return float(sample["cpu_per_100k"])
     return float((sample["cpu_user"] + sample["cpu_system"]) / sample["requests"] * 100_000)
 
 
 def user_per_100k(sample: Mapping[str, Any]) -> float:
-    """The part of `cpu_per_100k` in user space."""
+    """Return the user-space part of `cpu_per_100k`."""
     return float(sample["cpu_user"] / sample["requests"] * 100_000)
 
 
 def system_per_100k(sample: Mapping[str, Any]) -> float:
-    """The part of `cpu_per_100k` in the kernel."""
+    """Return the kernel part of `cpu_per_100k`."""
     return float(sample["cpu_system"] / sample["requests"] * 100_000)
 
 
 def rate(sample: Mapping[str, Any]) -> float:
-    """Requests per second of a closed sample, counted by nginx."""
+    """Return the requests per second of a closed sample, counted by nginx."""
     return float(sample["requests"] / sample["seconds"])
 
 
 def samples(document: Document, section: str, client: str) -> Sequence[Mapping[str, Any]]:
-    """What was measured of a client in a section; nothing where a problem came between."""
+    """Return the samples of a client in a section; empty if there was a problem."""
     row = document["sections"].get(section, {}).get(client, {})
     found: Sequence[Mapping[str, Any]] = () if "problem" in row else row.get("samples", ())
     return found
 
 
 def problem(document: Document, section: str, client: str) -> str:
-    """Why a client has no figures in a section."""
+    """Return the reason why a client has no figures in a section."""
     row = document["sections"].get(section, {}).get(client)
     if row is None:
         return "not part of this campaign"
@@ -75,19 +75,19 @@ def problem(document: Document, section: str, client: str) -> str:
 
 
 def median(document: Document, section: str, client: str, figure: Figure) -> float | None:
-    """The median of a figure over the repeats."""
+    """Return the median of a figure over the repeats."""
     found = [figure(sample) for sample in samples(document, section, client)]
     return statistics.median(found) if found else None
 
 
 def ratios(document: Document, section: str, client: str, baseline: str, figure: Figure) -> list[float]:
-    """The figure divided by that of the baseline in the same repeat, for each repeat."""
+    """Return the ratio of a figure to that of the baseline, for each repeat."""
     ours, theirs = samples(document, section, client), samples(document, section, baseline)
     return [figure(own) / figure(other) for own, other in zip(ours, theirs, strict=False) if figure(other) > 0]
 
 
 def bars(document: Document) -> list[Bar]:
-    """Every bar of the native engine that this benchmark can judge."""
+    """Return all bars of the native engine that this benchmark measures."""
     judge = _Judge(document)
     found = [
         judge.ratio("h1", "wrk", 0.90, "HTTP/1.1: CPU per request"),
@@ -110,10 +110,10 @@ def bars(document: Document) -> list[Bar]:
         ),
         judge.figure("h1", lambda s: s["memory_bytes"] / 1e6, 90, "peak memory of the whole process", "MB"),
     ]
-    for asked in (1_000, 5_000, 20_000):
-        section = f"rate {asked}"
-        found.append(judge.figure(section, _off_rate, 0.05, f"{asked:,} requests/s: off the rate", "%"))
-        found.append(judge.figure(section, lambda s: s["spread"], 0.10, f"{asked:,} requests/s: sd/mean per 10 ms"))
+    for requested in (1_000, 5_000, 20_000):
+        section = f"rate {requested}"
+        found.append(judge.figure(section, _off_rate, 0.05, f"{requested:,} requests/s: off the rate", "%"))
+        found.append(judge.figure(section, lambda s: s["spread"], 0.10, f"{requested:,} requests/s: sd/mean per 10 ms"))
     found.append(judge.ratio("rate 5000", "h2load", 1.3, "5,000 requests/s: CPU per request"))
     return found + _truth_bars(judge)
 
@@ -134,7 +134,7 @@ def _truth_bars(judge: _Judge) -> list[Bar]:
 
 
 class _Judge:
-    """Takes the native engine's figures out of a document and holds them against bars."""
+    """Compares the native engine's figures in a document with bars."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -162,7 +162,7 @@ class _Judge:
 
 
 def short(baseline: str) -> str:
-    """What a ratio calls its baseline."""
+    """Return the short name of a baseline in a ratio."""
     return "the constant request" if baseline == CONSTANT else baseline
 
 
@@ -179,5 +179,5 @@ def _difference_percent(name: str) -> Figure:
 
 
 def _number(value: float | None) -> float:
-    # A tool that prints no such figure is infinitely far from it, and a bar on it is missed.
+    # A tool that does not print the figure is infinitely far off, and misses the bar.
     return float("inf") if value is None else float(value)

@@ -1,8 +1,8 @@
-"""Where the tools are, and how those that are missing are installed.
+"""Find the tools, and install missing ones.
 
-Only `make bench-peers` installs, never set-up or the tests. What is not a package of the system goes into one folder,
-`ATM_PEERS_DIR` or build/peers, in a folder of its own per tool and version, so a new pin is a new installation. A tool
-that cannot be had is a row that says why, never an error.
+Only `make bench-peers` installs, not set-up or the tests. Tools other than system packages are installed below
+`ATM_PEERS_DIR` or build/peers, in one directory per tool and version, so a new version is a new installation. A tool
+that cannot be installed becomes a row with the reason, not an error.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 
 
 class NotInstalledError(Exception):
-    """A tool cannot be had here; the message says why, in a few words."""
+    """A tool is not available; the message has the reason in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that is measured, at a pinned version where we install it ourselves.
+    """A measured program, in a pinned version if we install it.
 
-    In `steps` and `environment`, `{folder}` stands for the folder that it is installed into, `{version}` for its
-    version and `{python}` for the interpreter that runs this.
+    In `steps` and `environment`, `{folder}` is replaced by its installation directory, `{version}` by its version and
+    `{python}` by the current interpreter.
     """
 
     name: str
     program: str
-    """Its file within its folder, or its name on the PATH when it is a package of the system."""
+    """Its file within the directory, or its name on the PATH for a system package."""
     version: str = ""
     package: str | None = None
-    """The Debian package that it is in."""
+    """Its Debian package."""
     steps: tuple[str, ...] = ()
-    """The commands that install it, words separated by blanks."""
+    """The installation commands, words separated by spaces."""
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def folder(self) -> Path:
-        """Where it is, or is to be, installed."""
+        """Return its installation directory."""
         return peers_folder() / f"{self.name}-{self.version}"
 
     def filled(self, text: str) -> str:
-        """A word of `steps` or `environment` with its names replaced."""
+        """Return a word of `steps` or `environment` with placeholders replaced."""
         return text.format(folder=self.folder, version=self.version, python=sys.executable)
 
 
@@ -93,12 +93,12 @@ TOOLS: dict[str, Tool] = {
 
 
 def peers_folder() -> Path:
-    """Where the tools that are no packages of the system live: `ATM_PEERS_DIR`, or build/peers in the checkout."""
+    """Return the directory of tools other than system packages: `ATM_PEERS_DIR`, or build/peers in the checkout."""
     return Path(os.environ.get("ATM_PEERS_DIR") or ROOT / "build" / "peers").absolute()
 
 
 def path_of(name: str) -> Path:
-    """The program of a tool. Raises NotInstalledError where it is not there."""
+    """Return the program of a tool. Raises NotInstalledError if it is missing."""
     if name in ("atm", "atm native"):
         return _our_own(native=name == "atm native")
     tool = TOOLS[name]
@@ -114,7 +114,7 @@ def path_of(name: str) -> Path:
 
 
 def version_of(name: str) -> str | None:
-    """The version of an installed tool: the pinned one, or what the package manager says; None where it is silent."""
+    """Return the version of an installed tool: the pinned one, or that of the package manager; None if unknown."""
     if name.startswith("atm"):
         from atm.version import VERSION
 
@@ -122,16 +122,16 @@ def version_of(name: str) -> str | None:
     tool = TOOLS[name]
     if tool.package is None:
         return tool.version
-    asked = ["dpkg-query", "--show", "--showformat", "${Version}", tool.package]
+    command = ["dpkg-query", "--show", "--showformat", "${Version}", tool.package]
     try:
-        result = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=30)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except OSError:
         return None
     return result.stdout.strip() or None
 
 
 def install(name: str) -> None:
-    """Install one tool, unless it is there. Raises NotInstalledError with the reason in one line."""
+    """Install a tool if it is missing. Raises NotInstalledError with the reason in one line."""
     try:
         path_of(name)
     except NotInstalledError as missing:
@@ -149,13 +149,13 @@ def install(name: str) -> None:
 def _install_package(package: str, missing: NotInstalledError) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise NotInstalledError(f"{missing}, and only root can install that") from missing
-    # With RUNLEVEL set, Debian's invoke-rc.d starts no service of a package that is installed.
+    # With RUNLEVEL set, Debian's invoke-rc.d does not start services of installed packages.
     environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package]
     try:
         _run(command, environment)
     except NotInstalledError:
-        # The lists of a fresh machine are empty or old.
+        # The package lists of a new machine are empty or stale.
         _run(["apt-get", "update", "--quiet"], environment)
         _run(command, environment)
 
@@ -200,7 +200,7 @@ def _our_own(*, native: bool) -> Path:
     if subprocess.run([program, "run", "--help"], capture_output=True, check=False).returncode != 0:
         raise NotInstalledError("this atm has no command `run`")
     if native:
-        asked = [str(BIN / "python"), "-c", "import atm_engine"]
-        if subprocess.run(asked, capture_output=True, check=False).returncode != 0:
+        command = [str(BIN / "python"), "-c", "import atm_engine"]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
             raise NotInstalledError("the native engine is not built in this environment")
     return program

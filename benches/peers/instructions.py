@@ -1,7 +1,7 @@
-"""Instructions per request, from the processor's own counters by `perf stat`, where the machine has them.
+"""Count instructions per request with `perf stat`, on machines with hardware counters.
 
-They hold still where CPU time drifts with the clock of the machine, so they are what guards against regressions. Many
-virtual machines have no counters; the rows then say so.
+Unlike CPU time they do not drift with the clock rate, so use them to detect regressions. Many virtual machines have no
+counters; the rows then say so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EVENTS = "instructions:u,instructions:k,duration_time"
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """Instructions that some processes retired in `seconds`, in user space and in the kernel."""
+    """Instructions retired by processes in `seconds`, in user space and in the kernel."""
 
     user: float
     kernel: float
@@ -27,7 +27,7 @@ class Instructions:
 
 
 def count(pids: Sequence[int], seconds: float) -> Instructions:
-    """Count the instructions of running processes. Raises MeasurementError where that is not possible."""
+    """Count the instructions of running processes. Raises MeasurementError if that is not possible."""
     program = shutil.which("perf")
     if program is None:
         raise MeasurementError("perf is not installed (Debian: linux-perf)")
@@ -45,7 +45,7 @@ def count(pids: Sequence[int], seconds: float) -> Instructions:
 
 
 def parse(output: str) -> Instructions:
-    """What `perf stat --json-output` writes: one JSON object per line and event."""
+    """Parse the output of `perf stat --json-output`: one JSON object per line and event."""
     values: dict[str, float] = {}
     for line in output.splitlines():
         if not line.startswith("{"):

@@ -1,7 +1,6 @@
-"""The server of the closed rows: nginx with one worker on one core, and its own count of the requests it got.
+"""The server of the closed rows: nginx with one worker on one core, and its request count.
 
-nginx because it is not ours, does nothing but answer, and counts (`stub_status`), so no figure rests on what a client
-says about itself.
+nginx is independent of this project and counts requests (`stub_status`), so figures do not rely on a client's output.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where nginx listens, all on 127.0.0.1."""
+    """Ports of nginx, all on 127.0.0.1."""
 
     plain: int
     tls: int
@@ -82,7 +81,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What nginx said at one moment: requests so far, and its worker's CPU seconds."""
+    """State of nginx at one point in time: requests so far, and CPU seconds of its worker."""
 
     at_seconds: float
     requests: int
@@ -90,7 +89,7 @@ class Count:
 
 
 class Nginx:
-    """A context manager: nginx with its worker pinned to `cpu`. Raises MeasurementError where it does not start."""
+    """Context manager of nginx with its worker pinned to `cpu`. Raises MeasurementError if it does not start."""
 
     def __init__(self, program: Path, cpu: int) -> None:
         self._program = program
@@ -102,7 +101,7 @@ class Nginx:
 
     def __enter__(self) -> Self:
         folder = Path(self._folder.name)
-        # The worker is another user when we are root, and it reads the file below.
+        # For root the worker runs as another user, which must read the file below.
         folder.chmod(0o755)
         (folder / "files").mkdir()
         (folder / "files" / "big").write_bytes(b"x" * BIG_BYTES)
@@ -128,7 +127,7 @@ class Nginx:
         self._folder.cleanup()
 
     def configuration(self, folder: Path) -> str:
-        """The text of nginx.conf, with a fresh certificate in `folder`."""
+        """Return the text of nginx.conf, with a new certificate in `folder`."""
         certificate = Authority(folder).server("localhost", "127.0.0.1")
         return _CONFIGURATION.format(
             folder=folder,
@@ -144,7 +143,7 @@ class Nginx:
         )
 
     def count(self) -> Count:
-        """Requests so far, those of this question left out."""
+        """Return the number of requests so far, without the status requests."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports.status, timeout=10)
         try:
             connection.request("GET", "/status", headers={"Connection": "close"})
@@ -155,7 +154,7 @@ class Nginx:
         return Count(time.monotonic(), requests_of(body) - self._asked, self._worker_cpu_seconds())
 
     def peak_memory_bytes(self) -> int:
-        """VmHWM of the worker."""
+        """Return the VmHWM of the worker."""
         return peak_memory_bytes(self._worker())
 
     def _worker_cpu_seconds(self) -> float:
@@ -184,7 +183,7 @@ class Nginx:
 
 
 def requests_of(status: str) -> int:
-    """The number of requests on a page of nginx's stub_status module. Raises MeasurementError for any other page."""
+    """Parse the number of requests from nginx's stub_status page. Raises MeasurementError for any other page."""
     found = re.search(r"^\s*\d+ \d+ (\d+)\s*$", status, flags=re.MULTILINE)
     if found is None:
         raise MeasurementError(f"not a page of stub_status: {status[:100]!r}")
@@ -192,7 +191,7 @@ def requests_of(status: str) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that were free a moment ago, all different."""
+    """Return different free ports of 127.0.0.1."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [listener.getsockname()[1] for listener in sockets]

@@ -1,6 +1,6 @@
-"""The paced rows: does the rate that was asked for arrive, how evenly, and what does it cost the client.
+"""Paced rows: the accuracy and evenness of the rate at the target, and its cost for the client.
 
-The target server's own record says when each request arrived, in nanoseconds.
+The target server records the arrival of each request in nanoseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLIENTS: dict[int, tuple[str, ...]] = {
     5_000: ("h2load", "vegeta", "oha", "k6", "atm native", "atm asyncio"),
     20_000: ("h2load", "vegeta", "oha", "atm native", "atm asyncio"),
 }
-"""wrk and ab have no rate. Left out to save time: hey, Locust, autocannon, and rates beyond one core for a tool."""
+"""wrk and ab have no rate. Excluded to save time: hey, Locust, autocannon, and rates beyond one core for a tool."""
 BIN_NS = 10_000_000
 FINE_BIN_NS = 1_000_000
 _EDGE_SECONDS = 1.5
@@ -38,34 +38,34 @@ _GRACE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PacedSample:
-    """One paced run as the server saw it."""
+    """A paced run as recorded by the server."""
 
     command: str
     asked_rate: int
     seconds: int
     received: int
     rate: float
-    """The slope of the straight line through all arrivals, requests per second. First to last would call a tool that
-    sends in bursts faster than it is."""
+    """Slope of the line fitted through all arrivals, requests per second. The interval from first to last arrival would
+    overestimate a tool that sends in bursts."""
     spread: float
     """Standard deviation of the arrivals per 10 ms, divided by their mean; 0 is even, a Poisson process has
     1/sqrt(mean)."""
     fine_spread: float
-    """The same per 1 ms, where bursts show that come every 10 ms."""
+    """The same per 1 ms, which shows bursts at intervals of 10 ms."""
     cpu_per_100k: float
-    """CPU seconds of the client per 100,000 requests, between two moments of steady traffic."""
+    """The client's CPU seconds per 100,000 requests, during steady traffic."""
     cpu_share: float
-    """Of one core, in that time."""
+    """Share of one core, in that time."""
 
 
 def target_on_its_core(target: TargetServer) -> None:
-    """Hold a target server that has just started to the server's core."""
+    """Pin a new target server to the server's core."""
     for thread in os.listdir(f"/proc/{target.pid}/task"):
         os.sched_setaffinity(int(thread), {SERVER_CPU})
 
 
 def measure(client: Client, rate: int, seconds: int = SECONDS) -> PacedSample:
-    """One paced run. Raises MeasurementError when the client has no rate, fails, or sends hardly anything."""
+    """Measure a paced run. Raises MeasurementError if the client has no rate, fails, or sends almost nothing."""
     if not isinstance(client, PacedClient):
         raise MeasurementError("has no fixed rate")
     with TargetServer(max_rows=2 * rate * seconds) as target, tempfile.TemporaryDirectory(prefix="atm-peers-") as name:
@@ -85,7 +85,7 @@ def measure(client: Client, rate: int, seconds: int = SECONDS) -> PacedSample:
 def sample(
     command: str, rate: int, seconds: int, arrivals: Sequence[int], used: Usage, watched_ns: tuple[int, int]
 ) -> PacedSample:
-    """The figures of a run from its arrivals (ns, in order), and from the CPU that was used while it was watched."""
+    """Compute the figures of a run from its arrivals (ns, in order) and the CPU time of the window."""
     began_ns, ended_ns = watched_ns
     while_watched = sum(1 for at in arrivals if began_ns <= at < ended_ns)
     if len(arrivals) < 3 or while_watched == 0:
@@ -105,16 +105,16 @@ def sample(
 
 
 def slope(arrivals: Sequence[int]) -> float:
-    """Requests per second: how many more have arrived for each second that has passed, by least squares."""
+    """Return the arrivals per second, by least squares."""
     first = arrivals[0]
     if first == arrivals[-1]:
         raise MeasurementError(f"sent its {len(arrivals)} requests at one moment")
-    # Time against number, and turned round: the number has no error, the arrival has.
+    # Regress time on number and invert: the number has no error, the arrival time has.
     return 1 / statistics.linear_regression(range(len(arrivals)), [(at - first) / 1e9 for at in arrivals]).slope
 
 
 def per_bin(arrivals: Sequence[int], width_ns: int) -> list[int]:
-    """Arrivals in each full bin from the first arrival on; the last, which may be cut short, is left out."""
+    """Count the arrivals per bin from the first arrival; the last bin may be incomplete and is excluded."""
     first = arrivals[0]
     bins = [0] * max((arrivals[-1] - first) // width_ns, 1)
     for at in arrivals:
@@ -125,7 +125,7 @@ def per_bin(arrivals: Sequence[int], width_ns: int) -> list[int]:
 
 
 def wait_for_first(process: ClientProcess, target: TargetServer) -> None:
-    """Wait until the target has received something. Raises MeasurementError when that does not happen."""
+    """Wait until the target has received a request. Raises MeasurementError on timeout."""
     deadline = time.monotonic() + _FIRST_REQUEST_SECONDS
     while target.stats().received == 0:
         if not process.running:

@@ -1,4 +1,4 @@
-"""One picture of the first scenario: CPU time per request of every client, as an SVG that reads in light and dark."""
+"""Picture of the first scenario: CPU time per request of every client, as SVG for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ text { font: 13px system-ui, sans-serif; fill: #1c2430; }
 
 
 def svg(document: Document) -> str:
-    """Horizontal bars on a linear scale, user and system time told apart; the cheapest on top."""
+    """Horizontal bars on a linear scale, user and system time in two colours; the cheapest on top."""
     scenario = SCENARIOS[0]
     found = _costs(document, scenario.key, scenario.clients)
     height = _TOP + len(found) * (_BAR + _GAP) + 34

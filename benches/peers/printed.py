@@ -1,6 +1,6 @@
-"""Reading what the tools print at the end: each function takes one tool's output and gives milliseconds.
+"""Parsers of the tools' output: each function takes the output of one tool and returns milliseconds.
 
-Raises MeasurementError where the output is not what that tool prints.
+They raise MeasurementError for unexpected output.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def ab(output: str) -> Printed:
 
 
 def hey(output: str) -> Printed:
-    """`hey`: its summary, in seconds; it leaves out percentiles that it has too few samples for."""
+    """`hey`: its summary, in seconds; it omits percentiles with too few samples."""
     shares = dict(re.findall(r"^\s+(\d+)%+ in ([\d.]+) secs", output, flags=re.MULTILINE))
     slowest = re.search(r"^\s+Slowest:\s+([\d.]+) secs", output, flags=re.MULTILINE)
     if "50" not in shares or slowest is None:
@@ -49,7 +49,7 @@ def hey(output: str) -> Printed:
 
 
 def h2load_log(rows: Sequence[str]) -> Printed:
-    """`h2load --log-file`: start, status, microseconds. h2load itself prints no percentiles; these are its log's."""
+    """`h2load --log-file`: start, status, microseconds. h2load prints no percentiles, so this computes them."""
     times = sorted(int(row.split("\t")[2]) / 1000 for row in rows if row.strip() and row.split("\t")[1] != "-1")
     if not times:
         raise _unreadable("h2load", "\n".join(rows))
@@ -73,7 +73,7 @@ def oha(output: str) -> Printed:
 
 
 def k6(output: str) -> Printed:
-    """The metrics that our script writes at the end (`handleSummary`): `http_req_duration` in milliseconds."""
+    """The metrics written by our script (`handleSummary`): `http_req_duration` in milliseconds."""
     values = _json("k6", output)["http_req_duration"]["values"]
     return Printed(values["med"], values["p(90)"], values["p(99)"], values["p(99.9)"], values["max"])
 
@@ -102,7 +102,7 @@ def atm(output: str) -> Printed:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest value with at least ⌈p·N/100⌉ values at or below it, of values in rising order."""
+    """Return the smallest value with at least ⌈p·N/100⌉ values at or below it; `values` are sorted."""
     # Rounded first: 99.9 / 100 × 5000 is a hair over 4995 in binary, and the rank is 4995.
     rank = math.ceil(round(percent * len(ordered) / 100, 6))
     return ordered[max(rank, 1) - 1]

@@ -1,4 +1,4 @@
-"""A client under measurement: started in a session of its own on one core, asked what it used, and surely ended."""
+"""A measured client: a process in its own session on one core, with its CPU time and memory, killed at the end."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from benches.peers.command import Command
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _STATE, _SESSION, _UTIME, _STIME, _CUTIME, _CSTIME = 0, 3, 11, 12, 13, 14
-"""Places of the fields of /proc/PID/stat after the name of the command: see proc_pid_stat(5)."""
+"""Indices of fields in /proc/PID/stat after the command name: see proc_pid_stat(5)."""
 _DEATH_SECONDS = 5.0
 _WORDS = 160
-"""Characters of a message that a table can bear."""
+"""Maximum length of a message in a table."""
 _ENTER_GROUP = 'echo $$ > "$0" && exec "$@"'
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds that a session has used so far. `total` comes from the CPU clocks, to the nanosecond; the kernel
-    splits it into user and system by ticks of 10 ms."""
+    """CPU seconds of a session so far. `total` comes from the CPU clocks in nanosecond resolution; the kernel splits it
+    into user and system in ticks of 10 ms."""
 
     total: float
     user: float
     system: float
 
     def since(self, before: Usage) -> Usage:
-        """What was used between two moments, split in the proportion of the ticks."""
+        """Return the difference between two points in time, split in proportion to the ticks."""
         total = self.total - before.total
         user, system = self.user - before.user, self.system - before.system
         ticks = user + system
@@ -45,7 +45,7 @@ class Usage:
 
 
 class ClientProcess:
-    """A context manager around one running client and everything that it starts; the end of the block kills it."""
+    """Context manager of a running client with all its processes; the end of the block kills them."""
 
     def __init__(self, command: Command, cpu: int, scratch: Path, group: Path | None = None) -> None:
         self._command = command
@@ -77,18 +77,18 @@ class ClientProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
-        # Its children are not ours to wait for; what is measured next must not find them still dying.
+        # We cannot wait for its children, but they must have ended before the next measurement.
         deadline = time.monotonic() + _DEATH_SECONDS
         while members(process.pid) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     @property
     def running(self) -> bool:
-        """Whether the first process of the session still runs."""
+        """Return whether the first process of the session is running."""
         return self._started().poll() is None
 
     def wait(self, seconds: float) -> str:
-        """Wait for the end; gives back what it printed. Raises MeasurementError when it fails or takes longer."""
+        """Wait for the end and return the output. Raises MeasurementError on failure or timeout."""
         process = self._started()
         try:
             status = process.wait(seconds)
@@ -99,20 +99,20 @@ class ClientProcess:
         return self.stdout()
 
     def stdout(self) -> str:
-        """What it printed so far."""
+        """Return the output so far."""
         return (self._scratch / "stdout").read_text(encoding="utf-8", errors="replace")
 
     def said(self) -> str:
-        """The end of what it wrote to standard error, or else to standard output; for messages."""
+        """Return the end of standard error, or of standard output, for messages."""
         stderr = (self._scratch / "stderr").read_text(encoding="utf-8", errors="replace").strip()
         return last_words(stderr or self.stdout())
 
     def pids(self) -> list[int]:
-        """Every process of the session that is alive."""
+        """Return all live processes of the session."""
         return members(self._started().pid)
 
     def usage(self) -> Usage:
-        """CPU time of the whole session up to now, children that have ended and been waited for included."""
+        """Return the CPU time of the session so far, including ended children that were waited for."""
         total = user = system = 0.0
         for pid in self.pids():
             with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ class ClientProcess:
         return Usage(total, user, system)
 
     def peak_memory_bytes(self) -> int:
-        """The highest resident size that each process of the session has had (VmHWM), added up."""
+        """Return the sum of the peak resident sizes (VmHWM) of the session's processes."""
         return sum(peak_memory_bytes(pid) for pid in self.pids())
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -134,7 +134,7 @@ class ClientProcess:
 
 
 def last_words(text: str) -> str:
-    """The end of what a program said, in one line; of an error that it wrote as JSON, the message."""
+    """Return the end of a program's output as one line; for a JSON error, its message."""
     try:
         message = json.loads(text)["error"]["message"]
     except (ValueError, LookupError, TypeError):
@@ -143,12 +143,12 @@ def last_words(text: str) -> str:
 
 
 def members(session: int) -> list[int]:
-    """The processes of a session that are alive."""
+    """Return the live processes of a session."""
     return [pid for pid in _all_pids() if _lives_in(pid, session)]
 
 
 def peak_memory_bytes(pid: int) -> int:
-    """VmHWM of one process in bytes; 0 when it is gone."""
+    """Return the VmHWM of a process in bytes; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -169,5 +169,5 @@ def _lives_in(pid: int, session: int) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    # The command's name stands in parentheses and may hold anything, parentheses too.
+    # The command name is in parentheses and can contain any character, including parentheses.
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

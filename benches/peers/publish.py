@@ -1,6 +1,6 @@
-"""From the newest kept document to the docs: the generated part of docs/benchmarks.md and its picture.
+"""Publish the newest stored document: the generated part of docs/benchmarks.md and its picture.
 
-`tools/generate.py` renders both from here, so `make lint` finds docs that are not what was measured.
+`tools/generate.py` renders both, so `make lint` detects docs that differ from the measurement.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _NOTHING_YET = (
 
 
 def newest() -> Path | None:
-    """The newest document in benches/results/, by the date in its name."""
+    """Return the newest document in benches/results/, by the date in its name."""
     found = sorted(RESULTS.glob("peers-*.json"))
     return found[-1] if found else None
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A kept document."""
+    """Read a stored document."""
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return document
 
 
 def keep(path: Path) -> Path:
-    """Copy a document from elsewhere to its place in benches/results/, named after the day it was measured."""
+    """Copy a document to benches/results/, named after the date of its measurement."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     place = RESULTS / f"peers-{load(path)['measured_at'][:10]}.json"
     if path.resolve() != place.resolve():
@@ -44,7 +44,7 @@ def keep(path: Path) -> Path:
 
 
 def figures_block() -> str:
-    """What stands between the marks in docs/benchmarks.md."""
+    """Return the text between the marks in docs/benchmarks.md."""
     path = newest()
     if path is None:
         return _NOTHING_YET
@@ -54,7 +54,7 @@ def figures_block() -> str:
 
 
 def picture() -> str:
-    """The text of the SVG. Raises LookupError where nothing has been measured."""
+    """Return the text of the SVG. Raises LookupError without a document."""
     path = newest()
     if path is None:
         raise LookupError("nothing has been measured yet")

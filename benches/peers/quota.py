@@ -1,8 +1,8 @@
-"""The same share of CPU time for every client: a control group of the kernel with a bandwidth limit.
+"""An equal share of CPU time for every client: a kernel control group with a bandwidth limit.
 
-Slices are 10 ms long, so that a client is held up for a few milliseconds at a time and not for a tenth of a second.
-Stopping and continuing a process by signals would not be the same thing, and is not done: where no control group can
-be made, these rows say so.
+Slices are 10 ms long, so that a client is throttled for a few milliseconds at a time, not for a tenth of a second.
+Stopping and continuing a process with signals is not equivalent and not used: without a control group, these rows say
+so.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ PERIOD_MICROSECONDS = 10_000
 
 
 class Quota:
-    """A context manager: a control group that may use `share` of one core. `path` is its folder."""
+    """Context manager of a control group limited to `share` of one core. `path` is its directory."""
 
     def __init__(self, share: float) -> None:
         self._microseconds = round(PERIOD_MICROSECONDS * share)
         self.path = Path()
         self.kind = ""
-        """Which interface of the kernel made it, for the record."""
+        """The kernel interface (version of cgroups), for the raw output."""
 
     def __enter__(self) -> Self:
         reasons = []
@@ -37,7 +37,7 @@ class Quota:
             else:
                 self.kind = kind
                 return self
-        raise MeasurementError(f"no control group with a CPU quota could be made ({'; '.join(reasons)})")
+        raise MeasurementError(f"no control group with a CPU quota is available ({'; '.join(reasons)})")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

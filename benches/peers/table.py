@@ -1,4 +1,4 @@
-"""The figures as people read them: Markdown tables for the docs, from the kept document."""
+"""Markdown tables of the figures of a stored document, for the docs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRUTHS = {
 
 
 def markdown(document: Document) -> str:
-    """Everything, with headings of the third level."""
+    """Return all tables, with headings of level three."""
     parts = [origin(document), bars_table(figures.bars(document))]
     sections = document["sections"]
     parts += [closed_table(document, scenario) for scenario in (*SCENARIOS, QUOTA) if scenario.key in sections]
@@ -36,7 +36,7 @@ def markdown(document: Document) -> str:
 
 
 def origin(document: Document) -> str:
-    """Where and when it was measured."""
+    """Return the machine and date of the measurement."""
     machine, settings = document["machine"], document["settings"]
     return (
         f"Measured on {document['measured_at'][:10]} at commit `{document['commit']}`: {machine['processor']}, "
@@ -48,7 +48,7 @@ def origin(document: Document) -> str:
 
 
 def bars_table(bars: Sequence[Bar]) -> str:
-    """Our own bars, the missed ones too."""
+    """Return the table of our bars, including missed ones."""
     rows = []
     for bar in bars:
         limit = f"{'≤' if bar.at_most else '≥'} {bar.limit:g} {bar.unit}".rstrip()
@@ -59,7 +59,7 @@ def bars_table(bars: Sequence[Bar]) -> str:
 
 
 def closed_table(document: Document, scenario: Scenario) -> str:
-    """A closed scenario: the cheapest client first."""
+    """Return the table of a closed scenario, cheapest client first."""
     baseline = scenario.baseline
     head = [
         "client",
@@ -88,7 +88,7 @@ def closed_table(document: Document, scenario: Scenario) -> str:
 
 
 def instructions_table(document: Document) -> str:
-    """Instructions per request, where the machine counts them."""
+    """Return the table of instructions per request, on machines that count them."""
     section = document["sections"]["instructions"]
     head = ["client", "user", "kernel"]
     reasons = {row.get("problem") for row in section.values()}
@@ -105,8 +105,8 @@ def instructions_table(document: Document) -> str:
 
 
 def rate_table(document: Document, section: str) -> str:
-    """A paced rate as the server saw it."""
-    asked = int(section.split()[1])
+    """Return the table of a paced rate, as recorded by the server."""
+    rate = int(section.split()[1])
     head = ["client", "arrived", "requests/s", "sd/mean per 10 ms", "per 1 ms", "CPU s per 100,000", "CPU"]
     rows = []
     for name in _measured_first(document, section):
@@ -127,13 +127,13 @@ def rate_table(document: Document, section: str) -> str:
             ]
         )
     seconds = document["settings"]["paced_seconds"]
-    poisson = f"{(asked / 100) ** -0.5:.2f} per 10 ms and {(asked / 1000) ** -0.5:.2f} per 1 ms"
-    note = f"Due: {asked * seconds:,} requests in {seconds} s. A Poisson process has sd/mean {poisson}."
-    return _table(f"{asked:,} requests/s", note, head, rows)
+    poisson = f"{(rate / 100) ** -0.5:.2f} per 10 ms and {(rate / 1000) ** -0.5:.2f} per 1 ms"
+    note = f"Due: {rate * seconds:,} requests in {seconds} s. A Poisson process has sd/mean {poisson}."
+    return _table(f"{rate:,} requests/s", note, head, rows)
 
 
 def truth_table(document: Document, section: str) -> str:
-    """What each tool prints, and the truth in brackets; milliseconds."""
+    """Return the table of printed response times with the true values in brackets, in milliseconds."""
     title, note = _TRUTHS[section]
     head = ["client", "sent", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]
     rows = []
@@ -150,7 +150,7 @@ def truth_table(document: Document, section: str) -> str:
 
 
 def versions_table(document: Document) -> str:
-    """Versions, and the exact command of each client's last run in the first section that it was in."""
+    """Return the table of versions."""
     rows = [[tool, version or "unknown"] for tool, version in document["versions"].items()]
     return _table("Versions", "The commands stand in the raw output.", ["tool", "version"], rows)
 
@@ -187,7 +187,7 @@ def _count(value: float | None) -> str:
 
 
 def _text(value: float | None, digits: int) -> str:
-    """With so many significant digits, and no exponent."""
+    """Format with `digits` significant digits, without exponent."""
     if value is None:
         return "–"
     if value != value or value in (float("inf"), float("-inf")):

@@ -1,10 +1,10 @@
-"""Do the printed response times tell the truth? Two servers whose truth is known, and what each tool says of them.
+"""Compare the printed response times of each tool with true values, for two servers.
 
-*Known delays*: 98 of 100 answers after 1 ms, the others after 50 ms; the truth is the server's own record.
+*Known delays*: 98 of 100 responses after 1 ms, the others after 50 ms; the server's record has the true values.
 
-*A pause*: the server's process is frozen for 2 s. A visitor who comes during those 2 s waits until they are over, and
-until those before him have been served. That is the closed form that the truth is computed from: the schedule that was
-asked for, the moments of freeze and thaw, and the answers that the server gave after it, in order.
+*A pause*: the server's process is frozen for 2 s. A user who arrives during the pause waits until it ends and until
+earlier users are served. The true values follow in closed form from the requested schedule, the start and end of the
+pause, and the server's responses after it, in order.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TOLERANCE = 0.01
 
 
 class Case(StrEnum):
-    """Which truth."""
+    """The kind of comparison."""
 
     DELAYS = "delays"
     PAUSE = "pause"
@@ -60,20 +60,20 @@ PATHS = {Case.DELAYS: "/bimodal?fast_ms=1&slow_ms=50&share=0.02", Case.PAUSE: "/
 
 @dataclass(frozen=True, slots=True)
 class TruthSample:
-    """What a tool printed beside what was so, in milliseconds."""
+    """Printed and true values, in milliseconds."""
 
     command: str
     closed: bool
-    """The tool has no fixed rate and sent as fast as the answers came."""
+    """The tool has no fixed rate and used the closed model."""
     due: int | None
-    """Requests that the asked rate makes; None for the closed model."""
+    """Number of requests at the requested rate; None for the closed model."""
     received: int
     printed: Printed
     truth: Printed
 
 
 def measure(client: Client, case: Case) -> TruthSample:
-    """One run of one client against one truth. Raises MeasurementError when it fails."""
+    """Run a client once. Raises MeasurementError if it fails."""
     with TargetServer() as target, tempfile.TemporaryDirectory(prefix="atm-peers-") as name:
         target_on_its_core(target)
         scratch = Path(name)
@@ -99,21 +99,21 @@ def measure(client: Client, case: Case) -> TruthSample:
 
 
 def served(rows: Sequence[RequestRow]) -> Printed:
-    """The times that the server took itself, from a request's arrival to the last byte of its answer."""
+    """Return the times of the server, from a request's arrival to the last byte of its response."""
     return _percentiles([row.service_ns for row in rows if row.service_ns is not None])
 
 
 def waited(rows: Sequence[RequestRow], frozen: tuple[int, int]) -> Printed:
-    """What visitors who come evenly at the asked rate wait when the server is frozen from `frozen[0]` to `frozen[1]`
-    (ns). The k-th of those who come after the freeze began is served with the k-th answer after it; where a tool sent
-    too few or too many for that, with the thaw."""
+    """Return the waiting times of users who arrive evenly at the requested rate while the server is frozen from
+    `frozen[0]` to `frozen[1]` (ns). The k-th user after the start of the pause gets the k-th response after it; if the
+    tool sent too few or too many requests for that, a response directly after the pause."""
     began, thawed = frozen
     first = min(row.arrived_ns for row in rows)
     gap = 1e9 / RATE
     before = [row.service_ns for row in rows if row.service_ns is not None and row.arrived_ns < began - 2 * gap]
     usual = statistics.median(before) if before else 0.0
     answers = sorted(row.answered_ns for row in rows if row.answered_ns is not None and row.answered_ns > began)
-    # A closed-model tool sends far more than were due: its k-th request is not the k-th visitor's.
+    # A closed-model tool sends many more requests than were due: its k-th request is not that of the k-th user.
     all_sent = abs(len(rows) / (RATE * SECONDS) - 1) <= _TOLERANCE
     waits = []
     behind = 0

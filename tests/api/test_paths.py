@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from atm.api.paths import route_path, settle
+from atm.api.paths import normalise_path, route_path
 
 PIECES = ("/", "//", "atm", "/atm", "api", "/api/v1/runs", "/health", ".", "..", "%2F", "*", "?", "\\", "é", "ATM")
 PATHS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
@@ -32,7 +32,7 @@ EVERYTHING = Route("/{path:path}", _answered)
 @example("/atmapi", "/atm", "")
 def test_the_router_finds_what_the_guard_has_judged(path: str, of_settings: str, of_server: str) -> None:
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": path, "root_path": of_server, "headers": []}
-    settle(scope, of_settings)
+    normalise_path(scope, of_settings)
     judged = route_path(scope)
     match, found = EVERYTHING.matches(scope)
     if judged:
@@ -42,5 +42,5 @@ def test_the_router_finds_what_the_guard_has_judged(path: str, of_settings: str,
         # The root itself, asked for without a slash.
         assert match is Match.NONE
     before = dict(scope)
-    settle(scope, of_settings)
+    normalise_path(scope, of_settings)
     assert (scope, route_path(scope)) == (before, judged)

@@ -187,7 +187,7 @@ def test_wrong_keys_are_slowed_down_by_address_and_named_in_the_log(server: ApiS
     for _ in range(WRONG_KEYS * 3):
         assert ask(server, "GET", "/runs", revoked, "192.0.2.68").status_code == 401
     assert ask(server, "GET", "/runs", ADMIN, "192.0.2.68").status_code == 200
-    lines = [json.loads(line) for line in server.log().splitlines() if "wrong key from" in line]
+    lines = [json.loads(line) for line in server.log().splitlines() if "invalid key from" in line]
     assert any(line["address"] == attacker and line["key"] == "unknown" for line in lines)
     assert any(line["address"] == "192.0.2.68" and line["key"] == "former (revoked)" for line in lines)
     assert revoked not in server.log()

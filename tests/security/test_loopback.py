@@ -88,7 +88,7 @@ def test_a_process_of_our_account_is_let_in(server: ApiServer) -> None:
     for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.2"):
         answer = httpx.get(f"http://{host}:{server.port}{RUNS}", trust_env=False)
         assert answer.status_code == 200, (host, answer.text)
-    assert "let in as admin are only processes of this machine that run as" in server.log()
+    assert "admin access only for processes of this machine that run as" in server.log()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.2"])

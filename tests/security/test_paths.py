@@ -90,5 +90,5 @@ def test_a_request_that_no_guard_judged_is_nobodys(tmp_path: object) -> None:
     for state in ({}, {"principal": None}):
         scope = {"type": "http", "state": state, "headers": [], "path": "/", "query_string": b""}
         with pytest.raises(ApiError) as refused:
-            deps.admitted(HTTPConnection(scope))
+            deps.require_principal(HTTPConnection(scope))
         assert refused.value.status == 401

@@ -34,6 +34,11 @@ def test_an_exception_covers_a_directory(name: str, exempt: bool) -> None:
     assert wording.is_exempt(name) is exempt
 
 
+def test_a_generated_block_is_checked_in_its_source_only() -> None:
+    page = "<!-- all fields -->\nasked\n<!-- end of all fields -->\ntold\n"
+    assert list(wording.matches(page)) == [(4, "told")]
+
+
 def test_every_exception_exists() -> None:
     for name in wording.EXCEPTIONS:
         assert (ROOT / name).exists(), f"{name} is gone: remove its exception"

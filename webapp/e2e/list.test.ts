@@ -195,3 +195,13 @@ test("a server that goes away is announced, and found again when it is back", as
     await server.ask("POST", `/runs/${id}/cancel`);
     await page.locator('[data-status="cancelled"]').waitFor();
 });
+
+test("a page whose code is not loaded yet says that the server is away, and loads when it is back", async () => {
+    const page = await open(`${server.url}/`, { expectTrouble: /Failed to (load resource|fetch)|ERR_/ });
+    await page.getByRole("heading", { name: "Runs", level: 1 }).waitFor();
+    await server.kill();
+    await page.getByRole("link", { name: "Schedules", exact: true }).click();
+    await page.getByRole("alert").getByText("The server does not answer").waitFor();
+    await server.open();
+    await page.getByRole("heading", { name: "Schedules", level: 1 }).waitFor();
+});

@@ -1,4 +1,4 @@
-"""One FastHttpUser that asks for ATM_PATH again and again, at ATM_RATE_PER_USER per second where that is set."""
+"""A FastHttpUser that requests ATM_PATH repeatedly, at ATM_RATE_PER_USER per second if that is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of access by address: what is answered without a key. Everything that no rule names needs one. Pure."""
+"""Access rules by path: the requests that need no key. All others need one. Pure."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from enum import StrEnum
 
 from starlette.types import Scope
 
-from atm.api.dashboard import is_ours
+from atm.api.dashboard import is_dashboard
 from atm.api.paths import route_path
 
 SESSION = "/api/v1/session"
 _HEALTH = re.compile(r"/(api/v1/)?health(/live|/ready)?")
-"""Says only whether the server is well."""
+"""Health checks, which expose no data."""
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Categories of characters that no address of ours has: C0, DEL, C1, surrogates, separators of lines."""
+"""Categories of characters that no route contains: C0, DEL, C1, surrogates, line separators."""
 
 
 class Access(StrEnum):
-    """What a request needs."""
+    """The authentication that a request needs."""
 
     OPEN = "open"
-    """Nothing: health."""
+    """None: health."""
     PAGE = "page"
-    """Nothing: a file of the dashboard, which holds no data."""
+    """None: a file of the dashboard, which contains no data."""
     SIGN_IN = "sign-in"
-    """Nothing: it brings the key in its body."""
+    """None: the key is in the body."""
     KEY = "key"
-    """A principal."""
+    """A key, a session or local access."""
 
 
 def has_control_characters(path: str) -> bool:
-    """Whether an address has characters that the parts which read it may not agree about, as a line feed."""
+    """Whether a path has characters that parsers may interpret differently, such as a line feed."""
     return any(unicodedata.category(character) in _CONTROL for character in path)
 
 
 def access_of(scope: Scope) -> Access:
-    """What this request needs; `settle` has run before."""
+    """Return the access rule of a request; `normalise_path` has run before."""
     path = route_path(scope)
     if scope["type"] != "http":
         return Access.KEY
     method = scope["method"]
     if _HEALTH.fullmatch(path):
         return Access.OPEN
-    if method in ("GET", "HEAD") and is_ours(path):
+    if method in ("GET", "HEAD") and is_dashboard(path):
         return Access.PAGE
     if method == "POST" and path == SESSION:
         return Access.SIGN_IN

@@ -13,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from atm.api import dashboard, errors
 from atm.api.audit import Audit
 from atm.api.auth import Keys
-from atm.api.deps import admitted
+from atm.api.deps import require_principal
 from atm.api.guard import Guard
 from atm.api.json_body import JsonBody
 from atm.api.local_access import LocalAccess, LocalMode
@@ -49,11 +49,11 @@ log = logging.getLogger("atm.api")
 
 PREFIX = "/api/v1"
 END_STREAMS = "end_streams"
-"""In the state of the lifespan: what ends all open streams at once."""
+"""Key in the lifespan state: a function that ends all open streams."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app. Nothing is opened before it starts; then SettingsError and StorageError end the start."""
+    """Build the app. Storage is opened at startup, which fails with SettingsError or StorageError."""
     given = settings or load_settings()
 
     @asynccontextmanager
@@ -61,11 +61,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with control_plane(given) as plane:
             app.state.plane = plane
             app.state.keys = Keys(plane.storage, given, LocalAccess(given))
-            await _say_who_is_let_in(app.state.keys)
+            await _log_access(app.state.keys)
             app.state.demo = demo.DemoTarget()
             try:
                 with on_shutdown_signal(plane.watcher.end):
-                    # For a server that ends without a signal.
+                    # For a shutdown without a signal.
                     yield {END_STREAMS: plane.watcher.end}
             finally:
                 await app.state.demo.close()
@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.bare, dependencies=strict)
     app.include_router(health.router, prefix=PREFIX, dependencies=strict)
     app.include_router(session.router, prefix=PREFIX, dependencies=strict)
-    needs_principal = [Depends(admitted), *strict]
+    needs_principal = [Depends(require_principal), *strict]
     app.include_router(metrics.router, dependencies=needs_principal)
     app.include_router(live.router, prefix=PREFIX, dependencies=needs_principal)
     for part in (
@@ -122,17 +122,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-async def _say_who_is_let_in(keys: Keys) -> None:
+async def _log_access(keys: Keys) -> None:
     has_key = await keys.exist()
     if keys.local.mode is LocalMode.OFF:
-        when = "once there is no key any more" if has_key else "now, for there is no key"
-        log.warning("ATM_AUTH=off: every process and every user of this machine is let in as admin, %s", when)
+        when = "while no key exists" if has_key else "because no key exists"
+        log.warning("ATM_AUTH=off: every process and every user of this machine has admin access, %s", when)
     elif not has_key:
-        log.info("no key yet: let in as admin are only %s", keys.local.who)
+        log.info("no key yet: admin access only for %s", keys.local.who)
 
 
 def __getattr__(name: str) -> Any:
-    # `uvicorn atm.api.app:app` asks for it; importing this module alone reads no environment.
+    # Lazy, for `uvicorn atm.api.app:app`: importing this module must not read the environment.
     if name == "app":
         return create_app()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

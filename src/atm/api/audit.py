@@ -1,6 +1,6 @@
-"""Write down who changed what: one entry of the audit log for each request that changes something, before its answer.
+"""ASGI middleware that writes an audit entry for each request that changes something.
 
-Plain ASGI, around the guard, which says who asks and may refuse. The entry is on the disk before the answer is sent.
+It wraps the guard, which sets the principal and may refuse. The entry is stored before the response is sent.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ ACTIONS = {
     "end_session": "session.end",
     "revoke_session": "session.end",
 }
-"""By the name of the route. A route that is missing here is written down under its own name."""
+"""Audit action by route name; for a route that is missing here, the action is its name."""
 REFUSED = "request.refuse"
-"""Refused by role or network, before a route was found; the object is method and path."""
+"""Action of a request refused by role or network before routing; the object is method and path."""
 READS = frozenset({"validate_spec", "import_curl_command", "preview_schedule"})
-"""Routes that change nothing although their method may."""
+"""Routes with an unsafe method that change nothing."""
 _PARAMETERS = ("run_id", "test", "schedule", "key", "session_id")
-"""Of paths: what names the object."""
+"""Path parameters that identify the object."""
 _MOST_READ_BYTES = 262_144
 _MOST_TEXT = 500
 
 
 class Audit:
-    """Holds the start of an answer back until its entry is written."""
+    """Middleware that delays the start of a response until its audit entry is stored."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -97,25 +97,25 @@ async def _write(scope: Scope, status: int, document: dict[str, Any]) -> None:
     principal: Principal | None = scope.get("state", {}).get("principal")
     name = str(getattr(scope.get("route"), "name", "") or "")
     if principal is None or name in READS:
-        # Nobody who is known did it: the log of requests has it, and no stranger fills the storage.
+        # Unauthenticated requests are only in the request log, so that they cannot fill the storage.
         return
     entry = _entry(scope, principal, name, status, document)
     storage: StorageInterface = scope["app"].state.plane.storage
     try:
         await storage.audit.append(entry)
     except AtmError as error:
-        log.error("an entry of the audit log could not be kept (%s): %s", error, entry)
+        log.error("cannot store an audit entry (%s): %s", error, entry)
 
 
 def _entry(scope: Scope, principal: Principal, name: str, status: int, document: dict[str, Any]) -> AuditEntry:
-    # The guard refuses before a route is found.
+    # Without a route name, the guard refused the request before routing.
     action = ACTIONS.get(name, name or REFUSED)
-    found = scope.get("path_params", {})
-    named = next((str(found[each]) for each in _PARAMETERS if each in found), "")
-    made = str(document.get("id") or "") if status < 300 else ""
-    is_new = made and action.endswith((".create", ".import"))
-    named = named if name else f"{scope['method']} {scope['path']}"
-    detail = [f"of {named}"] if is_new and named and named != made else []
+    parameters = scope.get("path_params", {})
+    addressed = next((str(parameters[parameter]) for parameter in _PARAMETERS if parameter in parameters), "")
+    response_id = str(document.get("id") or "") if status < 300 else ""
+    is_new = response_id and action.endswith((".create", ".import"))
+    addressed = addressed if name else f"{scope['method']} {scope['path']}"
+    detail = [f"of {addressed}"] if is_new and addressed and addressed != response_id else []
     if status < 300:
         detail += [text for text in (_text(document.get("name")), _list(document)) if text]
     else:
@@ -129,13 +129,13 @@ def _entry(scope: Scope, principal: Principal, name: str, status: int, document:
         action=action[:64],
         outcome=_outcome(status),
         object_kind=action.partition(".")[0][:32],
-        object_id=_text(made if is_new else made or named),
+        object_id=_text(response_id if is_new else response_id or addressed),
         address=client_address(scope),
         key_id=principal.key_id,
         session_id=principal.session_id,
         status=status,
         request_id=scope["state"]["request_id"],
-        detail="; ".join(each for each in detail if each)[:_MOST_TEXT],
+        detail="; ".join(part for part in detail if part)[:_MOST_TEXT],
     )
 
 
@@ -152,27 +152,27 @@ def _outcome(status: int) -> AuditOutcome:
 
 
 def _document(start: Message, body: Message) -> dict[str, Any]:
-    """The answer, where it is JSON that came in one piece and is not large: it names what was made."""
+    """Return the response body, which has the id of a new object, if it is small JSON in one chunk; else empty."""
     content = body.get("body", b"")
     kinds = [value for name, value in start.get("headers", ()) if name.lower() == b"content-type"]
     if body.get("more_body") or len(content) > _MOST_READ_BYTES or not any(b"json" in kind for kind in kinds):
         return {}
     try:
-        found = json.loads(content)
+        document = json.loads(content)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _list(document: dict[str, Any]) -> str:
-    """What an answer about several objects names: ids of runs, names of tests."""
+    """Return the ids of runs or names of tests in a response about several objects."""
     runs = document.get("runs")
     if isinstance(runs, list):
-        return " ".join(str(each.get("id", "")) for each in runs if isinstance(each, dict))
-    made = document.get("created")
-    return ", ".join(map(str, made)) if isinstance(made, list) else ""
+        return " ".join(str(run.get("id", "")) for run in runs if isinstance(run, dict))
+    created = document.get("created")
+    return ", ".join(map(str, created)) if isinstance(created, list) else ""
 
 
 def _text(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)[:256]
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)[:256]

@@ -1,4 +1,4 @@
-"""Who is asking: API keys (hashed at rest, with roles and limits), sessions of browsers, loopback without a key."""
+"""Authentication: API keys (hashed at rest, with roles and limits), browser sessions, local access without a key."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ log = logging.getLogger("atm.api")
 COOKIE = "atm_session"
 SESSION_LIFE = timedelta(hours=12)
 CACHED_SECONDS = 1.0
-"""For so long a key or a session that was looked up is taken for what it was; together with `RECHECK_SECONDS` of
-open streams less than the two seconds that the docs promise."""
-_NOTED_SECONDS = 60.0
+"""Cache lifetime of a key or session lookup. Together with `RECHECK_SECONDS` of open streams it is less than the two
+seconds that the docs promise for a revocation."""
+_USE_SECONDS = 60.0
 _MOST_CACHED = 1000
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 SERVER_KEY = "API_TEST_MACHINE_API_KEY"
 
 
 class TooManyWrongKeysError(Exception):
-    """Too many wrong keys came from an address; `seconds` is how long it has to wait."""
+    """Too many invalid keys came from an address; `seconds` is the time until the next attempt."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"too many wrong keys came from this address: the next is looked at in {seconds} s")
+        super().__init__(f"too many invalid keys from this address; try again in {seconds} s")
         self.seconds = seconds
 
 
 def client_address(scope: Scope) -> str:
-    """The address of the client, as a trusted proxy says or as the connection has it; empty where there is none."""
+    """Return the client's address, from a trusted proxy or the connection; empty if unknown."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what they may."""
+    """The authenticated caller and its permissions."""
 
     name: str
     role: Role
     kind: ActorKind = ActorKind.KEY
     key_id: str | None = None
-    """Null for the key of the environment, and without a key."""
+    """None for the key of the environment, and without a key."""
     key_hash: str | None = field(default=None, repr=False)
     session_id: str | None = None
     tags: tuple[str, ...] = ()
@@ -64,11 +64,11 @@ class Principal:
     runs_per_hour: int | None = None
 
     def may(self, role: Role) -> bool:
-        """Whether this role, or more, is theirs."""
+        """Whether the principal has at least this role."""
         return _RANK[self.role] >= _RANK[role]
 
     def may_come_from(self, address: str) -> bool:
-        """Whether the key opens to a client at this address."""
+        """Whether the key is valid from this address."""
         if not self.networks:
             return True
         try:
@@ -80,7 +80,7 @@ class Principal:
 
 
 LOCAL = Principal("local", Role.ADMIN, ActorKind.LOCAL)
-"""A process of this machine, while the installation has no key."""
+"""A local process, while the installation has no key."""
 
 
 class Keys:
@@ -92,13 +92,13 @@ class Keys:
         self._throttle = Throttle()
         given = settings.server_api_key
         self._server_hash = hash_api_key(given.get_secret_value()) if given else None
-        self._found: dict[str, tuple[float, ApiKey | None]] = {}
+        self._keys: dict[str, tuple[float, ApiKey | None]] = {}
         self._sessions: dict[str, tuple[float, Session | None]] = {}
         self._closed: tuple[float, bool] | None = None
-        self._noted: dict[str, float] = {}
+        self._uses: dict[str, float] = {}
 
     async def exist(self) -> bool:
-        """Whether a key is needed: from the first one on, also when all are revoked; else this machine is answered."""
+        """Whether requests need a key: from the first key on, even if all are revoked. Before, local access applies."""
         if self._server_hash is not None:
             return True
         now = time.monotonic()
@@ -106,15 +106,15 @@ class Keys:
             self._closed = (now, await self._storage.keys.is_closed())
         return self._closed[1]
 
-    async def checked(self, key: str, address: str) -> Principal | None:
-        """Whose key this is; None for one that opens nothing, which is logged and counted against the address.
+    async def authenticate(self, key: str, address: str) -> Principal | None:
+        """Return the principal of a key; None for an invalid one, which is logged and counted against the address.
 
-        Raises TooManyWrongKeysError, without a look at the key, where too many came from there.
+        Raises TooManyWrongKeysError without checking the key if the address is throttled.
         """
         key_hash, now = hash_api_key(key), time.monotonic()
         wait = self._throttle.wait_seconds(address, key_hash, now)
         if wait:
-            log.warning("a key from %s was not looked at: too many wrong ones", address, extra={"address": address})
+            log.warning("key from %s not checked: too many invalid ones", address, extra={"address": address})
             raise TooManyWrongKeysError(wait)
         principal = await self._of_hash(key_hash)
         if principal is not None:
@@ -122,31 +122,31 @@ class Keys:
             return principal
         self._throttle.failed(address, key_hash, now)
         name = await self._name_of(key_hash)
-        log.warning("wrong key from %s: %s", address, name, extra={"address": address, "key": name})
+        log.warning("invalid key from %s: %s", address, name, extra={"address": address, "key": name})
         return None
 
     async def of_session(self, cookie: str) -> Principal | None:
-        """Whose session this is; None when it has ended, or its key opens nothing any more."""
+        """Return the principal of a session; None if it has ended or its key is no longer valid."""
         token_hash, now = hash_api_key(cookie), time.monotonic()
-        at, found = self._sessions.get(token_hash, (0.0, None))
+        at, session = self._sessions.get(token_hash, (0.0, None))
         if not at or now - at > CACHED_SECONDS:
-            found = await self._storage.sessions.by_token(token_hash)
-            _keep(self._sessions, token_hash, (now, found))
-        if found is None or found.expires_at <= datetime.now(UTC):
+            session = await self._storage.sessions.by_token(token_hash)
+            _cache(self._sessions, token_hash, (now, session))
+        if session is None or session.expires_at <= datetime.now(UTC):
             return None
-        principal = await self._of_hash(found.key_hash)
+        principal = await self._of_hash(session.key_hash)
         if principal is None:
             return None
-        if self._is_to_note(found.id):
-            await self._storage.sessions.used(found.id, datetime.now(UTC))
+        if self._should_record_use(session.id):
+            await self._storage.sessions.used(session.id, datetime.now(UTC))
         kind = ActorKind.SESSION if principal.kind is ActorKind.KEY else principal.kind
-        return replace(principal, kind=kind, session_id=found.id)
+        return replace(principal, kind=kind, session_id=session.id)
 
     async def open_session(self, key: str, principal: Principal, address: str, user_agent: str) -> tuple[str, Session]:
-        """A new session for the holder of this key; the cookie, of which only the hash is kept."""
+        """Create a session for a key; return the cookie, of which only the hash is stored, and the session."""
         cookie, now = secrets.token_urlsafe(32), datetime.now(UTC)
         key_hash = hash_api_key(key)
-        record = self._found.get(key_hash, (0.0, None))[1]
+        record = self._keys.get(key_hash, (0.0, None))[1]
         until = now + SESSION_LIFE
         if record is not None and record.expires_at is not None:
             until = min(until, record.expires_at)
@@ -158,20 +158,20 @@ class Keys:
             created_at=now,
             expires_at=until,
             address=address,
-            user_agent="".join(each for each in user_agent if each.isprintable())[:200],
+            user_agent="".join(character for character in user_agent if character.isprintable())[:200],
         )
         await self._storage.sessions.add(session)
         return cookie, session
 
     async def sessions(self) -> list[Session]:
-        """Those that last: not ended, not expired, of keys that open something."""
+        """Return the active sessions: not ended, not expired, of valid keys."""
         now = datetime.now(UTC)
-        lasting = [each for each in await self._storage.sessions.all() if each.expires_at > now]
-        good = {key_hash: await self._of_hash(key_hash) for key_hash in {each.key_hash for each in lasting}}
-        return [each for each in lasting if good[each.key_hash] is not None]
+        unexpired = [session for session in await self._storage.sessions.all() if session.expires_at > now]
+        principals = {key_hash: await self._of_hash(key_hash) for key_hash in {item.key_hash for item in unexpired}}
+        return [session for session in unexpired if principals[session.key_hash] is not None]
 
     async def end_session(self, session_id: str) -> None:
-        """End it, at once on this worker. Raises NotFoundError."""
+        """End a session, at once on this worker. Raises NotFoundError."""
         await self._storage.sessions.end(session_id, datetime.now(UTC))
         self._sessions.clear()
 
@@ -184,18 +184,18 @@ class Keys:
                 try:
                     await self._storage.sessions.end(session.id, now)
                 except NotFoundError:
-                    # Ended by somebody else meanwhile.
+                    # Already ended by another request.
                     continue
-        self._found.clear()
+        self._keys.clear()
         self._sessions.clear()
 
     async def _name_of(self, key_hash: str) -> str:
-        """What to call a key that opens nothing, in the log: a revoked or expired one has a name."""
+        """Return the name of an invalid key for the log: a revoked or expired one has a name."""
         now = datetime.now(UTC)
-        for each in await self._storage.keys.all():
-            if hmac.compare_digest(each.key_hash, key_hash):
-                is_expired = each.expires_at is not None and each.expires_at <= now
-                return f"{each.name} ({'revoked' if each.revoked_at else 'expired' if is_expired else 'in use'})"
+        for key in await self._storage.keys.all():
+            if hmac.compare_digest(key.key_hash, key_hash):
+                is_expired = key.expires_at is not None and key.expires_at <= now
+                return f"{key.name} ({'revoked' if key.revoked_at else 'expired' if is_expired else 'in use'})"
         return "unknown"
 
     async def _of_hash(self, key_hash: str) -> Principal | None:
@@ -204,37 +204,37 @@ class Keys:
         if self.local.knows(key_hash):
             return None if await self.exist() else replace(LOCAL, key_hash=key_hash)
         now = time.monotonic()
-        at, found = self._found.get(key_hash, (0.0, None))
+        at, key = self._keys.get(key_hash, (0.0, None))
         if not at or now - at > CACHED_SECONDS:
-            found = await self._storage.keys.by_hash(key_hash)
-            _keep(self._found, key_hash, (now, found))
-        if found is None or not hmac.compare_digest(found.key_hash, key_hash):
+            key = await self._storage.keys.by_hash(key_hash)
+            _cache(self._keys, key_hash, (now, key))
+        if key is None or not hmac.compare_digest(key.key_hash, key_hash):
             return None
-        if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
+        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
             return None
-        if self._is_to_note(found.id):
-            await self._storage.keys.used(found.id, datetime.now(UTC))
+        if self._should_record_use(key.id):
+            await self._storage.keys.used(key.id, datetime.now(UTC))
         return Principal(
-            found.name,
-            found.role,
-            key_id=found.id,
+            key.name,
+            key.role,
+            key_id=key.id,
             key_hash=key_hash,
-            tags=found.tags,
-            networks=found.networks,
-            runs_per_hour=found.runs_per_hour,
+            tags=key.tags,
+            networks=key.networks,
+            runs_per_hour=key.runs_per_hour,
         )
 
-    def _is_to_note(self, what: str) -> bool:
-        """Whether the use of a key or session is to be written down: once a minute."""
+    def _should_record_use(self, object_id: str) -> bool:
+        """Whether to record the use of a key or session: at most once a minute."""
         now = time.monotonic()
-        if now - self._noted.get(what, -_NOTED_SECONDS) < _NOTED_SECONDS:
+        if now - self._uses.get(object_id, -_USE_SECONDS) < _USE_SECONDS:
             return False
-        _keep(self._noted, what, now)
+        _cache(self._uses, object_id, now)
         return True
 
 
-def _keep(cache: dict[str, Any], name: str, value: Any) -> None:
-    """Put a value into a cache that never grows beyond its limit."""
+def _cache(cache: dict[str, Any], name: str, value: Any) -> None:
+    """Put a value into a cache of limited size."""
     if len(cache) >= _MOST_CACHED and name not in cache:
         cache.clear()
     cache[name] = value

@@ -1,7 +1,6 @@
-"""The built dashboard: its files, for ever where their name holds their digest, and its page for every other address.
+"""Serves the built dashboard: its files, immutable if their name has a digest, and its page for every other path.
 
-What a page may load and run is written into its Content-Security-Policy: files of this server, and the inline scripts
-of the built page by their digests. Nothing else, from nowhere else.
+The Content-Security-Policy allows only files of this server and, by digest, the inline scripts of the built page.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API T
 <code>make build</code> builds the dashboard; it needs Node.js.
 </html>
 """
-_FOR_EVER = "public, max-age=31536000, immutable"
-_ASK_AGAIN = "no-cache"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
 _ADDRESS = re.compile(rb'(?<=")/(?=_app/|favicon\.svg|api/)')
-"""Where the page names something of this server."""
+"""References of the page to paths of this server."""
 _BASE = b'base: ""'
-"""How the built page tells its scripts what path they live below."""
+"""The base path in the built page's inline script."""
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
-_NOT_OURS = ("/api", "/health", "/metrics")
+_API_PREFIXES = ("/api", "/health", "/metrics")
 _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
 
 
@@ -50,12 +49,12 @@ class _File:
     cache: str
     etag: str
     encoded: tuple[tuple[str, bytes], ...]
-    """Encodings of it that were made when it was built, the best one first."""
+    """Encodings made at build time, the best first."""
 
 
-def is_ours(path: str) -> bool:
-    """Whether an address is the dashboard's, and not the API's."""
-    return not any(path == prefix or path.startswith(prefix + "/") for prefix in _NOT_OURS)
+def is_dashboard(path: str) -> bool:
+    """Whether a path belongs to the dashboard, not to the API."""
+    return not any(path == prefix or path.startswith(prefix + "/") for prefix in _API_PREFIXES)
 
 
 def _digest(text: bytes) -> str:
@@ -63,7 +62,7 @@ def _digest(text: bytes) -> str:
 
 
 def policy(page: bytes) -> str:
-    """The Content-Security-Policy of a page with these inline scripts."""
+    """Return the Content-Security-Policy of a page with its inline scripts."""
     scripts = " ".join(["'self'", *(_digest(script) for script in _INLINE.findall(page))])
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data: blob:; "
@@ -73,10 +72,10 @@ def policy(page: bytes) -> str:
 
 
 class Dashboard:
-    """The files of a build, read once: nothing outside of it can be asked for."""
+    """The files of a build, read once at startup, so that no other file can be requested."""
 
     def __init__(self, directory: Path = STATIC, root_path: str = "") -> None:
-        """`root_path` is the path below which a proxy serves all of it, as `/atm`; its page then says so."""
+        """`root_path` is the path prefix of a proxy, such as `/atm`; the page is adapted to it."""
         self._files = dict(_read(directory)) if directory.is_dir() else {}
         page = self._files.get("index.html") or _file("index.html", NOT_BUILT.encode(), ())
         self._page = _below(page, root_path) if root_path else page
@@ -85,14 +84,14 @@ class Dashboard:
         self._policy = policy(self._page.content)
 
     async def __call__(self, request: Request) -> Response:
-        """A file, or the page, which then shows what belongs to the address."""
+        """Return a file, or the page, which routes by path on the client."""
         path = route_path(request.scope).lstrip("/")
-        found = self._files.get(path)
-        if found is None and "." in path.rpartition("/")[2]:
+        file = self._files.get(path)
+        if file is None and "." in path.rpartition("/")[2]:
             raise HTTPException(404)
-        return self._answer(found or self._page, request)
+        return self._response(file or self._page, request)
 
-    def _answer(self, file: _File, request: Request) -> Response:
+    def _response(self, file: _File, request: Request) -> Response:
         headers = {"Cache-Control": file.cache, "ETag": file.etag, "Vary": "Accept-Encoding"}
         if file is self._page:
             headers["Content-Security-Policy"] = self._policy
@@ -106,31 +105,31 @@ class Dashboard:
         return Response(file.content, headers=headers, media_type=file.media_type)
 
 
-class _Everything(Route):
-    """Every address that is not the API's: there, a wrong method stays a 405 and an unknown route a 404 in JSON."""
+class _PageRoute(Route):
+    """Matches every path outside the API, where a wrong method stays a 405 and an unknown route a JSON 404."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and not is_ours(route_path(scope)):
+        if scope["type"] == "http" and not is_dashboard(route_path(scope)):
             return Match.NONE, {}
         return super().matches(scope)
 
 
 SignIn = Callable[[Request], Awaitable[Response | None]]
-"""What an address of a page may do beside showing the page; null where it asks for nothing else."""
+"""Hook of page requests: a response that replaces the page, or None."""
 
 
 def install(app: FastAPI, root_path: str = "", directory: Path = STATIC, sign_in: SignIn | None = None) -> None:
-    """Give the app its pages, of the build in `directory`, at home below `root_path`; after every other route."""
+    """Add the dashboard of the build in `directory` to the app, after all other routes."""
     dashboard = Dashboard(directory, root_path)
 
     async def page(request: Request) -> Response:
         return (await sign_in(request) if sign_in else None) or await dashboard(request)
 
-    app.router.routes.append(_Everything("/{path:path}", page, methods=["GET"], include_in_schema=False))
+    app.router.routes.append(_PageRoute("/{path:path}", page, methods=["GET"], include_in_schema=False))
 
 
 def _below(page: _File, root_path: str) -> _File:
-    """The page for a server below a path: its files and its scripts' addresses begin with that path."""
+    """Adapt the page to a path prefix: its references and its base path get the prefix."""
     content = _ADDRESS.sub(root_path.encode() + b"/", page.content)
     content = content.replace(_BASE, b"base: " + json.dumps(root_path).encode())
     return _file("index.html", content, (("gzip", gzip.compress(content)),))
@@ -138,16 +137,16 @@ def _below(page: _File, root_path: str) -> _File:
 
 def _read(directory: Path) -> list[tuple[str, _File]]:
     files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
-    made = {name + suffix for name in files for suffix, _ in _ENCODINGS}
-    found = []
+    encodings = {name + suffix for name in files for suffix, _ in _ENCODINGS}
+    originals = []
     for name, path in files.items():
-        if name in made:
+        if name in encodings:
             continue
         encoded = [
             (encoding, files[name + suffix].read_bytes()) for suffix, encoding in _ENCODINGS if name + suffix in files
         ]
-        found.append((name, _file(name, path.read_bytes(), tuple(encoded))))
-    return found
+        originals.append((name, _file(name, path.read_bytes(), tuple(encoded))))
+    return originals
 
 
 def _file(name: str, content: bytes, encoded: tuple[tuple[str, bytes], ...]) -> _File:
@@ -155,7 +154,7 @@ def _file(name: str, content: bytes, encoded: tuple[tuple[str, bytes], ...]) -> 
     return _File(
         content=content,
         media_type=f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
-        cache=_FOR_EVER if "/immutable/" in name else _ASK_AGAIN,
+        cache=_IMMUTABLE if "/immutable/" in name else _REVALIDATE,
         etag=f'"{hashlib.sha256(content).hexdigest()[:20]}"',
         encoded=encoded,
     )

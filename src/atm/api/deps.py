@@ -1,4 +1,4 @@
-"""What routes ask for by type: the control plane, and who is asking."""
+"""Dependencies of the routes: the control plane, the principal, and path parameters."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ def _keys(connection: HTTPConnection) -> Keys:
 def _principal(connection: HTTPConnection) -> Principal:
     principal: Principal | None = connection.scope.get("state", {}).get("principal")
     if principal is None:
-        what = "this server asks for a key, and none that it knows came with the request"
+        what = "this server requires a valid key"
         if connection.scope["type"] == "websocket":
             raise WebSocketException(4401, what)
-        raise ApiError(401, Problem(what, "key_needed", hint="send it as X-API-Key; `atm keys create` makes one"))
+        raise ApiError(401, Problem(what, "key_needed", hint="send it as X-API-Key; `atm keys create` creates one"))
     return principal
 
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""They change nothing."""
+"""Methods that change nothing."""
 
 
-def admitted(connection: HTTPConnection) -> None:
-    """A second lock behind the guard's: no route of this kind runs without a principal, whatever the guard let by."""
+def require_principal(connection: HTTPConnection) -> None:
+    """Reject a request without a principal, as a second check behind the guard."""
     _principal(connection)
 
 
 def _admin(connection: HTTPConnection) -> Principal:
     principal = _principal(connection)
     if not principal.may(Role.ADMIN):
-        what = f"the key {principal.name!r} is no admin's"
-        raise ApiError(403, Problem(what, "role_too_low", hint="use a key with the role admin, or `atm keys` there"))
+        what = f"the key {principal.name!r} does not have the role admin"
+        raise ApiError(
+            403, Problem(what, "role_too_low", hint="use an admin key, or `atm keys` on the server's machine")
+        )
     return principal
 
 
 def _source(
-    source: Annotated[
-        Literal["api", "mcp"], Header(alias=SOURCE_HEADER, description="Which front door the run comes through.")
-    ] = "api",
+    source: Annotated[Literal["api", "mcp"], Header(alias=SOURCE_HEADER, description="Origin of the run.")] = "api",
 ) -> RunSource:
     return RunSource(source)
 
@@ -66,7 +66,7 @@ def _source(
 async def _run_id(
     connection: HTTPConnection,
     run_id: Annotated[
-        str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The run's id, or a beginning that only one run has.")
+        str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="The run's id, or a unique prefix of it.")
     ],
 ) -> str:
     return await whole_run_id(_plane(connection).storage, run_id)
@@ -74,9 +74,9 @@ async def _run_id(
 
 Plane = Annotated[ControlPlane, Depends(_plane)]
 RunId = Annotated[str, Depends(_run_id)]
-"""The whole id of the run that a path names. Raises NotFoundError."""
+"""The full id of the run in a path. Raises NotFoundError."""
 ServerKeys = Annotated[Keys, Depends(_keys)]
-Asking = Annotated[Principal, Depends(_principal)]
+Caller = Annotated[Principal, Depends(_principal)]
 Admin = Annotated[Principal, Depends(_admin)]
-"""For what decides over others: who may ask at all."""
+"""The principal, with the role admin."""
 Source = Annotated[RunSource, Depends(_source)]

@@ -1,4 +1,4 @@
-"""Everything that goes wrong, as problem+json (RFC 9457): what, where, and what to do. Never a stack trace."""
+"""Error responses as problem+json (RFC 9457), without stack traces."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _STATUS: tuple[tuple[type[AtmError], int], ...] = (
 )
 _INVALID = frozenset({"invalid_id", "invalid_tag", "invalid_value", "name_like_id"})
 MOST_PROBLEMS = 100
-"""So many are listed in one answer."""
+"""Most problems listed in one response."""
 
 
 class ApiError(AtmError):
-    """A request that is refused with a status of its own."""
+    """An error with an explicit HTTP status."""
 
     def __init__(self, status: int, problems: Problem | Sequence[Problem]) -> None:
         super().__init__(problems)
@@ -58,12 +58,12 @@ class ApiError(AtmError):
 
 
 def bad_request(what: str, code: str, path: str, hint: str = "") -> ApiError:
-    """422 for one thing that is wrong with a request."""
+    """Build a 422 for one problem of a request."""
     return ApiError(422, Problem(what, code, path=path, hint=hint))
 
 
 def document(status: int, problems: Sequence[Problem], request_id: str = "") -> ErrorDocument:
-    """What a client reads."""
+    """Build the error document."""
     first = entry(problems[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ErrorDocument(
@@ -77,18 +77,18 @@ def document(status: int, problems: Sequence[Problem], request_id: str = "") -> 
 
 
 def entry(problem: Problem) -> ErrorEntry:
-    """A problem as it is answered, its texts cut where a client made them long."""
+    """Convert a problem, with long texts truncated."""
     return ErrorEntry(
         message=_cut(problem.what), code=problem.code, path=_cut(problem.where, 300), hint=_cut(problem.hint)
     )
 
 
 def entries(problems: Sequence[Problem]) -> list[ErrorEntry]:
-    """The first problems as they are answered, and how many more there are: no answer outgrows its request."""
-    found = [entry(problem) for problem in problems[:MOST_PROBLEMS]]
+    """Convert the first `MOST_PROBLEMS` problems and add the number of the others, to bound the response."""
+    shown = [entry(problem) for problem in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
-        found.append(entry(Problem(f"and {len(problems) - MOST_PROBLEMS:,} more problems", "more_problems")))
-    return found
+        shown.append(entry(Problem(f"and {len(problems) - MOST_PROBLEMS:,} more problems", "more_problems")))
+    return shown
 
 
 def _cut(text: str, most: int = 1_000) -> str:
@@ -96,13 +96,13 @@ def _cut(text: str, most: int = 1_000) -> str:
 
 
 def response(status: int, problems: Sequence[Problem], request_id: str = "", **headers: str) -> Response:
-    """The answer itself."""
+    """Build the error response."""
     body = document(status, problems, request_id).model_dump_json()
     return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def status_of(error: AtmError) -> int:
-    """The status that an error of ours is answered with."""
+    """Return the HTTP status of an error."""
     if isinstance(error, ApiError):
         return error.status
     if error.problems[0].code in _INVALID:
@@ -111,8 +111,8 @@ def status_of(error: AtmError) -> int:
 
 
 def install(app: FastAPI) -> None:
-    """Give the app these answers."""
-    app.add_exception_handler(AtmError, _ours)
+    """Install the exception handlers."""
+    app.add_exception_handler(AtmError, _atm_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
@@ -122,49 +122,47 @@ def _id(request: Request) -> str:
     return str(request.scope.get("state", {}).get("request_id", ""))
 
 
-async def _ours(request: Request, error: Exception) -> Response:
+async def _atm_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AtmError)
     status = status_of(error)
     problems = error.problems
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
-        # Files and hosts of the server are for its log.
+        # Paths and hosts of the server appear only in its log.
         problems = tuple(replace(problem, place="") for problem in problems)
-    # What is corrupt stays so until somebody has mended it.
+    # No Retry-After for corrupt data: it does not recover by itself.
     headers = {"Retry-After": "2"} if isinstance(error, StorageUnavailableError) else {}
     return response(status, problems, _id(request), **headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    problems = [_problem(each) for each in found[:MOST_PROBLEMS]]
-    if len(found) > MOST_PROBLEMS:
-        problems.append(Problem(f"and {len(found) - MOST_PROBLEMS:,} more problems", "more_problems"))
+    details = error.errors()
+    problems = [_problem(detail) for detail in details[:MOST_PROBLEMS]]
+    if len(details) > MOST_PROBLEMS:
+        problems.append(Problem(f"and {len(details) - MOST_PROBLEMS:,} more problems", "more_problems"))
     return response(422, problems, _id(request))
 
 
-def _problem(each: dict[str, Any]) -> Problem:
-    if each["type"] == "json_invalid":
-        what = f"the body is no JSON: {each.get('ctx', {}).get('error', '')}".rstrip(": ")
+def _problem(detail: dict[str, Any]) -> Problem:
+    if detail["type"] == "json_invalid":
+        what = f"the body is not JSON: {detail.get('ctx', {}).get('error', '')}".rstrip(": ")
         return Problem(what, "json_invalid", path="body")
-    message = str(each["msg"]).removeprefix("Value error, ")
-    where = ".".join(str(part) for part in each["loc"])
-    return Problem(message[:1].lower() + message[1:], str(each["type"]), path=where)
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    where = ".".join(str(part) for part in detail["loc"])
+    return Problem(message[:1].lower() + message[1:], str(detail["type"]), path=where)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    what = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}
+    what = {404: f"there is no route {request.url.path}", 405: f"{request.method} is not allowed here"}
     code = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    said = what.get(error.status_code) if error.detail == HTTPStatus(error.status_code).phrase else None
-    problem = Problem(said or str(error.detail), code)
+    message = what.get(error.status_code) if error.detail == HTTPStatus(error.status_code).phrase else None
+    problem = Problem(message or str(error.detail), code)
     return response(error.status_code, [problem], _id(request), **dict(error.headers or {}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
-    problem = Problem(
-        "this is a fault of the server itself", "internal", hint="its log says more, under this request_id"
-    )
+    problem = Problem("this is a bug in the server", "internal", hint="see the server's log for this request_id")
     return response(500, [problem], _id(request))

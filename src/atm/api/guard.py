@@ -1,8 +1,8 @@
-"""Who may ask at all, decided before anything is read: Host, Origin, key, size of the body. Plain ASGI.
+"""ASGI middleware that authenticates and authorises a request before its body is read: Host, Origin, key, body size.
 
-Without a key only this machine is answered, however the server was started. Host and Origin are checked because a
-browser on this machine runs the code of others: DNS rebinding comes with a strange Host, a cross-site post with a
-strange Origin.
+While no key exists, only local processes have access, whatever address the server listens on. Host and Origin are
+checked because a browser on this machine runs foreign code: DNS rebinding shows as an unknown Host, a cross-site
+request as another Origin.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from atm.api.auth import COOKIE, LOCAL, Keys, Principal, TooManyWrongKeysError, 
 from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
-from atm.api.paths import route_path, settle
+from atm.api.paths import normalise_path, route_path
 from atm.api.request_head import host_of_origin, most_body_bytes
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
@@ -41,9 +41,9 @@ from atm.storage.api_keys import Role
 log = logging.getLogger("atm.api")
 
 BUNDLE = "/api/v1/import/bundle"
-"""Where a body may be as large as a run."""
+"""The route whose body may be as large as a bundle."""
 CLIENT_LEFT = 499
-"""In the log, as nginx writes it: the client closed the connection before its request or the answer was whole."""
+"""Status in the log, as in nginx: the client closed the connection before the request or response was complete."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/\s]*))(?::[0-9]*)?")
 
 
@@ -56,9 +56,9 @@ class _RefusedError(Exception):
 
 
 class Guard:
-    """The outermost part of the app but for CORS; it judges the address that a route will be found for.
+    """The outermost middleware but for audit and CORS; it checks the same path that routing uses.
 
-    `keys` come with the storage, when the server has started.
+    The keys are in the app's state, because they need the storage, which opens at startup.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -72,7 +72,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        settle(scope, self._settings.root_path)
+        normalise_path(scope, self._settings.root_path)
         state = scope.setdefault("state", {})
         state["request_id"] = secrets.token_hex(6)
         began = time.monotonic()
@@ -94,27 +94,27 @@ class Guard:
             state["principal"] = await self._admitted(scope)
             work = self._app(scope, self._limited(scope, receive), sending)
             if state["principal"] is None or (scope["type"] == "http" and scope["method"] not in SAFE_METHODS):
-                # What changes something goes to its end.
+                # Do not interrupt a request that changes something.
                 await work
             elif not await while_admitted(work, partial(self._is_still_admitted, scope)):
                 await _end(scope, sending, is_stream=is_stream)
         except _RefusedError as error:
             await self._refuse(scope, receive, sending, error)
         except ClientDisconnect:
-            # No fault of the server, and there is no one to answer: the line of the request below is all.
+            # Not an error of the server; only log the request below.
             status = CLIENT_LEFT
         except TooManyWrongKeysError as error:
-            problem = _RefusedError(429, str(error), "too_many_wrong_keys", "wait, and check the key")
+            problem = _RefusedError(429, str(error), "too_many_wrong_keys", "wait and check the key")
             problem.headers = {"Retry-After": str(error.seconds)}
             await self._refuse(scope, receive, sending, problem)
         except HTTPException as error:
-            # A body beyond its limit, where it was read before a route was found.
+            # A body beyond its limit that was read before routing.
             if scope["type"] != "http" or status:
                 raise
             refused = _RefusedError(error.status_code, str(error.detail), "body_too_large")
             await self._refuse(scope, receive, sending, refused)
         except AtmError as error:
-            # Storage away while the key was looked up.
+            # The storage was unavailable during the key lookup.
             if scope["type"] != "http" or status:
                 raise
             log.error("%s %s: %s", scope["method"], scope["path"], error)
@@ -136,12 +136,12 @@ class Guard:
                 )
 
     async def _admitted(self, scope: Scope) -> Principal | None:
-        """The principal; null where the address needs none. Raises _RefusedError."""
+        """Return the principal; None for a path that needs none. Raises _RefusedError."""
         if (refusal := refusal_of_head(scope)) is not None:
             raise _RefusedError(*refusal)
         headers = Headers(scope=scope)
         if has_control_characters(scope["path"]):
-            raise _RefusedError(400, "the path of the address has control characters", "bad_path")
+            raise _RefusedError(400, "the path has control characters", "bad_path")
         access = access_of(scope)
         if access is Access.OPEN:
             return None
@@ -159,21 +159,21 @@ class Guard:
         principal = await self._principal(keys, scope, headers)
         if principal is None:
             raise _no_key(keys)
-        # The audit log names who was refused.
+        # The audit log needs the principal of a refused request.
         scope["state"]["principal"] = principal
         if not principal.may_come_from(client_address(scope)):
             log.warning(
-                "key %r was sent from a network that is not its own", principal.name, extra=_about(scope, principal)
+                "key %r was used from a network that it does not allow", principal.name, extra=_about(scope, principal)
             )
             raise _RefusedError(
-                403, f"the key {principal.name!r} opens nothing from this network", "network_not_allowed"
+                403, f"the key {principal.name!r} is not valid from this network", "network_not_allowed"
             )
         own = route_path(scope) == SESSION or route_path(scope).startswith(f"{SESSION}s/")
         changes = scope["type"] == "http" and scope["method"] not in SAFE_METHODS and not own
         if changes and not principal.may(Role.OPERATOR):
             raise _RefusedError(
                 403,
-                f"the key {principal.name!r} may look, and not change anything",
+                f"the key {principal.name!r} is read-only",
                 "role_too_low",
                 "use a key with the role operator",
             )
@@ -191,7 +191,7 @@ class Guard:
         if key is None and authorization[:7].lower() == "bearer ":
             key = authorization[7:].strip()
         if key is not None:
-            return await keys.checked(key, client_address(scope))
+            return await keys.authenticate(key, client_address(scope))
         cookie = _cookie(headers, cookie_name(scope, COOKIE))
         return await keys.of_session(cookie) if cookie else None
 
@@ -202,7 +202,7 @@ class Guard:
             if site in ("cross-site", "same-site") and (
                 scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
             ):
-                raise _RefusedError(403, "a page of another site may not do this", "cross_site")
+                raise _RefusedError(403, "cross-site requests are not allowed", "cross_site")
             return
         if origin.rstrip("/").lower() in self._origins:
             return
@@ -210,9 +210,9 @@ class Guard:
         if host_of_origin(origin) != host or not host:
             raise _RefusedError(
                 403,
-                f"a page of {origin[:200]} may not ask this server",
+                f"requests from pages of {origin[:200]} are not allowed",
                 "cross_origin",
-                "ATM_CORS_ORIGINS names the pages that may",
+                "ATM_CORS_ORIGINS lists the allowed origins",
             )
 
     def _host(self, scope: Scope, headers: Headers) -> str:
@@ -227,9 +227,9 @@ class Guard:
             return
         raise _RefusedError(
             421,
-            f"this server is not called {name[:200]!r}",
+            f"the host name {name[:200]!r} is not allowed",
             "unknown_host",
-            "ATM_ALLOWED_HOSTS names what it is called",
+            "ATM_ALLOWED_HOSTS lists the allowed host names",
         )
 
     def _require_loopback(self, scope: Scope, headers: Headers) -> None:
@@ -243,27 +243,27 @@ class Guard:
             return
         raise _RefusedError(
             403,
-            "this server has no key yet, so it answers this machine only",
+            "this server has no key yet, so it accepts only local requests",
             "no_key_yet",
-            "make one on the server: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
+            "create one on the server: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
         )
 
     @staticmethod
     def _check_local(keys: Keys) -> None:
-        """What no token can help: a process of another account. Raises _RefusedError."""
+        """Reject a process of another account, unless it may send the token. Raises _RefusedError."""
         if keys.local.mode is not LocalMode.TOKEN:
             raise _RefusedError(
                 403,
-                f"this server has no key yet, so it answers only {keys.local.who}",
+                f"this server has no key yet, so it accepts only {keys.local.who}",
                 "other_account",
-                "make a key as the server's account: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
+                "create a key as the server's account: `atm keys create NAME`, or set API_TEST_MACHINE_API_KEY",
             )
 
     def _is_proxy(self, peer: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
         return peer is not None and any(peer in network for network in self._proxies)
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """`receive` that refuses a body beyond the limit, said or sent."""
+        """Wrap `receive` to reject a body beyond the limit, by its announced or its actual length."""
         if scope["type"] != "http":
             return receive
         settings = self._settings
@@ -280,7 +280,7 @@ class Guard:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > most:
-                    # What reads bodies lets only this kind of error through as it is.
+                    # Code that reads bodies passes on only this type of exception.
                     raise HTTPException(413, str(_too_large(most, is_bundle)))
             return message
 
@@ -295,31 +295,27 @@ class Guard:
         headers = {**error.headers, **({"WWW-Authenticate": "ApiKey"} if error.status == 401 else {})}
         if error.problem.code == BAD_FRAMING:
             headers["Connection"] = "close"
-        answer = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
-        await answer(scope, receive, send)
+        refusal = response(error.status, [error.problem], scope["state"]["request_id"], **headers)
+        await refusal(scope, receive, send)
 
 
 def _no_key(keys: Keys) -> _RefusedError:
     if keys.local.mode is LocalMode.TOKEN:
-        hint = (
-            "send it as X-API-Key: a key of `atm keys create`, or before there is one the token of the data directory"
-        )
+        hint = "send as X-API-Key a key from `atm keys create` or, before one exists, the token in the data directory"
     else:
-        hint = "send it as X-API-Key; `atm keys create` makes one"
-    return _RefusedError(
-        401, "this server asks for a key, and none that it knows came with the request", "key_needed", hint
-    )
+        hint = "send it as X-API-Key; `atm keys create` creates one"
+    return _RefusedError(401, "this server requires a valid key", "key_needed", hint)
 
 
 async def _end(scope: Scope, send: Send, *, is_stream: bool) -> None:
-    """End what was cancelled because its key or session opens nothing any more.
+    """End a response that was cancelled because its key or session is no longer valid.
 
-    Of a download nothing is sent, so that the connection breaks off: a cut file must not look like a whole one.
+    For a download nothing more is sent, so that the connection breaks off and the file is visibly incomplete.
     """
-    log.info("ended %s: its key or session opens nothing any more", scope["path"], extra=_about(scope, None))
+    log.info("ended %s: its key or session is no longer valid", scope["path"], extra=_about(scope, None))
     if scope["type"] == "websocket":
-        with suppress(RuntimeError):  # it has been closed by the other side
-            await send({"type": "websocket.close", "code": 4401, "reason": "the key or session opens nothing any more"})
+        with suppress(RuntimeError):  # already closed by the client
+            await send({"type": "websocket.close", "code": 4401, "reason": "the key or session is no longer valid"})
     elif is_stream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -349,19 +345,18 @@ def _peer(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header: without port, brackets and a dot at its end."""
+    """Return the name in a Host header without port, brackets and trailing dot; an invalid header unchanged."""
     host = host.strip().lower()
-    found = _HOST.fullmatch(host)
-    # What is no host is nobody's name.
-    return (found[1] or found[2] or "").rstrip(".") if found else host
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2] or "").rstrip(".") if match else host
 
 
 def _is_loopback(name: str) -> bool:

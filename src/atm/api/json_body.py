@@ -1,8 +1,8 @@
-"""JSON that comes with a request, looked at before anything is made of it: depth, text, numbers, number of fields.
+"""Middleware that checks bounds of JSON bodies: depth, Unicode, numbers, number of fields.
 
-What is beyond these bounds is refused with 422 here, once for all routes, so that no route has to survive it: nesting
-that ends recursion, text that is no Unicode and cannot be stored, numbers that no float holds, and objects with so many
-unknown fields that listing them would be the larger part of the work.
+It rejects with 422, before any route, nesting that exceeds the recursion limit, text that is not valid Unicode and
+cannot be stored, numbers that no float can hold, and objects with so many fields that reporting the unknown ones would
+dominate the work.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from atm.errors import Problem
 from atm.models.bounded_json import JsonBoundsError, load_bounded
 
 MAXIMUM_FIELDS = 200
-"""Of the outermost object; no request has a tenth of them. Objects inside of a spec have limits of their own."""
+"""Limit for the outermost object, ten times what any request has. Objects in a spec have their own limits."""
 _SMALL_BYTES = 16_384
-"""What is looked at on the event loop; the rest in a thread."""
+"""Bodies up to this size are checked on the event loop, larger ones in a thread."""
 
 
 class JsonBody:
-    """Middleware behind the guard, which has bounded the body already."""
+    """Middleware behind the guard, which has already limited the size of the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,7 +36,7 @@ class JsonBody:
         try:
             body = await Request(scope, receive).body()
         except HTTPException as error:
-            # The guard's limit on a body whose length was not announced.
+            # The guard's limit, for a body without Content-Length.
             refused = Problem(str(error.detail), "body_too_large")
             await response(error.status_code, [refused])(scope, receive, send)
             return
@@ -64,7 +64,7 @@ def _is_json(scope: Scope) -> bool:
 
 
 def problem_of(body: bytes) -> Problem | None:
-    """What is wrong with a body beyond being no JSON, which the route says in its own words."""
+    """Return the bound that a body exceeds; None if it is fine, or invalid JSON, which the route reports."""
     try:
         document = load_bounded(body)
     except JsonBoundsError as error:

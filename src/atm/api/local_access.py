@@ -1,4 +1,4 @@
-"""Who on this machine is let in while the installation has no key."""
+"""Access for local processes while the installation has no key."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from atm.config import LocalAuth, Settings
 from atm.storage.api_keys import hash_api_key
 
 PEER_OWNER = "peer_owner"
-"""In the state of a connection: the uid of the process at its other end, null when unknown."""
+"""Key in a connection's state: the uid of the peer process, None if unknown."""
 _FORWARDED = frozenset({"forwarded", "via", "cf-connecting-ip", "cf-ray", "true-client-ip", "fastly-client-ip"})
 _FORWARDED_STARTS = ("x-forwarded", "x-real-", "x-original-", "x-client-ip", "x-cluster-client-ip", "x-envoy-")
 
 
 class LocalMode(StrEnum):
-    """How local processes are told apart."""
+    """How local processes are authenticated."""
 
     ACCOUNT = "account"
     TOKEN = "token"
@@ -28,17 +28,17 @@ class LocalMode(StrEnum):
 
 
 class LocalAccess:
-    """The rule of one server."""
+    """The local access rule of a server."""
 
     def __init__(self, settings: Settings) -> None:
-        """Makes the token where one is needed. Raises SettingsError, OSError."""
+        """Create the token if the mode needs one. Raises SettingsError, OSError."""
         self.mode = _mode(settings.auth)
         self._token_file = settings.data_dir / FILE_NAME
         self.token = local_token(settings.data_dir) if self.mode is LocalMode.TOKEN else None
         self._token_hash = hash_api_key(self.token) if self.token else None
 
     def admits(self, scope: Scope) -> bool:
-        """Whether the process at the other end is let in as it is; with a token, never."""
+        """Whether the peer process has access without a token."""
         if self.mode is LocalMode.OFF:
             return True
         return self.mode is LocalMode.ACCOUNT and is_admitted(_owner(scope))
@@ -49,7 +49,7 @@ class LocalAccess:
 
     @property
     def who(self) -> str:
-        """Who is let in, for the line that a start prints and for refusals."""
+        """Description of the processes with access, for the log and for refusals."""
         if self.mode is LocalMode.OFF:
             return "every process and every user of this machine (ATM_AUTH=off)"
         if self.mode is LocalMode.TOKEN:
@@ -59,14 +59,14 @@ class LocalAccess:
 
 
 def came_through_a_proxy(headers: Headers) -> bool:
-    """Whether a proxy says that it passed this request on; one that adds nothing cannot be told from a client."""
+    """Whether a proxy forwarded this request; one that adds no headers cannot be detected."""
     return any(name in _FORWARDED or name.startswith(_FORWARDED_STARTS) for name in headers)
 
 
-def _mode(asked: LocalAuth) -> LocalMode:
-    if asked is LocalAuth.OFF:
+def _mode(setting: LocalAuth) -> LocalMode:
+    if setting is LocalAuth.OFF:
         return LocalMode.OFF
-    return LocalMode.ACCOUNT if asked is LocalAuth.AUTO and can_identify() else LocalMode.TOKEN
+    return LocalMode.ACCOUNT if setting is LocalAuth.AUTO and can_identify() else LocalMode.TOKEN
 
 
 def _owner(scope: Scope) -> int | None:
@@ -74,6 +74,6 @@ def _owner(scope: Scope) -> int | None:
     if PEER_OWNER in state:
         owner: int | None = state[PEER_OWNER]
         return owner
-    # Another server than ours runs the app: it keeps nothing for a connection.
+    # The app runs under another server, which has no connection state.
     client, server = scope.get("client"), scope.get("server")
     return owner_of((client[0], client[1]), (server[0], server[1])) if client and server and server[1] else None

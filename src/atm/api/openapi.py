@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, with the spec's own schema and the errors put in."""
+"""The OpenAPI document: FastAPI's, with the spec's own schema and the error responses added."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from atm.models.events import EVENTS
 from atm.models.schema import inline_schema
 from atm.models.spec import TestSpec
 
-DESCRIPTION = """Starts, watches, keeps and explains load tests.
+DESCRIPTION = """Runs load tests, streams their progress and stores their results.
 
-Send a key as `X-API-Key`; without any key the server answers only its own account on its own machine. Errors are
-problem+json: `detail` is a sentence, `errors` names every problem with its place. Times in fields end in their unit;
-`null` is no data, and the string "Infinity" is beyond every sample.
+Send a key as `X-API-Key`; while no key exists, only local processes of the server's account have access. Errors are
+problem+json: `detail` is a sentence, `errors` lists every problem with its place. Names of time fields end in the unit;
+`null` means no data, and the string "Infinity" a value beyond every sample.
 """
 _EVERYWHERE = {
-    "401": "No key, or one that opens nothing",
+    "401": "No key, or an invalid one",
     "403": "The key's role does not allow this, or the request comes from another site",
     "413": "The body is too large",
-    "421": "The server is not called what the Host header says",
-    "422": "Something in the request is wrong; `errors` says what and where",
-    "503": "The storage is away, or what it holds cannot be read; `detail` says which",
+    "421": "The Host header is not an allowed host name",
+    "422": "The request is invalid; `errors` lists the problems",
+    "503": "The storage is unavailable or its data cannot be read; see `detail`",
 }
 _EXAMPLE = {
     "type": "about:blank",
     "title": "Unprocessable Content",
     "status": 422,
-    "detail": "method is no HTTP method",
+    "detail": '"G ET" is no HTTP method',
     "code": "bad_method",
     "errors": [
         {"message": '"G ET" is no HTTP method', "code": "bad_method", "path": "spec.method", "hint": "GET, POST, …"}
@@ -43,7 +43,7 @@ _EXAMPLE = {
 
 
 def describe(app: FastAPI) -> None:
-    """Make the app describe itself."""
+    """Install the OpenAPI document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -62,7 +62,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     schemas = document["components"]["schemas"]
-    # Errors have a form of ours; metrics are an open set for clients, to which later versions add.
+    # Errors have our own schema; metrics are an open set for clients, because later versions add some.
     for name in ("HTTPValidationError", "ValidationError", "Metric"):
         schemas.pop(name, None)
     schemas["ErrorDocument"] = _moved(ErrorDocument.model_json_schema(), schemas)
@@ -94,16 +94,16 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
 
 
 def _with_spec(part: Any) -> Any:
-    """The document with the spec's schema where models say `x-model`: pydantic knows no references of ours."""
+    """Replace `x-model` markers by references to the spec's schema, which pydantic cannot express."""
     if isinstance(part, dict):
         if "x-model" in part:
             return {"$ref": f"#/components/schemas/{part['x-model']}"}
         return {name: _with_spec(value) for name, value in part.items()}
-    return [_with_spec(each) for each in part] if isinstance(part, list) else part
+    return [_with_spec(item) for item in part] if isinstance(part, list) else part
 
 
 def _moved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """A schema whose `$defs` have moved to the components."""
+    """Move the `$defs` of a schema to the components."""
     text = json.dumps(schema).replace("#/$defs/", "#/components/schemas/")
     moved: dict[str, Any] = json.loads(text)
     for name, part in moved.pop("$defs", {}).items():

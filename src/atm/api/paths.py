@@ -1,7 +1,7 @@
-"""The part of an address that a route is found for: what is left below the path of a proxy (ASGI: `root_path`).
+"""The path used for routing: the request path below a proxy's prefix (ASGI: `root_path`).
 
-Proxies may or may not take their path off before they ask. `settle` makes one form of both, so that whoever reads the
-scope later, the router among them, has nothing left to decide, and finds what the guard has judged.
+Proxies may or may not strip their prefix. `normalise_path` converts both forms to one, so that the guard and the router
+see the same path.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from starlette.types import Scope
 
 
-def settle(scope: Scope, root_path: str = "") -> None:
-    """Make `path` the root path (that of the server where none is given) and the route's path behind it."""
+def normalise_path(scope: Scope, root_path: str = "") -> None:
+    """Set `path` to the root path (by default the server's) followed by the route path."""
     root = (root_path or scope.get("root_path", "")).rstrip("/")
     scope["root_path"] = root
     scope["path"] = root + _below(scope["path"], root)
 
 
 def route_path(scope: Scope) -> str:
-    """What a route is found for; empty for the root itself where that was asked for without a slash."""
+    """Return the path used for routing; empty for the root without a trailing slash."""
     return _below(scope["path"], scope.get("root_path", "").rstrip("/"))
 
 
 def _below(path: str, root: str) -> str:
     if root and (path == root or path.startswith(f"{root}/")):
         return path[len(root) :]
-    # `OPTIONS *` has none.
+    # `OPTIONS *` has no path.
     return path if path.startswith("/") else f"/{path}"

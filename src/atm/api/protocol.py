@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with the owner of each local connection: found once, when the connection opens."""
+"""uvicorn's HTTP protocol with the owner of each local connection, looked up when the connection opens."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from atm.http_connection import Connection, TlsConnection
 
 
 class OwnedConnection:
-    """Mixin for a protocol of uvicorn: puts the uid of the process at the other end into the state of its requests."""
+    """Mixin for a protocol of uvicorn: puts the uid of the peer process into the state of its requests."""
 
     app_state: dict[str, Any]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find the owner before the first byte is read."""
+        """Look up the owner before the first byte is read."""
         super().connection_made(transport)  # type: ignore[misc]  # of the protocol that this is mixed into
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         is_tcp = isinstance(peer, tuple) and isinstance(local, tuple)
@@ -26,10 +26,10 @@ class OwnedConnection:
 
 
 class HttpProtocol(OwnedConnection, Connection):
-    """What `atm serve` speaks."""
+    """The protocol of `atm serve`."""
 
 
 class HttpsProtocol(TlsConnection):
-    """The same inside of TLS."""
+    """The protocol of `atm serve` over TLS."""
 
     http = HttpProtocol

@@ -1,4 +1,4 @@
-"""How large the body of a request may be, and which host its Origin names."""
+"""Bounds of request heads and bodies that are checked before authentication."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from atm.config import Settings
 
 SESSION_BYTES = 4_096
-"""A key and a few words are all that a log-in is made of."""
+"""Body limit of a sign-in, which contains little more than a key."""
 
 
 def host_of_origin(origin: str) -> str:
-    """Host and port of an Origin header in lower case; empty for what is no origin."""
+    """Return host and port of an Origin header in lower case; empty if it is invalid."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -19,7 +19,7 @@ def host_of_origin(origin: str) -> str:
 
 
 def most_body_bytes(settings: Settings, path: str, *, is_bundle: bool) -> int:
-    """The limit for the body of a request to this route."""
+    """Return the body limit of a route."""
     if is_bundle:
         return settings.max_bundle_bytes
     return min(settings.max_body_bytes, SESSION_BYTES) if path.endswith("/session") else settings.max_body_bytes

@@ -1,4 +1,4 @@
-"""End what goes on for long once its key or session opens nothing any more: event streams, WebSockets, downloads."""
+"""End long responses (event streams, WebSockets, downloads) when their key or session is revoked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ RECHECK_SECONDS = 0.8
 
 
 async def while_admitted(work: Awaitable[None], is_admitted: Callable[[], Awaitable[bool]]) -> bool:
-    """Await `work`, and cancel it when `is_admitted` no longer holds; whether it came to its own end.
+    """Await `work`, and cancel it if `is_admitted` becomes false; return whether it completed.
 
-    Asked every `RECHECK_SECONDS`, so what is quick costs nothing. While storage is away nothing is ended.
+    Checks every `RECHECK_SECONDS`, so short requests cost nothing. While the storage is unavailable, nothing is ended.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -42,6 +42,6 @@ async def while_admitted(work: Awaitable[None], is_admitted: Callable[[], Awaita
         return False
     finally:
         first.cancel()
-        for each in watching:
-            each.cancel()
+        for watcher in watching:
+            watcher.cancel()
     return True

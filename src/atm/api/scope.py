@@ -1,7 +1,6 @@
-"""What a limited key may change: objects with one of its tags, and so many runs an hour.
+"""Limits of a key: the tags of objects that it may change, and its runs per hour.
 
-Everything that changes something and is not in the tables here is refused to a key with tags, so a new route is never
-open to one by accident.
+A key with tags is denied every changing route that is not in the tables here, so a new route is denied by default.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ QUOTA_ACTION = "quota.run"
 _FREE = frozenset(
     {"validate_spec", "import_curl_command", "preview_schedule", "create_session", "end_session", "revoke_session"}
 )
-"""These change nothing, or only the session of the key itself."""
+"""Routes that change nothing, or only the key's own session."""
 _NEW = frozenset({"create_run", "create_test", "create_schedule"})
-"""Made with the tags of the body."""
+"""Routes that create an object with the tags of the body."""
 _OF_RUN = frozenset({"annotate_run", "cancel_run", "rerun", "delete_run"})
 _OF_TEST = frozenset({"replace_test", "delete_test", "enable_test", "run_test"})
 _OF_SCHEDULE = frozenset({"replace_schedule", "delete_schedule", "pause_schedule", "resume_schedule"})
 _RETAGGED = frozenset({"annotate_run", "rerun", "replace_test", "replace_schedule"})
-"""These may bring other tags, of which one has to be the key's too."""
+"""Routes that may set new tags, one of which must be the key's."""
 _STARTS = frozenset({"create_run", "rerun", "run_test", "run_demo"})
-"""One run each, which a quota counts."""
+"""Routes that start one run, which counts against a quota."""
 _STARTS_MANY = frozenset({"run_all_tests", "create_schedule", "replace_schedule", "resume_schedule", "import_bundle"})
-"""What a quota cannot count."""
+"""Routes that start any number of runs, which a key with a quota may not use."""
 
 
 async def in_scope(request: Request) -> None:
-    """A dependency of every route: whether the key's tags and quota allow this. Raises ApiError."""
+    """Dependency of every route: check the key's tags and quota. Raises ApiError."""
     principal: Principal | None = request.scope.get("state", {}).get("principal")
     if principal is None or request.method in SAFE_METHODS:
         return
@@ -55,32 +54,32 @@ async def in_scope(request: Request) -> None:
 
 
 async def _check_tags(plane: ControlPlane, principal: Principal, name: str, request: Request) -> None:
-    have: list[Iterable[str]] = []
+    tag_sets: list[Iterable[str]] = []
     body = await _body(request)
     try:
         if name in _OF_RUN:
-            have.append((await plane.storage.runs.get(request.path_params["run_id"])).summary.tags)
+            tag_sets.append((await plane.storage.runs.get(request.path_params["run_id"])).summary.tags)
         elif name in _OF_TEST:
-            have.append(await _tags_of_test(plane, request.path_params["test"]))
+            tag_sets.append(await _tags_of_test(plane, request.path_params["test"]))
         elif name in _OF_SCHEDULE:
-            have.append((await plane.schedules.find(request.path_params["schedule"])).tags)
+            tag_sets.append((await plane.schedules.find(request.path_params["schedule"])).tags)
         elif name not in _NEW:
-            raise _out_of_scope(principal, "does more than one thing, or has no tags")
+            raise _out_of_scope(principal, "affects several objects, or one without tags")
         if name in _NEW or (name in _RETAGGED and isinstance(body.get("tags"), list)):
-            have.append(_texts(body.get("tags")))
+            tag_sets.append(_texts(body.get("tags")))
         if name in ("create_schedule", "replace_schedule") and isinstance(body.get("test"), str):
-            have.append(await _tags_of_test(plane, body["test"]))
+            tag_sets.append(await _tags_of_test(plane, body["test"]))
         if name == "create_test" and isinstance(body.get("from_run"), str):
-            have.append((await plane.storage.runs.get(body["from_run"])).summary.tags)
+            tag_sets.append((await plane.storage.runs.get(body["from_run"])).summary.tags)
     except NotFoundError:
-        # The route says so itself.
+        # The route reports this.
         return
-    if not all(set(tags) & set(principal.tags) for tags in have):
+    if not all(set(tags) & set(principal.tags) for tags in tag_sets):
         raise _out_of_scope(principal, "has none of its tags")
 
 
 async def _tags_of_test(plane: ControlPlane, test: str) -> tuple[str, ...]:
-    """The tags of a test by its id or its name."""
+    """Return the tags of a test by its id or name."""
     from atm.api.routes.tests import find_test
 
     return (await find_test(plane, test)).tags
@@ -88,7 +87,7 @@ async def _tags_of_test(plane: ControlPlane, test: str) -> tuple[str, ...]:
 
 async def _check_quota(plane: ControlPlane, principal: Principal, name: str, request: Request) -> None:
     if name in _STARTS_MANY:
-        what = f"the key {principal.name!r} has a quota of runs, so it starts them one by one"
+        what = f"the key {principal.name!r} has a run quota, so it can only start single runs"
         raise ApiError(403, Problem(what, "out_of_scope", hint="use a key without a quota"))
     assert principal.runs_per_hour is not None
     now = datetime.now(UTC)
@@ -106,30 +105,30 @@ async def _check_quota(plane: ControlPlane, principal: Principal, name: str, req
         key_id=principal.key_id,
         session_id=principal.session_id,
         request_id=request.scope["state"]["request_id"],
-        detail="one run of the hour's quota",
+        detail="one run of the hourly quota",
     )
     query = AuditQuery(key_id=principal.key_id, action=QUOTA_ACTION, since=now - timedelta(hours=1))
     if not await plane.storage.audit.append_within(entry, query, principal.runs_per_hour):
-        what = f"the key {principal.name!r} has started {principal.runs_per_hour} runs within an hour, its quota"
+        what = f"the key {principal.name!r} has used its quota of {principal.runs_per_hour} runs per hour"
         raise ApiError(429, Problem(what, "quota_used", hint="wait, or use a key with a larger quota"))
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """The body as JSON; empty where it is none, which the route refuses."""
+    """Return the body as JSON; empty if it is not JSON, which the route rejects."""
     if not request.headers.get("content-type", "").partition(";")[0].strip().endswith("json"):
         return {}
     try:
-        found = json.loads(await request.body())
+        document = json.loads(await request.body())
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _texts(value: object) -> list[str]:
-    return [each.strip() for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    return [item.strip() for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _out_of_scope(principal: Principal, why: str) -> ApiError:
     tags = ", ".join(principal.tags)
-    what = f"the key {principal.name!r} changes only what has one of the tags {tags}; this {why}"
-    return ApiError(403, Problem(what, "out_of_scope", hint="add one of the tags, or use a key without them"))
+    what = f"the key {principal.name!r} may change only objects with one of the tags {tags}; this {why}"
+    return ApiError(403, Problem(what, "out_of_scope", hint="add one of the tags, or use a key without tags"))

@@ -1,4 +1,4 @@
-"""Headers that keep a browser from doing with an answer what it is not for. Pure."""
+"""Security headers and cookie names of responses. Pure."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _ALWAYS = (
     ),
 )
 _BEHIND_HTTPS = ((b"strict-transport-security", b"max-age=31536000"),)
-"""A browser comes by HTTPS only, for a year. Without subdomains: they may be somebody else's."""
+"""HSTS for a year, without subdomains, which may belong to others."""
 
 
 def is_https(scope: Scope) -> bool:
-    """Whether the client came by TLS, to us or to a trusted proxy."""
+    """Whether the client uses TLS, to this server or to a trusted proxy."""
     return scope.get("scheme") in ("https", "wss")
 
 
 def security_headers(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
-    """What every answer to this request has."""
+    """Return the security headers of every response to this request."""
     return _ALWAYS + _BEHIND_HTTPS if is_https(scope) and not _is_this_machine(scope) else _ALWAYS
 
 
 def _is_this_machine(scope: Scope) -> bool:
-    # A browser would come to the other servers on localhost by HTTPS only.
+    # HSTS would force HTTPS on all other servers on localhost, too.
     host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"")
     name = host.partition(b":")[0].lower()
     return name == b"localhost" or name.endswith(b".localhost")
 
 
 def cookie_name(scope: Scope, name: str) -> str:
-    """The name of a cookie: behind HTTPS one that browsers take from this host by HTTPS alone.
+    """Return the name of a cookie, behind HTTPS with a prefix that makes browsers accept it only over HTTPS.
 
-    `__Host-` binds it to the host and its whole path; below a path of a proxy it is `__Secure-`, for that path alone.
+    `__Host-` binds it to the host with path `/`; below a proxy's path it is `__Secure-`, limited to that path.
     """
     if not is_https(scope):
         return name

@@ -1,4 +1,4 @@
-"""A server around the app: `atm serve`, or `python -m atm.api.server` with settings from the environment."""
+"""Run the app with uvicorn: `atm serve`, or `python -m atm.api.server` with settings from the environment."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ log = logging.getLogger("atm.api")
 
 DEFAULT_PORT = 8000
 GRACE_SECONDS = 5
-"""How long answers that are under way may take at the end; streams are ended at once."""
+"""Time for responses in progress at shutdown; streams end at once."""
 WORKER_SILENCE_SECONDS = 60
-"""A worker that says nothing for so long is replaced. Starting takes seconds, and on a busy machine many of them: one
-that is replaced while it starts would never get to its end."""
+"""Health check timeout after which a worker is replaced. It exceeds the startup time on a busy machine, so no worker is
+replaced while it starts."""
 _MOST_WORKERS = 64
 
 
 def configuration(settings: Settings, host: str, port: int, workers: int) -> ServerConfig:
-    """How uvicorn is to run the app. Raises SettingsError."""
+    """Return uvicorn's configuration. Raises SettingsError."""
     return ServerConfig(
         "atm.api.server:app_of_worker",
         settings,
@@ -69,18 +69,18 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> Ser
 
 
 def app_of_worker() -> FastAPI:
-    """The app of one process, which may be a worker: it logs as the server does."""
+    """Build the app of a server or worker process, with logging set up."""
     settings = load_settings()
     set_up(secrets=settings.secret_values())
     return create_app(settings)
 
 
 def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
-    """Serve until a signal ends it. Settings are those of the environment.
+    """Serve until a signal ends it, with settings from the environment.
 
-    `for_parent` is for programs that start a server of their own: it ends when standard input does, so that it
-    outlives none of them, and says in one line of JSON on standard output where it listens (`port` 0: any free one).
-    Raises SettingsError (a port that is taken among them), SchemaError, StorageUnavailableError.
+    `for_parent` is for programs that start a server as a child: it ends when standard input closes, so it does not
+    outlive its parent, and prints its address as one line of JSON on standard output (`port` 0: any free one). Raises
+    SettingsError (also for a port in use), SchemaError, StorageUnavailableError.
     """
     settings = load_settings()
     os.umask(child_process.PRIVATE_UMASK)
@@ -89,7 +89,7 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
     set_up(secrets=settings.secret_values())
     config = configuration(settings, host, port, workers)
-    # In the parent, before workers start: they find the storage ready.
+    # In the parent, so that the storage is ready before workers start.
     is_open = asyncio.run(_prepare(settings))
     _check_port(host, port)
     if is_open and not for_parent:
@@ -103,14 +103,14 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     listener = config.bind_socket()
     supervisor = Workers(config, listener)
     if for_parent:
-        # Who connects before the workers accept waits for them.
+        # Connections wait in the backlog until the workers accept them.
         listener.listen(config.backlog)
-        _say_where(listener, is_tls=config.is_ssl)
+        _print_url(listener, is_tls=config.is_ssl)
         threading.Thread(target=_wait_for_end_of_input, args=(supervisor.should_exit,), daemon=True).start()
     supervisor.run()
 
 
-def _say_where(listener: socket.socket, *, is_tls: bool) -> None:
+def _print_url(listener: socket.socket, *, is_tls: bool) -> None:
     host, port, *_ = listener.getsockname()
     os.write(1, json.dumps({"url": url_of(host, port, is_tls=is_tls)}).encode() + b"\n")
 
@@ -122,7 +122,7 @@ def _wait_for_end_of_input(ended: threading.Event) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Logs where it listens, with the scheme that it speaks there."""
+    """Logs its URL with the right scheme."""
 
     def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
         host, port, *_ = listeners[0].getsockname()
@@ -130,13 +130,13 @@ class _Server(uvicorn.Server):
 
 
 class _ParentsServer(_Server):
-    """A server that belongs to the process at the other end of its standard input and output."""
+    """A server that belongs to its parent process and ends when its standard input closes."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.started:
             return
-        _say_where(self.servers[0].sockets[0], is_tls=self.config.is_ssl)
+        _print_url(self.servers[0].sockets[0], is_tls=self.config.is_ssl)
         asyncio.get_running_loop().add_reader(0, self._read_input)
 
     def _read_input(self) -> None:
@@ -147,7 +147,7 @@ class _ParentsServer(_Server):
 
 
 async def _prepare(settings: Settings) -> bool:
-    """Make the storage ready. Whether the installation has no key yet."""
+    """Open the storage once; return whether the installation has no key yet."""
     storage = await open_storage(settings)
     try:
         return settings.server_api_key is None and not await storage.keys.all()
@@ -156,16 +156,16 @@ async def _prepare(settings: Settings) -> bool:
 
 
 def _print_address(settings: Settings, host: str, port: int) -> None:
-    """Print the address that signs a browser in with the local token; to a terminal only, as logs hold no secrets."""
+    """Print the sign-in URL with the local token, only to a terminal, because logs must not contain secrets."""
     token = LocalAccess(settings).token
     if token is not None and sys.stderr.isatty():
         name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         url = url_of(name, port, is_tls=settings.tls_cert is not None)
-        sys.stderr.write(f"open this address to sign in: {url}{settings.root_path}/?token={token}\n")
+        sys.stderr.write(f"open this URL to sign in: {url}{settings.root_path}/?token={token}\n")
 
 
 def _check_port(host: str, port: int) -> None:
-    """Raises SettingsError where nothing can listen there, before anything else is said."""
+    """Check early that the port can be bound. Raises SettingsError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,12 +175,12 @@ def _check_port(host: str, port: int) -> None:
             taken = error.errno == errno.EADDRINUSE
             why = "is in use" if taken else f"cannot be listened on: {error.strerror}"
             what = f"port {port} on {host} {why}"
-            hint = "take another one: `atm serve --port 8001`" if taken else ""
+            hint = "use another one: `atm serve --port 8001`" if taken else ""
             raise SettingsError(Problem(what, "port_in_use" if taken else "cannot_listen", hint=hint)) from error
 
 
 def main() -> int:
-    """The same from a shell, with the data directory of the environment."""
+    """Run the server from a shell."""
     parser = argparse.ArgumentParser(prog="python -m atm.api.server")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)

@@ -1,7 +1,7 @@
-"""How streams learn that their server is about to end, so that none of them keeps it waiting.
+"""Close open streams when the server shuts down.
 
-A server waits for answers that are under way before it tells the app that it ends, and a stream has no end of its own.
-The signal is what comes first, whichever server runs the app.
+A server waits for responses in progress before it notifies the app, and a stream does not end by itself. The signal
+comes first, whichever server runs the app.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def on_shutdown_signal(tell: Callable[[], None]) -> Iterator[None]:
-    """Within the block, `tell` is called on the running event loop as soon as a signal asks the server to end.
+def on_shutdown_signal(callback: Callable[[], None]) -> Iterator[None]:
+    """Within the block, call `callback` on the running event loop when a signal ends the server.
 
-    The server's own handlers are called as before. Elsewhere than in the main thread there are no signals, and a
-    signal that nobody handles ends the process as it always did.
+    The server's own handlers are still called. Outside the main thread there are no signals; a signal without a
+    handler ends the process as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {each: handler for each in _SIGNALS if callable(handler := signal.getsignal(each))}
+    before = {number: handler for number in _SIGNALS if callable(handler := signal.getsignal(number))}
 
-    def heard(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(tell)
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(callback)
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
 
-    for each in before:
-        signal.signal(each, heard)
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        for each, handler in before.items():
-            # Whoever has set another one meanwhile keeps it.
-            if signal.getsignal(each) is heard:
-                signal.signal(each, handler)
+        for number, handler in before.items():
+            # Keep a handler that was set in the meantime.
+            if signal.getsignal(number) is handle:
+                signal.signal(number, handler)

@@ -1,6 +1,6 @@
-"""Refuse what a route does not know: unknown query parameters everywhere, and fields in a body where none is read.
+"""Reject unknown query parameters on every route, and body fields on routes without a body.
 
-Bodies that are read refuse unknown fields by themselves (`atm.models.control.base.Request`).
+Routes with a body reject unknown fields through their models (`atm.models.control.base.Request`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from atm.errors import Problem
 
 
 async def refuse_unknown(connection: HTTPConnection) -> None:
-    """A dependency of every route. Raises ApiError 422 naming everything that is not known."""
+    """Dependency of every route. Raises ApiError 422 with every unknown name."""
     route = connection.scope.get("route")
     if not isinstance(route, APIRoute | APIWebSocketRoute):
         return
-    known = sorted(_query_parameters(route.dependant))
+    names = sorted(_query_parameters(route.dependant))
     given = dict.fromkeys(name for name, _ in connection.query_params.multi_items())
-    problems = [_unknown("query parameter", "query", name, known) for name in given if name not in known]
+    problems = [_unknown("query parameter", "query", name, names) for name in given if name not in names]
     if isinstance(connection, Request) and isinstance(route, APIRoute) and _reads_no_body(route):
         problems += [_unknown("field", "body", name, ()) for name in await _fields(connection)]
     if problems:
@@ -31,16 +31,16 @@ async def refuse_unknown(connection: HTTPConnection) -> None:
 
 
 def _query_parameters(dependant: Dependant) -> set[str]:
-    """The names that a route and everything it depends on read from the query."""
-    found = {each.alias for each in dependant.query_params}
-    return found.union(*map(_query_parameters, dependant.dependencies))
+    """Return the query parameters of a route and its dependencies."""
+    names = {parameter.alias for parameter in dependant.query_params}
+    return names.union(*map(_query_parameters, dependant.dependencies))
 
 
-def _unknown(what: str, place: str, name: str, known: list[str] | tuple[()]) -> Problem:
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}" if known else "there is none here"
+def _unknown(what: str, place: str, name: str, names: list[str] | tuple[()]) -> Problem:
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}" if names else "this route has none"
     code = "unknown_parameter" if place == "query" else "extra_forbidden"
-    return Problem(f"there is no {what} {name[:64]!r}", code, path=f"{place}.{name[:64]}", hint=hint)
+    return Problem(f"unknown {what} {name[:64]!r}", code, path=f"{place}.{name[:64]}", hint=hint)
 
 
 def _reads_no_body(route: APIRoute) -> bool:
@@ -49,14 +49,14 @@ def _reads_no_body(route: APIRoute) -> bool:
 
 
 async def _fields(request: Request) -> list[str]:
-    """The names of the fields that were sent; a body that is no object is one of its own."""
+    """Return the names of the fields in the body; a body that is not an object counts as one field."""
     content = await request.body()
     if not content.strip():
         return []
     try:
         document = json.loads(content)
     except ValueError:
-        return ["(no JSON)"]
+        return ["(not JSON)"]
     if document is None:
         return []
-    return [str(name) for name in document] if isinstance(document, dict) else ["(no object)"]
+    return [str(name) for name in document] if isinstance(document, dict) else ["(not an object)"]

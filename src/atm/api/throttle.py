@@ -1,6 +1,6 @@
-"""Slow down who tries keys: a few wrong ones from an address, then one every few seconds. Pure; time is an argument.
+"""Rate limit for invalid keys: a few per address, then one every few seconds. Pure; the time is an argument.
 
-A wrong key that comes again counts once: it is a program with an old key, and no guess.
+A repeated invalid key counts once: it comes from a program with an old key, not from guessing.
 """
 
 from __future__ import annotations
@@ -10,27 +10,28 @@ from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address, ip_network
 
 WRONG_KEYS = 10
-"""So many may come at once."""
+"""Invalid keys allowed in a burst."""
 REFILL_SECONDS = 6.0
-"""After this one more may come."""
+"""Time after which one more is allowed."""
 _MOST_ADDRESSES = 10_000
 _MOST_KEYS = 10_000
 
 
 class Throttle:
-    """The wrong keys that this process has seen lately, by address (of IPv6 by network of 64 bits)."""
+    """Leaky bucket of recent invalid keys in this process, by address (for IPv6 by /64 network)."""
 
     def __init__(self) -> None:
         self._wrong: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """Level of the bucket, and when it was so."""
+        """Level of each bucket, and its time."""
         self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._repeated: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """Wrong ones that came from there."""
+        """Invalid keys by address, to count repeated ones once."""
 
     def wait_seconds(self, address: str, key_hash: str, now: float) -> int:
-        """How long a client has to wait before a key is looked at; 0: not at all.
+        """Return the seconds until a key is checked again; 0 if it is checked now.
 
-        Keys that opened from there before are always looked at, so that nobody locks out those behind the same address.
+        Keys that were valid from this address before are always checked, so that an attacker cannot lock out others
+        behind the same address.
         """
         if (address, key_hash) in self._good or (_group(address), key_hash) in self._repeated:
             return 0
@@ -38,7 +39,7 @@ class Throttle:
         return 0 if level + 1 <= WRONG_KEYS else math.ceil((level + 1 - WRONG_KEYS) * REFILL_SECONDS)
 
     def failed(self, address: str, key_hash: str, now: float) -> bool:
-        """A key from there opened nothing; whether it is another one than before."""
+        """Count an invalid key; return whether it is a new one for this address."""
         group = _group(address)
         if (group, key_hash) in self._repeated:
             return False
@@ -50,7 +51,7 @@ class Throttle:
         return True
 
     def succeeded(self, address: str, key_hash: str) -> None:
-        """A key from there opened."""
+        """Record a valid key of this address."""
         _remember(self._good, (address, key_hash))
 
     def _level(self, group: str, now: float) -> float:
@@ -67,9 +68,9 @@ def _remember(keys: OrderedDict[tuple[str, str], None], key: tuple[str, str]) ->
 
 def _group(address: str) -> str:
     try:
-        found = ip_address(address.partition("%")[0])
+        client = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-        return str(ip_network((found, 64), strict=False))
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    if isinstance(client, IPv6Address) and client.ipv4_mapped is None:
+        return str(ip_network((client, 64), strict=False))
+    return str(getattr(client, "ipv4_mapped", None) or client)

@@ -1,4 +1,4 @@
-"""From what storage keeps to what is answered (`atm.models.control`), and the cursor of a list."""
+"""Convert storage records to response models (`atm.models.control`), and encode list cursors."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _MISSED = ("dropped", "skipped", "queued_at_end")
 
 
 def accepted(run: Run, *, is_new: bool) -> RunAccepted:
-    """What a new run is answered with."""
-    said = "the run is accepted and waits for its turn" if is_new else "this request was made before; here is its run"
-    return RunAccepted(id=run.id, status=run.status, message=said)
+    """Build the response for a new run."""
+    message = "the run is queued" if is_new else "this request was sent before; this is its run"
+    return RunAccepted(id=run.id, status=run.status, message=message)
 
 
 def write_cursor(cursor: RunCursor | None) -> str | None:
-    """A cursor as text that nobody needs to understand."""
+    """Encode a cursor as opaque text."""
     if cursor is None:
         return None
     return base64.urlsafe_b64encode(f"{cursor.created_at.isoformat()} {cursor.id}".encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> RunCursor:
-    """Read what `write_cursor` wrote. Raises ApiError."""
+    """Decode a cursor of `write_cursor`. Raises ApiError."""
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         at, _, run_id = plain.partition(" ")
         created_at = datetime.fromisoformat(at)
     except (binascii.Error, ValueError) as error:
-        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor") from error
-    # As `write_cursor` writes it, and nothing else: an offset may lead to a moment that no database has.
+        raise bad_request("the cursor is invalid", "bad_cursor", "query.cursor") from error
+    # Accept only UTC, as `write_cursor` writes it: another offset may give a time outside the database's range.
     if created_at.utcoffset() != timedelta(0) or not is_id(run_id):
-        raise bad_request("this is no cursor of ours", "bad_cursor", "query.cursor")
+        raise bad_request("the cursor is invalid", "bad_cursor", "query.cursor")
     return RunCursor(created_at, run_id)
 
 
 def point_view(point: IntervalPoint, names: Sequence[str]) -> PointView:
-    """A stretch of one endpoint; `names` are the plan's."""
+    """Convert a point of one endpoint; `names` are those of the plan."""
     failed = sum(count for outcome, count in point.outcomes.items() if outcome in FAILED)
     ok = point.outcomes.get(Outcome.OK, 0)
     return PointView(
@@ -76,7 +76,7 @@ def point_view(point: IntervalPoint, names: Sequence[str]) -> PointView:
 
 
 def generator_view(point: GeneratorPoint) -> GeneratorView:
-    """What the generator did in a stretch."""
+    """Convert a point of the load generator."""
     generator = point.generator
     seconds = point.duration_ns / 1e9
     return GeneratorView(
@@ -98,7 +98,7 @@ def generator_view(point: GeneratorPoint) -> GeneratorView:
 
 
 def window_view(window: Window, names: Sequence[str]) -> WindowView:
-    """A window, its percentiles worked out from merged histograms."""
+    """Convert a window, with percentiles from merged histograms."""
     keys = sorted(window.endpoints)
     return WindowView(
         start=window.start,
@@ -138,7 +138,7 @@ def _name(endpoint: int | None, names: Sequence[str]) -> str | None:
 
 
 def test_view(config: TestConfig, history: TestInHistory | None, recent: Sequence[RunSummary]) -> TestView:
-    """A kept test, with what the history knows of its name."""
+    """Convert a stored test, with the runs of its name in the history."""
     return TestView(
         id=config.id,
         name=config.name,

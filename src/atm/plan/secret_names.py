@@ -62,13 +62,13 @@ def is_sensitive(name: str) -> bool:
         return False
     if _is_secret(words):
         return True
-    while len(words) > 1 and (words[-1] in _QUALIFIERS or words[-1].isdigit() or words[-1][-1:].isdigit()):
-        words[-1] = words[-1].rstrip("0123456789")
-        if words[-1] in _QUALIFIERS or not words[-1] or words[-1] == "v":
+    while len(words) > 1 and (words[-1] in _QUALIFIERS or words[-1][-1].isdigit()):
+        words[-1] = _without_number(words[-1])
+        if words[-1] in _QUALIFIERS or words[-1] in ("", "v"):
             words.pop()
         if _is_secret(words):
             return True
-    return _is_secret([*words[:-1], words[-1].rstrip("0123456789")])
+    return _is_secret([*words[:-1], _without_number(words[-1])])
 
 
 @lru_cache(maxsize=4096)
@@ -91,6 +91,13 @@ def _words(name: str) -> list[str]:
 
         name = unquote(name)
     return [word.lower() for word in _BORDER.split(name[-200:]) if word]
+
+
+def _without_number(word: str) -> str:
+    """Return the word without the digits at its end, those of other scripts included (`²`, `٣`)."""
+    while word and word[-1].isdigit():
+        word = word[:-1]
+    return word
 
 
 def _is_secret(words: list[str]) -> bool:

@@ -1,1 +1,1 @@
-"""The routes, one file per noun: each says what is asked for, and lets `runs` and `storage` do it."""
+"""The routes, one file per noun: they define requests and responses and call `runs` and `storage`."""

@@ -1,4 +1,4 @@
-"""The audit log, newest first. For admins."""
+"""The audit log, for admins."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ router = APIRouter(tags=["audit"])
 async def list_audit(
     plane: Plane,
     admin: Admin,  # noqa: ARG001
-    actor: Annotated[str | None, Query(max_length=256, description="Exactly this key, account or schedule.")] = None,
+    actor: Annotated[
+        str | None, Query(max_length=256, description="Only entries of exactly this key, account or schedule.")
+    ] = None,
     action: Annotated[
-        str | None, Query(max_length=64, description="This one, or with a dot at its end all of an object: `run.`")
+        str | None,
+        Query(
+            max_length=64,
+            description="Only this action, or with a trailing dot all actions on a kind of object: `run.`",
+        ),
     ] = None,
     object_id: Annotated[str | None, Query(max_length=256)] = None,
     outcome: AuditOutcome | None = None,
-    since: Annotated[Moment | None, Query(description="At or after.")] = None,
-    until: Annotated[Moment | None, Query(description="Before.")] = None,
+    since: Annotated[Moment | None, Query(description="Only entries at or after this time.")] = None,
+    until: Annotated[Moment | None, Query(description="Only entries before this time.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=300, description="`next` of the previous page.")] = None,
 ) -> AuditList:
-    """List who did what, newest first; all filters hold together. For admins."""
+    """List entries of the audit log, newest first; filters are combined with AND. For admins."""
     before = read_cursor(cursor) if cursor else None
     query = AuditQuery(
         actor=actor,
@@ -44,10 +50,10 @@ async def list_audit(
         before=(before.created_at, before.id) if before else None,
         limit=limit + 1,
     )
-    found = await plane.storage.audit.page(query)
-    last = found[limit - 1] if len(found) > limit else None
+    entries = await plane.storage.audit.page(query)
+    last = entries[limit - 1] if len(entries) > limit else None
     return AuditList(
-        entries=[_view(entry) for entry in found[:limit]],
+        entries=[_view(entry) for entry in entries[:limit]],
         next=write_cursor(RunCursor(last.at, last.id) if last else None),
     )
 

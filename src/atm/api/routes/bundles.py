@@ -1,4 +1,4 @@
-"""Runs as files: one out of the history, one into it."""
+"""Export and import of runs as bundle files."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ router = APIRouter(tags=["runs"])
 
 IMPORT = "/import/bundle"
 IN_MEMORY_BYTES = 4 * 1024**2
-"""A larger bundle waits in a file while it is read or written."""
+"""A larger bundle is buffered in a file."""
 _PIECE = 64 * 1024
 _BUNDLE: dict[int | str, dict[str, object]] = {
     200: {
         "description": "The bundle: gzip of JSON Lines",
         "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
     },
-    404: {"description": "There is no such run"},
-    409: {"description": "It has not ended"},
+    404: {"description": "The run does not exist"},
+    409: {"description": "The run has not ended"},
 }
 
 
 @router.get("/runs/{run_id}/bundle", response_class=StreamingResponse, responses=_BUNDLE)
 async def export_bundle(plane: Plane, run_id: RunId) -> StreamingResponse:
-    """Get a run that has ended as one file: spec, environment, result, every second, samples; no credentials."""
+    """Export a run that has ended as one file: spec, environment, result, intervals, samples; no credentials."""
     run = await plane.storage.runs.get(run_id)
-    # Written whole before the answer begins: what goes wrong is then an error, and not half a file.
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 (closed when it is sent)
+    # Write the whole file before the response starts, so that a failure is an error and not half a file.
+    file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 (closed after sending)
     try:
         await export_run(plane.storage, run_id, file)
     except BaseException:
@@ -56,7 +56,7 @@ async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
 @router.post(
     IMPORT,
     status_code=201,
-    responses={409: {"description": "There is a run with this id already"}},
+    responses={409: {"description": "A run with this id already exists"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -68,10 +68,11 @@ async def import_bundle(
     plane: Plane,
     request: Request,
     id: Annotated[
-        str | None, Query(pattern="^[A-Za-z0-9_-]{1,64}$", description="Store it under this id, not its own.")
+        str | None,
+        Query(pattern="^[A-Za-z0-9_-]{1,64}$", description="Store the run under this id instead of its own."),
     ] = None,
 ) -> RunView:
-    """Store the run of a bundle, whole or not at all."""
+    """Import the run of a bundle, atomically."""
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         async for piece in request.stream():
             file.write(piece)

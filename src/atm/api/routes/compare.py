@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""Comparison of two runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Id = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{1,64}$")]
 
 @router.get(
     "/compare",
-    responses={404: {"description": "There is no such run"}, 409: {"description": "One of them has no result"}},
+    responses={404: {"description": "A run does not exist"}, 409: {"description": "A run has no result"}},
 )
 async def compare_runs(plane: Plane, a: Id, b: Id) -> CompareAnswer:
     """Compare two runs: figures, differences, and percentile curves from merged histograms."""
@@ -48,14 +48,14 @@ async def _result(plane: ControlPlane, run_id: str) -> RunResult:
 
 def _differences(a: EndpointMetrics, b: EndpointMetrics, *, same_load: bool) -> list[Difference]:
     return [
-        Difference(name=each.name, a=each.a, b=each.b, change=each.change, better=each.better)
-        for each in compare_figures(a, b, same_load=same_load)
+        Difference(name=figure.name, a=figure.a, b=figure.b, change=figure.change, better=figure.better)
+        for figure in compare_figures(a, b, same_load=same_load)
     ]
 
 
 def _endpoints(a: RunResult, b: RunResult) -> list[ComparedEndpoint]:
-    of_a = {each.name: each for each in a.endpoint_metrics}
-    of_b = {each.name: each for each in b.endpoint_metrics}
+    of_a = {entry.name: entry for entry in a.endpoint_metrics}
+    of_b = {entry.name: entry for entry in b.endpoint_metrics}
     compared = []
     same_load = is_same_mix(a, b)
     for name in dict.fromkeys((*of_a, *of_b)):

@@ -1,4 +1,4 @@
-"""A first test without a server of one's own: the bundled target, started here, and the quickstart test against it."""
+"""The demo run: the quickstart test against the bundled target server, which this process starts."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from fastapi import APIRouter, Request
 from atm.api.deps import Plane
 from atm.api.views import accepted
 from atm.models.control.runs import RunAccepted
-from atm.runs.service import Request as Asked
+from atm.runs.service import Request as RunRequest
 from atm.testing import TargetServer
 
 router = APIRouter(tags=["runs"])
 
 
 class DemoTarget:
-    """The target server of this process: started when it is first asked for, ended with the app."""
+    """The target server of this process: started at first use, stopped with the app."""
 
     def __init__(self) -> None:
         self._target: TargetServer | None = None
         self._starting = asyncio.Lock()
 
     async def url(self) -> str:
-        """Where it listens, on loopback."""
+        """Return its loopback URL, starting it if needed."""
         async with self._starting:
             if self._target is None:
                 self._target = await asyncio.to_thread(TargetServer().start)
             return self._target.url
 
     async def close(self) -> None:
-        """End it, if it was ever started."""
+        """Stop the target if it was started."""
         target, self._target = self._target, None
         if target is not None:
             await asyncio.to_thread(target.stop)
@@ -39,12 +39,12 @@ class DemoTarget:
 
 @router.post("/demo", status_code=202)
 async def run_demo(plane: Plane, request: Request) -> RunAccepted:
-    """Run the quickstart test against the bundled target server, on this machine: what `atm demo` does."""
+    """Run the quickstart test against the bundled target server on this machine, as `atm demo` does."""
     import yaml
 
     demo: DemoTarget = request.app.state.demo
     url = await demo.url()
     spec = yaml.safe_load((files("atm.testing") / "quickstart.yaml").read_text(encoding="utf-8"))
     spec["variables"] = {**spec["variables"], "base": url}
-    created = await plane.runs.create(spec, Asked(tags=("demo",)))
+    created = await plane.runs.create(spec, RunRequest(tags=("demo",)))
     return accepted(created.run, is_new=created.is_new)

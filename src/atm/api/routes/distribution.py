@@ -1,4 +1,4 @@
-"""How the times of a run were distributed over any window: percentile curve, histogram and heat map."""
+"""Distribution of response times over a window of a run: percentile curve, histogram and heat map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["series"])
 MOST_COLUMNS = 120
 ROWS_PER_DECADE = 6
 BEYOND = 10
-"""So many samples have to lie beyond a percentile for it to be drawn: fewer are a matter of chance."""
+"""Samples that must exceed a percentile for it to be drawn; fewer are not significant."""
 _RESPONSE = ("response_ok", "response_failed", "response_timeout")
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _PERCENTILES = (
@@ -38,19 +38,21 @@ _PERCENTILES = (
 Second = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
-@router.get("/runs/{run_id}/distribution", responses={404: {"description": "There is no such run"}})
+@router.get("/runs/{run_id}/distribution", responses={404: {"description": "The run does not exist"}})
 async def read_distribution(
     plane: Plane,
     run_id: RunId,
-    start: Annotated[Second, Query(description="Seconds since the start of the run.")] = 0,
-    end: Annotated[Second | None, Query(description="Up to this second, without it.")] = None,
-    endpoint: Annotated[str | None, Query(max_length=200, description="A name; left out: all together.")] = None,
+    start: Annotated[Second, Query(description="Start of the window in seconds since the start of the run.")] = 0,
+    end: Annotated[Second | None, Query(description="End of the window in seconds, exclusive.")] = None,
+    endpoint: Annotated[
+        str | None, Query(max_length=200, description="Name of an endpoint; by default all together.")
+    ] = None,
 ) -> DistributionView:
-    """Read how times were distributed in any window, exact from merged histograms; warm-up is left out."""
+    """Read the distribution of times in a window, exact from merged histograms, without warm-up."""
     storage = plane.storage
     last = (await storage.series.written(run_id)).next_interval
     if end is not None and end <= start:
-        raise bad_request("the window ends before it begins", "bad_window", "query.end")
+        raise bad_request("the window ends before it starts", "bad_window", "query.end")
     until = last if end is None else min(end, last)
     index = await _index(storage, run_id, endpoint)
     whole = await _measured(storage, run_id, start, until, index)
@@ -63,8 +65,8 @@ async def read_distribution(
         samples=response.total,
         curve=_curve(whole, response),
         rungs=[
-            RungView(limit_ms=each.limit_ns / 1e6, count=each.count, cumulative_share=each.cumulative_share)
-            for each in rungs(response, most=24)
+            RungView(limit_ms=rung.limit_ns / 1e6, count=rung.count, cumulative_share=rung.cumulative_share)
+            for rung in rungs(response, most=24)
         ],
         heat=await _heat(storage, run_id, start, until, index, response),
     )
@@ -84,7 +86,7 @@ async def _index(storage: StorageInterface, run_id: str, endpoint: str | None) -
 async def _measured(
     storage: StorageInterface, run_id: str, start: int, end: int, index: int, *, response_only: bool = False
 ) -> EndpointInterval:
-    """The measured load of a window; empty where there was none."""
+    """Return the measured load of a window; empty if there was none."""
     if start >= end:
         return EndpointInterval(index)
     names = _RESPONSE if response_only else (*_RESPONSE, "service", "first_byte")
@@ -94,7 +96,7 @@ async def _measured(
 
 def _curve(part: EndpointInterval, response: Histogram) -> list[QuantilePoint]:
     total = response.total
-    drawn = [each for each in _PERCENTILES if total and (each == 0 or (100 - each) / 100 * total >= BEYOND)]
+    drawn = [percent for percent in _PERCENTILES if total and (percent == 0 or (100 - percent) / 100 * total >= BEYOND)]
     drawn = drawn or ([0.0, 50.0] if total else [])
     beyond = part.failed + part.outcomes.get(Outcome.UNFINISHED, 0) + part.missed
     columns = (
@@ -105,12 +107,12 @@ def _curve(part: EndpointInterval, response: Histogram) -> list[QuantilePoint]:
     )
     return [
         QuantilePoint(percentile=percent, response_ms=a, service_ms=b, first_byte_ms=c, adjusted_ms=d)
-        for percent, a, b, c, d in zip(drawn, *([_ms(each) for each in column] for column in columns), strict=True)
+        for percent, a, b, c, d in zip(drawn, *([_ms(value) for value in column] for column in columns), strict=True)
     ]
 
 
 async def _heat(storage: StorageInterface, run_id: str, start: int, end: int, index: int, whole: Histogram) -> HeatView:
-    step = next((each for each in _STEPS if (end - start) / each <= MOST_COLUMNS), _STEPS[-1])
+    step = next((step for step in _STEPS if (end - start) / step <= MOST_COLUMNS), _STEPS[-1])
     if not whole:
         return HeatView(step=step, limits_ms=[], floor_ms=0, columns=[])
     first, last = _row(whole.minimum or 1), _row(whole.maximum or 1)

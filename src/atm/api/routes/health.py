@@ -1,4 +1,4 @@
-"""Whether the server is well: for load balancers, for systemd, for people. Answered to everybody."""
+"""Health checks for load balancers and systemd, without authentication."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ bare = APIRouter(tags=["server"])
 
 @router.get("/health")
 async def health() -> HealthView:
-    """Say that the server runs, and its version."""
+    """Return health and version of the server."""
     return HealthView(version=VERSION, timestamp=datetime.now(UTC))
 
 
 @bare.get("/health/live")
 async def live() -> HealthView:
-    """Say that the process runs; it looks at nothing else."""
+    """Liveness: the process is running; checks nothing else."""
     return HealthView(version=VERSION, timestamp=datetime.now(UTC))
 
 
 @bare.get("/health/ready", responses={503: {"model": ReadyView, "description": "The storage cannot be read"}})
 async def ready(plane: Plane, response: Response) -> ReadyView:
-    """Say whether requests can be answered: the storage is read."""
+    """Readiness: the storage can be read."""
     try:
         await plane.storage.leases.states()
     except StorageError as error:

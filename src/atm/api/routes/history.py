@@ -1,4 +1,4 @@
-"""The history by test: what the first page of the dashboard shows."""
+"""The history grouped by test, for the first page of the dashboard."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ router = APIRouter(tags=["runs"])
 @router.get("/history")
 async def read_history(
     plane: Plane,
-    limit: Annotated[int, Query(ge=1, le=100, description="Tests.")] = 25,
+    limit: Annotated[int, Query(ge=1, le=100, description="Most tests to return.")] = 25,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-    recent: Annotated[int, Query(ge=1, le=50, description="Runs of each test.")] = 20,
-    text: Annotated[str | None, Query(max_length=256, description="Somewhere in the name, ignoring case.")] = None,
+    recent: Annotated[int, Query(ge=1, le=50, description="Most runs per test.")] = 20,
+    text: Annotated[
+        str | None, Query(max_length=256, description="Only tests with this text in their name, ignoring case.")
+    ] = None,
 ) -> HistoryView:
-    """List the tests that were run, each with its newest runs; the test with the newest run first."""
-    found = list(await plane.storage.tests.in_history())
+    """List the tests in the history, each with its newest runs; the test with the newest run first."""
+    history = list(await plane.storage.tests.in_history())
     if text:
-        found = [each for each in found if text.lower() in each.name.lower()]
-    found.sort(key=lambda each: (each.last_run.created_at, each.last_run.id), reverse=True)
+        history = [test for test in history if text.lower() in test.name.lower()]
+    history.sort(key=lambda test: (test.last_run.created_at, test.last_run.id), reverse=True)
     tests = []
-    for each in found[offset : offset + limit]:
-        page = await plane.storage.runs.page(RunQuery(name=each.name, limit=recent, with_total=False))
-        tests.append(TestHistory(name=each.name, runs=each.runs, recent=[summary_view(run) for run in page.runs]))
-    return HistoryView(tests=tests, total=len(found))
+    for test in history[offset : offset + limit]:
+        page = await plane.storage.runs.page(RunQuery(name=test.name, limit=recent, with_total=False))
+        tests.append(TestHistory(name=test.name, runs=test.runs, recent=[summary_view(run) for run in page.runs]))
+    return HistoryView(tests=tests, total=len(history))

@@ -1,4 +1,4 @@
-"""The keys of the installation. Who may decide who may: all of it needs the role admin."""
+"""The API keys of the installation, for admins."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from atm.storage.api_keys import ApiKey, KeyLimits, Role, key_in_use, new_api_ke
 log = logging.getLogger("atm.api")
 router = APIRouter(tags=["keys"])
 
-_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a key of this name already"}}
-_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such key, or it was revoked"}}
+_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "A key with this name already exists"}}
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The key does not exist or is revoked"}}
 
 
 @router.get("/keys")
 async def list_keys(plane: Plane, admin: Admin) -> KeyList:  # noqa: ARG001
-    """List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins."""
+    """List all keys, including revoked ones, without the keys themselves, which are not stored. For admins."""
     return KeyList(keys=[_view(key) for key in await plane.storage.keys.all()])
 
 
 @router.post("/keys", status_code=201, responses=_TAKEN)
 async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated:
-    """Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins."""
+    """Create a key; only this response contains it. From the first key on, every request needs one. For admins."""
     limits = KeyLimits(
         timedelta(seconds=body.expires_in_seconds) if body.expires_in_seconds is not None else None,
         tuple(body.tags),
@@ -41,7 +41,7 @@ async def create_key(plane: Plane, admin: Admin, body: KeyRequest) -> KeyCreated
     except ValueError as error:
         raise bad_request(str(error), "bad_key", "body") from error
     await plane.storage.keys.add(record)
-    log.info("key %r (%s) made by %r", record.name, record.role.value, admin.name)
+    log.info("key %r (%s) created by %r", record.name, record.role.value, admin.name)
     return KeyCreated(**_view(record).model_dump(), key=key)
 
 
@@ -50,16 +50,16 @@ async def revoke_key(
     plane: Plane,
     keys: ServerKeys,
     admin: Admin,
-    key: Annotated[str, Path(min_length=1, max_length=128, description="Its id or name.")],
+    key: Annotated[str, Path(min_length=1, max_length=128, description="Id or name of the key.")],
 ) -> Deleted:
-    """Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+    """Revoke a key, its sessions and its streams, effective within two seconds. For admins.
 
-    Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
+    After the last key is revoked, requests still need one; `atm keys release` on the server's machine changes that.
     """
-    found = key_in_use(await plane.storage.keys.all(), key)
-    await keys.revoke(found)
-    log.info("key %r revoked by %r", found.name, admin.name)
-    return Deleted(id=found.id, message="the key is revoked")
+    record = key_in_use(await plane.storage.keys.all(), key)
+    await keys.revoke(record)
+    log.info("key %r revoked by %r", record.name, admin.name)
+    return Deleted(id=record.id, message="the key is revoked")
 
 
 def _view(key: ApiKey) -> KeyView:

@@ -1,4 +1,4 @@
-"""What happens now: the events of a run by SSE and WebSocket, and the list of runs for the whole dashboard."""
+"""Event streams: a run's events over SSE and WebSocket, and changes of the list of runs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ HEARTBEAT_SECONDS = 15.0
 _EVENT: dict[str, object] = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "description": "The event's number, for Last-Event-ID; progress has none."},
-        "event": {"type": "string", "description": "Its kind."},
+        "id": {"type": "string", "description": "Sequence number for Last-Event-ID; progress events have none."},
+        "event": {"type": "string", "description": "Kind of the event."},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
 _STREAM: dict[int | str, dict[str, object]] = {
     200: {
-        "description": "Server-sent events; the schema is that of one of them",
+        "description": "Server-sent events; the schema describes one event",
         "content": {"text/event-stream": {"schema": _EVENT, "example": "event: progress\ndata: {…}\n\n"}},
     }
 }
-_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such run"}}
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The run does not exist"}}
 _Item = TypeVar("_Item")
-After = Annotated[int, Query(ge=0, le=2**31, description="Leave out events up to this number.")]
+After = Annotated[int, Query(ge=0, le=2**31, description="Skip events up to this sequence number.")]
 
 
 @router.get("/runs/{run_id}/events", response_class=StreamingResponse, responses={**_STREAM, **_NOT_FOUND})
@@ -46,25 +46,26 @@ async def stream_run(
     run_id: RunId,
     after: After = 0,
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", max_length=20, pattern="^[0-9]*$", description="Go on after it.")
+        str | None,
+        Header(alias="Last-Event-ID", max_length=20, pattern="^[0-9]*$", description="Resume after this event."),
     ] = None,
 ) -> StreamingResponse:
-    """Watch a run: every event with its number as the id, from the first one on; ends when the run has."""
-    # Before the stream begins: what is not there is a 404.
+    """Stream all events of a run with their sequence number as id; ends with the run."""
+    # Raise a 404 before the stream starts.
     await plane.storage.leases.control(run_id)
-    seen = int(last_event_id) if last_event_id else after
-    return _streamed(_run_lines(plane.watcher.watch(run_id, seen)))
+    last = int(last_event_id) if last_event_id else after
+    return _stream(_run_lines(plane.watcher.watch(run_id, last)))
 
 
 @router.get("/events", response_class=StreamingResponse, responses=_STREAM)
 async def stream_list(plane: Plane) -> StreamingResponse:
-    """Watch the newest runs: what there is, then what is new, changed or deleted."""
-    return _streamed(_list_lines(plane.watcher.watch_list()))
+    """Stream the list of runs: the newest ones, then runs that are new, changed or deleted."""
+    return _stream(_list_lines(plane.watcher.watch_list()))
 
 
 @router.websocket("/runs/{run_id}/ws")
 async def watch_run(socket: WebSocket, plane: Plane, run_id: str, after: After = 0) -> None:
-    """The same events as JSON messages; what the client sends is ignored."""
+    """Send the events of a run as JSON messages; messages of the client are ignored."""
     await socket.accept()
     try:
         run_id = await whole_run_id(plane.storage, run_id)
@@ -78,8 +79,8 @@ async def watch_run(socket: WebSocket, plane: Plane, run_id: str, after: After =
         await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done():
             sending.result()
-            with suppress(RuntimeError, WebSocketDisconnect):  # it has gone by itself
-                # Who is told that the server goes away comes back; who is told of a normal end does not.
+            with suppress(RuntimeError, WebSocketDisconnect):  # already disconnected
+                # 1012 makes clients reconnect; 1000 is a normal end.
                 await socket.close(status.WS_1012_SERVICE_RESTART if plane.watcher.has_ended else 1000)
     finally:
         for task in (listening, sending):
@@ -95,39 +96,39 @@ async def _until_gone(socket: WebSocket) -> None:
 
 async def _send_all(socket: WebSocket, events: AsyncIterator[EncodedEvent]) -> None:
     with suppress(WebSocketDisconnect):
-        async for told in events:
-            await socket.send_text(told.json)
+        async for event in events:
+            await socket.send_text(event.json)
 
 
-def _streamed(lines: AsyncIterator[str]) -> StreamingResponse:
+def _stream(lines: AsyncIterator[str]) -> StreamingResponse:
     return StreamingResponse(lines, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def _run_lines(events: AsyncIterator[EncodedEvent]) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    async for told in _with_heartbeats(events):
-        if told is None:
+    async for event in _with_heartbeats(events):
+        if event is None:
             yield ": heartbeat\n\n"
         else:
-            number = "" if told.sequence is None else f"id: {told.sequence}\n"
-            yield f"{number}event: {told.kind}\ndata: {told.json}\n\n"
+            number = "" if event.sequence is None else f"id: {event.sequence}\n"
+            yield f"{number}event: {event.kind}\ndata: {event.json}\n\n"
 
 
 async def _list_lines(changes: AsyncIterator[list[RunSummary | str]]) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    async for some in _with_heartbeats(changes):
-        for change in some or ():
+    async for batch in _with_heartbeats(changes):
+        for change in batch or ():
             if isinstance(change, str):
-                told = ListChange(kind="deleted", id=change)
+                message = ListChange(kind="deleted", id=change)
             else:
-                told = ListChange(kind="run", id=change.id, run=summary_view(change))
-            yield f"event: {told.kind}\ndata: {told.model_dump_json()}\n\n"
-        if some is None:
+                message = ListChange(kind="run", id=change.id, run=summary_view(change))
+            yield f"event: {message.kind}\ndata: {message.model_dump_json()}\n\n"
+        if batch is None:
             yield ": heartbeat\n\n"
 
 
 async def _with_heartbeats(items: AsyncIterator[_Item]) -> AsyncIterator[_Item | None]:
-    """The items as they come, and None where nothing came for a while: proxies close what is silent."""
+    """Yield the items, and None after a silence, because proxies close idle connections."""
     pending = asyncio.ensure_future(anext(items, _END))
     try:
         while True:
@@ -146,7 +147,7 @@ async def _with_heartbeats(items: AsyncIterator[_Item]) -> AsyncIterator[_Item |
 
 
 class _End:
-    """What comes after the last item."""
+    """Type of the marker after the last item."""
 
 
 _END = _End()

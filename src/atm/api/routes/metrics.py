@@ -1,6 +1,6 @@
-"""`/metrics` for Prometheus: the service, and the tests that run or have just ended.
+"""`/metrics` for Prometheus: the service, and runs in progress or just ended.
 
-Everything is read from storage, so that every worker answers the same.
+Everything is read from storage, so all workers return the same figures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger("atm.api")
 router = APIRouter(tags=["server"])
 
 LINGER = timedelta(seconds=60)
-"""So long after its end a run is still told of, so that a scrape sees how it ended."""
+"""A run is exported for this long after its end, so that a scrape sees its final figures."""
 MOST_RUNS = 20
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _TIMES = (("ok", "response_ok"), ("failed", "response_failed"), ("timeout", "response_timeout"))
@@ -38,7 +38,7 @@ _TIMES = (("ok", "response_ok"), ("failed", "response_failed"), ("timeout", "res
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def prometheus_metrics(plane: Plane, accept: str | None = Header(default=None)) -> Response:
-    """Figures for Prometheus, as text or OpenMetrics."""
+    """Export metrics for Prometheus, as text or OpenMetrics."""
     families = await _families(plane.storage)
     registry = CollectorRegistry()
     registry.register(_Ready(families))
@@ -55,7 +55,7 @@ class _Ready(Collector):
 
 
 async def _families(storage: StorageInterface) -> list[Metric]:
-    info = GaugeMetricFamily("atm_build_info", "The version that runs.", labels=["version"])
+    info = GaugeMetricFamily("atm_build_info", "The running version.", labels=["version"])
     info.add_metric([VERSION], 1)
     runs = GaugeMetricFamily("atm_runs", "Runs in the history, by status.", labels=["status"])
     for status, count in (await storage.runs.counts()).items():
@@ -69,7 +69,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
     )
     in_flight = GaugeMetricFamily("atm_run_requests_in_flight", "Requests in flight.", labels=labels[:2])
     for run in await _shown(storage):
-        # What one run left behind may be damaged, by a disk or by an earlier version: the others are still told of.
+        # The data of one run may be damaged by a disk or an earlier version; export the others.
         try:
             names = await endpoint_names(storage, run.id)
             window = await storage.series.window(
@@ -78,7 +78,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
             seconds = (await storage.series.written(run.id)).next_interval
             last = await storage.series.generator(run.id, 1, max(seconds - 1, 0))
         except (CorruptDataError, NotFoundError, ValueError, TypeError, LookupError) as error:
-            log.warning("run %s is left out of the metrics: %s", run.id, error)
+            log.warning("run %s is missing from the metrics: %s", run.id, error)
             continue
         for (endpoint, warm_up), part in window.endpoints.items():
             if not warm_up and endpoint < len(names):
@@ -90,7 +90,7 @@ async def _families(storage: StorageInterface) -> list[Metric]:
 
 
 def _text(value: str) -> str:
-    """As UTF-8 can say it."""
+    """Replace characters that UTF-8 cannot encode."""
     return value.encode("utf-8", "replace").decode()
 
 
@@ -121,12 +121,12 @@ def _add(
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     counts = [0] * len(BUCKETS)
     before = 0
-    for index, seen in histogram.cumulative():
+    for index, total in histogram.cumulative():
         seconds = highest_of(index) / 1e9
         for place, bound in enumerate(BUCKETS):
             if seconds <= bound:
-                counts[place] += seen - before
-        before = seen
+                counts[place] += total - before
+        before = total
     return [
         *((str(bound), float(count)) for bound, count in zip(BUCKETS, counts, strict=True)),
         ("+Inf", float(before)),

@@ -1,4 +1,4 @@
-"""The seconds of a run and the requests that were kept: plots, windows, samples."""
+"""Time series and sampled requests of a run: points for plots, windows, samples."""
 
 from __future__ import annotations
 
@@ -20,38 +20,39 @@ from atm.storage.records import SampleQuery
 router = APIRouter(tags=["series"])
 
 MOST_POINTS = 20_000
-_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such run"}}
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The run does not exist"}}
 Second = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
 async def endpoint_names(storage: StorageInterface, run_id: str) -> list[str]:
-    """The endpoints of a run in the order of its plan. Raises NotFoundError."""
-    found = await storage.series.events(run_id, 0, 1)
-    named = found[0].data.get("endpoints") if found and found[0].kind == "started" else None
-    if isinstance(named, list):
-        return [str(name) for name in named]
+    """Return the endpoint names of a run in the order of its plan. Raises NotFoundError."""
+    first = await storage.series.events(run_id, 0, 1)
+    names = first[0].data.get("endpoints") if first and first[0].kind == "started" else None
+    if isinstance(names, list):
+        return [str(name) for name in names]
     run = await storage.runs.get(run_id)
     endpoints = run.spec.get("endpoints")
     if not isinstance(endpoints, list) or not endpoints:
         return [run.summary.name]
-    return [str(each.get("name", "")) if isinstance(each, dict) else "" for each in endpoints]
+    return [str(endpoint.get("name", "")) if isinstance(endpoint, dict) else "" for endpoint in endpoints]
 
 
 @router.get("/runs/{run_id}/intervals", responses=_NOT_FOUND)
 async def read_intervals(
     plane: Plane,
     run_id: RunId,
-    start: Annotated[Second, Query(description="Seconds since the start of the run.")] = 0,
-    end: Annotated[Second | None, Query(description="Up to this second, without it.")] = None,
+    start: Annotated[Second, Query(description="Start of the window in seconds since the start of the run.")] = 0,
+    end: Annotated[Second | None, Query(description="End of the window in seconds, exclusive.")] = None,
     resolution: Annotated[
-        Literal["auto", "0", "1", "10", "60"], Query(description="Seconds per point; 0: the whole run.")
+        Literal["auto", "0", "1", "10", "60"],
+        Query(description="Seconds per point; 0: one point for the whole window."),
     ] = "auto",
     endpoint: Annotated[
-        list[str] | None, Query(max_length=200, description="Names; `*` is all together, and the default.")
+        list[str] | None, Query(max_length=200, description="Names of endpoints; `*`, the default, is all together.")
     ] = None,
-    merge: Annotated[bool, Query(description="Also merge the whole window from its histograms.")] = False,
+    merge: Annotated[bool, Query(description="Also return the merged figures of the window.")] = False,
 ) -> IntervalsView:
-    """Read any window of a run: points for plots and, merged from histograms, the figures of the window itself."""
+    """Read a window of a run: points for plots, and optionally the figures of the window from merged histograms."""
     storage = plane.storage
     written = await storage.series.written(run_id)
     _check_window(start, end)
@@ -62,7 +63,7 @@ async def read_intervals(
     count = max(length, 0) // max(chosen, 1) * len(indices or (0,)) if chosen else 0
     if count > MOST_POINTS:
         raise bad_request(
-            f"that is {count:,} points, and {MOST_POINTS:,} is the most", "too_many_points", "query.resolution"
+            f"the request has {count:,} points, more than {MOST_POINTS:,}", "too_many_points", "query.resolution"
         )
     points = await storage.series.points(run_id, chosen, start, end, indices)
     generator = await storage.series.generator(run_id, chosen, start, end)
@@ -82,7 +83,7 @@ async def read_intervals(
 
 def _check_window(start: int, end: int | None) -> None:
     if end is not None and end <= start:
-        raise bad_request("the window ends before it begins", "bad_window", "query.end")
+        raise bad_request("the window ends before it starts", "bad_window", "query.end")
 
 
 def _index(name: str, names: list[str]) -> int:
@@ -105,11 +106,13 @@ async def read_samples(
     outcome: Outcome | None = None,
     status: Annotated[int | None, Query(ge=100, le=999)] = None,
     reason: Literal["first", "failure", "slowest"] | None = None,
-    minimum_ms: Annotated[float | None, Query(ge=0, description="Response time of at least this.")] = None,
-    start: Annotated[Second, Query(description="Finished at or after this second of the run.")] = 0,
-    end: Annotated[Second | None, Query(description="Finished before this second of the run.")] = None,
+    minimum_ms: Annotated[
+        float | None, Query(ge=0, description="Only requests with at least this response time.")
+    ] = None,
+    start: Annotated[Second, Query(description="Only requests that finished at or after this second.")] = 0,
+    end: Annotated[Second | None, Query(description="Only requests that finished before this second.")] = None,
 ) -> list[SampledExchange]:
-    """Read the requests that were kept whole, secrets masked; all filters hold together."""
+    """Read the sampled requests, secrets masked; filters are combined with AND."""
     await plane.storage.leases.control(run_id)
     _check_window(start, end)
     query = SampleQuery(
@@ -118,19 +121,21 @@ async def read_samples(
     return await plane.storage.series.samples(run_id, query)
 
 
-@router.get("/runs/{run_id}/requests/{number}", responses={404: {"description": "There is no such run or sample"}})
+@router.get(
+    "/runs/{run_id}/requests/{number}", responses={404: {"description": "The run or the sample does not exist"}}
+)
 async def read_request(
     plane: Plane,
     run_id: RunId,
-    number: Annotated[int, Path(ge=1, le=10**15, description="The number of the request in its run, from 1.")],
+    number: Annotated[int, Path(ge=1, le=10**15, description="Number of the request in its run, from 1.")],
 ) -> SampledRequest:
-    """Read the request with this number, where it was kept; `/samples` lists those that were."""
+    """Read the sampled request with this number; `/samples` lists all sampled requests."""
     await plane.storage.leases.control(run_id)
-    kept = await plane.storage.series.samples(run_id)
-    found = next((each for each in kept if each.request_number == number), None)
-    if found is None:
-        numbers = sorted({each.request_number for each in kept})
-        hint = f"it has kept {', '.join(map(str, numbers[:20]))}" + (", …" if len(numbers) > 20 else "")
-        what = f"run {run_id} has not kept request {number}"
+    samples = await plane.storage.series.samples(run_id)
+    sample = next((sample for sample in samples if sample.request_number == number), None)
+    if sample is None:
+        numbers = sorted({sample.request_number for sample in samples})
+        hint = f"sampled requests: {', '.join(map(str, numbers[:20]))}" + (", …" if len(numbers) > 20 else "")
+        what = f"run {run_id} has no sample of request {number}"
         raise ApiError(404, Problem(what, "sample_not_found", hint=hint if numbers else ""))
-    return sampled_request(found)
+    return sampled_request(sample)

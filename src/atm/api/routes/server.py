@@ -1,4 +1,4 @@
-"""What this server is: its version, its engines, and what runs on it may ask for."""
+"""Version, engines and limits of the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["server"])
 
 @router.get("/server")
 async def read_server(plane: Plane, keys: ServerKeys) -> ServerView:
-    """Version, engines, and the limits of this installation."""
+    """Read version, engines and limits of the installation."""
     return ServerView(
         version=VERSION,
         python=platform.python_version(),

@@ -1,4 +1,4 @@
-"""Specs: whether one can be run here, and what a curl command line would be as one."""
+"""Specs: validate, try, and import from curl."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ MOST_TRIED = 50
 
 @router.post("/specs/validate", response_model=ValidateAnswer)
 async def validate_spec(plane: Plane, body: ValidateRequest) -> Response:
-    """Check a spec as a new run would be: every problem at once, and what it would do."""
-    # Written beside the loop too: a spec of many endpoints makes a long answer.
+    """Validate a spec as for a new run: returns every problem, and its plan and forecast."""
+    # Serialise in the thread, too: a spec with many endpoints has a large response.
     return Response(await off_loop(_validated, plane, body), media_type="application/json")
 
 
@@ -86,7 +86,7 @@ def _plan(test: CompiledTest) -> PlanView:
 
 @router.post("/specs/try")
 async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
-    """Send one request to each endpoint of a spec, and answer with what came back, secrets masked."""
+    """Send one request to each endpoint of a spec and return requests and responses, secrets masked."""
     credentials.reject_masks(body.spec)
     test = await off_loop(plane.runs.compile, body.spec)
     if len(test.plan.flows) > MOST_TRIED:
@@ -105,6 +105,6 @@ async def try_spec(plane: Plane, body: TryRequest) -> TryAnswer:
 
 @router.post("/import/curl")
 async def import_curl_command(body: CurlRequest) -> CurlAnswer:
-    """Turn a curl command line into a spec, with a word on each option that does not matter for a load test."""
+    """Convert a curl command into a spec, with a note on each option that does not apply to a load test."""
     imported = await off_loop(import_curl, body.command, name=body.name)
     return CurlAnswer(spec=imported.spec, notes=list(imported.notes))

@@ -1,4 +1,4 @@
-"""What the storage says about itself."""
+"""Status and overview of the storage."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ MOST_TESTS = 10
 
 @router.get("/storage/status")
 async def storage_status(plane: Plane) -> StorageStatusView:
-    """Kind, place, size and number of runs."""
+    """Read kind, location, size and number of runs."""
     return status_view(await plane.storage.upkeep.status())
 
 
 @router.get("/storage/overview")
 async def storage_overview(
-    plane: Plane, days: Annotated[int, Query(ge=1, le=92, description="Up to today, in UTC.")] = 30
+    plane: Plane, days: Annotated[int, Query(ge=1, le=92, description="Number of days up to today, in UTC.")] = 30
 ) -> StorageOverview:
-    """The status, what came on each day, which tests have the most runs, and what is kept for how long."""
+    """Read the status, the runs of each day, the tests with the most runs, and the retention."""
     storage = plane.storage
     status = await storage.upkeep.status()
-    tests = sorted(await storage.tests.in_history(), key=lambda each: (-each.runs, each.name))
+    tests = sorted(await storage.tests.in_history(), key=lambda test: (-test.runs, test.name))
     return StorageOverview(
         status=status_view(status),
         schema_latest=status.schema_latest,
         oldest=await _created(plane, Order.OLDEST),
         newest=await _created(plane, Order.NEWEST),
         days=await _days(plane, days, datetime.now(UTC)),
-        top_tests=[NamedCount(name=each.name, runs=each.runs) for each in tests[:MOST_TESTS]],
+        top_tests=[NamedCount(name=test.name, runs=test.runs) for test in tests[:MOST_TESTS]],
         retention=_retention(plane.settings),
     )
 
@@ -51,14 +51,14 @@ async def _created(plane: ControlPlane, order: Order) -> datetime | None:
 
 async def _days(plane: ControlPlane, days: int, now: datetime) -> list[DayView]:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    found = []
+    views = []
     for back in range(days - 1, -1, -1):
         start = midnight - timedelta(days=back)
         runs = await _count(plane, start)
         passed = await _count(plane, start, passed=True) if runs else 0
         failed = await _count(plane, start, passed=False) if runs else 0
-        found.append(DayView(day=start.date(), runs=runs, passed=passed, failed=failed))
-    return found
+        views.append(DayView(day=start.date(), runs=runs, passed=passed, failed=failed))
+    return views
 
 
 async def _count(plane: ControlPlane, start: datetime, *, passed: bool | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Tests that are kept to be run again. A test is named by its id or, where that has no slash, by its name."""
+"""Stored tests. A path takes a test's id or, if it has no slash, its name."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ from atm.models.control.tests import (
 )
 from atm.off_loop import off_loop
 from atm.runs import credentials
-from atm.runs.service import Request as Asked
+from atm.runs.service import Request as RunRequest
 from atm.storage import lookup
 from atm.storage.records import RunBatch, RunQuery, RunSource, RunSummary, checked_tags
 from atm.storage.test_configs import TestConfig
 
 router = APIRouter(tags=["tests"])
 
-Test = Annotated[str, Path(min_length=1, max_length=256, description="Its id or its name.")]
-_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "There is no such test"}}
-_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "There is a test of this name already"}}
+Test = Annotated[str, Path(min_length=1, max_length=256, description="Id or name of the test.")]
+_NOT_FOUND: dict[int | str, dict[str, object]] = {404: {"description": "The test does not exist"}}
+_TAKEN: dict[int | str, dict[str, object]] = {409: {"description": "A test with this name already exists"}}
 
 
 async def find_test(plane: ControlPlane, test: str) -> TestConfig:
-    """The test of this id or name. Raises NotFoundError."""
-    found = await lookup.find(plane.storage.tests, test)
-    if found is None:
+    """Return the test with this id or name. Raises NotFoundError."""
+    config = await lookup.find(plane.storage.tests, test)
+    if config is None:
         raise NotFoundError(Problem(f"there is no test {test[:64]!r}", "test_not_found"))
-    return found
+    return config
 
 
 async def _view(plane: ControlPlane, config: TestConfig) -> TestView:
-    history = {each.name: each for each in await plane.storage.tests.in_history()}
+    history = {test.name: test for test in await plane.storage.tests.in_history()}
     return test_view(config, history.get(config.name), ())
 
 
 @router.get("/tests")
 async def list_tests(
     plane: Plane,
-    recent: Annotated[int, Query(ge=0, le=50, description="So many of the newest runs of each test.")] = 0,
+    recent: Annotated[int, Query(ge=0, le=50, description="Most recent runs to return per test.")] = 0,
 ) -> TestList:
-    """List the tests that are kept, by name, each with its newest run."""
-    history = {each.name: each for each in await plane.storage.tests.in_history()}
+    """List the stored tests by name, each with its newest run."""
+    history = {test.name: test for test in await plane.storage.tests.in_history()}
     tests = []
     for config in await plane.storage.tests.all():
-        found = history.get(config.name)
-        tests.append(test_view(config, found, await _recent(plane, config.name, recent) if found else ()))
+        in_history = history.get(config.name)
+        tests.append(test_view(config, in_history, await _recent(plane, config.name, recent) if in_history else ()))
     return TestList(tests=tests, configs=tests, total=len(tests))
 
 
@@ -75,7 +75,7 @@ async def _recent(plane: ControlPlane, name: str, number: int) -> Sequence[RunSu
 
 @router.post("/tests", status_code=201, responses=_TAKEN)
 async def create_test(plane: Plane, body: NewTestRequest) -> TestView:
-    """Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run."""
+    """Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run."""
     whole = await _whole(plane, body)
     now = datetime.now(UTC)
     config = await off_loop(_config, plane, new_run_id(), body, whole, now, now)
@@ -94,25 +94,25 @@ async def _whole(plane: ControlPlane, body: NewTestRequest) -> dict[str, object]
 
 @router.post("/tests/sync")
 async def sync_tests(plane: Plane) -> SyncAnswer:
-    """Keep a test for each test name that is in the history and not among the tests, with its newest spec."""
-    kept = {each.name for each in await plane.storage.tests.all()}
+    """Store a test for each test name in the history that has none, with its newest spec."""
+    names = {test.name for test in await plane.storage.tests.all()}
     created = []
-    for found in await plane.storage.tests.in_history():
-        if found.name in kept or lookup.looks_like_id(found.name):
+    for test in await plane.storage.tests.in_history():
+        if test.name in names or lookup.looks_like_id(test.name):
             continue
-        run = await plane.storage.runs.get(found.last_run.id)
+        run = await plane.storage.runs.get(test.last_run.id)
         now = datetime.now(UTC)
         await plane.storage.tests.add(
-            TestConfig(new_run_id(), found.name, dict(run.spec), now, now, tags=run.summary.tags, sealed=run.sealed)
+            TestConfig(new_run_id(), test.name, dict(run.spec), now, now, tags=run.summary.tags, sealed=run.sealed)
         )
-        created.append(found.name)
+        created.append(test.name)
     message = f"{len(created)} {'test' if len(created) == 1 else 'tests'} created from the history"
-    return SyncAnswer(created=created, total=len(kept) + len(created), synced=len(created), message=message)
+    return SyncAnswer(created=created, total=len(names) + len(created), synced=len(created), message=message)
 
 
 @router.post("/tests/run-all", status_code=202)
 async def run_all_tests(plane: Plane, source: Source, body: RunAllRequest | None = None) -> StartedRuns:
-    """Start runs of every test that is enabled, in the order of their names."""
+    """Start runs of every enabled test, by name."""
     wanted = body or RunAllRequest()
     batch = RunBatch(new_run_id(), wanted.max_concurrency)
     runs: list[RunAccepted] = []
@@ -146,7 +146,7 @@ async def read_test(plane: Plane, test: Test) -> TestView:
 
 @router.put("/tests/{test}", responses={**_NOT_FOUND, **_TAKEN})
 async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
-    """Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere."""
+    """Replace a test. Credentials sent as `***` are unchanged, unless the target differs."""
     before = await find_test(plane, test)
     before_spec = credentials.known_spec(plane.sealer, before.spec, before.sealed)
     whole = await off_loop(credentials.restored, body.spec, before_spec, plane.runs.compile)
@@ -157,15 +157,15 @@ async def replace_test(plane: Plane, test: Test, body: TestRequest) -> TestView:
 
 @router.delete("/tests/{test}", responses=_NOT_FOUND)
 async def delete_test(plane: Plane, test: Test) -> Deleted:
-    """Delete a test; its runs stay."""
-    found = await find_test(plane, test)
-    await plane.storage.tests.delete(found.id)
-    return Deleted(id=found.id, message="the test is deleted")
+    """Delete a test. Its runs stay."""
+    config = await find_test(plane, test)
+    await plane.storage.tests.delete(config.id)
+    return Deleted(id=config.id, message="the test is deleted")
 
 
 @router.post("/tests/{test}/enabled", responses=_NOT_FOUND)
 async def enable_test(plane: Plane, test: Test, body: EnabledRequest) -> TestView:
-    """Enable or disable a test: `run-all` leaves out those that are disabled."""
+    """Enable or disable a test. `run-all` skips disabled tests."""
     from dataclasses import replace
 
     config = replace(await find_test(plane, test), enabled=body.enabled, updated_at=datetime.now(UTC))
@@ -183,7 +183,7 @@ async def _run(
     plane: ControlPlane, config: TestConfig, source: RunSource, batch: RunBatch | None = None
 ) -> RunAccepted:
     spec = credentials.unseal(plane.sealer, config.spec, config.sealed)
-    created = await plane.runs.create(spec, Asked(tags=config.tags, source=source, batch=batch))
+    created = await plane.runs.create(spec, RunRequest(tags=config.tags, source=source, batch=batch))
     return accepted(created.run, is_new=True)
 
 

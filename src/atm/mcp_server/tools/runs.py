@@ -217,7 +217,7 @@ class RunTools:
         done = await control.cancel(whole, graceful=graceful)
         self._services.started.pop(whole, None)
         state = CancelAnswer(run_id=whole, status=done.status, message=done.message)
-        return answer(f"{done.message}. Run {whole} is {done.status}", state)
+        return answer(f"run {whole}: {done.message}", state)
 
     async def _admit_stored(self, context: Context[Any, Any], control: ControlClient, test: str) -> Admitted:
         stored = await control.test(test)

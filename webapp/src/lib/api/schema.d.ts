@@ -13,7 +13,7 @@ export type paths = {
         };
         /**
          * Live
-         * @description Say that the process runs; it looks at nothing else.
+         * @description Liveness: the process is running; checks nothing else.
          */
         get: operations["live"];
         put?: never;
@@ -33,7 +33,7 @@ export type paths = {
         };
         /**
          * Ready
-         * @description Say whether requests can be answered: the storage is read.
+         * @description Readiness: the storage can be read.
          */
         get: operations["ready"];
         put?: never;
@@ -53,7 +53,7 @@ export type paths = {
         };
         /**
          * Health
-         * @description Say that the server runs, and its version.
+         * @description Return health and version of the server.
          */
         get: operations["health"];
         put?: never;
@@ -73,7 +73,7 @@ export type paths = {
         };
         /**
          * Read Session
-         * @description Say who is asking, and what they may do.
+         * @description Read the caller's name and role.
          */
         get: operations["read_session"];
         put?: never;
@@ -84,7 +84,7 @@ export type paths = {
         post: operations["create_session"];
         /**
          * End Session
-         * @description End the session of the cookie, on the server too; with a key, nothing.
+         * @description End the session of the cookie; has no effect with a key.
          */
         delete: operations["end_session"];
         options?: never;
@@ -101,7 +101,7 @@ export type paths = {
         };
         /**
          * List Sessions
-         * @description List the sessions that last: all of them for admins, else those of the same key.
+         * @description List the active sessions: all for admins, otherwise those of the same key.
          */
         get: operations["list_sessions"];
         put?: never;
@@ -124,7 +124,7 @@ export type paths = {
         post?: never;
         /**
          * Revoke Session
-         * @description End a session: within two seconds it and its streams open nothing any more. Another key's, for admins.
+         * @description End a session and its streams within two seconds. For sessions of other keys, admins only.
          */
         delete: operations["revoke_session"];
         options?: never;
@@ -141,7 +141,7 @@ export type paths = {
         };
         /**
          * Prometheus Metrics
-         * @description Figures for Prometheus, as text or OpenMetrics.
+         * @description Export metrics for Prometheus, as text or OpenMetrics.
          */
         get: operations["prometheus_metrics"];
         put?: never;
@@ -161,7 +161,7 @@ export type paths = {
         };
         /**
          * Stream Run
-         * @description Watch a run: every event with its number as the id, from the first one on; ends when the run has.
+         * @description Stream all events of a run with their sequence number as id; ends with the run.
          */
         get: operations["stream_run"];
         put?: never;
@@ -181,7 +181,7 @@ export type paths = {
         };
         /**
          * Stream List
-         * @description Watch the newest runs: what there is, then what is new, changed or deleted.
+         * @description Stream the list of runs: the newest ones, then runs that are new, changed or deleted.
          */
         get: operations["stream_list"];
         put?: never;
@@ -203,7 +203,7 @@ export type paths = {
         put?: never;
         /**
          * Run Demo
-         * @description Run the quickstart test against the bundled target server, on this machine: what `atm demo` does.
+         * @description Run the quickstart test against the bundled target server on this machine, as `atm demo` does.
          */
         post: operations["run_demo"];
         delete?: never;
@@ -221,13 +221,13 @@ export type paths = {
         };
         /**
          * List Runs
-         * @description List runs; all filters hold together. With `id` it is a look-up: all other filters are left out.
+         * @description List runs; filters are combined with AND. With `id`, all other filters are ignored.
          */
         get: operations["list_runs"];
         put?: never;
         /**
          * Create Run
-         * @description Accept a run: checked whole, stored as pending, carried out when it is its turn.
+         * @description Create a run: the spec is validated, and the run is queued.
          */
         post: operations["create_run"];
         delete?: never;
@@ -245,14 +245,14 @@ export type paths = {
         };
         /**
          * Read Run
-         * @description Read a run: spec, outcome and why, kept requests, and figures; while it runs, those so far.
+         * @description Read a run: spec, outcome and reasons, sampled requests, and figures; during the run, those so far.
          */
         get: operations["read_run"];
         put?: never;
         post?: never;
         /**
          * Delete Run
-         * @description Delete a run and all its history; a running one must be cancelled first.
+         * @description Delete a run with its intervals and samples. Cancel a run in progress first.
          */
         delete: operations["delete_run"];
         options?: never;
@@ -273,7 +273,7 @@ export type paths = {
         };
         /**
          * Read Result
-         * @description Read the whole result, as `atm run --json` prints it.
+         * @description Read the full result, as `atm run --json` prints it.
          */
         get: operations["read_result"];
         put?: never;
@@ -295,7 +295,7 @@ export type paths = {
         put?: never;
         /**
          * Cancel Run
-         * @description Ask a run to end. A pending one ends at once; one that has ended stays as it is.
+         * @description Cancel or stop a run. A queued run ends at once; a run that has ended is not changed.
          */
         post: operations["cancel_run"];
         delete?: never;
@@ -315,7 +315,7 @@ export type paths = {
         put?: never;
         /**
          * Rerun
-         * @description Run the same spec, or an edited one, once more, with the credentials of that run.
+         * @description Start a run with the same or an edited spec, and with the credentials of the earlier run.
          */
         post: operations["rerun"];
         delete?: never;
@@ -333,7 +333,7 @@ export type paths = {
         };
         /**
          * Read History
-         * @description List the tests that were run, each with its newest runs; the test with the newest run first.
+         * @description List the tests in the history, each with its newest runs; the test with the newest run first.
          */
         get: operations["read_history"];
         put?: never;
@@ -353,7 +353,7 @@ export type paths = {
         };
         /**
          * Read Intervals
-         * @description Read any window of a run: points for plots and, merged from histograms, the figures of the window itself.
+         * @description Read a window of a run: points for plots, and optionally the figures of the window from merged histograms.
          */
         get: operations["read_intervals"];
         put?: never;
@@ -373,7 +373,7 @@ export type paths = {
         };
         /**
          * Read Samples
-         * @description Read the requests that were kept whole, secrets masked; all filters hold together.
+         * @description Read the sampled requests, secrets masked; filters are combined with AND.
          */
         get: operations["read_samples"];
         put?: never;
@@ -393,7 +393,7 @@ export type paths = {
         };
         /**
          * Read Request
-         * @description Read the request with this number, where it was kept; `/samples` lists those that were.
+         * @description Read the sampled request with this number; `/samples` lists all sampled requests.
          */
         get: operations["read_request"];
         put?: never;
@@ -413,7 +413,7 @@ export type paths = {
         };
         /**
          * Read Distribution
-         * @description Read how times were distributed in any window, exact from merged histograms; warm-up is left out.
+         * @description Read the distribution of times in a window, exact from merged histograms, without warm-up.
          */
         get: operations["read_distribution"];
         put?: never;
@@ -435,7 +435,7 @@ export type paths = {
         put?: never;
         /**
          * Validate Spec
-         * @description Check a spec as a new run would be: every problem at once, and what it would do.
+         * @description Validate a spec as for a new run: returns every problem, and its plan and forecast.
          */
         post: operations["validate_spec"];
         delete?: never;
@@ -455,7 +455,7 @@ export type paths = {
         put?: never;
         /**
          * Try Spec
-         * @description Send one request to each endpoint of a spec, and answer with what came back, secrets masked.
+         * @description Send one request to each endpoint of a spec and return requests and responses, secrets masked.
          */
         post: operations["try_spec"];
         delete?: never;
@@ -475,7 +475,7 @@ export type paths = {
         put?: never;
         /**
          * Import Curl Command
-         * @description Turn a curl command line into a spec, with a word on each option that does not matter for a load test.
+         * @description Convert a curl command into a spec, with a note on each option that does not apply to a load test.
          */
         post: operations["import_curl_command"];
         delete?: never;
@@ -493,13 +493,13 @@ export type paths = {
         };
         /**
          * List Tests
-         * @description List the tests that are kept, by name, each with its newest run.
+         * @description List the stored tests by name, each with its newest run.
          */
         get: operations["list_tests"];
         put?: never;
         /**
          * Create Test
-         * @description Save a test; its name is its spec's. With `from_run`, `***` in the spec is the credential of that run.
+         * @description Store a test under the name of its spec. With `from_run`, `***` in the spec is the credential of that run.
          */
         post: operations["create_test"];
         delete?: never;
@@ -519,7 +519,7 @@ export type paths = {
         put?: never;
         /**
          * Sync Tests
-         * @description Keep a test for each test name that is in the history and not among the tests, with its newest spec.
+         * @description Store a test for each test name in the history that has none, with its newest spec.
          */
         post: operations["sync_tests"];
         delete?: never;
@@ -539,7 +539,7 @@ export type paths = {
         put?: never;
         /**
          * Run All Tests
-         * @description Start runs of every test that is enabled, in the order of their names.
+         * @description Start runs of every enabled test, by name.
          */
         post: operations["run_all_tests"];
         delete?: never;
@@ -562,13 +562,13 @@ export type paths = {
         get: operations["read_test"];
         /**
          * Replace Test
-         * @description Replace a test; a credential that is sent as `***` stays as it was, unless the test now leads elsewhere.
+         * @description Replace a test. Credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_test"];
         post?: never;
         /**
          * Delete Test
-         * @description Delete a test; its runs stay.
+         * @description Delete a test. Its runs stay.
          */
         delete: operations["delete_test"];
         options?: never;
@@ -587,7 +587,7 @@ export type paths = {
         put?: never;
         /**
          * Enable Test
-         * @description Enable or disable a test: `run-all` leaves out those that are disabled.
+         * @description Enable or disable a test. `run-all` skips disabled tests.
          */
         post: operations["enable_test"];
         delete?: never;
@@ -645,7 +645,7 @@ export type paths = {
         };
         /**
          * Export Bundle
-         * @description Get a run that has ended as one file: spec, environment, result, every second, samples; no credentials.
+         * @description Export a run that has ended as one file: spec, environment, result, intervals, samples; no credentials.
          */
         get: operations["export_bundle"];
         put?: never;
@@ -667,7 +667,7 @@ export type paths = {
         put?: never;
         /**
          * Import Bundle
-         * @description Store the run of a bundle, whole or not at all.
+         * @description Import the run of a bundle, atomically.
          */
         post: operations["import_bundle"];
         delete?: never;
@@ -685,13 +685,13 @@ export type paths = {
         };
         /**
          * List Schedules
-         * @description List the schedules, by name, each with its next due times and its last firings.
+         * @description List the schedules by name, each with its next due times and last firings.
          */
         get: operations["list_schedules"];
         put?: never;
         /**
          * Create Schedule
-         * @description Make a schedule, of a test spec or of a test that is kept.
+         * @description Create a schedule for a spec or a stored test.
          */
         post: operations["create_schedule"];
         delete?: never;
@@ -711,7 +711,7 @@ export type paths = {
         put?: never;
         /**
          * Preview Schedule
-         * @description Say when a trigger would be due, without making anything.
+         * @description Return the due times of a trigger without creating a schedule.
          */
         post: operations["preview_schedule"];
         delete?: never;
@@ -734,13 +734,13 @@ export type paths = {
         get: operations["read_schedule"];
         /**
          * Replace Schedule
-         * @description Replace a schedule; its history stays, and so does what is sent as `***`, unless it would go elsewhere.
+         * @description Replace a schedule. Its history stays; credentials sent as `***` are unchanged, unless the target differs.
          */
         put: operations["replace_schedule"];
         post?: never;
         /**
          * Delete Schedule
-         * @description Delete a schedule with its firings and deliveries; its runs stay.
+         * @description Delete a schedule with its firings and deliveries. Its runs stay.
          */
         delete: operations["delete_schedule"];
         options?: never;
@@ -759,7 +759,7 @@ export type paths = {
         put?: never;
         /**
          * Pause Schedule
-         * @description Pause a schedule; a run that has started goes on.
+         * @description Pause a schedule. A run in progress continues.
          */
         post: operations["pause_schedule"];
         delete?: never;
@@ -779,7 +779,7 @@ export type paths = {
         put?: never;
         /**
          * Resume Schedule
-         * @description Let a schedule go on, from now: what it was due at meanwhile is not made up for.
+         * @description Resume a schedule from now. Due times that passed while it was paused are not caught up.
          */
         post: operations["resume_schedule"];
         delete?: never;
@@ -797,7 +797,7 @@ export type paths = {
         };
         /**
          * List Firings
-         * @description List what became of its due times, newest first.
+         * @description List the firings of a schedule and their outcomes, newest first.
          */
         get: operations["list_firings"];
         put?: never;
@@ -817,7 +817,7 @@ export type paths = {
         };
         /**
          * List Deliveries
-         * @description List its notifications and what became of them, newest first.
+         * @description List the notifications of a schedule and their delivery status, newest first.
          */
         get: operations["list_deliveries"];
         put?: never;
@@ -837,7 +837,7 @@ export type paths = {
         };
         /**
          * Storage Status
-         * @description Kind, place, size and number of runs.
+         * @description Read kind, location, size and number of runs.
          */
         get: operations["storage_status"];
         put?: never;
@@ -857,7 +857,7 @@ export type paths = {
         };
         /**
          * Storage Overview
-         * @description The status, what came on each day, which tests have the most runs, and what is kept for how long.
+         * @description Read the status, the runs of each day, the tests with the most runs, and the retention.
          */
         get: operations["storage_overview"];
         put?: never;
@@ -877,7 +877,7 @@ export type paths = {
         };
         /**
          * Read Server
-         * @description Version, engines, and the limits of this installation.
+         * @description Read version, engines and limits of the installation.
          */
         get: operations["read_server"];
         put?: never;
@@ -897,13 +897,13 @@ export type paths = {
         };
         /**
          * List Keys
-         * @description List the keys, revoked ones too; never the keys themselves, which nobody knows any more. For admins.
+         * @description List all keys, including revoked ones, without the keys themselves, which are not stored. For admins.
          */
         get: operations["list_keys"];
         put?: never;
         /**
          * Create Key
-         * @description Make a key; it is in this answer and nowhere else. With the first one every request needs one. For admins.
+         * @description Create a key; only this response contains it. From the first key on, every request needs one. For admins.
          */
         post: operations["create_key"];
         delete?: never;
@@ -924,9 +924,9 @@ export type paths = {
         post?: never;
         /**
          * Revoke Key
-         * @description Revoke a key: within two seconds it, its sessions and its streams open nothing any more. For admins.
+         * @description Revoke a key, its sessions and its streams, effective within two seconds. For admins.
          *
-         *     Revoking the last one opens nothing to those without a key; `atm keys release` on the server's machine does.
+         *     After the last key is revoked, requests still need one; `atm keys release` on the server's machine changes that.
          */
         delete: operations["revoke_key"];
         options?: never;
@@ -943,7 +943,7 @@ export type paths = {
         };
         /**
          * List Audit
-         * @description List who did what, newest first; all filters hold together. For admins.
+         * @description List entries of the audit log, newest first; filters are combined with AND. For admins.
          */
         get: operations["list_audit"];
         put?: never;
@@ -5283,7 +5283,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5294,7 +5294,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5321,7 +5321,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5348,7 +5348,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5364,7 +5364,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5375,7 +5375,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5391,7 +5391,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5402,7 +5402,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5418,7 +5418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5429,7 +5429,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5456,7 +5456,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5492,7 +5492,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReadyView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5503,7 +5503,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5530,7 +5530,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5557,7 +5557,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5573,7 +5573,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5584,7 +5584,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5600,7 +5600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5611,7 +5611,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5647,7 +5647,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5683,7 +5683,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5694,7 +5694,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5721,7 +5721,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5748,7 +5748,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5764,7 +5764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5775,7 +5775,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5791,7 +5791,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5802,7 +5802,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5818,7 +5818,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5829,7 +5829,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5856,7 +5856,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5892,7 +5892,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5903,7 +5903,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5930,7 +5930,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5957,7 +5957,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -5973,7 +5973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -5984,7 +5984,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6000,7 +6000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6011,7 +6011,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6027,7 +6027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6038,7 +6038,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6065,7 +6065,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6105,7 +6105,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6116,7 +6116,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6143,7 +6143,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6170,7 +6170,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6186,7 +6186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6197,7 +6197,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6213,7 +6213,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6224,7 +6224,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6240,7 +6240,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Too many wrong keys came from this address; Retry-After says how long to wait */
+            /** @description Too many invalid keys from this address; Retry-After has the waiting time */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6251,7 +6251,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6267,7 +6267,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6278,7 +6278,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6305,7 +6305,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6339,7 +6339,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6350,7 +6350,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6377,7 +6377,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6404,7 +6404,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6420,7 +6420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6431,7 +6431,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6447,7 +6447,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6458,7 +6458,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6474,7 +6474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6485,7 +6485,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6512,7 +6512,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6548,7 +6548,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6559,7 +6559,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6586,7 +6586,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6613,7 +6613,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6629,7 +6629,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6640,7 +6640,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6656,7 +6656,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6667,7 +6667,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6683,7 +6683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6694,7 +6694,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6721,7 +6721,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6757,7 +6757,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6768,7 +6768,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6795,7 +6795,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6811,7 +6811,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such session, or it has ended */
+            /** @description The session does not exist or has ended */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6822,7 +6822,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6849,7 +6849,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6865,7 +6865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -6876,7 +6876,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6892,7 +6892,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6903,7 +6903,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6919,7 +6919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6930,7 +6930,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6957,7 +6957,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -6995,7 +6995,7 @@ export interface operations {
                     "text/plain": unknown;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7006,7 +7006,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7033,7 +7033,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7060,7 +7060,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7076,7 +7076,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7087,7 +7087,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7103,7 +7103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7114,7 +7114,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7130,7 +7130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7141,7 +7141,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7168,7 +7168,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7189,22 +7189,22 @@ export interface operations {
     stream_run: {
         parameters: {
             query?: {
-                /** @description Leave out events up to this number. */
+                /** @description Skip events up to this sequence number. */
                 after?: number;
             };
             header?: {
-                /** @description Go on after it. */
+                /** @description Resume after this event. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7215,15 +7215,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7234,7 +7234,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7261,7 +7261,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7277,7 +7277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7288,7 +7288,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7315,7 +7315,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7331,7 +7331,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7342,7 +7342,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7358,7 +7358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7369,7 +7369,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7385,7 +7385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7396,7 +7396,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7423,7 +7423,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7450,7 +7450,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; the schema is that of one of them */
+            /** @description Server-sent events; the schema describes one event */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7461,15 +7461,15 @@ export interface operations {
                      *     data: {…}
                      */
                     "text/event-stream": {
-                        /** @description The event's number, for Last-Event-ID; progress has none. */
+                        /** @description Sequence number for Last-Event-ID; progress events have none. */
                         id?: string;
-                        /** @description Its kind. */
+                        /** @description Kind of the event. */
                         event?: string;
                         data?: string;
                     };
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7480,7 +7480,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7507,7 +7507,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7534,7 +7534,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7550,7 +7550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7561,7 +7561,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7577,7 +7577,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7588,7 +7588,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7604,7 +7604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7615,7 +7615,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7642,7 +7642,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7678,7 +7678,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7689,7 +7689,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7716,7 +7716,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7743,7 +7743,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7759,7 +7759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -7770,7 +7770,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7786,7 +7786,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7797,7 +7797,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7813,7 +7813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7824,7 +7824,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7851,7 +7851,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7874,24 +7874,24 @@ export interface operations {
             query?: {
                 limit?: number;
                 offset?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
-                /** @description Only runs whose ids begin like this. */
+                /** @description Only runs whose ids start with this. */
                 id?: string | null;
-                /** @description Exactly this name. */
+                /** @description Only runs with exactly this name. */
                 name?: string | null;
                 tag?: string | null;
                 status?: components["schemas"]["RunStatus"] | null;
                 passed?: boolean | null;
-                /** @description The one word for a run. */
+                /** @description Only runs with this outcome. */
                 outcome?: components["schemas"]["RunOutcome"] | null;
-                /** @description What the measurement is worth. */
+                /** @description Only runs with this measurement verdict. */
                 measurement?: components["schemas"]["Measurement"] | null;
-                /** @description Created at or after. */
+                /** @description Only runs created at or after this time. */
                 since?: string | null;
-                /** @description Created before. */
+                /** @description Only runs created before this time. */
                 until?: string | null;
-                /** @description Somewhere in name or URL, ignoring case. */
+                /** @description Only runs with this text in name or URL, ignoring case. */
                 text?: string | null;
                 order?: components["schemas"]["Order"];
             };
@@ -7910,7 +7910,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7921,7 +7921,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7948,7 +7948,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7975,7 +7975,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -7991,7 +7991,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8002,7 +8002,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8018,7 +8018,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8029,7 +8029,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8045,7 +8045,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8056,7 +8056,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8083,7 +8083,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8105,9 +8105,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same request makes one run, however often it is sent. */
+                /** @description Repeated requests with the same key and content start one run. */
                 "Idempotency-Key"?: string | null;
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -8128,7 +8128,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8139,7 +8139,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8166,7 +8166,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8182,7 +8182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The key came with another request before */
+            /** @description The key was used with another request */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8193,7 +8193,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8220,7 +8220,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8236,7 +8236,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8247,7 +8247,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8263,7 +8263,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8274,7 +8274,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8290,7 +8290,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8301,7 +8301,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8328,7 +8328,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8351,7 +8351,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8367,7 +8367,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunDetail"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8378,7 +8378,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8405,7 +8405,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8421,7 +8421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8432,7 +8432,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8459,7 +8459,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8475,7 +8475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8486,7 +8486,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8502,7 +8502,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8513,7 +8513,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8529,7 +8529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8540,7 +8540,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8567,7 +8567,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8590,7 +8590,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8606,7 +8606,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8617,7 +8617,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8644,7 +8644,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8660,7 +8660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8671,7 +8671,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8687,7 +8687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8698,7 +8698,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8725,7 +8725,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8741,7 +8741,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8752,7 +8752,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8768,7 +8768,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8779,7 +8779,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8795,7 +8795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8806,7 +8806,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8833,7 +8833,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8856,7 +8856,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -8876,7 +8876,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8887,7 +8887,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8914,7 +8914,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8930,7 +8930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8941,7 +8941,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8968,7 +8968,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -8984,7 +8984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -8995,7 +8995,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9011,7 +9011,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9022,7 +9022,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9038,7 +9038,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9049,7 +9049,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9076,7 +9076,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9099,7 +9099,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9115,7 +9115,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunResult"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9126,7 +9126,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9153,7 +9153,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9169,7 +9169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9180,7 +9180,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9196,7 +9196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its state does not allow this */
+            /** @description The state of the run does not allow this */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9207,7 +9207,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9234,7 +9234,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9250,7 +9250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9261,7 +9261,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9277,7 +9277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9288,7 +9288,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9304,7 +9304,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9315,7 +9315,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9342,7 +9342,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9363,12 +9363,12 @@ export interface operations {
     cancel_run: {
         parameters: {
             query?: {
-                /** @description Let what is in flight finish: a stop, not a cancel. */
+                /** @description Stop the run instead of cancelling it: requests in flight may finish. */
                 graceful?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9384,7 +9384,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9395,7 +9395,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9422,7 +9422,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9438,7 +9438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9449,7 +9449,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9476,7 +9476,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9492,7 +9492,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9503,7 +9503,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9519,7 +9519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9530,7 +9530,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9546,7 +9546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9557,7 +9557,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9584,7 +9584,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9606,11 +9606,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -9630,7 +9630,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9641,7 +9641,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9668,7 +9668,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9684,7 +9684,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9695,7 +9695,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9722,7 +9722,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9738,7 +9738,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9749,7 +9749,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9765,7 +9765,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9776,7 +9776,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9792,7 +9792,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9803,7 +9803,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9830,7 +9830,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9851,12 +9851,12 @@ export interface operations {
     read_history: {
         parameters: {
             query?: {
-                /** @description Tests. */
+                /** @description Most tests to return. */
                 limit?: number;
                 offset?: number;
-                /** @description Runs of each test. */
+                /** @description Most runs per test. */
                 recent?: number;
-                /** @description Somewhere in the name, ignoring case. */
+                /** @description Only tests with this text in their name, ignoring case. */
                 text?: string | null;
             };
             header?: never;
@@ -9874,7 +9874,7 @@ export interface operations {
                     "application/json": components["schemas"]["HistoryView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9885,7 +9885,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9912,7 +9912,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9939,7 +9939,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9955,7 +9955,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -9966,7 +9966,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -9982,7 +9982,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9993,7 +9993,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10009,7 +10009,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10020,7 +10020,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10047,7 +10047,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10068,20 +10068,20 @@ export interface operations {
     read_intervals: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description Seconds per point; 0: the whole run. */
+                /** @description Seconds per point; 0: one point for the whole window. */
                 resolution?: "auto" | "0" | "1" | "10" | "60";
-                /** @description Names; `*` is all together, and the default. */
+                /** @description Names of endpoints; `*`, the default, is all together. */
                 endpoint?: string[] | null;
-                /** @description Also merge the whole window from its histograms. */
+                /** @description Also return the merged figures of the window. */
                 merge?: boolean;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10097,7 +10097,7 @@ export interface operations {
                     "application/json": components["schemas"]["IntervalsView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10108,7 +10108,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10135,7 +10135,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10151,7 +10151,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10162,7 +10162,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10189,7 +10189,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10205,7 +10205,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10216,7 +10216,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10232,7 +10232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10243,7 +10243,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10259,7 +10259,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10270,7 +10270,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10297,7 +10297,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10322,16 +10322,16 @@ export interface operations {
                 outcome?: components["schemas"]["Outcome"] | null;
                 status?: number | null;
                 reason?: ("first" | "failure" | "slowest") | null;
-                /** @description Response time of at least this. */
+                /** @description Only requests with at least this response time. */
                 minimum_ms?: number | null;
-                /** @description Finished at or after this second of the run. */
+                /** @description Only requests that finished at or after this second. */
                 start?: number;
-                /** @description Finished before this second of the run. */
+                /** @description Only requests that finished before this second. */
                 end?: number | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10347,7 +10347,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledExchange"][];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10358,7 +10358,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10385,7 +10385,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10401,7 +10401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10412,7 +10412,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10439,7 +10439,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10455,7 +10455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10466,7 +10466,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10482,7 +10482,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10493,7 +10493,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10509,7 +10509,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10520,7 +10520,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10547,7 +10547,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10570,9 +10570,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The number of the request in its run, from 1. */
+                /** @description Number of the request in its run, from 1. */
                 number: number;
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10588,7 +10588,7 @@ export interface operations {
                     "application/json": components["schemas"]["SampledRequest"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10599,7 +10599,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10626,7 +10626,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10642,7 +10642,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run or sample */
+            /** @description The run or the sample does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10653,7 +10653,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10680,7 +10680,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10696,7 +10696,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10707,7 +10707,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10723,7 +10723,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10734,7 +10734,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10750,7 +10750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10761,7 +10761,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10788,7 +10788,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10809,16 +10809,16 @@ export interface operations {
     read_distribution: {
         parameters: {
             query?: {
-                /** @description Seconds since the start of the run. */
+                /** @description Start of the window in seconds since the start of the run. */
                 start?: number;
-                /** @description Up to this second, without it. */
+                /** @description End of the window in seconds, exclusive. */
                 end?: number | null;
-                /** @description A name; left out: all together. */
+                /** @description Name of an endpoint; by default all together. */
                 endpoint?: string | null;
             };
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -10834,7 +10834,7 @@ export interface operations {
                     "application/json": components["schemas"]["DistributionView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10845,7 +10845,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10872,7 +10872,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10888,7 +10888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10899,7 +10899,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10926,7 +10926,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10942,7 +10942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -10953,7 +10953,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10969,7 +10969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10980,7 +10980,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -10996,7 +10996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11007,7 +11007,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11034,7 +11034,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11074,7 +11074,7 @@ export interface operations {
                     "application/json": components["schemas"]["ValidateAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11085,7 +11085,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11112,7 +11112,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11139,7 +11139,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11155,7 +11155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11166,7 +11166,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11182,7 +11182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11193,7 +11193,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11209,7 +11209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11220,7 +11220,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11247,7 +11247,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11287,7 +11287,7 @@ export interface operations {
                     "application/json": components["schemas"]["TryAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11298,7 +11298,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11325,7 +11325,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11352,7 +11352,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11368,7 +11368,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11379,7 +11379,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11395,7 +11395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11406,7 +11406,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11422,7 +11422,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11433,7 +11433,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11460,7 +11460,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11500,7 +11500,7 @@ export interface operations {
                     "application/json": components["schemas"]["CurlAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11511,7 +11511,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11538,7 +11538,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11565,7 +11565,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11581,7 +11581,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11592,7 +11592,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11608,7 +11608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11619,7 +11619,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11635,7 +11635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11646,7 +11646,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11673,7 +11673,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11694,7 +11694,7 @@ export interface operations {
     list_tests: {
         parameters: {
             query?: {
-                /** @description So many of the newest runs of each test. */
+                /** @description Most recent runs to return per test. */
                 recent?: number;
             };
             header?: never;
@@ -11712,7 +11712,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11723,7 +11723,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11750,7 +11750,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11777,7 +11777,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11793,7 +11793,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -11804,7 +11804,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11820,7 +11820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11831,7 +11831,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11847,7 +11847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11858,7 +11858,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11885,7 +11885,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11925,7 +11925,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11936,7 +11936,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11963,7 +11963,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -11979,7 +11979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11990,7 +11990,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12017,7 +12017,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12033,7 +12033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12044,7 +12044,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12060,7 +12060,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12071,7 +12071,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12087,7 +12087,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12098,7 +12098,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12125,7 +12125,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12161,7 +12161,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12172,7 +12172,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12199,7 +12199,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12226,7 +12226,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12242,7 +12242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12253,7 +12253,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12269,7 +12269,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12280,7 +12280,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12296,7 +12296,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12307,7 +12307,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12334,7 +12334,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12356,7 +12356,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path?: never;
@@ -12377,7 +12377,7 @@ export interface operations {
                     "application/json": components["schemas"]["StartedRuns"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12388,7 +12388,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12415,7 +12415,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12442,7 +12442,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12458,7 +12458,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12469,7 +12469,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12485,7 +12485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12496,7 +12496,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12512,7 +12512,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12523,7 +12523,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12550,7 +12550,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12573,7 +12573,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12589,7 +12589,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12600,7 +12600,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12627,7 +12627,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12643,7 +12643,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12654,7 +12654,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12681,7 +12681,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12697,7 +12697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12708,7 +12708,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12724,7 +12724,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12735,7 +12735,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12751,7 +12751,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12762,7 +12762,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12789,7 +12789,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12812,7 +12812,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -12832,7 +12832,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12843,7 +12843,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12870,7 +12870,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12886,7 +12886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12897,7 +12897,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12913,7 +12913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a test of this name already */
+            /** @description A test with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -12924,7 +12924,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12951,7 +12951,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12967,7 +12967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -12978,7 +12978,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -12994,7 +12994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13005,7 +13005,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13021,7 +13021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13032,7 +13032,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13059,7 +13059,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13082,7 +13082,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13098,7 +13098,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13109,7 +13109,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13136,7 +13136,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13152,7 +13152,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13163,7 +13163,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13190,7 +13190,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13206,7 +13206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13217,7 +13217,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13233,7 +13233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13244,7 +13244,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13260,7 +13260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13271,7 +13271,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13298,7 +13298,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13321,7 +13321,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13341,7 +13341,7 @@ export interface operations {
                     "application/json": components["schemas"]["TestView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13352,7 +13352,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13379,7 +13379,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13395,7 +13395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13406,7 +13406,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13433,7 +13433,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13449,7 +13449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13460,7 +13460,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13476,7 +13476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13487,7 +13487,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13503,7 +13503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13514,7 +13514,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13541,7 +13541,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13563,11 +13563,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Which front door the run comes through. */
+                /** @description Origin of the run. */
                 "X-ATM-Source"?: "api" | "mcp";
             };
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the test. */
                 test: string;
             };
             cookie?: never;
@@ -13583,7 +13583,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunAccepted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13594,7 +13594,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13621,7 +13621,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13637,7 +13637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such test */
+            /** @description The test does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13648,7 +13648,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13675,7 +13675,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13691,7 +13691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13702,7 +13702,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13718,7 +13718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13729,7 +13729,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13745,7 +13745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13756,7 +13756,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13783,7 +13783,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13822,7 +13822,7 @@ export interface operations {
                     "application/json": components["schemas"]["CompareAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13833,7 +13833,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13860,7 +13860,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13876,7 +13876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description A run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13887,7 +13887,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13903,7 +13903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description One of them has no result */
+            /** @description A run has no result */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13914,7 +13914,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13941,7 +13941,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13957,7 +13957,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -13968,7 +13968,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -13984,7 +13984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13995,7 +13995,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14011,7 +14011,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14022,7 +14022,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14049,7 +14049,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14072,7 +14072,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The run's id, or a beginning that only one run has. */
+                /** @description The run's id, or a unique prefix of it. */
                 run_id: string;
             };
             cookie?: never;
@@ -14088,7 +14088,7 @@ export interface operations {
                     "application/gzip": string;
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14099,7 +14099,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14126,7 +14126,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14142,7 +14142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such run */
+            /** @description The run does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14153,7 +14153,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14169,7 +14169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description It has not ended */
+            /** @description The run has not ended */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14180,7 +14180,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14207,7 +14207,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14223,7 +14223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14234,7 +14234,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14250,7 +14250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14261,7 +14261,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14277,7 +14277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14288,7 +14288,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14315,7 +14315,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14336,7 +14336,7 @@ export interface operations {
     import_bundle: {
         parameters: {
             query?: {
-                /** @description Store it under this id, not its own. */
+                /** @description Store the run under this id instead of its own. */
                 id?: string | null;
             };
             header?: never;
@@ -14358,7 +14358,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14369,7 +14369,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14396,7 +14396,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14412,7 +14412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a run with this id already */
+            /** @description A run with this id already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14423,7 +14423,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14450,7 +14450,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14466,7 +14466,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14477,7 +14477,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14493,7 +14493,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14504,7 +14504,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14520,7 +14520,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14531,7 +14531,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14558,7 +14558,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14594,7 +14594,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14605,7 +14605,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14632,7 +14632,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14659,7 +14659,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14675,7 +14675,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14686,7 +14686,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14702,7 +14702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14713,7 +14713,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14729,7 +14729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14740,7 +14740,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14767,7 +14767,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14807,7 +14807,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -14818,7 +14818,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14845,7 +14845,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14861,7 +14861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a schedule of this name already */
+            /** @description A schedule with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14872,7 +14872,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14899,7 +14899,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14915,7 +14915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -14926,7 +14926,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14942,7 +14942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -14953,7 +14953,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -14969,7 +14969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14980,7 +14980,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15007,7 +15007,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15047,7 +15047,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreviewAnswer"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15058,7 +15058,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15085,7 +15085,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15112,7 +15112,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15128,7 +15128,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15139,7 +15139,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15155,7 +15155,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15166,7 +15166,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15182,7 +15182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15193,7 +15193,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15220,7 +15220,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15243,7 +15243,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15259,7 +15259,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15270,7 +15270,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15297,7 +15297,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15313,7 +15313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15324,7 +15324,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15351,7 +15351,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15367,7 +15367,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15378,7 +15378,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15394,7 +15394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15405,7 +15405,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15421,7 +15421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15432,7 +15432,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15459,7 +15459,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15482,7 +15482,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15502,7 +15502,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15513,7 +15513,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15540,7 +15540,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15556,7 +15556,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15567,7 +15567,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15583,7 +15583,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -15594,7 +15594,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15621,7 +15621,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15637,7 +15637,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15648,7 +15648,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15664,7 +15664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15675,7 +15675,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15691,7 +15691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15702,7 +15702,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15729,7 +15729,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15752,7 +15752,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -15768,7 +15768,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -15779,7 +15779,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15806,7 +15806,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15822,7 +15822,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -15833,7 +15833,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15860,7 +15860,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15876,7 +15876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -15887,7 +15887,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15903,7 +15903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15914,7 +15914,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15930,7 +15930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -15941,7 +15941,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15968,7 +15968,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -15991,7 +15991,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16007,7 +16007,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16018,7 +16018,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16045,7 +16045,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16061,7 +16061,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16072,7 +16072,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16088,7 +16088,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16099,7 +16099,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16126,7 +16126,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16142,7 +16142,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16153,7 +16153,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16169,7 +16169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16180,7 +16180,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16196,7 +16196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16207,7 +16207,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16234,7 +16234,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16257,7 +16257,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16273,7 +16273,7 @@ export interface operations {
                     "application/json": components["schemas"]["ScheduleView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16284,7 +16284,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16311,7 +16311,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16327,7 +16327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16338,7 +16338,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16354,7 +16354,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Its name is taken, or it was changed meanwhile */
+            /** @description The name is taken, or the schedule was changed concurrently */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16365,7 +16365,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16392,7 +16392,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16408,7 +16408,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16419,7 +16419,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16435,7 +16435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16446,7 +16446,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16462,7 +16462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16473,7 +16473,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16500,7 +16500,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16522,14 +16522,14 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
-                /** @description Due before; `next` of the page before. */
+                /** @description Only firings due before this time; `next` of the previous page. */
                 before?: string | null;
-                /** @description Only these; may be given several times. */
+                /** @description Only firings with this outcome; repeatable. */
                 outcome?: components["schemas"]["FiringOutcome"][] | null;
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16545,7 +16545,7 @@ export interface operations {
                     "application/json": components["schemas"]["FiringList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16556,7 +16556,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16583,7 +16583,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16599,7 +16599,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16610,7 +16610,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16637,7 +16637,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16653,7 +16653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16664,7 +16664,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16680,7 +16680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16691,7 +16691,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16707,7 +16707,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16718,7 +16718,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16745,7 +16745,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16770,7 +16770,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Its id or its name. */
+                /** @description Id or name of the schedule. */
                 schedule: string;
             };
             cookie?: never;
@@ -16786,7 +16786,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -16797,7 +16797,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16824,7 +16824,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16840,7 +16840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such schedule */
+            /** @description The schedule does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -16851,7 +16851,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16878,7 +16878,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16894,7 +16894,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -16905,7 +16905,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16921,7 +16921,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -16932,7 +16932,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16948,7 +16948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -16959,7 +16959,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -16986,7 +16986,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17022,7 +17022,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageStatusView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17033,7 +17033,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17060,7 +17060,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17087,7 +17087,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17103,7 +17103,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17114,7 +17114,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17130,7 +17130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17141,7 +17141,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17157,7 +17157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17168,7 +17168,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17195,7 +17195,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17216,7 +17216,7 @@ export interface operations {
     storage_overview: {
         parameters: {
             query?: {
-                /** @description Up to today, in UTC. */
+                /** @description Number of days up to today, in UTC. */
                 days?: number;
             };
             header?: never;
@@ -17234,7 +17234,7 @@ export interface operations {
                     "application/json": components["schemas"]["StorageOverview"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17245,7 +17245,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17272,7 +17272,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17299,7 +17299,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17315,7 +17315,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17326,7 +17326,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17342,7 +17342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17353,7 +17353,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17369,7 +17369,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17380,7 +17380,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17407,7 +17407,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17443,7 +17443,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerView"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17454,7 +17454,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17481,7 +17481,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17508,7 +17508,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17524,7 +17524,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17535,7 +17535,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17551,7 +17551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17562,7 +17562,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17578,7 +17578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17589,7 +17589,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17616,7 +17616,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17652,7 +17652,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17663,7 +17663,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17690,7 +17690,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17717,7 +17717,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17733,7 +17733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17744,7 +17744,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17760,7 +17760,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17771,7 +17771,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17787,7 +17787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -17798,7 +17798,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17825,7 +17825,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17865,7 +17865,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeyCreated"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -17876,7 +17876,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17903,7 +17903,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17919,7 +17919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is a key of this name already */
+            /** @description A key with this name already exists */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -17930,7 +17930,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17957,7 +17957,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -17973,7 +17973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -17984,7 +17984,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18000,7 +18000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18011,7 +18011,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18027,7 +18027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18038,7 +18038,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18065,7 +18065,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18088,7 +18088,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Its id or name. */
+                /** @description Id or name of the key. */
                 key: string;
             };
             cookie?: never;
@@ -18104,7 +18104,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18115,7 +18115,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18142,7 +18142,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18158,7 +18158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description There is no such key, or it was revoked */
+            /** @description The key does not exist or is revoked */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -18169,7 +18169,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18196,7 +18196,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18212,7 +18212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18223,7 +18223,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18239,7 +18239,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18250,7 +18250,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18266,7 +18266,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18277,7 +18277,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18304,7 +18304,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18325,18 +18325,18 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
-                /** @description Exactly this key, account or schedule. */
+                /** @description Only entries of exactly this key, account or schedule. */
                 actor?: string | null;
-                /** @description This one, or with a dot at its end all of an object: `run.` */
+                /** @description Only this action, or with a trailing dot all actions on a kind of object: `run.` */
                 action?: string | null;
                 object_id?: string | null;
                 outcome?: components["schemas"]["AuditOutcome"] | null;
-                /** @description At or after. */
+                /** @description Only entries at or after this time. */
                 since?: string | null;
-                /** @description Before. */
+                /** @description Only entries before this time. */
                 until?: string | null;
                 limit?: number;
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -18354,7 +18354,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditList"];
                 };
             };
-            /** @description No key, or one that opens nothing */
+            /** @description No key, or an invalid one */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -18365,7 +18365,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18392,7 +18392,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18419,7 +18419,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18435,7 +18435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The server is not called what the Host header says */
+            /** @description The Host header is not an allowed host name */
             421: {
                 headers: {
                     [name: string]: unknown;
@@ -18446,7 +18446,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18462,7 +18462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description Something in the request is wrong; `errors` says what and where */
+            /** @description The request is invalid; `errors` lists the problems */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -18473,7 +18473,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18489,7 +18489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorDocument"];
                 };
             };
-            /** @description The storage is away, or what it holds cannot be read; `detail` says which */
+            /** @description The storage is unavailable or its data cannot be read; see `detail` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -18500,7 +18500,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
@@ -18527,7 +18527,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "method is no HTTP method",
+                     *       "detail": "\"G ET\" is no HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {

@@ -1,4 +1,4 @@
-"""From the kept results of the benchmarks to their tables in docs/benchmarks.md, which `tools/generate.py` writes."""
+"""Render the stored results of the benchmarks as the tables of docs/benchmarks.md, for `tools/generate.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLES = {
 
 
 def tables() -> str:
-    """What stands between the marks: a table for each benchmark that has been run."""
+    """Return the text between the marks: a table for each benchmark with results."""
     parts = []
     for bench, title in TITLES.items():
         path = RESULTS / f"{bench}.json"
@@ -53,5 +53,5 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _rounded(value: float) -> str:
-    """Three significant digits; above a thousand whole numbers."""
+    """Format with three significant digits; from 1000 as an integer."""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
