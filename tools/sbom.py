@@ -1,6 +1,6 @@
 """Writes the bill of materials of a release: every Python, Rust and npm package of the locks, in CycloneDX JSON.
 
-Python and Rust packages are read from their locks; `npm sbom` reads npm's. Nothing is asked of a registry.
+Python and Rust packages are read from their locks; `npm sbom` reads npm's. No registry is contacted.
 
 Usage: python -m tools.sbom FILE
 """
