@@ -65,7 +65,7 @@ def test_a_dead_target_is_told_about_though_the_spec_has_no_thresholds(
     assert delivery["event"] == "failure"
     [firing] = client.get("/schedules/dead/firings").json()["firings"]
     assert firing["outcome"] == "failed"
-    assert firing["error"] == "no request got an answer: 5 × connect_error (connection refused)"
+    assert firing["error"] == "no request got a response: 5 × connect_error (connection refused)"
     run = client.get(f"/runs/{firing['run_id']}").json()
     assert (run["outcome"], run["passed"], run["failure_reasons"]) == ("failed", False, [firing["error"]])
     [listed] = client.get("/runs", params={"outcome": "failed", "name": "dead"}).json()["runs"]
@@ -296,13 +296,13 @@ def test_the_command_line_does_it_all(
     ("arguments", "said"),
     [
         (("add", "x", "http://127.0.0.1:9/"), "give exactly one of --cron, --every and --at"),
-        (("add", "x", "http://127.0.0.1:9/", "--every", "soon"), '--every: "soon" is no duration'),
+        (("add", "x", "http://127.0.0.1:9/", "--every", "soon"), '--every: "soon" is not a duration'),
         (("add", "x", "http://127.0.0.1:9/", "--at", "noon"), "--at: 'noon' is not a time"),
-        (("add", "x", "--every", "1h"), "write either spec (a test spec) or test (the name of a kept test)"),
+        (("add", "x", "--every", "1h"), "give either spec (a test spec) or test (the name of a stored test)"),
         (("add", "x", "http://127.0.0.1:9/", "--cron", "61 * * * *"), "cron field minute"),
         (
             ("add", "x", "http://127.0.0.1:9/", "--every", "1h", "--notify", "syslog://"),
-            "syslog:// speaks to the machine",
+            "syslog:// notifies only the server",
         ),
         (("firings", "x", "-n", "1000"), "--limit must be 1 to 200, not 1000"),
     ],

@@ -59,7 +59,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 def test_without_a_key_only_this_machine_is_answered(server: ApiServer) -> None:
-    assert httpx.get(f"{server.url}/api/v1/runs", trust_env=False).status_code == 200
+    assert httpx.get(f"{server.url}/api/v1/runs", trust_env=False, verify=False).status_code == 200
     for headers in (
         {"Host": "attacker.example"},
         {"Host": f"attacker.example:{server.port}"},
@@ -73,7 +73,7 @@ def test_without_a_key_only_this_machine_is_answered(server: ApiServer) -> None:
         {"Forwarded": "for=127.0.0.1"},
         {"Via": "1.1 proxy"},
     ):
-        answer = httpx.get(f"{server.url}/api/v1/runs", headers=headers, trust_env=False)
+        answer = httpx.get(f"{server.url}/api/v1/runs", headers=headers, trust_env=False, verify=False)
         assert code(answer) == (403, "no_key_yet"), headers
 
 
@@ -123,10 +123,15 @@ def test_a_page_of_another_site_may_not_post(server: ApiServer, origin: str) -> 
         content=b'{"spec": {"name": "x", "url": "http://127.0.0.1/"}}',
         headers={"Origin": origin, "Content-Type": "application/json"},
         trust_env=False,
+        verify=False,
     )
     assert code(answer) == (403, "cross_origin")
     own = httpx.post(
-        f"{server.url}/api/v1/specs/validate", json={"spec": {}}, headers={"Origin": server.url}, trust_env=False
+        f"{server.url}/api/v1/specs/validate",
+        json={"spec": {}},
+        headers={"Origin": server.url},
+        trust_env=False,
+        verify=False,
     )
     assert own.status_code == 200
 
@@ -140,7 +145,7 @@ def test_a_page_whose_name_was_rebound_to_this_machine_is_refused(
         name = f"attacker.example:{each.port}"
         for headers in ({"Host": name}, {"Host": name, "Origin": f"http://{name}", "Sec-Fetch-Site": "same-origin"}):
             for path in ("/api/v1/runs", "/api/v1/session", "/api/v1/events", "/metrics", "/"):
-                answer = httpx.request(method, f"{each.url}{path}", headers=headers, trust_env=False)
+                answer = httpx.request(method, f"{each.url}{path}", headers=headers, trust_env=False, verify=False)
                 assert code(answer) == refusal, (path, headers)
 
 
@@ -182,9 +187,9 @@ def test_a_web_socket_of_another_site_is_refused(server: ApiServer) -> None:
 )
 def test_what_is_no_key_opens_nothing(locked: ApiServer, headers: dict[str, str]) -> None:
     for path in ("/api/v1/runs", "/metrics", "/api/v1/storage/status", "/api/v1/openapi.json", "/api/v1/events"):
-        answer = httpx.get(f"{locked.url}{path}", headers=headers, trust_env=False)
+        answer = httpx.get(f"{locked.url}{path}", headers=headers, trust_env=False, verify=False)
         assert code(answer) == (401, "key_needed"), path
-    assert httpx.get(f"{locked.url}/health/ready", headers=headers, trust_env=False).status_code == 200
+    assert httpx.get(f"{locked.url}/health/ready", headers=headers, trust_env=False, verify=False).status_code == 200
 
 
 def test_a_key_opens_by_header_and_by_bearer(locked: ApiServer) -> None:
@@ -193,7 +198,7 @@ def test_a_key_opens_by_header_and_by_bearer(locked: ApiServer) -> None:
         {"Authorization": f"Bearer {SERVER_KEY}"},
         {"X-API-Key": KEYS[Role.VIEWER]},
     ):
-        assert httpx.get(f"{locked.url}/api/v1/runs", headers=headers, trust_env=False).status_code == 200
+        assert httpx.get(f"{locked.url}/api/v1/runs", headers=headers, trust_env=False, verify=False).status_code == 200
 
 
 def test_a_viewer_may_look_and_change_nothing(locked: ApiServer) -> None:
@@ -417,7 +422,7 @@ def test_raw_nonsense_on_the_port_is_survived(locked: ApiServer) -> None:
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):
                 pass
-    assert httpx.get(f"{locked.url}/health/live", trust_env=False).status_code == 200
+    assert httpx.get(f"{locked.url}/health/live", trust_env=False, verify=False).status_code == 200
 
 
 def _until(condition: Any) -> None:

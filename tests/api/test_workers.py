@@ -17,13 +17,14 @@ import pytest
 from atm.api.server import WORKER_SILENCE_SECONDS
 from atm.testing import TargetServer
 from tests.api.server import ApiServer, ended
+from tests.examples import PROFILE
 from tests.faults.killing import children_of
 from tests.runs.installation import spec
 from tests.steadiness import allowed
 
 pytestmark = pytest.mark.timeout(300)
 
-CALLS = 500
+CALLS = 500 if PROFILE == "prove" else 200
 CANCEL_SEEN_SECONDS = 0.25
 
 
@@ -39,12 +40,13 @@ def fresh(server: ApiServer) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"{server.url}/api/v1",
         trust_env=False,
+        verify=False,
         timeout=200,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
     )
 
 
-def test_five_hundred_calls_at_once_are_all_answered_as_they_should(four: ApiServer, target: TargetServer) -> None:
+def test_hundreds_of_calls_at_once_are_all_answered_as_they_should(four: ApiServer, target: TargetServer) -> None:
     async def scenario() -> Counter[tuple[str, int]]:
         async with fresh(four) as client:
             first = (await client.post("/runs", json={"spec": spec(target, total_requests=1)})).json()["id"]
@@ -71,16 +73,17 @@ def test_five_hundred_calls_at_once_are_all_answered_as_they_should(four: ApiSer
             return Counter(await asyncio.gather(*(call(number) for number in range(CALLS))))
 
     found = asyncio.run(scenario())
+    each = CALLS // 10
     assert found == {
         ("POST /runs", 202): 10,
-        ("GET /runs", 200): 40 + 50 + 50,
-        ("GET /runs/it", 200): 50,
-        ("POST /specs/validate", 200): 50,
-        ("GET /storage/status", 200): 50,
-        ("POST /runs", 422): 50,
-        ("GET /runs/none", 404): 50,
-        ("GET /tests", 200): 50,
-        ("GET /health", 200): 50,
+        ("GET /runs", 200): 3 * each - 10,
+        ("GET /runs/it", 200): each,
+        ("POST /specs/validate", 200): each,
+        ("GET /storage/status", 200): each,
+        ("POST /runs", 422): each,
+        ("GET /runs/none", 404): each,
+        ("GET /tests", 200): each,
+        ("GET /health", 200): each,
     }
     assert "Traceback" not in four.log()
 

@@ -89,7 +89,7 @@ def test_a_target_that_never_answers_has_failed_though_its_thresholds_hold(tmp_p
     [case] = [each for each in ElementTree.parse(junit).iter("testcase") if each.get("name") == "the target answers"]
     failure = case.find("failure")
     assert failure is not None
-    assert failure.get("message") == "no request got an answer: 5 × connect_error (connection refused)"
+    assert failure.get("message") == "no request got a response: 5 × connect_error (connection refused)"
 
 
 def test_no_fail_reports_and_exits_with_0(target: TargetServer) -> None:

@@ -7,8 +7,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from atm.engine.base import Engine
 from atm.models.outcome import Outcome, StopReason
 from atm.plan.load_plan import BodyCheck, Connections, Encoding, Flow, LoadPlan, Sampling, Step
@@ -17,14 +15,12 @@ from atm.testing import TargetServer
 from tests.contract.engine_runs import Ran, received, run
 from tests.contract.plans import NUMBERED, SECOND, closed, http, opened, plan, step
 
-pytestmark = pytest.mark.needs("multi_step")
-
 SEED = 99
 
 
 def journey(target: TargetServer, *flows: tuple[Step, ...], **fields: Any) -> LoadPlan:
     """A plan by hand: each flow with its steps, each step with an endpoint of its own."""
-    made = plan(http(target), *(made for flow in flows for made in flow), seed=SEED, needs=("multi_step",), **fields)
+    made = plan(http(target), *(made for flow in flows for made in flow), seed=SEED, **fields)
     steps = iter(flow.steps[0] for flow in made.flows)
     return replace(
         made, flows=tuple(Flow(f"f{number}", 1, tuple(next(steps) for _ in flow)) for number, flow in enumerate(flows))

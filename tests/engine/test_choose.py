@@ -83,8 +83,8 @@ def test_an_engine_that_the_spec_names_is_taken_or_refused() -> None:
 
 def test_a_plan_that_no_engine_can_run_names_the_feature() -> None:
     with pytest.raises(CapabilityError) as refused:
-        choose_engine(replace(PLAN, needs=("http2", "multi_step", "telepathy")), BOTH)
+        choose_engine(replace(PLAN, needs=("http2", "redirects", "telepathy")), BOTH)
     assert [problem.what for problem in refused.value.problems] == [
-        "the native engine cannot do HTTP/2, flows of several steps, telepathy",
+        "the native engine cannot do HTTP/2, redirects, telepathy",
         "the asyncio engine cannot do HTTP/2, telepathy",
     ]

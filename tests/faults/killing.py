@@ -117,7 +117,7 @@ class Installation:
     async def submit(self, number: int) -> str:
         """Have a run accepted, as a client does that tries again under the same key until it is answered."""
         headers = {"Idempotency-Key": f"fault-{number}"}
-        async with asyncio.timeout(300), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with asyncio.timeout(300), httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as client:
             while True:
                 try:
                     answer = await client.post(

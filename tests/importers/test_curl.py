@@ -162,7 +162,7 @@ class TestSeveralRequests:
         assert len(set(names)) == 4
 
     def test_what_holds_for_all_is_said(self) -> None:
-        assert "`tls` of one command now holds for all" in notes_of(f"curl -k {U}; curl {U}")
+        assert "`tls` of one command now applies to all" in notes_of(f"curl -k {U}; curl {U}")
 
 
 class TestWhatFollowsIsAnotherCommand:
@@ -189,7 +189,7 @@ class TestWhatFollowsIsAnotherCommand:
         assert spec_of(f"curl -H 'A: 1' {U}/a {tail}") == {"url": f"{U}/a", "headers": {"A": "1"}}
 
     def test_other_commands_are_named(self) -> None:
-        assert "`jq` is left out" in notes_of(f"curl {U} | jq .")
+        assert "`jq` is ignored" in notes_of(f"curl {U} | jq .")
 
     def test_an_ampersand_in_an_unquoted_url_is_said(self) -> None:
         assert "put the URL in quotes" in notes_of(f"curl {U}/?a=1&b=2")

@@ -133,7 +133,7 @@ async def with_key(url: str, key: str) -> AsyncIterator[Agent]:
     """A session over HTTP with a key."""
     headers = {"Authorization": f"Bearer {key}"}
     async with (
-        httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, trust_env=False, verify=False) as http,
         session(streamable_http_client(url, http_client=http)) as agent,
     ):
         yield agent

@@ -145,7 +145,7 @@ async def test_over_http_only_who_has_the_key_and_comes_from_no_page_of_others_i
     ) as url:
         first = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         right = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer b7Qm2xVt9KsLw4Zr8NcFy6Hd"}
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=False) as client:
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "b7Qm2xVt9KsLw4Zr8NcFy6Hd"}):
                 answer = await client.post(url, json=first, headers=headers)
                 assert answer.status_code == 401

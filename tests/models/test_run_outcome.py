@@ -94,7 +94,7 @@ def test_a_stored_run_of_a_dead_target_is_shown_as_failed_whatever_held() -> Non
     document = stored_before(dead(), thresholds=False, passed=True)
     read = RunResult.model_validate(document)
     assert read.verdict.outcome is RunOutcome.FAILED
-    assert failure_reasons(read) == ("no request got an answer: 10 × connect_error (connection refused)",)
+    assert failure_reasons(read) == ("no request got a response: 10 × connect_error (connection refused)",)
 
 
 def test_a_stored_run_that_was_stopped_is_shown_as_stopped() -> None:

@@ -67,22 +67,22 @@ def test_a_rule_of_an_endpoint_needs_no_name() -> None:
 
 ERRORS = {
     "p99": 'the threshold "p99" has no comparison: one of <, <=, >, >=',
-    "p99 << 300": 'the threshold "p99 << 300" compares with "<<"; known are <, <=, >, >=',
-    "p99 == 300": 'the threshold "p99 == 300" compares with "=="; known are <, <=, >, >=',
+    "p99 << 300": 'the threshold "p99 << 300" compares with "<<"; supported are <, <=, >, >=',
+    "p99 == 300": 'the threshold "p99 == 300" compares with "=="; supported are <, <=, >, >=',
     "p99 <": 'the threshold "p99 <" needs a number of 0 or more after "<", but it ends there',
     "p99 < fast": 'the threshold "p99 < fast" needs a number of 0 or more after "<", not "fast"',
     "p99 < -5": 'the threshold "p99 < -5" needs a number of 0 or more after "<", not "-5"',
-    "p99 < 300 ms please": 'the threshold "p99 < 300 ms please" goes on with "ms please" after its limit',
+    "p99 < 300 ms please": 'the threshold "p99 < 300 ms please" continues with "ms please" after its limit',
     "p99 < 3 pc": 'the threshold "p99 < 3 pc" has the unit "pc"; times are in us, ms (the default), s or m',
-    "p999 < 3": 'the threshold "p999 < 3" has a percentile of 999; they go from above 0 to 100',
-    "p(9.9.9) < 3": 'the threshold "p(9.9.9) < 3" has a percentile "9.9.9", which is no number',
-    "eror_rate < 1%": 'the threshold "eror_rate < 1%" judges "eror_rate", which is no metric',
+    "p999 < 3": 'the threshold "p999 < 3" has a percentile of 999; it must be above 0 and at most 100',
+    "p(9.9.9) < 3": 'the threshold "p(9.9.9) < 3" has a percentile "9.9.9", which is not a number',
+    "eror_rate < 1%": 'the threshold "eror_rate < 1%" judges "eror_rate", which is not a metric',
     "error_rate < 5": 'the threshold "error_rate < 5" has an error rate above 1 (100 %)',
     "error_rate < 5ms": 'the threshold "error_rate < 5ms" has the unit "ms"; an error rate is a share (0.01) or 1%',
     "rps > 5%": 'the threshold "rps > 5%" has the unit "%"; rps is a number per second',
-    "p99 < 3 for ever": 'the threshold "p99 < 3 for ever" has a window that cannot be read: "ever" is no duration',
+    "p99 < 3 for ever": 'the threshold "p99 < 3 for ever" has a window that cannot be read: "ever" is not a duration',
     "p99 < 3 for 1.5s": 'the threshold "p99 < 3 for 1.5s" has a window of 1.5 s; windows are whole seconds',
-    "chekout: p99 < 3": 'the threshold "chekout: p99 < 3" names an endpoint "chekout", which there is not',
+    "chekout: p99 < 3": 'the threshold "chekout: p99 < 3" names an endpoint "chekout", which does not exist',
 }
 
 

@@ -195,7 +195,7 @@ CASES = {
     ),
     "sexagesimal duration": (
         URL + "duration: 1:30\n",
-        'error: duration: "1:30" is no duration [bad_duration]\n'
+        'error: duration: "1:30" is not a duration [bad_duration]\n'
         "  at: duration, shop.yaml:3\n"
         '  hint: Write seconds (`90`) or a unit: "250ms", "30s", "1m30s", "2h"',
     ),
@@ -223,21 +223,21 @@ CASES = {
     ),
     "status code": (
         URL + "expected_status_codes: [200, 6xx]\n",
-        'error: "6xx" is no status code, class or range [bad_status]\n'
+        'error: "6xx" is not a status code, class or range [bad_status]\n'
         "  at: expected_status_codes[1], shop.yaml:3\n"
         '  hint: Write a code (204), a class ("2xx") or a range ("200-204")',
     ),
     "method": (
         URL + "method: G ET\n",
-        'error: "G ET" is no HTTP method [bad_method]\n'
+        'error: "G ET" is not an HTTP method [bad_method]\n'
         "  at: method, shop.yaml:3\n"
-        "  hint: Methods are one word: GET, POST, PUT, PATCH, DELETE",
+        "  hint: A method is one word: GET, POST, PUT, PATCH, DELETE",
     ),
     "CONNECT": (
         URL + "method: CONNECT\n",
-        "error: CONNECT opens a tunnel and is no request to an API [bad_method]\n"
+        "error: CONNECT opens a tunnel and is not an API request [bad_method]\n"
         "  at: method, shop.yaml:3\n"
-        "  hint: `proxy` sends requests by way of a proxy",
+        "  hint: Use `proxy` to send requests through a proxy",
     ),
     "header name": (
         URL + 'headers: {"X A": b}\n',
@@ -380,7 +380,8 @@ CASES = {
     ),
     "threshold on an endpoint that is not there": (
         "name: a\nthresholds: ['chekout: p99 < 1s']\nendpoints: [{name: checkout, url: http://h/}]\n",
-        'error: the threshold "chekout: p99 < 1s" names an endpoint "chekout", which there is not [unknown_endpoint]\n'
+        'error: the threshold "chekout: p99 < 1s" names an endpoint "chekout", '
+        "which does not exist [unknown_endpoint]\n"
         "  at: thresholds.expressions[0], shop.yaml:2\n"
         '  hint: Did you mean "checkout"?',
     ),

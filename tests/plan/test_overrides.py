@@ -122,15 +122,15 @@ def test_thresholds_variables_and_tls_are_added() -> None:
     ("flags", "lines"),
     [
         ({"rate": 0}, ("requests_per_second must be more than 0, not 0", "requests_per_second, --rate")),
-        ({"duration": "soon"}, ('duration: "soon" is no duration', "duration, --duration")),
+        ({"duration": "soon"}, ('duration: "soon" is not a duration', "duration, --duration")),
         ({"stages": "10s:100,60"}, ('"60" is not a stage', "at: --stages", "`--stages 30s:100,1m:500`")),
         ({"stages": "10s:many"}, ("load.stages[0].target", "--stages")),
         ({"headers": ("Authorization",)}, ('"Authorization" is not a header', "at: --header", "-H 'Name: value'")),
         ({"variables": ("base",)}, ('"base" has no value for the variable', "at: --var", "`--var base=VALUE`")),
         ({"thresholds": ("p99 <",)}, ("needs a number of 0 or more", "thresholds.expressions[0], --threshold")),
         ({"headers": ("X A: b",)}, ('"X A" is not a valid header name', "headers.X A, --header")),
-        ({"timeout": "x"}, ('timeout: "x" is no duration', "timeout, --timeout")),
-        ({"method": "A B"}, ('"A B" is no HTTP method', "endpoints[0].method, --method")),
+        ({"timeout": "x"}, ('timeout: "x" is not a duration', "timeout, --timeout")),
+        ({"method": "A B"}, ('"A B" is not an HTTP method', "endpoints[0].method, --method")),
     ],
 )
 def test_a_problem_with_a_flag_is_placed_at_the_flag(flags: dict[str, Any], lines: tuple[str, ...]) -> None:

@@ -108,7 +108,7 @@ def test_an_entry_names_who_did_what_to_which_object(server: ApiServer, admin: h
     made = next(each for each in entries(admin, action="key.") if each["object_id"] == key["id"])
     assert "worker" in made["detail"]
     assert key["key"] not in json.dumps(entries(admin, limit=500))
-    with httpx.Client(base_url=f"{server.url}/api/v1", trust_env=False, timeout=60) as browser:
+    with httpx.Client(base_url=f"{server.url}/api/v1", trust_env=False, verify=False, timeout=60) as browser:
         browser.post("/session", json={"key": key["key"]})
         browser.delete(f"/runs/{run}")
     of_session = next(each for each in entries(admin, object_id=run) if each["action"] == "run.delete")

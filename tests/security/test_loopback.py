@@ -86,7 +86,7 @@ def other_asks(
 
 def test_a_process_of_our_account_is_let_in(server: ApiServer) -> None:
     for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.2"):
-        answer = httpx.get(f"http://{host}:{server.port}{RUNS}", trust_env=False)
+        answer = httpx.get(f"http://{host}:{server.port}{RUNS}", trust_env=False, verify=False)
         assert answer.status_code == 200, (host, answer.text)
     assert "admin access only for processes of this machine that run as" in server.log()
 
@@ -108,7 +108,7 @@ def test_one_that_sends_and_leaves_at_once_changes_nothing(server: ApiServer) ->
     request = asked(b"/api/v1/tests", b"POST", length) + body
     as_other_account(SEND_AND_LEAVE, str(server.port), request.hex())
     # What came before is answered first.
-    assert httpx.get(f"{server.url}/api/v1/tests", trust_env=False).json()["tests"] == []
+    assert httpx.get(f"{server.url}/api/v1/tests", trust_env=False, verify=False).json()["tests"] == []
 
 
 def test_our_own_requests_through_a_process_of_another_account_are_refused(server: ApiServer) -> None:
@@ -141,7 +141,7 @@ def _through_other_account(server: ApiServer, request: bytes) -> bytes:
     ],
 )
 def test_a_proxy_of_our_account_that_says_so_is_refused(server: ApiServer, header: str) -> None:
-    answer = httpx.get(f"{server.url}{RUNS}", headers={header: "127.0.0.1"}, trust_env=False)
+    answer = httpx.get(f"{server.url}{RUNS}", headers={header: "127.0.0.1"}, trust_env=False, verify=False)
     assert (answer.status_code, answer.json()["code"]) == (403, "no_key_yet")
 
 
@@ -173,16 +173,16 @@ def test_the_token_is_in_a_file_of_our_account_alone(with_token: ApiServer) -> N
     assert len(token) >= 43
     for header in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": ""}, {"X-API-Key": token[:-1]}):
         for target in (RUNS, "/metrics"):
-            answer = httpx.get(f"{with_token.url}{target}", headers=header, trust_env=False)
+            answer = httpx.get(f"{with_token.url}{target}", headers=header, trust_env=False, verify=False)
             assert (answer.status_code, answer.json()["code"]) == (401, "key_needed")
     for header in ({"X-API-Key": token}, {"Authorization": f"Bearer {token}"}):
-        assert httpx.get(f"{with_token.url}{RUNS}", headers=header, trust_env=False).status_code == 200
+        assert httpx.get(f"{with_token.url}{RUNS}", headers=header, trust_env=False, verify=False).status_code == 200
     assert token not in with_token.log()
 
 
 def test_the_address_with_the_token_signs_a_browser_in(with_token: ApiServer) -> None:
     token = (with_token.data_dir / "local.token").read_text().strip()
-    with httpx.Client(base_url=with_token.url, trust_env=False) as browser:
+    with httpx.Client(base_url=with_token.url, trust_env=False, verify=False) as browser:
         assert browser.get("/", params={"token": "wrong"}).status_code in (200, 401)
         assert not browser.cookies
         answer = browser.get("/", params={"token": token, "x": "1"})

@@ -67,7 +67,7 @@ def flood(port: int, first: bytes, piece: bytes, total: int) -> bytes:
     ids=["headers", "value", "path", "newlines", "folded", "extension", "trailers", "body", "chunks"],
 )
 def test_memory_does_not_follow_what_is_sent_without_a_key(guarded: ApiServer, first: bytes, piece: bytes) -> None:
-    httpx.get(f"{guarded.url}/health/live", trust_env=False)
+    httpx.get(f"{guarded.url}/health/live", trust_env=False, verify=False)
     before = resident_bytes(guarded.process.pid)
     found = flood(guarded.port, first, piece, 30 * MB)
     assert not found or 400 <= status(found) < 500, found[:200]
@@ -77,7 +77,7 @@ def test_memory_does_not_follow_what_is_sent_without_a_key(guarded: ApiServer, f
 def test_a_head_is_complete_in_time_or_its_connection_ends(guarded: ApiServer) -> None:
     """Half-sent heads, one byte every second, and nothing at all; a stream beside them goes on."""
     with ExitStack() as stack:
-        stream = stack.enter_context(httpx.Client(trust_env=False, timeout=None))
+        stream = stack.enter_context(httpx.Client(trust_env=False, verify=False, timeout=None))
         events = stack.enter_context(stream.stream("GET", f"{guarded.url}/api/v1/events", headers={"X-API-Key": KEY}))
         assert events.status_code == 200
         slow = [stack.enter_context(connected(guarded.port)) for _ in range(30)]
@@ -143,7 +143,9 @@ def test_connections_that_only_wait_make_room_for_others(tmp_path: Path) -> None
                     with suppress(OSError):
                         opened.sendall(b"GET /health HTTP/1.1\r\n")
             for _ in range(20):
-                assert httpx.get(f"{server.url}/health/live", trust_env=False, timeout=60).status_code == 200
+                assert (
+                    httpx.get(f"{server.url}/health/live", trust_env=False, verify=False, timeout=60).status_code == 200
+                )
     finally:
         server.stop()
 
@@ -152,7 +154,7 @@ def test_where_all_connections_are_at_work_the_next_is_told_so(tmp_path: Path) -
     server = ApiServer(tmp_path / "data", ATM_MAX_CONNECTIONS="8").ready()
     try:
         with ExitStack() as stack:
-            streams = httpx.Client(trust_env=False, timeout=60, limits=httpx.Limits(max_connections=None))
+            streams = httpx.Client(trust_env=False, verify=False, timeout=60, limits=httpx.Limits(max_connections=None))
             stack.enter_context(streams)
             for _ in range(8):
                 stream = stack.enter_context(streams.stream("GET", f"{server.url}/api/v1/events"))
@@ -201,6 +203,7 @@ def test_an_answer_does_not_outgrow_its_request(guarded: ApiServer, path: str) -
         content=body,
         headers={"X-API-Key": KEY, "Content-Type": "application/json"},
         trust_env=False,
+        verify=False,
         timeout=240,
     )
     assert 400 <= found.status_code < 500
@@ -337,11 +340,11 @@ def test_a_mebibyte_of_the_worst_keeps_nobody_waiting(guarded: ApiServer, kind: 
     def ask() -> None:
         headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
         url = f"{guarded.url}/api/v1/{path}"
-        answers.append(httpx.post(url, content=body, headers=headers, trust_env=False, timeout=500))
+        answers.append(httpx.post(url, content=body, headers=headers, trust_env=False, verify=False, timeout=500))
 
     thread = threading.Thread(target=ask)
     slowest = usual = 0.0
-    with httpx.Client(base_url=guarded.url, trust_env=False, timeout=240) as client:
+    with httpx.Client(base_url=guarded.url, trust_env=False, verify=False, timeout=240) as client:
         for _ in range(10):
             asked = time.monotonic()
             client.get("/health/live")

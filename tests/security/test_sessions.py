@@ -39,7 +39,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def admin(server: ApiServer) -> str:
-    answer = httpx.post(f"{server.url}/api/v1/keys", json={"name": "root-key", "role": "admin"}, trust_env=False)
+    answer = httpx.post(
+        f"{server.url}/api/v1/keys", json={"name": "root-key", "role": "admin"}, trust_env=False, verify=False
+    )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["key"])
 
@@ -62,7 +64,8 @@ def signed_in(server: ApiServer, key: str) -> str:
 def statuses(server: ApiServer, headers: dict[str, str]) -> set[int]:
     """What connections of their own are answered: the system deals them out to the workers."""
     return {
-        httpx.get(f"{server.url}/api/v1/runs", headers=headers, trust_env=False).status_code for _ in range(WORKERS * 4)
+        httpx.get(f"{server.url}/api/v1/runs", headers=headers, trust_env=False, verify=False).status_code
+        for _ in range(WORKERS * 4)
     }
 
 
@@ -81,7 +84,7 @@ def test_logout_ends_the_session_on_every_worker(server: ApiServer, admin: str) 
     cookie = {"Cookie": f"atm_session={signed_in(server, admin)}"}
     other = {"Cookie": f"atm_session={signed_in(server, admin)}"}
     assert statuses(server, cookie) == statuses(server, other) == {200}
-    answer = httpx.delete(f"{server.url}/api/v1/session", headers=cookie, trust_env=False)
+    answer = httpx.delete(f"{server.url}/api/v1/session", headers=cookie, trust_env=False, verify=False)
     assert answer.status_code == 204
     until(lambda: statuses(server, cookie) == {401})
     assert statuses(server, other) == {200}
@@ -120,7 +123,9 @@ class Stream(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with httpx.stream("GET", self._url, headers=self._headers, timeout=None, trust_env=False) as response:
+        with httpx.stream(
+            "GET", self._url, headers=self._headers, timeout=None, trust_env=False, verify=False
+        ) as response:
             assert response.status_code == 200
             for _ in response.iter_raw():
                 self.opened.set()
@@ -177,7 +182,9 @@ def test_a_session_does_not_outlive_its_key(server: ApiServer, admin: str) -> No
     key = new_key(server, admin, "short", expires_in_seconds=60)
     with server.client() as browser:
         answer = browser.post("/session", json={"key": key})
-    listed = httpx.get(f"{server.url}/api/v1/keys", headers={"X-API-Key": admin}, trust_env=False).json()["keys"]
+    listed = httpx.get(f"{server.url}/api/v1/keys", headers={"X-API-Key": admin}, trust_env=False, verify=False).json()[
+        "keys"
+    ]
     [record] = [each for each in listed if each["name"] == "short"]
     assert answer.json()["expires_at"] <= record["expires_at"]
 
@@ -187,7 +194,9 @@ def test_after_the_last_key_nobody_is_let_in_until_a_local_command_says_so(tmp_p
 
     server = ApiServer(tmp_path / "data").ready()
     try:
-        made = httpx.post(f"{server.url}/api/v1/keys", json={"name": "only", "role": "admin"}, trust_env=False).json()
+        made = httpx.post(
+            f"{server.url}/api/v1/keys", json={"name": "only", "role": "admin"}, trust_env=False, verify=False
+        ).json()
         with server.client(**{"X-API-Key": made["key"]}) as client:
             until(lambda: statuses(server, {}) == {401})
             assert command(server.data_dir, "keys", "release").returncode != 0

@@ -105,7 +105,7 @@ def test_workers_recorders_and_runners_import_nothing_from_there(trap: Path, run
     try:
         assert started.stdout is not None
         url = json.loads(started.stdout.readline())["url"]
-        with httpx.Client(base_url=f"{url}/api/v1", trust_env=False, timeout=240) as client:
+        with httpx.Client(base_url=f"{url}/api/v1", trust_env=False, verify=False, timeout=240) as client:
             made = client.post("/runs", json={"spec": spec(running_target, total_requests=2)})
             assert ended(client, made.json()["id"])["status"] == "completed"
     finally:
@@ -243,7 +243,9 @@ def test_the_server_of_a_read_only_mcp_server_fires_no_schedules(tmp_path: Path,
         }
         try:
             url, key = client.url, {"X-API-Key": backend._child.key}  # type: ignore[union-attr]
-            async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers=key, trust_env=False, timeout=240) as http:
+            async with httpx.AsyncClient(
+                base_url=f"{url}/api/v1", headers=key, trust_env=False, verify=False, timeout=240
+            ) as http:
                 made = await http.post("/schedules", json=schedule)
                 assert made.status_code == 201, made.text
                 while not await _runs(http):  # noqa: ASYNC110 (another process fires)
@@ -254,7 +256,9 @@ def test_the_server_of_a_read_only_mcp_server_fires_no_schedules(tmp_path: Path,
         client = await reader.control()
         try:
             url, key = client.url, {"X-API-Key": reader._child.key}  # type: ignore[union-attr]
-            async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers=key, trust_env=False, timeout=240) as http:
+            async with httpx.AsyncClient(
+                base_url=f"{url}/api/v1", headers=key, trust_env=False, verify=False, timeout=240
+            ) as http:
                 before = await _runs(http)
                 await asyncio.sleep(2.5)
                 return before, await _runs(http)

@@ -1,7 +1,8 @@
-//! Requests over HTTP/2 as fast as they go, and what each costs: `bench URL [connections] [streams] [requests]`.
+//! Sends requests over HTTP/2 at full speed and measures their cost: `bench URL [connections] [streams] [requests]`.
 //!
-//! One thread, one epoll loop. `https` URLs are spoken to by rustls without any check of the certificate: for a server on
-//! this machine, to compare with `h2load -c CONNECTIONS -m STREAMS -n REQUESTS URL`.
+//! One thread, one epoll loop. `https` URLs use rustls without certificate verification: for a server on this machine,
+//! to
+//! compare with `h2load -c CONNECTIONS -m STREAMS -n REQUESTS URL`.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
@@ -118,14 +119,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     if epoll < 0 {
         return Err(io::Error::last_os_error().into());
     }
-    // SAFETY: the descriptor is new, and nobody else's.
+    // SAFETY: the descriptor is new and owned here alone.
     let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
     for nth in 0..connections {
         let socket = TcpStream::connect(authority)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: nth };
-        // SAFETY: both descriptors are open, and the event lives through the call.
+        // SAFETY: both descriptors are open, and the event outlives the call.
         if unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket.as_raw_fd(), &raw mut event) } < 0 {
             return Err(io::Error::last_os_error().into());
         }
@@ -145,7 +146,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
     while count.ended + count.failed < requests {
-        // SAFETY: the array has room for 64 events and lives through the call.
+        // SAFETY: the array has room for 64 events and outlives the call.
         let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), 64, 5000) };
         if ready <= 0 {
             return Err("nothing came for five seconds".into());
@@ -170,7 +171,7 @@ fn fill(peer: &mut Peer, started: &mut u64, requests: u64) -> Result<(), Box<dyn
 
 #[allow(clippy::cast_precision_loss)] // far below 2^52
 fn report(count: &Count, seconds: f64) {
-    // SAFETY: all zeros is a valid rusage, and it lives through the call.
+    // SAFETY: all zeros is a valid rusage, which outlives the call.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -203,7 +204,7 @@ fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
     Ok(Arc::new(config))
 }
 
-/// Takes every certificate.
+/// Accepts every certificate.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What a connection tells its caller: the answers' heads, bodies and ends.
+//! Responses as reported to the caller: heads, bodies and ends.
 
 use crate::error::{ErrorCode, Failure};
 use crate::hpack::ENTRY_OVERHEAD;
@@ -6,27 +6,27 @@ use crate::hpack::decoder::Sink;
 use crate::hpack::tables::Name;
 use crate::streams::Stream;
 
-/// Takes what comes in. For each stream: `head`, any number of `data`, perhaps `trailers`, then `end`; or `failed` at any
-/// moment. After `end` and `failed` the stream is gone and its place is free.
+/// Implemented by the caller. Per stream: `head`, any number of `data`, possibly `trailers`, then `end`; or `failed` at
+/// any time. After `end` and `failed` the stream is gone and its slot is free.
 pub trait Events {
-    /// The head of the final answer; informational ones (1xx) are passed over.
+    /// The head of the final response; informational ones (1xx) are skipped.
     fn head(&mut self, stream: Stream, head: &Head<'_>);
 
     /// A piece of the body, not empty.
     fn data(&mut self, stream: Stream, piece: &[u8]);
 
-    /// The trailers; their fields are there only where the request asked for headers.
+    /// The trailers; their fields are only present if the request wants headers.
     fn trailers(&mut self, stream: Stream, fields: Fields<'_>) {
         let _ = (stream, fields);
     }
 
-    /// The answer is whole.
+    /// The response is complete.
     fn end(&mut self, stream: Stream);
 
-    /// There will be no whole answer.
+    /// The response will not be completed.
     fn failed(&mut self, stream: Stream, failure: Failure);
 
-    /// The peer will take no further streams. Those above `last` fail as not processed, right after this.
+    /// The peer accepts no further streams. Those above `last` fail as not processed, right after this.
     fn go_away(&mut self, last: u32, code: ErrorCode) {
         let _ = (last, code);
     }
@@ -35,24 +35,24 @@ pub trait Events {
     fn settings_acknowledged(&mut self) {}
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// From 200 to 999.
     pub status: u16,
-    /// The bytes of body that the answer announces.
+    /// The announced length of the body.
     pub content_length: Option<u64>,
     /// The `location` field.
     pub location: Option<&'a [u8]>,
     /// The `content-encoding` field.
     pub content_encoding: Option<&'a [u8]>,
-    /// All fields but `:status`, in their order, where the request asked for headers; otherwise none.
+    /// All fields but `:status`, in order, if the request wants headers; otherwise none.
     pub fields: Fields<'a>,
-    /// How many bytes the compressed header block took on the wire.
+    /// Bytes of the compressed header block.
     pub block_length: usize,
 }
 
-/// Header fields in their order, names in lower case.
+/// Header fields in order, names in lower case.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     text: &'a [u8],
@@ -81,7 +81,7 @@ impl Place {
     }
 }
 
-/// Collects the fields of one block; used again for each.
+/// Collects the fields of one block; reused for each.
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
     limit: usize,
@@ -98,12 +98,12 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Takes blocks whose size, as RFC 9113 counts it in section 6.5.2, is up to `limit`.
+    /// Accepts blocks whose size, as defined in RFC 9113, section 6.5.2, is up to `limit`.
     pub(crate) fn new(limit: usize) -> Collector {
         Collector { limit, ..Collector::default() }
     }
 
-    /// Forgets the last block.
+    /// Clears the previous block.
     #[inline]
     pub(crate) fn begin(&mut self, want_all: bool) {
         self.want_all = want_all;
@@ -118,7 +118,7 @@ impl Collector {
         self.places.clear();
     }
 
-    /// What [`begin`](Collector::begin) was told.
+    /// The argument of [`begin`](Collector::begin).
     pub(crate) fn wants_all(&self) -> bool {
         self.want_all
     }

@@ -1,4 +1,4 @@
-//! A connection and what its caller does with it: send, cancel, hand over bytes. What comes in is in `receive`.
+//! A connection and its outgoing side: send, cancel, pass bytes. The incoming side is in `receive`.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::send;
 use crate::streams::{Rest, Stream, Streams};
 use crate::template::Template;
 
-/// The window of a connection and of each stream before anybody says otherwise (RFC 9113, section 6.9.2).
+/// The initial window of a connection and of each stream (RFC 9113, section 6.9.2).
 pub(crate) const DEFAULT_WINDOW: i64 = 65_535;
 
-/// The largest window there is.
+/// The maximum window.
 pub(crate) const LARGEST_WINDOW: i64 = 0x7fff_ffff;
 
-/// Streams that we open before the peer has said how many it takes. More could be refused, and would be failures of our
-/// own making; its settings are there after one way to it and back at the latest.
+/// Streams to open before the peer's settings are known. More could be refused, a failure caused by us; the settings
+/// arrive after one round trip at the latest.
 const STREAMS_BEFORE_SETTINGS: u32 = 1;
 
-/// The most that an answer's headers may take, compressed and decoded.
+/// Size limit of a response's headers, compressed and decoded.
 pub(crate) const HEADER_LIMIT: usize = HEADER_LIMIT_SETTING as usize;
 const HEADER_LIMIT_SETTING: u32 = 64 << 10;
 
 /// The last stream number.
 const LAST_STREAM: u32 = 0x7fff_ffff;
 
-/// What we tell the peer, and our own limits.
+/// Settings for the peer, and limits of this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How many requests may be in flight at once, if the peer takes as many. At least 1.
+    /// Most requests in flight, if the peer allows as many. At least 1.
     pub max_streams: u32,
-    /// How many bytes the peer may send ahead, on the connection and on each stream: 65,535 to 2^31 - 1.
+    /// Bytes that the peer may send ahead, on the connection and on each stream: 65,535 to 2^31 - 1.
     pub window: u32,
     /// The header table that the peer's encoder may use, in bytes.
     pub header_table_size: u32,
@@ -49,11 +49,11 @@ impl Default for Settings {
 /// The body of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Body<'a> {
-    /// There is none.
+    /// No body.
     None,
-    /// Copied where the peer's window does not let it go at once.
+    /// Copied if the peer's window does not allow sending it at once.
     Bytes(&'a [u8]),
-    /// Kept by reference where the peer's window does not let it go at once.
+    /// Shared by reference if the peer's window does not allow sending it at once.
     Shared(&'a Arc<[u8]>),
 }
 
@@ -75,16 +75,16 @@ impl<'a> Body<'a> {
     }
 }
 
-/// What belongs to a request beside its head.
+/// Data of a request beside its head.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// Comes back with every event of the stream.
+    /// Included in every event of the stream.
     pub token: u64,
     /// The body.
     pub body: Body<'a>,
-    /// The method is HEAD: the answer's content-length announces nothing.
+    /// The method is HEAD: the response has no body, whatever its content-length.
     pub head_request: bool,
-    /// All header fields of the answer are wanted, and not only those that [`Head`](crate::Head) names.
+    /// Report all header fields of the response, not only those named in [`Head`](crate::Head).
     pub want_headers: bool,
 }
 
@@ -96,10 +96,10 @@ impl Request<'_> {
     }
 }
 
-/// What the peer has told us.
+/// The peer's settings.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Its first settings are here.
+    /// Its first settings were received.
     pub(crate) known: bool,
     pub(crate) max_streams: u32,
     pub(crate) initial_window: i64,
@@ -108,8 +108,9 @@ pub(crate) struct Peer {
 
 /// The client side of an HTTP/2 connection, without its socket.
 ///
-/// Bytes that came in go to [`receive`](Connection::receive), bytes to send are in [`outgoing`](Connection::outgoing);
-/// everything that a call gives rise to (answers to pings, window updates, many requests) waits there for one write.
+/// Incoming bytes are passed to [`receive`](Connection::receive), outgoing ones are in
+/// [`outgoing`](Connection::outgoing); all output of a call (ping responses, window updates, many requests) is
+/// collected there for one write.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) settings: Settings,
@@ -121,41 +122,41 @@ pub struct Connection {
     pub(crate) repetition: Repetition,
     pub(crate) collector: Collector,
     pub(crate) next_id: u32,
-    /// Streams were given up on our side, so frames for streams that are gone may still be on their way.
+    /// This side has reset streams, so frames for streams that are gone may still arrive.
     pub(crate) gave_up: bool,
     pub(crate) draining: bool,
     pub(crate) failed: Option<ConnectionError>,
-    /// How many bytes of DATA frames came since the connection's window was last opened.
+    /// Bytes of DATA frames received since the connection's window was last updated.
     pub(crate) received: usize,
-    /// How much more we may send on the connection.
+    /// Bytes that may still be sent on the connection.
     pub(crate) send_window: i64,
-    /// Streams whose bodies are not sent in full.
+    /// Streams whose bodies are not fully sent.
     pub(crate) waiting: Vec<u32>,
     pub(crate) output: Vec<u8>,
-    /// How much of `output` has left.
+    /// Bytes of `output` already sent.
     pub(crate) sent: usize,
-    /// How much has left since the beginning.
+    /// Bytes sent before those.
     sent_before: u64,
-    /// Frames of ours that only answer the peer's, and that may not have left.
+    /// Our frames that respond to the peer's and may not have been sent.
     answers: u32,
-    /// All of these have left when so much has left since the beginning.
+    /// The total of sent bytes at which all of these have been sent.
     answers_begin: u64,
-    /// Frames since anything went forward.
+    /// Frames since the last progress.
     pub(crate) idle_frames: u32,
     pub(crate) reading: Reading,
-    /// A frame's header or payload as far as it is here.
+    /// An incomplete frame header or payload.
     pub(crate) partial: Vec<u8>,
-    /// A header block as far as it is here.
+    /// An incomplete header block.
     pub(crate) block: Vec<u8>,
-    /// Whose block that is.
+    /// The stream of that block.
     pub(crate) continued: Option<Continued>,
     /// The peer has acknowledged our settings.
     pub(crate) acknowledged: bool,
 }
 
 impl Connection {
-    /// A new connection that sends the heads of `templates`. The preface and our settings are in the outgoing bytes. One
-    /// request may follow at once, the others when the peer has said how many it takes.
+    /// Creates a connection for the heads of `templates`. The preface and our settings are in the outgoing bytes. One
+    /// request may be sent at once, others when the peer's limit is known.
     #[must_use]
     pub fn new(settings: Settings, templates: Arc<[Template]>) -> Connection {
         let settings = Settings {
@@ -218,7 +219,7 @@ impl Connection {
         }
     }
 
-    /// How many requests can be sent now.
+    /// Number of requests that can be sent now.
     #[must_use]
     pub fn available(&self) -> usize {
         if self.draining || self.failed.is_some() || self.next_id > LAST_STREAM {
@@ -227,31 +228,32 @@ impl Connection {
         (self.settings.max_streams.min(self.peer.max_streams) as usize).saturating_sub(self.streams.live())
     }
 
-    /// How many requests are in flight.
+    /// Number of requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.streams.live()
     }
 
-    /// True when the connection takes no further request, now or later. Those in flight may still be answered.
+    /// True if the connection accepts no further request. Those in flight may still be completed.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining || self.failed.is_some() || self.next_id > LAST_STREAM
     }
 
-    /// The requests in flight, each with whether the head of its answer is here: what fails when the connection closes.
+    /// The requests in flight, each with whether its response's head was received: those that fail if the connection
+    /// closes.
     pub fn streams(&self) -> impl Iterator<Item = (Stream, bool)> + '_ {
         self.streams.iter().map(|slot| (slot.stream(), slot.answered))
     }
 
-    /// Puts a request with the head of template number `template` into the outgoing bytes. `value` is called for each of
-    /// its variable values, in order, and appends it to the buffer that it is given, without looking at what is there.
+    /// Appends a request with the head of template number `template` to the outgoing bytes. `value` is called for each
+    /// of its variable values, in order, and appends it to the given buffer, without reading the buffer.
     ///
     /// # Errors
-    /// [`Refusal`], where nothing was sent.
+    /// [`Refusal`], if nothing was sent.
     ///
     /// # Panics
-    /// Where there is no such template.
+    /// If there is no such template.
     #[inline]
     pub fn send_request(
         &mut self,
@@ -265,11 +267,11 @@ impl Connection {
         Ok(self.complete(begin, request))
     }
 
-    /// Puts a request whose head is sent this one time into the outgoing bytes, as after a redirect. The fields are the
-    /// four pseudo-header fields first, and those that [`is_allowed`](crate::is_allowed) allows, with names in lower case.
+    /// Appends a request whose head is sent only once, such as after a redirect. The fields are the four pseudo-header
+    /// fields first, and others permitted by [`is_allowed`](crate::is_allowed), with names in lower case.
     ///
     /// # Errors
-    /// [`Refusal`], where nothing was sent.
+    /// [`Refusal`], if nothing was sent.
     pub fn send_once<'a>(
         &mut self,
         fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -281,8 +283,8 @@ impl Connection {
         Ok(self.complete(begin, request))
     }
 
-    /// Gives up a request: the peer is told, the stream's place is free, and no event of it follows. False where it is not
-    /// in flight.
+    /// Cancels a request: the peer is notified, the slot is free, and no event of it follows. Returns false if it is
+    /// not in flight.
     pub fn cancel(&mut self, id: u32) -> bool {
         let found = self.streams.remove(id).is_some();
         if found {
@@ -292,7 +294,7 @@ impl Connection {
         found
     }
 
-    /// Says goodbye: no further requests, and GOAWAY in the outgoing bytes.
+    /// Closes the connection: no further requests, and GOAWAY in the outgoing bytes.
     pub fn close(&mut self) {
         if self.failed.is_none() && !self.draining {
             frame::append_goaway(&mut self.output, ErrorCode::NO_ERROR);
@@ -306,7 +308,7 @@ impl Connection {
         &self.output[self.sent..]
     }
 
-    /// The first `count` bytes of [`outgoing`](Connection::outgoing) were sent. Bodies that waited for room follow.
+    /// Reports that the first `count` bytes of [`outgoing`](Connection::outgoing) were sent. Waiting bodies follow.
     pub fn consume(&mut self, count: usize) {
         self.sent = (self.sent + count).min(self.output.len());
         self.sent_before += count as u64;
@@ -322,7 +324,7 @@ impl Connection {
         }
     }
 
-    /// Counts a frame that answers one of the peer's, so that a peer which never reads cannot make us keep any number.
+    /// Counts a frame that responds to one of the peer's; the limit protects against a peer that never reads.
     pub(crate) fn count_answer(&mut self) -> Result<(), ConnectionError> {
         if self.sent_before > self.answers_begin {
             self.answers = 0;

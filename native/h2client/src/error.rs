@@ -1,4 +1,4 @@
-//! What can go wrong with a connection, with a stream, and with an attempt to send.
+//! Errors of connections, of streams, and of attempts to send.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use std::fmt;
 pub struct ErrorCode(pub u32);
 
 impl ErrorCode {
-    /// Nothing is wrong.
+    /// No error.
     pub const NO_ERROR: ErrorCode = ErrorCode(0x0);
     /// A violation of the protocol.
     pub const PROTOCOL_ERROR: ErrorCode = ErrorCode(0x1);
-    /// The peer's own fault.
+    /// An internal error of the peer.
     pub const INTERNAL_ERROR: ErrorCode = ErrorCode(0x2);
     /// More data than the window allows.
     pub const FLOW_CONTROL_ERROR: ErrorCode = ErrorCode(0x3);
@@ -19,16 +19,16 @@ impl ErrorCode {
     pub const STREAM_CLOSED: ErrorCode = ErrorCode(0x5);
     /// A frame with a wrong length.
     pub const FRAME_SIZE_ERROR: ErrorCode = ErrorCode(0x6);
-    /// The request was not looked at: it may be sent again.
+    /// The request was not processed: it may be sent again.
     pub const REFUSED_STREAM: ErrorCode = ErrorCode(0x7);
-    /// The answer is no longer wanted.
+    /// The response is no longer wanted.
     pub const CANCEL: ErrorCode = ErrorCode(0x8);
     /// A header block that cannot be decoded.
     pub const COMPRESSION_ERROR: ErrorCode = ErrorCode(0x9);
-    /// The other end does too much that leads nowhere.
+    /// The other side causes excessive load without progress.
     pub const ENHANCE_YOUR_CALM: ErrorCode = ErrorCode(0xb);
 
-    /// The name in the registry of RFC 9113, where the code has one.
+    /// The name in RFC 9113's registry, if the code has one.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         const NAMES: [&str; 14] = [
@@ -60,25 +60,25 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What kind of fault ended a connection.
+/// The type of error that ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The peer does not keep to the protocol.
+    /// The peer violates the protocol.
     NotHttp2,
-    /// A header block is larger than the limit, so the header table's state is lost.
+    /// A header block exceeds the limit, so the header table's state is lost.
     HeadersTooLarge,
-    /// The peer sends frame after frame that leads nowhere.
+    /// The peer sends many frames without progress.
     Flood,
 }
 
-/// The connection cannot go on. Display gives a message that is the same for every fault of its kind.
+/// A connection error. Display gives a message that is the same for every error of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionError {
-    /// The kind of fault.
+    /// The type of error.
     pub kind: ErrorKind,
-    /// What the peer is told in the GOAWAY frame that waits in the outgoing bytes.
+    /// The code in the GOAWAY frame that is in the outgoing bytes.
     pub code: ErrorCode,
-    /// What was wrong.
+    /// The violation.
     pub reason: &'static str,
 }
 
@@ -111,16 +111,16 @@ impl fmt::Display for ConnectionError {
 
 impl std::error::Error for ConnectionError {}
 
-/// Why one stream ended without a whole answer, on a connection that may go on.
+/// Why one stream ended without a complete response, on a connection that may continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The peer reset it.
     Reset(ErrorCode),
-    /// The peer did not look at the request, by `REFUSED_STREAM` or GOAWAY: it may be sent again, whatever its method.
+    /// The peer did not process the request (`REFUSED_STREAM` or GOAWAY): it may be sent again, whatever its method.
     NotProcessed,
-    /// The answer's headers or trailers are over the limit.
+    /// The response's headers or trailers exceed the limit.
     HeadersTooLarge,
-    /// The answer breaks the protocol, in a way that concerns this stream alone.
+    /// The response violates the protocol in a way that affects only this stream.
     Malformed(&'static str),
 }
 
@@ -140,7 +140,7 @@ impl fmt::Display for Failure {
 pub enum Refusal {
     /// All streams are in use: try again when one has ended.
     Busy,
-    /// The peer says goodbye, or the stream numbers are used up: this connection takes no further requests.
+    /// The peer has sent GOAWAY, or the stream numbers are used up: this connection accepts no further requests.
     Draining,
     /// The connection has failed.
     Failed,

@@ -1,14 +1,14 @@
-//! Frames as they stand on the wire (RFC 9113, section 4 and 6).
+//! The wire format of frames (RFC 9113, section 4 and 6).
 
 use crate::error::ErrorCode;
 
 /// Bytes of a frame's header.
 pub(crate) const HEADER: usize = 9;
 
-/// The largest payload that either end may send before it is told otherwise, and the largest that we take.
+/// The largest payload that either side may send by default, and the largest that we accept.
 pub(crate) const MAX_PAYLOAD: usize = 16_384;
 
-/// What a client sends first.
+/// The client's connection preface.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const DATA: u8 = 0x0;
@@ -62,7 +62,7 @@ impl Header {
 
 /// A frame's header on the wire; `length` is below 2^24.
 #[inline]
-#[allow(clippy::cast_possible_truncation)] // cut into its bytes
+#[allow(clippy::cast_possible_truncation)] // split into bytes
 pub(crate) fn header(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; HEADER] {
     let [s, t, u, v] = stream.to_be_bytes();
     [(length >> 16) as u8, (length >> 8) as u8, length as u8, kind, flags, s, t, u, v]
@@ -87,7 +87,7 @@ pub(crate) fn append_goaway(output: &mut Vec<u8>, code: ErrorCode) {
     append(output, GOAWAY, 0, 0, &payload);
 }
 
-/// The payload of a HEADERS or DATA frame without its padding, where that fits.
+/// The payload of a HEADERS or DATA frame without its padding; None if the padding is too long.
 pub(crate) fn without_padding(header: Header, payload: &[u8]) -> Option<&[u8]> {
     if !header.has(PADDED) {
         return Some(payload);
@@ -96,13 +96,13 @@ pub(crate) fn without_padding(header: Header, payload: &[u8]) -> Option<&[u8]> {
     rest.get(..rest.len().checked_sub(usize::from(*padding))?)
 }
 
-/// A window's size on the wire; all of them are below 2^31.
+/// A window size in wire format; all are below 2^31.
 #[allow(clippy::cast_possible_truncation)]
 fn word_of(size: usize) -> [u8; 4] {
     (size as u32).to_be_bytes()
 }
 
-/// The 32 bits at the front of `payload`.
+/// The first 32 bits of `payload`.
 pub(crate) fn word(payload: &[u8]) -> Option<u32> {
     payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }

@@ -1,12 +1,12 @@
 //! The client side of an HTTP/2 connection (RFC 9113, RFC 7541) as a state machine: bytes in, bytes out, no socket, no clock.
 //!
-//! It is made for a load engine. A request in the steady state is a copy of some fourteen bytes into the outgoing buffer,
-//! an answer is read where it lies, and neither allocates. It depends on nothing but the standard library.
+//! It is made for a load engine. In the steady state, a request is a copy of some fourteen bytes into the outgoing
+//! buffer, a response is read in place, and neither allocates. It depends only on the standard library.
 //!
 //! # Layout
-//! `connection` is what the caller drives: start there. `send` renders requests, `receive` takes frames in, `answer` shows what they say, `streams`
-//! keeps the requests in flight, `template` is the head of a request, `frame` is the wire format, `hpack` the compression
-//! of headers, `error` all that can go wrong.
+//! `connection` is the interface for the caller: start there. `send` renders requests, `receive` parses frames,
+//! `answer` reports responses, `streams` holds the requests in flight, `template` is the head of a request, `frame` is
+//! the wire format, `hpack` the header compression, `error` the errors.
 //!
 //! # Example
 //! ```
@@ -30,19 +30,19 @@
 //!     }
 //! }
 //!
-//! // Made once for a plan, and shared by its connections. The id is given with each request.
+//! // Created once per plan, and shared by its connections. The id is given with each request.
 //! let mut item = Template::new("GET", "https", "shop.test", "/items");
 //! item.header(b"X-Request-Id", Value::Variable);
 //!
 //! let mut connection = Connection::new(Settings::default(), [item].into());
 //! connection.send_request(0, Request::new(7), |_, buffer| buffer.extend_from_slice(b"a1"))?;
 //!
-//! // Write `outgoing` to the socket, and say how much of it went.
+//! // Write `outgoing` to the socket, and report how much was written.
 //! assert!(connection.outgoing().starts_with(b"PRI * HTTP/2.0"));
 //! let count = connection.outgoing().len();
 //! connection.consume(count);
 //!
-//! // What was read from the socket: SETTINGS, then HEADERS with the status 200 and END_STREAM.
+//! // Data read from the socket: SETTINGS, then HEADERS with the status 200 and END_STREAM.
 //! let mut log = Log::default();
 //! connection.receive(b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x88", &mut log)?;
 //! assert_eq!(log.0, ["request 7: 200", "request 7: whole"]);

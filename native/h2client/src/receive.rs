@@ -1,4 +1,4 @@
-//! Taking in what the peer sends: frames from bytes, and what each of them means (RFC 9113, sections 4 to 8).
+//! Processes the peer's frames (RFC 9113, sections 4 to 8).
 
 mod body;
 mod control;
@@ -11,28 +11,28 @@ use crate::frame::{self, Header};
 pub(crate) use body::Data;
 pub(crate) use head::Continued;
 
-/// So many frames may come one after another without anything going forward.
+/// Most consecutive frames without progress.
 pub(crate) const MOST_IDLE_FRAMES: u32 = 10_000;
 
-/// What the next byte is part of.
+/// What the next byte belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reading {
     /// A frame's header.
     Header,
-    /// The payload of a frame that is taken whole.
+    /// The payload of a frame that is processed as a whole.
     Payload(Header),
-    /// The payload of a DATA frame, passed on as it comes.
+    /// The payload of a DATA frame, passed on as it arrives.
     Data(Data),
-    /// The payload of a frame that means nothing to us: so many bytes.
+    /// The payload of an ignored frame, with this many bytes left.
     Skip(usize),
 }
 
 impl Connection {
-    /// Takes in bytes from the socket, cut anywhere, and tells `events` what they mean.
+    /// Processes bytes from the socket, split anywhere, and reports their events.
     ///
     /// # Errors
-    /// [`ConnectionError`], when the connection cannot go on; again with every further call. The requests in flight are
-    /// still in [`streams`](Connection::streams), and a GOAWAY frame waits in the outgoing bytes.
+    /// [`ConnectionError`] when the connection cannot continue; again with every further call. The requests in flight
+    /// are still in [`streams`](Connection::streams), and a GOAWAY frame is in the outgoing bytes.
     pub fn receive(&mut self, bytes: &[u8], events: &mut impl Events) -> Result<(), ConnectionError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// The next frame's header, when all of it is here.
+    /// The next frame's header, once complete.
     #[inline]
     fn header(&mut self, bytes: &mut &[u8]) -> Option<Header> {
         if self.partial.is_empty()
@@ -105,7 +105,7 @@ impl Connection {
         Some(Header::parse(header))
     }
 
-    /// What can be said of a frame before its payload is here.
+    /// Checks a frame before its payload was received.
     #[inline]
     fn begin_frame(&mut self, header: Header) -> Result<Reading, ConnectionError> {
         if !self.peer.known {
@@ -127,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// A frame other than DATA, whole.
+    /// Processes a whole frame other than DATA.
     #[inline]
     fn frame(&mut self, header: Header, payload: &[u8], events: &mut impl Events) -> Result<(), ConnectionError> {
         match header.kind {
@@ -156,9 +156,9 @@ impl Connection {
         Ok(())
     }
 
-    // Streams that are not as they should be
+    // Invalid streams
 
-    /// Ends a stream on our side.
+    /// Resets a stream.
     #[cold]
     fn give_up(&mut self, id: u32, code: ErrorCode, failure: Failure, events: &mut impl Events) {
         if let Some(stream) = self.streams.remove(id) {
@@ -168,7 +168,7 @@ impl Connection {
         }
     }
 
-    /// Frames come only for streams that we have opened at some time.
+    /// Checks that a frame is for a stream that was opened at some time.
     #[inline]
     fn check_known(&self, id: u32) -> Result<(), ConnectionError> {
         if id & 1 == 0 || id >= self.next_id {
@@ -177,14 +177,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Frames for a stream that is gone may only come where we gave up one.
+    /// Checks that a frame for a closed stream may still be in transit, because this side has reset streams.
     #[cold]
     fn check_gone(&self, reason: &'static str) -> Result<(), ConnectionError> {
         if self.gave_up { Ok(()) } else { Err(ConnectionError::new(ErrorCode::STREAM_CLOSED, reason)) }
     }
 }
 
-/// The first thing that a peer sends is SETTINGS; a server of HTTP/1 sends something else.
+/// Checks the peer's first frame, which must be SETTINGS; an HTTP/1 server sends something else.
 #[cold]
 fn first_frame(header: Header) -> Result<(), ConnectionError> {
     if header.kind == frame::SETTINGS && !header.has(frame::ACK) && header.stream == 0 {

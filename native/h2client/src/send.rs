@@ -1,11 +1,11 @@
-//! Rendering requests: HEADERS at once, and of the body what the peer's windows allow (RFC 9113, sections 5.2 and 8.1).
+//! Renders requests: HEADERS at once, and the body as far as the peer's windows allow (RFC 9113, sections 5.2 and 8.1).
 
 use crate::connection::{Connection, Request};
 use crate::error::Refusal;
 use crate::frame;
 use crate::streams::{Slot, Stream};
 
-/// Request bodies are rendered no further ahead than this many bytes: the rest waits where it is.
+/// Request bodies are rendered this many bytes ahead at most; the rest waits.
 pub(crate) const BODY_AHEAD: usize = 256 * 1024;
 
 impl Connection {
@@ -29,7 +29,7 @@ impl Connection {
         begin
     }
 
-    /// Completes the HEADERS frame at `begin`, and sends of the body what may go.
+    /// Completes the HEADERS frame at `begin`, and sends what the windows allow of the body.
     #[inline]
     pub(crate) fn complete(&mut self, begin: usize, request: Request<'_>) -> Stream {
         let id = self.next_id;
@@ -65,7 +65,7 @@ impl Connection {
         stream
     }
 
-    /// A head that is larger than a frame goes on in CONTINUATION frames.
+    /// Splits a head that is larger than a frame into CONTINUATION frames.
     #[cold]
     fn split_head(&mut self, begin: usize, id: u32, ends: u8) {
         let block = self.output.split_off(begin + frame::HEADER);
@@ -78,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// How many bytes of body a stream with this window may send now.
+    /// Bytes of body that a stream with this window may send now.
     fn body_allowance(&self, window: i64) -> usize {
         let room = BODY_AHEAD.saturating_sub(self.output.len() - self.sent);
         usize::try_from(window.min(self.send_window)).unwrap_or(0).min(room)
@@ -93,7 +93,7 @@ impl Connection {
         }
     }
 
-    /// Sends of the waiting bodies what may go now.
+    /// Sends what the windows allow of the waiting bodies.
     pub(crate) fn resume_bodies(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|id| self.resume_body(*id));

@@ -1,24 +1,24 @@
-//! The streams in flight, found by their number without a search.
+//! The streams in flight, looked up by number without a search.
 //!
-//! Stream numbers rise by two, so a stream's place is its number modulo the table's size. A stream that is still there when
-//! its place comes round again keeps it, and the newer one takes the next free place; how far that ever was bounds every
-//! look-up. The table is never more than half full.
+//! Stream numbers increase by two, so a stream's slot is its number modulo the table's size. A stream that is still
+//! there when its slot comes up again keeps it, and the newer one takes the next free slot; the longest such distance
+//! bounds every look-up. The table is never more than half full.
 
 use std::sync::Arc;
 
-/// One request in flight, as the caller sees it.
+/// One request in flight, as reported to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stream {
     /// The number on the wire.
     pub id: u32,
-    /// What the caller gave with the request to know it again.
+    /// The caller's identifier of the request.
     pub token: u64,
 }
 
-/// What is left of a request's body.
+/// The rest of a request's body.
 #[derive(Debug, Default)]
 pub(crate) enum Rest {
-    /// All was sent.
+    /// Everything was sent.
     #[default]
     Nothing,
     /// From this byte on.
@@ -47,21 +47,21 @@ impl Rest {
 /// The state of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    /// 0 in a free place.
+    /// 0 in a free slot.
     pub(crate) id: u32,
     pub(crate) token: u64,
-    /// Answers to HEAD announce a length that does not come.
+    /// Responses to HEAD announce a length without a body.
     pub(crate) head_request: bool,
     pub(crate) want_headers: bool,
-    /// The head of the final answer is here.
+    /// The head of the final response was received.
     pub(crate) answered: bool,
-    /// How many bytes of body the answer announced.
+    /// The announced length of the response's body.
     pub(crate) announced: Option<u64>,
-    /// How many came.
+    /// Bytes of it received.
     pub(crate) received: u64,
-    /// How many bytes of DATA frames came since the stream's window was last opened.
+    /// Bytes of DATA frames received since the stream's window was last updated.
     pub(crate) received_frames: usize,
-    /// How much more we may send; below zero after the peer made its windows smaller.
+    /// Bytes that may still be sent; negative after the peer reduced its windows.
     pub(crate) send_window: i64,
     pub(crate) rest: Rest,
 }
@@ -77,7 +77,7 @@ impl Slot {
 pub(crate) struct Streams {
     slots: Vec<Slot>,
     live: usize,
-    /// The longest way of a stream from its place.
+    /// The longest distance of a stream from its slot.
     reach: usize,
 }
 
@@ -126,7 +126,7 @@ impl Streams {
         Some(&mut self.slots[place])
     }
 
-    /// Takes the stream out.
+    /// Removes the stream.
     #[inline]
     pub(crate) fn remove(&mut self, id: u32) -> Option<Stream> {
         let slot = self.find(id)?;

@@ -1,13 +1,13 @@
-//! The head of a request as a plan knows it: constant fields and places for the values that differ.
+//! The head of a request: constant fields, and placeholders for variable values.
 
-/// What a field's value is.
+/// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// The same in every request.
     Constant(Box<[u8]>),
     /// Given with each request.
     Variable,
-    /// Given with each request, and marked so that nobody on the way keeps it in a table.
+    /// Given with each request, and marked as never indexed, so that intermediaries do not store it.
     Secret,
 }
 
@@ -30,14 +30,14 @@ pub(crate) struct Field {
     pub(crate) value: Value,
 }
 
-/// The head of a request. Its variable values are numbered from 0 in the order in which they were given.
+/// The head of a request. Its variable values are numbered from 0 in the order of the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     fields: Vec<Field>,
 }
 
 impl Template {
-    /// A head with its four pseudo-header fields; `scheme` is `http` or `https`, `path` begins with `/`.
+    /// Creates a head with its four pseudo-header fields; `scheme` is `http` or `https`, `path` starts with `/`.
     #[must_use]
     pub fn new(
         method: impl Into<Value>,
@@ -55,9 +55,9 @@ impl Template {
 
     /// Adds a header field; its name is sent in lower case.
     ///
-    /// Returns false, and adds nothing, for a field that HTTP/2 has no place for: `host` (which is the authority),
-    /// `connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`, `te` with another value than
-    /// `trailers`, and names that are empty or begin with a colon.
+    /// Returns false, and adds nothing, for a field that HTTP/2 does not allow: `host` (sent as the authority),
+    /// `connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`, `upgrade`, `te` with a value other than
+    /// `trailers`, and names that are empty or start with a colon.
     pub fn header(&mut self, name: &[u8], value: impl Into<Value>) -> bool {
         let name = name.to_ascii_lowercase();
         let value = value.into();
@@ -68,7 +68,7 @@ impl Template {
         allowed
     }
 
-    /// How many variable values a request gives.
+    /// Number of variable values per request.
     #[must_use]
     pub fn variables(&self) -> usize {
         self.fields.iter().filter(|field| !matches!(field.value, Value::Constant(_))).count()
@@ -83,7 +83,7 @@ impl Template {
     }
 }
 
-/// Whether a field of this name, in lower case, may be sent in an HTTP/2 request beside the pseudo-header fields.
+/// Whether a field of this lower-case name may be sent in an HTTP/2 request beside the pseudo-header fields.
 #[must_use]
 pub fn is_allowed(name: &[u8]) -> bool {
     !matches!(

@@ -1,4 +1,4 @@
-//! The clocks: nothing else in this crate reads one.
+//! The clocks: the only module of this crate that reads them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,20 +1,20 @@
-//! What the threads of a run count together, without a lock.
+//! Counters that the threads of a run share, without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A counter that shares its cache line with nothing else.
+/// A counter on its own cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one, and returns how many there were before.
+    /// Adds one, and returns the previous value.
     #[inline]
     pub fn take(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// How many there are.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,10 +32,10 @@ impl Counter {
     }
 }
 
-/// What the closed model's threads count together.
+/// Counters that the threads of the closed model share.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Numbers of iterations given out.
+    /// Iteration numbers given out.
     pub numbers: Counter,
     /// With a total: tickets of measured iterations given out.
     pub tickets: Counter,
@@ -43,10 +43,10 @@ pub struct Counters {
     pub next_token: Counter,
 }
 
-/// Whose turn it is, over all threads, where connections take addresses in turn.
+/// The rotation of addresses, over all threads.
 #[derive(Debug)]
 pub struct Turns {
-    /// By origin, connections begun; the last counter is that of all others and of the proxy.
+    /// Connections dialled, by origin; the last counter is for all other origins and the proxy.
     addresses: Vec<Counter>,
     sources: Counter,
 }
@@ -56,13 +56,13 @@ impl Turns {
         Turns { addresses: (0..=origins).map(|_| Counter::default()).collect(), sources: Counter::default() }
     }
 
-    /// Which of its addresses a connection for `origin` takes, counted on without end.
+    /// Index of the address for the next connection to `origin`; grows without limit.
     #[must_use]
     pub fn next_address(&self, origin: usize) -> usize {
         usize::try_from(self.addresses[origin.min(self.addresses.len() - 1)].take()).unwrap_or(0)
     }
 
-    /// Which source address a connection takes, counted on without end.
+    /// Index of the source address for the next connection; grows without limit.
     #[must_use]
     pub fn next_source(&self) -> usize {
         usize::try_from(self.sources.take()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The text of a body, for a check or a sample: without chunk framing, without compression, and as UTF-8.
+//! Decodes bodies to text for checks and samples: chunk framing and compression removed, converted to UTF-8.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -9,32 +9,32 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::response::{self, Coding, Expect};
 
-/// A small body may decompress into a huge one; beyond this nothing is looked at.
+/// A small body may decompress to a huge one; nothing beyond this is decoded.
 pub(crate) const MOST_DECODED: u64 = 64 * 1024 * 1024;
 
 const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
-/// Room that is made for what comes next of a deflated body.
+/// Buffer size per step of inflating.
 const ROOM: usize = 32 * 1024;
 
-/// A body whose compression was undone, as far as that was possible.
+/// A body, decompressed as far as possible.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
-    /// What could be read.
+    /// The bytes that could be decoded.
     pub bytes: Cow<'a, [u8]>,
-    /// False where the body is not what its coding says, or ends too early.
+    /// False if the body does not match its coding, or ends prematurely.
     pub is_sound: bool,
 }
 
-/// A body that is compressed, but not in the way that it says, or only in part; the name of that coding.
+/// A body that does not match its coding or is truncated; holds the name of that coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecodable(pub &'static str);
 
-/// The text of the body in a raw response, as UTF-8; empty where there is none. `body_bytes`: how long the whole body is,
-/// as `raw` may hold the beginning of it only.
+/// The text of the body in a raw response, as UTF-8; empty if there is none. `body_bytes` is the length of the whole
+/// body, as `raw` may hold only its beginning.
 ///
 /// # Errors
-/// [`Undecodable`] where its compression cannot be undone.
+/// [`Undecodable`] if it cannot be decompressed.
 pub fn text(raw: &[u8], expect: Expect, body_bytes: u64) -> Result<Cow<'_, [u8]>, Undecodable> {
     let Some(whole) = response::take_apart(raw, expect) else { return Ok(Cow::Borrowed(&[])) };
     let charset = whole.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
@@ -45,7 +45,7 @@ pub fn text(raw: &[u8], expect: Expect, body_bytes: u64) -> Result<Cow<'_, [u8]>
     }
 }
 
-/// The same for a body that is taken out of its response already.
+/// The same for a body without its head.
 ///
 /// # Errors
 /// As [`text`].
@@ -56,7 +56,7 @@ pub fn text_of<'a>(
     body_bytes: u64,
 ) -> Result<Cow<'a, [u8]>, Undecodable> {
     let decoded = decoded(body, coding, MOST_DECODED);
-    // What was cut by us may well end in the middle of something.
+    // A body that was truncated for storage may end anywhere.
     let is_whole = body.len() as u64 >= body_bytes;
     if is_whole && !decoded.is_sound {
         return Err(Undecodable(coding.name()));
@@ -64,7 +64,7 @@ pub fn text_of<'a>(
     Ok(as_utf8(decoded.bytes, charset))
 }
 
-/// The encoding that a Content-Type declares, by the names of the WHATWG Encoding Standard.
+/// The charset declared by a Content-Type, with the labels of the WHATWG Encoding Standard.
 #[must_use]
 pub fn charset_of(content_type: &[u8]) -> Option<&'static Encoding> {
     let parameters = content_type.split(|byte| *byte == b';').skip(1);
@@ -77,7 +77,7 @@ pub fn charset_of(content_type: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value)
 }
 
-/// A byte order mark decides before `charset` does. UTF-8 stays as it is, whatever is wrong with it.
+/// Converts to UTF-8. A byte order mark overrides `charset`. UTF-8 is returned unchanged, even if it is invalid.
 fn as_utf8<'a>(bytes: Cow<'a, [u8]>, charset: Option<&'static Encoding>) -> Cow<'a, [u8]> {
     let (encoding, mark) = match Encoding::for_bom(&bytes) {
         Some((encoding, length)) => (encoding, length),
@@ -93,8 +93,8 @@ fn as_utf8<'a>(bytes: Cow<'a, [u8]>, charset: Option<&'static Encoding>) -> Cow<
     Cow::Owned(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned().into_bytes())
 }
 
-/// Undoes `coding`, as far as the bytes go, and to `most` bytes at most. An empty body is an empty text, and one in an
-/// unknown coding stays as it is.
+/// Decompresses `coding` as far as the bytes go, at most `most` bytes. An empty body gives an empty text; an unknown
+/// coding leaves the body unchanged.
 #[must_use]
 pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Decoded<'_> {
     let mut bytes = Vec::new();
@@ -102,7 +102,7 @@ pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Decoded<'_> {
         _ if body.is_empty() => true,
         Coding::Identity | Coding::Unknown => return Decoded { bytes: Cow::Borrowed(body), is_sound: true },
         Coding::Gzip => gunzip(body, most, &mut bytes),
-        // RFC 9110 says zlib; raw deflate is what some servers send. The first byte of zlib is 0x78 in practice.
+        // RFC 9110 requires zlib; some servers send raw deflate. The first byte of zlib is 0x78 in practice.
         Coding::Deflate => inflate(body, body[0] & 0x0F == 8, most, &mut bytes),
         Coding::Brotli => read(&mut brotli_decompressor::Decompressor::new(body, 4096), most, &mut bytes),
         Coding::Zstd => unzstd(body, most, &mut bytes),
@@ -110,7 +110,7 @@ pub fn decoded(body: &[u8], coding: Coding, most: u64) -> Decoded<'_> {
     Decoded { bytes: Cow::Owned(bytes), is_sound }
 }
 
-/// Every member; what follows the last one and is none is left alone, as gzip does.
+/// Decompresses every member; trailing data that is not a member is ignored, as gzip does.
 fn gunzip(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
     loop {
         let mut member = GzDecoder::new(body);
@@ -124,7 +124,7 @@ fn gunzip(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
     }
 }
 
-/// Every frame.
+/// Decompresses every frame.
 fn unzstd(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
     loop {
         let Ok(mut frame) = ruzstd::decoding::StreamingDecoder::new(&mut body) else { return false };
@@ -138,13 +138,13 @@ fn unzstd(mut body: &[u8], most: u64, bytes: &mut Vec<u8>) -> bool {
     }
 }
 
-/// Reads to the end, or until there are `most` bytes. False where that fails.
+/// Reads to the end, or up to `most` bytes in total. Returns false on an error.
 fn read(decoder: &mut impl Read, most: u64, bytes: &mut Vec<u8>) -> bool {
-    // What was read before an error is what there is to look at.
+    // The bytes read before an error are kept.
     decoder.take(most.saturating_sub(bytes.len() as u64)).read_to_end(bytes).is_ok()
 }
 
-/// zlib or raw deflate. The crate's own readers take a body that ends too early for a whole one.
+/// Inflates zlib or raw deflate. The crate's readers do not report a truncated body.
 fn inflate(body: &[u8], is_zlib: bool, most: u64, bytes: &mut Vec<u8>) -> bool {
     let mut stream = Decompress::new(is_zlib);
     loop {
@@ -222,7 +222,7 @@ mod tests {
             let Decoded { bytes, is_sound } = decoded(half, coding, MOST_DECODED);
             assert!(TEXT.starts_with(&bytes) && !is_sound, "{coding:?}: {bytes:?}");
             assert_eq!(text_of(half, coding, None, half.len() as u64), Err(Undecodable(coding.name())), "{coding:?}");
-            // It was cut by us, so its end says nothing.
+            // It was truncated for storage, so its end says nothing.
             assert!(text_of(half, coding, None, body.len() as u64).is_ok(), "{coding:?}");
             assert!(!decoded(TEXT, coding, MOST_DECODED).is_sound, "{coding:?} of text");
         }
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(read("text/plain; charset=utf-16le", b"a\0\xE9\0"), "aé");
         assert_eq!(read("text/plain; charset=shift_jis", b"\x83e"), "テ");
         assert_eq!(read("text/plain; charset=utf-16le", b"a\0\x00\xD8"), "a\u{FFFD}");
-        // A byte order mark decides, and is not part of the text.
+        // A byte order mark overrides the charset, and is not part of the text.
         assert_eq!(read("text/plain; charset=latin1", b"\xEF\xBB\xBF\xC3\xA9"), "é");
         assert_eq!(read("text/plain", b"\xFF\xFEa\0"), "a");
         assert_eq!(read("text/plain; charset=nonsense", "é".as_bytes()), "é");

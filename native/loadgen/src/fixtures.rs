@@ -1,10 +1,10 @@
-//! Plans for unit tests, in few words.
+//! Plans for unit tests.
 
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
 
-/// A closed plan with one user, one endpoint and no end; what a test changes about it.
+/// A closed plan with one user, one endpoint and no end, after `change`.
 pub(crate) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     let mut document = json!({
         "format": 1, "name": "n", "seed": 1, "endpoints": ["e"],
@@ -22,7 +22,7 @@ pub(crate) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
     Plan::from_bytes(document.to_string().as_bytes()).unwrap()
 }
 
-/// Gives the plan's flow two more steps, each to an endpoint of its own.
+/// Adds two steps to the plan's flow, each with a separate endpoint.
 pub(crate) fn three_steps(document: &mut Value) {
     let step = document["flows"][0]["steps"][0].clone();
     for endpoint in 1..3 {

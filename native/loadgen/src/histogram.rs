@@ -1,8 +1,8 @@
-//! `HdrHistogram`'s buckets in pages that appear when they are needed, and its V2 compressed encoding.
+//! `HdrHistogram`'s buckets in pages allocated on demand, and its V2 compressed encoding.
 //!
 //! Layout and encoding after hdrhistogram.org: lowest discernible value 1 ns, highest one hour, three significant digits,
 //! so 2,048 sub-buckets. The libraries allocate all counters up front (280 kB); a page here is 1,024 counters (4 kB), one
-//! for each power of two that samples fall into, and a second's samples rarely need more than a handful.
+//! for each power of two with samples; a second's samples rarely need more than a handful.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ const PAGES: usize = index_of(HIGHEST_NS) / PAGE + 1;
 const COOKIE: i32 = 0x1C84_9313;
 const COMPRESSED_COOKIE: i32 = 0x1C84_9314;
 
-/// The bucket that holds `value`.
+/// The bucket of `value`.
 #[must_use]
 #[allow(clippy::cast_possible_truncation)] // an index is below 35,000 for every value up to HIGHEST_NS
 pub const fn index_of(value: u64) -> usize {
@@ -30,7 +30,7 @@ pub const fn index_of(value: u64) -> usize {
     ((shift as usize) << 10) + (value >> shift) as usize
 }
 
-/// The smallest value that falls into bucket `index`.
+/// The smallest value in bucket `index`.
 #[must_use]
 pub const fn lowest_of(index: usize) -> u64 {
     let row = index >> 10;
@@ -51,7 +51,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Adds one sample; returns true where it had to be clamped to one hour.
+    /// Adds one sample; returns true if it was clamped to one hour.
     #[inline]
     pub fn record(&mut self, value: u64) -> bool {
         let index = index_of(value.min(HIGHEST_NS));
@@ -61,7 +61,7 @@ impl Histogram {
         value > HIGHEST_NS
     }
 
-    /// Adds the samples of `other` to this one.
+    /// Adds the samples of `other`.
     pub fn merge(&mut self, other: &Histogram) {
         for (mine, theirs) in self.pages.iter_mut().zip(&other.pages) {
             if let Some(theirs) = theirs {
@@ -74,7 +74,7 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// Forgets the samples and keeps the pages.
+    /// Removes the samples and keeps the pages.
     pub fn clear(&mut self) {
         if self.total > 0 {
             for page in self.pages.iter_mut().flatten() {
@@ -84,7 +84,7 @@ impl Histogram {
         }
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
@@ -96,7 +96,7 @@ impl Histogram {
         self.total == 0
     }
 
-    /// Bucket indices with their counts, in rising order, no zeros.
+    /// Bucket indices with their counts, in ascending order, without zeros.
     pub fn counts(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
         self.pages.iter().enumerate().filter_map(|(row, page)| page.as_ref().map(|page| (row, page))).flat_map(
             |(row, page)| {

@@ -4,30 +4,30 @@
 //!
 //! # Layout
 //!
-//! What is decided before the first request:
+//! Decided before the first request:
 //!
 //! - [`plan`]: the load plan, read and checked;
-//! - [`random`], [`template`]: what a request looks like, bit for bit as every engine renders it;
+//! - [`random`], [`template`]: rendering of requests, with the same bytes in every engine;
 //! - [`outcome`], [`message`]: how a request ends, and why it failed.
 //!
-//! What is done with bytes, without a socket:
+//! Processing of bytes, without a socket:
 //!
-//! - [`response`]: reading an HTTP/1.1 response out of whatever pieces it comes in;
-//! - [`decode`]: the text of a body, for checks and samples;
-//! - [`redirect`]: where an answer points, and the request that follows it.
+//! - [`response`]: parses an HTTP/1.1 response that arrives in pieces;
+//! - [`decode`]: decodes a body to text, for checks and samples;
+//! - [`redirect`]: the location of a redirect, and the request for it.
 //!
-//! The four parts of a load thread, none of which knows another one or the loop:
+//! The four parts of a load thread, which know neither each other nor the loop:
 //!
-//! - [`schedule`]: when an iteration begins, and when sending ends;
-//! - `users`: the iteration that a user is in, and its request in flight;
-//! - [`transport`]: how requests get to their targets and answers back;
-//! - [`ledger`]: what is counted in a second, and that as JSON.
+//! - [`schedule`]: when iterations start, and when sending ends;
+//! - `users`: the current iteration of each user, and its request in flight;
+//! - [`transport`]: connections, requests and responses;
+//! - [`ledger`]: the figures of each second, and their JSON.
 //!
-//! What runs:
+//! Running:
 //!
-//! - [`worker`]: a load thread, one event loop that owns the four parts; [`shared`]: what threads share;
-//! - `poller`, `clock`: waiting for sockets and for time; [`histogram`]: times, counted;
-//! - [`run`]: threads, the collector of their seconds, and the report: start reading here.
+//! - [`worker`]: a load thread, i.e. the event loop that owns the four parts; [`shared`]: state that threads share;
+//! - `poller`, `clock`: waiting for sockets and time; [`histogram`]: distributions of times;
+//! - [`run`]: the threads, the collector of their seconds, and the report. Start reading here.
 
 mod clock;
 mod counters;

@@ -1,4 +1,4 @@
-//! Why a request failed: noted without formatting, put into words when a second is reported.
+//! Failure messages: stored without formatting, formatted when a second is reported.
 
 use std::sync::Arc;
 
@@ -8,55 +8,55 @@ use crate::response::Fault;
 const MOST_MESSAGE: usize = 200;
 const MOST_PATTERN: usize = 120;
 
-/// Why a request failed, without values that differ per request, so that failures group.
+/// A failure message, without values that differ per request, so that failures group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// It did not fail.
+    /// Not failed.
     None,
-    /// Another status than this step expects.
+    /// A status that the step does not expect.
     Status {
-        /// What came.
+        /// The response's status.
         status: u16,
-        /// Which step.
+        /// The step.
         step: StepId,
     },
-    /// A redirect to another origin, which a body with a secret was not sent to.
+    /// A redirect to another origin, not followed because the request body holds a secret.
     Withheld {
-        /// What came.
+        /// The response's status.
         status: u16,
     },
-    /// A check of this step did not hold.
+    /// A failed check.
     Check {
-        /// Which step.
+        /// The step.
         step: StepId,
         /// Index into its checks.
         check: u32,
     },
-    /// The body is not what its Content-Encoding says, or ends too early.
+    /// The body does not match its Content-Encoding, or ends prematurely.
     Undecodable {
         /// The coding, as Content-Encoding names it.
         coding: &'static str,
     },
-    /// No full answer within the step's timeout.
+    /// No full response within the step's timeout.
     Timeout {
         /// The timeout.
         timeout_ns: u64,
     },
-    /// What came is not a response.
+    /// The bytes received are not a valid response.
     Fault {
-        /// Why not.
+        /// What is wrong.
         fault: Fault,
         /// The plan's limit of a body.
         most_bytes: u64,
     },
-    /// A text that is always the same.
+    /// A constant text.
     Text(&'static str),
-    /// A library's reason.
+    /// A library's error message.
     Reason(Arc<str>),
 }
 
 impl Message {
-    /// As people read it, at most 200 characters.
+    /// The text of the message, at most 200 characters.
     #[must_use]
     pub fn text(&self, plan: &Plan) -> String {
         let text = match self {

@@ -1,14 +1,14 @@
-//! The one place in which every request ends, and why a run ended.
+//! How requests and iterations end, and why a run ended.
 
 /// How a started request ended. Each started request has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
-    /// Full response, expected status, all checks hold.
+    /// Full response, expected status, all checks passed.
     Ok,
     /// Full response, another status.
     UnexpectedStatus,
-    /// Full response, expected status, a check did not hold.
+    /// Full response, expected status, a check failed.
     CheckFailed,
     /// The step's timeout passed since the actual start.
     Timeout,
@@ -20,18 +20,18 @@ pub enum Outcome {
     TlsError,
     /// The target closed or reset the connection before the response was whole.
     ConnectionClosed,
-    /// What came is not a valid HTTP response.
+    /// The bytes received are not a valid HTTP response.
     ProtocolError,
     /// Headers over 64 KiB, or more bytes than the plan allows.
     ResponseTooLarge,
-    /// Our own fault: no ports, no file descriptors.
+    /// The load generator's fault: no ports, no file descriptors.
     GeneratorError,
     /// In flight when the run ended.
     Unfinished,
 }
 
 impl Outcome {
-    /// How many outcomes there are.
+    /// Number of outcomes.
     pub const COUNT: usize = 12;
 
     /// All of them, in the order of their discriminants.
@@ -69,13 +69,13 @@ impl Outcome {
         }
     }
 
-    /// True where a whole response was read.
+    /// True for a full response.
     #[must_use]
     pub fn is_full_response(self) -> bool {
         matches!(self, Outcome::Ok | Outcome::UnexpectedStatus | Outcome::CheckFailed)
     }
 
-    /// True where it counts as the target's failure.
+    /// True if it counts as a failure of the target.
     #[must_use]
     pub fn is_failure(self) -> bool {
         !matches!(self, Outcome::Ok | Outcome::GeneratorError | Outcome::Unfinished)
@@ -87,9 +87,9 @@ impl Outcome {
 pub enum IterationEnd {
     /// Every step had a full response.
     Completed,
-    /// A step had none.
+    /// A step had no full response.
     Failed,
-    /// The run ended first.
+    /// The run ended during the iteration.
     Unfinished,
 }
 
@@ -102,9 +102,9 @@ pub enum StopReason {
     Duration,
     /// The stages were over.
     Stages,
-    /// A stop was asked for.
+    /// Stop was requested.
     Stopped,
-    /// A cancel was asked for.
+    /// Cancel was requested.
     Cancelled,
     /// A load thread died.
     Failed,

@@ -1,13 +1,14 @@
-//! Regular expressions of body checks: the RE2 syntax of specs, in the words of the `regex` crate. Both run in linear time.
+//! Regular expressions of body checks: translates RE2 syntax, as in specs, to the `regex` crate. Both run in linear
+//! time.
 //!
-//! The two dialects differ in small things that would change what matches: RE2's `\d`, `\w`, `\s` and `\b` are ASCII, a lone
-//! `{` is a brace, and in a class `[` and `&&` mean themselves. `tests/contract/test_regexes.py` compares both engines.
+//! The dialects differ in details that would change what matches: RE2's `\d`, `\w`, `\s` and `\b` are ASCII, a lone `{`
+//! is literal, and in a class `[` and `&&` are literal. `tests/contract/test_regexes.py` compares both engines.
 
 use std::fmt::Write;
 
 use regex::{Regex, RegexBuilder};
 
-/// Bytes of a compiled pattern; what the asyncio engine accepts stays far below it.
+/// Size limit of a compiled pattern; patterns accepted by the asyncio engine are far below it.
 const MOST_COMPILED_BYTES: usize = 64 * 1024 * 1024;
 const MOST_CHARACTERS: usize = 1000;
 const DIGITS: &str = "0-9";
@@ -17,7 +18,7 @@ const SPACE: &str = "\\t\\n\\x0C\\r\\x20";
 /// Compiles a pattern of a spec.
 ///
 /// # Errors
-/// In one sentence, what is not supported.
+/// A message naming what is not supported.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     if pattern.chars().count() > MOST_CHARACTERS {
         return Err(format!("it has more than {MOST_CHARACTERS} characters"));
@@ -50,14 +51,14 @@ struct Reader<'a> {
     out: String,
 }
 
-/// What an escape stands for.
+/// The meaning of an escape.
 enum Escape {
     Literal(char),
-    /// The inside of a class, and whether it is negated.
+    /// The content of a class, and whether it is negated.
     Set(&'static str, bool),
     /// `\p{…}`, as written.
     Property(String),
-    /// A place, not a character.
+    /// A position, not a character.
     Place(&'static str),
 }
 
@@ -97,7 +98,7 @@ impl Reader<'_> {
         self.out.push(']');
     }
 
-    /// What stands behind a backslash.
+    /// Parses the part after a backslash.
     fn escaped(&mut self) -> Result<Escape, String> {
         let Some(character) = self.next() else { return Err("it ends with a backslash".to_owned()) };
         Ok(match character {
@@ -154,7 +155,7 @@ impl Reader<'_> {
             .ok_or_else(|| "\\x does not name a character".to_owned())
     }
 
-    /// The start of a group: whether it is numbered or named makes no difference to what matches.
+    /// Parses the start of a group: numbering and names do not affect what matches.
     fn group(&mut self) {
         let inside = &self.characters[self.at..];
         let end = inside.iter().position(|character| matches!(character, ':' | ')' | '>')).unwrap_or(inside.len());
@@ -172,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A brace is a repetition where it reads as one, and else itself.
+    /// Parses a brace: a repetition if it has that form, else a literal.
     fn brace(&mut self) {
         let inside: String = self.characters[self.at..].iter().take_while(|character| **character != '}').collect();
         let is_number =
@@ -207,7 +208,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `[:alpha:]`; false where it is not one.
+    /// Parses `[:alpha:]`; false if there is none.
     fn named_class(&mut self) -> bool {
         let rest = &self.characters[self.at..];
         let Some(end) = rest.windows(2).position(|pair| pair == [':', ']']).filter(|end| *end > 0) else {
@@ -219,7 +220,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A character, a range or a set of a class, the first character of which has been read.
+    /// Parses a character, range or set of a class after its first character.
     fn class_item(&mut self, character: char) -> Result<(), String> {
         let first = match self.class_character(character)? {
             Escape::Literal(first) => first,

@@ -1,4 +1,4 @@
-//! Random decisions as functions of (seed, request number), bit for bit those of `atm.plan.randomness`.
+//! Random decisions as functions of (seed, request number), identical to those of `atm.plan.randomness`.
 //!
 //! splitmix64 (Steele, Lea, Flood 2014; finaliser by Stafford, variant 13) used as a hash: the state of draw `stream` of
 //! request `n` is `seed + n * GAMMA + stream * STREAM`, modulo 2^64.
@@ -7,7 +7,7 @@ const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 const STREAM: u64 = 0xD1B5_4A32_D192_ED03;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// What a draw is for, so that no two decisions of one request share a number.
+/// The purpose of a draw, so that no two decisions of one request share a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// The first 64 bits of a UUID.
@@ -34,7 +34,7 @@ pub fn draw(seed: u64, number: u64, stream: Stream) -> u64 {
 /// 64 random bits as an integer in `0..bound`, by multiply and shift.
 #[must_use]
 pub fn below(bits: u64, bound: u64) -> u64 {
-    // The product of two 64-bit numbers shifted down by 64 fits 64 bits again.
+    // The product of two 64-bit numbers, shifted right by 64, fits 64 bits.
     ((u128::from(bits) * u128::from(bound)) >> 64) as u64
 }
 

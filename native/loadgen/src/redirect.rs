@@ -1,4 +1,4 @@
-//! Where an answer points, and the request that follows it there (RFC 9110, section 15.4; RFC 3986, section 5.2).
+//! The location of a redirect, and the request for it (RFC 9110, section 15.4; RFC 3986, section 5.2).
 
 use crate::plan::{Origin, Scheme};
 
@@ -6,26 +6,26 @@ const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"
 const OF_A_BODY: [&str; 5] =
     ["content-length", "content-type", "content-encoding", "content-language", "transfer-encoding"];
 
-/// A place on the web, as far as a request needs it.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Plain or TLS.
     pub scheme: Scheme,
     /// Lower case, IPv6 without brackets.
     pub host: String,
-    /// The scheme's own where none was written.
+    /// The scheme's default if none was given.
     pub port: u16,
     /// Path and query.
     pub target: String,
 }
 
-/// True for the statuses that point elsewhere.
+/// True for statuses that redirect.
 #[must_use]
 pub fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where `location` leads from a request for `target` at `origin`; None where nothing can be asked for.
+/// Resolves `location` for a request for `target` at `origin`; None if it cannot be requested.
 #[must_use]
 pub fn follow(origin: &Origin, target: &str, location: &str) -> Option<Place> {
     if location.is_empty() || location.chars().any(char::is_control) {
@@ -112,7 +112,7 @@ fn without_dots(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// True where a request that is sent on after this status still has its body, and has one.
+/// True if the redirected request keeps its body, and has one.
 #[must_use]
 pub fn keeps_body(status: u16, request: &[u8]) -> bool {
     let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
@@ -124,24 +124,24 @@ fn becomes_get(status: u16, method: &[u8]) -> bool {
     (status == 303 && method != b"HEAD") || (matches!(status, 301 | 302) && method == b"POST")
 }
 
-/// What a rewritten request may keep.
+/// How to rewrite a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Rewrite<'a> {
-    /// Of the answer that points elsewhere.
+    /// Status of the redirect.
     pub status: u16,
-    /// The new request's target, in absolute form where a proxy wants it so.
+    /// The new request's target, in absolute form if a proxy requires it.
     pub target: &'a str,
-    /// Host and port where they are needed.
+    /// Host and, if needed, port.
     pub host: &'a str,
-    /// Another scheme, host or port.
+    /// The redirect changes scheme, host or port.
     pub crosses: bool,
     /// Names of headers that hold a secret, in lower case.
     pub secret_headers: &'a [String],
-    /// Proxy-Authorization is for a proxy that is still in between.
+    /// Proxy-Authorization is kept, because the proxy remains in between.
     pub keeps_proxy_authorization: bool,
 }
 
-/// `request` as it is sent to where its answer points; the method is the request's first word.
+/// Rewrites `request` for the location of its response; the method is the request's first word.
 #[must_use]
 pub fn rewritten(request: &[u8], rewrite: Rewrite<'_>) -> Vec<u8> {
     let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap_or(request.len());

@@ -1,9 +1,9 @@
-//! The values of secrets, and every value that they ever had.
+//! The current and all earlier values of secrets.
 
 use crate::plan::Encoding;
 use crate::template::{self, Secrets};
 
-/// Secrets as they are now, and every value that they ever had (for masking).
+/// The current values of secrets, and every value so far (for masking).
 #[derive(Debug, Default, Clone)]
 pub struct SecretStore {
     /// By slot.
@@ -18,14 +18,14 @@ impl SecretStore {
         self.current.insert(slot.to_owned(), value.to_owned());
         let mut forms =
             [Encoding::Raw, Encoding::Percent, Encoding::Json].map(|each| template::encoded(value, each)).to_vec();
-        // A body that is echoed inside of JSON is escaped twice.
+        // A body that is echoed inside JSON is escaped twice.
         forms.push(template::encoded(&forms[2], Encoding::Json));
         for form in forms {
             if form.chars().count() >= 4 && !self.known.contains(&form) {
                 self.known.push(form);
             }
         }
-        // A secret may contain another one: the longer is masked first.
+        // A secret may contain another one: mask the longer first.
         self.known.sort_by_key(|known| std::cmp::Reverse(known.len()));
     }
 }

@@ -1,5 +1,5 @@
-//! What all threads of a run share: the plan, a few counters, and what the outside asks for. Nothing here is locked on the
-//! path of a request.
+//! State that all threads of a run share: the plan, a few counters, and commands. Nothing here is locked on the path of
+//! a request.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,20 +11,20 @@ use crate::poller::Waker;
 use crate::secrets::SecretStore;
 use crate::transport::tls::TlsSettings;
 
-/// What all threads share.
+/// State that all threads share.
 #[derive(Debug)]
 pub struct Shared {
-    /// What is run.
+    /// The plan of the run.
     pub plan: Plan,
-    /// What the closed model's threads count together.
+    /// Counters of the closed model.
     pub counters: Arc<Counters>,
-    /// For taking addresses in turn.
+    /// The rotation of addresses.
     pub turns: Arc<Turns>,
-    /// Where there are https origins.
+    /// TLS settings, if there are https origins.
     pub tls: Option<TlsSettings>,
     /// The monotonic time of the start of the run.
     pub zero: u64,
-    /// Counts what was asked for from outside; threads look here once per turn of their loop.
+    /// Number of commands so far; threads check it once per turn of their loop.
     pub signal: AtomicU32,
     stop_at: AtomicU64,
     cancelled: AtomicBool,
@@ -57,20 +57,20 @@ impl Shared {
         clock::monotonic_ns().saturating_sub(self.zero)
     }
 
-    /// No new starts from now on.
+    /// Starts no more iterations from now on.
     pub fn stop(&self) {
         self.stop_at.fetch_min(self.now(), Ordering::AcqRel);
         self.announce();
     }
 
-    /// No new starts, and every connection closed at once.
+    /// Starts no more iterations, and closes every connection at once.
     pub fn cancel(&self) {
         self.stop_at.fetch_min(self.now(), Ordering::AcqRel);
         self.cancelled.store(true, Ordering::Release);
         self.announce();
     }
 
-    /// When a stop or cancel was asked for; `u64::MAX` while none was.
+    /// When a stop or cancel was requested; `u64::MAX` before that.
     pub fn stop_at(&self) -> u64 {
         self.stop_at.load(Ordering::Acquire)
     }
@@ -80,19 +80,19 @@ impl Shared {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Requests rendered from now on use `value` in `slot`.
+    /// Uses `value` in `slot` for requests rendered from now on.
     pub fn set_secret(&self, slot: &str, value: &str) {
         self.with_secrets(|secrets| secrets.set(slot, value));
         self.announce();
     }
 
-    /// A look at the secrets, under their lock.
+    /// Calls `look` with the secrets, under their lock.
     pub fn with_secrets<T>(&self, look: impl FnOnce(&mut SecretStore) -> T) -> T {
-        // A thread that died while it held the lock left whole values behind.
+        // A thread that died with the lock held left whole values behind.
         look(&mut self.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// A thread that wants to be woken by what is asked from outside.
+    /// Registers a thread to be woken by commands.
     pub fn listen(&self, waker: Waker) {
         self.wakers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(waker);
     }

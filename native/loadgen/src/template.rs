@@ -1,8 +1,8 @@
-//! From a step of the plan to the bytes of a request.
+//! Renders a step of the plan to the bytes of a request.
 //!
-//! A [`Program`] is a step with its secrets written in: literal bytes and the few values that differ per request. One that
-//! has none of those is constant and is sent straight from its own bytes. Rendering is a function of (program, values), so a
-//! sample shows the request that was sent, rendered again with the secrets masked.
+//! A [`Program`] is a step compiled with its secrets: literal bytes and the few values that differ per request. Without
+//! such values it is constant and is sent directly from its bytes. Rendering is a function of (program, values), so a
+//! sample can show the request that was sent, rendered again with the secrets masked.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,19 +16,19 @@ pub type Secrets = HashMap<String, String>;
 const MASK: &str = "***";
 const TIMESTAMP_LENGTH: usize = 32;
 
-/// Where a request goes by the way of a proxy that is spoken to in absolute form.
+/// An origin reached through a proxy in absolute form.
 #[derive(Debug, Clone, Copy)]
 pub struct AbsoluteForm<'a> {
-    /// The origin that the request is for.
+    /// The origin of the request.
     pub origin: &'a Origin,
     /// The value of Proxy-Authorization; empty for none.
     pub authorization: &'a str,
 }
 
-/// What differs between two requests of one program.
+/// The values that differ between requests of one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Values {
-    /// Of the plan.
+    /// The plan's seed.
     pub seed: u64,
     /// The request's number, 1-based.
     pub number: u64,
@@ -47,17 +47,17 @@ enum Op {
     ContentLength,
 }
 
-/// A request ready to be rendered again and again.
+/// A request that can be rendered repeatedly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     blob: Vec<u8>,
     ops: Vec<Op>,
-    /// Where the wall time is needed.
+    /// Rendering needs the wall time.
     pub needs_wall_time: bool,
     needs_uuid: bool,
-    /// Bytes of the body that are the same in each request.
+    /// Constant bytes of the body.
     body_fixed: usize,
-    /// The body's values of varying length.
+    /// Values of varying length in the body.
     body_varying: Vec<Op>,
     /// Every rendering is the same.
     constant: bool,
@@ -70,7 +70,7 @@ struct Writer<'a> {
 }
 
 impl Program {
-    /// Compiles `step`; `masked` writes `***` in the place of every secret (and keeps the real Content-Length).
+    /// Compiles `step`; with `masked`, every secret is written as `***` (with the real Content-Length).
     #[must_use]
     pub fn new(step: &Step, secrets: &Secrets, masked: bool, proxy: Option<AbsoluteForm<'_>>) -> Program {
         let mut writer = Writer { program: Program::empty(), secrets, masked };
@@ -108,7 +108,7 @@ impl Program {
         program
     }
 
-    /// Only a value: a header's, a target, a body.
+    /// Compiles a single value: of a header, a target, a body.
     #[must_use]
     pub fn of_value(parts: &[Part], secrets: &Secrets) -> Program {
         let mut writer = Writer { program: Program::empty(), secrets, masked: false };
@@ -118,7 +118,7 @@ impl Program {
         program
     }
 
-    /// Only the length of a step's body.
+    /// Compiles the length of a step's body.
     #[must_use]
     pub fn of_length(step: &Step, secrets: &Secrets) -> Program {
         let mut writer = Writer { program: Program::empty(), secrets, masked: false };
@@ -139,7 +139,7 @@ impl Program {
         }
     }
 
-    /// The whole request, where every one is the same.
+    /// The bytes of the request, if every request is the same.
     #[must_use]
     pub fn constant(&self) -> Option<&[u8]> {
         self.constant.then_some(&self.blob)
@@ -209,7 +209,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The length is that of the body with the real secrets, also where the program is a masked one.
+    /// Sets the length to that of the body with the real secrets, even if the program is masked.
     fn measure_body(&mut self, step: &Step) {
         for part in step.body.iter().flatten() {
             match part {
@@ -243,12 +243,12 @@ fn secret(secrets: &Secrets, slot: &str, encoding: Encoding) -> String {
     encoded(secrets.get(slot).map_or("", String::as_str), encoding)
 }
 
-/// `value` as it is written under `encoding`.
+/// `value` in `encoding`.
 #[must_use]
 pub fn encoded(value: &str, encoding: Encoding) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(value.len());
-    // Writing into a String does not fail, hence the ignored results.
+    // Writing to a String cannot fail, so the results are ignored.
     match encoding {
         Encoding::Raw => text.push_str(value),
         Encoding::Percent => {
@@ -299,7 +299,7 @@ fn append_number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text[begin..]);
 }
 
-/// `2026-01-31T12:34:56.789012+00:00`, or the same percent-encoded.
+/// Appends `2026-01-31T12:34:56.789012+00:00`, or the same percent-encoded.
 fn append_timestamp(wall_ns: u64, percent: bool, out: &mut Vec<u8>) {
     let (seconds, micros) = (wall_ns / 1_000_000_000, wall_ns % 1_000_000_000 / 1000);
     let (year, month, day) = civil(seconds / 86_400);
@@ -331,7 +331,8 @@ fn append_padded(number: u64, width: usize, out: &mut Vec<u8>) {
     append_number(number, out);
 }
 
-/// Days since 1970-01-01 as (year, month, day) of the Gregorian calendar, counted in eras of 400 years that begin in March.
+/// Converts days since 1970-01-01 to (year, month, day) of the Gregorian calendar, in eras of 400 years that start in
+/// March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

@@ -1,4 +1,4 @@
-//! The narrow border to Python: bytes in, bytes out, and the GIL released for as long as anything is waited for.
+//! The narrow interface to Python: bytes in, bytes out; the GIL is released while waiting.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,14 +16,14 @@ fn refused(error: &PlanError) -> PyErr {
     PlanRefused::new_err(error.to_string())
 }
 
-/// A run that has been started.
+/// A started run.
 #[pyclass(frozen, module = "atm_engine")]
 struct Run(LoadRun);
 
 #[pymethods]
 impl Run {
     #[new]
-    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    #[allow(clippy::needless_pass_by_value)] // required by PyO3
     #[pyo3(signature = (plan, secrets, *, threads=None))]
     fn start(py: Python<'_>, plan: &[u8], secrets: HashMap<String, String>, threads: Option<usize>) -> PyResult<Self> {
         let plan = Plan::from_bytes(plan).map_err(|error| refused(&error))?;
@@ -57,7 +57,7 @@ impl Run {
     }
 }
 
-/// Says whether the plan can be run here.
+/// Validates the plan, raising an error if it cannot be run here.
 #[pyfunction]
 fn check(plan: &[u8]) -> PyResult<()> {
     Plan::from_bytes(plan).map(drop).map_err(|error| refused(&error))

@@ -33,10 +33,10 @@ _EXAMPLE = {
     "type": "about:blank",
     "title": "Unprocessable Content",
     "status": 422,
-    "detail": '"G ET" is no HTTP method',
+    "detail": '"G ET" is not an HTTP method',
     "code": "bad_method",
     "errors": [
-        {"message": '"G ET" is no HTTP method', "code": "bad_method", "path": "spec.method", "hint": "GET, POST, …"}
+        {"message": '"G ET" is not an HTTP method', "code": "bad_method", "path": "spec.method", "hint": "GET, POST, …"}
     ],
     "request_id": "7be1c5a90d2f",
 }

@@ -23,7 +23,6 @@ class Capability(StrEnum):
     REDIRECTS = "redirects"
     BODY_CHECKS = "body_checks"
     HTTP2 = "http2"
-    MULTI_STEP = "multi_step"
     SOURCE_ADDRESSES = "source_addresses"
     RE_RESOLUTION = "re_resolution"
     TARGET_RULES = "target_rules"

@@ -55,7 +55,6 @@ _DESCRIPTIONS = {
     Capability.REDIRECTS: "redirects",
     Capability.BODY_CHECKS: "body checks",
     Capability.HTTP2: "HTTP/2",
-    Capability.MULTI_STEP: "flows of several steps",
     Capability.SOURCE_ADDRESSES: "source addresses",
     Capability.RE_RESOLUTION: "name resolution during the run",
     Capability.TARGET_RULES: "rules for what may be dialled",

@@ -1,4 +1,4 @@
-"""Specs from what others write: command lines, collections, descriptions. Pure text to plain data.
+"""Import specs from other formats: curl command lines. Pure: text to plain data.
 
-May import `models` and below. One file for each format; start with `curl.py`.
+May import `models` and below. One file per format; start with `curl.py`.
 """

@@ -1,6 +1,6 @@
-"""Turns curl commands into a spec, as they are pasted from a shell, a browser or a documentation.
+"""Convert curl commands, as pasted from a shell, browser or documentation, to a spec.
 
-One request becomes a spec with a `url`, several become `endpoints`. What was left out is said in notes.
+One request becomes a spec with a `url`, several become `endpoints`. Notes list what was ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from atm.importers.command_line import (
     variables,
     wrong_command,
 )
-from atm.importers.curl_options import requests
+from atm.importers.curl_options import option_lists
 from atm.importers.curl_request import CurlRequest
 from atm.importers.curl_urls import MOST_URLS, expand
 
@@ -33,22 +33,22 @@ _ADDRESS_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 @dataclass(frozen=True, slots=True)
 class ImportedSpec:
-    """A spec, and what was left out of it and why."""
+    """A spec, and notes on what was ignored and why."""
 
     spec: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
 def import_curl(text: str, *, name: str | None = None) -> ImportedSpec:
-    """The spec of a text with one or more curl commands, for a POSIX shell, for cmd or for PowerShell.
+    """Convert a text with one or more curl commands, for a POSIX shell, cmd or PowerShell.
 
-    Raises SpecError where it has no curl command, names no URL, or needs files or a running shell.
+    Raises SpecError if it has no curl command, has no URL, or needs files or a running shell.
     """
     return _imported(_parse(text), name)
 
 
 def import_arguments(arguments: list[str], *, name: str | None = None) -> ImportedSpec:
-    """The spec of one curl command whose arguments a shell has split already. Raises SpecError as `import_curl`."""
+    """Convert one curl command whose arguments are already split. Raises SpecError as `import_curl`."""
     for argument in arguments:
         refuse_surrogates(argument)
     return _imported(CommandLine([Command(["curl", *arguments])]), name)
@@ -56,21 +56,23 @@ def import_arguments(arguments: list[str], *, name: str | None = None) -> Import
 
 def _imported(line: CommandLine, name: str | None) -> ImportedSpec:
     notes = list(line.notes)
-    found: list[CurlRequest] = []
+    requests: list[CurlRequest] = []
     for command in line.commands:
         arguments = _curl_arguments(command.words)
         if arguments is None:
             first = for_people(command.words[0])[:40]
-            notes.append(f"`{first}` is left out: only curl commands become requests")
+            notes.append(f"`{first}` is ignored: only curl commands become requests")
             continue
-        for options in requests(arguments):
+        for options in option_lists(arguments):
             request = CurlRequest(stdin=command.stdin)
             request.take(options)
-            found.append(request)
-    if not found:
+            requests.append(request)
+    if not requests:
         first = for_people(line.commands[0].words[0])[:40] if line.commands else ""
-        raise wrong_command(f"this is no curl command: it begins with {first!r}", "not_curl", "Paste it from `curl` on")
-    return _assembled(found, notes, name)
+        raise wrong_command(
+            f"this is not a curl command: it starts with {first!r}", "not_curl", "Paste the text from `curl` onwards"
+        )
+    return _assembled(requests, notes, name)
 
 
 def _parse(text: str) -> CommandLine:
@@ -80,7 +82,7 @@ def _parse(text: str) -> CommandLine:
 
 
 def _curl_arguments(words: list[str]) -> list[str] | None:
-    """What comes behind `curl`; None where the command is another one."""
+    """Return the arguments of `curl`; None for another command."""
     position = 0
     while position < len(words) and (words[position] in _PREFIXES or _ASSIGNMENT.match(words[position])):
         position += 1
@@ -89,16 +91,16 @@ def _curl_arguments(words: list[str]) -> list[str] | None:
     return words[position + 1 :]
 
 
-def _assembled(found: list[CurlRequest], notes: list[str], name: str | None) -> ImportedSpec:
+def _assembled(requests: list[CurlRequest], notes: list[str], name: str | None) -> ImportedSpec:
     endpoints: list[dict[str, Any]] = []
-    for request in found:
+    for request in requests:
         endpoints += [request.endpoint(url) for url in _urls(request)]
         if len(endpoints) > MOST_URLS:
-            raise wrong_command(f"the text holds more than {MOST_URLS} requests", "too_many_urls", "Paste fewer")
+            raise wrong_command(f"the text has more than {MOST_URLS} requests", "too_many_urls", "Paste fewer")
         notes += request.notes
     if not endpoints:
-        raise wrong_command("the command names no URL", "no_url", "Add it: `curl https://api.example.com/`")
-    if any(variables(text) for request in found for text in _texts(request)):
+        raise wrong_command("the command has no URL", "no_url", "Add it: `curl https://api.example.com/`")
+    if any(variables(text) for request in requests for text in _texts(request)):
         notes.append("shell variables such as $TOKEN are read from the environment when the test starts: {{env:TOKEN}}")
     titles = [_title(endpoint) for endpoint in endpoints]
     spec: dict[str, Any] = {"name": name or titles[0][:256]}
@@ -109,18 +111,18 @@ def _assembled(found: list[CurlRequest], notes: list[str], name: str | None) -> 
         spec["endpoints"] = [
             {"name": title, **endpoint} for title, endpoint in zip(_unique(titles), endpoints, strict=True)
         ]
-    spec.update(_shared_fields(found, notes))
+    spec.update(_shared_fields(requests, notes))
     return ImportedSpec(spec, tuple(dict.fromkeys(notes)))
 
 
 def _urls(request: CurlRequest) -> list[str]:
-    """The URLs of a request, each with a scheme, patterns written out."""
+    """Return the URLs of a request, each with a scheme, patterns expanded."""
     urls: list[str] = []
     for written in request.urls:
         scheme = _ADDRESS_SCHEME.match(written)
         if scheme and scheme[1].lower() not in ("http", "https"):
-            what = f"{for_people(written)[:80]} is no HTTP URL"
-            raise wrong_command(what, "unsupported_scheme", "Load is sent over http and https")
+            what = f"{for_people(written)[:80]} is not an HTTP URL"
+            raise wrong_command(what, "unsupported_scheme", "Only http and https URLs are supported")
         url = written if scheme or begins_with_variable(written) else f"{request.scheme}://{written}"
         urls += expand(url) if request.globs else [url]
     return urls
@@ -140,7 +142,7 @@ def _texts(request: CurlRequest) -> list[str]:
 
 
 def _title(endpoint: dict[str, Any]) -> str:
-    """A name without credentials and without a query: `POST api.example.com/orders`."""
+    """Return a name without credentials and query: `POST api.example.com/orders`."""
     url = urlsplit(re.sub(r"\{\{env:(\w+)\}\}", r"$\1", str(endpoint["url"])).replace("\\{{", "{{"))
     path = url.path if url.path != "/" else ""
     return f"{endpoint.get('method', 'GET')} {url.netloc.rpartition('@')[2]}{path}"[:120].strip()
@@ -162,18 +164,18 @@ def _unique(titles: list[str]) -> list[str]:
     return unique
 
 
-def _shared_fields(found: list[CurlRequest], notes: list[str]) -> dict[str, Any]:
-    """What holds for all requests of the spec: from the first command that says it, differences noted."""
+def _shared_fields(requests: list[CurlRequest], notes: list[str]) -> dict[str, Any]:
+    """Return the fields for all requests of the spec, from the first command that sets each; note differences."""
     fields: dict[str, Any] = {}
-    for request in found:
+    for request in requests:
         for name, value in request.spec_fields().items():
             if name == "connect_to":
                 fields[name] = list(dict.fromkeys([*fields.get(name, []), *value]))
             else:
                 fields.setdefault(name, value)
     for name, value in fields.items():
-        if name != "connect_to" and any(request.spec_fields().get(name) != value for request in found):
-            notes.append(f"`{name}` of one command now holds for all of them: a spec has it once")
+        if name != "connect_to" and any(request.spec_fields().get(name) != value for request in requests):
+            notes.append(f"`{name}` of one command now applies to all of them: a spec has a single value")
     return {name: _as_templates(value) for name, value in fields.items()}
 
 

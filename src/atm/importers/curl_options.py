@@ -1,7 +1,7 @@
-"""The arguments of one curl command as options with long names and values, one list for each `--next`.
+"""Parse the arguments of one curl command to options with long names and values, one list per `--next`.
 
-Read as curl reads them: an option with a value takes the next argument whatever it begins with, letters can be joined,
-and a long name can be cut as long as it is unique.
+Follows curl: an option with a value takes the next argument whatever it begins with, letters can be combined, and a
+long name can be abbreviated as long as it is unique.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from atm.errors import Problem, SpecError
 from atm.importers.curl_manual import FLAGS, SHORT, WITH_VALUE
 
 Option = tuple[str, str]
-"""A long name and its value, empty for a flag. A bare argument is `("url", …)`."""
+"""A long name and its value, empty for a flag. A positional argument is `("url", …)`."""
 
 _ALL = tuple(sorted(WITH_VALUE | FLAGS))
 
 
-def requests(arguments: list[str]) -> list[list[Option]]:
-    """The options of each request of a command. Raises SpecError with every option that curl does not have."""
+def option_lists(arguments: list[str]) -> list[list[Option]]:
+    """Return the options of each request of a command. Raises SpecError with every option unknown to curl."""
     groups: list[list[Option]] = [[]]
     problems: list[Problem] = []
     for name, value in _options(iter(arguments), problems):
@@ -58,7 +58,7 @@ def _long(word: str, rest: Iterator[str], problems: list[Problem]) -> Iterator[O
 
 
 def _full_name(written: str) -> str:
-    """The option that a long name, or a beginning that only one has, stands for; empty where there is none."""
+    """Resolve a long name or a unique prefix; empty if there is none."""
     if written in WITH_VALUE or written in FLAGS:
         return written
     matching = [name for name in _ALL if name.startswith(written)] if written else []
@@ -80,11 +80,11 @@ def _joined_letters(word: str, rest: Iterator[str], problems: list[Problem]) -> 
 def _value(rest: Iterator[str], option: str, problems: list[Problem]) -> str:
     value = next(rest, None)
     if value is None:
-        what = f"{option[:60]} needs a value, and the command ends there"
+        what = f"{option[:60]} needs a value, but the command ends there"
         problems.append(Problem(what, "missing_value", path="command"))
     return value or ""
 
 
 def _unknown(option: str) -> Problem:
     what = f"curl has no option {option[:60]}"
-    return Problem(what, "unknown_option", path="command", hint="`curl --help all` lists them; leave it out")
+    return Problem(what, "unknown_option", path="command", hint="`curl --help all` lists them; remove this one")

@@ -1,7 +1,7 @@
-"""One request of a curl command: what its options mean, in the fields of a spec.
+"""One request of a curl command: convert its options to fields of a spec.
 
-The options and their meaning are those of curl's manual (`man curl`). An option that changes what is sent and that a
-spec cannot say is named in a note; options about what curl shows or keeps are left out without one.
+Options have the meaning given in curl's manual (`man curl`). An option that affects the request but cannot be expressed
+in a spec is noted; options about curl's output are ignored silently.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _WRITTEN_BY_ENGINES = frozenset({"content-length", "transfer-encoding"})
 
 @dataclass(slots=True)
 class CurlRequest:
-    """What the options of one request ask for."""
+    """The request described by the options."""
 
     stdin: str | None = None
     urls: list[str] = field(default_factory=list)
     method: str = ""
     headers: dict[str, tuple[str, list[str] | None]] = field(default_factory=dict)
-    """By lower-case name: the name as written, and its values; None takes a header away that is sent by default."""
+    """By lower-case name: the name as written, and its values; None removes a default header."""
     data: list[str] = field(default_factory=list)
     form: list[str] = field(default_factory=list)
     query: list[str] = field(default_factory=list)
@@ -45,44 +45,44 @@ class CurlRequest:
     other_auth: str = ""
     timeout: float | None = None
     shared: dict[str, Any] = field(default_factory=dict)
-    """Fields that a spec has once for all of its requests: `proxy`, `redirects`, `http_version`, `connect_to`, …"""
+    """Fields that a spec has once for all its requests: `proxy`, `redirects`, `http_version`, `connect_to`, …"""
     tls: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     follow: bool = False
     max_redirects: int = 50
 
     def take(self, options: list[Option]) -> None:
-        """Take the options in their order. Raises SpecError for a value that cannot be read."""
+        """Apply the options in order. Raises SpecError for an invalid value."""
         for option, value in options:
             handler = HANDLERS.get(option)
             if handler is not None:
                 handler(self, value)
             elif option not in QUIET and option.removeprefix("no-") not in QUIET:
-                self.notes.append(f"--{option} is left out: {_WHY.get(option, 'it has no counterpart in a load test')}")
+                self.notes.append(f"--{option} is ignored: {_WHY.get(option, 'it has no counterpart in a load test')}")
 
     # Options
 
     def header(self, line: str) -> None:
-        """`Name: value`; `Name:` takes a header away that is sent by default, `Name;` sends an empty one."""
+        """`Name: value`; `Name:` removes a default header, `Name;` sends an empty one."""
         if line.startswith("@"):
             raise _file("-H", line)
         name, colon, value = line.partition(":")
         name, value = name.strip(), value.strip()
         key = name.lower()
         if key in _WRITTEN_BY_ENGINES:
-            self.notes.append(f"the header {name} is left out: it follows from the body")
+            self.notes.append(f"the header {name} is ignored: it is derived from the body")
         elif not colon:
             if line.rstrip().endswith(";"):
                 self.add_header(line.rstrip()[:-1].strip(), "")
             else:
-                self.notes.append(f'-H "{line[:60]}" is left out: it has no colon, so curl sends nothing for it')
+                self.notes.append(f'-H "{line[:60]}" is ignored: without a colon, curl sends nothing for it')
         elif not value:
             self.headers[key] = (name, None)
         else:
             self.add_header(name, value)
 
     def add_header(self, name: str, value: str) -> None:
-        """One more line of a header; those of one name stay in their order."""
+        """Add a line to a header, keeping the order."""
         key = name.lower()
         values = self.headers.setdefault(key, (name, []))[1]
         if values is None:
@@ -91,11 +91,11 @@ class CurlRequest:
             values.append(value)
 
     def set_header(self, name: str, value: str) -> None:
-        """The only line of a header."""
+        """Replace all lines of a header by one."""
         self.headers[name.lower()] = (name, [value])
 
     def add_data(self, value: str) -> None:
-        """-d, --data-ascii, --data-binary: files are not here."""
+        """-d, --data-ascii, --data-binary: files are not available."""
         if value == "@-" and self.stdin is not None:
             self.data.append(self.stdin.replace("\r", "").replace("\n", ""))
         elif value.startswith("@"):
@@ -104,14 +104,14 @@ class CurlRequest:
             self.data.append(value)
 
     def add_binary(self, value: str) -> None:
-        """--data-binary: as -d, but line feeds of the standard input are kept."""
+        """--data-binary: as -d, but keeps the line feeds of standard input."""
         if value == "@-" and self.stdin is not None:
             self.data.append(self.stdin)
         else:
             self.add_data(value)
 
     def add_raw(self, value: str) -> None:
-        """--data-raw: @ means nothing."""
+        """--data-raw: @ has no special meaning."""
         self.data.append(value)
 
     def add_encoded(self, value: str) -> None:
@@ -119,17 +119,17 @@ class CurlRequest:
         self.data.append(_urlencoded("--data-urlencode", value))
 
     def add_query(self, value: str) -> None:
-        """--url-query: as --data-urlencode, for the URL; `+content` is taken as it is."""
+        """--url-query: as --data-urlencode, for the URL; `+content` is used unencoded."""
         self.query.append(value[1:] if value.startswith("+") else _urlencoded("--url-query", value))
 
     def add_json(self, value: str) -> None:
-        """--json: data, and the two headers that go with it."""
+        """--json: data, and the two headers that it implies."""
         self.add_binary(value)
         self.content_type = "application/json"
         self.headers.setdefault("accept", ("Accept", ["application/json"]))
 
     def add_form(self, value: str) -> None:
-        """-F name=content[;type=TYPE]: files are not here."""
+        """-F name=content[;type=TYPE]: files are not available."""
         name, equals, content = value.partition("=")
         if not equals:
             raise wrong_command(f"-F {value[:60]} has no `=`", "bad_value", "Write -F name=content")
@@ -140,19 +140,19 @@ class CurlRequest:
         self._add_part(name, content, kind)
 
     def add_form_string(self, value: str) -> None:
-        """--form-string name=content: nothing in it has a meaning."""
+        """--form-string name=content: no character of the content has a special meaning."""
         name, _, content = value.partition("=")
         self._add_part(name, content, "")
 
     def _add_part(self, name: str, content: str, kind: str) -> None:
         if _BOUNDARY in content:
-            raise wrong_command("a part of the form holds the boundary between parts", "bad_value")
+            raise wrong_command("a part of the form contains the boundary between parts", "bad_value")
         lines = [f'Content-Disposition: form-data; name="{name.replace(chr(34), "%22")}"']
         lines += [f"Content-Type: {kind}"] if kind else []
         self.form.append("\r\n".join([*lines, "", content]))
 
     def cookie(self, value: str) -> None:
-        """-b: `name=value`, or a file, which is not here."""
+        """-b: `name=value`; a file is not available."""
         if "=" not in value and not variables(value):
             raise _file("-b", value)
         self.add_header("Cookie", value)
@@ -161,16 +161,18 @@ class CurlRequest:
         """-x [http://][user:password@]host[:port], port 1080 by default."""
         parts = urlsplit(value if "://" in value else f"http://{value}")
         if parts.scheme != "http":
-            self.notes.append(f"--proxy is left out, so requests go to the target itself: no {parts.scheme} proxies")
+            self.notes.append(
+                f"--proxy is ignored, so requests go directly to the target: no support for {parts.scheme} proxies"
+            )
             return
         has_port = re.search(r":\d+$", parts.netloc)
         self.shared["proxy"] = f"http://{parts.netloc}{'' if has_port else ':1080'}"
 
     def proxy_user(self, value: str) -> None:
-        """-U name:password, for the -x before it."""
+        """-U name:password, for the preceding -x."""
         proxy = self.shared.get("proxy")
         if proxy is None:
-            self.notes.append("--proxy-user is left out: no --proxy comes before it")
+            self.notes.append("--proxy-user is ignored: there is no --proxy before it")
             return
         name, _, password = value.partition(":")
         user = f"{encoded(name, _percent)}:{encoded(password, _percent)}"
@@ -180,7 +182,7 @@ class CurlRequest:
         """--resolve [+]HOST:PORT:ADDRESS[,…]."""
         match = re.fullmatch(r"\+?([^:]+):(\d+):(\[[^\]]+\]|[^,]+)(,.*)?", value)
         if not match or match[1] == "*":
-            self.notes.append(f"--resolve {value[:60]} is left out: it could not be read")
+            self.notes.append(f"--resolve {value[:60]} is ignored: it could not be parsed")
             return
         host, port, address, more = match.groups()
         address = f"[{address}]" if ":" in address and not address.startswith("[") else address
@@ -189,43 +191,45 @@ class CurlRequest:
             self.notes.append("--resolve: only its first address is used")
 
     def interface(self, value: str) -> None:
-        """--interface: an address is one to connect from; the name of a device is left out."""
+        """--interface: an IP address becomes a source address; a device name is ignored."""
         address = value.removeprefix("host!")
         if re.fullmatch(r"[0-9.]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*", address):
             self.shared["source_addresses"] = [address]
         else:
-            self.notes.append(f"--interface {value[:60]} is left out: give an address to connect from")
+            self.notes.append(f"--interface {value[:60]} is ignored: give an IP address to connect from")
 
     def max_time(self, value: str) -> None:
-        """-m: the whole request; 0 is no limit."""
+        """-m: timeout of the whole request; 0 is no limit."""
         seconds = _number("--max-time", value)
         if seconds == 0:
-            self.notes.append("--max-time 0 is left out: every request has a timeout, 30 s by default")
+            self.notes.append("--max-time 0 is ignored: every request has a timeout, 30 s by default")
         else:
             self.timeout = seconds
 
     def redirects(self, value: str) -> None:
-        """--max-redirs; -1 is no limit, and 50 is the most that a spec takes."""
+        """--max-redirs; -1 is no limit, limited to the 50 allowed in a spec."""
         number = _number("--max-redirs", value, least=-1)
         self.max_redirects = 50 if number < 0 else min(int(number), 50)
 
     def client_certificate(self, value: str) -> None:
-        """-E certificate[:password]; a drive letter or an escaped colon is part of the name."""
-        found = re.fullmatch(r"((?:[A-Za-z]:[\\/])?(?:\\:|[^:])*)(?::(.*))?", value, re.DOTALL)
-        assert found is not None
-        self.tls["cert"] = found[1].replace("\\:", ":")
-        if found[2]:
-            self.notes.append("the password of --cert is left out: write the key without one (PEM)")
+        """-E certificate[:password]; the colon of a drive letter or an escaped colon belongs to the name."""
+        match = re.fullmatch(r"((?:[A-Za-z]:[\\/])?(?:\\:|[^:])*)(?::(.*))?", value, re.DOTALL)
+        assert match is not None
+        self.tls["cert"] = match[1].replace("\\:", ":")
+        if match[2]:
+            self.notes.append("the password of --cert is ignored: remove it from the key (PEM)")
 
     def certificate_type(self, value: str) -> None:
-        """--cert-type and --key-type: PEM is what a spec takes."""
+        """--cert-type and --key-type: a spec accepts PEM."""
         if value.upper() != "PEM":
-            self.notes.append(f"certificates of type {value[:20]} are not read: convert it to PEM (`openssl pkcs12`)")
+            self.notes.append(
+                f"certificates of type {value[:20]} are not supported: convert it to PEM (`openssl pkcs12`)"
+            )
 
     # The request
 
     def endpoint(self, url: str) -> dict[str, Any]:
-        """The request to one of the URLs, in the fields of an endpoint, without a name."""
+        """Return the request to one of the URLs, as the fields of an endpoint without a name."""
         address, credentials = _without_credentials(self._with_query(url))
         method = self._method()
         fields: dict[str, Any] = {"url": as_template(address)}
@@ -245,7 +249,7 @@ class CurlRequest:
         return fields
 
     def spec_fields(self) -> dict[str, Any]:
-        """What the options say about all requests of a spec."""
+        """Return the fields that apply to all requests of a spec."""
         fields = dict(self.shared)
         if self.follow and self.max_redirects:
             fields["redirects"] = self.max_redirects
@@ -268,7 +272,7 @@ class CurlRequest:
         return "POST" if self.form or (self.data and not self.in_query) else "GET"
 
     def _body(self, headers: dict[str, tuple[str, list[str] | None]]) -> str | None:
-        """The body, its type added to the headers unless they say something about it."""
+        """Return the body, and add its type to the headers unless they have one."""
         if self.form:
             headers.setdefault("content-type", ("Content-Type", [f"multipart/form-data; boundary={_BOUNDARY}"]))
             return "".join(f"--{_BOUNDARY}\r\n{part}\r\n" for part in self.form) + f"--{_BOUNDARY}--\r\n"
@@ -291,7 +295,7 @@ class CurlRequest:
             return {}
         name, colon, password = user.partition(":")
         if not colon:
-            self.notes.append("-u names no password, which curl would ask for: write it into auth.password")
+            self.notes.append("-u has no password, for which curl would prompt: set auth.password")
         return {"type": "basic", "username": as_template(name), "password": as_template(password)}
 
 
@@ -305,11 +309,11 @@ def _header_value(name: str, values: list[str] | None) -> str | list[str] | None
 
 
 def _without_credentials(url: str) -> tuple[str, str | None]:
-    """The URL without `user:password@`, and these."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]*)@", url)
-    if not found:
+    """Return the URL without `user:password@`, and these."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]*)@", url)
+    if not match:
         return url, None
-    return found[1] + url[found.end() :], unquote(found[2])
+    return match[1] + url[match.end() :], unquote(match[2])
 
 
 def _percent(text: str) -> str:
@@ -321,7 +325,7 @@ def _plus(text: str) -> str:
 
 
 def _urlencoded(option: str, value: str) -> str:
-    """`content`, `=content` or `name=content` with the content percent-encoded, spaces as `+`."""
+    """Percent-encode the content of `content`, `=content` or `name=content`, spaces as `+`."""
     name, equals, content = value.partition("=")
     if "@" in (name if equals else value):
         raise _file(option, value)
@@ -336,13 +340,13 @@ def _number(option: str, value: str, *, least: float = 0) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= least):
-        raise wrong_command(f"{option} {value[:40]} is no number of at least {least:g}", "bad_value")
+        raise wrong_command(f"{option} {value[:40]} is not a number of at least {least:g}", "bad_value")
     return number
 
 
 def _file(option: str, value: str) -> SpecError:
-    what = f"{option} {value[:60]} reads a file, which is not here"
-    return wrong_command(what, "file_not_allowed", "Put what is in the file into the command")
+    what = f"{option} {value[:60]} reads a file, which is not available"
+    return wrong_command(what, "file_not_allowed", "Put the content of the file into the command")
 
 
 def _noted(why: str) -> Callable[[CurlRequest, str], None]:
@@ -449,7 +453,9 @@ HANDLERS: dict[str, Callable[[CurlRequest, str], None]] = {
     "upload-file": _refuse_file("-T"),
     "config": _refuse_file("-K"),
     **{
-        option: _noted(f"--{option} {{value}} is left out, so requests go to the target itself: no SOCKS proxies")
+        option: _noted(
+            f"--{option} {{value}} is ignored, so requests go directly to the target: no support for SOCKS proxies"
+        )
         for option in ("socks4", "socks4a", "socks5", "socks5-hostname", "preproxy")
     },
 }
@@ -465,24 +471,24 @@ QUIET = frozenset(
         *("write-out", "xattr"),
     ]
 )
-"""Options about what curl shows or keeps: nothing is lost without them."""
+"""Options about curl's output, safe to ignore."""
 
 _WHY = {
     "connect-timeout": "the timeout of a request covers its connection",
     **dict.fromkeys(
         ("retry", "retry-all-errors", "retry-connrefused", "retry-delay", "retry-max-time"),
-        "a load test counts failures, it does not hide them",
+        "a load test counts failures instead of hiding them",
     ),
-    "limit-rate": "bodies are read as fast as they come",
+    "limit-rate": "bodies are read as fast as possible",
     **dict.fromkeys(("netrc", "netrc-file", "netrc-optional"), "files with credentials are not read"),
     **dict.fromkeys(("http3", "http3-only"), "HTTP/3 is not supported"),
     **dict.fromkeys(("http0.9", "http1.0"), "requests are sent as HTTP/1.1"),
     **dict.fromkeys(("ipv4", "ipv6"), "addresses are used as the name resolves"),
-    **dict.fromkeys(("unix-socket", "abstract-unix-socket"), "targets are reached by TCP"),
-    **dict.fromkeys(("parallel", "parallel-max", "parallel-immediate", "rate"), "the load says how many and how often"),
+    **dict.fromkeys(("unix-socket", "abstract-unix-socket"), "targets are connected over TCP"),
+    **dict.fromkeys(("parallel", "parallel-max", "parallel-immediate", "rate"), "the load sets concurrency and rate"),
     **dict.fromkeys(("variable", "manual", "help", "version"), "it sends nothing"),
     "request-target": "the request line follows from the URL",
-    "time-cond": "write the header If-Modified-Since",
-    "proxy-header": "headers for the proxy alone cannot be set",
-    "pass": "write the key without a passphrase (PEM)",
+    "time-cond": "set the header If-Modified-Since",
+    "proxy-header": "separate proxy headers are not supported",
+    "pass": "remove the passphrase from the key (PEM)",
 }

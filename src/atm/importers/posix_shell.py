@@ -1,8 +1,8 @@
-"""Splits a command line as a POSIX shell (with bash's usual additions) does: words, operators, redirections.
+"""Parse a command line like a POSIX shell (with bash's common extensions): words, operators, redirections.
 
-Nothing is run. A variable that the text sets is filled in; any other becomes a mark (`command_line.variable`). What
-only a running shell can know (`$(…)`, `$1`, loops) is an error that names it. The grammar is that of POSIX.1-2017,
-XCU chapter 2, and of bash's manual for `$'…'`, `<<<` and `&>`.
+Nothing is executed. A variable set by the text is expanded; any other becomes a mark (`command_line.variable`).
+Constructs that need a running shell (`$(…)`, `$1`, loops) are errors that name them. The grammar is that of
+POSIX.1-2017, XCU chapter 2, and of bash's manual for `$'…'`, `<<<` and `&>`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _SPACES = " \t\r\xa0\0"
 
 
 def parse(text: str) -> CommandLine:
-    """The commands of `text`. Raises SpecError where only a running shell could say what they are."""
+    """Return the commands of `text`. Raises SpecError if only a running shell could expand them."""
     refuse_surrogates(text)
     return _Parser(text).parse()
 
 
 class _Parser:
-    """One pass over the text; `_position` only moves forward."""
+    """A single pass over the text; `_position` only moves forward."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -69,8 +69,8 @@ class _Parser:
         elif character == "`":
             raise _only_a_shell("`…`")
         elif character in "“”‘’":
-            what = f"the command has typographic quotes ({character}), which no shell knows"
-            raise wrong_command(what, "bad_quotes", "Replace them by ' or \"")
+            what = f"the command has typographic quotes ({character}), which shells do not recognise"
+            raise wrong_command(what, "bad_quotes", "Replace them with ' or \"")
         elif character in "<>":
             self._redirection()
         else:
@@ -86,7 +86,7 @@ class _Parser:
             self._command.words.append("".join(self._word))
             self._word = None
 
-    # Commands and what separates them
+    # Commands and separators
 
     def _operator(self, character: str) -> None:
         text, start = self._text, self._position
@@ -111,11 +111,11 @@ class _Parser:
         while words and words[0] in ("{", "}", "!"):
             del words[0]
         if words and words[0] in _SCRIPT:
-            what = f"the text is a script (`{words[0]}`), and only commands are read"
-            raise wrong_command(what, "not_a_command", "Paste the curl command itself; load is what repeats it")
+            what = f"the text is a script (`{words[0]}`), but only commands are supported"
+            raise wrong_command(what, "not_a_command", "Paste the curl command itself; the load repeats it")
         assignments = [_ASSIGNMENT.fullmatch(word) for word in (words[1:] if words[:1] == ["export"] else words)]
         if words and all(assignments):
-            self._assigned.update({found[1]: found[2] for found in assignments if found})
+            self._assigned.update({match[1]: match[2] for match in assignments if match})
             return
         if operator == "|" and words and words[0] in ("echo", "printf"):
             self._piped = _echoed(words)
@@ -125,7 +125,7 @@ class _Parser:
 
     def _end_line(self) -> None:
         self._position += 1
-        # A here-document begins on the next line, so the command that it belongs to has to be complete first.
+        # A here-document starts on the next line, so its command must be complete first.
         self._end_word()
         for delimiter, strips_tabs, literal in self._documents:
             self._command.stdin = self._document(delimiter, strips_tabs, literal)
@@ -133,8 +133,8 @@ class _Parser:
         self._end_command("\n")
         rest = self._text[self._position : self._position + 200].lstrip(_SPACES)
         if self._line.commands and re.match(r"--?[A-Za-z#:]", rest):
-            what = f"a line begins with an option: {rest.split(None, 1)[0][:40]}"
-            hint = "End the line before it with a backslash, or put the command on one line"
+            what = f"a line starts with an option: {rest.split(None, 1)[0][:40]}"
+            hint = "End the previous line with a backslash, or put the command on one line"
             raise wrong_command(what, "broken_line", hint)
 
     def _comment(self) -> None:
@@ -150,30 +150,30 @@ class _Parser:
     def _redirection(self) -> None:
         text = self._text
         if self._word is not None and "".join(self._word).isdigit():
-            self._word = None  # the number of a descriptor
+            self._word = None  # a file descriptor number
         self._end_word()
-        found = re.compile(r"<<<|<<-?|<&|<>|<|&>>?|>>|>\||>&|>").match(text, self._position)
-        assert found is not None
-        if text.startswith("(", found.end()):
-            raise _only_a_shell(f"{found[0]}(…)")
-        self._position = found.end()
+        match = re.compile(r"<<<|<<-?|<&|<>|<|&>>?|>>|>\||>&|>").match(text, self._position)
+        assert match is not None
+        if text.startswith("(", match.end()):
+            raise _only_a_shell(f"{match[0]}(…)")
+        self._position = match.end()
         target, literal = self._redirection_target()
-        if found[0] == "<<<":
+        if match[0] == "<<<":
             self._command.stdin = f"{target}\n"
-        elif found[0].startswith("<<"):
-            self._documents.append((target, found[0] == "<<-", literal))
-        elif found[0] == "<":
+        elif match[0].startswith("<<"):
+            self._documents.append((target, match[0] == "<<-", literal))
+        elif match[0] == "<":
             self._command.stdin = None
             self._line.notes.append(f"the file {target[:60]!r} is not read")
 
     def _redirection_target(self) -> tuple[str, bool]:
-        """The word behind a redirection, and whether a part of it was quoted."""
+        """Return the word after a redirection, and whether a part of it was quoted."""
         text = self._text
         while text[self._position : self._position + 1] in (" ", "\t"):
             self._position += 1
         start = self._position
         pieces: list[str] = []
-        kept, self._word = self._word, pieces
+        outer, self._word = self._word, pieces
         while self._position < len(text) and text[self._position] not in " \t\r\n;&|<>()":
             plain = _PLAIN.match(text, self._position)
             if plain:
@@ -181,7 +181,7 @@ class _Parser:
                 self._position = plain.end()
             else:
                 self._special(text[self._position])
-        self._word = kept
+        self._word = outer
         return "".join(pieces), any(mark in text[start : self._position] for mark in "'\"\\")
 
     def _document(self, delimiter: str, strips_tabs: bool, literal: bool) -> str:
@@ -193,13 +193,13 @@ class _Parser:
             self._position = min(end + 1, len(self._text))
             line = line.lstrip("\t") if strips_tabs else line
             if line == delimiter:
-                body = "".join(f"{each}\n" for each in lines)
+                body = "".join(f"{line}\n" for line in lines)
                 return body if literal else self._expanded(body)
             lines.append(line)
-        raise wrong_command(f"the here-document is never closed by {delimiter}", "bad_quotes", "Paste all of it")
+        raise wrong_command(f"the here-document is not closed by {delimiter}", "bad_quotes", "Paste all of it")
 
     def _expanded(self, body: str) -> str:
-        """A here-document whose delimiter was not quoted: variables and backslashes as in double quotes."""
+        """Read a here-document with an unquoted delimiter: variables and backslashes as in double quotes."""
         inner = _Parser(body)
         inner._assigned = self._assigned
         return inner._double_quoted(end="")
@@ -211,7 +211,7 @@ class _Parser:
         continued = re.compile(r"\\([ \t]*)\r?\n").match(text, self._position)
         if continued:
             if continued[1]:
-                self._line.notes.append("spaces behind a backslash at the end of a line are ignored")
+                self._line.notes.append("spaces after a backslash at the end of a line are ignored")
                 self._end_word()
             self._position = continued.end()
             return
@@ -231,7 +231,7 @@ class _Parser:
 
     def _double_quoted(self, end: str) -> str:
         text, parts = self._text, []
-        kept, self._word = self._word, None
+        outer, self._word = self._word, None
         stops = re.compile(r"[^\\$`\"]+" if end else r"[^\\$`]+")
         while self._position < len(text):
             plain = stops.match(text, self._position)
@@ -240,7 +240,7 @@ class _Parser:
                 self._position = plain.end()
             elif text[self._position] == end:
                 self._position += 1
-                self._word = kept
+                self._word = outer
                 return "".join(parts)
             elif text[self._position] == "$":
                 self._word = []
@@ -252,14 +252,14 @@ class _Parser:
                 parts.append(self._escaped_in_quotes())
         if end:
             raise _never_closed(end)
-        self._word = kept
+        self._word = outer
         return "".join(parts)
 
     def _escaped_in_quotes(self) -> str:
-        found = re.compile(r"\\(\r?\n|[\"\\$`])?").match(self._text, self._position)
-        assert found is not None
-        self._position = found.end()
-        return "\\" if found[1] is None else "" if found[1].endswith("\n") else found[1]
+        match = re.compile(r"\\(\r?\n|[\"\\$`])?").match(self._text, self._position)
+        assert match is not None
+        self._position = match.end()
+        return "\\" if match[1] is None else "" if match[1].endswith("\n") else match[1]
 
     def _dollar(self, *, quoted: bool) -> None:
         text, start = self._text, self._position
@@ -290,7 +290,7 @@ class _Parser:
         self._add(self._assigned.get(name, variable(name)))
 
     def _ansi_quoted(self) -> str:
-        """`$'…'`: escapes spell characters, or bytes, which together have to be UTF-8."""
+        """Read `$'…'`: escapes are characters or bytes, which together must be UTF-8."""
         text, start = self._text, self._position + 2
         end = start
         while end < len(text) and text[end] != "'":
@@ -301,17 +301,17 @@ class _Parser:
         written = bytearray()
         last = 0
         inside = text[start:end]
-        for found in _ANSI.finditer(inside):
-            written += inside[last : found.start()].encode()
-            written += _escape(found[1])
-            last = found.end()
+        for match in _ANSI.finditer(inside):
+            written += inside[last : match.start()].encode()
+            written += _escape(match[1])
+            last = match.end()
         written += inside[last:].encode()
         try:
-            # Escapes of two surrogates, as JavaScript writes a character beyond U+FFFF, make one character.
+            # Escapes of two surrogates, as JavaScript writes a character beyond U+FFFF, form one character.
             joined = written.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            what = "$'…' spells bytes that are no UTF-8 text"
-            raise wrong_command(what, "bad_text", "Bodies and headers are text in a spec") from None
+            what = "$'…' contains bytes that are not UTF-8 text"
+            raise wrong_command(what, "bad_text", "Bodies and headers must be text in a spec") from None
         return joined.partition("\0")[0]
 
 
@@ -325,12 +325,12 @@ def _escape(text: str) -> bytes:
         return bytes([int(text, 8) & 0xFF])
     if text[0] == "c" and len(text) > 1:
         return bytes([ord(text[1]) & 0x1F])
-    known = _ESCAPES.get(text)
-    return known.encode() if known is not None else text.encode() if text in "\\'\"?" else f"\\{text}".encode()
+    escaped = _ESCAPES.get(text)
+    return escaped.encode() if escaped is not None else text.encode() if text in "\\'\"?" else f"\\{text}".encode()
 
 
 def _echoed(words: list[str]) -> str:
-    """What `echo` and `printf` with a plain text write."""
+    """Return the output of `echo`, or of `printf` with plain text."""
     arguments = words[1:]
     newline = "\n" if words[0] == "echo" else ""
     while words[0] == "echo" and arguments and re.fullmatch(r"-[neE]+", arguments[0]):
@@ -340,9 +340,9 @@ def _echoed(words: list[str]) -> str:
 
 
 def _never_closed(mark: str) -> Exception:
-    return wrong_command(f"a quote {mark} is never closed", "bad_quotes", "Paste the whole command")
+    return wrong_command(f"a quote {mark} is not closed", "bad_quotes", "Paste the whole command")
 
 
 def _only_a_shell(what: str) -> Exception:
-    hint = "Write its value there, or a variable such as $TOKEN, which becomes {{env:TOKEN}}"
-    return wrong_command(f"the command holds {what}, which only a running shell can fill in", "needs_a_shell", hint)
+    hint = "Insert its value, or a variable such as $TOKEN, which becomes {{env:TOKEN}}"
+    return wrong_command(f"the command holds {what}, which only a running shell can expand", "needs_a_shell", hint)

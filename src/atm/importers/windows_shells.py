@@ -1,4 +1,4 @@
-"""Splits command lines as Windows' `cmd` and PowerShell do, as far as pasted curl commands need it.
+"""Parse command lines like Windows' `cmd` and PowerShell, as far as pasted curl commands need it.
 
 Sources: Microsoft's "Parsing C command-line arguments" (backslashes and doubled quotes), `cmd /?` (the caret), and
 about_Quoting_Rules and about_Special_Characters of PowerShell.
@@ -20,8 +20,8 @@ _POWERSHELL_VARIABLE = re.compile(r"\$(?:env:([A-Za-z_]\w*)|\{env:([A-Za-z_]\w*)
 
 
 def is_cmd(text: str) -> bool:
-    """Whether the text is written for `cmd`: the first quote stands behind a caret, a line ends in one, or quotes are
-    doubled inside of quotes (`"{""a"": 1}"`)."""
+    """Return whether the text is written for `cmd`: the first quote follows a caret, a line ends in one, or quotes are
+    doubled inside quotes (`"{""a"": 1}"`)."""
     first = re.search(r"['\"]", text)
     if first and first[0] == '"' and text[: first.start()].endswith("^"):
         return True
@@ -31,14 +31,14 @@ def is_cmd(text: str) -> bool:
 
 
 def is_powershell(text: str) -> bool:
-    """Whether the text is written for PowerShell: a line ends in a backtick, or a variable is `$env:NAME`."""
+    """Return whether the text is written for PowerShell: a line ends in a backtick, or it has `$env:NAME`."""
     return bool(re.search(r" `[ \t]*\r?\n", text) or re.search(r"\$\{?env:\w", text, re.IGNORECASE))
 
 
 def parse_cmd(text: str) -> CommandLine:
-    """The commands of a text for `cmd`. Raises SpecError."""
+    """Parse the commands of a text for `cmd`. Raises SpecError."""
     refuse_surrogates(text)
-    line = CommandLine(notes=["read as a command of Windows' cmd"])
+    line = CommandLine(notes=["parsed as a command of Windows' cmd"])
     for command in _cmd_commands(text):
         words = _arguments(command)
         if words:
@@ -47,7 +47,7 @@ def parse_cmd(text: str) -> CommandLine:
 
 
 def _cmd_commands(text: str) -> list[str]:
-    """The commands as the program's start-up code gets them: carets and operators are cmd's, quotes are left."""
+    """Split commands as `cmd` passes them to programs: carets and operators are interpreted, quotes remain."""
     commands: list[str] = []
     parts: list[str] = []
     in_quotes = False
@@ -56,15 +56,15 @@ def _cmd_commands(text: str) -> list[str]:
         character = text[position]
         if character == "^" and not in_quotes:
             continued = re.compile(r"\^[ \t]*\r?\n").match(text, position)
-            # A caret removes the line feed behind it; Chrome writes a second one where the body has a line feed.
+            # A caret removes the following line feed; Chrome writes a second one for a line feed in the body.
             position = continued.end() if continued else position + 1
             escaped = text[position : position + 1]
             if not continued or escaped in ("\n", "\r"):
                 parts.append("\n" if escaped == "\r" else escaped)
                 position += 2 if text.startswith("\r\n", position) else 1
-        elif character == "%" and (found := _CMD_VARIABLE.match(text, position)) and not _HEX_PAIR.fullmatch(found[1]):
-            parts.append(variable(found[1]))
-            position = found.end()
+        elif character == "%" and (match := _CMD_VARIABLE.match(text, position)) and not _HEX_PAIR.fullmatch(match[1]):
+            parts.append(variable(match[1]))
+            position = match.end()
         elif not in_quotes and character in "&|\n":
             commands.append("".join(parts))
             parts = []
@@ -77,7 +77,7 @@ def _cmd_commands(text: str) -> list[str]:
 
 
 def _arguments(command: str) -> list[str]:
-    """The arguments of a command line as C programs on Windows split it."""
+    """Split the arguments of a command line as C programs on Windows do."""
     words: list[str] = []
     word: list[str] | None = None
     in_quotes = False
@@ -117,12 +117,12 @@ def _arguments(command: str) -> list[str]:
 
 
 def parse_powershell(text: str) -> CommandLine:
-    """The commands of a text for PowerShell. Raises SpecError."""
+    """Parse the commands of a text for PowerShell. Raises SpecError."""
     refuse_surrogates(text)
-    line = CommandLine(notes=["read as a command of PowerShell"])
+    line = CommandLine(notes=["parsed as a command of PowerShell"])
     for words in _powershell_commands(text):
         if words:
-            # Windows PowerShell does not escape quotes for programs, so people write them escaped for C.
+            # Windows PowerShell does not escape quotes for programs, so users escape them for C.
             line.commands.append(Command([word.replace('\\"', '"') for word in words]))
     return line
 
@@ -154,22 +154,22 @@ def _powershell_commands(text: str) -> list[list[str]]:
 
 
 def _powershell_part(text: str, position: int) -> tuple[str, int]:
-    """A piece of a word, and where it goes on."""
+    """Return a piece of a word, and the position after it."""
     character = text[position]
     if text.startswith(('@"', "@'"), position):
-        raise wrong_command("here-strings of PowerShell are not read", "bad_quotes", "Write the text in quotes")
+        raise wrong_command("PowerShell here-strings are not supported", "bad_quotes", "Put the text in quotes")
     if character in "'\"":
         return _powershell_quoted(text, position)
     if character == "`":
         return text[position + 1 : position + 2], position + 2
-    if character == "$" and (found := _POWERSHELL_VARIABLE.match(text, position)):
-        return variable(found[1] or found[2] or found[3]), found.end()
+    if character == "$" and (match := _POWERSHELL_VARIABLE.match(text, position)):
+        return variable(match[1] or match[2] or match[3]), match.end()
     plain = _POWERSHELL_PLAIN.match(text, position)
     return (plain[0], plain.end()) if plain else (character, position + 1)
 
 
 def _powershell_quoted(text: str, start: int) -> tuple[str, int]:
-    """The text of a quoted string, and where it goes on."""
+    """Return the text of a quoted string, and the position after it."""
     mark = text[start]
     parts: list[str] = []
     position = start + 1
@@ -184,10 +184,10 @@ def _powershell_quoted(text: str, start: int) -> tuple[str, int]:
             escaped = text[position + 1 : position + 2]
             parts.append(_POWERSHELL_ESCAPES.get(escaped, escaped))
             position += 2
-        elif mark == '"' and character == "$" and (found := _POWERSHELL_VARIABLE.match(text, position)):
-            parts.append(variable(found[1] or found[2] or found[3]))
-            position = found.end()
+        elif mark == '"' and character == "$" and (match := _POWERSHELL_VARIABLE.match(text, position)):
+            parts.append(variable(match[1] or match[2] or match[3]))
+            position = match.end()
         else:
             parts.append(character)
             position += 1
-    raise wrong_command(f"a quote {mark} is never closed", "bad_quotes", "Paste the whole command")
+    raise wrong_command(f"a quote {mark} is not closed", "bad_quotes", "Paste the whole command")

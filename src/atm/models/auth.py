@@ -1,4 +1,4 @@
-"""How requests prove who they are: the `auth` of a spec or of an endpoint."""
+"""Credentials of requests: the `auth` of a spec or an endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JWT_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256",
 
 
 class AuthType(StrEnum):
-    """The kinds of credentials; `bearer` may be written for `bearer_token`."""
+    """The types of credentials; `bearer` is accepted for `bearer_token`."""
 
     NONE = "none"
     BEARER = "bearer_token"
@@ -26,26 +26,26 @@ class AuthType(StrEnum):
 
 
 class AuthConfig(SpecModel):
-    """Credentials of any kind: `AuthConfig(type=AuthType.BEARER, token="{{env:TOKEN}}")` makes a `BearerToken`."""
+    """Credentials of any type: `AuthConfig(type=AuthType.BEARER, token="{{env:TOKEN}}")` creates a `BearerToken`."""
 
     if TYPE_CHECKING:
 
         def __init__(self, *, type: str, **values: Any) -> None: ...
 
     def __new__(cls, **values: Any) -> AuthConfig:
-        """Raises SpecError for a type that there is not."""
+        """Raises SpecError for an unknown type."""
         if cls is not AuthConfig:
             return object.__new__(cls)
         findings = Findings()
         kind = AUTH.kind_of(values, ("auth",), findings)
         if kind is None:
             raise SpecError(findings.problems())
-        made: AuthConfig = object.__new__(kind)  # type: ignore[assignment]  # all of them are below
+        made: AuthConfig = object.__new__(kind)  # type: ignore[assignment]  # all types are subclasses
         return made
 
 
 class NoAuth(AuthConfig):
-    """This endpoint sends no credentials, although the spec has some."""
+    """No credentials for this endpoint, even if the spec has some."""
 
     type: str = declared(Choice("none"), default="none")
 
@@ -62,7 +62,7 @@ class ApiKey(AuthConfig):
 
     type: str = declared(Choice("api_key"), default="api_key")
     key: str = declared(Text(1), examples=["{{env:API_KEY}}"])
-    header_name: str = declared(Text(1), "The header that carries the key.", default="X-API-Key")
+    header_name: str = declared(Text(1), "Header that carries the key.", default="X-API-Key")
 
 
 class BasicAuth(AuthConfig):
@@ -89,29 +89,29 @@ class OAuth2PasswordGrant(AuthConfig):
     type: str = declared(Choice("oauth2_password_grant"), default="oauth2_password_grant")
     token_url: str = declared(Text(1), examples=["https://login.example.com/oauth/token"])
     client_id: str = declared(Text(1))
-    client_secret: str | None = declared(Text(1), "For clients that have one.", default=None)
+    client_secret: str | None = declared(Text(1), "Client secret, if the client has one.", default=None)
     username: str = declared(Text(1))
     password: str = declared(Text(1), examples=["{{env:PASSWORD}}"])
     scope: str | None = declared(Text(), "Scopes, separated by spaces.", default=None)
 
 
 class Jwt(AuthConfig):
-    """A JSON Web Token that is signed here (RFC 7519), and signed anew before it expires."""
+    """A JSON Web Token signed by atm (RFC 7519), and renewed before it expires."""
 
     type: str = declared(Choice("jwt"), default="jwt")
-    secret: str = declared(
-        Text(1), "The shared secret (HS…), or the private key as PEM text.", examples=["{{env:KEY}}"]
-    )
-    algorithm: str = declared(Choice(*JWT_ALGORITHMS), "How it is signed.", default="HS256")
+    secret: str = declared(Text(1), "Shared secret (HS…), or private key as PEM text.", examples=["{{env:KEY}}"])
+    algorithm: str = declared(Choice(*JWT_ALGORITHMS), "Signature algorithm.", default="HS256")
     issuer: str | None = declared(Text(), "Claim `iss`.", default=None)
     subject: str | None = declared(Text(), "Claim `sub`.", default=None)
     audience: str | None = declared(Text(), "Claim `aud`.", default=None)
-    claims: dict[str, Any] = declared(Json("object"), "More claims, as they are.", default={})
-    expires_in: float = declared(Duration(positive=True), "The token's life; it is renewed in time.", default=3600.0)
+    claims: dict[str, Any] = declared(Json("object"), "Additional claims.", default={})
+    expires_in: float = declared(
+        Duration(positive=True), "Lifetime of the token; it is renewed before it expires.", default=3600.0
+    )
 
 
 FetchedCredential = OAuth2ClientCredentials | OAuth2PasswordGrant | Jwt
-"""Credentials whose value is made while the run goes on: fetched or signed, and renewed."""
+"""Credentials obtained during the run: fetched or signed, and renewed."""
 
 AUTH = Tagged(
     SPELLINGS,

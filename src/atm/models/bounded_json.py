@@ -1,4 +1,4 @@
-"""JSON of others, read within bounds: depth, numbers that a database and a float can hold, text that is Unicode."""
+"""Parse untrusted JSON within limits: depth, size, numbers that a database and a float can hold, valid Unicode."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 MAXIMUM_DEPTH = 64
 MAXIMUM_CONTAINERS = 100_000
-"""Objects and lists, each of which takes fifty times its two bytes in memory."""
+"""Most objects and lists, each of which takes fifty times its two bytes in memory."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class JsonBoundsError(ValueError):
-    """JSON beyond the bounds; `code` says which."""
+    """JSON beyond the limits; `code` names the limit."""
 
     def __init__(self, what: str, code: str) -> None:
         super().__init__(what)
@@ -23,9 +23,9 @@ class JsonBoundsError(ValueError):
 
 
 def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None = None) -> Any:
-    """The document. Raises JsonBoundsError, and ValueError for what is no JSON.
+    """Parse the document. Raises JsonBoundsError, and ValueError for invalid JSON.
 
-    `largest` bounds integers, whatever their sign; without it they may have 400 digits.
+    `largest` limits the absolute value of integers; without it they may have 400 digits.
     """
 
     def integer(text: str) -> int:
@@ -39,7 +39,7 @@ def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None
     if data.count(b"[") + data.count(b"{") > MAXIMUM_CONTAINERS:
         outside = _STRING.sub(b"", data)
         if outside.count(b"[") + outside.count(b"{") > MAXIMUM_CONTAINERS:
-            raise JsonBoundsError(f"it holds more than {MAXIMUM_CONTAINERS:,} objects and lists", "too_many_values")
+            raise JsonBoundsError(f"it contains more than {MAXIMUM_CONTAINERS:,} objects and lists", "too_many_values")
     try:
         document = json.loads(data, parse_float=_number, parse_int=integer, parse_constant=_constant)
     except RecursionError:
@@ -47,7 +47,7 @@ def load_bounded(data: bytes, *, depth: int = MAXIMUM_DEPTH, largest: int | None
     if _is_deeper(document, depth):
         raise _too_deep(depth)
     if _SURROGATE.search(data) and not _is_unicode(document):
-        raise JsonBoundsError("half of a surrogate pair is no text", "not_unicode")
+        raise JsonBoundsError("a lone surrogate is not text", "not_unicode")
     return document
 
 
@@ -59,11 +59,11 @@ def _number(text: str) -> float:
 
 
 def _constant(text: str) -> Any:
-    raise JsonBoundsError(f"{text} is no number in JSON", "number_out_of_range")
+    raise JsonBoundsError(f"{text} is not a JSON number", "number_out_of_range")
 
 
 def _is_deeper(document: Any, most: int) -> bool:
-    """Level by level, without recursion."""
+    """Iterate level by level, without recursion."""
     level = [document] if isinstance(document, dict | list) else []
     for _ in range(most):
         inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))

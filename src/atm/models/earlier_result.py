@@ -1,6 +1,6 @@
-"""Results that were stored before a run had an outcome, judged again by today's rule from what is in them.
+"""Judge results of earlier versions, stored without an outcome, by the current rules.
 
-Works on plain documents, so that storage can correct its rows without reading whole results.
+Works on plain documents, so that storage can migrate its rows without parsing whole results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atm.models.threshold import IMPLIED, IMPLIED_MESSAGE
 
 
 def has_thresholds(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec as it is stored has thresholds of its own or of an endpoint."""
+    """Return whether a stored spec has thresholds, for the run or for an endpoint."""
     return any(_rules(part.get("thresholds")) for part in (spec, *(spec.get("endpoints") or ())))
 
 
@@ -33,7 +33,7 @@ def earlier_passed(
     has_thresholds: bool,
     is_invalid: bool,
 ) -> bool | None:
-    """`passed` by today's rule, from what an earlier version has stored."""
+    """Compute `passed` by the current rules for a result of an earlier version."""
     completed = metrics["successful_requests"] + metrics["failed_requests"]
     answered = is_answered(metrics["errors_by_type"], completed)
     holds = passed is not False and (has_thresholds or not metrics["failed_requests"])
@@ -41,14 +41,14 @@ def earlier_passed(
 
 
 def earlier_reason(metrics: Mapping[str, Any]) -> str:
-    """Why a run without thresholds has failed by today's rule."""
+    """Return why a run without thresholds has failed by the current rules."""
     completed = metrics["successful_requests"] + metrics["failed_requests"]
     kinds = ", ".join(f"{count:,} × {outcome}" for outcome, count in metrics["errors_by_type"].items())
     return f"{metrics['failed_requests']:,} of {completed:,} requests failed: {kinds}"
 
 
 def with_outcome(document: dict[str, Any]) -> dict[str, Any]:
-    """A result document with an outcome; one that has it is returned as it is."""
+    """Return a result document with an outcome; one that has it is unchanged."""
     verdict = document.get("verdict")
     if not isinstance(verdict, dict) or "outcome" in verdict:
         return document

@@ -1,7 +1,7 @@
-"""What a run tells the world while it goes on: one typed union, the same from the runner, over SSE and WebSocket.
+"""The events of a run: one typed union, the same from the runner, over SSE and over WebSocket.
 
-Stored events carry a sequence number, 1, 2, 3 … without gaps; a reader that knows the last one it saw can go on from
-there without loss. `progress` is never stored, carries none, and may be skipped.
+Stored events have consecutive sequence numbers from 1; a reader can resume after the last one it has seen without loss.
+`progress` is never stored, has no number, and may be skipped.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class SoFar(FiguresSoFar):
     """The measured load up to the end of this second; during warm-up, the warm-up. At most ten errors."""
 
     thresholds: Sequence[ThresholdResult] = ()
-    """How each one stands."""
+    """The current result of each threshold."""
     measurement: Measurement | None = None
-    """Whether the figures can be believed so far; null while nothing was measured."""
+    """The measurement verdict so far; null while nothing was measured."""
     reason: str = ""
-    """Why the measurement is not valid so far."""
+    """Reasons why the measurement is not valid so far."""
 
 
 class StartedEvent(_Event):
-    """The load begins now."""
+    """The load begins."""
 
     kind: Literal["started"] = "started"
     sequence: int
@@ -50,17 +50,17 @@ class StartedEvent(_Event):
     """Names, in the order of the spec."""
     warm_up_seconds: float
     planned_seconds: float | None
-    """How long the measured load will last; null when the number of requests decides."""
+    """Planned length of the measured load; null if the number of requests decides."""
     planned_requests: int | None
     cores: int | None = None
-    """Cores that the load generator may use."""
+    """Cores available to the load generator."""
     forecast: Forecast | None = None
-    """The load over time as it is planned; null in runs of earlier versions."""
+    """The planned load over time; null in runs of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntervalEvent(Second):
-    """One second has passed. Figures without `so_far` are of this second alone."""
+    """The figures of one second. Figures outside `so_far` cover this second alone."""
 
     __pydantic_config__ = _CONFIG
 
@@ -71,7 +71,7 @@ class IntervalEvent(Second):
 
 
 class SampleEvent(_Event):
-    """A request has been kept whole; `/runs/{id}/samples` has it all."""
+    """A request was sampled; `/runs/{id}/samples` has the whole sample."""
 
     kind: Literal["sample"] = "sample"
     sequence: int
@@ -88,18 +88,18 @@ class SampleEvent(_Event):
 
 
 class ProgressEvent(_Event):
-    """Where the run stands; sent when that changes, and skipped where something newer is known."""
+    """The status of a run; sent when it changes, and skipped where a newer one is known."""
 
     kind: Literal["progress"] = "progress"
     status: RunStatus
     requests_completed: int
     queue_position: int | None = None
-    """How many pending runs come before this one; null once it runs."""
+    """Number of pending runs ahead of this one; null once it runs."""
     cancelling: bool = False
 
 
 class FinishedEvent(_Event):
-    """The run has ended. Nothing comes after it."""
+    """The run has ended; the last event."""
 
     kind: Literal["finished"] = "finished"
     sequence: int
@@ -124,9 +124,9 @@ RunEventMessage = Annotated[
 AnyRunEvent = StartedEvent | IntervalEvent | SampleEvent | ProgressEvent | FinishedEvent
 
 EVENTS: TypeAdapter[AnyRunEvent] = TypeAdapter(RunEventMessage, config=_CONFIG)
-"""Reads an event from JSON. Raises pydantic.ValidationError."""
+"""Parses an event from JSON. Raises pydantic.ValidationError."""
 
 
 def event_json(event: AnyRunEvent) -> str:
-    """An event as JSON text."""
+    """Return an event as JSON text."""
     return EVENTS.dump_json(event).decode()

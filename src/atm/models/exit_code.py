@@ -1,4 +1,4 @@
-"""With which number a command ends."""
+"""Exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class ExitCode(IntEnum):
     PASSED = 0
     UNEXPECTED_ERROR = 1
     USAGE = 2
-    """Wrong usage, or a spec that cannot be run as written."""
+    """Usage error, or a spec that cannot be run as written."""
     UNREACHABLE = 3
-    """No request got an answer."""
+    """No request got a response."""
     MEASUREMENT_INVALID = 4
-    """With `--strict` also a suspect one."""
+    """With `--strict`, also for a suspect measurement."""
     REGRESSION = 5
     """Slower than the baseline; reserved."""
     OUTPUT_FAILED = 6
-    """The run is what it is, but a file, the step summary or standard output could not be written."""
+    """The run itself is unaffected, but a file, the step summary or standard output could not be written."""
     THRESHOLDS_FAILED = 99
     INTERRUPTED = 130
 
@@ -36,9 +36,9 @@ PRECEDENCE = (
     ExitCode.OUTPUT_FAILED,
     ExitCode.PASSED,
 )
-"""Where several hold, the first of these."""
+"""Precedence when several codes apply."""
 
 
 def first_of(codes: Iterable[ExitCode]) -> ExitCode:
-    """The code that a command ends with when all of `codes` hold; PASSED when none does."""
+    """Return the exit code if all of `codes` apply; PASSED without any."""
     return min(codes, key=PRECEDENCE.index, default=ExitCode.PASSED)

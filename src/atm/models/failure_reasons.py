@@ -1,4 +1,4 @@
-"""Why a run did not pass, in sentences: what lists, notifications and tools say about it. Pure."""
+"""Describe why a run did not pass, for lists, notifications and tools. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ MOST_KINDS = 3
 
 
 def failure_reasons(result: RunResult) -> tuple[str, ...]:
-    """A sentence for each threshold that failed, for a target that never answered, and for an invalid measurement.
+    """Return a sentence for each failed threshold, for a target that never responded, and for an invalid measurement.
 
-    What ended a run in an error is not among them.
+    The error that ended a run is not included.
     """
     reasons: list[str] = []
     metrics = result.metrics
     answered = is_answered(metrics.errors_by_type, metrics.successful_requests + metrics.failed_requests)
     if not answered:
-        reasons.append(f"no request got an answer: {_kinds(result)}")
+        reasons.append(f"no request got a response: {_kinds(result)}")
     for threshold in result.thresholds:
         if threshold.passed or (threshold.is_implied and not answered):
             continue

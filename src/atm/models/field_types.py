@@ -1,4 +1,4 @@
-"""The kinds of values that a spec holds. Each reads one from plain data, reports what is wrong, knows its schema."""
+"""Field types of a spec: each reads a value from plain data, reports problems, and defines its JSON Schema."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from atm.models.fields import Findings, Path, SpecModel
 
 INVALID: Any = object()
-"""What a kind returns for a value that it could not read (and has reported)."""
+"""Returned for a value that could not be read (and was reported)."""
 
 Schema = dict[str, Any]
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 class WrittenFloat(float):
-    """A number that remembers how it was written, so that `X-Version: 1.10` is sent as `1.10`."""
+    """A number that stores its spelling, so that `X-Version: 1.10` is sent as `1.10`."""
 
     text: str
 
     @classmethod
     def read(cls, text: str) -> WrittenFloat:
-        """The number that `text` spells."""
+        """Parse `text`."""
         number = cls(text)
         number.text = text
         return number
 
 
 class SecretText(str):
-    """A text of which the spec says that it is a credential: `{value: "1234", secret: true}`."""
+    """A text that the spec marks as a credential: `{value: "1234", secret: true}`."""
 
     is_secret = True
 
 
 class WrongValueError(ValueError):
-    """Raised by the reading function of a `Parsed` kind: a sentence, a code, a hint."""
+    """Raised by the function of a `Parsed` field: message, code, hint."""
 
     def __init__(self, what: str, code: str, hint: str = "") -> None:
         super().__init__(what)
@@ -47,7 +47,7 @@ class WrongValueError(ValueError):
 
 
 def describe(value: Any) -> str:
-    """A value in a message: `"abc"`, `5`, `true`, `a list`, `an object`, `nothing`."""
+    """Describe a value for a message: `"abc"`, `5`, `true`, `a list`, `an object`, `nothing`."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -62,7 +62,7 @@ def describe(value: Any) -> str:
 
 
 def plain_float(value: float) -> str:
-    """A float in a message or a header: without an exponent where it can be helped, NaN and infinity in words."""
+    """Format a float for a message or header: without exponent if possible, NaN and infinity as words."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -71,12 +71,12 @@ def plain_float(value: float) -> str:
 
 
 def encodable(text: str) -> bool:
-    """Whether a text can be sent at all: JSON's escapes can spell code points that no character has."""
+    """Return whether a text can be encoded: JSON's escapes allow lone surrogates."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def label(path: Path) -> str:
-    """The last name of a path with its index: `expected_status_codes[1]`."""
+    """Return the last name of a path with its index: `expected_status_codes[1]`."""
     indices = ""
     for part in reversed(path):
         if isinstance(part, str):
@@ -86,7 +86,7 @@ def label(path: Path) -> str:
 
 
 class Kind:
-    """How one kind of value is read. `read` returns INVALID after it has reported a problem."""
+    """A field type. `read` returns INVALID after reporting a problem."""
 
     is_duration = False
 
@@ -94,7 +94,7 @@ class Kind:
         raise NotImplementedError
 
     def schema(self, definitions: Schema) -> Schema:
-        """JSON Schema of what may be written; models go to `definitions`."""
+        """Return the JSON Schema of accepted values; models are added to `definitions`."""
         del definitions
         return self._plain_schema()
 
@@ -102,12 +102,12 @@ class Kind:
         raise NotImplementedError
 
     def placeholder(self) -> Any:
-        """What stands in a model for a required value that was missing or bad, until the problems are raised."""
+        """Return the value used for a missing or invalid required field until the problems are raised."""
         return None
 
 
 class Text(Kind):
-    """Text; a number or a boolean is taken as it is written."""
+    """Text; numbers and booleans are accepted in their spelling."""
 
     def __init__(self, minimum: int = 0, maximum: int | None = None) -> None:
         self._minimum = minimum
@@ -122,7 +122,7 @@ class Text(Kind):
             findings.add(path, f"{label(path)} must be text, not {describe(value)}", "wrong_type")
             return INVALID
         if not encodable(value):
-            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
+            findings.add(path, f"{label(path)} contains a lone surrogate, which is not a character", "bad_text")
             return INVALID
         if len(value) < self._minimum or (self._maximum is not None and len(value) > self._maximum):
             limits = f"{self._minimum} to {self._maximum}" if self._maximum else f"at least {self._minimum}"
@@ -142,7 +142,7 @@ class Text(Kind):
 
 
 class Variable(Text):
-    """Text, or an object with it that says whether it is a credential."""
+    """Text, or an object of the text and whether it is a credential."""
 
     def read(self, value: Any, path: Path, findings: Findings) -> Any:
         if isinstance(value, SecretText):
@@ -207,7 +207,7 @@ class Number(Kind):
         return int(value) if value == int(value) else None
 
     def _broken_limit(self, number: float) -> str:
-        """The limit that `number` does not keep, in words; empty when it keeps all."""
+        """Describe the limit that `number` violates; empty if there is none."""
         if math.isnan(number):
             return "a number"
         if self._least is not None and number < self._least:
@@ -225,20 +225,20 @@ class Number(Kind):
 
 
 class Boolean(Kind):
-    """true or false; YAML's yes, no, on and off are understood."""
+    """true or false; YAML's yes, no, on and off are accepted."""
 
     def read(self, value: Any, path: Path, findings: Findings) -> Any:
-        answer = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower(), INVALID)
-        if answer is INVALID:
+        boolean = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower(), INVALID)
+        if boolean is INVALID:
             findings.add(path, f"{label(path)} must be true or false, not {describe(value)}", "wrong_type")
-        return answer
+        return boolean
 
     def _plain_schema(self) -> Schema:
         return {"type": "boolean"}
 
 
 class Choice(Kind):
-    """One of a few words."""
+    """One of a fixed set of words."""
 
     def __init__(self, *options: str, spellings: Mapping[str, str] | None = None) -> None:
         self.options = options
@@ -252,9 +252,9 @@ class Choice(Kind):
         from atm.models.nearest import nearest
 
         close = nearest(word.lower(), self.options)
-        known = ", ".join(self.options[:-1]) + f" or {self.options[-1]}" if len(self.options) > 1 else self.options[0]
+        options = ", ".join(self.options[:-1]) + f" or {self.options[-1]}" if len(self.options) > 1 else self.options[0]
         hint = f"Did you mean `{close[0]}`?" if close else ""
-        findings.add(path, f"{label(path)} must be {known}, not {describe(value)}", "unknown_choice", hint)
+        findings.add(path, f"{label(path)} must be {options}, not {describe(value)}", "unknown_choice", hint)
         return INVALID
 
     def _plain_schema(self) -> Schema:
@@ -265,7 +265,7 @@ class Choice(Kind):
 
 
 class Duration(Kind):
-    """Seconds, from a number of them or from text with units."""
+    """Seconds, as a number or as text with units."""
 
     is_duration = True
 
@@ -294,7 +294,7 @@ class Duration(Kind):
 
 
 class Parsed(Kind):
-    """Whatever a function makes of the value; it raises WrongValueError."""
+    """A value converted by a function that raises WrongValueError."""
 
     def __init__(self, parse: Callable[[Any], Any], schema: Schema) -> None:
         self._parse = parse
@@ -312,7 +312,7 @@ class Parsed(Kind):
 
 
 class ListOf(Kind):
-    """A list; a single item may stand for a list of one where `single` says so."""
+    """A list; with `single`, a single item is accepted as a list of one."""
 
     def __init__(self, item: Kind, *, least: int = 0, single: bool = False) -> None:
         self._item, self._least, self._single = item, least, single
@@ -324,7 +324,7 @@ class ListOf(Kind):
             findings.add(path, f"{label(path)} must be a list, not {describe(value)}", "wrong_type")
             return INVALID
         if len(value) < self._least:
-            hint = "Write at least one, or leave the field out"
+            hint = "Give at least one, or remove the field"
             findings.add(path, f"{label(path)} must not be empty", "wrong_length", hint)
             return INVALID
         items = [self._item.read(item, (*path, index), findings) for index, item in enumerate(value)]
@@ -337,7 +337,7 @@ class ListOf(Kind):
 
 
 class MapOf(Kind):
-    """An object with free names."""
+    """An object with arbitrary names."""
 
     def __init__(self, item: Kind) -> None:
         self._item = item
@@ -354,7 +354,7 @@ class MapOf(Kind):
 
 
 class HeaderLines(Kind):
-    """The lines of one header: a text, a list of texts (a line each), or null for a header that is not sent."""
+    """The lines of one header: a text, a list of texts (one line each), or null to remove a default header."""
 
     def __init__(self) -> None:
         self._lines = ListOf(Text(), least=1)
@@ -374,7 +374,7 @@ class HeaderLines(Kind):
 
 
 class Json(Kind):
-    """Text, or any structure that JSON can hold."""
+    """Text, or any JSON value."""
 
     def __init__(self, *types: str) -> None:
         self._types = types
@@ -397,14 +397,14 @@ class Json(Kind):
             what = f"{label(path)} is a {type(value).__name__}, which JSON cannot hold"
             findings.add(path, what, "wrong_type")
         elif isinstance(value, str) and not encodable(value):
-            findings.add(path, f"{label(path)} holds half of a surrogate pair, which is no character", "bad_text")
+            findings.add(path, f"{label(path)} contains a lone surrogate, which is not a character", "bad_text")
 
     def _plain_schema(self) -> Schema:
         return {"type": list(self._types)} if self._types else {}
 
 
 class Nested(Kind):
-    """A model; `shorthand` turns a shorter way to write it into its fields."""
+    """A model; `shorthand` expands a short notation into its fields."""
 
     def __init__(
         self, model: type[SpecModel], shorthand: Callable[[Any], Any] | None = None, short: Schema | None = None
@@ -428,10 +428,10 @@ class Nested(Kind):
 
 
 class Tagged(Kind):
-    """One of several models, told apart by their field `type`."""
+    """One of several models, selected by the field `type`."""
 
     def __init__(self, spellings: Mapping[str, str], /, **models: type[SpecModel]) -> None:
-        """`spellings` are other words for types."""
+        """`spellings` are alternative names of types."""
         self.models = models
         self._type = Choice(*models, spellings=spellings)
 
@@ -445,10 +445,10 @@ class Tagged(Kind):
         return INVALID if model is None else model.read(value, path, findings)
 
     def kind_of(self, value: Mapping[str, Any], path: Path, findings: Findings) -> type[SpecModel] | None:
-        """The model that the field `type` names; a problem and None without one."""
+        """Return the model named by the field `type`; without one, report a problem and return None."""
         if value.get("type") is None:
-            known = ", ".join(self.models)
-            findings.add((*path, "type"), f"{label(path)} needs a field type", "missing_field", f"One of {known}")
+            types = ", ".join(self.models)
+            findings.add((*path, "type"), f"{label(path)} needs a field type", "missing_field", f"One of {types}")
             return None
         word = self._type.read(value["type"], (*path, "type"), findings)
         return None if word is INVALID else self.models[word]

@@ -1,10 +1,10 @@
-"""What the models of a spec are made of: declared fields that read what a person wrote and report all that is wrong.
+"""Base of the spec models: declared fields that read plain data and report every problem.
 
-Not pydantic, for two reasons: importing it costs as much CPU as everything else that `atm run URL` does up to its first
-request, and its messages are for programmers. Where pydantic is at work (the API), these models take part as types.
+Not pydantic, for two reasons: importing it costs as much CPU as everything else that `atm run URL` does before its
+first request, and its messages address programmers. In pydantic models (the API), these models can be used as types.
 
-A model is a class with `declared` fields. `Model(...)` and `Model.read` check everything; a bad field is reported and
-replaced by its default, so that one pass finds every problem.
+A model is a class with `declared` fields. `Model(...)` and `Model.read` check everything; an invalid field is reported
+and replaced by its default, so that one pass finds every problem.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 Path = tuple[str | int, ...]
-"""Where a value stands in a spec: `("endpoints", 1, "url")`."""
+"""The path of a value in a spec: `("endpoints", 1, "url")`."""
 
 REQUIRED: Any = object()
 
-_homes: dict[str, str] = {}
+_locations: dict[str, str] = {}
 
 
-def homes(fields: Mapping[str, str]) -> None:
-    """Tell where fields belong ("in `load`"), for the hint when one is written at another place."""
-    _homes.update(fields)
+def register_locations(fields: Mapping[str, str]) -> None:
+    """Register where fields belong ("in `load`"), for the hint when one is misplaced."""
+    _locations.update(fields)
 
 
 def path_text(path: Sequence[str | int]) -> str:
-    """A path as people read it: `endpoints[1].url`."""
+    """Format a path: `endpoints[1].url`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -45,37 +45,37 @@ MOST_FINDINGS = 200
 
 
 class Findings:
-    """Collects problems while a spec is read and compiled, each with its path.
+    """Collects the problems of a spec while it is read and compiled, each with its path.
 
-    Raises SpecError with what it has when there are more than MOST_FINDINGS.
+    Raises SpecError with the problems so far when there are more than MOST_FINDINGS.
     """
 
     def __init__(self) -> None:
-        self._found: list[tuple[Path, Problem]] = []
+        self._findings: list[tuple[Path, Problem]] = []
 
     def __iter__(self) -> Iterator[tuple[Path, Problem]]:
-        return iter(self._found)
+        return iter(self._findings)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._findings)
 
     def add(self, path: Path, what: str, code: str, hint: str = "", detail: str = "") -> None:
-        """Note a problem; `detail` goes behind the path: `url character 31`."""
-        if len(self._found) >= MOST_FINDINGS:
-            # A person who reads them starts over long before; a program may have made a million.
-            raise SpecError([*self.problems(), Problem("there are more problems than these", "more_problems")])
+        """Add a problem; `detail` is appended to the path: `url character 31`."""
+        if len(self._findings) >= MOST_FINDINGS:
+            # More would not be read; a generated spec may have a million.
+            raise SpecError([*self.problems(), Problem("further problems are not listed", "more_problems")])
         where = " ".join(part for part in (path_text(path), detail) if part)
-        self._found.append((path, Problem(what, code, where, hint=hint)))
+        self._findings.append((path, Problem(what, code, where, hint=hint)))
 
     def touch(self, *path: str | int) -> bool:
-        """Whether something is wrong at `path` or in it, so that nothing more needs to be said about it."""
-        return any(found[: len(path)] == path for found, _ in self._found)
+        """Return whether a problem at or below `path` was reported, so that further ones can be skipped."""
+        return any(place[: len(path)] == path for place, _ in self._findings)
 
     def problems(self, place: Callable[[Path], str] | None = None) -> list[Problem]:
-        """Every problem, in the order in which they were found, each one once, with its place."""
+        """Return the distinct problems in order, with their places."""
         placed = (
             Problem(problem.what, problem.code, problem.path, place(path) if place else "", problem.hint)
-            for path, problem in self._found
+            for path, problem in self._findings
         )
         return list(dict.fromkeys(placed))
 
@@ -91,21 +91,21 @@ class Declared:
 
 
 def declared(kind: Kind, description: str = "", *, default: Any = REQUIRED, examples: Sequence[Any] = ()) -> Any:
-    """A field: how it is read, what it means, and its value when it is not written (required without one)."""
+    """Declare a field: its type, description and default (without one it is required)."""
     return Declared(kind, description, default, tuple(examples))
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(declared,))
 class SpecModel:
-    """The base of the models: keyword arguments, checked; frozen; equal by value. Null means not written."""
+    """Base class: checked keyword arguments, frozen, compared by value. Null means not set."""
 
     declarations: ClassVar[dict[str, Declared]] = {}
     synonyms: ClassVar[Mapping[str, str]] = {}
-    """Names that are not fields here, but are tried: each with the field that is meant."""
+    """Names often used by mistake, each with the right field, for hints."""
     extensions: ClassVar[bool] = False
-    """Whether fields that begin with `x-` are left alone, as in OpenAPI and Compose: a place for YAML anchors."""
+    """Whether fields starting with `x-` are ignored, as in OpenAPI and Compose, for YAML anchors."""
     written: frozenset[str]
-    """The fields that were given, as opposed to left at their defaults."""
+    """The fields that were set, as opposed to left at their defaults."""
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
@@ -122,7 +122,7 @@ class SpecModel:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """A model from plain data as a person writes it (`"30s"`, `_seconds`). Raises SpecError with every problem."""
+        """Create a model from spec notation (`"30s"`, `_seconds`). Raises SpecError with every problem."""
         findings = Findings()
         model = cls.read(data, (), findings)
         if len(findings):
@@ -131,7 +131,7 @@ class SpecModel:
 
     @classmethod
     def read(cls, data: Any, path: Path, findings: Findings) -> Self:
-        """A model from an object of plain data; problems go to `findings`, bad fields to their defaults."""
+        """Create a model from plain data; problems are added to `findings`, invalid fields get their defaults."""
         model = object.__new__(cls)
         if not isinstance(data, Mapping):
             from atm.models.field_types import describe
@@ -143,17 +143,17 @@ class SpecModel:
         return model
 
     def to_data(self) -> dict[str, Any]:
-        """What was written, as plain data that reads to an equal model."""
+        """Return the set fields as plain data, from which an equal model can be read."""
         return {name: _plain(value) for name, value in vars(self).items() if name in self.written or name == "type"}
 
     def _fill(self, data: Mapping[str, Any] | None, path: Path, findings: Findings) -> None:
         values = vars(self)
         written: set[str] = set()
-        known = {} if data is None else _known(type(self), data, path, findings)
+        entries = {} if data is None else _set_fields(type(self), data, path, findings)
         for name, field in self.declarations.items():
             value = INVALID
-            if name in known:
-                spelling, given = known[name]
+            if name in entries:
+                spelling, given = entries[name]
                 written.add(name)
                 value = field.kind.read(given, (*path, spelling), findings)
             elif field.default is REQUIRED and data is not None:
@@ -179,9 +179,9 @@ class SpecModel:
         return f"{type(self).__name__}({fields})"
 
     @classmethod
-    def home_of(cls, name: str) -> str:
-        """Where a field that this model does not have belongs, in words; empty when nobody knows it."""
-        return _homes.get(name, "")
+    def location_of(cls, name: str) -> str:
+        """Describe where a field that this model lacks belongs; empty if unknown."""
+        return _locations.get(name, "")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -206,11 +206,11 @@ class SpecModel:
         return inline_schema(cls)
 
 
-def _known(
+def _set_fields(
     model: type[SpecModel], data: Mapping[str, Any], path: Path, findings: Findings
 ) -> dict[str, tuple[str, Any]]:
-    """The declared fields that are written, with their spelling: `timeout` may be written `timeout_seconds`."""
-    known: dict[str, tuple[str, Any]] = {}
+    """Return the declared fields that are set, with their spelling: `timeout` may be spelled `timeout_seconds`."""
+    entries: dict[str, tuple[str, Any]] = {}
     for spelling, value in data.items():
         name = spelling
         if model.extensions and str(spelling).startswith("x-"):
@@ -221,14 +221,14 @@ def _known(
             name = short if field is not None and field.kind.is_duration else name
         if name not in model.declarations:
             _report_unknown(model, str(spelling), path, findings)
-        elif value is None or (name in known and known[name][1] == value):
+        elif value is None or (name in entries and entries[name][1] == value):
             continue
-        elif name in known:
-            what = f"{known[name][0]} and {spelling} are the same field"
+        elif name in entries:
+            what = f"{entries[name][0]} and {spelling} are the same field"
             findings.add((*path, spelling), what, "conflict", f"Keep `{name}`")
         else:
-            known[name] = (spelling, value)
-    return known
+            entries[name] = (spelling, value)
+    return entries
 
 
 def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
@@ -241,7 +241,7 @@ def _report_missing(model: type[SpecModel], name: str, path: Path, findings: Fin
 def _report_unknown(model: type[SpecModel], name: str, path: Path, findings: Findings) -> None:
     from atm.models.nearest import nearest
 
-    elsewhere = "" if name in model.synonyms else model.home_of(name)
+    elsewhere = "" if name in model.synonyms else model.location_of(name)
     close = nearest(name.lower(), [*model.declarations, *model.synonyms])
     guess = f"Did you mean `{model.synonyms.get(close[0], close[0])}`? " if close else ""
     guess = f"`{name}` belongs {elsewhere}. " if elsewhere else guess

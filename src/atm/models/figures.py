@@ -1,16 +1,16 @@
-"""How a figure is spelled: one spelling for the terminal, the reports, the messages and the dashboard.
+"""Format figures identically for the terminal, reports, messages and the dashboard.
 
-The rules, with test vectors in docs/reference/number-formats.json that any other formatter of ours reads too:
+Rules, with test vectors in docs/reference/number-formats.json that our other formatters read too:
 
-- times: three significant digits, at most three decimals, the unit that fits the value; in a table one unit per block
-- rates: four significant digits, without zeros at the end of a decimal part; counts: exact, commas
-- shares of requests: two decimals below 1 % and above 99 %, else one; what is not zero never reads `0 %`, what is not
-  all never reads `100 %`; CPU, progress and change: whole percent
+- times: three significant digits, at most three decimals, in the unit that fits the value; tables use one unit
+- rates: four significant digits, without trailing zeros in the decimals; counts: exact, with commas
+- shares of requests: two decimals below 1 % and above 99 %, else one; a non-zero share is never `0 %`, an incomplete
+  one never `100 %`; CPU, progress and change: whole percent
 - bytes: SI, three significant digits; durations: `34.0 s`, `5 min 12 s`, `2 h 03 min`
-- what is not zero never reads `0` for want of digits (`<0.001`); ties round up
+- non-zero values are never shown as `0` for lack of digits (`<0.001`); ties round up
 - `-` is no data, `∞` is beyond every sample
 
-Values are unrounded and in the unit that the function's name or docstring gives; None is no data.
+Values are unrounded and in the unit given by the function's name or docstring; None is no data.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ NO_DATA = "-"
 INFINITE = "∞"
 
 _TIME_UNITS = (("ns", 1e-6), ("µs", 1e-3), ("ms", 1.0), ("s", 1e3))
-"""Units of time, each with its length in ms."""
+"""Units of time with their length in ms."""
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def time(milliseconds: float | None) -> str:
-    """A time with the unit that fits it: `840 µs`, `12.4 ms`, `2.04 s`."""
+    """Format a time with the unit that fits it: `840 µs`, `12.4 ms`, `2.04 s`."""
     if milliseconds is None or math.isinf(milliseconds):
         return _special(milliseconds)
     unit = time_unit(milliseconds)
@@ -37,25 +37,25 @@ def time(milliseconds: float | None) -> str:
 
 
 def time_unit(milliseconds: float | None) -> str:
-    """The unit that fits a time, and with it a block whose median it is; `ms` without data, for zero and for ∞."""
+    """Return the unit that fits a time (for a table, its median); `ms` without data, for zero and for ∞."""
     if not milliseconds or math.isinf(milliseconds):
         return "ms"
     for unit, length in _TIME_UNITS:
-        # 999.6 µs rounds to 1,000, which is 1.00 ms.
+        # 999.6 µs rounds to 1,000, i.e. 1.00 ms.
         if _rounded(abs(milliseconds) / length, 3) < 1000:
             return unit
     return "s"
 
 
 def time_in(milliseconds: float | None, unit: str) -> str:
-    """A time as a number in `unit` (`ns`, `µs`, `ms` or `s`), for a table that names its unit once."""
+    """Format a time as a number in `unit` (`ns`, `µs`, `ms` or `s`), for a table that gives its unit once."""
     if milliseconds is None or math.isinf(milliseconds):
         return _special(milliseconds)
     return _digits(milliseconds / dict(_TIME_UNITS)[unit], 3, 0 if unit == "ns" else 3)
 
 
 def rate(per_second: float | None) -> str:
-    """A rate without its unit: `499.9`, `8,120`."""
+    """Format a rate without its unit: `499.9`, `8,120`."""
     if per_second is None or math.isinf(per_second):
         return _special(per_second)
     text = _digits(per_second, 4, 3)
@@ -63,12 +63,12 @@ def rate(per_second: float | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """An exact number with commas: `30,000`."""
+    """Format an exact number with commas: `30,000`."""
     return NO_DATA if number is None else f"{number:,}"
 
 
 def share(part: float | None) -> str:
-    """A share of requests, 0..1 as percent: `0.13 %`, `36.9 %`, `99.87 %`."""
+    """Format a share of requests, 0..1, as percent: `0.13 %`, `36.9 %`, `99.87 %`."""
     if part is None:
         return NO_DATA
     percent = part * 100
@@ -84,14 +84,14 @@ def share(part: float | None) -> str:
 
 
 def percent(part: float | None) -> str:
-    """A share of something that is not requests (CPU, progress, change), 0..1 as whole percent: `34 %`."""
+    """Format another share (CPU, progress, change), 0..1, as whole percent: `34 %`."""
     if part is None or math.isinf(part):
         return _special(part)
     return f"{_half_up(part * 100):,} %"
 
 
 def size(number: float | None) -> str:
-    """A number of bytes in SI units: `512 B`, `52.0 kB`."""
+    """Format a number of bytes in SI units: `512 B`, `52.0 kB`."""
     if number is None:
         return NO_DATA
     for power, unit in enumerate(_BYTE_UNITS):
@@ -102,7 +102,7 @@ def size(number: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A measured length: `350 ms`, `34.0 s`, `5 min 12 s`, `2 h 03 min`."""
+    """Format a measured duration: `350 ms`, `34.0 s`, `5 min 12 s`, `2 h 03 min`."""
     if seconds is None or math.isinf(seconds):
         return _special(seconds)
     if seconds < 0.9995:
@@ -117,7 +117,7 @@ def duration(seconds: float | None) -> str:
 
 
 def planned(seconds: float | None) -> str:
-    """A length that somebody wrote down, without zeros that they did not write: `5 s`, `2.5 s`, `1 min 30 s`, `2 h`."""
+    """Format a configured duration, without added zeros: `5 s`, `2.5 s`, `1 min 30 s`, `2 h`."""
     if seconds is None:
         return NO_DATA
     milliseconds = _half_up(seconds * 1e3)
@@ -132,7 +132,7 @@ def planned(seconds: float | None) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """A moment of a run, since its start: `00:34`, `1:01:05`; the second that it lies in, not the nearest one."""
+    """Format a time since the start of a run: `00:34`, `1:01:05`; the second that contains it, not the nearest."""
     if seconds is None:
         return NO_DATA
     minutes, rest = divmod(math.floor(seconds), 60)
@@ -142,7 +142,7 @@ def clock(seconds: float | None) -> str:
 
 
 def multiple(times: float | None) -> str:
-    """How many times a limit: `1.3 ×`, `12 ×`; what is not the limit itself never reads `1.0 ×`."""
+    """Format a multiple of a limit: `1.3 ×`, `12 ×`; only the limit itself is `1.0 ×`."""
     if times is None or math.isinf(times):
         return _special(times)
     if times >= 9.95:
@@ -157,7 +157,7 @@ def multiple(times: float | None) -> str:
 
 
 def measured(value: float | None, unit: Unit) -> str:
-    """What a threshold measured, with its unit: `352 ms`, `14.2 %`, `51.5 /s`."""
+    """Format a threshold's measured value with its unit: `352 ms`, `14.2 %`, `51.5 /s`."""
     if value is None or math.isinf(value):
         return _special(value)
     match unit:
@@ -176,7 +176,7 @@ def _special(value: float | None) -> str:
 
 
 def _digits(value: float, significant: int, decimals: int) -> str:
-    """`value` to so many significant digits and at most so many decimals, with commas; zeros are kept."""
+    """Format `value` with the given significant digits and maximum decimals, with commas; zeros are kept."""
     if value == 0:
         return "0"
     rounded = _rounded(value, significant)
@@ -196,7 +196,7 @@ def _rounded(value: float, significant: int) -> float:
 
 
 def _fixed(value: float, places: int) -> str:
-    # Ties go up, as JavaScript's toFixed has them: Python's own formatting would take the even neighbour.
+    # Ties round up, like JavaScript's toFixed; Python's formatting would round them to even.
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
 
 

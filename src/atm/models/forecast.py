@@ -1,4 +1,4 @@
-"""What a plan will do: its length, its requests, and its level over time. Computed by `atm.plan.forecast`."""
+"""The forecast of a plan: duration, requests, load level over time. Computed by `atm.plan.forecast`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """A part of a load; a run also drains after its last one."""
+    """A part of a load; after the last one, a run also drains."""
 
     WARM_UP = "warm_up"
     LOAD = "load"
-    """The measured load, where its level is constant."""
+    """The measured load at a constant level."""
     RAMP_UP = "ramp_up"
     HOLD = "hold"
     RAMP_DOWN = "ramp_down"
@@ -35,31 +35,31 @@ class ForecastPhase:
     phase: Phase
     start: float
     end: float | None
-    """Null where only a number of requests ends it."""
+    """Null if only a number of requests ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What follows from a plan alone; what the target does can only make it less."""
+    """Figures that follow from a plan alone; the target can only make them smaller."""
 
     warm_up_seconds: float
     seconds: float | None
-    """Length of the measured load; null where only a number of requests ends it, and so the target decides."""
+    """Length of the measured load; null if only a number of requests ends it, so the target decides."""
     requests: int | None
-    """Requests of the measured load: due in the open model, at most in the closed one; null where the target decides.
-    Of random arrivals it is the mean."""
+    """Requests of the measured load: due in the open model, at most in the closed one; null if the target decides.
+    For random arrivals, the mean."""
     peak: float
     """The highest level, warm-up included."""
     points: Sequence[LevelPoint]
-    """Corners of the level, warm-up included, joined by lines; two at one moment are a jump. A load without an end in
-    time has a last point at the start of its last phase."""
+    """Corners of the level, warm-up included, joined by lines; two at the same time are a jump. A load without an end
+    has its last point at the start of its last phase."""
     phases: Sequence[ForecastPhase]
     most_seconds: float | None
-    """An upper bound of how long it sends, warm-up included; null when no time bounds it."""
+    """Upper bound of the sending time, warm-up included; null if no time limits it."""
     most_requests: int | None
-    """An upper bound of the requests, warm-up included; null when only the target's speed bounds them."""
+    """Upper bound of the requests, warm-up included; null if only the target's speed limits them."""
 
     @property
     def total_seconds(self) -> float | None:
-        """The whole planned length, warm-up included."""
+        """The whole planned duration, warm-up included."""
         return None if self.seconds is None else self.warm_up_seconds + self.seconds

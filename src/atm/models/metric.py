@@ -1,7 +1,7 @@
-"""The metrics that thresholds know: one table for the grammar, the judge, the docs, the dashboard and the MCP server.
+"""The threshold metrics: one table for the grammar, the judge, the docs, the dashboard and the MCP server.
 
-A new metric is a member of `Metric` and a row of `METRICS`. `make format` then writes the tables that are made of it,
-and tests/models/test_metric.py fails for every place that does not know it.
+To add a metric, add a member to `Metric` and a row to `METRICS`. `make format` then generates the tables that depend on
+it, and tests/models/test_metric.py fails for every place that lacks it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Unit(StrEnum):
 
 
 class Statistic(StrEnum):
-    """What is taken of many times, where it is no percentile."""
+    """A statistic of times other than a percentile."""
 
     MIN = "min"
     MAX = "max"
@@ -31,7 +31,7 @@ class Statistic(StrEnum):
 
 
 class Comparison(StrEnum):
-    """How a value is held against its limit. The limit itself always holds, with every one of them."""
+    """How a value is compared with its limit. The limit itself always passes."""
 
     LESS = "<"
     AT_MOST = "<="
@@ -40,12 +40,12 @@ class Comparison(StrEnum):
 
     @property
     def is_upper(self) -> bool:
-        """The limit is the highest value that holds."""
+        """Whether the limit is the highest value that passes."""
         return self in (Comparison.LESS, Comparison.AT_MOST)
 
 
 class Metric(StrEnum):
-    """What a threshold judges."""
+    """The value that a threshold judges."""
 
     LATENCY = "latency"
     OK_LATENCY = "ok_latency"
@@ -59,23 +59,22 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricDefinition:
-    """How a metric is written, and what it is computed from.
+    """The spelling of a metric, and its input.
 
     A time (`times`) is judged by a percentile or a `Statistic`; any other metric is a count of outcomes (`counted`)
-    divided by that of others (`of`), or by the seconds of the window.
+    divided by a count of others (`of`), or by the seconds of the window.
     """
 
     unit: Unit
     words: tuple[str, ...]
-    """How it is written; the first is how it is shown. Of a time what stands before the statistic, which may be none
-    at all."""
+    """Its spellings, the first of which is displayed; for a time, the part before the statistic, which may be empty."""
     about: str
-    """For people, in Markdown."""
+    """Description in Markdown."""
     example: str
     times: str = ""
-    """The histogram of an `EndpointInterval`; `response` are all response times."""
+    """The histogram of an `EndpointInterval`; `response` means all response times."""
     with_infinite: bool = False
-    """What failed, is unfinished or was missed counts as a time of +∞."""
+    """Failed, unfinished and missed requests count as +∞."""
     counted: frozenset[Outcome] = frozenset()
     of: frozenset[Outcome] = frozenset()
 
@@ -85,7 +84,7 @@ class MetricDefinition:
 
     @property
     def is_rate(self) -> bool:
-        """Per second of the window: judged also where there are few samples, for few samples are a low rate."""
+        """Whether it is per second of the window, and so judged even with few samples: those are a low rate."""
         return self.unit is Unit.PER_SECOND
 
 
@@ -101,16 +100,16 @@ METRICS: Mapping[Metric, MetricDefinition] = {
         times="response",
     ),
     Metric.ERROR_RATE: MetricDefinition(
-        Unit.SHARE, ("error_rate",), "failed of completed", "error_rate < 1%", counted=FAILED, of=_COMPLETED
+        Unit.SHARE, ("error_rate",), "failed / completed", "error_rate < 1%", counted=FAILED, of=_COMPLETED
     ),
     Metric.RPS: MetricDefinition(Unit.PER_SECOND, ("rps",), "completed per second", "rps > 100", counted=_COMPLETED),
     Metric.OK_LATENCY: MetricDefinition(
-        Unit.MILLISECONDS, ("ok",), "response time of ok answers only", "ok p95 < 250ms", times="response_ok"
+        Unit.MILLISECONDS, ("ok",), "response time of ok responses only", "ok p95 < 250ms", times="response_ok"
     ),
     Metric.ADJUSTED_LATENCY: MetricDefinition(
         Unit.MILLISECONDS,
         ("adjusted",),
-        "response time; what failed, was missed or is unfinished took forever",
+        "response time; failed, missed and unfinished requests count as infinite",
         "adjusted p99 < 1s",
         times="response_ok",
         with_infinite=True,
@@ -118,7 +117,7 @@ METRICS: Mapping[Metric, MetricDefinition] = {
     Metric.FIRST_BYTE: MetricDefinition(
         Unit.MILLISECONDS,
         ("first_byte", "first byte"),
-        "time from the actual start to the first byte of the answer",
+        "time from the actual start to the first byte of the response",
         "first_byte p90 < 80ms",
         times="first_byte",
     ),
@@ -129,4 +128,4 @@ METRICS: Mapping[Metric, MetricDefinition] = {
         Unit.PER_SECOND, ("throughput",), "ok per second", "throughput > 100", counted=_OK
     ),
 }
-"""The most used first: that is how the docs and the dashboard offer them."""
+"""The most used first, the order in the docs and the dashboard."""

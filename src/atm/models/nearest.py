@@ -1,4 +1,4 @@
-"""What was probably meant: the known names that are most like one that is not known. Bounded, for hostile input."""
+"""Suggest corrections for an unknown name: the most similar known ones. Bounded for hostile input."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from itertools import islice
 
 MOST_OPTIONS = 100
 LONGEST = 80
-"""Of a name, in characters: what is longer is no slip of a finger."""
+"""Characters of a name; a longer one is no typo."""
 
 
 def nearest(name: str, options: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
-    """At most `count` of the first options that are like the name (difflib's ratio of `cutoff` and more), best first.
+    """Return up to `count` of the first options similar to the name (difflib ratio of at least `cutoff`), best first.
 
-    It takes a few milliseconds at most, however many options there are; callers bound how often they ask.
+    Takes a few milliseconds at most, for any number of options; callers limit how often they call it.
     """
     if len(name) > LONGEST:
         return []
     from difflib import get_close_matches
 
-    # Two texts of these lengths cannot be more alike than this: most options need no comparison.
+    # An upper bound of the ratio for texts of these lengths, which rules out most options.
     fitting = (
         option
         for option in options
@@ -29,6 +29,6 @@ def nearest(name: str, options: Iterable[str], *, count: int = 1, cutoff: float 
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
-    """Names for a message, the first of many."""
+    """Join the first names for a message."""
     some = list(islice(names, most + 1))
     return ", ".join(some[:most]) + (", …" if len(some) > most else "")

@@ -1,4 +1,4 @@
-"""How a request ended, why a run ended, and the one word that everything we show uses for a run."""
+"""Outcomes: how a request ended, why a run ended, and the single word that describes a run everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a started request ended. Each started request has exactly one.
+    """How a started request ended. Each started request has exactly one outcome.
 
     `started = ok + failed + generator_error + unfinished`, for warm-up and measured load separately.
     """
@@ -27,15 +27,15 @@ class Outcome(StrEnum):
 
 
 FULL_RESPONSES = frozenset({Outcome.OK, Outcome.UNEXPECTED_STATUS, Outcome.CHECK_FAILED})
-"""Outcomes in which a whole response was read."""
+"""Outcomes with a full response."""
 
 UNANSWERED = frozenset(
     {Outcome.TIMEOUT, Outcome.DNS_ERROR, Outcome.CONNECT_ERROR, Outcome.TLS_ERROR, Outcome.CONNECTION_CLOSED}
 )
-"""Outcomes of requests that ended without an answer, not even one that cannot be read."""
+"""Outcomes of requests that got no response, not even an unreadable one."""
 
 FAILED = frozenset(Outcome) - {Outcome.OK, Outcome.GENERATOR_ERROR, Outcome.UNFINISHED}
-"""Outcomes that count as the target's failures; with `ok` they make `completed`."""
+"""Outcomes that count as failures of the target; with `ok` they add up to `completed`."""
 
 
 class StopReason(StrEnum):
@@ -51,7 +51,7 @@ class StopReason(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """The life of a run; it only moves forward."""
+    """The status of a run; it only moves forward."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -61,7 +61,7 @@ class RunStatus(StrEnum):
 
 
 class Measurement(StrEnum):
-    """Can the figures be believed: was the load generator itself the limit?"""
+    """Whether the figures can be trusted, or the load generator itself was the limit."""
 
     VALID = "valid"
     SUSPECT = "suspect"
@@ -69,27 +69,27 @@ class Measurement(StrEnum):
 
 
 class RunOutcome(StrEnum):
-    """The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json)."""
+    """The single word for a run in every display and format (docs/reference/run-outcomes.json)."""
 
     QUEUED = "queued"
     RUNNING = "running"
     PASSED = "passed"
-    """It ran to its planned end, every threshold held, and the measurement can be believed."""
+    """It ended as planned, every threshold passed, and the measurement can be trusted."""
     FAILED = "failed"
-    """A threshold failed, or the target never answered."""
+    """A threshold failed, or the target never responded."""
     INVALID = "invalid"
-    """The load generator was the limit, so nothing is said about the target."""
+    """The load generator was the limit, so the target cannot be judged."""
     STOPPED = "stopped"
-    """It was stopped before its planned end, and what was in flight could finish."""
+    """It was stopped before its planned end; requests in flight could finish."""
     CANCELLED = "cancelled"
     ERROR = "error"
     """It could not be carried out."""
 
 
 def is_answered(outcomes: Mapping[Outcome, int] | Mapping[str, int], completed: int) -> bool:
-    """Whether any of `completed` requests got an answer, be it one that cannot be read; true where none was completed.
+    """Return whether any of `completed` requests got a response, even an unreadable one; true if none was completed.
 
-    `outcomes` may leave out those that are not failures.
+    `outcomes` may omit those that are not failures.
     """
     unanswered = sum(outcomes.get(outcome, 0) for outcome in UNANSWERED)
     return not completed or unanswered < completed
@@ -98,10 +98,10 @@ def is_answered(outcomes: Mapping[Outcome, int] | Mapping[str, int], completed: 
 def passed_of(
     status: RunStatus, stop_reason: StopReason | None, *, thresholds_hold: bool, answered: bool, is_invalid: bool
 ) -> bool | None:
-    """Whether a run that has ended passed; null where that cannot be said.
+    """Return whether a finished run passed; null if that is undetermined.
 
-    Null for a run that ended in an error, was stopped or cancelled, or whose measurement is invalid. A target that
-    never answered has failed whatever the measurement is worth.
+    Null for a run that ended in an error, was stopped or cancelled, or whose measurement is invalid. A run whose target
+    never responded has failed, whatever the measurement verdict.
     """
     if status is not RunStatus.COMPLETED or stop_reason in (StopReason.STOPPED, StopReason.CANCELLED):
         return None
@@ -111,7 +111,7 @@ def passed_of(
 
 
 def run_outcome(status: RunStatus, stop_reason: StopReason | None, passed: bool | None) -> RunOutcome:
-    """The word for a run. `passed` is what `passed_of` gave when it ended, and null before."""
+    """Return the word for a run. `passed` is the result of `passed_of` when it ended, and null before."""
     if status is RunStatus.PENDING:
         return RunOutcome.QUEUED
     if status is RunStatus.RUNNING:

@@ -1,7 +1,7 @@
-"""What a run leaves behind: the result, in the order and with the names of `atm run --json`.
+"""The result of a run, in the order and with the names of `atm run --json`.
 
 Figures carry their unit in the name (`_ms`, `_seconds`, `_bytes`); null means no samples, and the string "Infinity" is
-+∞ (a percentile that reaches into the failures). Definitions: docs/concepts/what-every-number-means.md.
++∞ (a percentile that includes failures). Definitions: docs/concepts/what-every-number-means.md.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ class _Model(BaseModel):
 
 
 class MeasurementReason(_Model):
-    """One row of the measurement verdict's table that spoke up."""
+    """One reason of the measurement verdict: a violated row of its table."""
 
     code: str
     """Stable name of the row: `schedule_lag`, `rate_missed`, `loop_stall`, `generator_errors`, …"""
     severity: Measurement
     what: str
-    """What was measured against which limit, in words and figures."""
+    """The measured value and the limit, as text."""
     actual: float
     limit: float
     hint: str
-    """What to do about it."""
+    """How to fix it."""
 
 
 class Verdict(_Model):
-    """What follows from the thresholds, and from the measurement of the measurement."""
+    """The verdicts of the thresholds and of the measurement."""
 
     passed: bool | None
     """True when no threshold failed; null for runs that ended in an error, were stopped or cancelled, or whose
     measurement is invalid."""
     outcome: RunOutcome
-    """The one word for all of that."""
+    """The single word for the run."""
     measurement: Measurement
     reasons: list[MeasurementReason]
     exit_code: int
 
 
 class RunInfo(_Model):
-    """Identity and course of a run."""
+    """Identity and timing of a run."""
 
     id: str
     name: str
@@ -66,51 +66,50 @@ class RunInfo(_Model):
     engine: str
     engine_version: str
     engine_reason: str
-    """Why this engine: `native, the default`, `asyncio: the native engine is not installed`."""
+    """Why this engine was chosen: `native, the default`, `asyncio: the native engine is not installed`."""
     seed: int
     model: str
     """`closed` or `open`."""
     error: str | None = None
     """Why a failed run failed."""
     stopped_by: str = ""
-    """Who ended a run before its plan did: `Ctrl-C`, `SIGTERM`; empty where nobody did, or it is not known."""
+    """What ended a run before its plan did: `Ctrl-C`, `SIGTERM`; empty if nothing did, or unknown."""
 
 
 class ThresholdResult(_Model):
-    """One threshold after the run."""
+    """The result of one threshold."""
 
     expression: str
-    """As people read it: `checkout: ok p99 < 250 ms for 10 s`."""
+    """Normalised expression: `checkout: ok p99 < 250 ms for 10 s`."""
     endpoint: str | None
     metric: Annotated[Metric, WithJsonSchema({"type": "string"})]
-    """What was judged: `latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions may know
-    more."""
+    """`latency`, `ok_latency`, `error_rate`, … (docs/reference/thresholds.md); later versions add more."""
     statistic: Statistic | None
-    """Of a time that is no percentile; else null."""
+    """The statistic of a time if it is not a percentile; else null."""
     percentile: float | None
-    """0..100; null where no percentile was judged."""
+    """0..100; null if it is not a percentile."""
     comparison: Comparison
-    """The limit itself always holds."""
+    """The limit itself always passes."""
     window_seconds: int | None
-    """Judged on every full window of this length; null for the whole run."""
+    """Length of the windows; null for the whole run."""
     actual: Figure
-    """In the unit of `unit`; null when there was no data. Of a threshold with a window, its worst window."""
+    """In the unit of `unit`; null without data. For a threshold with a window, the value of its worst window."""
     limit: float
     unit: Unit
     """`ms`, `share` (0..1) or `per_second`."""
     passed: bool
     margin: float | None
-    """How far from the limit, as a share of it: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data,
-    for a limit of 0 and for +∞."""
+    """Relative distance from the limit: 0.56 = 56 % to spare, -0.3 = 1.3 times the limit; null without data, for a
+    limit of 0 and for +∞."""
     message: str
-    """`no data`, where it was worst, or empty."""
+    """`no data`, the time of the worst window, or empty."""
     is_implied: bool = False
-    """The spec has no thresholds, so this one was judged: no request fails."""
+    """The default threshold of a spec without thresholds: no request fails."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_a_text_alone(cls, document: Any) -> Any:
-        """Results of version 0.1.0 carry the text of a threshold alone: what it judges is read from that."""
+        """Derive the fields missing in results of version 0.1.0 from their threshold expression."""
         if not isinstance(document, dict) or "metric" in document or "expression" not in document:
             return document
         endpoint = document.get("endpoint")
@@ -129,12 +128,12 @@ class ThresholdResult(_Model):
 
     @property
     def measured(self) -> str:
-        """What was measured, with its unit; `-` without data."""
+        """The measured value with its unit; `-` without data."""
         return figures.measured(self.actual, self.unit)
 
     @property
     def is_time_limit(self) -> bool:
-        """Holds a percentile of all requests over the whole run below a time."""
+        """Whether it limits a percentile of all requests over the whole run."""
         return (
             self.unit is Unit.MILLISECONDS
             and self.percentile is not None
@@ -145,7 +144,7 @@ class ThresholdResult(_Model):
 
     @property
     def distance(self) -> str:
-        """How far from the limit it was: `56 % to spare`, `1.3 × the limit`; empty where nothing can be said."""
+        """The distance from the limit: `56 % to spare`, `1.3 × the limit`; empty if undefined."""
         if self.actual is None or self.margin is None or math.isinf(self.actual):
             return ""
         if self.passed:
@@ -156,7 +155,7 @@ class ThresholdResult(_Model):
 
 
 class EndpointMetrics(_Model):
-    """The figures of the measured load (warm-up left out), of one endpoint or, as `Metrics`, of all together."""
+    """The figures of the measured load (without warm-up), of one endpoint or, as `Metrics`, of all together."""
 
     total_requests: int
     """Requests started."""
@@ -203,7 +202,7 @@ class EndpointMetrics(_Model):
     ok_latency_p99_ms: Figure
     ok_latency_p99_9_ms: Figure
     failed_latency_min_ms: Figure = None
-    """Of requests that failed: with a whole answer, or given up at the timeout."""
+    """Of failed requests: full responses, and timeouts at the time waited."""
     failed_latency_max_ms: Figure = None
     failed_latency_mean_ms: Figure = None
     failed_latency_p50_ms: Figure = None
@@ -223,13 +222,13 @@ class EndpointMetrics(_Model):
     wait_p99_ms: Figure
     wait_max_ms: Figure
     requests_per_second: float
-    """Completed inside the window, per second of it."""
+    """Completed inside the window, per second."""
     throughput: float
-    """Ok inside the window, per second of it."""
+    """Ok inside the window, per second."""
     offered_rate: Figure
-    """Arrivals per second that the plan asked for; null in the closed model."""
+    """Planned arrivals per second; null in the closed model."""
     achieved_rate: float
-    """Started per second of the window."""
+    """Started, per second of the window."""
     error_rate: float
     """Failed / completed, 0..1; 0 when nothing completed."""
     errors_by_type: dict[Outcome, int]
@@ -245,12 +244,12 @@ class Metrics(EndpointMetrics):
     """The figures of the whole measured load."""
 
     duration_seconds: float
-    """The window."""
+    """Length of the window."""
     drain_seconds: float
     barrier_seconds: float
     warm_up_seconds: float
     warm_up_requests: int
-    """Requests started during warm-up; none of them is in any figure here."""
+    """Requests started during warm-up, which are excluded from all figures here."""
 
 
 class NamedEndpointMetrics(EndpointMetrics):
@@ -259,16 +258,16 @@ class NamedEndpointMetrics(EndpointMetrics):
     name: str
     method: str
     url: str
-    """As written in the spec, templates and all, secrets masked."""
+    """As written in the spec, with templates, secrets masked."""
 
     @property
     def endpoint_name(self) -> str:
-        """`name`, as the first design calls it."""
+        """`name`, under its name in the first design."""
         return self.name
 
     @property
     def metrics(self) -> EndpointMetrics:
-        """The figures, as the first design nests them."""
+        """The figures, nested as in the first design."""
         return self
 
 
@@ -283,13 +282,13 @@ class FailureSummary(_Model):
     last_seconds: float
     """Since the start of the run."""
     sample: int | None
-    """The request number of a kept sample of it."""
+    """The request number of a sample of this failure."""
     example: str
-    """The start of that sample's response body or error, one line, at most 200 characters."""
+    """The start of that sample's response body or error: one line, at most 200 characters."""
 
 
 class GeneratorSummary(_Model):
-    """What the load generator itself used and how late it was."""
+    """Resource usage and lateness of the load generator."""
 
     schedule_lag_p50_ms: Figure
     schedule_lag_p99_ms: Figure
@@ -299,7 +298,7 @@ class GeneratorSummary(_Model):
     longest_stall_ms: float
     cpu_seconds: float
     cpu_share: float
-    """CPU seconds per second, of one core: 1.3 = a core and a third."""
+    """CPU seconds per second, in cores: 1.3 = a core and a third."""
     cores: int
     busiest_thread_share: float
     """The median over the intervals, 0..1 of one core."""
@@ -314,7 +313,7 @@ class GeneratorSummary(_Model):
 
 
 class SampledExchange(_Model):
-    """One request kept whole, secrets masked; times since its intended start."""
+    """One sampled request, secrets masked; times since its intended start."""
 
     request_number: int
     endpoint: str
@@ -340,27 +339,27 @@ class SampledExchange(_Model):
 
     @property
     def endpoint_name(self) -> str:
-        """`endpoint`, as the first design calls it."""
+        """`endpoint`, under its name in the first design."""
         return self.endpoint
 
     @property
     def request_url(self) -> str:
-        """`url`, as the first design calls it."""
+        """`url`, under its name in the first design."""
         return self.url
 
     @property
     def status_code(self) -> int | None:
-        """`status`, as the first design calls it."""
+        """`status`, under its name in the first design."""
         return self.status
 
     @property
     def latency_ms(self) -> float:
-        """`response_ms`, as the first design calls it."""
+        """`response_ms`, under its name in the first design."""
         return self.response_ms
 
 
 class RunResult(_Model):
-    """A run, judged: what `atm run --json` prints and storage keeps."""
+    """The result of a run: printed by `atm run --json`, and stored."""
 
     run: RunInfo
     verdict: Verdict
@@ -400,7 +399,7 @@ class RunResult(_Model):
 
     @property
     def outcome(self) -> RunOutcome:
-        """The one word for the run."""
+        """The single word for the run."""
         return self.verdict.outcome
 
     @property
@@ -409,7 +408,7 @@ class RunResult(_Model):
 
     @property
     def failure_reasons(self) -> tuple[str, ...]:
-        """Why the run did not pass, a sentence each."""
+        """Why the run did not pass, one sentence per reason."""
         from atm.models.failure_reasons import failure_reasons
 
         return (*failure_reasons(self), *((self.run.error,) if self.run.error else ()))
@@ -424,7 +423,7 @@ class RunResult(_Model):
 
     @property
     def endpoints_without_requests(self) -> list[str]:
-        """The endpoints to which no measured request was sent; empty where none was sent at all."""
+        """The endpoints to which no measured request was sent; empty if none was sent at all."""
         if not self.metrics.total_requests:
             return []
         return [entry.name for entry in self.endpoint_metrics if not entry.total_requests]

@@ -1,7 +1,7 @@
-"""Figures of a run, each declared once: the collector makes them, storage, events and the API carry them.
+"""Figures of a run, each declared once: computed by the collector, carried by storage, events and the API.
 
-Plain dataclasses, so that the live view of `atm run` needs no pydantic; models of pydantic take them as they are.
-Times are in ms and end in `_ms`; None is no data, and +∞ ("Infinity" in JSON) reaches into the failures.
+Plain dataclasses, so that the live view of `atm run` needs no pydantic; pydantic models accept them unchanged. Times
+are in ms and end in `_ms`; None is no data, and +∞ ("Infinity" in JSON) means that the percentile includes failures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atm.models.outcome import Outcome
 
 
 class _FigureSchema:
-    """What pydantic asks for a JSON Schema."""
+    """Called by pydantic for a JSON Schema."""
 
     def __get_pydantic_json_schema__(self, _core: Any, _handler: Any) -> dict[str, Any]:
         return {"anyOf": [{"type": "number"}, {"const": "Infinity", "type": "string"}]}
@@ -26,7 +26,7 @@ Figure = Annotated[float, _FigureSchema()] | None
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures."""
+    """Distribution of a time, in ms: null without samples, "Infinity" if the percentile includes failures."""
 
     min_ms: Figure
     mean_ms: Figure
@@ -40,16 +40,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A stretch of a run: percentiles of it alone, null where nothing finished."""
+    """A period of a run: its percentiles, null where nothing finished."""
 
     second: int
     """Its start, in seconds since the start of the run."""
     phase: str
-    """Where it ended."""
+    """The phase at its end."""
     warm_up: bool
     duration_seconds: float
     offered_rate: float
-    """Arrivals asked for, per second; 0 in the closed model."""
+    """Arrivals due per second; 0 in the closed model."""
     started: int
     completed: int
     failed: int
@@ -60,12 +60,12 @@ class Stretch:
     in_flight: int
     schedule_lag_p99_ms: Figure
     cpu_share: float
-    """Of one core."""
+    """Share of one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelinePoint(Stretch):
-    """One point of the timeline of a result: a second, or more of them in a long run."""
+    """One point of the timeline of a result: one second, or more in a long run."""
 
     errors: dict[Outcome, int] = field(default_factory=dict)
     """Failures by their kind; no zeros."""
@@ -73,7 +73,7 @@ class TimelinePoint(Stretch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Second(Stretch):
-    """One second of a run, as it is told while the run goes on."""
+    """One second of a run in progress."""
 
     requests_per_second: float
     """Completed."""
@@ -83,7 +83,7 @@ class Second(Stretch):
     users: int
     waiting: int
     busiest_thread_share: float
-    """Of one core."""
+    """Share of one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class ErrorSoFar:
 
     @property
     def label(self) -> str:
-        """The shortest name of it: the status of an unexpected one (`503`), else the kind (`connect error`)."""
+        """The short name: an unexpected status (`503`), else the kind (`connect error`)."""
         if self.outcome is Outcome.UNEXPECTED_STATUS:
             return self.message.split(",", 1)[0]
         return self.outcome.value.replace("_", " ")
@@ -141,4 +141,4 @@ class FiguresSoFar:
     schedule_lag_p99_ms: Figure
     endpoints: Sequence[EndpointSoFar]
     errors: Sequence[ErrorSoFar]
-    """The most frequent first."""
+    """Most frequent first."""

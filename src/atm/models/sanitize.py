@@ -1,4 +1,4 @@
-"""Text of strangers made harmless to look at: what targets answer and what specs are called."""
+"""Escape control characters in untrusted text (responses, names of specs) before it is printed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _WITH_LAYOUT = re.compile("[\t\n]")
 
 
 def printable(text: str, *, layout: bool = False) -> str:
-    """`text` with control characters, bidirectional overrides and lone surrogates made visible, as `\\x1b`.
+    """Return `text` with control characters, bidirectional overrides and lone surrogates escaped, as `\\x1b`.
 
-    None of them may move a cursor, write to a clipboard, turn a line around or break XML. `layout` keeps tabs and line
-    feeds as they are.
+    They could move the cursor, write to the clipboard, reverse a line or break XML. `layout` keeps tabs and line feeds
+    unescaped.
     """
     if text.isprintable():
         return text

@@ -1,7 +1,7 @@
-"""Schedules: when a test runs by itself, and everything that the Control API says about that.
+"""Schedules: triggers, firings and notifications, as the Control API represents them.
 
-Triggers are those of the first design: `cron`, `interval` and `date`. What they mean to the clock is worked out in
-`atm.schedules`; here is only what can be written.
+Triggers are those of the first design: `cron`, `interval` and `date`. `atm.schedules` computes their due times; this
+module only defines their fields.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class _Answer(BaseModel):
 
 
 class CronTrigger(_Strict):
-    """At the times that match every field, on the clocks of a time zone.
+    """Due at the times that match every field, in a time zone.
 
     Either the fields, or `expression` with the five of a crontab (minute, hour, day, month, day of week; Sunday is 0
-    or 7). In fields of their own days of the week count from Monday, 0, as in the first design: names are safer. A
-    field that is not written is every value, or the lowest when a finer field is not written either.
+    or 7). In separate fields, days of the week are numbered from Monday, 0, as in the first design: names are safer. A
+    missing field means every value, or the lowest value if a finer field is missing too.
     """
 
     type: Literal["cron"] = "cron"
@@ -58,12 +58,12 @@ class CronTrigger(_Strict):
     def _one_form(self) -> Self:
         fields = (self.minute, self.hour, self.day, self.month, self.day_of_week)
         if (self.expression is None) == all(field is None for field in fields):
-            raise ValueError("write either the fields (minute, hour, …) or an expression such as `30 2 * * *`")
+            raise ValueError("give either the fields (minute, hour, …) or an expression such as `30 2 * * *`")
         return self
 
 
 class IntervalTrigger(_Strict):
-    """Every so often, counted in elapsed time from the start date (without one: from when the schedule was made)."""
+    """At a fixed interval of elapsed time from the start date (without one: from the creation of the schedule)."""
 
     type: Literal["interval"] = "interval"
     seconds: Count = 0
@@ -74,7 +74,7 @@ class IntervalTrigger(_Strict):
     @model_validator(mode="after")
     def _some_time(self) -> Self:
         if not 1 <= self.total_seconds <= MOST_SECONDS:
-            raise ValueError("an interval is 1 second to 366 days")
+            raise ValueError("an interval must be 1 second to 366 days")
         return self
 
     @property
@@ -83,7 +83,7 @@ class IntervalTrigger(_Strict):
 
 
 class DateTrigger(_Strict):
-    """Once. A `run_date` without an offset is on the clocks of `timezone`."""
+    """Due once. A `run_date` without an offset is a local time in `timezone`."""
 
     type: Literal["date"] = "date"
     run_date: ShownTime
@@ -94,38 +94,38 @@ Trigger = Annotated[CronTrigger | IntervalTrigger | DateTrigger, Field(discrimin
 
 
 class Overlap(StrEnum):
-    """What happens at a due time while a run of the same schedule has not ended."""
+    """What to do at a due time while a run of the same schedule is in progress."""
 
     SKIP = "skip"
-    """Nothing; the firing says so."""
+    """Start no run; the firing is recorded as skipped."""
     QUEUE = "queue"
-    """It waits, and starts when the other has ended; at most 100 wait."""
+    """Start the run when the other has ended; at most 100 wait."""
     ALLOW = "allow"
-    """Another run, as if there were none."""
+    """Start another run at the same time."""
 
 
 class Misfire(StrEnum):
-    """What happens to due times that nobody noticed within the grace time, because every agent was down."""
+    """What to do with due times missed because no agent was running within the grace time."""
 
     RUN_ONCE = "run_once"
-    """One run for all of them together."""
+    """Start one run for all of them."""
     SKIP = "skip"
-    """None; the firing says how many were missed."""
+    """Start no run; the firing has the number of missed due times."""
 
 
 class NotifyOn(StrEnum):
-    """After which runs to notify."""
+    """The outcomes of a run that trigger a notification."""
 
     FAILURE = "failure"
-    """It could not start, could not measure, or missed a threshold."""
+    """It could not start, could not measure, or failed a threshold."""
     RECOVERY = "recovery"
-    """It passed, and the one before it had failed."""
+    """It passed after the previous one had failed."""
     ALWAYS = "always"
-    """It ended, whatever came of it."""
+    """It ended, with any outcome."""
 
 
 class Webhook(_Strict):
-    """A POST with a JSON document, signed where there is a secret."""
+    """A POST with a JSON document, signed if there is a secret."""
 
     type: Literal["webhook"] = "webhook"
     url: Annotated[str, StringConstraints(min_length=8, max_length=2000, pattern="^https?://|^[*]{3}$")]
@@ -135,11 +135,11 @@ class Webhook(_Strict):
 
 
 LOCAL_SERVICES = frozenset({"syslog", "dbus", "glib", "gnome", "kde", "qt", "macosx", "windows"})
-"""What Apprise has for the machine that it runs on: nobody sees it there, and the server's log is the server's."""
+"""Apprise services that notify the local machine only, where no user would see them."""
 
 
 class AppriseTarget(_Strict):
-    """A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine."""
+    """A message through any Apprise service (mail, Slack, Telegram, …) except local ones."""
 
     type: Literal["apprise"] = "apprise"
     url: Annotated[str, StringConstraints(min_length=4, max_length=2000, pattern="^[a-z][a-z0-9+.-]*://|^[*]{3}$")]
@@ -149,7 +149,7 @@ class AppriseTarget(_Strict):
     def _far_away(self) -> Self:
         scheme = self.url.partition("://")[0]
         if scheme in LOCAL_SERVICES:
-            raise ValueError(f"{scheme}:// speaks to the machine that the server runs on, and to nobody else")
+            raise ValueError(f"{scheme}:// notifies only the server's own machine")
         return self
 
 
@@ -163,47 +163,47 @@ class ScheduleRequest(_Strict):
     description: Notes = ""
     trigger: Trigger
     spec: Spec | None = None
-    """What to run: either this, …"""
+    """The spec to run; give either this, …"""
     test: Name | None = None
-    """… or the name or id of a kept test, as it is when it is due."""
+    """… or the name or id of a stored test, which is read at the due time."""
     test_name: Name | None = None
     """The same as `test`."""
     enabled: bool = True
     max_runs: Annotated[int, Field(ge=1, le=MOST_RUNS)] | None = None
-    """After so many runs it has ended."""
+    """Number of runs after which the schedule ends."""
     tags: Tags = []
-    """Of the schedule, and of its runs."""
+    """Tags of the schedule and of its runs."""
     overlap: Overlap = Overlap.SKIP
     misfire: Misfire = Misfire.RUN_ONCE
     misfire_grace_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS)] = 60
-    """A due time noticed later than this was missed."""
+    """Firings later than this count as missed."""
     jitter_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
-    """Starts up to so much later than due, differently each time."""
+    """Random delay of each start, up to this long."""
     start_date: Moment | None = None
     end_date: Moment | None = None
-    """Due times lie at or after the one, and at or before the other."""
+    """Due times are limited to the range from `start_date` to `end_date`, inclusive."""
     notify: Annotated[list[Notification], Field(max_length=20)] = []
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.test is None:
-            # What is answered can be sent back: there `test_name` is that of the spec.
+            # A response can be sent back as a request: there, `test_name` is the spec's name.
             of_spec = self.spec is not None and self.test_name == self.spec.get("name")
             self.test = None if of_spec else self.test_name
         elif self.test_name not in (None, self.test):
-            raise ValueError("test and test_name are the same field: write one of them")
+            raise ValueError("test and test_name are the same field: give one of them")
         if (self.spec is None) == (self.test is None):
-            raise ValueError("write either spec (a test spec) or test (the name of a kept test)")
+            raise ValueError("give either spec (a test spec) or test (the name of a stored test)")
         if self.start_date and self.end_date and self.end_date < self.start_date:
-            raise ValueError("end_date lies before start_date")
+            raise ValueError("end_date is before start_date")
         return self
 
 
 class FiringOutcome(StrEnum):
-    """What became of a due time."""
+    """The outcome of a due time."""
 
     QUEUED = "queued"
-    """It waits for the run before it."""
+    """It waits for the previous run."""
     STARTED = "started"
     """Its run is pending or running."""
     PASSED = "passed"
@@ -214,27 +214,27 @@ class FiringOutcome(StrEnum):
     STOPPED = "stopped"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
-    """No run was wanted: the one before it had not ended, or its test is disabled."""
+    """No run was due: the previous one had not ended, or the test is disabled."""
     MISSED = "missed"
-    """Nobody was there in time, and the schedule does not catch up."""
+    """No agent was running in time, and the schedule does not catch up."""
     ERROR = "error"
-    """No run could be made of it, or its run could not be carried out."""
+    """The run could not be created or carried out."""
 
 
 class FiringView(_Answer):
-    """A due time of a schedule, and what became of it."""
+    """A due time of a schedule and its outcome."""
 
     schedule_id: str
     due: datetime
     fired_at: datetime
-    """When somebody dealt with it."""
+    """When an agent processed it."""
     claimed_by: str
-    """Host and process of the agent that did."""
+    """Host and process of that agent."""
     outcome: FiringOutcome
     run_id: str | None
     error: str | None
     missed: int
-    """Due times before this one that went by unnoticed and are dealt with in it; 1000 stands for as many or more."""
+    """Number of missed due times that this firing replaces; 1000 means 1000 or more."""
 
 
 class FiringList(_Answer):
@@ -246,12 +246,12 @@ class FiringList(_Answer):
 
 
 class DeliveryStatus(StrEnum):
-    """How far a notification has come."""
+    """The delivery status of a notification."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    """Every attempt failed; there will be no other."""
+    """Every attempt failed; there will be no further one."""
 
 
 class DeliveryView(_Answer):
@@ -262,14 +262,14 @@ class DeliveryView(_Answer):
     due: datetime
     event: Literal["failure", "recovery", "success", "cancelled"]
     channel: str
-    """Where to, secrets masked."""
+    """Its destination, secrets masked."""
     status: DeliveryStatus
     attempts: int
     created_at: datetime
     next_attempt_at: datetime | None
     delivered_at: datetime | None
     error: str | None
-    """Of the last attempt."""
+    """Error of the last attempt."""
 
 
 class DeliveryList(_Answer):
@@ -288,13 +288,13 @@ class ScheduleView(_Answer):
     trigger: Trigger
     trigger_type: str
     describes: str
-    """The trigger in words."""
+    """Description of the trigger."""
     paused: bool
-    """`enabled`, the other way round."""
+    """The negation of `enabled`."""
     spec: dict[str, Any] | None
     test: str | None
     test_name: str
-    """What it runs: the kept test's name or id, or the name in `spec`."""
+    """The name or id of the stored test, or the name in `spec`."""
     max_runs: int | None
     run_count: int
     tags: list[str]
@@ -310,7 +310,7 @@ class ScheduleView(_Answer):
     next_due: datetime | None
     """Null when it is paused or has ended."""
     upcoming: list[datetime]
-    """The next five due times, were it not paused."""
+    """The next five due times, ignoring a pause."""
     recent: list[FiringView]
     """The last 20 firings, newest first."""
     last_run: RunSummaryView | None
@@ -334,18 +334,18 @@ class PreviewRequest(_Strict):
 
 
 class PreviewAnswer(_Answer):
-    """When a trigger would be due."""
+    """The due times of a trigger."""
 
     describes: str
     upcoming: list[datetime]
 
 
 class WebhookDocument(_Answer):
-    """What a webhook is sent; the signature covers the bytes of it."""
+    """The document sent to a webhook; the signature covers its bytes."""
 
     event: Literal["failure", "recovery", "success", "cancelled"]
     delivery: str
-    """The same for every attempt: whoever has seen it before may ignore it."""
+    """The same for every attempt, so receivers can ignore repetitions."""
     schedule: str
     schedule_id: str
     due: datetime

@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec, from which editors complete (draft 2020-12)."""
+"""Generate the JSON Schema of a spec, used by editors for completion (draft 2020-12)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def spec_json_schema() -> dict[str, Any]:
-    """The schema of what `atm run` reads, the same for YAML and JSON."""
+    """Return the schema of a spec, the same for YAML and JSON."""
     return {"$schema": _DIALECT, "$id": "spec.schema.json", **_whole_schema(TestSpec)}
 
 
 def inline_schema(model: type[SpecModel]) -> dict[str, Any]:
-    """The schema of one model without references, as a part of another schema."""
+    """Return the schema of one model without references, to be embedded in another schema."""
     schema = _whole_schema(model)
     definitions = schema.pop("$defs", {})
 
@@ -38,7 +38,7 @@ def _whole_schema(model: type[SpecModel]) -> dict[str, Any]:
 
 
 def reference(model: type[SpecModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference to a model, which is put into `definitions` when it is not there yet."""
+    """Return a reference to a model, which is added to `definitions` if missing."""
     if model.__name__ not in definitions:
         definitions[model.__name__] = {}
         definitions[model.__name__] = _object_schema(model, definitions)

@@ -1,4 +1,4 @@
-"""A rule on an aggregate: its parsed form, and the grammar in which people write it (docs/reference/thresholds.md)."""
+"""Thresholds: parse the expression grammar (docs/reference/thresholds.md) into rules."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ class Threshold:
     """One rule, parsed. `limit` is an inclusive bound in the metric's base unit."""
 
     expression: str
-    """As people read it, normalised: `checkout: ok p99 < 250 ms for 10 s`."""
+    """Normalised expression: `checkout: ok p99 < 250 ms for 10 s`."""
     metric: Metric
     comparison: Comparison
     limit: float
     """ns for times, a share 0..1 for `error_rate`, 1/s for rates."""
     percent: float | None = None
-    """0..100 for a percentile; None where `statistic` says what is judged, or for rates."""
+    """0..100 for a percentile; None for a `statistic` and for rates."""
     statistic: Statistic | None = None
-    """What is judged of times where it is no percentile."""
+    """The statistic judged for a time, if it is not a percentile."""
     endpoint: int | None = None
     """Index into the plan's endpoints; None for the whole run."""
     window_seconds: int | None = None
-    """Judged on every full window of so many complete intervals; None for the whole run."""
+    """Length of the windows, in complete intervals; None for the whole run."""
     abort: bool = False
     abort_after_seconds: float = 10.0
     min_samples: int = 20
     is_implied: bool = False
-    """It stands for the thresholds that a spec does not have."""
+    """The default threshold of a spec without thresholds."""
 
 
 IMPLIED = Threshold("error_rate <= 0 %", Metric.ERROR_RATE, Comparison.AT_MOST, 0.0, is_implied=True)
 """The rule of a spec without thresholds: no request fails."""
-IMPLIED_MESSAGE = "implied, as the spec has no thresholds: no request may fail"
+IMPLIED_MESSAGE = "implied, because the spec has no thresholds: no request may fail"
 
 HINT = 'Examples: "p99 < 300ms", "ok p95 < 250ms for 10s", "error_rate < 1%", "rps > 100", "checkout: p99 < 800ms"'
 
@@ -50,7 +50,7 @@ _STATISTICS = {
     "average": Statistic.MEAN,
 }
 _TIME_UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9, "m": 6e10, "min": 6e10}
-# Compiled on first use (re keeps them): every plan imports this module, and few processes parse a threshold.
+# Compiled on first use (re caches them): every plan imports this module, but few processes parse a threshold.
 _SUBJECT = (
     r"(?:(?P<kind>[^\W\d].*?)\s+)?"
     r"(?:(?P<percentile>p\s*\(\s*(?P<inside>[0-9.]+)\s*\)|p(?P<plain>[0-9]+(?:\.[0-9]+)?)|med(?:ian)?)"
@@ -72,8 +72,8 @@ def parse_threshold(
     abort_after_seconds: float = 10.0,
     min_samples: int = 20,
 ) -> Threshold:
-    """Read one rule. `endpoints` are the names that may stand before a colon; `endpoint` is the index of the one that
-    the rule belongs to anyway. Raises SpecError with a message that says what is wrong with the rule.
+    """Parse one rule. `endpoints` are the names allowed before a colon; `endpoint` is the index of the endpoint that
+    contains the rule. Raises SpecError with a message that describes the error.
     """
     text = " ".join(expression.split())
     rule_text = text
@@ -82,7 +82,7 @@ def parse_threshold(
         named = _endpoint_named(name, text, endpoints)
         if endpoint is not None and named != endpoint:
             what = f'the threshold "{text}" of endpoint "{endpoints[endpoint]}" names another endpoint, "{name}"'
-            raise _problem(what, "Leave the name out here, or move the threshold to the top level")
+            raise _problem(what, "Remove the name, or move the threshold to the top level")
         endpoint = named
     rule = re.fullmatch(_RULE, rule_text, re.IGNORECASE)
     if rule is None:
@@ -118,37 +118,37 @@ def _endpoint_named(name: str, text: str, endpoints: Sequence[str]) -> int:
     from atm.models.nearest import nearest
 
     close = nearest(name, endpoints)
-    known = ", ".join(f'"{known}"' for known in endpoints) or "none, as the spec has a single url"
-    hint = f'Did you mean "{close[0]}"?' if close else f"Endpoints here: {known}"
-    raise _problem(f'the threshold "{text}" names an endpoint "{name}", which there is not', hint, "unknown_endpoint")
+    names = ", ".join(f'"{endpoint}"' for endpoint in endpoints) or "none, because the spec has a single url"
+    hint = f'Did you mean "{close[0]}"?' if close else f"Endpoints: {names}"
+    raise _problem(f'the threshold "{text}" names an endpoint "{name}", which does not exist', hint, "unknown_endpoint")
 
 
 def _why_unreadable(text: str, rule: str) -> tuple[str, str]:
-    """The sentence and the hint for a rule that does not have the form of one."""
+    """Return message and hint for a rule with a syntax error."""
     operators = re.findall(r"[<>=!]+", rule)
     if not operators:
         return f'the threshold "{text}" has no comparison: one of <, <=, >, >=', HINT
     if operators[0] not in ("<", "<=", ">", ">="):
-        meant = next((known for known in ("<=", ">=", "<", ">") if set(known) == set(operators[0])), "")
-        hint = f"Write `{meant}`" if meant else "Say whether the limit is the most (`<=`) or the least (`>=`)"
-        return f'the threshold "{text}" compares with "{operators[0]}"; known are <, <=, >, >=', hint
+        intended = next((operator for operator in ("<=", ">=", "<", ">") if set(operator) == set(operators[0])), "")
+        hint = f"Write `{intended}`" if intended else "Use `<=` for a maximum or `>=` for a minimum"
+        return f'the threshold "{text}" compares with "{operators[0]}"; supported are <, <=, >, >=', hint
     if re.search(r"\s(and|or|&&|\|\|)\s", rule, re.IGNORECASE) or len(operators) > 1:
         return f'the threshold "{text}" holds more than one comparison', "Write a threshold for each"
     before = rule.split(operators[0], 1)[0].strip()
     if re.fullmatch(r"[0-9.]+\s*[a-zµ%/]*", before, re.IGNORECASE):
-        return f'the threshold "{text}" begins with its limit', 'The metric comes first: "p99 < 300ms"'
+        return f'the threshold "{text}" starts with its limit', 'The metric comes first: "p99 < 300ms"'
     after = rule.split(operators[0], 1)[1].strip()
     if not re.match(r"[0-9.]", after):
         what = f"not {after.split(' ')[0]!r}".replace("'", '"') if after else "but it ends there"
         return f'the threshold "{text}" needs a number of 0 or more after "{operators[0]}", {what}', HINT
     rest = re.sub(r"^[0-9.]+\s*", "", after)
     if re.search(r"\bfor$", rest, re.IGNORECASE):
-        return f'the threshold "{text}" names no window after "for"', 'A window is written "for 10s"'
-    return f'the threshold "{text}" goes on with "{rest}" after its limit', 'A window is written "for 10s"'
+        return f'the threshold "{text}" names no window after "for"', 'Write the window as "for 10s"'
+    return f'the threshold "{text}" continues with "{rest}" after its limit', 'Write the window as "for 10s"'
 
 
 def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic | None]:
-    """Metric, percent and statistic."""
+    """Parse metric, percent and statistic."""
     lowered = " ".join(subject.lower().split())
     written = {word: metric for metric, definition in METRICS.items() for word in definition.words}
     alone = written.get(lowered)
@@ -159,26 +159,26 @@ def _subject(subject: str, text: str) -> tuple[Metric, float | None, Statistic |
     if match is None or metric is None or not METRICS[metric].is_time:
         from atm.models.nearest import nearest
 
-        known = [f"{word} p99".strip() if METRICS[each].is_time else word for word, each in written.items()]
-        close = nearest(lowered, ["p50", "p95", "min", "max", "mean", *known])
+        metrics = [f"{word} p99".strip() if METRICS[metric].is_time else word for word, metric in written.items()]
+        close = nearest(lowered, ["p50", "p95", "min", "max", "mean", *metrics])
         hint = f"Did you mean `{close[0]}`? {HINT}" if close and subject else HINT
         if lowered and alone is not None:
-            hint = f'Say which percentile, or min, max, mean: "{lowered} p95 < 300ms"'
-        raise _problem(f'the threshold "{text}" judges "{subject}", which is no metric', hint)
+            hint = f'Give a percentile, or min, max, mean: "{lowered} p95 < 300ms"'
+        raise _problem(f'the threshold "{text}" judges "{subject}", which is not a metric', hint)
     if match["statistic"]:
         return metric, None, _STATISTICS[match["statistic"].lower()]
     number = match["inside"] or match["plain"] or "50"
     try:
         percent = float(number)
     except ValueError:
-        raise _problem(f'the threshold "{text}" has a percentile "{number}", which is no number') from None
+        raise _problem(f'the threshold "{text}" has a percentile "{number}", which is not a number') from None
     if not 0 < percent <= 100:
-        raise _problem(f'the threshold "{text}" has a percentile of {number}; they go from above 0 to 100')
+        raise _problem(f'the threshold "{text}" has a percentile of {number}; it must be above 0 and at most 100')
     return metric, percent, None
 
 
 def _limit(metric: Metric, comparison: str, number: float, unit: str, text: str) -> tuple[float, str]:
-    """The limit in its base unit, and as people read it."""
+    """Return the limit in its base unit, and its display text."""
     measured_in = METRICS[metric].unit
     if measured_in is Unit.SHARE:
         if unit not in ("", "%"):
@@ -213,7 +213,7 @@ def _window(window: str | None, text: str) -> int | None:
 
 
 def _spoken(metric: Metric) -> str:
-    """`an error rate`."""
+    """Return the name with its article: `an error rate`."""
     name = metric.replace("_", " ")
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 

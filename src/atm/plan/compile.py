@@ -358,7 +358,6 @@ def _needs(flows: tuple[Flow, ...], origins: tuple[Origin, ...], connections: Co
         "redirects": connections.redirects > 0,
         "body_checks": any(step.checks for step in steps),
         "http2": connections.http_version == "2",
-        "multi_step": any(len(flow.steps) > 1 for flow in flows),
         "source_addresses": bool(connections.source_addresses),
         "re_resolution": connections.resolve_every_ns is not None,
     }

@@ -1,7 +1,7 @@
-"""Public fakes for tests of this package and of yours: honest ones, with real bytes and real processes.
+"""Public test servers and fakes, for tests of this package and of yours: real bytes, real processes.
 
-May import anything below the front doors; nothing but tests, `atm demo`, `atm target` and the demo of the API imports
-it. Start reading with `target_server/__init__.py`.
+May import anything below the interfaces (CLI, API, MCP); imported only by tests, `atm demo`, `atm target` and the API's
+demo. Start reading with `target_server/__init__.py`.
 """
 
 from __future__ import annotations

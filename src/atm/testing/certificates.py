@@ -1,4 +1,4 @@
-"""Certificates for tests with real TLS: an authority of our own, and what it signs. Needs `cryptography`."""
+"""Certificates for tests with real TLS: a private certificate authority. Needs `cryptography`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CertificateFiles:
 
 
 class Authority:
-    """A certificate authority that lives in a directory; `ca_file` is what its friends trust."""
+    """A certificate authority in a directory; clients must trust `ca_file`."""
 
     def __init__(self, directory: Path, name: str = "ATM test authority") -> None:
         self._directory = directory
@@ -38,12 +38,12 @@ class Authority:
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(self, *names: str, days: float = 30) -> CertificateFiles:
-        """A server certificate for host names and IP addresses; negative `days` make one that has expired."""
+        """Issue a server certificate for host names and IP addresses; negative `days` create an expired one."""
         alternatives = [_general_name(name) for name in names]
         return self._sign("server", names[0], ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives)
 
     def client(self, name: str) -> CertificateFiles:
-        """A client certificate."""
+        """Issue a client certificate."""
         return self._sign("client", name, ExtendedKeyUsageOID.CLIENT_AUTH, 30, [])
 
     def _sign(
@@ -64,7 +64,7 @@ class Authority:
 
 
 def self_signed(directory: Path, name: str, *, is_authority: bool, days: float = 30) -> CertificateFiles:
-    """A certificate for a host name or IP address that is signed by its own key; negative `days`: it has expired."""
+    """Create a self-signed certificate for a host name or IP address; negative `days` create an expired one."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (

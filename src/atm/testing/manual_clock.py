@@ -1,4 +1,4 @@
-"""A `Clock` that stands still until it is told to move: tests of time never sleep."""
+"""A `Clock` that only moves when advanced, so tests of time never sleep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """Implements `atm.clock.Clock`. Monotonic and wall time move together, by `advance` alone."""
+    """Implements `atm.clock.Clock`. Monotonic and wall time move together, only by `advance`."""
 
     def __init__(self, monotonic_ns: int = 0, now: datetime = datetime(2024, 1, 1, tzinfo=UTC)) -> None:
         if now.tzinfo is None:
@@ -16,14 +16,14 @@ class ManualClock:
         self._began = now.astimezone(UTC)
 
     def advance(self, *, seconds: float = 0.0, nanoseconds: int = 0) -> None:
-        """Let time pass. Raises ValueError for less than nothing."""
+        """Advance the time. Raises ValueError for a negative step."""
         step = round(seconds * 1e9) + nanoseconds
         if step < 0:
             raise ValueError(f"time does not go back: {step} ns")
         self._monotonic_ns += step
 
     def monotonic_ns(self) -> int:
-        """Where `advance` has brought it, ns."""
+        """Monotonic time, ns."""
         return self._monotonic_ns
 
     def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""Who holds a TCP port of this machine, as far as `/proc` tells: for messages only."""
+"""Find the process that listens on a TCP port of this machine through `/proc`, for error messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PortOwner:
 
 
 def port_owner(port: int) -> PortOwner | None:
-    """The process that listens on `port`, or None where that cannot be known (another user's, no `/proc`)."""
+    """Return the process that listens on `port`, or None if unknown (another user's, no `/proc`)."""
     sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _inodes(table, port)}
     if not sockets:
         return None
@@ -26,7 +26,7 @@ def port_owner(port: int) -> PortOwner | None:
         if process.name.isdigit() and _holds(process, sockets):
             try:
                 return PortOwner(int(process.name), (process / "comm").read_text().strip())
-            except OSError:  # It ended in between.
+            except OSError:  # It ended meanwhile.
                 return None
     return None
 
@@ -43,5 +43,5 @@ def _inodes(table: str, port: int) -> list[str]:
 def _holds(process: Path, sockets: set[str]) -> bool:
     try:
         return any(os.readlink(entry) in sockets for entry in (process / "fd").iterdir())
-    except OSError:  # Another user's process, or one that ended in between.
+    except OSError:  # Another user's process, or one that ended meanwhile.
         return False

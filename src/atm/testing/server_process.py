@@ -1,8 +1,8 @@
-"""A server in a fresh interpreter of its own: started, asked whether it is ready, frozen, and stopped for certain.
+"""A server in a fresh interpreter: start it, wait until it is ready, freeze it, and stop it reliably.
 
-The child is exec'd, never forked: event loops and Rust threads do not survive a fork. It lives in a process group of
-its own (a Ctrl-C in the terminal is the parent's business) and ends when its standard input does, so it dies with its
-parent however that one dies; a frozen child is woken by the kernel when its group is orphaned.
+The child is exec'd, never forked: event loops and Rust threads do not survive a fork. It has a separate process group
+(Ctrl-C in the terminal is handled by the parent) and ends when its standard input does, so it ends with its parent in
+any case; the kernel wakes a frozen child when its group is orphaned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STOP_SECONDS = 5.0
 
 
 class ServerProcess:
-    """The parent's side. `configuration` is one line of JSON that the child reads first."""
+    """The parent's side. The child first reads `configuration`, one line of JSON."""
 
     def __init__(self, module: str, configuration: str) -> None:
         self._module = module
@@ -39,7 +39,7 @@ class ServerProcess:
         return self._running().pid
 
     def start(self, ready_seconds: float) -> dict[str, Any]:
-        """Start the child and give back its ready line. Raises TargetServerError with what the child said."""
+        """Start the child and return its ready line. Raises TargetServerError with the child's error output."""
         if self._process is not None:
             raise TargetServerError(Problem("this server is started already", "already_started"))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the child)
@@ -53,7 +53,7 @@ class ServerProcess:
             raise
 
     def stop(self) -> str:
-        """End the child: kindly at first, then with SIGKILL. Gives back what it `said`; "" if it was not running."""
+        """Stop the child, with SIGKILL if needed. Return its error output; "" if it was not running."""
         process, self._process = self._process, None
         if process is None:
             return ""
@@ -68,20 +68,20 @@ class ServerProcess:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        said = self.said()
+        output = self.error_output()
         self._errors.close()
-        return said
+        return output
 
     def freeze(self) -> None:
-        """SIGSTOP: the kernel still accepts and acknowledges, nobody reads or answers."""
+        """Send SIGSTOP: the kernel still accepts and acknowledges, but the server neither reads nor responds."""
         self._running().send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT."""
         self._running().send_signal(signal.SIGCONT)
 
-    def said(self) -> str:
-        """What the child wrote to its standard error so far, at most the last 4,000 bytes."""
+    def error_output(self) -> str:
+        """The child's standard error so far, at most the last 4,000 bytes."""
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - 4000))
         return str(self._errors.read().decode(errors="replace").strip())
@@ -119,17 +119,16 @@ class ServerProcess:
     def _failed(self, process: subprocess.Popen[bytes], what: str) -> NoReturn:
         process.kill()
         process.wait()
-        said = self.said()
+        output = self.error_output()
         raise TargetServerError(
-            Problem(f"{self._module} {what}" + (f"; it said: {said}" if said else ""), "server_not_ready")
+            Problem(f"{self._module} {what}" + (f"; its error output: {output}" if output else ""), "server_not_ready")
         )
 
 
 def run_child(serve: Callable[[str, Callable[[dict[str, Any]], None]], object]) -> int:
-    """The child's side: read the configuration, serve, report being ready or what is wrong. Gives the exit code.
+    """The child's side: read the configuration, serve, report readiness or the problem. Returns the exit code.
 
-    `serve` takes the configuration line and a function to call with the ready document; it returns when it is told to
-    stop.
+    `serve` takes the configuration line and a function to call with the ready document; it returns when stopped.
     """
     configuration = b""
     while not configuration.endswith(b"\n"):
@@ -147,7 +146,7 @@ def run_child(serve: Callable[[str, Callable[[dict[str, Any]], None]], object]) 
 
 
 def watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Set `stop` when standard input ends: the parent is gone, or has closed it."""
+    """Set `stop` at the end of standard input: the parent has ended, or closed it."""
 
     def readable() -> None:
         if not os.read(0, 4096):

@@ -1,23 +1,23 @@
-//! Decoding header blocks (RFC 7541, sections 3 to 6): fields are shown where they lie, nothing is allocated for one.
+//! Decodes header blocks (RFC 7541, sections 3 to 6): fields are reported in place, without allocation.
 //!
-//! The dynamic table is a ring of entries over one arena of bytes. New text goes to the arena's end, evicted text stays
-//! until the live part is moved to the front, once for every few table sizes of text. A literal that enters the table is
-//! decoded straight into its place there.
+//! The dynamic table is a ring of entries over one arena of bytes. New text is appended to the arena, evicted text
+//! stays until the live part is moved to the front, once every few table sizes of text. A literal that enters the table
+//! is decoded directly into the arena.
 
 use super::huffman;
 use super::tables::{Name, STATIC, STATIC_LENGTH, STATIC_NAMES};
 use super::{DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD};
 
-/// Takes the fields of a block in their order.
+/// Receives the fields of a block in order.
 pub(crate) trait Sink {
     fn field(&mut self, meaning: Name, name: &[u8], value: &[u8]);
 }
 
-/// A block that the peer cannot have meant; after it the two tables differ, so the connection is lost.
+/// An invalid block; after it the two tables differ, so the connection is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CompressionError(pub(crate) &'static str);
 
-/// Where one field of the dynamic table lies in the arena: its name, then its value.
+/// The position of one field of the dynamic table in the arena: its name, then its value.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     start: usize,
@@ -34,31 +34,31 @@ impl Entry {
 
 const NO_ENTRY: Entry = Entry { start: 0, name: 0, value: 0, meaning: Name::Other };
 
-/// The state of one direction of a connection.
+/// The decoder of one direction of a connection.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     arena: Vec<u8>,
-    /// A ring whose length is a power of two; `inserted` modulo the length is the next place.
+    /// A ring whose length is a power of two; `inserted` modulo the length is the next slot.
     entries: Vec<Entry>,
     /// Entries ever inserted.
     inserted: usize,
     /// How many of them are in the table.
     live: usize,
-    /// Their size as RFC 7541 counts it.
+    /// Their size as defined in RFC 7541.
     size: usize,
-    /// The size that the peer's encoder chose.
+    /// The size chosen by the peer's encoder.
     chosen: usize,
-    /// The most it may choose.
+    /// The largest size it may choose.
     limit: usize,
-    /// The next block must begin with a choice, because the limit fell below the last one.
+    /// The next block must start with a size update, because the limit fell below the last one.
     choice_due: bool,
     /// The text of a literal that does not enter the table.
     passing: Vec<u8>,
     /// The size of all entries ever inserted.
     inserted_size: u64,
-    /// The last block used the dynamic table.
+    /// The last block read the dynamic table.
     used: bool,
-    /// The last block changed the table otherwise than by inserting entries.
+    /// The last block changed the table in another way than by inserting entries.
     changed: bool,
 }
 
@@ -80,7 +80,7 @@ impl Decoder {
         }
     }
 
-    /// The peer has acknowledged that its table may have this size.
+    /// Sets the limit that the peer has acknowledged.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
         self.choice_due = self.chosen > limit;
@@ -133,7 +133,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The entry of the dynamic table at `index`, counted as in a block.
+    /// The entry of the dynamic table at `index`, as counted in a block.
     #[inline]
     fn entry(&mut self, index: usize) -> Result<Entry, CompressionError> {
         self.used = true;
@@ -163,7 +163,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// A literal that enters the table, decoded in its place in the arena.
+    /// Decodes a literal that enters the table, directly into the arena.
     #[inline]
     fn insert_literal(
         &mut self,
@@ -195,7 +195,7 @@ impl Decoder {
             self.evict(entry.size());
             self.push(entry);
         } else {
-            // It empties the table and does not enter it (section 4.4).
+            // An entry larger than the table empties it and is not added (section 4.4).
             self.changed |= self.live > 0;
             self.evict(entry.size());
             self.arena.truncate(start);
@@ -228,7 +228,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Makes room for an entry of `needed`; the oldest leave first.
+    /// Evicts the oldest entries to make room for an entry of size `needed`.
     #[inline]
     fn evict(&mut self, needed: usize) {
         while self.live > 0 && self.size + needed > self.chosen {
@@ -275,32 +275,33 @@ impl Decoder {
     }
 }
 
-/// Knows a block that need not be decoded again, because it would tell the same as before and leave the table as it is.
+/// Recognises a block that need not be decoded again: it would have the same fields and leave the table unchanged.
 ///
-/// Answers of one endpoint often have the same block for a whole second, until the date changes. Such a block leaves the
-/// table as it is when it inserts nothing. It also does when it only inserts, uses nothing of the table, and came so often
-/// in a row that the table holds nothing else: the oldest entries then leave just as the same ones enter.
+/// Responses of one endpoint often have the same block for a whole second, until the date changes. Such a block leaves
+/// the table unchanged if it inserts nothing. It also does if it only inserts, reads nothing from the table, and was
+/// repeated so often that the table holds nothing else: the oldest entries are then evicted exactly as equal ones are
+/// added.
 #[derive(Debug, Default)]
 pub(crate) struct Repetition {
     block: Vec<u8>,
-    /// The size of all entries ever inserted, when the block came for the first time in a row.
+    /// The size of all entries ever inserted, at the first of these repetitions.
     begin: u64,
     settled: bool,
 }
 
 impl Repetition {
-    /// Whether `block` tells just what the last one told, and need not be decoded.
+    /// Whether `block` equals the previous one and need not be decoded.
     #[inline]
     pub(crate) fn is_known(&self, block: &[u8]) -> bool {
         self.settled && self.block == block
     }
 
-    /// Something beside a block has changed the decoder.
+    /// Resets the repetition after another change of the decoder.
     pub(crate) fn forget(&mut self) {
         self.settled = false;
     }
 
-    /// Decodes a block, and finds out whether it needs to be decoded when it comes again.
+    /// Decodes a block, and determines whether it must be decoded when it is repeated.
     #[inline]
     pub(crate) fn decode(
         &mut self,
@@ -326,7 +327,7 @@ impl Repetition {
     }
 }
 
-/// What is left of a block.
+/// The rest of a block.
 struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
@@ -337,7 +338,7 @@ impl Input<'_> {
         Some(*first)
     }
 
-    /// An integer whose prefix are the low `bits` of `first` (section 5.1).
+    /// Decodes an integer whose prefix is the low `bits` of `first` (section 5.1).
     #[inline]
     fn integer(&mut self, first: u8, bits: u32) -> Result<usize, CompressionError> {
         let mask = (1u8 << bits) - 1;
@@ -357,7 +358,7 @@ impl Input<'_> {
         Err(CompressionError("a number in a header block is too large"))
     }
 
-    /// A string (section 5.2), decoded onto the end of `text`.
+    /// Decodes a string (section 5.2), appended to `text`.
     #[inline]
     fn string(&mut self, text: &mut Vec<u8>) -> Result<(), CompressionError> {
         let ended = CompressionError("a header block ends within a string");

@@ -1,40 +1,39 @@
-//! Encoding request heads: constant fields cost one byte each after their first use on a connection.
+//! Encodes request heads: constant fields take one byte each after their first use on a connection.
 //!
-//! A connection's first use of a constant field puts it into the dynamic table, as long as there is room. Nothing is ever
-//! evicted, so an entry's index changes only when another one enters; a head that was encoded since then is a copy of
-//! bytes, with the variable values set in between. Strings are sent as they are: the Huffman code would save the peer's
-//! network some bytes and cost both ends time.
+//! The first use of a constant field adds it to the dynamic table, as long as there is room. Nothing is ever evicted,
+//! so an entry's index changes only when another one is added; a head encoded since then is a copy of bytes, with the
+//! variable values filled in. Strings are not Huffman-coded: that would save little bandwidth and cost both sides time.
 
 use super::tables::{STATIC, STATIC_LENGTH};
 use super::{DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD};
 use crate::template::{Field, Template, Value};
 
-/// Encoded heads that are kept for each connection; more templates than these share the places.
+/// Number of encoded heads cached per connection; more templates than this share the slots.
 const KEPT: usize = 64;
 
-/// A head as it was last encoded, with the places of its variable values.
+/// A cached encoding of a head, with the positions of its variable values.
 #[derive(Debug)]
 struct Rendered {
     template: usize,
-    /// How many entries the table had.
+    /// Number of entries in the table at that time.
     entries: usize,
     bytes: Vec<u8>,
-    /// After which byte each variable value comes.
+    /// The byte offset of each variable value.
     cuts: Vec<usize>,
 }
 
 /// A name and its value.
 type Entry = (Box<[u8]>, Box<[u8]>);
 
-/// The state of one direction of a connection.
+/// The encoder of one direction of a connection.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    /// Everything in the dynamic table, the oldest first.
+    /// The dynamic table, oldest entry first.
     entries: Vec<Entry>,
-    /// How much more the table may hold.
+    /// Free space in the table.
     room: usize,
     capacity: usize,
-    /// A size that the next block must announce.
+    /// A table size to announce in the next block.
     announce: Option<usize>,
     rendered: Vec<Rendered>,
 }
@@ -50,11 +49,11 @@ impl Encoder {
         }
     }
 
-    /// The peer's decoder allows a table of this size. More than the default is not used.
+    /// Sets the table size allowed by the peer's decoder. More than the default is not used.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         let capacity = limit.min(DEFAULT_TABLE_SIZE);
         if capacity != self.capacity {
-            // To empty the table and to begin again is rare and simple; to evict would change every index.
+            // Clearing the table is rare and simple; evicting would change every index.
             self.entries.clear();
             self.rendered.clear();
             self.room = capacity;
@@ -63,7 +62,7 @@ impl Encoder {
         }
     }
 
-    /// Appends the block of `template`, whose n-th variable value `value` appends to the buffer that it is given.
+    /// Appends the block of `template`; `value` appends its n-th variable value to the given buffer.
     #[inline]
     pub(crate) fn encode(
         &mut self,
@@ -112,7 +111,7 @@ impl Encoder {
                 cuts.push(bytes.len());
             }
         }
-        // A block that put something into the table is not what the next one will be.
+        // A block that adds entries differs from the next one, so it is not cached.
         if entries == self.entries.len() && !announced {
             while self.rendered.len() <= number % KEPT {
                 self.rendered.push(Rendered { template: usize::MAX, entries: 0, bytes: Vec::new(), cuts: Vec::new() });
@@ -121,7 +120,7 @@ impl Encoder {
         }
     }
 
-    /// Appends the block of fields that are sent once: nothing of them enters the table.
+    /// Appends the block of fields that are sent only once; none of them enters the table.
     pub(crate) fn encode_once<'a>(&mut self, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>, output: &mut Vec<u8>) {
         self.begin(output);
         for (name, value) in fields {
@@ -133,7 +132,7 @@ impl Encoder {
     fn begin(&mut self, output: &mut Vec<u8>) {
         if let Some(size) = self.announce.take() {
             if size > 0 {
-                append_integer(output, 0x20, 5, 0); // what was in the table leaves it
+                append_integer(output, 0x20, 5, 0); // clears the table
             }
             append_integer(output, 0x20, 5, size);
         }
@@ -166,7 +165,7 @@ impl Encoder {
     }
 }
 
-/// Appends the beginning of a literal: its name by its index in the static table, or spelled out.
+/// Appends the start of a literal: its name, as an index in the static table or as text.
 fn append_name(output: &mut Vec<u8>, pattern: u8, bits: u32, name: &[u8]) {
     if let Some(index) = STATIC.iter().position(|(known, _)| *known == name) {
         append_integer(output, pattern, bits, index + 1);
@@ -181,7 +180,7 @@ fn append_string(output: &mut Vec<u8>, text: &[u8]) {
     output.extend_from_slice(text);
 }
 
-/// Appends a string that `render` writes, its length before it.
+/// Appends a string written by `render`, preceded by its length.
 #[allow(clippy::cast_possible_truncation)] // below 127, or masked to seven bits
 fn append_rendered(output: &mut Vec<u8>, render: impl FnOnce(&mut Vec<u8>)) {
     let at = output.len();
@@ -193,7 +192,7 @@ fn append_rendered(output: &mut Vec<u8>, render: impl FnOnce(&mut Vec<u8>)) {
         output[at] = length as u8;
         return;
     }
-    // The length takes more than the one byte that was left for it: it goes to the end, and then before the text.
+    // The length needs more than the one byte reserved for it: append it, then rotate it before the text.
     append_integer(output, 0, 7, length);
     let prefix = output.len() - end;
     output[at..].rotate_right(prefix);

@@ -1,8 +1,8 @@
 //! The Huffman code of RFC 7541, appendix B.
 //!
-//! The code is canonical: codes rise with their length, and with the symbol within a length, so the lengths alone define
-//! it. Decoding looks ten bits up at once, which settles every letter and digit; the longer codes, which ordinary fields
-//! never have, are found by comparing with the first code of each length.
+//! The code is canonical: codes increase with their length, and with the symbol within a length, so the lengths define
+//! it. Decoding looks up ten bits at once, which covers every letter and digit; longer codes, rare in ordinary fields,
+//! are found by comparison with the first code of each length.
 
 /// Bits in the code of each symbol; the last is the end of string.
 const LENGTHS: [u8; 257] = [
@@ -21,14 +21,14 @@ const LONGEST: usize = 30;
 const END_OF_STRING: u16 = 256;
 const LOOKUP_BITS: u32 = 10;
 
-/// The canonical code: symbols in the order of their codes, and where each length begins.
+/// The canonical code: symbols in the order of their codes, and the start of each length.
 struct Code {
     symbols: [u16; 257],
     /// The first code of each length.
     first: [u32; LONGEST + 1],
     /// The position in `symbols` of the first code of each length.
     start: [u16; LONGEST + 1],
-    /// How many codes each length has.
+    /// Number of codes of each length.
     count: [u16; LONGEST + 1],
 }
 
@@ -57,7 +57,7 @@ const CODE: Code = {
 };
 
 #[allow(clippy::cast_possible_truncation)] // a length is at most ten
-/// For each ten bits the symbol whose code they begin with (low byte) and its length (high byte); 0 for longer codes.
+/// For each ten bits, the symbol whose code they start with (low byte) and its length (high byte); 0 for longer codes.
 static LOOKUP: [u16; 1 << LOOKUP_BITS] = {
     let mut table = [0u16; 1 << LOOKUP_BITS];
     let mut length = 1;
@@ -80,12 +80,12 @@ static LOOKUP: [u16; 1 << LOOKUP_BITS] = {
 
 static CODE_TABLE: Code = CODE;
 
-/// The most bytes that `encoded` bytes can stand for: the shortest code has five bits.
+/// Most bytes that `encoded` bytes can decode to: the shortest code has five bits.
 pub(crate) fn longest_text(encoded: usize) -> usize {
     encoded * 8 / 5
 }
 
-/// Decodes `encoded` onto the end of `text`; false where it is not a valid string, and `text` then holds part of it.
+/// Decodes `encoded`, appended to `text`; returns false for an invalid string, of which `text` then holds a part.
 pub(crate) fn decode(encoded: &[u8], text: &mut Vec<u8>) -> bool {
     let begin = text.len();
     text.resize(begin + longest_text(encoded.len()), 0);
@@ -94,7 +94,7 @@ pub(crate) fn decode(encoded: &[u8], text: &mut Vec<u8>) -> bool {
     written.is_some()
 }
 
-/// Decodes into `text`, which has room for [`longest_text`]; returns how many bytes that gave.
+/// Decodes into `text`, which has room for [`longest_text`]; returns the number of bytes.
 #[inline]
 #[allow(clippy::cast_possible_truncation)] // the low byte is the symbol
 fn decode_into(encoded: &[u8], text: &mut [u8]) -> Option<usize> {
@@ -159,7 +159,7 @@ fn decode_into(encoded: &[u8], text: &mut [u8]) -> Option<usize> {
     (available < 8 && padding_is_ones).then_some(written)
 }
 
-/// The symbol at the front of `bits` where its code is longer than [`LOOKUP_BITS`], and that length.
+/// The first symbol in `bits` if its code is longer than [`LOOKUP_BITS`], and that length.
 #[cold]
 #[allow(clippy::cast_possible_truncation)] // a code has up to 30 bits, and a symbol below 256 fits a byte
 fn long_code(bits: u64, available: u32) -> Option<(u8, u32)> {
@@ -179,7 +179,7 @@ fn long_code(bits: u64, available: u32) -> Option<(u8, u32)> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Encodes by the canonical code, bit by bit.
+    /// Encodes with the canonical code, bit by bit.
     pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
         let mut codes = [(0u32, 0u8); 257];
         for length in 1..=LONGEST {

@@ -1,11 +1,11 @@
-//! HPACK, the compression of header fields (RFC 7541): what a client needs of it, at the least cost for each request.
+//! HPACK, the compression of header fields (RFC 7541): the parts that a client needs, at minimal cost per request.
 
 pub(crate) mod decoder;
 pub(crate) mod encoder;
 pub(crate) mod huffman;
 pub(crate) mod tables;
 
-/// The size that RFC 7541 counts for a field beyond its name and value (section 4.1).
+/// Overhead per field beyond its name and value, as defined in RFC 7541 (section 4.1).
 pub(crate) const ENTRY_OVERHEAD: usize = 32;
 
 /// The dynamic table's size before any settings were exchanged (RFC 9113, section 6.5.2).

@@ -1,6 +1,6 @@
-//! The static table of RFC 7541, appendix A, and what the names in it mean to a client.
+//! The static table of RFC 7541, appendix A, and the meaning of its names for a client.
 
-/// What a field's name means to us, found once where the name is first seen and not again for each field.
+/// The meaning of a field's name, determined once when the name is first decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
     /// `:status`.
@@ -11,11 +11,11 @@ pub(crate) enum Name {
     ContentEncoding,
     /// `location`.
     Location,
-    /// A pseudo-header that no answer may carry.
+    /// A pseudo-header that a response must not have.
     WrongPseudo,
-    /// A field about an HTTP/1 connection, which HTTP/2 forbids.
+    /// A field specific to HTTP/1 connections, which HTTP/2 forbids.
     ConnectionSpecific,
-    /// Empty, or with a byte that no name may have: upper case, white space, controls.
+    /// Empty, or with an invalid byte: upper case, white space, controls.
     Malformed,
     /// Any other.
     Other,
@@ -39,10 +39,10 @@ impl Name {
     }
 }
 
-/// How many fields there are in the static table; the dynamic table's indices begin after it.
+/// Number of fields in the static table; the dynamic table's indices follow.
 pub(crate) const STATIC_LENGTH: usize = STATIC.len();
 
-/// Index 1 stands first.
+/// The first element has index 1.
 pub(crate) const STATIC: [(&[u8], &[u8]); 61] = [
     (b":authority", b""),
     (b":method", b"GET"),

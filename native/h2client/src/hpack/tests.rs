@@ -1,4 +1,4 @@
-//! HPACK against the examples of RFC 7541, appendix C, and against another implementation.
+//! HPACK tests against the examples of RFC 7541, appendix C, and against another implementation.
 
 use httlib_hpack::{Decoder as OtherDecoder, Encoder as OtherEncoder};
 use proptest::prelude::*;
@@ -206,7 +206,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A field as it stands in a block: from either table, or a literal that enters the table or not.
+/// A field as encoded in a block: from either table, or a literal that is added to the table or not.
 fn raw_field() -> impl Strategy<Value = Vec<u8>> {
     let literal = |pattern: u8| {
         ("[a-c]{1,2}", "[x-z]{0,30}").prop_map(move |(name, value)| {

@@ -1,4 +1,4 @@
-//! DATA frames: passed on as they come, counted, and their windows opened again (RFC 9113, sections 5.2 and 6.1).
+//! DATA frames: passed on as they arrive, counted, and their windows updated (RFC 9113, sections 5.2 and 6.1).
 
 use super::Reading;
 use crate::answer::Events;
@@ -6,17 +6,17 @@ use crate::connection::Connection;
 use crate::error::{ConnectionError, ErrorCode, Failure};
 use crate::frame::{self, Header};
 
-/// A DATA frame in the middle.
+/// A partly received DATA frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Data {
     stream: u32,
     ends: bool,
     padded: bool,
-    /// The padding's length is known, and the body's was counted.
+    /// The length of the padding is known, and the body was counted.
     counted: bool,
-    /// Bytes of body to come.
+    /// Bytes of body left.
     body: usize,
-    /// Bytes of padding after them.
+    /// Bytes of padding left.
     padding: usize,
 }
 
@@ -43,7 +43,7 @@ impl Connection {
         }))
     }
 
-    /// Goes on with a DATA frame; returns what follows it, once it is whole.
+    /// Continues a DATA frame; returns the bytes after it, once it is complete.
     #[inline]
     pub(super) fn data<'a>(
         &mut self,
@@ -67,7 +67,7 @@ impl Connection {
             let (piece, rest) = bytes.split_at(data.body.min(bytes.len()));
             bytes = rest;
             data.body -= piece.len();
-            // The stream is gone where the caller or the frame's beginning ended it.
+            // The stream is gone if the caller or the frame's start ended it.
             if let Some(slot) = self.streams.find(data.stream) {
                 events.data(slot.stream(), piece);
             }
@@ -89,7 +89,8 @@ impl Connection {
         Ok(Some(bytes))
     }
 
-    /// Counts the body in a DATA frame before any of it is passed on, so that it does not matter how the frame is cut.
+    /// Counts the body of a DATA frame before any of it is passed on, so that the result does not depend on how it is
+    /// split.
     #[inline]
     fn count_body(&mut self, data: Data, events: &mut impl Events) -> Result<(), ConnectionError> {
         if data.body == 0 {
@@ -109,8 +110,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Opens the windows again when they are half used. Nothing of what came is kept, so there is no reason to wait; and
-    /// because half a window is more than a frame, no peer can be seen to overrun one.
+    /// Updates the windows when they are half used. Received data is not stored, so there is no reason to wait; and
+    /// because half a window is more than a frame, a peer cannot overrun one.
     #[inline]
     fn replenish(&mut self, data: Data) {
         let half = self.settings.window as usize / 2;

@@ -1,4 +1,4 @@
-//! Frames that steer: SETTINGS, PING, GOAWAY, windows, resets, priorities (RFC 9113, sections 6.3 to 6.9).
+//! Control frames: SETTINGS, PING, GOAWAY, windows, resets, priorities (RFC 9113, sections 6.3 to 6.9).
 
 use crate::answer::Events;
 use crate::connection::{Connection, LARGEST_WINDOW};

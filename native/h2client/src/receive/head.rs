@@ -6,10 +6,10 @@ use crate::error::{ConnectionError, ErrorCode, ErrorKind, Failure};
 use crate::frame::{self, Header};
 use crate::hpack::decoder::CompressionError;
 
-/// So many frames may make up one header block.
+/// Most frames of one header block.
 const MOST_CONTINUATIONS: u32 = 256;
 
-/// A header block that goes on in CONTINUATION frames.
+/// A header block that continues in CONTINUATION frames.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Continued {
     pub(super) stream: u32,
@@ -65,7 +65,7 @@ impl Connection {
         result
     }
 
-    /// Ends the connection where a block grows over the limit: the header table would be lost with it.
+    /// Ends the connection if a block exceeds the limit, because the header table would be lost with it.
     fn check_block(&mut self, id: u32, events: &mut impl Events) -> Result<(), ConnectionError> {
         if self.block.len() <= HEADER_LIMIT {
             return Ok(());
@@ -80,7 +80,7 @@ impl Connection {
         })
     }
 
-    /// A header block, whole.
+    /// Processes a whole header block.
     #[inline]
     fn block(&mut self, id: u32, ends: bool, block: &[u8], events: &mut impl Events) -> Result<(), ConnectionError> {
         let want_all = self.streams.find(id).is_some_and(|slot| slot.want_headers);
@@ -90,7 +90,7 @@ impl Connection {
                 .decode(&mut self.decoder, block, &mut self.collector)
                 .map_err(|CompressionError(reason)| ConnectionError::new(ErrorCode::COMPRESSION_ERROR, reason))?;
         }
-        // Only now: the table must follow the peer's even where nobody waits for the answer.
+        // Only now: the table must follow the peer's even if the stream is gone.
         let Some(slot) = self.streams.find(id) else {
             self.check_gone("headers after the end of an answer")?;
             return self.count_idle_frame();
@@ -139,7 +139,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The peer has ended its side of a stream.
+    /// Handles the end of the peer's side of a stream.
     #[inline]
     pub(super) fn end_stream(&mut self, id: u32, events: &mut impl Events) {
         let Some(slot) = self.streams.find(id) else { return };
@@ -153,7 +153,7 @@ impl Connection {
             return;
         }
         if !slot.rest.bytes().is_empty() {
-            // Answered before the request was sent: the rest is not wanted.
+            // The response ended before the request was sent: cancel the rest.
             self.gave_up = true;
             frame::append_reset(&mut self.output, id, ErrorCode::CANCEL);
         }

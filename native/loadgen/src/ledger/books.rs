@@ -1,22 +1,23 @@
-//! The books of iterations. Of a flow with one step they are those of its requests, so they are kept for others only.
+//! Iteration books. For flows with one step they would equal those of its requests, so they are counted for others
+//! only.
 
 use crate::outcome::IterationEnd;
 
 /// Iterations of one flow in one second, warm-up or measured. Over a run, `started = completed + failed + unfinished`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IterationBooks {
-    /// Begun in this second.
+    /// Started in this second.
     pub started: u64,
-    /// Ended in this second, after a full response to every step.
+    /// Ended in this second, with a full response to every step.
     pub completed: u64,
     /// Ended in this second by a step without a full response.
     pub failed: u64,
-    /// Under way when the run ended.
+    /// In progress when the run ended.
     pub unfinished: u64,
 }
 
 impl IterationBooks {
-    /// Counts one that has ended.
+    /// Counts an iteration that has ended.
     pub fn count(&mut self, end: IterationEnd) {
         match end {
             IterationEnd::Completed => self.completed += 1,
@@ -25,7 +26,7 @@ impl IterationBooks {
         }
     }
 
-    /// Adds those of another thread.
+    /// Adds the books of another thread.
     pub(super) fn merge(&mut self, other: &IterationBooks) {
         self.started += other.started;
         self.completed += other.completed;

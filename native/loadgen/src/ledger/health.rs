@@ -1,4 +1,4 @@
-//! What the process and the machine did meanwhile: CPU, memory, and CPU time that the hypervisor took away.
+//! Health of the process and machine: CPU, memory, and CPU time stolen by the hypervisor.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ pub struct Health {
     steal: Option<(u64, u64)>,
 }
 
-/// What happened between two readings.
+/// The figures between two readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     /// CPU time of the whole process.
@@ -23,13 +23,13 @@ pub struct Reading {
 }
 
 impl Health {
-    /// Begins to count.
+    /// Starts measuring.
     #[must_use]
     pub fn new() -> Health {
         Health { process_cpu_ns: clock::process_cpu_ns(), steal: steal_and_total() }
     }
 
-    /// What happened since the last reading.
+    /// The figures since the last reading.
     #[allow(clippy::cast_precision_loss)]
     pub fn read(&mut self) -> Reading {
         let cpu = clock::process_cpu_ns();
@@ -51,15 +51,15 @@ impl Health {
     }
 }
 
-/// The first line of /proc/stat: stolen ticks and all ticks. None where there is no such file.
+/// Stolen ticks and all ticks from the first line of /proc/stat; None without that file.
 fn steal_and_total() -> Option<(u64, u64)> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let ticks: Vec<u64> = stat.lines().next()?.split_whitespace().skip(1).map_while(|tick| tick.parse().ok()).collect();
-    // The ninth and tenth are guest time, which the first two contain already.
+    // The ninth and tenth are guest time, which the first two already include.
     Some((*ticks.get(7)?, ticks.iter().take(8).sum()))
 }
 
-/// Resident memory of this process; 0 where the system does not say.
+/// Resident memory of this process; 0 if unknown.
 fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm")
         .ok()
@@ -69,14 +69,14 @@ fn resident_bytes() -> u64 {
     pages.unwrap_or(0) * page
 }
 
-/// Descriptors for everything but connections: files that Python or the resolver open meanwhile.
+/// File descriptors reserved for other uses: files opened by Python or the resolver.
 const RESERVE: u64 = 128;
 
-/// How many connections this process may have; the soft limit is raised to the hard one first.
+/// Returns how many connections this process may have, after raising the soft limit to the hard one.
 #[must_use]
 pub fn descriptors_for_connections() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid place for the answer, and then a valid setting.
+    // SAFETY: `limit` is valid for writing the result, and then a valid setting.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
             return 256;

@@ -1,4 +1,4 @@
-//! One second of a run as the JSON that `atm.metrics.interval.Interval` reads.
+//! One second of a run as JSON, in the format of `atm.metrics.interval.Interval`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::secrets::SecretStore;
 
-/// What the collector knows about a second beside its figures.
+/// Facts about a second beside its figures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     pub number: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Frame {
     pub reading: Reading,
 }
 
-/// One JSON object in UTF-8; zeros and empty histograms are left out.
+/// Returns one JSON object in UTF-8, without zeros and empty histograms.
 pub(crate) fn to_bytes(frame: Frame, second: &mut Second, plan: &Plan, secrets: &SecretStore) -> Vec<u8> {
     let masker = Masker::new(plan, &secrets.known);
     let endpoints: Vec<Value> =
@@ -149,7 +149,7 @@ fn generator_json(figures: &GeneratorFigures, frame: &Frame) -> Value {
         "stalled_ns": figures.stalled_ns,
         "longest_stall_ns": figures.longest_stall_ns,
         "cpu_seconds": frame.reading.cpu_seconds,
-        // The two clocks are read one after the other, so that a full core may come out a hair above itself.
+        // The two clocks are read one after the other, so a fully used core may slightly exceed 1.
         "busiest_thread_share": share.min(1.0),
         "steal_share": frame.reading.steal_share,
         "memory_bytes": frame.reading.memory_bytes,

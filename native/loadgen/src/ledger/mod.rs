@@ -1,11 +1,13 @@
-//! What a load thread counts: the figures of the current second, by endpoint and phase, the books of iterations, failures by
-//! message, samples, and the health of the generator. Hands each finished second out. Knows nothing of what it counts.
+//! The figures of a load thread: the current second by endpoint and phase, iteration books, failures by message,
+//! samples, and the health of the generator. Emits each finished second. Knows nothing about schedules, users or
+//! connections.
 //!
 //! # Layout
 //!
-//! - `mod.rs`: the ledger of a thread; `second.rs`: what it holds of one second; `books.rs`: iterations;
-//! - `sampler.rs`: which requests are kept whole; `sample.rs`: making those readable;
-//! - `note.rs`: what threads send to the collector; `interval.rs`: a second as JSON; `health.rs`: the process and the machine.
+//! - `mod.rs`: the ledger of a thread; `second.rs`: the data of one second; `books.rs`: iterations;
+//! - `sampler.rs`: selects requests to sample; `sample.rs`: formats and masks samples;
+//! - `note.rs`: messages from threads to the collector; `interval.rs`: a second as JSON; `health.rs`: process and
+//!   machine.
 
 mod books;
 pub mod health;
@@ -38,12 +40,12 @@ const SECOND: u64 = 1_000_000_000;
 pub(crate) struct Ledger {
     thread: usize,
     second: Box<Second>,
-    /// Which second it is, and when it ends.
+    /// The current second, and its end.
     number: u64,
     end: u64,
     endpoints: usize,
     sampler: Sampler,
-    /// Response and service time are always the same, so they are recorded once.
+    /// Response and service time are always equal, so they are recorded once.
     times_are_equal: bool,
     thread_cpu: u64,
     notes: Sender<Note>,
@@ -54,9 +56,9 @@ pub(crate) struct Ledger {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
-    /// Of a full response.
+    /// Status of a full response.
     pub(crate) status: u16,
-    /// Bytes of the answer.
+    /// Bytes of the response.
     pub(crate) received: u64,
     /// Since the intended start.
     pub(crate) response: u64,
@@ -69,7 +71,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// One that was in flight when the run ended.
+    /// A request that was in flight when the run ended.
     pub(crate) const UNFINISHED: Finished = Finished {
         outcome: Outcome::Unfinished,
         status: 0,
@@ -81,9 +83,9 @@ impl Finished {
     };
 }
 
-/// How things stand at the end of a second.
+/// The state of the load at the end of a second.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Standing {
+pub(crate) struct LoadState {
     pub(crate) users: u64,
     pub(crate) in_flight: u64,
     pub(crate) waiting: u64,
@@ -91,7 +93,7 @@ pub(crate) struct Standing {
 }
 
 impl Ledger {
-    /// For a plan. Finished seconds go to `notes`; those that come back by `spares` are used again.
+    /// Creates the ledger for a plan. Finished seconds are sent to `notes`; those returned by `spares` are reused.
     pub(crate) fn new(thread: usize, plan: &Plan, notes: Sender<Note>, spares: Receiver<Box<Second>>) -> Ledger {
         let is_paced = plan.load.max_rate.is_some();
         Ledger {
@@ -108,7 +110,7 @@ impl Ledger {
         }
     }
 
-    /// The calling thread is the one whose CPU time counts, from now on.
+    /// Starts counting; CPU time is that of the calling thread.
     pub(crate) fn begin(&mut self) {
         self.thread_cpu = clock::thread_cpu_ns();
     }
@@ -125,18 +127,18 @@ impl Ledger {
         self.second.figures(endpoint, warm_up)
     }
 
-    /// What the generator itself does in the current second.
+    /// The generator's figures in the current second.
     #[inline]
     pub(crate) fn generator(&mut self) -> &mut GeneratorFigures {
         &mut self.second.generator
     }
 
-    /// The books of the iterations of a flow in the current second.
+    /// The iteration books of a flow in the current second.
     pub(crate) fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
         self.second.iterations(flow, warm_up)
     }
 
-    /// A request has ended.
+    /// Records a request that has ended.
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is the end of every request
     pub(crate) fn finished(&mut self, endpoint: usize, warm_up: bool, finished: Finished) {
@@ -175,7 +177,7 @@ impl Ledger {
         }
     }
 
-    /// A request has failed at `now`.
+    /// Records a failure at `now`.
     #[cold]
     pub(crate) fn failed(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, message: &Message, now: u64) {
         if outcome.is_failure() || outcome == Outcome::GeneratorError {
@@ -183,32 +185,32 @@ impl Ledger {
         }
     }
 
-    /// Whether the headers of an endpoint's next answer are worth reading in full.
-    pub(crate) fn is_curious(&self, endpoint: usize) -> bool {
-        self.sampler.is_curious(endpoint)
+    /// Whether the headers of an endpoint's next response may be needed for a sample.
+    pub(crate) fn wants_headers(&self, endpoint: usize) -> bool {
+        self.sampler.wants_headers(endpoint)
     }
 
-    /// Whether a request that ends is to be kept, and why.
+    /// Whether to sample a request that has ended, and why.
     #[inline]
     pub(crate) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
         self.sampler.wants(endpoint, warm_up, outcome, response)
     }
 
-    /// Keeps a request.
+    /// Adds a sample.
     pub(crate) fn keep(&mut self, sample: RawSample) {
         self.sampler.keep(sample);
     }
 
-    /// Hands out the current second, and begins the next one.
-    pub(crate) fn end_second(&mut self, standing: Standing) {
+    /// Emits the current second, and starts the next one.
+    pub(crate) fn end_second(&mut self, load_state: LoadState) {
         let cpu = clock::thread_cpu_ns();
         let generator = &mut self.second.generator;
         generator.thread_cpu_ns = cpu.saturating_sub(self.thread_cpu);
-        generator.users = standing.users;
-        generator.in_flight = standing.in_flight;
-        generator.waiting = standing.waiting;
-        generator.open_connections = standing.open_connections;
-        generator.saturated |= standing.waiting > 0;
+        generator.users = load_state.users;
+        generator.in_flight = load_state.in_flight;
+        generator.waiting = load_state.waiting;
+        generator.open_connections = load_state.open_connections;
+        generator.saturated |= load_state.waiting > 0;
         self.thread_cpu = cpu;
         if self.times_are_equal {
             for (_, _, figures) in self.second.active() {
@@ -226,17 +228,17 @@ impl Ledger {
             Err(_) => Box::new(Second::new(self.endpoints)),
         };
         let second = std::mem::replace(&mut self.second, next);
-        // The collector outlives the threads, unless the process is going down.
+        // The collector outlives the threads, unless the process is exiting.
         let _ = self.notes.send(Note::Second { thread: self.thread, number: self.number, second });
         self.number += 1;
         self.end += SECOND;
     }
 
-    /// The thread has ended: nothing follows its last second.
-    pub(crate) fn close(self, standing: Standing, ending: Ending) {
+    /// Emits the last second when the thread has ended.
+    pub(crate) fn close(self, load_state: LoadState, ending: Ending) {
         let mut ledger = self;
-        ledger.end_second(standing);
-        // The collector outlives the threads, unless the process is going down.
+        ledger.end_second(load_state);
+        // The collector outlives the threads, unless the process is exiting.
         let _ = ledger.notes.send(Note::End { thread: ledger.thread, ending });
     }
 }
@@ -270,7 +272,7 @@ mod tests {
             ledger.finished(0, false, finished(outcome));
             ledger.failed(0, false, outcome, &Message::None, 9);
         }
-        ledger.end_second(Standing { in_flight: 3, waiting: 1, ..Standing::default() });
+        ledger.end_second(LoadState { in_flight: 3, waiting: 1, ..LoadState::default() });
         assert_eq!(ledger.end_of_second(), 2 * SECOND);
         let Ok(Note::Second { thread: 4, number: 0, mut second }) = inbox.recv() else { panic!("no second") };
         let (_, _, figures) = second.active().next().unwrap();
@@ -281,9 +283,9 @@ mod tests {
         assert_eq!((second.failures.len(), second.failures[0].outcome), (1, Outcome::Timeout));
 
         spare.send(second).unwrap();
-        ledger.end_second(Standing::default());
+        ledger.end_second(LoadState::default());
         let ending = Ending { end_of_sending: None, last_finish: 1, at: 2, barrier_ns: 0, reason: StopReason::Total };
-        ledger.close(Standing::default(), ending);
+        ledger.close(LoadState::default(), ending);
         let numbers: Vec<u64> = inbox
             .iter()
             .filter_map(|note| {
@@ -310,11 +312,11 @@ mod tests {
             });
             let mut ledger = Ledger::new(0, &plan, notes, mpsc::channel().1);
             ledger.finished(0, false, finished(Outcome::Ok));
-            ledger.end_second(Standing::default());
+            ledger.end_second(LoadState::default());
             let Ok(Note::Second { mut second, .. }) = inbox.recv() else { panic!("no second") };
             let (_, _, figures) = second.active().next().unwrap();
             let recorded: Vec<(usize, u32)> = figures.service.counts().collect();
-            // Times this small have a bucket each.
+            // Times this small have one bucket each.
             assert_eq!(recorded, [(service, 1)]);
         }
     }

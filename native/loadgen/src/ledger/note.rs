@@ -1,30 +1,30 @@
-//! What a load thread sends to the collector.
+//! Messages from a load thread to the collector.
 
 use super::Second;
 use crate::outcome::StopReason;
 
-/// What a thread tells the collector.
+/// A message from a thread to the collector.
 #[derive(Debug)]
 pub enum Note {
-    /// A second is over.
+    /// A second has ended.
     Second {
-        /// Whose.
+        /// The thread.
         thread: usize,
         /// Which second of the run.
         number: u64,
-        /// What happened in it.
+        /// Its figures.
         second: Box<Second>,
     },
     /// A thread has ended.
     End {
-        /// Which.
+        /// The thread.
         thread: usize,
-        /// How.
+        /// How it ended.
         ending: Ending,
     },
     /// A thread has died.
     Lost {
-        /// Which.
+        /// The thread.
         thread: usize,
         /// The message of its panic.
         message: String,
@@ -36,11 +36,11 @@ pub enum Note {
 pub struct Ending {
     /// The end of sending; None in the closed model with a total, where it is the last finish of all threads.
     pub end_of_sending: Option<u64>,
-    /// The last finish, or the moment of cancel.
+    /// The last finish, or the time of the cancel.
     pub last_finish: u64,
     /// When the thread itself ended.
     pub at: u64,
-    /// Time at barriers.
+    /// Barrier time.
     pub barrier_ns: u64,
     /// Why sending ended.
     pub reason: StopReason,

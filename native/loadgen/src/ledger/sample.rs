@@ -1,4 +1,4 @@
-//! Making a kept request readable, with every secret masked.
+//! Formats samples, with every secret masked.
 
 use serde::Serialize;
 
@@ -10,10 +10,10 @@ use crate::template::{Program, Secrets};
 
 const MASK: &str = "***";
 const MASKED_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
-/// This much more of a body is decoded than is shown, so that it can be masked before it is cut.
+/// Bytes of a body decoded beyond the limit, so that it can be masked before truncating.
 const BEYOND_CUT: usize = 4096;
 
-/// As `atm.metrics.interval.Sample`.
+/// The fields of `atm.metrics.interval.Sample`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Sample {
     request_number: u64,
@@ -40,17 +40,17 @@ struct Exchanged {
     body_bytes: u64,
 }
 
-/// Masks every value that any secret ever had.
+/// Masks every value that any secret has had.
 #[derive(Debug)]
 pub(crate) struct Masker<'a> {
     /// Longest first.
     known: &'a [String],
-    /// Names of headers that the plan makes from secrets, in lower case.
+    /// Lower-case names of headers with secrets in the plan.
     headers: Vec<String>,
 }
 
 impl<'a> Masker<'a> {
-    /// For a plan and every value that its secrets ever had.
+    /// Creates a masker for a plan and every value that its secrets have had.
     pub(crate) fn new(plan: &Plan, known: &'a [String]) -> Masker<'a> {
         let secret = plan.steps().flat_map(|(_, step)| &step.headers).filter(|header| header.is_secret());
         Masker { known, headers: secret.map(|header| header.name.to_ascii_lowercase()).collect() }
@@ -66,7 +66,7 @@ impl<'a> Masker<'a> {
         masked
     }
 
-    /// A body as it is shown: masked before it is cut, so that no half of a secret is left at its end.
+    /// The body to show: masked before truncating, so that no partial secret remains at the end.
     fn shown(&self, bytes: &[u8], most: usize) -> String {
         let text = self.mask(&String::from_utf8_lossy(bytes));
         match text.char_indices().nth(most) {
@@ -82,7 +82,7 @@ impl<'a> Masker<'a> {
     }
 }
 
-/// Makes `raw` readable.
+/// Formats `raw`.
 pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: &Masker<'_>) -> Sample {
     let step = plan.step(raw.step);
     let (origin, rendered) = if let Some(hop) = &raw.hop {
@@ -131,7 +131,7 @@ pub(crate) fn readable(raw: &RawSample, plan: &Plan, secrets: &Secrets, masker: 
         finish_ns: raw.finish_ns,
         first_byte_ns: raw.first_byte_ns,
         status,
-        // Through a proxy the target is in absolute form already.
+        // Through a proxy, the target already has absolute form.
         url: if target.starts_with("http://") { target } else { format!("{origin}{target}") },
         request,
         response: answer,
@@ -149,7 +149,7 @@ fn split_request(rendered: &[u8], most: usize, masker: &Masker<'_>) -> Exchanged
         .map(|(name, value)| (name.to_owned(), masker.header(name, value)))
         .collect();
     let declared = headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    // The masked body is shown; how long the real one was stands in its header.
+    // The masked body is shown; its header has the length of the real one.
     let body_bytes = declared.and_then(|(_, length)| length.parse().ok()).unwrap_or(body.len() as u64);
     Exchanged { head: first, headers, body: masker.shown(body, most), body_bytes }
 }

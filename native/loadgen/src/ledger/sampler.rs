@@ -1,4 +1,4 @@
-//! Which requests are kept whole.
+//! Selects the requests to sample.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,18 +7,18 @@ use super::second::{RawSample, Reason};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
-/// Decides which requests are kept whole.
+/// Selects the requests to sample.
 #[derive(Debug)]
 pub(super) struct Sampler {
     first_left: Vec<u64>,
-    /// Failures were seen of which more are to be kept.
+    /// By endpoint: failures have occurred of which more samples are wanted.
     curious: Vec<bool>,
     failures_per_kind: u64,
     failures: HashMap<(usize, Outcome), u64>,
     slowest: usize,
     /// The longest response times so far.
     slow_times: BinaryHeap<Reverse<u64>>,
-    /// Slower than this is among the slowest.
+    /// Requests slower than this are among the slowest.
     slow_over: u64,
     kept: Vec<RawSample>,
     slow: Vec<RawSample>,
@@ -39,12 +39,12 @@ impl Sampler {
         }
     }
 
-    /// Whether the headers of the next answer are worth reading in full.
-    pub(super) fn is_curious(&self, endpoint: usize) -> bool {
+    /// Whether the headers of the next response may be needed for a sample.
+    pub(super) fn wants_headers(&self, endpoint: usize) -> bool {
         self.first_left[endpoint] > 0 || self.curious[endpoint]
     }
 
-    /// Whether a request that ends is to be kept, and why.
+    /// Whether to sample a request that has ended, and why.
     #[inline]
     pub(super) fn wants(&mut self, endpoint: usize, warm_up: bool, outcome: Outcome, response: u64) -> Option<Reason> {
         if outcome == Outcome::Ok && self.first_left[endpoint] == 0 && (response <= self.slow_over || warm_up) {
@@ -89,7 +89,7 @@ impl Sampler {
         } else if self.slow.len() < self.slowest {
             self.slow.push(sample);
         } else {
-            // While everything gets slower and slower, only the slowest of this second are kept.
+            // While response times keep rising, only the slowest of this second are kept.
             let time = |sample: &RawSample| sample.finish_ns - sample.intended_ns;
             if let Some(fastest) = self.slow.iter_mut().min_by_key(|sample| time(sample)) {
                 *fastest = sample;
@@ -97,7 +97,7 @@ impl Sampler {
         }
     }
 
-    /// Gives away what was kept in this second.
+    /// Moves the samples of this second to `samples`.
     pub(super) fn hand_over(&mut self, samples: &mut Vec<RawSample>) {
         samples.append(&mut self.kept);
         samples.append(&mut self.slow);

@@ -1,5 +1,5 @@
-//! What a load thread counts in one second. Recording allocates only when something is seen for the first time;
-//! a [`Second`] that has been reported is cleared and used again.
+//! The figures of one load thread in one second. Recording allocates only for values seen for the first time; a
+//! [`Second`] that has been reported is cleared and reused.
 
 use super::books::IterationBooks;
 use crate::histogram::Histogram;
@@ -9,13 +9,13 @@ use crate::plan::StepId;
 use crate::response::Expect;
 use crate::template::Values;
 
-/// Messages are as many as targets can make up: beyond this many groups in a second, failures with others are one group.
+/// Targets can produce any number of messages: beyond this many groups per second, the others share one group.
 const MOST_GROUPS: usize = 1000;
 const OTHER: Message = Message::Text("one of too many different messages");
 
 /// One second of one endpoint, warm-up or measured.
 #[derive(Debug, Default)]
-#[allow(missing_docs)] // the names are those of atm.metrics.interval.EndpointInterval, which says what each means
+#[allow(missing_docs)] // documented at atm.metrics.interval.EndpointInterval
 pub struct EndpointFigures {
     pub started: u64,
     pub outcomes: [u64; Outcome::COUNT],
@@ -126,7 +126,7 @@ pub struct FailureGroup {
     pub last_ns: u64,
 }
 
-/// Why a request is kept whole.
+/// Why a request is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Among the first of its endpoint.
@@ -137,7 +137,7 @@ pub enum Reason {
     Slowest,
 }
 
-/// A request kept whole, as raw as it was at hand; made readable (and masked) when the second is reported.
+/// A sample as raw data; formatted (and masked) when the second is reported.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)] // as atm.metrics.interval.Sample
 pub struct RawSample {
@@ -152,17 +152,17 @@ pub struct RawSample {
     pub finish_ns: u64,
     pub first_byte_ns: Option<u64>,
     pub expect: Expect,
-    /// The beginning of the response as it came.
+    /// The start of the response, as received.
     pub response: Vec<u8>,
-    /// How long the whole body was, without its framing.
+    /// Length of the whole body, without its framing.
     pub body_bytes: u64,
     /// After redirects: the origin and the request of the last hop.
     pub hop: Option<Box<(String, Vec<u8>)>>,
-    /// It went over HTTP/2.
+    /// It was sent over HTTP/2.
     pub http2: bool,
 }
 
-/// What the generator itself did.
+/// The generator's figures.
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // as atm.metrics.interval.GeneratorInterval
 pub struct GeneratorFigures {
@@ -183,25 +183,25 @@ pub struct GeneratorFigures {
     pub saturated: bool,
 }
 
-/// Everything that one thread counts in one second.
+/// The figures of one thread in one second.
 #[derive(Debug, Default)]
 pub struct Second {
-    /// By endpoint, warm-up (odd) and measured (even); None where nothing ever happened.
+    /// By endpoint, warm-up (odd) and measured (even); None before the first event.
     slots: Vec<Option<Box<EndpointFigures>>>,
-    /// Slots in which something happened in this second.
+    /// Slots with events in this second.
     touched: Vec<bool>,
-    /// The generator's own.
+    /// The generator's figures.
     pub generator: GeneratorFigures,
-    /// By flow, warm-up (odd) and measured (even): the books of iterations, where flows have more than one step.
+    /// By flow, warm-up (odd) and measured (even): iteration books, if flows have more than one step.
     iterations: Vec<IterationBooks>,
     /// Failures by kind and message.
     pub failures: Vec<FailureGroup>,
-    /// Requests kept whole.
+    /// Sampled requests.
     pub samples: Vec<RawSample>,
 }
 
 impl Second {
-    /// For this many endpoints.
+    /// Creates a second for this many endpoints.
     #[must_use]
     pub fn new(endpoints: usize) -> Second {
         Second {
@@ -219,7 +219,7 @@ impl Second {
         self.slots[slot].get_or_insert_default()
     }
 
-    /// The books of the iterations of a flow.
+    /// The iteration books of a flow.
     pub fn iterations(&mut self, flow: u32, warm_up: bool) -> &mut IterationBooks {
         let slot = flow as usize * 2 + usize::from(warm_up);
         if slot >= self.iterations.len() {
@@ -228,13 +228,13 @@ impl Second {
         &mut self.iterations[slot]
     }
 
-    /// The books of iterations in which something happened: (flow, warm-up, books).
+    /// Iteration books with events: (flow, warm-up, books).
     pub fn active_iterations(&self) -> impl Iterator<Item = (usize, bool, &IterationBooks)> {
         let books = self.iterations.iter().enumerate().filter(|(_, books)| !books.is_empty());
         books.map(|(slot, books)| (slot / 2, slot % 2 == 1, books))
     }
 
-    /// Endpoints in which something happened: (endpoint, warm-up, figures).
+    /// Endpoints with events: (endpoint, warm-up, figures).
     pub fn active(&mut self) -> impl Iterator<Item = (usize, bool, &mut EndpointFigures)> {
         self.slots
             .iter_mut()
@@ -273,7 +273,7 @@ impl Second {
         }
     }
 
-    /// Adds what another thread counted in the same second.
+    /// Adds another thread's figures of the same second.
     pub fn merge(&mut self, other: &mut Second) {
         for (endpoint, warm_up, figures) in other.active() {
             self.figures(endpoint, warm_up).merge(figures);
@@ -302,7 +302,7 @@ impl Second {
         self.generator.merge(&other.generator);
     }
 
-    /// Forgets everything but the memory.
+    /// Clears everything and keeps the memory.
     pub fn clear(&mut self) {
         for (figures, touched) in self.slots.iter_mut().zip(&mut self.touched) {
             if std::mem::take(touched)
@@ -327,7 +327,7 @@ impl GeneratorFigures {
         self.stalls += other.stalls;
         self.stalled_ns += other.stalled_ns;
         self.longest_stall_ns = self.longest_stall_ns.max(other.longest_stall_ns);
-        // The busiest thread is what matters, not the sum.
+        // Report the busiest thread, not the sum.
         self.thread_cpu_ns = self.thread_cpu_ns.max(other.thread_cpu_ns);
         self.users += other.users;
         self.in_flight += other.in_flight;

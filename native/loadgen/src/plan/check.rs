@@ -1,15 +1,15 @@
-//! What a plan must hold before a request is sent by it. Plans come from outside: nothing in one may make the engine panic,
-//! send a header that the plan does not hold, or allocate without bound.
+//! Validates a plan before any request is sent. Plans are untrusted: none may make the engine panic, send a header that
+//! is not in the plan, or allocate without bound.
 
 use crate::pattern;
 
 use super::{CAPABILITIES, CheckKind, HttpVersion, Model, Origin, Part, Plan, PlanError, Scheme, Selection, Step};
 
-/// More users, arrivals per second or connections than any one machine can drive.
+/// More users, arrivals per second or connections than any single machine can handle.
 const MOST_USERS: f64 = 1_000_000.0;
 const MOST_PER_SECOND: f64 = 10_000_000.0;
 const MOST_ENDPOINTS: usize = 100_000;
-/// Ten years: sums of a few of them still fit far within an i64.
+/// Ten years: sums of a few of them are far below the limit of an i64.
 const LONGEST_NS: u64 = 315_360_000_000_000_000;
 
 impl Plan {
@@ -56,7 +56,7 @@ impl Plan {
         }
     }
 
-    /// What the plan uses without saying so in `needs`.
+    /// Checks for features that the plan uses without listing them in `needs`.
     fn check_supported(&self) -> Result<(), PlanError> {
         let connections = &self.connections;
         let used = [
@@ -149,13 +149,13 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// True where `text` may stand in a request line's target.
+/// True if `text` may be part of a request target.
 #[must_use]
 pub fn is_target_text(text: &str) -> bool {
     text.bytes().all(|byte| byte > 0x20 && byte != 0x7F)
 }
 
-/// True where `text` may stand in a header's value.
+/// True if `text` may be part of a header value.
 #[must_use]
 pub fn is_header_text(text: &str) -> bool {
     text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F || byte == b'\t')

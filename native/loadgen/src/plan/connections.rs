@@ -1,4 +1,4 @@
-//! Where connections go, and how they are made and read.
+//! Destinations of connections, and connection settings.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The port that a URL leaves out.
+    /// The port that is omitted in URLs.
     #[must_use]
     pub fn default_port(self) -> u16 {
         match self {
@@ -36,7 +36,7 @@ impl Scheme {
     }
 }
 
-/// Where connections go.
+/// A destination of connections.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Origin {
     /// Plain or TLS.
@@ -51,7 +51,7 @@ pub struct Origin {
     /// Dial this port instead; 0 for `port`.
     #[serde(default)]
     pub connect_port: u16,
-    /// Where to dial, in turn.
+    /// Addresses to dial, in turn.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
     /// Why there are no addresses.
@@ -72,13 +72,13 @@ impl Origin {
         if self.connect_port == 0 { self.port } else { self.connect_port }
     }
 
-    /// The host as it stands in a URL, IPv6 in brackets.
+    /// The host as in a URL, IPv6 in brackets.
     #[must_use]
     pub fn url_host(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 
-    /// Host and, where it is not the scheme's default, port.
+    /// Host and, unless it is the scheme's default, port.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.port == self.scheme.default_port() {
@@ -108,13 +108,13 @@ pub struct Tls {
 /// An HTTP proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Proxy {
-    /// Where it listens.
+    /// Its address.
     pub origin: Origin,
     /// The secret slot of Proxy-Authorization; empty for none.
     pub authorization_slot: String,
 }
 
-/// Which HTTP.
+/// HTTP version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum HttpVersion {
     /// HTTP/1.1.
@@ -124,34 +124,34 @@ pub enum HttpVersion {
     /// HTTP/2.
     #[serde(rename = "2")]
     Two,
-    /// What the server prefers.
+    /// The server's preference.
     #[serde(rename = "auto")]
     Auto,
 }
 
-/// How connections are made and read.
+/// Settings of connections and responses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Connections {
     /// For https origins.
     pub tls: Tls,
-    /// None = direct.
+    /// None = direct connections.
     pub proxy: Option<Proxy>,
-    /// Follow at most so many per request.
+    /// Most redirects to follow per request.
     pub redirects: u32,
-    /// Head and body together.
+    /// Limit of head and body together.
     pub max_response_bytes: Option<u64>,
-    /// False: a connection per request.
+    /// False: one connection per request.
     pub keep_alive: bool,
-    /// Which HTTP.
+    /// HTTP version.
     pub http_version: HttpVersion,
     /// HTTP/2 only.
     pub streams_per_connection: u32,
-    /// Look names up again so often.
+    /// Interval of re-resolution.
     pub resolve_every_ns: Option<u64>,
-    /// Bind to these in turn.
+    /// Local addresses to bind to, in turn.
     pub source_addresses: Vec<IpAddr>,
-    /// What may be dialled; None = anything. The plan's own addresses have been held to it before.
+    /// Rules for targets; None = all allowed. The plan's own addresses were checked before.
     pub targets: Option<TargetRules>,
 }
 

@@ -1,15 +1,15 @@
-//! How much load, in which model, and what becomes of arrivals that cannot leave in time.
+//! The load model, its level over time, and the rules for late arrivals.
 
 use serde::Deserialize;
 
-/// A linear piece of a load profile.
+/// A linear segment of a load profile.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Segment {
-    /// Users or arrivals per second at its begin.
+    /// Users or arrivals per second at its start.
     pub start: f64,
     /// At its end.
     pub end: f64,
-    /// None for a last one without an end.
+    /// None for the last segment of an endless profile.
     pub duration_ns: Option<u64>,
 }
 
@@ -33,17 +33,17 @@ pub enum Spacing {
     Poisson,
 }
 
-/// What becomes of an arrival that finds no free user.
+/// What to do with an arrival that finds no free user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Saturation {
-    /// Wait.
+    /// Queue it.
     Queue,
-    /// Be missed.
+    /// Drop it; it counts as missed.
     Drop,
 }
 
-/// What happens to arrivals that the generator itself noticed late.
+/// What to do with arrivals that the generator noticed late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CatchUp {
@@ -53,27 +53,27 @@ pub enum CatchUp {
     None,
 }
 
-/// How much load, in which model.
+/// The load model and its level over time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Load {
     /// Closed or open.
     pub model: Model,
-    /// At least one; warm-up is not among them.
+    /// At least one; warm-up is separate.
     pub segments: Vec<Segment>,
     /// Runs before the segments.
     pub warm_up_ns: u64,
     /// Users or arrivals per second during warm-up.
     pub warm_up_level: f64,
-    /// Open model.
+    /// Open model: spacing.
     pub arrival: Spacing,
-    /// Open model.
+    /// Open model: arrivals without a free user.
     pub on_saturation: Saturation,
-    /// Open model.
+    /// Open model: late arrivals.
     pub catch_up: CatchUp,
-    /// Open model, `catch_up` full: later than this is missed.
+    /// Open model, `catch_up` full: arrivals later than this are missed.
     pub catch_up_max_ns: u64,
-    /// Open model; None = the engine's ceiling.
+    /// Open model: limit of requests in flight; None = the engine's maximum.
     pub max_in_flight: Option<u64>,
-    /// Closed model: starts per second of all users together.
+    /// Closed model: maximum starts per second of all users together.
     pub max_rate: Option<f64>,
 }

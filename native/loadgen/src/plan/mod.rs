@@ -1,8 +1,8 @@
-//! The load plan as `atm.plan.load_plan` writes it (`format` 1), read and checked: after [`Plan::from_bytes`] nothing in it
-//! can make the engine panic, send a header that the plan does not hold, or allocate without bound.
+//! The load plan in the format of `atm.plan.load_plan` (`format` 1), parsed and validated: after [`Plan::from_bytes`]
+//! nothing in it can make the engine panic, send a header that is not in the plan, or allocate without bound.
 //!
-//! `request.rs` holds what is sent, `load.rs` how much of it and when, `connections.rs` over what, `targets.rs` whereto at
-//! most; `check.rs` checks it all.
+//! `request.rs` holds requests, `load.rs` the load, `connections.rs` connection settings, `targets.rs` the allowed
+//! targets; `check.rs` validates them.
 
 mod check;
 mod connections;
@@ -30,15 +30,15 @@ pub enum PlanError {
     Unreadable(String),
     /// Written for another version of the engine.
     Format(u32),
-    /// Well-formed, but impossible: where, and why.
+    /// Well-formed but invalid: the path and the reason.
     Invalid(String, String),
-    /// A secret that the plan needs: its slot, and what is wrong with it.
+    /// A secret that the plan needs: its slot, and the problem.
     Secret(String, &'static str),
-    /// Possible, but not with this engine: the capability's name.
+    /// Not supported by this engine: the capability's name.
     Unsupported(String),
 }
 
-/// What is wrong with a secret that is not there.
+/// The problem of a missing secret.
 pub const MISSING: &str = "and it was not given";
 
 impl fmt::Display for PlanError {
@@ -58,17 +58,17 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// How many requests are kept whole.
+/// How many requests are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Sampling {
-    /// The first so many of each endpoint.
+    /// Number of first requests of each endpoint.
     pub first_per_endpoint: u64,
-    /// The first so many of each (endpoint, outcome).
+    /// Number of failures of each (endpoint, outcome).
     pub failures_per_kind: u64,
-    /// The slowest so many.
+    /// Number of the slowest requests.
     pub slowest: usize,
-    /// Bodies are cut here.
+    /// Bodies are truncated to this length.
     pub body_bytes: usize,
 }
 
@@ -78,7 +78,7 @@ impl Default for Sampling {
     }
 }
 
-/// How requests choose their flow.
+/// How requests are distributed among flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
@@ -86,40 +86,40 @@ pub enum Selection {
     RoundRobin,
     /// By weight.
     Weighted,
-    /// One after the other, with a barrier between.
+    /// One after the other, separated by barriers.
     Sequential,
 }
 
-/// What the engine runs.
+/// The complete input of the engine, apart from secrets.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Plan {
     /// For messages.
     pub name: String,
-    /// Of every random decision.
+    /// Seed of random decisions.
     pub seed: u64,
     /// Display names.
     pub endpoints: Vec<String>,
-    /// Where connections go.
+    /// Destinations of connections.
     pub origins: Vec<Origin>,
-    /// What is sent.
+    /// Flows with their requests.
     pub flows: Vec<Flow>,
-    /// Which flow when.
+    /// How flows are selected.
     pub selection: Selection,
-    /// How much.
+    /// The load.
     pub load: Load,
     /// Measured arrivals or starts after which sending ends.
     pub total_requests: Option<u64>,
     /// The length of the measured window.
     pub duration_ns: Option<u64>,
-    /// How long what is in flight may take after the end of sending.
+    /// How long requests in flight may take after the end of sending.
     pub graceful_stop_ns: u64,
-    /// How connections are made.
+    /// Connection settings.
     #[serde(default)]
     pub connections: Connections,
-    /// What is kept whole.
+    /// How many requests are sampled.
     #[serde(default)]
     pub sampling: Sampling,
-    /// Capabilities beyond plain HTTP/1.1.
+    /// Required capabilities beyond plain HTTP/1.1.
     #[serde(default)]
     pub needs: Vec<String>,
 }
@@ -129,7 +129,7 @@ struct FormatOnly {
     format: u32,
 }
 
-/// What a plan may need and this engine can do.
+/// The capabilities of this engine.
 pub const CAPABILITIES: &[&str] = &[
     "tls",
     "client_certificate",
@@ -140,17 +140,16 @@ pub const CAPABILITIES: &[&str] = &[
     "re_resolution",
     "http2",
     "target_rules",
-    "multi_step",
 ];
 
 impl Plan {
-    /// Reads and checks a plan.
+    /// Parses and validates a plan.
     ///
     /// # Errors
-    /// [`PlanError`] for anything that is not a plan which this engine can run.
+    /// [`PlanError`] for anything that is not a plan that this engine can run.
     pub fn from_bytes(bytes: &[u8]) -> Result<Plan, PlanError> {
         let unreadable = |error: serde_json::Error| PlanError::Unreadable(error.to_string());
-        // The format is looked at first: a plan from the future may not have today's shape.
+        // Check the format first: a plan of a newer version may have another shape.
         let format = serde_json::from_slice::<FormatOnly>(bytes).map_err(unreadable)?.format;
         if format != PLAN_FORMAT {
             return Err(PlanError::Format(format));
@@ -160,9 +159,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The steps of all flows, one flow after the other. Where steps are numbered, this is the order.
+    /// The steps of all flows, flow by flow. Step numbers follow this order.
     pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
-        // A plan has at most 100,000 flows and as many steps.
+        // A plan has at most 100,000 flows, and as many steps.
         let number = |index| u32::try_from(index).unwrap_or(u32::MAX);
         self.flows.iter().enumerate().flat_map(move |(flow, of)| {
             let id = move |position| StepId { flow: number(flow), position: number(position) };
@@ -176,7 +175,7 @@ impl Plan {
         &self.flows[id.flow as usize].steps[id.position as usize]
     }
 
-    /// True where a flow has more than one step.
+    /// True if a flow has more than one step.
     #[must_use]
     pub fn is_multi_step(&self) -> bool {
         self.flows.iter().any(|flow| flow.steps.len() > 1)

@@ -1,16 +1,16 @@
-//! What is sent, and which answers are ok: templates, steps, flows.
+//! Requests and expected responses: templates, steps, flows.
 
 use serde::Deserialize;
 
-/// How a value is written into its place.
+/// How a value is encoded at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// As it is.
+    /// Unchanged.
     Raw,
-    /// RFC 3986, everything but unreserved characters.
+    /// RFC 3986, all but unreserved characters.
     Percent,
-    /// The inside of a JSON string.
+    /// The content of a JSON string.
     Json,
 }
 
@@ -30,27 +30,27 @@ pub enum Variable {
     RandomInt,
 }
 
-/// A piece of a template.
+/// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "part", rename_all = "lowercase")]
 pub enum Part {
-    /// Sent as it is.
+    /// Sent unchanged.
     Literal {
         /// The text.
         text: String,
     },
     /// Differs per request.
     Variable {
-        /// Which value.
+        /// The value.
         name: Variable,
-        /// How it is written.
+        /// Its encoding.
         encoding: Encoding,
     },
     /// A secret slot.
     Secret {
         /// The slot's name.
         slot: String,
-        /// How it is written.
+        /// Its encoding.
         encoding: Encoding,
     },
 }
@@ -61,7 +61,7 @@ pub type Template = Vec<Part>;
 /// One header line.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Header {
-    /// As written.
+    /// Name as written.
     pub name: String,
     /// Its value.
     pub value: Template,
@@ -76,14 +76,14 @@ impl Part {
 }
 
 impl Header {
-    /// True where a part of its value is a secret.
+    /// True if a part of its value is a secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.value.iter().any(Part::is_secret)
     }
 }
 
-/// What a check looks for.
+/// Type of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckKind {
@@ -98,18 +98,18 @@ pub enum CheckKind {
 pub struct BodyCheck {
     /// Substring or regular expression.
     pub kind: CheckKind,
-    /// What must be found.
+    /// The text or expression to find.
     pub pattern: String,
 }
 
 /// One request of a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Step {
-    /// Where its figures are counted.
+    /// The endpoint under which it is counted.
     pub endpoint: usize,
     /// Index into the plan's origins.
     pub origin: usize,
-    /// A token.
+    /// HTTP method.
     pub method: String,
     /// Path and query.
     pub target: Template,
@@ -117,23 +117,23 @@ pub struct Step {
     pub headers: Vec<Header>,
     /// None = no body.
     pub body: Option<Template>,
-    /// Inclusive ranges of statuses that are ok.
+    /// Inclusive ranges of expected status codes.
     pub expected_statuses: Vec<(u16, u16)>,
-    /// All must hold.
+    /// All must pass.
     pub checks: Vec<BodyCheck>,
     /// From the actual start to the last byte.
     pub timeout_ns: u64,
 }
 
 impl Step {
-    /// Content-Length is sent where there is a body, or where the method means that there could be one.
+    /// True if Content-Length is sent: with a body, or for a method that allows one.
     #[must_use]
     pub fn sends_length(&self) -> bool {
         self.body.is_some() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH")
     }
 }
 
-/// A journey of one user.
+/// An ordered journey of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Flow {
     /// For messages.
@@ -144,7 +144,7 @@ pub struct Flow {
     pub steps: Vec<Step>,
 }
 
-/// Which step of a plan.
+/// Identifies a step of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepId {
     /// Index into the plan's flows.

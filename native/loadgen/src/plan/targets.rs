@@ -1,12 +1,14 @@
-//! Which addresses a plan may dial: the rules that a server holds the runs of others to, as `atm.plan.targets` has them.
+//! Rules for the addresses that a plan may dial, as in `atm.plan.targets`; a server applies them to runs started over
+//! the API.
 //!
-//! Names that are looked up while load runs, and addresses that redirects name, are judged here before they are dialled.
+//! Addresses resolved during the run, and targets of redirects, are checked here before they are dialled.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
-/// Where clouds answer with credentials, beside the link-local 169.254.169.254 (`atm.plan.targets` names the clouds).
+/// Cloud metadata services with credentials, beside the link-local 169.254.169.254 (`atm.plan.targets` names the
+/// clouds).
 const METADATA: [Network; 8] = [
     Network::v4([168, 63, 129, 16], 32),
     Network::v4([100, 100, 100, 200], 32),
@@ -18,18 +20,18 @@ const METADATA: [Network; 8] = [
     Network::v6([0xfd00, 0xa9fe, 0xa9fe, 0], 48),
 ];
 
-/// NAT64 of a site's own making (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be told from them.
+/// Site-local NAT64 (RFC 8215) and Teredo: they lead to IPv4 addresses that cannot be derived from them.
 const TRANSLATED: [Network; 2] = [Network::v6([0x64, 0xff9b, 1, 0], 48), Network::v6([0x2001, 0, 0, 0], 32)];
 
-/// What may be dialled.
+/// Rules for targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct TargetRules {
-    /// Host names (`*` for any part of one), addresses and networks; empty: all but link-local and metadata addresses.
+    /// Host names (`*` for any part), addresses and networks; empty: all except link-local and metadata addresses.
     pub allowed: Vec<String>,
 }
 
 impl TargetRules {
-    /// Why this host may not be dialled whatever its address is; an address is judged as one.
+    /// Why this host may not be dialled at any address; a literal address is checked as such.
     #[must_use]
     pub fn refusal_of_name(&self, host: &str) -> Option<String> {
         if let Ok(address) = literal(host).parse() {
@@ -126,11 +128,11 @@ fn special(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// An IPv4 address inside of an IPv6 one taken out: it is where the packets go.
+/// Extracts an IPv4 address embedded in IPv6, because packets go there.
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(six) = address else { return address };
     let inner = match six.segments() {
-        // The unspecified address and loopback are no IPv4-compatible ones.
+        // The unspecified address and loopback are not IPv4-compatible ones.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return address,
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
@@ -151,7 +153,7 @@ fn plain(name: &str) -> String {
     name.to_lowercase().trim_end_matches('.').to_owned()
 }
 
-/// Whether all of `text` is what `pattern` says, where `*` is any text.
+/// True if all of `text` matches `pattern`, in which `*` is any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or("");
@@ -178,12 +180,12 @@ mod tests {
     struct Case {
         allowed: Vec<String>,
         host: String,
-        /// None: the name alone is judged.
+        /// None: only the name is checked.
         address: Option<String>,
         refusal: String,
     }
 
-    /// The same file is read by the tests of `atm.plan.targets`.
+    /// The tests of `atm.plan.targets` read the same file.
     #[test]
     fn addresses_are_judged_as_the_other_engine_judges_them() {
         let Cases { cases } = serde_json::from_str(include_str!("../../../../tests/vectors/targets.json")).unwrap();

@@ -1,7 +1,7 @@
-//! Waiting for sockets and for time: epoll straight, edge-triggered, each socket registered once for its whole life.
+//! Waits for sockets and time with epoll, edge-triggered; each socket is registered once.
 //!
 //! One registration for reading and writing costs nothing per request: a socket that was never full reports no
-//! writability. Waits are as fine as the kernel's timers (`epoll_pwait2`, Linux 5.11; `ppoll` before).
+//! writability. Waits have the resolution of the kernel's timers (`epoll_pwait2`, Linux 5.11; `ppoll` before).
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -15,13 +15,13 @@ pub struct Poller {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
     has_pwait2: bool,
-    /// A clock that rings; it stands among the sockets.
+    /// A timer, registered like a socket.
     alarm: OwnedFd,
-    /// When it rings, or has rung.
+    /// When it fires, or has fired.
     rings_at: u64,
 }
 
-/// A wait that an alarm ends lasts longer only where a clock is wrong.
+/// Longest wait with an alarm; a longer one means that a clock is wrong.
 const LONGEST_NS: u64 = 50_000_000;
 
 /// Wakes a [`Poller`] from another thread.
@@ -38,12 +38,12 @@ fn timespec(ns: u64) -> libc::timespec {
 }
 
 impl Poller {
-    /// A new instance.
+    /// Creates an instance.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If the system has no file descriptor left.
     pub fn new() -> io::Result<Poller> {
-        // SAFETY: no pointers; the descriptor that comes back is ours alone.
+        // SAFETY: no pointers; the returned descriptor is owned here alone.
         let epoll = unsafe { OwnedFd::from_raw_fd(checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: as above.
@@ -53,21 +53,21 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Registers `socket` for everything, until it is closed.
+    /// Registers `socket` for all events, until it is closed.
     ///
     /// # Errors
-    /// Where the system refuses (no memory, too many watches).
+    /// If the system refuses (no memory, too many watches).
     pub fn add(&self, socket: RawFd, token: u64) -> io::Result<()> {
         let flags = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         self.register(socket, token, flags)
     }
 
-    /// A waker for this instance.
+    /// Creates a waker for this instance.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If the system has no file descriptor left.
     pub fn waker(&self) -> io::Result<Waker> {
-        // SAFETY: no pointers; the descriptor that comes back is ours alone.
+        // SAFETY: no pointers; the returned descriptor is owned here alone.
         let event = unsafe { OwnedFd::from_raw_fd(checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
         self.register(event.as_raw_fd(), WAKE, libc::EPOLLIN | libc::EPOLLET)?;
         Ok(Waker(Arc::new(event)))
@@ -76,15 +76,15 @@ impl Poller {
     #[allow(clippy::cast_sign_loss)] // the flags are bits; EPOLLET is the highest of them
     fn register(&self, socket: RawFd, token: u64, flags: libc::c_int) -> io::Result<()> {
         let mut event = libc::epoll_event { events: flags as u32, u64: token };
-        // SAFETY: `event` lives through the call; the kernel keeps a copy.
+        // SAFETY: `event` outlives the call; the kernel copies it.
         checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket, &raw mut event) })
             .map(drop)
     }
 
-    /// Waits for at most `timeout_ns`; returns how many events there are, see [`Poller::event`].
+    /// Waits for at most `timeout_ns`; returns the number of events, see [`Poller::event`].
     ///
     /// # Errors
-    /// Never in practice: an interrupted wait is no event.
+    /// Never in practice: an interrupted wait returns no event.
     pub fn wait(&mut self, timeout_ns: u64) -> io::Result<usize> {
         self.events.clear();
         let count = match self.wait_raw(timeout_ns) {
@@ -96,7 +96,7 @@ impl Poller {
         };
         match count {
             Ok(count) => {
-                // SAFETY: the kernel has filled in `count` events, at most the capacity that it was given.
+                // SAFETY: the kernel has written `count` events, at most the given capacity.
                 unsafe { self.events.set_len(count) };
                 Ok(count)
             }
@@ -105,8 +105,8 @@ impl Poller {
         }
     }
 
-    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away. An alarm is set
-    /// for it: what happens before leaves the alarm as it is, where the timeout of a wait is set and taken back each time.
+    /// Waits until `at`, a future time of the monotonic clock less than 50 ms away. It is set as an alarm, which
+    /// earlier events leave unchanged, while the timeout of a wait would be set and cancelled each time.
     ///
     /// # Errors
     /// As [`Poller::wait`].
@@ -114,7 +114,7 @@ impl Poller {
         if self.rings_at != at {
             let rings = libc::itimerspec { it_interval: timespec(0), it_value: timespec(at) };
             let (alarm, absolute) = (self.alarm.as_raw_fd(), libc::TFD_TIMER_ABSTIME);
-            // SAFETY: `rings` lives through the call, and what was set before is not asked for.
+            // SAFETY: `rings` outlives the call, and the previous setting is not requested.
             checked(unsafe { libc::timerfd_settime(alarm, absolute, &raw const rings, std::ptr::null_mut()) })?;
             self.rings_at = at;
         }
@@ -132,7 +132,7 @@ impl Poller {
             return checked(unsafe { libc::epoll_wait(epoll, events, most, 0) }).map(|count| count as usize);
         }
         if self.has_pwait2 {
-            // SAFETY: `events` has room for `most` events, `time` lives through the call, no signal mask is given.
+            // SAFETY: `events` has room for `most` events, `time` outlives the call, no signal mask is given.
             let count = unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
@@ -147,13 +147,13 @@ impl Poller {
             return checked(count as libc::c_int).map(|count| count as usize);
         }
         let mut poll = libc::pollfd { fd: epoll, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd and a time that live through the call, no signal mask is given.
+        // SAFETY: one pollfd and a time that outlive the call, no signal mask is given.
         checked(unsafe { libc::ppoll(&raw mut poll, 1, &raw const time, std::ptr::null()) })?;
         // SAFETY: `events` has room for `most` events.
         checked(unsafe { libc::epoll_wait(epoll, events, most, 0) }).map(|count| count as usize)
     }
 
-    /// The event at `index`, below what [`Poller::wait`] returned.
+    /// The event at `index`, which is less than the result of [`Poller::wait`].
     #[inline]
     #[must_use]
     pub fn event(&self, index: usize) -> Event {
@@ -171,14 +171,14 @@ impl Poller {
 }
 
 impl Waker {
-    /// Wakes the poller; nothing happens where it is awake anyway.
+    /// Wakes the poller; has no effect if it is awake.
     pub fn wake(&self) {
         let one = 1_u64;
-        // SAFETY: eight bytes from a live value. A full counter means that it was woken already.
+        // SAFETY: eight bytes from a live value. A full counter means that it was already woken.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Makes the waker ready to wake again.
+    /// Resets the waker, so that it can wake again.
     pub fn drain(&self) {
         let mut count = 0_u64;
         // SAFETY: eight bytes into a live value; an empty counter only returns an error.

@@ -1,7 +1,7 @@
-//! Waiting for sockets and for time. Each socket is registered once, edge-triggered, for its whole life.
+//! Waits for sockets and time. Each socket is registered once, edge-triggered.
 //!
-//! Linux has epoll straight, with waits as fine as the kernel's timers; other systems go through `mio`. Tests run the second
-//! one on Linux too: `RUSTFLAGS="--cfg portable_poller" cargo test`.
+//! Linux uses epoll directly, with the resolution of the kernel's timers; other systems use `mio`. Tests can run the
+//! second on Linux too: `RUSTFLAGS="--cfg portable_poller" cargo test`.
 
 #[cfg(all(target_os = "linux", not(portable_poller)))]
 mod linux;
@@ -13,33 +13,33 @@ pub use linux::{Poller, Waker};
 #[cfg(any(not(target_os = "linux"), portable_poller))]
 pub use portable::{Poller, Waker};
 
-/// The token that a [`Waker`] reports with.
+/// The token of a [`Waker`].
 pub const WAKE: u64 = u64::MAX;
 
-/// The token of an alarm that has rung: an event that says nothing but that it is time.
+/// The token of an alarm that has fired.
 #[cfg(all(target_os = "linux", not(portable_poller)))]
 const ALARM: u64 = u64::MAX - 1;
 
-/// How many events one wait gives at most.
+/// Most events per wait.
 const MOST_EVENTS: usize = 256;
 
-/// Something that happened on a socket.
+/// An event of a socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
-    /// What it was registered with.
+    /// The token of its registration.
     pub token: u64,
-    /// There is something to read, the end included.
+    /// Data or the end of input can be read.
     pub readable: bool,
-    /// There is room to write again, or a connection is there.
+    /// Data can be written again, or the connection is established.
     pub writable: bool,
-    /// The other side has closed, or there is an error: read until the end shows.
+    /// The other side has closed, or there is an error: read to the end.
     pub hangup: bool,
 }
 
-/// Lets the kernel end this thread's waits at the nanosecond that was asked for, not up to 50 µs later.
+/// Makes the kernel end this thread's waits exactly on time, instead of up to 50 µs late.
 pub fn sharpen_timers() {
     #[cfg(target_os = "linux")]
-    // SAFETY: a plain setting of the calling thread; where it is not known, nothing happens.
+    // SAFETY: a setting of the calling thread without pointers; unsupported systems ignore it.
     unsafe {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1, 0, 0, 0)
     };
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// Waits until `at`; the tokens of what happened, without the alarm's.
+    /// Waits until `at`; returns the tokens of the events, without the alarm's.
     fn tokens(poller: &mut Poller, at: u64) -> Vec<u64> {
         let count = poller.wait_until(at).unwrap();
         (0..count).map(|index| poller.event(index).token).filter(|token| *token == WAKE).collect()
@@ -92,7 +92,7 @@ mod tests {
             assert_eq!(tokens(&mut poller, now + wait), [WAKE]);
             waker.drain();
         }
-        // The one that was asked for last is the one that rings.
+        // Only the last alarm fires.
         let at = clock::monotonic_ns() + 5_000_000;
         assert!(tokens(&mut poller, at).is_empty());
         assert!((at..at + 1_000_000_000).contains(&clock::monotonic_ns()));

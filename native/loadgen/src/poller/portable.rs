@@ -1,4 +1,4 @@
-//! The poller by `mio`, for systems without epoll.
+//! The poller based on `mio`, for systems without epoll.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -24,35 +24,35 @@ pub struct Poller {
 pub struct Waker(Arc<mio::Waker>);
 
 impl Poller {
-    /// A new instance.
+    /// Creates an instance.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If the system has no file descriptor left.
     pub fn new() -> io::Result<Poller> {
         Ok(Poller { poll: Poll::new()?, events: Events::with_capacity(MOST_EVENTS), found: Vec::new() })
     }
 
-    /// Registers `socket` for everything, until it is closed.
+    /// Registers `socket` for all events, until it is closed.
     ///
     /// # Errors
-    /// Where the system refuses.
+    /// If the system refuses.
     pub fn add(&self, socket: RawFd, token: u64) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&socket), token_of(token), interest)
     }
 
-    /// A waker for this instance.
+    /// Creates a waker for this instance.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left.
+    /// If the system has no file descriptor left.
     pub fn waker(&self) -> io::Result<Waker> {
         Ok(Waker(Arc::new(mio::Waker::new(self.poll.registry(), token_of(WAKE))?)))
     }
 
-    /// Waits for at most `timeout_ns`; returns how many events there are, see [`Poller::event`].
+    /// Waits for at most `timeout_ns`; returns the number of events, see [`Poller::event`].
     ///
     /// # Errors
-    /// Never in practice: an interrupted wait is no event.
+    /// Never in practice: an interrupted wait returns no event.
     pub fn wait(&mut self, timeout_ns: u64) -> io::Result<usize> {
         self.found.clear();
         match self.poll.poll(&mut self.events, Some(Duration::from_nanos(timeout_ns))) {
@@ -72,7 +72,7 @@ impl Poller {
         Ok(self.found.len())
     }
 
-    /// Waits until `at`, a time of the monotonic clock that has not come yet and is less than 50 ms away.
+    /// Waits until `at`, a future time of the monotonic clock less than 50 ms away.
     ///
     /// # Errors
     /// As [`Poller::wait`].
@@ -80,7 +80,7 @@ impl Poller {
         self.wait(at.saturating_sub(clock::monotonic_ns()))
     }
 
-    /// The event at `index`, below what [`Poller::wait`] returned.
+    /// The event at `index`, which is less than the result of [`Poller::wait`].
     #[inline]
     #[must_use]
     pub fn event(&self, index: usize) -> Event {
@@ -89,18 +89,18 @@ impl Poller {
 }
 
 impl Waker {
-    /// Wakes the poller; nothing happens where it is awake anyway.
+    /// Wakes the poller; has no effect if it is awake.
     pub fn wake(&self) {
-        // A waker that cannot be written to has been written to already.
+        // A waker that cannot be written to has already been written to.
         let _ = self.0.wake();
     }
 
-    /// Makes the waker ready to wake again, which this one always is.
-    #[allow(clippy::unused_self)] // the other poller's has something to do
+    /// Resets the waker, which is not needed for `mio`.
+    #[allow(clippy::unused_self)] // needed by the other poller
     pub fn drain(&self) {}
 }
 
-#[allow(clippy::cast_possible_truncation)] // pointers have 64 bits wherever load is sent from
+#[allow(clippy::cast_possible_truncation)] // all supported systems have 64-bit pointers
 fn token_of(token: u64) -> Token {
     Token(token as usize)
 }

@@ -4,11 +4,11 @@ use super::{Fault, MOST_HEAD_BYTES};
 
 const MOST_CHUNK_LINE: usize = 16 * 1024;
 
-/// Where in a chunked body we are.
+/// Position in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunks {
     place: Place,
-    /// The size that is being read, or what is left of the chunk.
+    /// The size being read, or the rest of the chunk.
     left: u64,
     /// Bytes of the line, or of all trailers, so far.
     line: usize,
@@ -17,7 +17,7 @@ pub(super) struct Chunks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Size,
-    /// Space after the size: an extension or the end of the line may follow, and no word.
+    /// Space after the size: only an extension or the end of the line may follow.
     SizeSpace,
     Extension,
     SizeEnd,
@@ -43,7 +43,8 @@ impl Place {
 impl Chunks {
     pub(super) const START: Chunks = Chunks { place: Place::Size, left: 0, line: 0 };
 
-    /// Consumes input; calls `data` with each run of body bytes. Returns the bytes consumed where the body has ended.
+    /// Consumes input; calls `data` with each run of body bytes. If the body has ended, returns the number of bytes
+    /// consumed.
     pub(super) fn feed(&mut self, input: &[u8], mut data: impl FnMut(&[u8])) -> Result<Option<usize>, Fault> {
         const BAD_SIZE: Fault = Fault::Protocol("bad chunk size");
         let mut at = 0;

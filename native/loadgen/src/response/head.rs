@@ -1,18 +1,18 @@
-//! The head of a response: what it says, and the one that said the same before.
+//! Parses the head of a response, and caches the last one for identical heads.
 
 use std::mem::MaybeUninit;
 
 use super::Fault;
 
-/// The head of a response may be as large as this.
+/// Size limit of a response head.
 pub const MOST_HEAD_BYTES: usize = 64 * 1024;
-/// Headers that fit on the stack; a response with more is parsed again with room for all of them.
+/// Number of headers parsed on the stack; a response with more is parsed again with room for all of them.
 const USUAL_HEADERS: usize = 96;
 
 /// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// After so many bytes.
+    /// After this many bytes.
     Length(u64),
     /// With the last chunk.
     Chunked,
@@ -20,37 +20,37 @@ pub enum Framing {
     UntilClose,
 }
 
-/// What the head says.
+/// The parsed head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// 100 to 999.
     pub status: u16,
-    /// Bytes of the head, the empty line included.
+    /// Bytes of the head, including the empty line.
     pub length: usize,
     /// How the body ends.
     pub framing: Framing,
-    /// Another request may follow on this connection.
+    /// The connection can be reused for another request.
     pub keep_alive: bool,
     /// There is a Location header.
     pub has_location: bool,
 }
 
-/// What a head is to be read as.
+/// The request's properties that affect parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expect {
     /// The request was a HEAD: no body, whatever the head says.
     pub head_only: bool,
 }
 
-/// Reads a head; None while it is not complete.
+/// Parses a head; None while it is incomplete.
 ///
 /// # Errors
-/// [`Fault`] where it is not one.
+/// [`Fault`] if it is invalid.
 pub fn parse_head(bytes: &[u8], expect: Expect) -> Result<Option<Head>, Fault> {
     let mut room = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; USUAL_HEADERS];
     match parse_in(bytes, expect, &mut room) {
         Err(Fault::Protocol("too many headers")) => {
-            // Each header takes at least four bytes ("a:\r\n"), so this is room for all that fit into a head.
+            // Each header takes at least four bytes ("a:\r\n"), so this is enough for all headers in a head.
             let mut room =
                 vec![MaybeUninit::<httparse::Header<'_>>::uninit(); bytes.len().min(MOST_HEAD_BYTES) / 3 + 1];
             parse_in(bytes, expect, &mut room)
@@ -88,7 +88,7 @@ fn parse_in<'b>(
     let (mut content_length, mut transfer_encoding) = (None, None);
     let mut closes = false;
     for header in response.headers.iter() {
-        // The length decides first: comparing names is most of what is done per header.
+        // Compare the length first: comparing names is most of the work per header.
         match header.name.len() {
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 let value = content_length_of(header.value)?;
@@ -118,7 +118,7 @@ fn parse_in<'b>(
     head.framing = if expect.head_only || status < 200 || status == 204 || status == 304 {
         Framing::Length(0)
     } else if let Some(value) = transfer_encoding {
-        // HTTP/1.0 does not know it: the framing is not to be trusted any further (RFC 9112, 6.1).
+        // HTTP/1.0 does not have chunked framing, so the connection cannot be reused (RFC 9112, 6.1).
         head.keep_alive &= response.version == Some(1);
         let last = tokens(value).last().unwrap_or(b"");
         if last.eq_ignore_ascii_case(b"chunked") { Framing::Chunked } else { Framing::UntilClose }
@@ -128,7 +128,7 @@ fn parse_in<'b>(
     Ok(Some(head))
 }
 
-/// Folded values are read, as every client must (RFC 9112, 5.2).
+/// Folded values are accepted, as required of clients (RFC 9112, 5.2).
 pub(super) fn parser() -> httparse::ParserConfig {
     let mut config = httparse::ParserConfig::default();
     config.allow_obsolete_multiline_headers_in_responses(true);
@@ -137,17 +137,17 @@ pub(super) fn parser() -> httparse::ParserConfig {
 
 pub(super) const BAD_NAME: &str = "bad header name";
 pub(super) const BAD_VALUE: &str = "bad header value";
-/// This much of a header's name is shown.
+/// Bytes of a header's name to show.
 const MOST_NAME: usize = 40;
 
-/// The first header in a head that is not one, by its name: values differ from answer to answer.
+/// The name of the first invalid header in a head; without the value, which differs from response to response.
 #[cold]
 pub(super) fn bad_header(head: &[u8]) -> Option<String> {
     let lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut lines = lines.skip_while(|line| line.is_empty()).skip(1).take_while(|line| !line.is_empty());
     lines.find_map(|line| {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
-            // A folded value goes on.
+            // A folded value continues.
             return None;
         }
         let colon = memchr::memchr(b':', line);
@@ -161,7 +161,7 @@ pub(super) fn bad_header(head: &[u8]) -> Option<String> {
     })
 }
 
-/// The beginning of a name in printable ASCII.
+/// The start of a name in printable ASCII.
 fn shown(name: &[u8]) -> String {
     let mut text = name[..name.len().min(MOST_NAME)].escape_ascii().to_string();
     if name.len() > MOST_NAME {
@@ -189,7 +189,7 @@ pub(super) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn content_length_of(value: &[u8]) -> Result<u64, Fault> {
     let bad = Fault::Protocol("bad Content-Length");
     let mut found = None;
-    // "5, 5" is what some intermediaries make of two equal headers (RFC 9112, 6.3).
+    // "5, 5" is how some intermediaries join two equal headers (RFC 9112, 6.3).
     for token in value.split(|byte| *byte == b',') {
         let token = token.trim_ascii();
         if token.is_empty() || token.len() > 18 || !token.iter().all(u8::is_ascii_digit) {
@@ -204,12 +204,12 @@ fn content_length_of(value: &[u8]) -> Result<u64, Fault> {
     found.ok_or(bad)
 }
 
-/// The head that was read last, and what it said. Answers of one endpoint mostly have the same head for as long as the
-/// second in their Date lasts, and comparing bytes is far cheaper than reading them.
+/// The last head and its parsed form. Responses of one endpoint mostly have the same head within the second of their
+/// Date, and comparing bytes is far cheaper than parsing them.
 #[derive(Debug, Default)]
 pub struct HeadCache {
     bytes: Vec<u8>,
-    /// None while nothing was read; what was expected is part of what a head says.
+    /// None before the first head; the parsed form depends on what was expected.
     known: Option<(Head, Expect)>,
 }
 

@@ -1,8 +1,8 @@
-//! Reading one HTTP/1.1 response (RFC 9112) out of whatever pieces it arrives in. No I/O.
+//! Parses one HTTP/1.1 response (RFC 9112) that arrives in pieces. No I/O.
 //!
-//! Bodies are counted and dropped. A response that comes in one piece is never copied; of one that comes in several, head
-//! and the first bytes of the body are kept (`raw`), because only its end shows whether it is a failure or a slow one that
-//! somebody will want to look at.
+//! Bodies are counted and dropped. A response in a single piece is never copied; of one in several pieces, the head and
+//! the start of the body are stored (`raw`), because only its end shows whether it is a failure or slow, and so to be
+//! sampled.
 
 mod chunks;
 mod head;
@@ -15,7 +15,7 @@ pub use whole::{Coding, Whole, coding_of, take_apart};
 
 use chunks::Chunks;
 
-/// Why bytes are not the response that was waited for.
+/// Why bytes are not a valid response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// `not HTTP: …`.
@@ -26,12 +26,12 @@ pub enum Fault {
     TooLarge,
 }
 
-/// What a piece of input led to.
+/// The result of a piece of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// More is needed.
+    /// More input is needed.
     More,
-    /// The response ended after so many bytes of this input.
+    /// The response ended after this many bytes of the input.
     Done(usize),
 }
 
@@ -44,22 +44,22 @@ enum Body {
     Done,
 }
 
-/// One response as it comes in.
+/// Parser state of one response.
 #[derive(Debug)]
 pub struct Reader {
     body: Body,
     expect: Expect,
-    /// The final head, once it is there.
+    /// The final head, once complete.
     head: Option<Head>,
-    /// A byte of the final response has come, not only heads of 1xx.
+    /// A byte of the final response was received, not only heads of 1xx.
     begun: bool,
     /// Bytes of this response so far, heads of 1xx included.
     received: u64,
-    /// Of a response in several pieces, the head and the first bytes of the body as they came.
+    /// For a response in several pieces: the head and the start of the body, as received.
     raw: Vec<u8>,
     /// Bytes of the body so far, without framing.
     body_bytes: u64,
-    /// How many bytes are worth keeping in `raw` once the head is there.
+    /// Number of body bytes to store in `raw`.
     keep: usize,
     most_bytes: u64,
 }
@@ -81,7 +81,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Makes ready for the next response. Of one that comes in pieces, `keep` bytes of body are kept; a body of more than
+    /// Prepares for the next response. If it comes in pieces, `keep` bytes of its body are stored; a body of more than
     /// `most_bytes` is a fault.
     pub fn start(&mut self, expect: Expect, keep: usize, most_bytes: u64) {
         self.body = Body::Head;
@@ -95,13 +95,13 @@ impl Reader {
         self.most_bytes = most_bytes;
     }
 
-    /// True where not a byte of the response has come.
+    /// True before the first byte of the response.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.received == 0
     }
 
-    /// True where a byte of the final response has come.
+    /// True once a byte of the final response was received.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.begun
@@ -119,20 +119,20 @@ impl Reader {
         self.body_bytes
     }
 
-    /// The final head, once it is there.
+    /// The final head, once complete.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
         self.head.as_ref()
     }
 
-    /// The response as it came, from the beginning: `input` is the last piece fed, which holds all of it where it came in
-    /// one piece. Cut at what was to be kept.
+    /// The response as received, from its start: `input` is the last piece, which holds all of a response in one piece.
+    /// Truncated to the stored length.
     #[must_use]
     pub fn raw<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
         if self.raw.is_empty() { input } else { &self.raw }
     }
 
-    /// Names the header that `fault` is about, where it is about one; `input` is the piece that it was met in.
+    /// The name of the header that `fault` is about, if any; `input` is the piece in which it occurred.
     #[must_use]
     pub fn bad_header(&self, input: &[u8], fault: Fault) -> Option<String> {
         if self.head.is_some() || !matches!(fault, Fault::Protocol(head::BAD_NAME | head::BAD_VALUE)) {
@@ -141,7 +141,7 @@ impl Reader {
         head::bad_header(&[&self.raw, input].concat())
     }
 
-    /// Gives back memory that an ordinary response does not need.
+    /// Frees memory that an ordinary response does not need.
     pub fn finish(&mut self) {
         self.body = Body::Done;
         if self.raw.capacity() > 16 * 1024 {
@@ -154,7 +154,7 @@ impl Reader {
     /// Consumes the next piece of input.
     ///
     /// # Errors
-    /// [`Fault`] where this is not a valid response, or too large a one.
+    /// [`Fault`] if it is not a valid response, or too large.
     #[inline]
     pub fn feed(&mut self, input: &[u8], cache: &mut HeadCache) -> Result<Progress, Fault> {
         let consumed = if self.body == Body::Head { self.feed_head(input, cache)? } else { self.feed_body(input, 0)? };
@@ -180,7 +180,7 @@ impl Reader {
         }
     }
 
-    /// The connection ended. True where that is how this response ends.
+    /// Handles the end of the connection; returns true if it ends this response.
     pub fn end_of_input(&mut self) -> bool {
         let ended = self.body == Body::UntilClose;
         if ended {
@@ -203,11 +203,11 @@ impl Reader {
                 found
             }
         } else if before + input.len() <= MOST_HEAD_BYTES && memchr::memchr(b'\n', input).is_none() {
-            // A head ends with a line feed: without one there is no need to read it all again.
+            // A head ends with a line feed: without one, it need not be parsed again.
             self.begun = true;
             None
         } else {
-            // The head is in pieces: put together what is there. `keep_raw` will find it already kept.
+            // The head is in pieces: join them. `keep_raw` will find it already stored.
             let mut raw = std::mem::take(&mut self.raw);
             raw.extend_from_slice(input);
             let head = self.skip_interim(&raw);
@@ -226,7 +226,7 @@ impl Reader {
         self.feed_body(input, (begin + head.length).saturating_sub(before))
     }
 
-    /// The final head in `bytes` and where it begins, after any 1xx.
+    /// The final head in `bytes` and its offset, after any 1xx.
     fn skip_interim(&mut self, bytes: &[u8]) -> Result<Option<(usize, Head)>, Fault> {
         let mut begin = 0;
         loop {
@@ -252,7 +252,7 @@ impl Reader {
                 let taken = (here.len() as u64).min(*left);
                 *left -= taken;
                 self.body_bytes += taken;
-                // What was taken is at most what is here.
+                // No more was taken than is here.
                 Ok((*left == 0).then(|| begin + usize::try_from(taken).unwrap_or(here.len())))
             }
             Body::Chunks(chunks) => {

@@ -1,4 +1,4 @@
-//! A response taken apart, for what looks at its headers and its text: checks, samples, redirects.
+//! Splits a response into headers and body, for checks, samples and redirects.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::{Expect, Framing, parse_head};
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// Not at all.
+    /// None.
     Identity,
     /// gzip or x-gzip.
     Gzip,
@@ -19,12 +19,12 @@ pub enum Coding {
     Brotli,
     /// Zstandard.
     Zstd,
-    /// Something that we cannot undo.
+    /// Not supported.
     Unknown,
 }
 
 impl Coding {
-    /// As Content-Encoding names it; empty where it is none of ours.
+    /// The name in Content-Encoding; empty if not supported.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -37,14 +37,14 @@ impl Coding {
     }
 }
 
-/// A response taken apart for a check or a sample.
+/// A response split for a check or a sample.
 #[derive(Debug)]
 pub struct Whole<'a> {
     /// `HTTP/1.1 200 OK`.
     pub status_line: String,
     /// In order.
     pub headers: Vec<(String, Cow<'a, [u8]>)>,
-    /// Without chunk framing, as far as it was kept.
+    /// Without chunk framing, as far as it was stored.
     pub body: Cow<'a, [u8]>,
     /// How the body is compressed.
     pub coding: Coding,
@@ -52,7 +52,7 @@ pub struct Whole<'a> {
     pub location: Option<Cow<'a, [u8]>>,
 }
 
-/// Takes apart what [`Reader::raw`] gives (the beginning of a response is enough); None where there is no whole head.
+/// Splits the result of [`Reader::raw`] (the start of a response is enough); None without a complete head.
 #[must_use]
 pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     let mut begin = 0;
@@ -91,7 +91,7 @@ pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
         }
         Framing::Chunked => {
             let mut body = Vec::new();
-            // A bad chunk was the reader's to report; here what came before it is wanted.
+            // The reader reports a bad chunk; here, use the data before it.
             let mut chunks = Chunks::START;
             let _ = chunks.feed(rest, |data| body.extend_from_slice(data));
             Cow::Owned(body)
@@ -101,7 +101,7 @@ pub fn take_apart(raw: &[u8], expect: Expect) -> Option<Whole<'_>> {
     Some(whole)
 }
 
-/// A value in one line: each fold becomes one space.
+/// Unfolds a value: each fold becomes one space.
 fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     if !value.contains(&b'\n') {
         return Cow::Borrowed(value);
@@ -110,7 +110,7 @@ fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.collect::<Vec<_>>().join(&b' '))
 }
 
-/// The coding that a Content-Encoding names.
+/// Parses the value of Content-Encoding.
 #[must_use]
 pub fn coding_of(value: &[u8]) -> Coding {
     let mut coding = Coding::Identity;

@@ -1,4 +1,4 @@
-//! Puts the seconds of all threads together, in order, and queues each as an interval.
+//! Merges the seconds of all threads, in order, and queues each as an interval.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender};
@@ -15,7 +15,7 @@ use crate::shared::Shared;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// What an engine says at the end. Times are ns since the start of the run.
+/// The engine's final report. Times are ns since the start of the run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Wall time of the start of the run, ns since 1970.
@@ -26,17 +26,17 @@ pub struct Report {
     pub window_start_ns: u64,
     /// The end of sending.
     pub window_end_ns: u64,
-    /// The last finish, or the moment of cancel.
+    /// The last finish, or the time of the cancel.
     pub last_finish_ns: u64,
-    /// Time at barriers.
+    /// Barrier time.
     pub barrier_ns: u64,
-    /// The message of a load thread that died; empty when none did.
+    /// The message of a load thread that died; empty if none did.
     pub worker_lost: String,
-    /// How many load threads there were.
+    /// Number of load threads.
     pub threads: usize,
 }
 
-/// What is ready for whoever asks.
+/// Intervals and the report, ready for the caller.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) intervals: VecDeque<Vec<u8>>,
@@ -51,12 +51,12 @@ pub(super) struct Delivery {
 
 impl Delivery {
     pub(super) fn lock(&self) -> MutexGuard<'_, Outbox> {
-        // The outbox is whole between any two statements, so a panic elsewhere leaves nothing half-done.
+        // The outbox is consistent between any two statements, so a panic elsewhere cannot corrupt it.
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Puts the seconds of all threads together.
+/// Merges the seconds of all threads.
 pub(super) struct Collector {
     shared: Arc<Shared>,
     delivery: Arc<Delivery>,
@@ -64,7 +64,7 @@ pub(super) struct Collector {
     timetable: Timetable,
     health: Health,
     started_at_ns: u64,
-    /// Seconds that some threads have reported and others not yet.
+    /// Seconds reported by some threads and not by others yet.
     partial: BTreeMap<u64, Partial>,
     /// By thread: how it ended.
     endings: Vec<Option<Ending>>,
@@ -128,7 +128,7 @@ impl Collector {
         }
     }
 
-    /// A thread died: what it had noted in its last second is gone, and the run has failed.
+    /// Fails the run because a thread died; the figures of its last second are lost.
     fn lose(&mut self, thread: usize, message: String) {
         self.worker_lost = message;
         let now = self.shared.now();
@@ -150,7 +150,7 @@ impl Collector {
                 .iter()
                 .zip(&self.endings)
                 .all(|(there, ending)| *there || ending.as_ref().is_some_and(|ending| ending.at < number * SECOND));
-            // The last second of a run is shorter; it is delivered when all threads have ended.
+            // The last, shorter second of a run is delivered when all threads have ended.
             let is_last = self.partial.keys().next_back() == Some(&number);
             let may_end_here = is_last && self.shared.now() < (number + 1) * SECOND;
             if !complete || may_end_here {
@@ -161,12 +161,12 @@ impl Collector {
     }
 
     fn deliver_rest(&mut self) {
-        // Seconds are delivered to the end of sending, also where everything had ended before it.
+        // Deliver seconds up to the end of sending, even if everything had ended before it.
         let last =
             self.endings.iter().flatten().map(|ending| ending.last_finish.max(ending.end_of_sending.unwrap_or(0)));
         let end = last.max().unwrap_or(0).max(1);
         let last_second = (end - 1) / SECOND;
-        // A thread may have looked at the clock once more in the second after; nothing happened in it.
+        // A thread may have read the clock once more in the next second, in which nothing happened.
         let trailing: Vec<u64> = self.partial.keys().copied().filter(|number| *number > last_second).collect();
         for number in trailing {
             self.partial.remove(&number);
@@ -202,7 +202,7 @@ impl Collector {
         self.delivery.changed.notify_all();
     }
 
-    /// The end of sending, where time decides it.
+    /// The end of sending, if a time decides it.
     fn end_of_sending(&self) -> Option<u64> {
         let known = self.endings.iter().flatten().filter_map(|ending| ending.end_of_sending).max();
         if self.shared.plan.total_requests.is_some() && self.shared.plan.load.model == Model::Closed {
@@ -266,7 +266,7 @@ mod tests {
         Ending { end_of_sending: Some(at), last_finish: at, at, barrier_ns: 0, reason: StopReason::Cancelled }
     }
 
-    /// A collector of two threads, fed by hand, and what it delivered.
+    /// A collector of two threads, with manual input, and its output.
     fn collected(zero: u64, notes: Vec<Note>) -> (Vec<Value>, Report) {
         let shared = Arc::new(Shared::new(plan(), SecretStore::default(), None, zero));
         let delivery = Arc::new(Delivery::default());
@@ -303,7 +303,7 @@ mod tests {
             ],
         );
         assert_eq!((report.stop_reason, report.worker_lost.as_str()), ("failed", "index 7 out of range"));
-        // What the other thread did is all there, and no second is missing.
+        // The other thread's figures are complete, and no second is missing.
         let started = intervals.iter().map(|each| each["endpoints"][0]["started"].as_u64().unwrap_or(0));
         assert_eq!(started.take(3).collect::<Vec<u64>>(), [7, 5, 6]);
     }

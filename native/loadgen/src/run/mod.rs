@@ -1,5 +1,5 @@
-//! A run from its plan to its report: threads for the load, and one that collects a second from each of them, puts them
-//! together and queues the interval for whoever asks.
+//! A run from its plan to its report: load threads, and a collector thread that merges their seconds and queues
+//! intervals for the caller.
 
 mod collector;
 
@@ -22,26 +22,26 @@ use crate::worker::Worker;
 pub use collector::Report;
 use collector::{Collector, Delivery};
 
-/// Threads have so long to set themselves up before the first request is due.
+/// Time for threads to set up before the first request is due.
 const LEAD: u64 = 2_000_000;
-/// In the open model, more requests in flight than this are never needed to find out that a target is lost.
+/// Limit in the open model: more requests in flight are not needed to detect that a target is overloaded.
 const CEILING: u64 = 10_000;
-/// Users that one thread drives without effort; measured, see docs/benchmarks.md.
+/// Users per thread that cause little load; measured, see docs/benchmarks.md.
 const USERS_PER_THREAD: usize = 256;
 const ARRIVALS_PER_THREAD: f64 = 20_000.0;
 
-/// What [`Run::next_interval`] found.
+/// Result of [`Run::next_interval`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The next second, as JSON.
     Interval(Vec<u8>),
     /// Nothing yet.
     Waiting,
-    /// The run has ended and all of it was delivered.
+    /// The run has ended, and everything was delivered.
     Over,
 }
 
-/// A run that has been started. Dropping it cancels it.
+/// A started run. Dropping it cancels it.
 #[derive(Debug)]
 pub struct Run {
     shared: Arc<Shared>,
@@ -52,7 +52,7 @@ impl Run {
     /// Starts a plan. `threads` = None chooses by the size of the load and the cores of the machine.
     ///
     /// # Errors
-    /// [`PlanError`] where a secret is missing or unusable, or threads cannot be set up.
+    /// [`PlanError`] if a secret is missing or invalid, or threads cannot be set up.
     pub fn start(plan: Plan, secrets: &Secrets, threads: Option<usize>) -> Result<Run, PlanError> {
         let store = checked_secrets(&plan, secrets)?;
         let threads = thread_count(&plan, threads);
@@ -84,7 +84,7 @@ impl Run {
             let notes = notes.clone();
             let send_load = move || {
                 if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| worker.run())) {
-                    // The collector outlives the threads, unless the process is going down.
+                    // The collector outlives the threads, unless the process is exiting.
                     let _ = notes.send(Note::Lost { thread: index, message: message_of(panic.as_ref()) });
                 }
             };
@@ -103,7 +103,7 @@ impl Run {
         Ok(Run { shared, delivery })
     }
 
-    /// The next second, waiting for it at most so long.
+    /// Waits up to `timeout` for the next second.
     #[must_use]
     pub fn next_interval(&self, timeout: Duration) -> Step {
         let deadline = Instant::now() + timeout;
@@ -123,27 +123,27 @@ impl Run {
         }
     }
 
-    /// No new starts; what is in flight may finish within the plan's graceful stop.
+    /// Starts no more iterations; those in progress may finish within the plan's graceful stop.
     pub fn stop(&self) {
         self.shared.stop();
     }
 
-    /// No new starts, and every connection closed.
+    /// Starts no more iterations, and closes every connection.
     pub fn cancel(&self) {
         self.shared.cancel();
     }
 
-    /// Requests rendered from now on use `value` in `slot`.
+    /// Uses `value` in `slot` for requests rendered from now on.
     ///
     /// # Errors
-    /// [`PlanError`] where the value cannot stand where the plan puts it.
+    /// [`PlanError`] if the value is not allowed at its place.
     pub fn set_secret(&self, slot: &str, value: &str) -> Result<(), PlanError> {
         check_secret(&self.shared.plan, slot, value)?;
         self.shared.set_secret(slot, value);
         Ok(())
     }
 
-    /// How it ended; None while it runs.
+    /// The report; None while the run is in progress.
     #[must_use]
     pub fn report(&self) -> Option<Report> {
         self.delivery.lock().report.clone()
@@ -175,7 +175,7 @@ fn checked_secrets(plan: &Plan, secrets: &Secrets) -> Result<SecretStore, PlanEr
     Ok(store)
 }
 
-/// A line feed in a head would begin another line of it, a space in a target would end it.
+/// Checks a secret: a line feed in a head would start another line, a space would end the target.
 fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
     use crate::plan::Part;
     let in_line = |parts: &[Part]| {
@@ -196,7 +196,7 @@ fn check_secret(plan: &Plan, slot: &str, value: &str) -> Result<(), PlanError> {
 }
 
 fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
-    // Barriers and a written limit in flight are exact only where one thread sees everything.
+    // Barriers and an explicit limit in flight are exact only with a single thread.
     let open = plan.load.model == Model::Open;
     if plan.selection == Selection::Sequential || (open && plan.load.max_in_flight.is_some()) {
         return 1;
@@ -218,12 +218,12 @@ fn thread_count(plan: &Plan, wanted: Option<usize>) -> usize {
     } else {
         users.div_ceil(USERS_PER_THREAD)
     };
-    // The other half of the machine is for the target's side of the connections, and for whoever watches.
+    // The other half of the machine is for the target's side of the connections, and for observers.
     useful.clamp(1, (cores / 2).max(1))
 }
 
-/// How many users one thread may have in the open model. As many descriptors as the system allows are asked for, whatever
-/// the model: users of the closed one need them too.
+/// Number of users per thread in the open model. Raises the limit of file descriptors for either model: users of the
+/// closed one need them too.
 fn most_users(plan: &Plan, threads: usize) -> usize {
     let descriptors = health::descriptors_for_connections();
     let most = plan.load.max_in_flight.unwrap_or(CEILING.min(descriptors));

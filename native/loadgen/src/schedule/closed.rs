@@ -1,4 +1,4 @@
-//! The closed model: how many users run, when each of them may go on, and the numbers and tickets that threads share.
+//! The closed model: the number of users, when each continues, and the numbers and tickets shared by threads.
 
 use std::sync::Arc;
 
@@ -7,30 +7,30 @@ use super::timetable::{Arrival, Shard, Timetable};
 use crate::counters::Counters;
 use crate::plan::Plan;
 
-/// The users of a thread.
+/// The closed model's schedule of one thread.
 #[derive(Debug)]
 pub(super) struct ClosedSchedule {
     counters: Arc<Counters>,
     shard: Shard,
     warm_up_ns: u64,
     total: Option<u64>,
-    /// With `max_rate`: from one start to the next, of all threads together.
+    /// With `max_rate`: ns between two starts, over all threads.
     token_gap: Option<u64>,
     users_vary: bool,
-    /// When the next user begins.
+    /// When the next user starts.
     next_rise: u64,
 }
 
-/// What a user does that has nothing to do.
+/// The next action of an idle user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GoOn {
-    /// It begins an iteration that was due at `intended`.
+pub(crate) enum NextAction {
+    /// Start an iteration with this intended start.
     Start { intended: u64 },
-    /// It waits for its token.
+    /// Wait for its token.
     Token { due: u64 },
-    /// It does not run now.
+    /// Stop running for now.
     Park,
-    /// A ramp goes down: it ends.
+    /// End, because a ramp goes down.
     End,
 }
 
@@ -60,12 +60,12 @@ impl ClosedSchedule {
         self.token_gap.is_some()
     }
 
-    /// No further user, until [`ClosedSchedule::raise`].
+    /// Adds no further user until [`ClosedSchedule::raise`].
     pub(super) fn hold(&mut self) {
         self.next_rise = u64::MAX;
     }
 
-    /// How many users of this thread should run now.
+    /// Number of users of this thread that should run now.
     pub(super) fn raise(&mut self, timetable: &Timetable, now: u64) -> usize {
         let users = timetable.users(now);
         self.next_rise = self.next_rise_from(timetable, users, now);
@@ -79,25 +79,25 @@ impl ClosedSchedule {
         timetable.next_rise(users, now + 1).unwrap_or(u64::MAX)
     }
 
-    /// What `user` does now.
+    /// The next action of `user`.
     #[inline]
-    pub(super) fn go_on(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> GoOn {
+    pub(super) fn next_action(&mut self, user: u32, now: u64, timetable: &Timetable, sending: &Sending) -> NextAction {
         if sending.is_over || sending.total_reached || now >= sending.ends_at() || sending.barrier.is_some() {
-            return GoOn::Park;
+            return NextAction::Park;
         }
         if self.users_vary {
             let users = timetable.users(now);
             if users <= user as usize * self.shard.of + self.shard.index {
                 self.next_rise = self.next_rise_from(timetable, users, now);
-                return GoOn::End;
+                return NextAction::End;
             }
         }
-        let Some(gap) = self.token_gap else { return GoOn::Start { intended: now } };
+        let Some(gap) = self.token_gap else { return NextAction::Start { intended: now } };
         let token = self.counters.next_token.reserve(now, gap);
-        if token <= now { GoOn::Start { intended: token } } else { GoOn::Token { due: token } }
+        if token <= now { NextAction::Start { intended: token } } else { NextAction::Token { due: token } }
     }
 
-    /// The iteration that begins at `intended`; None where there is none left for now.
+    /// Takes the iteration with this intended start; None if there is none left for now.
     #[inline]
     pub(super) fn take(
         &self,
@@ -108,7 +108,7 @@ impl ClosedSchedule {
     ) -> Option<Arrival> {
         let warm_up = intended < self.warm_up_ns;
         if !warm_up && let Some(total) = self.total {
-            // Legs exist on one thread only, so no other takes a ticket between the look and the taking.
+            // Legs exist on one thread only, so no other takes a ticket between the check and the increment.
             if timetable.has_next_leg()
                 && timetable.leg_limit().is_some_and(|limit| self.counters.tickets.get() >= limit)
             {
@@ -124,7 +124,7 @@ impl ClosedSchedule {
         Some(Arrival { number, intended, warm_up })
     }
 
-    /// True where the threads together have sent the total.
+    /// True if all threads together have sent the total.
     pub(super) fn is_total_taken(&self) -> bool {
         self.total.is_some_and(|total| self.counters.tickets.get() >= total)
     }

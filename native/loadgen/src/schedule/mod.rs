@@ -1,11 +1,11 @@
-//! What starts when: arrivals and users, warm-up, legs and the barriers between them, and the end of sending. Pure: the times
-//! of the run come in as arguments, and nothing here reads a clock or opens a socket.
+//! When iterations start: arrivals and users, warm-up, legs and the barriers between them, and the end of sending.
+//! Pure: times are arguments, and nothing here reads a clock or opens a socket.
 //!
 //! # Layout
 //!
 //! - `mod.rs`: the schedule of a thread, in both load models;
-//! - `pacer.rs`: from a load profile to times; `timetable.rs`: the plan's load as a sequence of arrivals, levels and legs;
-//! - `open.rs`, `closed.rs`: the rules of the two load models; `sending.rs`: whether iterations may still be started.
+//! - `pacer.rs`: load profiles over time; `timetable.rs`: the plan's load as a sequence of arrivals, levels and legs;
+//! - `open.rs`, `closed.rs`: the rules of the two load models; `sending.rs`: whether iterations may still start.
 
 mod closed;
 mod open;
@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::outcome::StopReason;
 use crate::plan::{Model, Plan};
 
-pub(crate) use closed::GoOn;
+pub(crate) use closed::NextAction;
 pub(crate) use open::Admission;
 pub use timetable::{Arrival, Next, Shard, Timetable};
 
@@ -33,16 +33,16 @@ use sending::Sending;
 pub(crate) struct Schedule {
     timetable: Timetable,
     sending: Sending,
-    /// Of the open model; nothing is ever due in it in the closed one.
+    /// The open model's schedule; idle in the closed model.
     open: OpenSchedule,
-    /// Of the closed model; no user ever begins in it in the open one.
+    /// The closed model's schedule; idle in the open model.
     closed: ClosedSchedule,
     is_closed: bool,
     ends_by_time: bool,
 }
 
 impl Schedule {
-    /// For the share of a thread; `counters` are those of all threads.
+    /// Creates the schedule for a thread's share; `counters` are shared by all threads.
     pub(crate) fn new(plan: &Plan, shard: Shard, counters: Arc<Counters>) -> Schedule {
         let timetable = Timetable::new(plan, shard);
         Schedule {
@@ -55,12 +55,12 @@ impl Schedule {
         }
     }
 
-    /// The first moment of the run. In the closed model [`Schedule::raise`] is due at once.
+    /// Starts the schedule. In the closed model [`Schedule::raise`] is due at once.
     pub(crate) fn begin(&mut self) {
         self.begin_leg();
     }
 
-    /// Where time ends this leg, and with the last one all sending.
+    /// Sets when time ends this leg and, with the last one, all sending.
     fn begin_leg(&mut self) {
         let end = self.timetable.leg_end().unwrap_or(u64::MAX);
         if self.timetable.has_next_leg() && self.ends_by_time {
@@ -83,7 +83,7 @@ impl Schedule {
         self.is_closed
     }
 
-    /// The flow that an iteration takes.
+    /// The flow of an iteration.
     #[inline]
     pub(crate) fn flow(&self, arrival: Arrival) -> usize {
         self.timetable.flow(arrival.number, arrival.warm_up)
@@ -101,7 +101,7 @@ impl Schedule {
         self.closed.next_rise()
     }
 
-    /// When a leg, all sending, or the time after it ends.
+    /// When the leg, all sending, or the drain ends.
     #[inline]
     pub(crate) fn next_end(&self) -> u64 {
         if self.sending.is_over { self.sending.drain_end() } else { self.sending.ends_at() }
@@ -115,18 +115,18 @@ impl Schedule {
         self.open.take(&mut self.timetable, &mut self.sending)
     }
 
-    /// Open model: what becomes of an arrival that was noticed this late, where a user is free or none is.
+    /// Open model: what to do with an arrival noticed `late` ns late, depending on whether a user is free.
     pub(crate) fn admit(&mut self, arrival: Arrival, late: u64, has_user: bool) -> Admission {
         self.open.admit(arrival, late, has_user)
     }
 
-    /// How many arrivals wait for a user.
+    /// Number of arrivals waiting for a user.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
         self.open.waiting()
     }
 
-    /// Open model: the arrival that has waited longest, for a user that is free at `now`.
+    /// Open model: the longest waiting arrival, for a user that is free at `now`.
     pub(crate) fn take_waiting(&mut self, now: u64) -> Option<Arrival> {
         if self.sending.is_over || now >= self.sending.end {
             return None;
@@ -134,15 +134,15 @@ impl Schedule {
         self.open.take_waiting()
     }
 
-    /// Closed model: how many of this thread's users should run at `now`.
+    /// Closed model: number of this thread's users that should run at `now`.
     pub(crate) fn raise(&mut self, now: u64) -> usize {
         self.closed.raise(&self.timetable, now)
     }
 
-    /// Closed model: what a user without an iteration does at `now`.
+    /// Closed model: the next action of an idle user at `now`.
     #[inline]
-    pub(crate) fn go_on(&mut self, user: u32, now: u64) -> GoOn {
-        self.closed.go_on(user, now, &self.timetable, &self.sending)
+    pub(crate) fn next_action(&mut self, user: u32, now: u64) -> NextAction {
+        self.closed.next_action(user, now, &self.timetable, &self.sending)
     }
 
     /// Closed model: whether a user whose token was due at `due` may start.
@@ -150,7 +150,7 @@ impl Schedule {
         !self.sending.is_over && !self.sending.total_reached && due < self.sending.ends_at()
     }
 
-    /// Closed model: the iteration that begins at `intended`; None where there is none left for now.
+    /// Closed model: takes the iteration with this intended start; None if there is none left for now.
     #[inline]
     pub(crate) fn take(&mut self, intended: u64, now: u64) -> Option<Arrival> {
         self.closed.take(intended, now, &self.timetable, &mut self.sending)
@@ -162,7 +162,7 @@ impl Schedule {
         self.closed.has_tokens()
     }
 
-    /// Ends the leg where its time is over: no more starts until everything in flight has ended.
+    /// Ends the leg if its time is over: nothing starts until everything in flight has ended.
     pub(crate) fn pass_time(&mut self, now: u64) {
         if now >= self.sending.leg_end && !self.sending.is_over {
             let planned = std::mem::replace(&mut self.sending.leg_end, u64::MAX);
@@ -171,26 +171,26 @@ impl Schedule {
         }
     }
 
-    /// True where everything of a leg has ended, once nothing is in flight.
+    /// True between the end of a leg and the start of the next one.
     pub(crate) fn is_at_barrier(&self) -> bool {
         self.sending.barrier.is_some() && self.waiting() == 0
     }
 
-    /// Everything of a leg has ended: the next one begins at `now`.
+    /// Starts the next leg at `now`, when everything of the previous one has ended.
     pub(crate) fn open_barrier(&mut self, now: u64) {
         let planned = self.sending.barrier.take().unwrap_or(now);
         self.timetable.open_leg(planned.min(now), now);
         self.begin_leg();
     }
 
-    /// With nothing in flight: sees whether other threads have sent all that there is to send.
+    /// With nothing in flight: checks whether other threads have sent the rest of the total.
     pub(crate) fn notice_total(&mut self) {
         if self.is_closed && self.closed.is_total_taken() {
             self.sending.reach_total();
         }
     }
 
-    /// True where sending is over at `now` and has not been ended yet.
+    /// True if sending must end at `now`.
     pub(crate) fn ends_now(&self, now: u64, in_flight: usize) -> bool {
         let sending = &self.sending;
         let all_sent = sending.reason == StopReason::Total
@@ -202,45 +202,45 @@ impl Schedule {
         !sending.is_over && (now >= sending.end || all_sent || total_done)
     }
 
-    /// True where sending has been ended.
+    /// True if sending has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.sending.is_over
     }
 
-    /// Ends sending. Arrivals that still wait are missed; everything that was due is taken before.
+    /// Ends sending. Arrivals that are still waiting are missed; take everything that was due first.
     pub(crate) fn end_sending(&mut self) -> VecDeque<Arrival> {
         self.sending.is_over = true;
         self.closed.hold();
         self.open.end()
     }
 
-    /// When sending ends or has ended; `u64::MAX` while no time ends it.
+    /// When sending ends or has ended; `u64::MAX` while no time limits it.
     pub(crate) fn end_of_sending(&self) -> u64 {
         self.sending.end
     }
 
-    /// When what is still in flight is given up.
+    /// When requests still in flight are abandoned.
     pub(crate) fn drain_end(&self) -> u64 {
         self.sending.drain_end()
     }
 
-    /// From when on what ends has ended after the end of sending.
+    /// Requests that end after this time are drained.
     #[inline]
     pub(crate) fn drains_from(&self) -> u64 {
         self.sending.drains_from()
     }
 
-    /// True while neither a stop nor a cancel has been taken up.
+    /// True before a stop or cancel.
     pub(crate) fn is_undisturbed(&self) -> bool {
         !matches!(self.sending.reason, StopReason::Stopped | StopReason::Cancelled)
     }
 
-    /// True where a stop ends sending: what is due before it is taken first.
+    /// True if a stop ends sending; take what is due before it first.
     pub(crate) fn can_be_stopped(&self) -> bool {
         self.sending.can_be_stopped()
     }
 
-    /// A stop was asked for at `at`.
+    /// Handles a stop requested at `at`.
     pub(crate) fn stop(&mut self, at: u64) {
         if self.can_be_stopped() {
             self.open.hold();
@@ -248,12 +248,12 @@ impl Schedule {
         self.sending.stop(at);
     }
 
-    /// A cancel was asked for at `at`; sending has been ended.
+    /// Handles a cancel requested at `at`; sending has been ended.
     pub(crate) fn cancel(&mut self, at: u64) {
         self.sending.cancel(at);
     }
 
-    /// The end of sending, where a time is it; time at barriers; and why sending ended.
+    /// The end of sending, if it is a time; barrier time; and why sending ended.
     pub(crate) fn ending(&self) -> (Option<u64>, u64, StopReason) {
         let end = if self.sending.total_reached { None } else { Some(self.sending.end) };
         (end, self.timetable.barrier_ns(), self.sending.reason)
@@ -330,14 +330,14 @@ mod tests {
         let mut schedule = schedule(|document| document["total_requests"] = 2.into());
         assert_eq!(schedule.raise(0), 1);
         for number in 1..=2 {
-            assert_eq!(schedule.go_on(0, 10), GoOn::Start { intended: 10 });
+            assert_eq!(schedule.next_action(0, 10), NextAction::Start { intended: 10 });
             assert_eq!(schedule.take(10, 10).map(|arrival| arrival.number), Some(number));
         }
         assert_eq!(schedule.take(10, 10), None);
-        assert_eq!(schedule.go_on(0, 10), GoOn::Park);
+        assert_eq!(schedule.next_action(0, 10), NextAction::Park);
         assert!(schedule.ends_now(11, 0));
         assert_eq!((schedule.drains_from(), schedule.ending()), (u64::MAX, (None, 0, StopReason::Total)));
-        // A stop does not change why it ended; it limits how long the last finish is awaited.
+        // A stop does not change why sending ended; it limits the wait for the last finish.
         schedule.stop(50);
         assert_eq!((schedule.drain_end(), schedule.ending().2), (150, StopReason::Total));
     }
@@ -348,9 +348,9 @@ mod tests {
         let counters = Arc::default();
         let threads = [0, 1].map(|index| Schedule::new(&plan, Shard { index, of: 2 }, Arc::clone(&counters)));
         let [mut one, mut other] = threads;
-        assert_eq!(one.go_on(0, 100), GoOn::Start { intended: 100 });
-        assert_eq!(other.go_on(0, 100), GoOn::Token { due: 1100 });
-        assert_eq!(one.go_on(0, 5000), GoOn::Start { intended: 5000 });
+        assert_eq!(one.next_action(0, 100), NextAction::Start { intended: 100 });
+        assert_eq!(other.next_action(0, 100), NextAction::Token { due: 1100 });
+        assert_eq!(one.next_action(0, 5000), NextAction::Start { intended: 5000 });
         assert!(one.may_start(1100));
     }
 
@@ -360,9 +360,12 @@ mod tests {
             document["load"]["segments"] = json!([{"start": 4.0, "end": 0.0, "duration_ns": 4_000_000_000_u64}]);
         });
         assert_eq!(schedule.raise(0), 4);
-        assert_eq!(schedule.go_on(0, 2_000_000_000), GoOn::Start { intended: 2_000_000_000 });
-        assert_eq!(schedule.go_on(3, 2_000_000_000), GoOn::End);
-        assert_eq!((schedule.end_of_sending(), schedule.go_on(0, 4_000_000_000)), (4_000_000_000, GoOn::Park));
+        assert_eq!(schedule.next_action(0, 2_000_000_000), NextAction::Start { intended: 2_000_000_000 });
+        assert_eq!(schedule.next_action(3, 2_000_000_000), NextAction::End);
+        assert_eq!(
+            (schedule.end_of_sending(), schedule.next_action(0, 4_000_000_000)),
+            (4_000_000_000, NextAction::Park)
+        );
     }
 
     #[test]
@@ -376,10 +379,10 @@ mod tests {
         let arrival = Arrival { number: 1, intended: 0, warm_up: false };
         assert_eq!((schedule.next_end(), schedule.flow(arrival)), (500, 0));
         schedule.pass_time(510);
-        assert_eq!((schedule.is_at_barrier(), schedule.go_on(0, 510)), (true, GoOn::Park));
+        assert_eq!((schedule.is_at_barrier(), schedule.next_action(0, 510)), (true, NextAction::Park));
         schedule.open_barrier(620);
-        assert_eq!((schedule.flow(arrival), schedule.go_on(0, 620)), (1, GoOn::Start { intended: 620 }));
-        // The time at the barrier is none of the second leg's.
+        assert_eq!((schedule.flow(arrival), schedule.next_action(0, 620)), (1, NextAction::Start { intended: 620 }));
+        // The time at the barrier does not count for the second leg.
         assert_eq!((schedule.next_end(), schedule.ending().1), (1120, 120));
     }
 }

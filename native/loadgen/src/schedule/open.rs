@@ -1,4 +1,4 @@
-//! The open model: arrivals at their times, and what becomes of one that finds no free user or was noticed late.
+//! The open model: arrivals at their planned times, and the rules for saturation and late arrivals.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use super::sending::Sending;
 use super::timetable::{Arrival, Next, Timetable};
 use crate::plan::{CatchUp, Load, Saturation};
 
-/// An arrival noticed later than this is one that `catch_up: none` skips.
+/// An arrival noticed later than this is skipped with `catch_up: none`.
 const LATE: u64 = 10_000_000;
 
-/// The arrivals of a thread.
+/// The open model's schedule of one thread.
 #[derive(Debug)]
 pub(super) struct OpenSchedule {
     on_saturation: Saturation,
@@ -17,20 +17,20 @@ pub(super) struct OpenSchedule {
     most_late: u64,
     /// When the next arrival is due.
     next_due: u64,
-    /// Arrivals that wait for a user.
+    /// Arrivals waiting for a user.
     waiting: VecDeque<Arrival>,
 }
 
-/// What becomes of an arrival.
+/// What to do with an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// The user starts it.
+    /// Start it.
     Start,
-    /// It was noticed too late.
+    /// Skip it, because it was noticed too late.
     Skip,
-    /// No user was free.
+    /// Drop it, because no user is free.
     Drop,
-    /// No user is free: it waits for one.
+    /// Queue it until a user is free.
     Wait,
 }
 
@@ -53,7 +53,7 @@ impl OpenSchedule {
         self.waiting.len()
     }
 
-    /// Looks at what comes next.
+    /// Computes the next arrival.
     pub(super) fn look_ahead(&mut self, timetable: &mut Timetable, sending: &mut Sending) {
         self.next_due = u64::MAX;
         match timetable.peek() {
@@ -66,12 +66,12 @@ impl OpenSchedule {
         }
     }
 
-    /// No further arrival, until the schedule looks ahead again.
+    /// Takes no further arrival until the schedule looks ahead again.
     pub(super) fn hold(&mut self) {
         self.next_due = u64::MAX;
     }
 
-    /// The next arrival.
+    /// Takes the next arrival.
     pub(super) fn take(&mut self, timetable: &mut Timetable, sending: &mut Sending) -> Option<Arrival> {
         let Next::Arrival(arrival) = timetable.peek() else { return None };
         timetable.advance();
@@ -79,7 +79,7 @@ impl OpenSchedule {
         Some(arrival)
     }
 
-    /// What becomes of an arrival that was noticed this late.
+    /// What to do with an arrival noticed `late` ns late.
     pub(super) fn admit(&mut self, arrival: Arrival, late: u64, has_user: bool) -> Admission {
         if has_user {
             return if late > self.most_late { Admission::Skip } else { Admission::Start };
@@ -91,12 +91,12 @@ impl OpenSchedule {
         Admission::Wait
     }
 
-    /// The arrival that has waited longest.
+    /// Takes the longest waiting arrival.
     pub(super) fn take_waiting(&mut self) -> Option<Arrival> {
         self.waiting.pop_front()
     }
 
-    /// Sending is over: what still waits is missed.
+    /// Ends sending; returns the waiting arrivals, which are missed.
     pub(super) fn end(&mut self) -> VecDeque<Arrival> {
         self.next_due = u64::MAX;
         std::mem::take(&mut self.waiting)

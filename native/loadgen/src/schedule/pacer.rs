@@ -1,6 +1,7 @@
-//! Pure functions from a load profile and elapsed time (or the number of an arrival) to what should happen when.
+//! Load profiles as pure functions of elapsed time or of the number of an arrival.
 //!
-//! No clock inside. Profile time starts at 0 with the measured load, in nanoseconds; levels are users or arrivals per second.
+//! Reads no clock. Profile time starts at 0 with the measured load, in nanoseconds; levels are users or arrivals per
+//! second.
 
 use crate::plan::Segment;
 
@@ -10,13 +11,13 @@ const SECOND: f64 = 1e9;
 #[derive(Debug, Clone)]
 pub struct Profile {
     pieces: Vec<Piece>,
-    /// Where the last segment ends; None where it does not.
+    /// The end of the last segment; None for an endless profile.
     end_ns: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Piece {
-    /// Profile time of its begin, ns.
+    /// Profile time of its start, ns.
     begin: f64,
     /// Seconds; infinite for the last of an endless profile.
     seconds: f64,
@@ -29,9 +30,9 @@ struct Piece {
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-// Profile times are below 2^53 ns for 104 days; beyond that rounding to a few ns does no harm.
+// Profile times are below 2^53 ns for 104 days; beyond that, rounding to a few ns is harmless.
 impl Profile {
-    /// From the plan's segments.
+    /// Creates the profile of the plan's segments.
     #[must_use]
     pub fn new(segments: &[Segment]) -> Profile {
         let (mut begin_ns, mut before) = (0_u64, 0.0);
@@ -56,41 +57,41 @@ impl Profile {
         Profile { pieces, end_ns }
     }
 
-    /// Profile time at which the last segment ends; None where it does not.
+    /// Profile time of the end of the last segment; None for an endless profile.
     #[must_use]
     pub fn end_ns(&self) -> Option<u64> {
         self.end_ns
     }
 
-    /// The highest level anywhere.
+    /// The highest level.
     #[must_use]
     pub fn peak(&self) -> f64 {
         self.pieces.iter().fold(0.0, |peak, piece| peak.max(piece.start).max(piece.end))
     }
 
-    /// The profile time (ns) at which the integral of the rate reaches `arrivals`; None where it never does.
+    /// The profile time (ns) at which the integral of the rate reaches `arrivals`; None if it never does.
     #[must_use]
     pub fn inverse(&self, arrivals: f64) -> Option<u64> {
-        // At an exact joint the later piece answers, unless it has no area, so that the next arrival is never early.
+        // At an exact joint the later segment is used, unless it has no area, so that the next arrival is never early.
         let piece = self.pieces.iter().find(|piece| arrivals < piece.before + piece.area)?;
         let rest = arrivals - piece.before;
         let slope = if piece.seconds.is_finite() { (piece.end - piece.start) / piece.seconds } else { 0.0 };
-        // The root of start·x + slope/2·x² = rest in the form that loses no digits when the slope is small.
+        // The root of start·x + slope/2·x² = rest in the form that keeps precision for small slopes.
         let root = (piece.start * piece.start + 2.0 * slope * rest).max(0.0).sqrt();
         let denominator = piece.start + root;
         let seconds = if denominator > 0.0 { 2.0 * rest / denominator } else { 0.0 };
         let at = (piece.begin + seconds * SECOND).round() as u64;
-        // The sum of areas may be a rounding error above what they add up to.
+        // The sum of areas may exceed the exact value by a rounding error.
         if self.end_ns.is_some_and(|end| at >= end) { None } else { Some(at) }
     }
 
-    /// The level at profile time `at`; 0 from the end on.
+    /// The level at profile time `at`; 0 after the end.
     #[must_use]
     pub fn level(&self, at: u64) -> f64 {
         if self.end_ns.is_some_and(|end| at >= end) { 0.0 } else { self.held_level(at) }
     }
 
-    /// The level at profile time `at`; the last level from the end on.
+    /// The level at profile time `at`; the last level after the end.
     #[must_use]
     pub fn held_level(&self, at: u64) -> f64 {
         let at = at as f64;
@@ -107,13 +108,13 @@ impl Profile {
         piece.before + seconds * f64::midpoint(piece.start, piece.level(seconds))
     }
 
-    /// How many users exist at profile time `at`.
+    /// Number of users at profile time `at`.
     #[must_use]
     pub fn users(&self, at: u64) -> usize {
         users_of(self.level(at))
     }
 
-    /// The first profile time from `from` on at which more than `users` users exist; None where that never comes.
+    /// The first profile time from `from` on with more than `users` users; None if there is none.
     #[must_use]
     pub fn next_rise(&self, users: usize, from: u64) -> Option<u64> {
         let wanted = users + 1;
@@ -130,11 +131,11 @@ impl Profile {
                 return Some(begin.round() as u64);
             }
             if piece.end > piece.start && users_of(piece.end) >= wanted {
-                // One user exists as soon as the level leaves 0, each further one at its half.
+                // The first user exists as soon as the level leaves 0, each further one at its half.
                 let level = if wanted == 1 { f64::MIN_POSITIVE } else { wanted as f64 - 0.5 };
                 let share = (level - piece.start) / (piece.end - piece.start);
                 let at = piece.begin + share.clamp(0.0, 1.0) * piece.seconds * SECOND;
-                // One nanosecond later the level is surely reached, whatever the rounding did.
+                // One nanosecond later the level is reached despite rounding.
                 return Some((at.ceil() as u64 + 1).max(from));
             }
         }
@@ -152,7 +153,7 @@ impl Piece {
     }
 }
 
-/// A level as a whole number of users: rounded half up, at least one while there is any level.
+/// Converts a level to a whole number of users: rounded half up, at least one for any level above 0.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // levels are within 0 to 1,000,000
 pub fn users_of(level: f64) -> usize {
@@ -228,7 +229,7 @@ mod tests {
         users: Vec<(u64, usize)>,
     }
 
-    /// The same file is read by the tests of `atm.plan.pacer` and of the dashboard.
+    /// The tests of `atm.plan.pacer` and of the dashboard read the same file.
     #[test]
     fn profiles_are_what_they_are_in_every_language() {
         let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();
@@ -268,7 +269,7 @@ mod tests {
             let whole = profile.integral(profile.end_ns().unwrap());
             let arrivals = whole * share;
             let at = profile.inverse(arrivals).unwrap();
-            // Within what half a nanosecond at the highest rate makes, and the rounding of sums.
+            // Within half a nanosecond at the highest rate, plus the rounding of sums.
             prop_assert!((profile.integral(at) - arrivals).abs() < 1e-5 + whole * 1e-9);
         }
 

@@ -1,23 +1,23 @@
-//! Whether iterations may be started: the end of a leg, the barrier after it, the end of sending, and what ended it.
+//! Whether iterations may start: the end of a leg, the barrier after it, the end of sending, and its reason.
 
 use crate::outcome::StopReason;
 
-/// Where sending stands. Times are ns since the start of the run; `u64::MAX` is one that never comes.
+/// The state of sending. Times are ns since the start of the run; `u64::MAX` means never.
 #[derive(Debug)]
 pub(super) struct Sending {
     /// When this leg's sending ends.
     pub(super) leg_end: u64,
-    /// A leg is over and the next has not opened yet; what was its planned end.
+    /// Between a leg and the next one: the planned end of the leg.
     pub(super) barrier: Option<u64>,
     /// When sending ends.
     pub(super) end: u64,
     pub(super) is_over: bool,
-    /// Closed model: the total was sent, so the last finish ends sending.
+    /// Closed model: the total was sent, so sending ends with the last finish.
     pub(super) total_reached: bool,
     pub(super) reason: StopReason,
-    /// How long what is in flight may take after the end of sending.
+    /// How long requests in flight may take after the end of sending.
     graceful_stop: u64,
-    /// A stop after the total was reached: how long what is in flight may still take.
+    /// After a stop once the total was sent: when requests in flight are abandoned.
     give_up_at: u64,
 }
 
@@ -41,12 +41,12 @@ impl Sending {
         self.end.min(self.leg_end)
     }
 
-    /// When what is still in flight is given up.
+    /// When requests still in flight are abandoned.
     pub(super) fn drain_end(&self) -> u64 {
         if self.total_reached { self.give_up_at } else { self.end.saturating_add(self.graceful_stop) }
     }
 
-    /// From when on what ends has ended after the end of sending.
+    /// Requests that end after this time are drained.
     #[inline]
     pub(super) fn drains_from(&self) -> u64 {
         if self.total_reached { u64::MAX } else { self.end }
@@ -61,12 +61,12 @@ impl Sending {
         }
     }
 
-    /// True where a stop changes something about why sending ends.
+    /// True if a stop changes why sending ends.
     pub(super) fn can_be_stopped(&self) -> bool {
         !self.is_over && !self.total_reached
     }
 
-    /// A stop was asked for at `at`.
+    /// Handles a stop requested at `at`.
     pub(super) fn stop(&mut self, at: u64) {
         if self.can_be_stopped() {
             self.end = self.end.min(at);
@@ -79,7 +79,7 @@ impl Sending {
         }
     }
 
-    /// A cancel was asked for at `at`.
+    /// Handles a cancel requested at `at`.
     pub(super) fn cancel(&mut self, at: u64) {
         self.reason = StopReason::Cancelled;
         self.is_over = true;

@@ -1,7 +1,7 @@
-//! When which iteration is due: the plan's load, warm-up, selection and barriers as a sequence, without a clock.
+//! The plan's load, warm-up, selection and barriers as a sequence of due iterations, without a clock.
 //!
-//! Times are ns since the start of the run. Measured load runs in *legs*: one, or with `sequential` selection one per flow,
-//! with a barrier between. All legs share one profile; `shift` is the time spent at barriers so far.
+//! Times are ns since the start of the run. Measured load runs in *legs*: a single one, or with `sequential` selection
+//! one per flow, separated by barriers. All legs share one profile; `shift` is the barrier time so far.
 
 use super::pacer::{Profile, users_of};
 use crate::outcome::StopReason;
@@ -13,29 +13,29 @@ use crate::random::{self, Stream};
 pub struct Arrival {
     /// 1-based, over warm-up and measured load.
     pub number: u64,
-    /// When it should leave.
+    /// Its intended start.
     pub intended: u64,
     /// It belongs to warm-up.
     pub warm_up: bool,
 }
 
-/// What comes next in the open model.
+/// The next event in the open model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// An arrival.
     Arrival(Arrival),
-    /// The leg's last arrival is out; its time ends at.
+    /// The leg's last arrival has been taken; the leg ends at this time.
     LegOver(u64),
-    /// The load's last arrival is out; sending ends at, because of.
+    /// The load's last arrival has been taken; sending ends at this time, for this reason.
     Over(u64, StopReason),
 }
 
-/// Which share of the load a thread sends.
+/// The share of the load that a thread sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// This thread, 0-based.
+    /// The thread's index, 0-based.
     pub index: usize,
-    /// All threads.
+    /// Number of threads.
     pub of: usize,
 }
 
@@ -61,7 +61,7 @@ pub struct Timetable {
     next: Option<Next>,
 }
 
-/// Which flow iteration n takes.
+/// Selects the flow of iteration n.
 #[derive(Debug, Clone)]
 enum FlowChoice {
     RoundRobin(u64),
@@ -71,7 +71,7 @@ enum FlowChoice {
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 impl Timetable {
-    /// From a checked plan.
+    /// Creates the sequence of a checked plan.
     #[must_use]
     pub fn new(plan: &Plan, shard: Shard) -> Timetable {
         let profile = Profile::new(&plan.load.segments);
@@ -95,7 +95,7 @@ impl Timetable {
             (None, stages) => stages.map(|stages| (stages, StopReason::Stages)),
         };
         let warm_seconds = plan.load.warm_up_ns as f64 / 1e9;
-        // Rounded first, so that 0.1 s at 30/s is three arrivals and not four.
+        // Round first, so that 0.1 s at 30/s gives three arrivals instead of four.
         let warm_arrivals = ((plan.load.warm_up_level * warm_seconds * 1e6).round() / 1e6).ceil() as u64;
         let mut timetable = Timetable {
             load: plan.load.clone(),
@@ -135,7 +135,7 @@ impl Timetable {
         flow as usize
     }
 
-    /// Time spent at barriers so far.
+    /// Barrier time so far.
     #[must_use]
     pub fn barrier_ns(&self) -> u64 {
         self.shift
@@ -154,7 +154,7 @@ impl Timetable {
         self.next = None;
     }
 
-    /// How many measured iterations may have been started before this leg ends; None where a time ends it.
+    /// Number of measured iterations that may start before this leg ends; None if a time ends it.
     #[must_use]
     pub fn leg_limit(&self) -> Option<u64> {
         let total = self.total?;
@@ -163,11 +163,11 @@ impl Timetable {
         Some(share * legs + legs.min(remainder))
     }
 
-    /// When this leg ends, where a time ends it.
+    /// When this leg ends, if a time ends it.
     #[must_use]
     pub fn leg_end(&self) -> Option<u64> {
         let (end, _) = self.end?;
-        // With a total, the shares are of the total, and only the end of it all is a time.
+        // With a total, legs are shares of the total, and only the end of the run is a time.
         let profile_end = if self.total.is_some() || self.legs == 1 {
             end
         } else {
@@ -176,13 +176,13 @@ impl Timetable {
         Some(self.absolute(profile_end))
     }
 
-    /// Why the load ends where its time is over.
+    /// Why the load ends when its time is over.
     #[must_use]
     pub fn end_reason(&self) -> StopReason {
         self.end.map_or(StopReason::Total, |(_, reason)| reason)
     }
 
-    /// What comes next in the open model; the same until [`Timetable::advance`].
+    /// The next event in the open model; unchanged until [`Timetable::advance`].
     pub fn peek(&mut self) -> Next {
         if let Some(next) = self.next {
             return next;
@@ -192,13 +192,13 @@ impl Timetable {
         next
     }
 
-    /// Goes on to the next arrival.
+    /// Advances to the next arrival.
     pub fn advance(&mut self) {
         self.step();
         self.next = None;
     }
 
-    /// How many users should exist at `now` in the closed model.
+    /// Number of users that should exist at `now` in the closed model.
     #[must_use]
     pub fn users(&self, now: u64) -> usize {
         if now < self.load.warm_up_ns {
@@ -208,7 +208,7 @@ impl Timetable {
         }
     }
 
-    /// The next time from `now` on at which more than `users` users should exist.
+    /// The first time from `now` on at which more than `users` users should exist.
     #[must_use]
     pub fn next_rise(&self, users: usize, now: u64) -> Option<u64> {
         if now < self.load.warm_up_ns && users_of(self.load.warm_up_level) > users {
@@ -217,14 +217,14 @@ impl Timetable {
         self.profile.next_rise(users, self.profile_time(now)).map(|at| self.absolute(at))
     }
 
-    /// The most users that ever exist.
+    /// The maximum number of users.
     #[must_use]
     pub fn peak_users(&self) -> usize {
         let warm_up = if self.load.warm_up_ns > 0 { users_of(self.load.warm_up_level) } else { 0 };
         users_of(self.profile.peak()).max(warm_up)
     }
 
-    /// True where the number of users changes with time.
+    /// True if the number of users changes over time.
     #[must_use]
     pub fn users_vary(&self) -> bool {
         let mut levels = self.load.segments.iter().flat_map(|segment| [segment.start, segment.end]);
@@ -232,7 +232,7 @@ impl Timetable {
         levels.any(|level| users_of(level) != users_of(first))
     }
 
-    /// Arrivals that the plan asks for between two times of the run.
+    /// Arrivals due between two times of the run.
     #[must_use]
     pub fn offered(&self, from: u64, to: u64) -> f64 {
         if self.load.model == Model::Closed {
@@ -245,7 +245,7 @@ impl Timetable {
         measured(to) - measured(from) + warm(to) - warm(from)
     }
 
-    /// `warm_up`, `load`, or with stages `ramp_up`, `hold`, `ramp_down`, at a time before the end of sending.
+    /// The phase at a time before the end of sending: `warm_up`, `load`, or with stages `ramp_up`, `hold`, `ramp_down`.
     #[must_use]
     pub fn phase(&self, at: u64) -> &'static str {
         if at < self.load.warm_up_ns {
@@ -257,7 +257,7 @@ impl Timetable {
         }
         let at = self.profile_time(at);
         let (before, after) = (self.profile.held_level(at), self.profile.held_level(at + 1_000_000));
-        // At the very end of a stage the level already holds; then the millisecond before it counts.
+        // At the exact end of a stage the level already holds, so use the millisecond before it.
         let slope = if after.to_bits() == before.to_bits() {
             before - self.profile.held_level(at.saturating_sub(1_000_000))
         } else {
@@ -314,13 +314,13 @@ impl Timetable {
         }
     }
 
-    /// The end of sending where a count ends it: the last intended start plus one gap at the rate of that moment.
+    /// The end of sending if a count ends it: the last intended start plus one gap at the rate of that time.
     fn after_last(&self, following: Option<u64>) -> u64 {
         let profile_end = self.end.map_or(u64::MAX, |(end, _)| self.absolute(end));
         let at = if self.load.arrival == Spacing::Even {
             following
         } else {
-            // The next arrival of a Poisson process is no even gap away, so the gap is taken from the rate.
+            // The next arrival of a Poisson process is not an even gap away, so the gap is computed from the rate.
             let last = self.reached - self.gap();
             self.profile.inverse(last).map(|last| {
                 let rate = self.profile.held_level(last);
@@ -346,7 +346,7 @@ impl Timetable {
         }
     }
 
-    /// How much of the rate's integral lies before arrival `self.number`.
+    /// The integral of the rate between the previous arrival and `self.number`.
     fn gap(&self) -> f64 {
         match self.load.arrival {
             Spacing::Even => 1.0,
@@ -376,7 +376,7 @@ mod tests {
         starts: Vec<(u64, u64)>,
     }
 
-    /// The same file is read by the tests of `atm.plan.pacer`.
+    /// The tests of `atm.plan.pacer` read the same file.
     #[test]
     fn arrivals_come_when_they_come_in_every_language() {
         let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/pacing.json")).unwrap();

@@ -1,4 +1,4 @@
-//! One connection: its socket, what did not fit into it yet, and the answer that is coming in.
+//! One connection: its socket, unsent bytes, and the response being received.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -14,16 +14,16 @@ pub(super) const CLOSED_BEFORE: &str = "closed before any byte of the answer";
 pub(super) const CLOSED_WITHIN: &str = "closed in the middle of the answer";
 pub(super) const RESET: &str = "reset by the target";
 
-/// How far a connection has come.
+/// The stage of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// TCP is on its way.
+    /// TCP is being established.
     Connecting,
-    /// The proxy has been asked for a tunnel.
+    /// A tunnel was requested from the proxy.
     Tunnel,
-    /// TLS is being agreed upon.
+    /// The TLS handshake is in progress.
     Handshake,
-    /// Requests can be sent.
+    /// It is ready for requests.
     Open,
 }
 
@@ -34,41 +34,41 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// The user that owns it.
     pub(super) user: u32,
-    /// Where it leads.
+    /// Its origin.
     pub(super) origin: u32,
-    /// A request is on it.
+    /// A request is in progress on it.
     pub(super) busy: bool,
-    /// A response has been read from it.
+    /// It has carried a response before.
     pub(super) reused: bool,
-    /// The response that is coming in.
+    /// Parser of the response being received.
     pub(super) reader: Reader,
-    /// What did not fit into the socket, from `unsent_at` on.
+    /// Bytes that did not fit into the socket, from `unsent_at` on.
     unsent: Vec<u8>,
     unsent_at: usize,
     /// When dialling began.
     pub(super) began: u64,
     /// Over TLS.
     pub(super) tls: Option<Box<Session>>,
-    /// Users share it, or will where it turns out to speak HTTP/2.
+    /// Users share it, or will if it turns out to be HTTP/2.
     pub(super) multiplex: Option<Box<Multiplex>>,
 }
 
-/// What was read from a connection.
+/// Result of a read.
 pub(super) enum Received {
     /// This many bytes, now in the buffer, or (over TLS) decrypted in `plain`.
     Bytes(usize),
     /// The other side has closed.
     End,
-    /// Nothing more for now.
+    /// No data for now.
     Nothing,
     /// The connection was reset.
     Reset,
-    /// TLS went wrong.
+    /// A TLS error.
     Broken(rustls::Error),
 }
 
 impl Connection {
-    /// A connection that has begun to be dialled, at `began`.
+    /// A connection whose dialling started at `began`.
     pub(super) fn new(socket: TcpStream, user: u32, origin: u32, began: u64) -> Connection {
         Connection {
             socket,
@@ -86,7 +86,7 @@ impl Connection {
         }
     }
 
-    /// Sends what fits and keeps the rest. `records` is room for what is encrypted.
+    /// Sends what fits into the socket and stores the rest. `records` is a buffer for encrypted data.
     #[inline]
     pub(super) fn send(&mut self, bytes: &[u8], records: &mut Vec<u8>) -> io::Result<()> {
         let Some(session) = &mut self.tls else { return self.transmit(bytes) };
@@ -113,7 +113,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends what was kept, as far as it fits.
+    /// Sends stored bytes as far as they fit.
     pub(super) fn send_rest(&mut self) -> io::Result<()> {
         while self.has_unsent() {
             match self.socket.write(&self.unsent[self.unsent_at..]) {
@@ -131,12 +131,12 @@ impl Connection {
         self.unsent_at < self.unsent.len()
     }
 
-    /// The protocol that TLS agreed upon.
+    /// The protocol negotiated by TLS.
     pub(super) fn protocol(&self) -> Option<&[u8]> {
         self.tls.as_ref().and_then(|session| session.protocol())
     }
 
-    /// True where streams are multiplexed on it.
+    /// True if it carries multiplexed streams.
     #[inline]
     pub(super) fn is_multiplexed(&self) -> bool {
         self.multiplex.as_ref().is_some_and(|multiplex| multiplex.is_open())
@@ -146,7 +146,7 @@ impl Connection {
         self.tls.is_some()
     }
 
-    /// Reads once. Over TLS, what was said is appended to `plain`, and what TLS itself has to say is sent.
+    /// Reads once. Over TLS, decrypted data is appended to `plain`, and TLS's own responses are sent.
     #[inline]
     pub(super) fn receive(&mut self, buffer: &mut [u8], records: &mut Vec<u8>, plain: &mut Vec<u8>) -> Received {
         let count = loop {
@@ -162,7 +162,7 @@ impl Connection {
         records.clear();
         let progress = session.process(&mut buffer[..count], records, plain);
         if !records.is_empty() {
-            // Where an alert cannot be sent any more, what it is about is reported all the same.
+            // If an alert can no longer be sent, its cause is still reported.
             let _ = self.transmit(records);
         }
         match progress {

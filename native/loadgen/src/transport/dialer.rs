@@ -1,4 +1,4 @@
-//! Where connections lead: origins, the proxy, their addresses in turn, source addresses, TLS; and sockets on their way.
+//! Dials connections: origins, the proxy, their addresses in turn, source addresses, TLS, and sockets being connected.
 
 use std::fmt::Write as _;
 use std::io;
@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::NONE;
 use super::names::{Names, Waiting};
-use super::resolver::Answer;
+use super::resolver::Resolution;
 use super::tls::{Session, TlsSettings};
 use crate::counters::Turns;
 use crate::message::Message;
@@ -20,15 +20,15 @@ use crate::poller::Waker;
 use crate::redirect::Place;
 use crate::template::Secrets;
 
-/// The proxy, where an origin's index is asked for: no origin has this one.
+/// Stands for the proxy in place of an origin's index.
 const PROXY: u32 = NONE;
 
-/// Makes connections for a thread.
+/// Dials connections for a thread.
 #[derive(Debug)]
 pub(super) struct Dialer {
-    /// The plan's origins, and those that redirects have led to.
+    /// The plan's origins, and those added by redirects.
     origins: Vec<Origin>,
-    /// Where connections are dialled instead.
+    /// The proxy, dialled instead of the origins.
     proxy: Option<Origin>,
     authorization_slot: String,
     /// The value of Proxy-Authorization; empty for none.
@@ -40,13 +40,13 @@ pub(super) struct Dialer {
     names: Names,
 }
 
-/// What can be done about a connection that is needed.
+/// How to obtain a connection.
 pub(super) enum Route {
     /// Dial this address.
     Address(SocketAddr),
-    /// Its name has to be looked up first.
+    /// Resolve the name first.
     Unknown,
-    /// It has no address: why.
+    /// There is no address, for this reason.
     Refused(Message),
 }
 
@@ -66,7 +66,7 @@ impl Dialer {
         }
     }
 
-    /// Takes up the secrets of the moment.
+    /// Updates the current secrets.
     pub(super) fn prepare(&mut self, secrets: &Secrets) {
         self.authorization = secrets.get(&self.authorization_slot).cloned().unwrap_or_default();
     }
@@ -79,7 +79,7 @@ impl Dialer {
         self.proxy.is_some()
     }
 
-    /// The origin at a place that a redirect leads to.
+    /// The index of the origin of a redirect.
     pub(super) fn origin_at(&mut self, place: &Place) -> u32 {
         let is_there = |origin: &Origin| {
             (origin.scheme, origin.host.as_str(), origin.port) == (place.scheme, place.host.as_str(), place.port)
@@ -89,7 +89,7 @@ impl Dialer {
             let refusal = self.rules.as_ref().and_then(|rules| rules.refusal_of_name(&place.host));
             self.origins.push(Origin {
                 scheme: place.scheme,
-                // A literal address needs no looking up.
+                // A literal address needs no resolution.
                 addresses: if refusal.is_none() { place.host.parse().into_iter().collect() } else { Vec::new() },
                 host: place.host.clone(),
                 port: place.port,
@@ -102,16 +102,16 @@ impl Dialer {
         u32::try_from(index).unwrap_or(NONE)
     }
 
-    /// How a connection to `origin` can be made now.
+    /// How to connect to `origin` now.
     pub(super) fn route(&self, origin: u32) -> Route {
-        // A proxy looks up what is behind it: whether it may be asked to is decided by the name.
+        // A proxy resolves the names behind it, so only the name can be checked.
         let behind = self.origin(origin);
         if self.proxy.is_some() && !behind.resolve_error.is_empty() {
             return Route::Refused(Message::Reason(Arc::from(behind.resolve_error.as_str())));
         }
         let place = self.place(origin);
         if !place.addresses.is_empty() {
-            // All origins behind a proxy share its addresses, so they share its counter, the last one.
+            // All origins behind a proxy share its addresses, and so its counter, the last one.
             let turn = self.turns.next_address(if self.proxy.is_some() { usize::MAX } else { origin as usize });
             return Route::Address(SocketAddr::new(place.addresses[turn % place.addresses.len()], place.dial_port()));
         }
@@ -121,7 +121,7 @@ impl Dialer {
         Route::Refused(Message::Reason(Arc::from(place.resolve_error.as_str())))
     }
 
-    /// A socket on its way to `address`.
+    /// Opens a socket and starts connecting to `address`.
     pub(super) fn open(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let source = self.source_for(address);
         let socket = new_socket(Domain::for_address(address))?;
@@ -148,46 +148,46 @@ impl Dialer {
         fitting().nth(turn % count).map(|source| SocketAddr::new(*source, 0))
     }
 
-    /// A TLS session with `origin`; None where the run has no use for TLS.
+    /// A TLS session with `origin`; None if the run does not use TLS.
     pub(super) fn session(&self, origin: u32, now: u64) -> Option<Result<Session, rustls::Error>> {
         self.tls.as_ref().map(|settings| Session::new(settings, self.origin(origin), now))
     }
 
-    /// What asks the proxy for a tunnel to `origin`: CONNECT (RFC 9110, section 9.3.6).
+    /// The request to the proxy for a tunnel to `origin`: CONNECT (RFC 9110, section 9.3.6).
     pub(super) fn tunnel_request(&self, origin: u32) -> String {
         let origin = self.origin(origin);
         let target = format!("{}:{}", origin.url_host(), origin.port);
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if !self.authorization_slot.is_empty() {
-            // Writing into memory does not fail.
+            // Writing to memory cannot fail.
             let _ = write!(request, "Proxy-Authorization: {}\r\n", self.authorization);
         }
         request.push_str("\r\n");
         request
     }
 
-    /// Where connections for `origin` are dialled: there, or at the proxy, which looks up the origin itself.
+    /// The origin to dial for `origin`: itself, or the proxy, which resolves the name.
     fn place(&self, origin: u32) -> &Origin {
         self.proxy.as_ref().unwrap_or_else(|| &self.origins[origin as usize])
     }
 
-    /// Has a request wait for the name of `origin`, which is looked up.
+    /// Queues a request until the name of `origin` is resolved.
     pub(super) fn wait_for_name(&mut self, origin: u32, request: Waiting) -> io::Result<()> {
         let place = if self.proxy.is_some() { PROXY } else { origin };
-        if self.names.wait(place, request) { self.ask_for_name(place) } else { Ok(()) }
+        if self.names.wait(place, request) { self.query_name(place) } else { Ok(()) }
     }
 
-    fn ask_for_name(&mut self, place: u32) -> io::Result<()> {
+    fn query_name(&mut self, place: u32) -> io::Result<()> {
         let looked_up = self.proxy.as_ref().unwrap_or_else(|| &self.origins[place as usize]);
-        self.names.ask(place, looked_up.dial_host(), looked_up.dial_port())
+        self.names.query(place, looked_up.dial_host(), looked_up.dial_port())
     }
 
-    /// A name that has been looked up: how long that took, and the requests that waited for it.
+    /// Takes a resolved name: how long it took, and the requests that waited for it.
     pub(super) fn take_name(&mut self) -> Option<(u64, Vec<Waiting>)> {
-        let Answer { origin, addresses, error, is_refused, took } = self.names.answer()?;
+        let Resolution { origin, addresses, error, is_refused, took } = self.names.take_resolution()?;
         let place = self.proxy.as_mut().unwrap_or_else(|| &mut self.origins[origin as usize]);
-        // A name server that is away for a while is no reason to forget the addresses that there are; a name that
-        // leads where connections are not allowed is.
+        // A temporary resolver failure must not discard the known addresses; a name that now resolves to a forbidden
+        // address must.
         if !addresses.is_empty() || is_refused || place.addresses.is_empty() {
             place.addresses = addresses;
             place.resolve_error = error;
@@ -195,28 +195,28 @@ impl Dialer {
         Some((took, self.names.ready(origin)))
     }
 
-    /// When names are looked up again.
+    /// When names are resolved again.
     pub(super) fn next_names(&self) -> u64 {
         self.names.next()
     }
 
-    /// Looks all names up again, where the plan asks for it.
+    /// Resolves all names again, if the plan requires it.
     pub(super) fn renew_names(&mut self, now: u64) {
         if !self.names.is_due(now) {
             return;
         }
-        // The origins behind a proxy are not ours to look up, and may be unknown here.
+        // The proxy resolves the origins behind it; their names may be unknown here.
         let places =
             if self.proxy.is_some() { PROXY..=PROXY } else { 0..=u32::try_from(self.origins.len() - 1).unwrap_or(0) };
         for place in places {
             if self.place(place).dial_host().parse::<IpAddr>().is_err() {
-                // Without a thread for it the addresses stay as they are.
-                let _ = self.ask_for_name(place);
+                // Without a resolver thread the addresses stay unchanged.
+                let _ = self.query_name(place);
             }
         }
     }
 
-    /// True where connections to `origin` are over TLS.
+    /// True if connections to `origin` use TLS.
     pub(super) fn is_secure(&self, origin: u32) -> bool {
         self.origin(origin).scheme == Scheme::Https
     }
@@ -235,13 +235,13 @@ fn new_socket(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Dials from `source`. Which port is decided when the other end is known, so that every target has all ports.
+/// Binds to `source`. The port is chosen when connecting, so that every target can use all ports.
 fn bind(socket: &Socket, source: SocketAddr) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let on: libc::c_int = 1;
         let length = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(0);
-        // SAFETY: the option is an int that lives through the call. Where it is not known, ports are only used up sooner.
+        // SAFETY: the option is an int that outlives the call. Unsupported systems only run out of ports sooner.
         unsafe {
             let option = libc::IP_BIND_ADDRESS_NO_PORT;
             libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), length);
@@ -256,7 +256,7 @@ fn bind(socket: &Socket, source: SocketAddr) -> io::Result<()> {
     })
 }
 
-/// How a request ends whose connection could not be made.
+/// The outcome of a request whose connection could not be opened.
 pub(super) fn dial_error(error: &io::Error) -> (Outcome, Message) {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => (Outcome::GeneratorError, Message::Text("no free file descriptor")),

@@ -1,4 +1,5 @@
-//! What the transport reports while it works. It knows neither figures nor schedules: the caller that counts implements [`Events`].
+//! The reports of the transport, which knows neither figures nor schedules: the caller implements [`Events`] and
+//! counts.
 
 use std::borrow::Cow;
 use std::io;
@@ -12,36 +13,36 @@ use crate::outcome::Outcome;
 use crate::plan::Origin;
 use crate::response::{Coding, Expect};
 
-/// The side of the loop that the transport talks to. `user` is the number under which a request was handed in.
+/// Implemented by the loop. `user` is the number with which a request was passed in.
 pub(crate) trait Events {
     /// The time last read, ns since the start of the run.
     fn now(&self) -> u64;
 
-    /// Reads the clock. `open_connections`: how many there are at this moment.
+    /// Reads the clock. `open_connections` is their current number.
     fn touch(&mut self, open_connections: usize) -> u64;
 
-    /// Has events of a socket reported under `token`.
+    /// Registers a socket for events under `token`.
     fn watch(&mut self, socket: RawFd, token: u64) -> io::Result<()>;
 
-    /// Bytes of a request were handed to its connection.
+    /// Bytes of a request were written to its connection.
     fn sent(&mut self, user: u32, bytes: u64);
 
-    /// An answer of so many bytes pointed elsewhere, and is followed.
+    /// A redirect response of `received` bytes is followed.
     fn redirected(&mut self, user: u32, received: u64);
 
-    /// The connection was stale, and the target has not seen the request: whether it may be sent once more.
+    /// The connection was stale, and the target has not seen the request: returns whether to send it again.
     fn may_retry(&mut self, user: u32) -> bool;
 
-    /// Whether the headers of this request's answer are worth reading in full (HTTP/2).
+    /// Whether the headers of this request's response may be needed for a sample (HTTP/2).
     fn wants_headers(&self, user: u32) -> bool;
 
-    /// Something happened to a connection.
+    /// A connection event.
     fn connection(&mut self, event: ConnectionEvent);
 
-    /// The request of `user` has ended with a full response.
+    /// The request of `user` ended with a full response.
     fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>);
 
-    /// The request of `user` has ended without one.
+    /// The request of `user` ended without a full response.
     fn failure<'a>(
         &mut self,
         user: u32,
@@ -52,58 +53,58 @@ pub(crate) trait Events {
     );
 }
 
-/// What happens to connections. Times are ns.
+/// Connection events. Times are ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionEvent {
-    /// One has begun to be dialled.
+    /// Dialling started.
     Dialled,
-    /// The target or the proxy has closed or reset one.
+    /// The target or the proxy has closed or reset a connection.
     Lost,
     /// TCP was established.
     Connected { took: u64 },
-    /// TLS was agreed upon.
+    /// The TLS handshake was completed.
     Secured { took: u64 },
-    /// A name was looked up.
+    /// A name was resolved.
     Resolved { took: u64 },
 }
 
-/// What counts of a request that has ended.
+/// Figures of a request that has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
-    /// When the first byte of the (last) answer came; 0 where none did.
+    /// When the first byte of the (last) response arrived; 0 without one.
     pub(crate) first_byte: u64,
-    /// Bytes of the (last) answer.
+    /// Bytes of the (last) response.
     pub(crate) received: u64,
-    /// The answer is a redirect to another origin, which a body with a secret was not sent to.
+    /// The response is a redirect to another origin that was not followed because the request body holds a secret.
     pub(crate) is_withheld: bool,
 }
 
-/// What else is known of a request that has ended; put together only where it is looked at.
+/// Further data of a request that has ended, built only when needed.
 #[derive(Debug)]
 pub(crate) struct Exchanged<'a> {
-    /// Wall time of the rendering, where the request shows it.
+    /// Wall time of the rendering, if the request contains it.
     pub(crate) wall_ns: u64,
-    /// How much of the answer was body, without framing.
+    /// Bytes of the response's body, without framing.
     pub(crate) body_bytes: u64,
-    /// What the answer was expected to be.
+    /// How the response was parsed.
     pub(crate) expect: Expect,
-    /// The answer as it came, cut at what was worth keeping.
+    /// The response as received, truncated to the stored length.
     pub(crate) raw: Raw<'a>,
     /// After redirects: the origin and the request of the last hop.
     pub(crate) hop: Option<(&'a Origin, &'a [u8])>,
 }
 
-/// An answer as it came.
+/// A response as received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Raw<'a> {
-    /// HTTP/1.1: all of it.
+    /// HTTP/1.1: the raw bytes.
     One(&'a [u8]),
-    /// HTTP/2: the head as HTTP/1.1 would write it, the body, how that is compressed, and its charset.
+    /// HTTP/2: the head in HTTP/1.1 notation, the body, its coding, and its charset.
     Two { head: &'a [u8], body: &'a [u8], coding: Coding, charset: Option<&'static Encoding> },
 }
 
 impl<'a> Raw<'a> {
-    /// The text of the body, for checks; `body_bytes`: how long the whole body is.
+    /// The text of the body, for checks; `body_bytes` is the length of the whole body.
     pub(crate) fn text(self, expect: Expect, body_bytes: u64) -> Result<Cow<'a, [u8]>, Undecodable> {
         match self {
             Raw::One(bytes) => decode::text(bytes, expect, body_bytes),
@@ -121,7 +122,7 @@ impl<'a> Raw<'a> {
         bytes
     }
 
-    /// It went over HTTP/2.
+    /// True for HTTP/2.
     pub(crate) fn is_two(self) -> bool {
         matches!(self, Raw::Two { .. })
     }

@@ -1,33 +1,33 @@
-//! The exchange of one user: the request that it has on its way, and the connections that it owns.
+//! The exchange of one user: its request in progress, and its connections.
 
 use super::connection::NONE;
-use super::multiplex::answer::Answer;
+use super::multiplex::stream_response::StreamResponse;
 use super::step::{PreparedStep, is_idempotent};
 use crate::response::Expect;
 use crate::template::Values;
 
-/// What the transport knows of one user.
+/// The transport's state of one user.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// A request is on its way.
+    /// A request is in progress.
     pub(super) is_active: bool,
-    /// Which of the user's requests it is, so that what waited for an earlier one is not taken for this one.
+    /// Number of the user's request, to detect events for an earlier one.
     pub(super) serial: u32,
-    /// Which step it sends.
+    /// The step of the request.
     pub(super) step: u32,
     /// The number that is rendered into the request.
     pub(super) number: u64,
-    /// Wall time of the rendering, where the request shows it.
+    /// Wall time of the rendering, if the request contains it.
     pub(super) wall_ns: u64,
     pub(super) first_byte: u64,
     /// The connection of the request; `NONE` between connections.
     pub(super) connection: u32,
     /// Open connections: (origin, connection).
     pub(super) owned: Vec<(u32, u32)>,
-    /// A redirect has been followed: the request that is sent now.
+    /// The current request, if a redirect has been followed.
     pub(super) hop: Option<Box<Hop>>,
-    /// HTTP/2: the answer that is coming in, or room for the next one.
-    pub(super) answer: Option<Box<Answer>>,
+    /// HTTP/2: the response being received, or a buffer for the next one.
+    pub(super) response: Option<Box<StreamResponse>>,
 }
 
 /// A request that follows a redirect.
@@ -35,10 +35,10 @@ pub(super) struct Exchange {
 pub(super) struct Hop {
     pub(super) origin: u32,
     pub(super) request: Vec<u8>,
-    /// How many redirects were followed.
+    /// Number of redirects followed.
     pub(super) hops: u32,
     pub(super) expect: Expect,
-    /// The request asks for its connection to be closed.
+    /// The request has `Connection: close`.
     pub(super) closes: bool,
 }
 
@@ -54,11 +54,11 @@ impl Exchange {
             connection: NONE,
             owned: Vec::new(),
             hop: None,
-            answer: None,
+            response: None,
         }
     }
 
-    /// Begins a request.
+    /// Starts a request.
     #[inline]
     pub(super) fn begin(&mut self, step: u32, number: u64) {
         self.is_active = true;
@@ -69,7 +69,7 @@ impl Exchange {
         self.hop = None;
     }
 
-    /// The request has ended.
+    /// Ends the request.
     #[inline]
     pub(super) fn end(&mut self) {
         self.is_active = false;
@@ -82,7 +82,7 @@ impl Exchange {
         self.owned.iter().find(|(owned, _)| *owned == origin).map(|(_, connection)| *connection)
     }
 
-    /// True while the request `serial` has no connection.
+    /// True if request `serial` is in progress without a connection.
     pub(super) fn waits_for_connection(&self, serial: u32) -> bool {
         self.is_active && self.serial == serial && self.connection == NONE
     }
@@ -91,7 +91,7 @@ impl Exchange {
         Values { seed, number: self.number, wall_ns: self.wall_ns }
     }
 
-    /// Where the request goes now.
+    /// The origin of the current request.
     pub(super) fn origin(&self, step: &PreparedStep) -> u32 {
         self.hop.as_ref().map_or(step.origin, |hop| hop.origin)
     }
@@ -101,19 +101,19 @@ impl Exchange {
         self.hop.as_ref().map_or(step.expect, |hop| hop.expect)
     }
 
-    /// True where the request asks for its connection to be closed.
+    /// True if the request has `Connection: close`.
     #[inline]
     pub(super) fn closes(&self, step: &PreparedStep) -> bool {
         self.hop.as_ref().map_or(step.closes, |hop| hop.closes)
     }
 
-    /// True where the request may be sent twice.
+    /// True if the request may be sent twice.
     pub(super) fn is_idempotent(&self, step: &PreparedStep) -> bool {
         self.hop.as_ref().map_or(step.idempotent, |hop| is_idempotent(&hop.request))
     }
 
-    /// A stream of a shared connection is the request's.
+    /// True if the request has a stream of a shared connection.
     pub(super) fn has_stream(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.has_stream())
+        self.response.as_ref().is_some_and(|response| response.has_stream())
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1: sending a request on a connection of its user, and reading the answer.
+//! HTTP/1.1: sends a request on a connection of its user, and reads the response.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Transport {
     pub(super) fn send(&mut self, user: u32, index: u32, events: &mut impl Events) {
         let exchange = &mut self.exchanges[user as usize];
         let step = &self.steps[exchange.step as usize];
-        // What closes a connection takes it from its owner, so it is there.
+        // Closing a connection removes it from its owner, so it exists.
         let Some(connection) = self.pool.get(index) else { return };
         exchange.connection = index;
         connection.busy = true;
@@ -40,7 +40,7 @@ impl Transport {
         }
     }
 
-    /// There is room again for what did not fit.
+    /// Sends stored bytes when the socket has room again.
     pub(super) fn send_rest(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         let is_multiplexed = connection.is_multiplexed();
@@ -51,7 +51,7 @@ impl Transport {
         }
     }
 
-    /// A target that has closed may have answered before: that answer counts.
+    /// Handles a failed write: a target that has closed may have responded before, and that response counts.
     #[cold]
     fn send_failed(&mut self, index: u32, events: &mut impl Events) {
         let token = self.pool.token(index);
@@ -61,7 +61,7 @@ impl Transport {
         }
     }
 
-    /// Reads what has come. With `hangup`, until the end shows.
+    /// Reads available data; with `hangup`, up to the end.
     #[inline]
     pub(super) fn receive(&mut self, index: u32, hangup: bool, events: &mut impl Events) {
         let token = self.pool.token(index);
@@ -85,7 +85,7 @@ impl Transport {
                     } else {
                         self.take_input(index, &buffer[..count], events);
                     }
-                    // Less than the room: the socket is empty, and what comes later is a new event.
+                    // Less than the buffer's size: the socket is empty, and more data triggers a new event.
                     if count < buffer.len() && !hangup {
                         break;
                     }
@@ -115,7 +115,7 @@ impl Transport {
             return;
         }
         if !connection.busy {
-            // No request is on it that this could be an answer to.
+            // There is no request that this could be a response to.
             self.drop_connection(index);
             return;
         }
@@ -143,7 +143,7 @@ impl Transport {
         }
     }
 
-    /// The target has closed its side.
+    /// Handles the end of input from the target.
     fn input_ended(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         if connection.is_multiplexed() {
@@ -158,7 +158,7 @@ impl Transport {
         self.lost(index, why, events);
     }
 
-    /// The connection is gone without our doing.
+    /// Handles a connection that the target has closed.
     fn lost(&mut self, index: u32, why: &'static str, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         if connection.is_multiplexed() {
@@ -182,7 +182,7 @@ impl Transport {
         self.fail(user, Outcome::ConnectionClosed, &Message::Text(why), events);
     }
 
-    /// A whole response is there; `input` is its last piece.
+    /// Handles a full response; `input` is its last piece.
     #[inline]
     fn complete(&mut self, index: u32, input: &[u8], ends_connection: bool, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
@@ -199,7 +199,7 @@ impl Transport {
                     return self.follow(user, head.status, place, received, events);
                 }
                 Next::Withheld => is_withheld = true,
-                Next::Answer => {}
+                Next::Final => {}
             }
         }
         let Some(connection) = self.pool.get(index) else { return };
@@ -218,7 +218,7 @@ impl Transport {
         self.release(index, head, ends_connection);
     }
 
-    /// A response has been read to its end: its connection is free for the next request, or closed.
+    /// Releases the connection of a full response for the next request, or closes it.
     #[inline]
     fn release(&mut self, index: u32, head: Head, ends_connection: bool) {
         let Some(connection) = self.pool.get(index) else { return };
@@ -235,7 +235,7 @@ impl Transport {
         }
     }
 
-    /// The request of `user` ends without a full response; its connection is closed.
+    /// Ends the request of `user` without a full response, and closes its connection.
     #[cold]
     pub(super) fn fail(&mut self, user: u32, outcome: Outcome, message: &Message, events: &mut impl Events) {
         events.touch(self.pool.len());
@@ -252,13 +252,13 @@ impl Transport {
         let ended = Ended { first_byte: exchange.first_byte, received, is_withheld: false };
         events.failure(user, ended, outcome, message, || Exchanged {
             wall_ns: exchange.wall_ns,
-            // Of an answer that did not end well, everything that came.
+            // For an incomplete response, everything received.
             body_bytes: ended.received,
             expect: exchange.expect(&steps[exchange.step as usize]),
             raw: Raw::One(reader.map_or(&[], |reader| reader.raw(&[]))),
             hop: exchange.hop.as_ref().map(|hop| (dialer.origin(hop.origin), hop.request.as_slice())),
         });
-        // Others wait for a connection that is shared; this one no longer does.
+        // Others may wait for a shared connection; this user no longer does.
         if !is_shared {
             self.drop_connection(index);
         }

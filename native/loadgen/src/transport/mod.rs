@@ -1,14 +1,14 @@
-//! Gets requests to their targets and answers back: addresses, dialling, connections, HTTP/1.1 and HTTP/2, TLS, redirects,
-//! proxies. A request is one of a *user*, who has at most one on its way; what becomes of it is reported by [`Events`].
+//! Sends requests and receives responses: addresses, dialling, connections, HTTP/1.1 and HTTP/2, TLS, redirects,
+//! proxies. A request belongs to a *user*, who has at most one in progress; its result is reported through [`Events`].
 //!
 //! # Layout
 //!
-//! - `events.rs`: what is reported; `step.rs`: what is sent; `exchange.rs`: the request that a user has on its way;
-//! - `connection.rs`, `pool.rs`: a connection, and all of them; `tls.rs`: TLS sessions, records in and records out;
-//! - `dialer.rs`, `names.rs`, `resolver.rs`: where connections lead;
-//! - `mod.rs`: what the loop calls; `opening.rs`: from a socket to a connection on which requests can be sent;
-//! - `http1.rs`: requests and answers on a connection of one user; `multiplex`: on connections that users share;
-//! - `redirects.rs`: following where an answer points.
+//! - `events.rs`: reports; `step.rs`: prepared steps; `exchange.rs`: the request in progress of a user;
+//! - `connection.rs`, `pool.rs`: one connection, and all of them; `tls.rs`: TLS sessions on byte buffers;
+//! - `dialer.rs`, `names.rs`, `resolver.rs`: addresses and name resolution;
+//! - `mod.rs`: the interface to the loop; `opening.rs`: opens connections, from the socket to the handshake;
+//! - `http1.rs`: requests and responses on a connection of one user; `multiplex`: on shared connections;
+//! - `redirects.rs`: follows redirects.
 
 mod connection;
 mod dialer;
@@ -51,7 +51,7 @@ const READ_BUFFER: usize = 64 * 1024;
 pub(crate) struct Transport {
     options: Options,
     steps: Vec<PreparedStep>,
-    /// By step: the head that was read last.
+    /// By step: the last head.
     head_caches: Vec<HeadCache>,
     /// By user.
     exchanges: Vec<Exchange>,
@@ -61,32 +61,32 @@ pub(crate) struct Transport {
     buffers: Buffers,
 }
 
-/// What the plan says about all exchanges.
+/// Settings of all exchanges.
 #[derive(Debug)]
 struct Options {
     seed: u64,
     keep_alive: bool,
-    /// Follow at most this many per request.
+    /// Most redirects to follow per request.
     redirects: u32,
     most_bytes: u64,
     http_version: HttpVersion,
 }
 
-/// Room that is used again and again.
+/// Reusable buffers.
 #[derive(Debug)]
 struct Buffers {
-    /// What is read from a socket.
+    /// Data read from a socket.
     input: Vec<u8>,
     /// A rendered request.
     outgoing: Vec<u8>,
-    /// What TLS writes to a socket.
+    /// Encrypted data for a socket.
     records: Vec<u8>,
-    /// What TLS reads from a socket.
+    /// Decrypted data from a socket.
     plain: Vec<u8>,
 }
 
 impl Transport {
-    /// For a plan, before [`Transport::prepare`]. `waker` wakes the loop when a name has been looked up.
+    /// Creates the transport for a plan, before [`Transport::prepare`]. `waker` wakes the loop when a name is resolved.
     pub(crate) fn new(plan: &Plan, tls: Option<TlsSettings>, turns: Arc<Turns>, waker: Waker) -> Transport {
         let connections = &plan.connections;
         Transport {
@@ -112,16 +112,16 @@ impl Transport {
         }
     }
 
-    /// Takes up the secrets of the moment: requests that are rendered from now on have them.
+    /// Renders requests with the current secrets from now on.
     pub(crate) fn prepare(&mut self, plan: &Plan, secrets: &Secrets) {
         self.dialer.prepare(secrets);
         self.steps.clear();
         self.steps.extend(plan.steps().map(|(_, step)| PreparedStep::new(step, plan, secrets)));
     }
 
-    /// Sends the request of `user`, who has none on its way: `step` of the plan, with `number` rendered into it.
+    /// Sends a request of `user`, who has none in progress: `step` of the plan, rendered with `number`.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    #[allow(clippy::inline_always)] // called for every request, in one place
     pub(crate) fn request(&mut self, user: u32, step: u32, number: u64, events: &mut impl Events) {
         while self.exchanges.len() <= user as usize {
             self.exchanges.push(Exchange::new());
@@ -130,7 +130,7 @@ impl Transport {
         self.connect(user, self.steps[step as usize].origin, events);
     }
 
-    /// Sends the request of `user` on a connection that there is, or on a new one.
+    /// Sends the request of `user` on an open connection, or on a new one.
     #[inline]
     fn connect(&mut self, user: u32, origin: u32, events: &mut impl Events) {
         match self.exchanges[user as usize].owned(origin) {
@@ -140,7 +140,7 @@ impl Transport {
         }
     }
 
-    /// Something happened on a socket.
+    /// Handles an event of a socket.
     #[inline]
     pub(crate) fn on_event(&mut self, event: poller::Event, events: &mut impl Events) {
         let Some(connection) = self.pool.find(event.token) else {
@@ -152,7 +152,7 @@ impl Transport {
                 events.touch(self.pool.len());
                 self.send_rest(connection, events);
             }
-            // What was sent may have ended the connection, and another may have its place.
+            // Sending may have closed the connection, and another may have its index.
             if event.readable && self.pool.find(event.token).is_some() {
                 self.receive(connection, event.hangup, events);
             }
@@ -162,12 +162,12 @@ impl Transport {
         }
     }
 
-    /// Gives up the request of `user`, whose connection is closed.
+    /// Aborts the request of `user`, and closes its connection.
     pub(crate) fn give_up(&mut self, user: u32, outcome: Outcome, message: &Message, events: &mut impl Events) {
         self.fail(user, outcome, message, events);
     }
 
-    /// Names that have been looked up: what waited for them goes on.
+    /// Continues requests that waited for names that are now resolved.
     pub(crate) fn take_names(&mut self, events: &mut impl Events) {
         while let Some((took, ready)) = self.dialer.take_name() {
             events.connection(ConnectionEvent::Resolved { took });
@@ -186,12 +186,12 @@ impl Transport {
         self.dialer.next_names()
     }
 
-    /// Looks all names up again, where the plan asks for it.
+    /// Resolves all names again, if the plan requires it.
     pub(crate) fn renew_names(&mut self, now: u64) {
         self.dialer.renew_names(now);
     }
 
-    /// How many connections there are, those that are still being dialled included.
+    /// Number of connections, including those being dialled.
     pub(crate) fn open_connections(&self) -> usize {
         self.pool.len()
     }
@@ -204,7 +204,7 @@ impl Transport {
         }
     }
 
-    /// Closes everything and forgets the requests that are on their way.
+    /// Closes all connections and discards the requests in progress.
     pub(crate) fn close_all(&mut self) {
         self.pool.close_all();
         for exchange in &mut self.exchanges {
@@ -212,7 +212,7 @@ impl Transport {
         }
     }
 
-    /// Closes a connection, whichever user owns it.
+    /// Closes a connection of any user.
     fn drop_connection(&mut self, index: u32) {
         let Some(connection) = self.pool.get(index) else { return };
         let user = connection.user as usize;
@@ -236,7 +236,7 @@ mod tests {
     use std::os::fd::RawFd;
     use std::thread;
 
-    /// Everything that was reported, as one line each.
+    /// Records every report as one line.
     struct Reported {
         poller: Poller,
         lines: Vec<String>,
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Sends requests of user 0, one after the other, to a target that gives these answers on one connection after another.
+    /// Sends requests of user 0 in sequence to a target that sends these responses, one list per connection.
     fn exchanged(answers: &'static [&'static [&'static str]], requests: usize) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -302,7 +302,7 @@ mod tests {
                 }
                 stream
             };
-            // Connections stay open until the test has seen everything.
+            // Keep connections open until the test has finished.
             answers.iter().map(serve).collect::<Vec<_>>()
         });
         let plan = fixtures::plan(|document| {

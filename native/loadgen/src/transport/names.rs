@@ -1,12 +1,12 @@
-//! Names that are looked up while load runs: which questions are open, who waits for them, and when all are asked again.
+//! Name resolution during the run: pending queries, the requests that wait for them, and periodic re-resolution.
 
 use std::io;
 
-use super::resolver::{Answer, Resolver};
+use super::resolver::{Resolution, Resolver};
 use crate::plan::TargetRules;
 use crate::poller::Waker;
 
-/// A request that waits for a name: its user, and which of the user's requests it is.
+/// A request that waits for a name: its user, and its serial number.
 pub(super) type Waiting = (u32, u32);
 
 /// The names of a thread's origins.
@@ -22,38 +22,38 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// `every`: the ns between two look-ups of all names; None = only when one is met that has no address.
+    /// `every`: ns between two resolutions of all names; None = resolve only names without an address.
     pub(super) fn new(waker: Waker, rules: Option<TargetRules>, every: Option<u64>) -> Names {
         let every = every.unwrap_or(u64::MAX);
         Names { resolver: None, waker, rules, waiting: Vec::new(), every, next: every }
     }
 
-    /// When all names are looked up again.
+    /// When all names are resolved again.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
 
-    /// Has a request wait for the name of `place`. True where that has not been asked for yet.
+    /// Queues a request until the name of `place` is resolved. Returns true if that is not being resolved yet.
     pub(super) fn wait(&mut self, place: u32, request: Waiting) -> bool {
         let is_new = self.waiting.iter().all(|(waited, _)| *waited != place);
         self.waiting.push((place, request));
         is_new
     }
 
-    /// Asks for a name.
-    pub(super) fn ask(&mut self, place: u32, host: &str, port: u16) -> io::Result<()> {
+    /// Starts resolving a name.
+    pub(super) fn query(&mut self, place: u32, host: &str, port: u16) -> io::Result<()> {
         let resolver = match self.resolver.take() {
             Some(resolver) => resolver,
             None => Resolver::start(self.waker.clone(), self.rules.clone())?,
         };
-        resolver.ask(place, host, port);
+        resolver.query(place, host, port);
         self.resolver = Some(resolver);
         Ok(())
     }
 
-    /// An answer that has come.
-    pub(super) fn answer(&self) -> Option<Answer> {
-        self.resolver.as_ref().and_then(Resolver::answer)
+    /// Takes a finished resolution.
+    pub(super) fn take_resolution(&self) -> Option<Resolution> {
+        self.resolver.as_ref().and_then(Resolver::take_resolution)
     }
 
     /// The requests that waited for `place`.
@@ -64,7 +64,7 @@ impl Names {
         ready.into_iter().map(|(_, request)| request).collect()
     }
 
-    /// True where all names are to be looked up now: a resolver that is slower than that gets no pile of questions.
+    /// True if all names must be resolved now; waits for a slow resolver, so that no queries pile up.
     pub(super) fn is_due(&mut self, now: u64) -> bool {
         self.next = now.saturating_add(self.every);
         self.resolver.as_ref().is_none_or(Resolver::is_idle)
@@ -83,12 +83,12 @@ mod tests {
         assert!(names.wait(0, (7, 1)));
         assert!(!names.wait(0, (8, 1)));
         assert!(names.wait(1, (9, 1)));
-        names.ask(0, "localhost", 80).unwrap();
+        names.query(0, "localhost", 80).unwrap();
         assert!(!names.is_due(250));
         assert_eq!(names.next(), 350);
         let answer = loop {
             poller.wait(5_000_000_000).unwrap();
-            if let Some(answer) = names.answer() {
+            if let Some(answer) = names.take_resolution() {
                 break answer;
             }
         };

@@ -1,4 +1,4 @@
-//! From an origin to a connection on which requests can be sent: TCP, the proxy's tunnel, the TLS handshake.
+//! Opens connections: TCP, the proxy's tunnel, the TLS handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::poller::Event;
 use crate::response::{Expect, HeadCache, Progress};
 
 impl Transport {
-    /// Begins a connection for the request of `user`.
+    /// Dials a connection for the request of `user`.
     pub(super) fn dial(&mut self, user: u32, origin: u32, events: &mut impl Events) {
         let opened = match self.dialer.route(origin) {
             Route::Address(address) => {
@@ -49,7 +49,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Something happened on a connection that is not open yet.
+    /// Handles an event of a connection that is not open yet.
     pub(super) fn advance_dial(&mut self, index: u32, event: Event, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         if connection.stage == Stage::Connecting {
@@ -66,7 +66,7 @@ impl Transport {
                 return;
             }
             if self.pool.is_open(index) {
-                // A target that speaks first has had its event: there is no other for what it sent.
+                // If the target sends first, its event has already occurred, and there is no other.
                 if event.readable {
                     self.receive(index, event.hangup, events);
                 }
@@ -83,7 +83,7 @@ impl Transport {
         }
     }
 
-    /// Reads until the connection is open, or gone.
+    /// Reads until the connection is open or closed.
     fn read_handshake(&mut self, index: u32, event: Event, events: &mut impl Events) {
         let token = self.pool.token(index);
         let mut buffer = std::mem::take(&mut self.buffers.input);
@@ -108,7 +108,7 @@ impl Transport {
             if !plain.is_empty() {
                 self.take_input(index, &plain, events);
             }
-            // What came with the end of the handshake has had its event; more may lie behind it.
+            // Data that arrived with the end of the handshake has no further event.
             if self.pool.find(token).is_some() {
                 self.receive(index, event.hangup, events);
             }
@@ -124,13 +124,13 @@ impl Transport {
             connection.stage = Stage::Open;
             self.opened(index, events);
         } else if self.dialer.has_proxy() {
-            self.ask_for_tunnel(index, events);
+            self.request_tunnel(index, events);
         } else {
             self.begin_handshake(index, events);
         }
     }
 
-    /// Requests can be sent.
+    /// Starts sending requests on the connection.
     fn opened(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         let (user, origin) = (connection.user, connection.origin);
@@ -144,13 +144,13 @@ impl Transport {
         }
         let exchange = &mut self.exchanges[user as usize];
         exchange.owned.push((origin, index));
-        // Where others waited for it too, the one that dialled may have given up meanwhile.
+        // If others waited for it too, the request that dialled it may have ended meanwhile.
         if exchange.is_active && exchange.connection == index {
             self.send(user, index, events);
         }
     }
 
-    fn ask_for_tunnel(&mut self, index: u32, events: &mut impl Events) {
+    fn request_tunnel(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         connection.stage = Stage::Tunnel;
         connection.reader.start(Expect { head_only: true }, 0, u64::MAX);
@@ -201,13 +201,13 @@ impl Transport {
                 }
             }
             Err(error) => {
-                let why = Message::Reason(Arc::from(tls::words(&error)));
+                let why = Message::Reason(Arc::from(tls::message(&error)));
                 self.refuse(index, Outcome::TlsError, &why, events);
             }
         }
     }
 
-    /// The other side went away before requests could be sent.
+    /// Handles a connection that was closed before it was open.
     fn broken_dial(&mut self, index: u32, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         let is_tunnel = connection.stage == Stage::Tunnel;
@@ -219,7 +219,7 @@ impl Transport {
         }
     }
 
-    /// TLS went wrong, during the handshake or later.
+    /// Handles a TLS error, during the handshake or later.
     pub(super) fn tls_failed(&mut self, index: u32, error: &rustls::Error, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         let is_idle = connection.stage == Stage::Open && !connection.busy;
@@ -227,11 +227,11 @@ impl Transport {
             events.connection(ConnectionEvent::Lost);
             self.drop_connection(index);
         } else {
-            self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::words(error))), events);
+            self.refuse(index, Outcome::TlsError, &Message::Reason(Arc::from(tls::message(error))), events);
         }
     }
 
-    /// There is no connection: the requests that it was dialled for end like this. What was read so far is no answer.
+    /// Fails the requests that waited for a connection. Bytes read so far are not a response.
     fn refuse(&mut self, index: u32, outcome: Outcome, message: &Message, events: &mut impl Events) {
         let Some(connection) = self.pool.get(index) else { return };
         if connection.multiplex.is_some() {

@@ -1,10 +1,10 @@
-//! The connections of a thread, by index. Each use of an index has a token of its own.
+//! The connections of a thread, by index. Each use of an index has a unique token.
 
 use super::connection::{Connection, NONE, Stage};
 
 #[derive(Debug)]
 struct Slot {
-    /// Raised with every use, so that an event for a connection that is gone finds none.
+    /// Incremented with every use, so that events for a closed connection are ignored.
     generation: u32,
     connection: Option<Connection>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// How many there are, those that are still being dialled included.
+    /// Number of connections, including those being dialled.
     pub(super) fn len(&self) -> usize {
         self.open
     }

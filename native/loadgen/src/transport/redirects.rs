@@ -1,29 +1,29 @@
-//! Following where an answer points. A chain is one request of its user; each hop is rendered from the one before.
+//! Follows redirects. A chain is one request of its user; each hop is rendered from the previous one.
 
 use super::Transport;
 use super::connection::NONE;
 use super::events::Events;
 use super::exchange::Hop;
-use super::step::asks_to_close;
+use super::step::requests_close;
 use crate::plan::Scheme;
 use crate::redirect::{self, Place, Rewrite};
 use crate::response::{self, Expect};
 
-/// What follows an answer that points elsewhere.
+/// What to do with a redirect response.
 pub(super) enum Next {
-    /// The request is sent on.
+    /// Follow it.
     Follow(Place),
-    /// It is an answer like any other: at the limit, or leading nowhere.
-    Answer,
-    /// It would take a body that holds a secret to another origin, so it is an answer like any other.
+    /// Treat it as the final response: at the limit, or without a usable location.
+    Final,
+    /// Treat it as the final response, because following would send a secret in the body to another origin.
     Withheld,
 }
 
 impl Transport {
-    /// What follows the answer to `user`.
+    /// What to do with the response to `user`.
     #[cold]
     pub(super) fn next_after(&self, user: u32, status: u16, raw: &[u8]) -> Next {
-        let Some(place) = self.place_after(user, raw) else { return Next::Answer };
+        let Some(place) = self.place_after(user, raw) else { return Next::Final };
         let exchange = &self.exchanges[user as usize];
         let step = &self.steps[exchange.step as usize];
         let origin = self.dialer.origin(exchange.origin(step));
@@ -35,7 +35,7 @@ impl Transport {
         }
     }
 
-    /// Where the answer to `user` points, while it may be followed.
+    /// The location of the response to `user`, if it may be followed.
     fn place_after(&self, user: u32, raw: &[u8]) -> Option<Place> {
         let exchange = &self.exchanges[user as usize];
         if exchange.hop.as_ref().map_or(0, |hop| hop.hops) >= self.options.redirects {
@@ -64,7 +64,7 @@ impl Transport {
         request
     }
 
-    /// Makes the request of `user` the one that goes to where its answer points. Its connection must be free by now.
+    /// Rewrites the request of `user` for the location of its response. Its connection must be free.
     #[cold]
     pub(super) fn redirect(&mut self, user: u32, status: u16, place: Place) -> u32 {
         let request = self.request_of(user);
@@ -89,13 +89,13 @@ impl Transport {
         );
         let expect = Expect { head_only: request.split(|byte| *byte == b' ').next() == Some(b"HEAD") };
         let exchange = &mut self.exchanges[user as usize];
-        let closes = asks_to_close(&request);
+        let closes = requests_close(&request);
         exchange.hop = Some(Box::new(Hop { origin: to, request, hops: hops + 1, expect, closes }));
         exchange.connection = NONE;
         to
     }
 
-    /// Sends the request of `user` on to where its answer of `received` bytes points.
+    /// Follows the redirect that `user` received, in a response of `received` bytes.
     pub(super) fn follow(&mut self, user: u32, status: u16, place: Place, received: u64, events: &mut impl Events) {
         events.redirected(user, received);
         let to = self.redirect(user, status, place);

@@ -1,4 +1,4 @@
-//! Names to addresses while load runs: on a thread of its own, because the system's resolver blocks.
+//! Resolves names during the run on a separate thread, because the system's resolver blocks.
 
 use std::cell::Cell;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -9,75 +9,75 @@ use crate::clock;
 use crate::plan::TargetRules;
 use crate::poller::Waker;
 
-/// A name that has been looked up.
+/// A finished resolution.
 #[derive(Debug)]
-pub struct Answer {
-    /// Which origin it was for.
+pub struct Resolution {
+    /// Index of the origin.
     pub origin: u32,
-    /// Its addresses; none where there is an error.
+    /// Its addresses; empty on an error.
     pub addresses: Vec<IpAddr>,
-    /// Why there are none.
+    /// The error.
     pub error: String,
-    /// The name has addresses, and none of them may be dialled.
+    /// The name has addresses, but none of them may be dialled.
     pub is_refused: bool,
     /// How long it took, ns.
     pub took: u64,
 }
 
-/// Asks the system's resolver.
+/// Queries the system's resolver.
 #[derive(Debug)]
 pub struct Resolver {
-    /// Questions without an answer.
+    /// Number of pending queries.
     open: Cell<u32>,
-    questions: Sender<(u32, String, u16)>,
-    answers: Receiver<Answer>,
+    queries: Sender<(u32, String, u16)>,
+    resolutions: Receiver<Resolution>,
 }
 
 impl Resolver {
-    /// Starts its thread; `waker` is woken with every answer, which holds only addresses that `rules` let through.
+    /// Starts the thread; `waker` is woken for every result, which contains only addresses allowed by `rules`.
     ///
     /// # Errors
-    /// Where the system has no thread left.
+    /// If the system cannot start a thread.
     pub fn start(waker: Waker, rules: Option<TargetRules>) -> std::io::Result<Resolver> {
-        let (questions, asked) = mpsc::channel::<(u32, String, u16)>();
-        let (answered, answers) = mpsc::channel();
+        let (queries, pending) = mpsc::channel::<(u32, String, u16)>();
+        let (results, resolutions) = mpsc::channel();
         thread::Builder::new().name("atm-resolve".to_owned()).spawn(move || {
-            for (origin, host, port) in asked {
+            for (origin, host, port) in pending {
                 let began = clock::monotonic_ns();
                 let (found, error) = look_up(&host, port);
                 let (addresses, refusal) = allowed(&host, found, rules.as_ref());
                 let (error, is_refused) = refusal.map_or((error, false), |refusal| (refusal, true));
                 let took = clock::monotonic_ns() - began;
-                if answered.send(Answer { origin, addresses, error, is_refused, took }).is_err() {
+                if results.send(Resolution { origin, addresses, error, is_refused, took }).is_err() {
                     return;
                 }
                 waker.wake();
             }
         })?;
-        Ok(Resolver { open: Cell::new(0), questions, answers })
+        Ok(Resolver { open: Cell::new(0), queries, resolutions })
     }
 
-    /// Asks for the addresses of an origin.
-    pub fn ask(&self, origin: u32, host: &str, port: u16) {
+    /// Queries the addresses of an origin.
+    pub fn query(&self, origin: u32, host: &str, port: u16) {
         self.open.set(self.open.get() + 1);
         // The thread lives as long as this does.
-        let _ = self.questions.send((origin, host.to_owned(), port));
+        let _ = self.queries.send((origin, host.to_owned(), port));
     }
 
-    /// An answer that has come.
-    pub fn answer(&self) -> Option<Answer> {
-        let answer = self.answers.try_recv().ok()?;
+    /// Takes a finished resolution.
+    pub fn take_resolution(&self) -> Option<Resolution> {
+        let resolution = self.resolutions.try_recv().ok()?;
         self.open.set(self.open.get().saturating_sub(1));
-        Some(answer)
+        Some(resolution)
     }
 
-    /// Whether it owes no answer.
+    /// True if no query is pending.
     pub fn is_idle(&self) -> bool {
         self.open.get() == 0
     }
 }
 
-/// Those of the addresses that may be dialled; where there are some and none may be, why not the first.
+/// Filters the addresses by the target rules; if none is allowed, returns the reason for the first.
 fn allowed(host: &str, found: Vec<IpAddr>, rules: Option<&TargetRules>) -> (Vec<IpAddr>, Option<String>) {
     let Some(rules) = rules else { return (found, None) };
     let mut refusal = None;

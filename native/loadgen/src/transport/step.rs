@@ -1,30 +1,30 @@
-//! A step of the plan with the secrets of the moment, ready to be sent many times.
+//! A step of the plan, rendered with the current secrets and ready to be sent many times.
 
 use super::multiplex::heads::StreamStep;
 use crate::plan::{HttpVersion, Part, Plan, Scheme, Step};
 use crate::response::Expect;
 use crate::template::{AbsoluteForm, Program, Secrets, Values};
 
-/// Checks look at this much of a body at most.
+/// Bytes of a body that checks can see.
 const MOST_CHECKED_BYTES: usize = 4 * 1024 * 1024;
 
-/// What does not change about the requests of a step until a secret does.
+/// The parts of a step's requests that only change with a secret.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, and no two make a state
+#[allow(clippy::struct_excessive_bools)] // independent properties
 pub(super) struct PreparedStep {
     pub(super) origin: u32,
     pub(super) program: Program,
     pub(super) expect: Expect,
     pub(super) idempotent: bool,
-    /// The request asks for its connection to be closed.
+    /// The request has `Connection: close`.
     pub(super) closes: bool,
     pub(super) has_checks: bool,
-    /// Bytes of a body in pieces that are worth keeping.
+    /// Bytes of a body in pieces to store.
     pub(super) keep: usize,
     /// Names of the headers that hold a secret, in lower case.
     pub(super) secret_headers: Vec<String>,
     pub(super) body_has_secret: bool,
-    /// Where the plan may speak HTTP/2.
+    /// Set if the plan may use HTTP/2.
     pub(super) stream: Option<StreamStep>,
 }
 
@@ -44,12 +44,12 @@ impl PreparedStep {
         let secret_headers = step.headers.iter().filter(|header| header.is_secret());
         let multiplexes = plan.connections.http_version != HttpVersion::One;
         PreparedStep {
-            // Origins are at most as many as a u32 counts, and steps refer to those that exist.
+            // Origins are fewer than 2^32, and steps refer to existing ones.
             origin: u32::try_from(step.origin).unwrap_or(u32::MAX),
             program,
             expect: Expect { head_only: step.method == "HEAD" },
             idempotent: is_idempotent(step.method.as_bytes()),
-            closes: asks_to_close(&request),
+            closes: requests_close(&request),
             has_checks: !step.checks.is_empty(),
             keep: if step.checks.is_empty() { plan.sampling.body_bytes } else { MOST_CHECKED_BYTES },
             secret_headers: secret_headers.map(|header| header.name.to_ascii_lowercase()).collect(),
@@ -59,14 +59,14 @@ impl PreparedStep {
     }
 }
 
-/// Whether a request with this method, or one that begins with it, may be sent twice.
+/// True if a request with this method (or whole request) may be sent twice.
 pub(super) fn is_idempotent(request: &[u8]) -> bool {
     let method = request.split(|byte| *byte == b' ').next().unwrap_or(&[]);
     matches!(method, b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
 }
 
-/// Whether the head of a request has `close` in a Connection header (RFC 9112, section 9.6).
-pub(super) fn asks_to_close(request: &[u8]) -> bool {
+/// True if the head of a request has `close` in a Connection header (RFC 9112, section 9.6).
+pub(super) fn requests_close(request: &[u8]) -> bool {
     let lines = request.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
     lines.take_while(|line| !line.is_empty()).any(|line| {
         let Some(colon) = memchr::memchr(b':', line) else { return false };

@@ -1,4 +1,4 @@
-//! TLS by rustls, without its buffers: records are read where the socket's bytes lie and written where they are sent from.
+//! TLS with rustls, unbuffered: records are read in place from the socket's buffer and written to the outgoing one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use crate::template::Secrets;
 const RECORD_OVERHEAD: usize = 64;
 const RECORD: usize = 16 * 1024;
 
-/// What all connections of a run share: certificates, and the sessions that can be resumed.
+/// Shared by all connections of a run: certificates, and resumable sessions.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
     config: Arc<ClientConfig>,
     server_name: String,
 }
 
-/// What processing some input led to.
+/// The result of processing input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Requests can be sent.
+    /// The session is ready for requests.
     pub is_open: bool,
-    /// The other side said goodbye.
+    /// The other side has sent `close_notify`.
     pub is_closed: bool,
 }
 
 impl TlsSettings {
-    /// Reads certificates and keys.
+    /// Loads certificates and keys.
     ///
     /// # Errors
-    /// [`PlanError`] where one of them cannot be used.
+    /// [`PlanError`] if one of them cannot be used.
     pub fn new(tls: &Tls, secrets: &Secrets, protocols: &[&[u8]]) -> Result<TlsSettings, PlanError> {
         let bad = |path: &str, why: String| PlanError::Invalid(path.to_owned(), why);
         let provider = Arc::new(ring::default_provider());
@@ -53,7 +53,7 @@ impl TlsSettings {
         } else {
             let mut roots = RootCertStore::empty();
             let mut own = Vec::new();
-            // A machine without some of its roots still knows the others; one without any trusts only the plan's.
+            // Invalid system roots are skipped; without any, only the plan's CA is trusted.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             for certificate in CertificateDer::pem_slice_iter(tls.ca_pem.as_bytes()) {
                 let certificate = certificate.map_err(|error| bad("tls.ca", format!("no PEM certificate: {error}")))?;
@@ -75,7 +75,7 @@ impl TlsSettings {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| bad("tls.cert", format!("no PEM certificate: {error}")))?;
             let key = secrets.get(&tls.key_slot).map_or("", String::as_str);
-            // The key may stand in the certificate's file.
+            // The key may be in the certificate's file.
             let pem = if key.is_empty() { &tls.certificate_pem } else { key };
             if is_encrypted(pem) {
                 return Err(bad("tls.key", "the key is encrypted; give it without a passphrase".to_owned()));
@@ -95,7 +95,7 @@ impl TlsSettings {
 /// One TLS session.
 pub struct Session {
     connection: UnbufferedClientConnection,
-    /// The beginning of a record whose rest has not come yet.
+    /// The start of an incomplete record.
     pending: Vec<u8>,
     /// When the handshake began, ns since the start of the run.
     pub began: u64,
@@ -108,10 +108,10 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session with `origin`; the first call of [`Session::process`] says hello.
+    /// Creates a session with `origin`; the first call of [`Session::process`] sends the `ClientHello`.
     ///
     /// # Errors
-    /// Where the name cannot be one of a TLS server.
+    /// If the name is not a valid TLS server name.
     pub fn new(settings: &TlsSettings, origin: &Origin, began: u64) -> Result<Session, Error> {
         let name = if settings.server_name.is_empty() { &origin.host } else { &settings.server_name };
         let name = ServerName::try_from(name.clone()).map_err(|error| Error::General(error.to_string()))?;
@@ -119,16 +119,16 @@ impl Session {
         Ok(Session { connection, pending: Vec::new(), began })
     }
 
-    /// The protocol that was agreed upon.
+    /// The negotiated protocol.
     #[must_use]
     pub fn protocol(&self) -> Option<&[u8]> {
         self.connection.alpn_protocol()
     }
 
-    /// Takes in what came from the socket. What is to be sent is appended to `outgoing`, what was said to `plain`.
+    /// Processes data from the socket. Data to send is appended to `outgoing`, decrypted data to `plain`.
     ///
     /// # Errors
-    /// Where the other side breaks the protocol, or is not trusted.
+    /// If the other side violates the protocol, or is not trusted.
     pub fn process(
         &mut self,
         input: &mut [u8],
@@ -149,7 +149,7 @@ impl Session {
     /// Appends `data`, encrypted, to `outgoing`.
     ///
     /// # Errors
-    /// Where the session cannot send any more.
+    /// If the session can no longer send.
     pub fn encrypt(&mut self, data: &[u8], outgoing: &mut Vec<u8>) -> Result<(), Error> {
         loop {
             let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
@@ -195,7 +195,7 @@ fn encode<Data>(data: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, outgoing
     }
 }
 
-/// Works through `input`; also says how much of it was used.
+/// Processes `input`; returns how much of it was used.
 fn run(
     connection: &mut UnbufferedClientConnection,
     input: &mut [u8],
@@ -235,23 +235,23 @@ fn run(
     }
 }
 
-/// The reason, in one line, why TLS was not agreed upon.
+/// The reason of a TLS failure in one line.
 #[must_use]
-pub fn words(error: &Error) -> String {
+pub fn message(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(why) => format!("certificate not trusted: {}", certificate_words(why)),
+        Error::InvalidCertificate(why) => format!("certificate not trusted: {}", certificate_message(why)),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the target wants a client certificate".to_owned()
         }
         Error::AlertReceived(alert) => format!("the target refused: {}", spaced(&format!("{alert:?}"))),
-        // The words of OpenSSL for the same thing, so that failures group alike in both engines.
+        // OpenSSL's texts, so that failures group alike in both engines.
         Error::InvalidMessage(_) => "wrong version number".to_owned(),
         Error::PeerIncompatible(why) => format!("nothing in common: {}", spaced(&format!("{why:?}"))),
         other => other.to_string(),
     }
 }
 
-fn certificate_words(why: &CertificateError) -> String {
+fn certificate_message(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer => "unknown issuer".to_owned(),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired".to_owned(),
@@ -279,13 +279,13 @@ fn spaced(name: &str) -> String {
     words
 }
 
-/// True where a PEM key asks for a passphrase, in PKCS #8 or in OpenSSL's older form.
+/// True if a PEM key requires a passphrase, in PKCS #8 or OpenSSL's older format.
 fn is_encrypted(pem: &str) -> bool {
     pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || pem.contains("Proc-Type: 4,ENCRYPTED")
 }
 
-/// Trusts the certificates of the plan's `ca` also where a target presents one of them itself, as OpenSSL does: a
-/// self-signed certificate is mostly marked as an authority, which is none for a server elsewhere.
+/// Trusts the certificates of the plan's `ca` even if a target presents one of them itself, as OpenSSL does:
+/// self-signed certificates are mostly marked as CA certificates, which rustls rejects as server certificates.
 #[derive(Debug)]
 struct OwnCertificates {
     usual: Arc<WebPkiServerVerifier>,
@@ -302,7 +302,7 @@ impl ServerCertVerifier for OwnCertificates {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // Whether it is valid at this time is looked at before this.
+            // Its validity period was checked before.
             Err(Error::InvalidCertificate(why)) if is_authority(&why) && self.own.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -334,12 +334,12 @@ impl ServerCertVerifier for OwnCertificates {
     }
 }
 
-/// The certificate is marked as an authority, and was presented by a server.
+/// True if a server presented a certificate that is marked as a CA certificate.
 fn is_authority(why: &CertificateError) -> bool {
     matches!(why, CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity"))
 }
 
-/// Takes any certificate, as `insecure` asks; signatures are still checked, as a handshake needs them.
+/// Accepts any certificate, for `insecure`; signatures are still verified, because a handshake needs them.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

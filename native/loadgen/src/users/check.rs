@@ -12,11 +12,11 @@ use crate::plan::{BodyCheck, CheckKind, Step, StepId};
 
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
 
-/// What a step counts under, and what it expects of a response.
+/// The endpoint of a step, and the expected response.
 #[derive(Debug)]
 pub(crate) struct Rules {
     id: StepId,
-    /// Where its figures are counted.
+    /// The endpoint under which it is counted.
     pub(crate) endpoint: usize,
     /// From the actual start to the last byte.
     pub(crate) timeout_ns: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Rules {
     checks: Vec<Check>,
 }
 
-/// A check that is ready to be made many times.
+/// A compiled check.
 #[derive(Debug)]
 enum Check {
     Contains(Box<memchr::memmem::Finder<'static>>),
@@ -43,12 +43,13 @@ impl Rules {
         }
     }
 
-    /// Which step of the plan this is.
+    /// The step's id in the plan.
     pub(crate) fn id(&self) -> StepId {
         self.id
     }
 
-    /// The outcome of a full response. `is_withheld`: it is a redirect that would have taken a secret elsewhere. `text` gives the text of its body, which is asked for only where there are checks.
+    /// Returns the outcome of a full response. `is_withheld`: a redirect that would have sent a secret to another
+    /// origin. `text` returns the text of the body, and is called only if there are checks.
     #[inline]
     pub(crate) fn judge<'a>(
         &self,
@@ -70,7 +71,7 @@ impl Rules {
         };
         match self.checks.iter().position(|check| !check.holds(&body)) {
             Some(failed) => {
-                // Checks are as few as people write.
+                // Specs have few checks, so a linear search is enough.
                 let check = u32::try_from(failed).unwrap_or(0);
                 (Outcome::CheckFailed, Message::Check { step: self.id, check })
             }
@@ -84,7 +85,8 @@ impl Check {
         let contains = |text: &str| Check::Contains(Box::new(memchr::memmem::Finder::new(text).into_owned()));
         match check.kind {
             CheckKind::Contains => contains(&check.pattern),
-            // The plan was checked: the pattern compiles. One that did not would match nothing, visibly.
+            // The plan was checked, so the pattern compiles; otherwise it would match nothing, which shows in the
+            // results.
             CheckKind::Regex => pattern::compile(&check.pattern).map_or_else(|_| contains("\u{0}"), Check::Regex),
         }
     }
@@ -92,7 +94,7 @@ impl Check {
     fn holds(&self, body: &[u8]) -> bool {
         match self {
             Check::Contains(finder) if finder.find(body).is_some() => true,
-            // The text has a replacement character for bytes that are not UTF-8.
+            // In the text, bytes that are not UTF-8 are replacement characters.
             Check::Contains(finder) => {
                 memchr::memmem::find(finder.needle(), REPLACEMENT).is_some()
                     && finder.find(String::from_utf8_lossy(body).as_bytes()).is_some()
@@ -131,7 +133,7 @@ mod tests {
         (0..hex.len()).step_by(2).map(digits).collect()
     }
 
-    /// The same file is read by the tests of the asyncio engine.
+    /// The asyncio engine's tests read the same file.
     #[test]
     fn responses_are_judged_as_the_other_engine_judges_them() {
         let cases: Cases = serde_json::from_str(include_str!("../../../../tests/vectors/outcomes.json")).unwrap();

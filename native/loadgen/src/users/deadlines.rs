@@ -1,5 +1,6 @@
-//! Timeouts without a timer per request: requests with the same timeout start in order, so they expire in order. One
-//! linked list for each distinct timeout; adding and removing are a few instructions, and the next to expire is a head.
+//! Timeouts without a timer per request: requests with the same timeout start in order, so they expire in order. There
+//! is one linked list per distinct timeout; adding and removing take a few instructions, and the next to expire is a
+//! head.
 
 /// No such entry.
 pub const NONE: u32 = u32::MAX;
@@ -27,7 +28,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// The list for a timeout, made where there is none yet.
+    /// The list for a timeout, created if there is none yet.
     pub fn list(&mut self, timeout: u64) -> u32 {
         let known = self.lists.iter().position(|list| list.timeout == timeout);
         let index = known.unwrap_or_else(|| {
@@ -37,9 +38,9 @@ impl Deadlines {
         u32::try_from(index).unwrap_or(NONE)
     }
 
-    /// Begins to count for `user`, which must not be counted for already. `now` never goes back.
+    /// Adds `user`, who must not be in a list. `now` never decreases.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    #[allow(clippy::inline_always)] // called for every request, in one place
     pub fn add(&mut self, user: u32, list: u32, now: u64) {
         let index = user as usize;
         if index >= self.links.len() {
@@ -55,9 +56,9 @@ impl Deadlines {
         }
     }
 
-    /// Ends counting for `user`; nothing happens where it is not counted for.
+    /// Removes `user`; does nothing if it is in no list.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    #[allow(clippy::inline_always)] // called for every request, in one place
     pub fn remove(&mut self, user: u32) {
         let Some(link) = self.links.get_mut(user as usize) else { return };
         if link.list == NONE {
@@ -85,7 +86,7 @@ impl Deadlines {
         heads.map(|list| self.links[list.first as usize].expires).min().unwrap_or(u64::MAX)
     }
 
-    /// A user whose time is over, still counted for.
+    /// A user whose timeout has passed; not removed yet.
     #[must_use]
     pub fn expired(&self, now: u64) -> Option<u32> {
         self.lists.iter().map(|list| list.first).find(|user| *user != NONE && self.links[*user as usize].expires <= now)

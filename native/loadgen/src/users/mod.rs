@@ -1,7 +1,8 @@
-//! Virtual users: which there are, the iteration that each of them is in, its request in flight and that one's deadline.
+//! Virtual users: the users that exist, the current iteration of each, its request in flight and that request's
+//! deadline.
 //!
-//! An iteration runs the steps of its flow in order. After a full response, whatever its outcome, it goes on with the next
-//! step; a request without one ends it. Knows neither how bytes travel nor when an iteration begins.
+//! An iteration runs the steps of its flow in order. After a full response with any outcome it continues with the next
+//! step; a request without one ends it. Knows nothing about connections or about when iterations start.
 
 mod check;
 mod deadlines;
@@ -26,19 +27,19 @@ pub(crate) struct Users {
     flows: Vec<(u32, u32)>,
     /// By step.
     rules: Vec<Rules>,
-    /// By step: the list of its timeout.
+    /// By step: the index of its timeout's list.
     timeouts: Vec<u32>,
     all: Vec<User>,
     deadlines: Deadlines,
-    /// Open model: users without an iteration, the last one used on top.
+    /// Open model: users without an iteration, the most recently used on top.
     free: Vec<u32>,
-    /// Closed model: users that do not run now, by index.
+    /// Closed model: users that currently do not run, by index.
     parked: BinaryHeap<Reverse<u32>>,
     /// Users whose request has just ended.
     freed: VecDeque<u32>,
-    /// How many there may be.
+    /// Maximum number of users.
     most: usize,
-    /// How many are in an iteration.
+    /// Number of users in an iteration.
     running: usize,
     last_finish: u64,
     pauses: bool,
@@ -46,13 +47,13 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// For a plan; `most` users at most in the open model.
+    /// Creates the users for a plan; `most` users at most in the open model.
     pub(crate) fn new(plan: &Plan, most: usize) -> Users {
         let mut deadlines = Deadlines::default();
         let mut next = 0;
         let flows = plan.flows.iter().map(|flow| {
             let first = next;
-            // Steps are at most 100,000.
+            // There are at most 100,000 steps.
             next += u32::try_from(flow.steps.len()).unwrap_or(0);
             (first, next - 1)
         });
@@ -79,31 +80,31 @@ impl Users {
         &self.all[user as usize]
     }
 
-    /// One user, and what the step of its request counts under and expects.
+    /// One user, and the rules of its request's step.
     #[inline]
     pub(crate) fn with_rules(&self, user: u32) -> (&User, &Rules) {
         let user = &self.all[user as usize];
         (user, &self.rules[user.request.step as usize])
     }
 
-    /// The endpoint under which the arrivals of a flow are counted: that of its first step.
+    /// The endpoint under which arrivals of a flow are counted: that of its first step.
     #[inline]
     pub(crate) fn endpoint_of(&self, flow: usize) -> usize {
         self.rules[self.flows[flow].0 as usize].endpoint
     }
 
-    /// True where a flow has more than one step.
+    /// True if a flow has more than one step.
     #[inline]
     pub(crate) fn has_many_steps(&self) -> bool {
         self.has_many_steps
     }
 
-    /// How many exist and are not parked.
+    /// Number of existing users that are not parked.
     pub(crate) fn running_or_free(&self) -> usize {
         self.all.len().saturating_sub(self.parked.len())
     }
 
-    /// How many are in an iteration.
+    /// Number of users in an iteration.
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.running
@@ -114,7 +115,7 @@ impl Users {
         self.last_finish
     }
 
-    /// Open model: the free user that was busy last, or a new one.
+    /// Open model: the most recently freed user, or a new one.
     pub(crate) fn take_free(&mut self) -> Option<u32> {
         if let Some(user) = self.free.pop() {
             return Some(user);
@@ -125,7 +126,7 @@ impl Users {
         Some(self.add())
     }
 
-    /// Open model: gives a user back.
+    /// Open model: returns a user to the free ones.
     pub(crate) fn set_free(&mut self, user: u32) {
         self.free.push(user);
     }
@@ -135,13 +136,13 @@ impl Users {
         u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Closed model: the user does not run now.
+    /// Closed model: stops running the user.
     pub(crate) fn park(&mut self, user: u32) {
         self.all[user as usize].state = State::Idle;
         self.parked.push(Reverse(user));
     }
 
-    /// Closed model: the first `count` users run; those of them that did not are to go on.
+    /// Closed model: runs the first `count` users; those that were not running are queued to continue.
     pub(crate) fn raise(&mut self, count: usize) {
         while self.parked.peek().is_some_and(|Reverse(user)| (*user as usize) < count) {
             if let Some(Reverse(user)) = self.parked.pop() {
@@ -154,55 +155,54 @@ impl Users {
         }
     }
 
-    /// How many users are to go on.
+    /// Number of users queued to continue.
     #[inline]
     pub(crate) fn freed(&self) -> usize {
         self.freed.len()
     }
 
-    /// The next user that is to go on.
+    /// The next user to continue.
     #[inline]
     pub(crate) fn next_freed(&mut self) -> Option<u32> {
         self.freed.pop_front()
     }
 
-    /// No new iterations: only users in the middle of one go on.
+    /// Starts no more iterations: only users within one continue.
     pub(crate) fn end_sending(&mut self) {
         let users = &self.all;
         self.freed.retain(|user| users[*user as usize].state == State::NextStep);
     }
 
-    /// Sets what a user does while it is in no iteration; returns what it did.
+    /// Sets the state of a user outside iterations; returns the previous one.
     pub(crate) fn set_state(&mut self, user: u32, state: State) -> State {
         std::mem::replace(&mut self.all[user as usize].state, state)
     }
 
-    /// Begins an iteration of `flow`; returns its first step.
+    /// Starts an iteration of `flow`; returns its first step.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    #[allow(clippy::inline_always)] // called for every request, in one place
     pub(crate) fn begin(&mut self, user: u32, arrival: Arrival, flow: usize, now: u64) -> u32 {
         let steps = self.flows[flow];
-        // Flows are at most 100,000.
+        // There are at most 100,000 flows.
         self.all[user as usize].begin(arrival, u32::try_from(flow).unwrap_or(0), steps, now);
         self.running += 1;
         self.deadlines.add(user, self.timeouts[steps.0 as usize], now);
         steps.0
     }
 
-    /// Begins the next step of the iteration that `user` is in, and returns which it is. It was due when the step before
-    /// ended.
+    /// Starts the next step of the iteration of `user`, and returns it. It was due when the previous step ended.
     pub(crate) fn begin_next_step(&mut self, user: u32, now: u64) -> u32 {
         let state = &mut self.all[user as usize];
         let step = state.next_step().unwrap_or(state.request.step);
-        // Where it waits for its next step, `intended` is the end of the one before.
+        // Between steps, `intended` is the end of the previous one.
         state.begin_request(step, state.request.intended, now);
         self.deadlines.add(user, self.timeouts[step as usize], now);
         step
     }
 
-    /// The request of `user` has ended at `now`; with it, maybe, the iteration.
+    /// Ends the request of `user` at `now`, and possibly its iteration.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // on the way of every request, and has one caller there
+    #[allow(clippy::inline_always)] // called for every request, in one place
     pub(crate) fn finish(&mut self, user: u32, outcome: Outcome, now: u64) -> Option<IterationEnd> {
         self.deadlines.remove(user);
         self.last_finish = now;
@@ -229,7 +229,7 @@ impl Users {
         self.all[user as usize].retry()
     }
 
-    /// The users whose iterations are under way, each with whether a request is in flight. None of them goes on.
+    /// Ends all iterations in progress; returns their users, each with whether a request is in flight.
     pub(crate) fn abandon(&mut self, now: u64) -> Vec<(u32, bool)> {
         let numbered = self.all.iter().zip(0..);
         let is_under_way = |state| matches!(state, State::Busy | State::NextStep);
@@ -247,13 +247,13 @@ impl Users {
         under_way
     }
 
-    /// When the next deadline is.
+    /// The time of the next deadline.
     #[inline]
     pub(crate) fn next_deadline(&self) -> u64 {
         self.deadlines.next()
     }
 
-    /// A user whose request has no time left.
+    /// A user whose timeout has passed.
     #[inline]
     pub(crate) fn expired(&self, now: u64) -> Option<u32> {
         self.deadlines.expired(now)
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(users.finish(user, Outcome::Timeout, 20), Some(IterationEnd::Failed));
         assert_eq!((users.user(user).state, users.in_flight()), (State::Idle, 0));
         users.begin(user, arrival(2), 0, 30);
-        // Closed model: our own fault is followed by a pause.
+        // Closed model: a generator error is followed by a pause.
         assert_eq!(users.finish(user, Outcome::GeneratorError, 40), Some(IterationEnd::Failed));
         assert_eq!(users.user(user).state, State::Pause);
     }

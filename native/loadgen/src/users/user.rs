@@ -1,28 +1,28 @@
-//! A virtual user, the iteration that it is in, and the request of it that is in flight.
+//! A virtual user, its current iteration, and its request in flight.
 
 use crate::schedule::Arrival;
 
-/// What a user does.
+/// The state of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It is in no iteration: free (open model), or between two, or not to run now (closed model).
+    /// In no iteration: free (open model), or between two, or parked (closed model).
     Idle,
-    /// It waits for its token of `max_rate`.
+    /// Waiting for its token of `max_rate`.
     Token,
-    /// It pauses after a generator error.
+    /// Pausing after a generator error.
     Pause,
     /// A request is in flight.
     Busy,
-    /// It is between two steps of its iteration.
+    /// Between two steps of its iteration.
     NextStep,
 }
 
-/// A journey through the steps of a flow.
+/// One pass through the steps of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Iteration {
     /// Its number, its intended start and its phase.
     pub(crate) arrival: Arrival,
-    /// Which flow.
+    /// The flow.
     pub(crate) flow: u32,
     /// The flow's last step.
     last_step: u32,
@@ -31,13 +31,13 @@ pub(crate) struct Iteration {
 /// A request of an iteration. Times are ns since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Which step.
+    /// The step.
     pub(crate) step: u32,
-    /// The first step's is the iteration's; a later step's is the end of the step before.
+    /// For the first step that of the iteration; for a later one the end of the previous step.
     pub(crate) intended: u64,
-    /// When it was started.
+    /// The actual start.
     pub(crate) actual: u64,
-    /// Its connection turned out to be closed before a byte of the answer came, and it was sent again.
+    /// Its connection was closed before the first byte of the response, and it was sent again.
     is_retry: bool,
 }
 
@@ -59,7 +59,7 @@ impl User {
         }
     }
 
-    /// Begins an iteration, and with it the request of its first step.
+    /// Starts an iteration, and with it the request of its first step.
     #[inline]
     pub(super) fn begin(&mut self, arrival: Arrival, flow: u32, steps: (u32, u32), now: u64) {
         self.iteration = Iteration { arrival, flow, last_step: steps.1 };
@@ -72,7 +72,7 @@ impl User {
         self.request = Request { step, intended, actual: now, is_retry: false };
     }
 
-    /// The step that comes after the one of its request.
+    /// The step after the current one.
     #[inline]
     pub(super) fn next_step(&self) -> Option<u32> {
         (self.request.step < self.iteration.last_step).then(|| self.request.step + 1)

@@ -1,10 +1,10 @@
-//! A load thread: the event loop that owns the four parts and passes what one needs of another. Nothing here is shared with
-//! other threads but [`Shared`].
+//! A load thread: the event loop that owns the four parts and connects them. It shares nothing with other threads but
+//! [`Shared`].
 //!
-//! - [`Schedule`] says when an iteration begins, [`Users`] hold it and its requests, [`Transport`] gets them to their
-//!   targets, and [`Ledger`] counts what becomes of them. None of the four knows the loop or another one.
-//! - `mod.rs` is the loop and its time, `starts.rs` begins iterations and their steps, `parts.rs` takes what the transport
-//!   reports to users and ledger, `steering.rs` is about stop, cancel, secrets and the end.
+//! - [`Schedule`] decides when an iteration starts, [`Users`] hold it and its requests, [`Transport`] carries them, and
+//!   [`Ledger`] counts the results. None of the four knows the loop or another part.
+//! - `mod.rs` is the loop and its timing, `starts.rs` starts iterations and steps, `parts.rs` passes the transport's
+//!   reports to users and ledger, `steering.rs` handles stop, cancel, secrets and the end.
 
 mod parts;
 mod starts;
@@ -29,9 +29,9 @@ use crate::users::Users;
 
 use parts::Parts;
 
-/// Coming back this much later than asked is a stall.
+/// A wake-up this late is a stall.
 const STALL: u64 = 10_000_000;
-/// How long a loop waits at most: a machine that was paused shows in a wait that took longer.
+/// Longest wait of the loop, so that a paused machine shows as a wait that took longer.
 const HEARTBEAT: u64 = 25_000_000;
 /// Handling one event takes far less than this, so a turn that took longer was interrupted.
 const PER_EVENT: u64 = 100_000;
@@ -39,7 +39,7 @@ const PER_EVENT: u64 = 100_000;
 /// One load thread.
 pub struct Worker {
     transport: Transport,
-    /// Schedule, users and ledger, and what else the transport reports to.
+    /// Schedule, users and ledger, and the other data for the transport's reports.
     parts: Parts,
     waker: poller::Waker,
     /// Closed model, (time, user): tokens and pauses.
@@ -48,10 +48,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A thread for its share of the plan. It registers itself with `shared` for being woken.
+    /// Creates a thread for its share of the plan. It registers with `shared` to be woken by commands.
     ///
     /// # Errors
-    /// Where the system has no file descriptor left for its event loop.
+    /// If the system has no file descriptor left for its event loop.
     pub fn new(
         shared: Arc<Shared>,
         shard: Shard,
@@ -83,7 +83,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Sends the load until its end. Called on a thread of its own.
+    /// Sends the load until its end. Called on the thread itself.
     #[inline(never)] // profilers find a load thread by this name
     pub fn run(mut self) {
         poller::sharpen_timers();
@@ -93,21 +93,21 @@ impl Worker {
             if clock >= self.parts.shared.zero {
                 break;
             }
-            // A cancel before the start is seen by the first turn of the loop.
+            // A cancel before the start is noticed in the first turn of the loop.
             let _ = self.parts.poller.wait(self.parts.shared.zero - clock);
         }
         self.touch();
-        self.listen_to_signal();
+        self.check_commands();
         self.begin();
         while !self.turn() {}
         self.end();
     }
 
-    /// One turn of the loop: what is due, then what has happened. True at the end of the run.
+    /// One turn of the loop: due work, then socket events. Returns true at the end of the run.
     fn turn(&mut self) -> bool {
         if self.parts.shared.signal.load(Ordering::Relaxed) != self.signal_seen {
             self.signal_seen = self.parts.shared.signal.load(Ordering::Acquire);
-            self.listen_to_signal();
+            self.check_commands();
         }
         self.pass_time();
         if self.is_over() {
@@ -115,12 +115,12 @@ impl Worker {
         }
         let until = self.next_wake();
         let count = if until == self.parts.schedule.next_due() && until > self.parts.now {
-            // Of an even rate most waits end with an answer: so the timer is set once for each arrival, not for each wait.
+            // At an even rate most waits end with a response, so the timer is set once per arrival instead of per wait.
             self.parts.poller.wait_until(self.parts.shared.zero + until)
         } else {
             self.parts.poller.wait(until.saturating_sub(self.parts.now))
         };
-        // An error here would be a broken epoll descriptor, that is a bug: the thread is lost, and says so.
+        // An error here means a broken epoll descriptor, which is a bug: the thread dies and reports it.
         let count = count.expect("waiting for events");
         if count == 0 {
             self.touch();
@@ -176,7 +176,7 @@ impl Worker {
         self.transport.on_event(event, &mut self.parts);
     }
 
-    /// Everything that is due by the time last read.
+    /// Does everything that is due at the time last read.
     fn pass_time(&mut self) {
         if self.parts.now >= self.parts.schedule.next_due() {
             self.take_arrivals();
@@ -217,7 +217,7 @@ impl Worker {
         self.transport.flush(&mut self.parts);
     }
 
-    /// A request has no time left.
+    /// Ends a request because of its timeout.
     fn time_out(&mut self, user: u32) {
         self.touch();
         let (_, rules) = self.parts.users.with_rules(user);

@@ -1,10 +1,10 @@
-//! What the transport reports, taken to users and ledger: here a request ends.
+//! Passes the transport's reports to users and ledger; here, requests end.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use crate::ledger::{Finished, Ledger, RawSample, Reason, Standing};
+use crate::ledger::{Finished, Ledger, LoadState, RawSample, Reason};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::poller::Poller;
@@ -15,7 +15,7 @@ use crate::template::Values;
 use crate::transport::{ConnectionEvent, Ended, Events, Exchanged};
 use crate::users::{User, Users};
 
-/// The loop's parts but the transport, which reports to them.
+/// The loop's parts except the transport, which reports to them.
 pub(super) struct Parts {
     pub(super) shared: Arc<Shared>,
     pub(super) schedule: Schedule,
@@ -24,7 +24,7 @@ pub(super) struct Parts {
     pub(super) poller: Poller,
     /// ns since the start of the run, as last read.
     pub(super) now: u64,
-    /// What the generator reports as its users in the open model.
+    /// The number of users reported for the generator in the open model.
     pub(super) most_in_flight: u64,
 }
 
@@ -48,7 +48,7 @@ impl Events for Parts {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // a few instructions for every request
+    #[allow(clippy::inline_always)] // a few instructions per request
     fn sent(&mut self, user: u32, bytes: u64) {
         let (state, rules) = self.users.with_rules(user);
         self.ledger.figures(rules.endpoint, state.iteration.arrival.warm_up).bytes_sent += bytes;
@@ -71,7 +71,7 @@ impl Events for Parts {
     }
 
     fn wants_headers(&self, user: u32) -> bool {
-        self.ledger.is_curious(self.users.with_rules(user).1.endpoint)
+        self.ledger.wants_headers(self.users.with_rules(user).1.endpoint)
     }
 
     fn connection(&mut self, event: ConnectionEvent) {
@@ -86,7 +86,7 @@ impl Events for Parts {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always)] // it is the end of every request, and has one caller for each HTTP
+    #[allow(clippy::inline_always)] // called at the end of every request, in one place per HTTP version
     fn response<'a>(&mut self, user: u32, ended: Ended, status: u16, exchange: impl Fn() -> Exchanged<'a>) {
         let (state, rules) = self.users.with_rules(user);
         let (outcome, message) = rules.judge(status, ended.is_withheld, || {
@@ -111,7 +111,7 @@ impl Events for Parts {
 }
 
 impl Parts {
-    /// The one place in which a request ends that got as far as the transport.
+    /// The only place in which a request ends that has reached the transport.
     #[inline(always)]
     #[allow(clippy::inline_always, clippy::too_many_arguments)] // as `response`; none of them is worth a second look-up
     fn end_request<'a>(
@@ -164,7 +164,7 @@ impl Parts {
     ) -> RawSample {
         let plan = &self.shared.plan;
         let (state, rules) = self.users.with_rules(user);
-        // Head and the part of the body that is shown; a chunked or compressed one may take more than it gives.
+        // Head and the shown part of the body; a chunked or compressed body may take more bytes than it decodes to.
         let most = response::MOST_HEAD_BYTES + plan.sampling.body_bytes + 4096;
         let hop = exchange.hop.map(|(origin, request)| {
             Box::new((format!("{}://{}", origin.scheme.name(), origin.authority()), request.to_vec()))
@@ -190,16 +190,16 @@ impl Parts {
 
     #[cold]
     fn end_seconds(&mut self, open_connections: usize) {
-        let standing = self.standing(open_connections);
+        let load_state = self.load_state(open_connections);
         while self.now >= self.ledger.end_of_second() {
-            self.ledger.end_second(standing);
+            self.ledger.end_second(load_state);
         }
     }
 
-    /// How things stand now.
-    pub(super) fn standing(&self, open_connections: usize) -> Standing {
+    /// The current state of the load.
+    pub(super) fn load_state(&self, open_connections: usize) -> LoadState {
         let is_closed = self.schedule.is_closed();
-        Standing {
+        LoadState {
             users: if is_closed { self.users.running_or_free() as u64 } else { self.most_in_flight },
             in_flight: self.users.in_flight() as u64,
             waiting: self.schedule.waiting() as u64,

@@ -1,20 +1,20 @@
-//! Beginning iterations and their steps: arrivals that are due, and users that go on.
+//! Starts iterations and their steps: due arrivals, and users that continue.
 
 use std::cmp::Reverse;
 
 use super::Worker;
-use crate::schedule::{Admission, Arrival, GoOn};
+use crate::schedule::{Admission, Arrival, NextAction};
 use crate::users::State;
 
-/// Arrivals that are started before the loop looks at its sockets again.
+/// Arrivals to start before the loop checks its sockets again.
 const ARRIVALS_PER_STEP: usize = 32;
-/// Users that go on without an answer (refused at once, say) are taken up to this many per turn of the loop.
+/// Limit per turn of users that continue without a response (after an immediate refusal, for example).
 const FREED_PER_TURN: usize = 256;
-/// A closed-model user pauses this long after a generator error, so that a machine without ports is not made worse.
+/// Pause of a closed-model user after a generator error, to relieve a machine without free ports.
 const PAUSE: u64 = 100_000_000;
 
 impl Worker {
-    /// The first moment of the run.
+    /// Starts the run.
     pub(super) fn begin(&mut self) {
         if self.parts.schedule.is_over() {
             return;
@@ -25,7 +25,7 @@ impl Worker {
         }
     }
 
-    /// Open model: what is due by now. After a pause that is much, and answers must be read between.
+    /// Open model: starts due arrivals. After a pause there are many, and responses must be read in between.
     pub(super) fn take_arrivals(&mut self) {
         for _ in 0..ARRIVALS_PER_STEP {
             let Some(arrival) = self.parts.schedule.take_before(self.parts.now + 1) else { return };
@@ -33,7 +33,7 @@ impl Worker {
         }
     }
 
-    /// Open model: everything that is due before `limit`.
+    /// Open model: starts all arrivals due before `limit`.
     pub(super) fn take_arrivals_before(&mut self, limit: u64) {
         while let Some(arrival) = self.parts.schedule.take_before(limit) {
             self.arrive(arrival);
@@ -63,21 +63,21 @@ impl Worker {
         }
     }
 
-    /// Users whose request has ended go on.
+    /// Continues with users whose request has ended.
     pub(super) fn take_freed(&mut self) {
-        // Those that are freed meanwhile wait for the next turn.
+        // Users freed meanwhile wait for the next turn.
         for _ in 0..self.parts.users.freed().min(FREED_PER_TURN) {
             let Some(user) = self.parts.users.next_freed() else { return };
             match self.parts.users.user(user).state {
                 State::NextStep => self.start_next_step(user),
                 State::Pause => self.timers.push(Reverse((self.parts.now + PAUSE, user))),
-                _ if self.parts.schedule.is_closed() => self.go_on_closed(user),
-                _ => self.go_on_open(user),
+                _ if self.parts.schedule.is_closed() => self.continue_closed(user),
+                _ => self.continue_open(user),
             }
         }
     }
 
-    fn go_on_open(&mut self, user: u32) {
+    fn continue_open(&mut self, user: u32) {
         let Some(arrival) = self.parts.schedule.take_waiting(self.parts.now) else {
             self.parts.users.set_free(user);
             return;
@@ -91,20 +91,20 @@ impl Worker {
     }
 
     #[inline]
-    fn go_on_closed(&mut self, user: u32) {
-        match self.parts.schedule.go_on(user, self.parts.now) {
-            GoOn::Start { intended } => {
+    fn continue_closed(&mut self, user: u32) {
+        match self.parts.schedule.next_action(user, self.parts.now) {
+            NextAction::Start { intended } => {
                 if self.parts.schedule.has_tokens() {
                     self.parts.ledger.generator().schedule_lag.record(0);
                 }
                 self.start_closed(user, intended);
             }
-            GoOn::Token { due } => {
+            NextAction::Token { due } => {
                 self.parts.users.set_state(user, State::Token);
                 self.timers.push(Reverse((due, user)));
             }
-            GoOn::Park => self.parts.users.park(user),
-            GoOn::End => {
+            NextAction::Park => self.parts.users.park(user),
+            NextAction::End => {
                 self.transport.close_user(user);
                 self.parts.users.park(user);
             }
@@ -114,7 +114,7 @@ impl Worker {
     /// A token of `max_rate` is due, or the pause after a generator error is over.
     pub(super) fn on_timer(&mut self, user: u32, due: u64) {
         if self.parts.users.set_state(user, State::Idle) == State::Pause {
-            self.go_on_closed(user);
+            self.continue_closed(user);
         } else if self.parts.schedule.may_start(due) {
             self.touch();
             self.parts.ledger.generator().schedule_lag.record(self.parts.now.saturating_sub(due));
@@ -132,7 +132,7 @@ impl Worker {
         }
     }
 
-    /// Begins an iteration, and with it the request of its first step.
+    /// Starts an iteration, and with it the request of its first step.
     #[inline]
     fn start(&mut self, user: u32, arrival: Arrival, flow: usize) {
         let step = self.parts.users.begin(user, arrival, flow, self.parts.now);
@@ -144,7 +144,7 @@ impl Worker {
         self.transport.request(user, step, arrival.number, &mut self.parts);
     }
 
-    /// Begins the request of the next step of an iteration.
+    /// Starts the request of the next step of an iteration.
     #[cold]
     fn start_next_step(&mut self, user: u32) {
         let step = self.parts.users.begin_next_step(user, self.parts.now);
@@ -155,13 +155,13 @@ impl Worker {
         self.transport.request(user, step, arrival.number, &mut self.parts);
     }
 
-    /// Closed model: begins the users that should exist and do not run.
+    /// Closed model: starts the users that should exist and do not run.
     pub(super) fn raise_users(&mut self) {
         let count = self.parts.schedule.raise(self.parts.now);
         self.parts.users.raise(count);
     }
 
-    /// Everything of a leg has ended: the next one begins.
+    /// Starts the next leg when everything of the previous one has ended.
     pub(super) fn open_barrier(&mut self) {
         self.touch();
         self.parts.schedule.open_barrier(self.parts.now);

@@ -1,11 +1,11 @@
-//! What the outside asks for (stop, cancel, secrets), and the end of sending and of the run.
+//! Handles commands (stop, cancel, secrets), and the end of sending and of the run.
 
 use super::Worker;
 use crate::ledger::{Ending, Finished};
 use crate::outcome::IterationEnd;
 
 impl Worker {
-    /// Ends sending where it is over, and says whether the whole run is.
+    /// Ends sending if it is over; returns whether the whole run is.
     pub(super) fn is_over(&mut self) -> bool {
         if self.parts.schedule.ends_now(self.parts.now, self.parts.users.in_flight()) {
             self.end_sending();
@@ -20,7 +20,7 @@ impl Worker {
     }
 
     fn end_sending(&mut self) {
-        // What was due by then and not noticed yet: an arrival is never lost.
+        // Take what was due by then and not noticed yet: no arrival may be lost.
         self.take_arrivals_before(self.parts.schedule.end_of_sending());
         self.timers.clear();
         self.parts.users.end_sending();
@@ -33,12 +33,12 @@ impl Worker {
         }
     }
 
-    /// Takes up what was asked from outside.
-    pub(super) fn listen_to_signal(&mut self) {
+    /// Executes new commands.
+    pub(super) fn check_commands(&mut self) {
         self.touch();
         let stop_at = self.parts.shared.stop_at();
         if stop_at < u64::MAX && self.parts.schedule.is_undisturbed() {
-            // A stop that comes when sending is over anyway changes nothing about why it ended.
+            // A stop at the end of sending does not change why it ended.
             if self.parts.schedule.can_be_stopped() {
                 self.take_arrivals_before(stop_at);
             }
@@ -54,13 +54,13 @@ impl Worker {
         self.take_secrets();
     }
 
-    /// Has requests that are rendered from now on use the secrets of the moment.
+    /// Renders requests with the current secrets from now on.
     pub(super) fn take_secrets(&mut self) {
         let secrets = self.parts.shared.with_secrets(|store| store.current.clone());
         self.transport.prepare(&self.parts.shared.plan, &secrets);
     }
 
-    /// Everything in flight is unfinished, and its connections are closed.
+    /// Counts everything in flight as unfinished, and closes its connections.
     fn abandon(&mut self) {
         self.touch();
         for (user, has_request) in self.parts.users.abandon(self.parts.now) {
@@ -78,12 +78,12 @@ impl Worker {
 
     pub(super) fn end(mut self) {
         self.touch();
-        let standing = self.parts.standing(self.transport.open_connections());
+        let load_state = self.parts.load_state(self.transport.open_connections());
         self.transport.close_all();
         let (end_of_sending, barrier_ns, reason) = self.parts.schedule.ending();
         let last_finish = self.parts.users.last_finish();
         self.parts
             .ledger
-            .close(standing, Ending { end_of_sending, last_finish, at: self.parts.now, barrier_ns, reason });
+            .close(load_state, Ending { end_of_sending, last_finish, at: self.parts.now, barrier_ns, reason });
     }
 }

@@ -27,7 +27,6 @@ CAPABILITIES = frozenset(
         Capability.PROXY,
         Capability.REDIRECTS,
         Capability.BODY_CHECKS,
-        Capability.MULTI_STEP,
         Capability.RE_RESOLUTION,
         Capability.TARGET_RULES,
     }

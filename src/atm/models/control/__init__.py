@@ -1,5 +1,5 @@
-"""What goes over the Control API, beside specs, results and events: requests and answers, typed once for both sides.
+"""Requests and responses of the Control API, beside specs, results and events, shared by server and client.
 
-Imports the other models only. One file per subject, named as the routes that answer with it; start with `base.py`, then
-`runs.py`. Field names of the first design stay as they were (`/api/v1`); what is new adds to them.
+Imports the other models only. One file per subject, named as the routes that return it; start with `base.py`, then
+`runs.py`. Field names of the first design are unchanged (`/api/v1`); new fields are additions.
 """

@@ -1,4 +1,4 @@
-"""The audit log: who did what."""
+"""The audit log."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from atm.models.control.base import Answer
 
 
 class AuditEntryView(Answer):
-    """Who did what to which object, from where, when, with what outcome."""
+    """One action: actor, object, origin, time and outcome."""
 
     id: str
     at: datetime
     actor_kind: str
-    """key, session (a browser in the name of a key), local (a process without a key), shell (`atm` on the storage),
-    schedule, server."""
+    """key, session (a browser using a key), local (a process without a key), shell (`atm` on the storage), schedule,
+    server."""
     actor: str
     """The name of the key, account or schedule."""
     source: str
-    """The front door: api, mcp, cli, schedule, server."""
+    """The interface: api, mcp, cli, schedule, server."""
     address: str
-    """Of the client; empty on the server's machine itself."""
+    """Address of the client; empty on the server's machine itself."""
     action: str
-    """Object and verb, as `run.create`."""
+    """Object and verb: `run.create`."""
     object_kind: str
     object_id: str
     outcome: str
@@ -31,7 +31,7 @@ class AuditEntryView(Answer):
     key_id: str | None
     session_id: str | None
     request_id: str | None
-    """The answer's X-Request-ID; the server's log has it too."""
+    """The response's X-Request-ID, which is also in the server's log."""
     detail: str
 
 

@@ -1,4 +1,4 @@
-"""Names, sizes and what all requests and answers have in common."""
+"""Field types and limits shared by all requests and responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 SOURCE_HEADER = "X-ATM-Source"
-"""How a front door that is a client of the API (the MCP server) says which one it is."""
+"""The header in which an API client that is itself an interface (the MCP server) names itself."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -26,28 +26,28 @@ Tags = Annotated[list[Tag], Field(max_length=50)]
 
 def _in_every_zone(moment: datetime) -> datetime:
     if not MINYEAR < moment.year < MAXYEAR:
-        raise ValueError(f"the year is {MINYEAR + 1} to {MAXYEAR - 1}, so that the clocks of every zone can show it")
+        raise ValueError(f"the year must be {MINYEAR + 1} to {MAXYEAR - 1}, so that it is valid in every time zone")
     return moment
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_every_zone)]
-"""With its offset from UTC, and such that the clocks of every zone can show it."""
+"""With its offset from UTC, within the range of years of every time zone."""
 ShownTime = Annotated[datetime, AfterValidator(_in_every_zone)]
-"""The same, or what the clocks of a zone show that is named elsewhere."""
+"""The same, or a local time in a time zone given elsewhere."""
 
 
 class Answer(BaseModel):
-    """What a server says."""
+    """A response of the server."""
 
-    # A server of tomorrow may say more than a client of today knows.
+    # Ignore fields that a newer server may add.
     model_config = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
 
 
 class Request(BaseModel):
-    """What a client asks; what nobody knows is refused, so that a slip is not taken for a wish."""
+    """A request of a client; unknown fields are rejected, so typos are not silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 Spec = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-model": "TestSpec"})]
-"""A test spec as plain data: the compiler checks it, and names every problem of it at once."""
+"""A test spec as plain data; the compiler checks it and reports all its problems at once."""

@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""The comparison of two runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Difference(Answer):
     a: Figure
     b: Figure
     change: float | None
-    """(b - a) / a; null where that means nothing."""
+    """(b - a) / a; null where that is meaningless."""
     better: bool | None
-    """Whether b is the better one; null where there is no better, or no difference."""
+    """Whether b is better; null if neither is, or without a difference."""
 
 
 class CurvePoint(Answer):
@@ -29,7 +29,7 @@ class CurvePoint(Answer):
 
 
 class ComparedEndpoint(Answer):
-    """An endpoint that both runs have, or one of them."""
+    """An endpoint of both runs, or of one."""
 
     name: str
     a: EndpointMetrics | None
@@ -47,4 +47,4 @@ class CompareAnswer(Answer):
     curve: list[CurvePoint]
     """Response time by percentile, from the merged histograms of each run."""
     notes: list[str]
-    """What keeps the two from being comparable: another spec, another machine, a measurement that is not valid."""
+    """Reasons why the runs are not comparable: another spec, another machine, an invalid measurement."""

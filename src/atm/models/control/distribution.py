@@ -1,4 +1,4 @@
-"""How times were distributed: the percentile curve, the histogram, the heat map."""
+"""Distributions of times: percentile curve, histogram, heat map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class QuantilePoint(Answer):
 
 
 class RungView(Answer):
-    """A row of a histogram: samples above the row before it, up to and with `limit_ms`."""
+    """A row of a histogram: samples above the previous row's limit, up to and including `limit_ms`."""
 
     limit_ms: float
     count: int
@@ -25,25 +25,25 @@ class RungView(Answer):
 
 
 class HeatColumn(Answer):
-    """How response times were distributed from `start` on."""
+    """Distribution of response times from `start` on."""
 
     start: int
     counts: list[int]
 
 
 class HeatView(Answer):
-    """Counts by time and by response time, merged from histograms."""
+    """Counts by time and response time, merged from histograms."""
 
     step: int
     """Seconds per column."""
     limits_ms: list[float]
-    """Upper limits of the rows, on a logarithmic scale; the first row begins at `floor_ms`."""
+    """Upper limits of the rows, on a logarithmic scale; the first row starts at `floor_ms`."""
     floor_ms: float
     columns: list[HeatColumn]
 
 
 class DistributionView(Answer):
-    """GET /runs/{id}/distribution: any window of the measured load, from its merged histograms."""
+    """GET /runs/{id}/distribution: any window of the measured load, from merged histograms."""
 
     run_id: str
     start: int
@@ -51,6 +51,6 @@ class DistributionView(Answer):
     endpoint: str | None
     samples: int
     curve: list[QuantilePoint]
-    """Up to the last percentile with ten samples beyond it."""
+    """Up to the last percentile with ten samples above it."""
     rungs: list[RungView]
     heat: HeatView

@@ -1,4 +1,4 @@
-"""What is wrong with a request (RFC 9457)."""
+"""Problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from atm.models.control.base import Answer
 
 
 class ErrorEntry(Answer):
-    """One thing that is wrong."""
+    """One problem."""
 
     message: str
     code: str
     """A stable snake_case name."""
     path: str = ""
-    """Where: `spec.endpoints[1].url`, `query.limit`; empty where it has no place."""
+    """The path: `spec.endpoints[1].url`, `query.limit`; empty if there is none."""
     hint: str = ""
 
 
 class ErrorDocument(Answer):
-    """`application/problem+json`: what was wrong, in one sentence and in full."""
+    """`application/problem+json`: the problems of a request, as a sentence and as a list."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
-    """The first problem; how many more there are."""
+    """The first problem, and the number of others."""
     code: str
     errors: list[ErrorEntry]
     request_id: str = ""

@@ -1,4 +1,4 @@
-"""The names of the first design beside ours, so that its clients can read what we answer and send it back. Pure."""
+"""Field names of the first design beside ours, so its clients can read responses and send them back. Pure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _STATUSES = (200, 201, 204)
 
 
 class EndpointMetricsView(EndpointMetrics):
-    """The figures of one endpoint, flat and once more as the object that the first design has."""
+    """The figures of one endpoint, flat and again as the object of the first design."""
 
     name: str
     method: str
     url: str
-    """As written in the spec, templates and all, secrets masked."""
+    """As written in the spec, with templates, secrets masked."""
     endpoint_name: str
     metrics: EndpointMetrics
 
 
 class SampledRequest(Answer):
-    """A kept request, with the names of the first design beside ours: there, headers are an object."""
+    """A sampled request, with the names of the first design beside ours: there, headers are an object."""
 
     request_number: int
     endpoint_name: str
@@ -56,10 +56,10 @@ class SampledRequest(Answer):
     status_code: int | None
     success: bool
     error: str | None
-    """Why it failed; null for one that is ok."""
+    """The failure message; null for an ok request."""
     request_head: str
     request_headers: dict[str, str]
-    """The values of a repeated name are joined with a comma; `/samples` has the pairs."""
+    """Values of repeated names are joined with a comma; `/samples` has the pairs."""
     request_body: str
     request_body_bytes: int
     response_head: str | None
@@ -69,41 +69,41 @@ class SampledRequest(Answer):
 
 
 def endpoint_view(metrics: NamedEndpointMetrics) -> EndpointMetricsView:
-    """The figures of an endpoint under both sets of names."""
+    """Return the figures of an endpoint under both sets of names."""
     figures = {name: getattr(metrics, name) for name in EndpointMetrics.model_fields}
     named = {"name": metrics.name, "method": metrics.method, "url": metrics.url}
     return EndpointMetricsView(**figures, **named, endpoint_name=metrics.name, metrics=EndpointMetrics(**figures))
 
 
-def sampled_request(kept: SampledExchange) -> SampledRequest:
-    """A kept request under both sets of names."""
-    ok = kept.outcome is Outcome.OK
+def sampled_request(sample: SampledExchange) -> SampledRequest:
+    """Return a sample under both sets of names."""
+    ok = sample.outcome is Outcome.OK
     same = set(SampledExchange.model_fields) - {"request_headers", "response_headers"}
     return SampledRequest(
-        **{name: getattr(kept, name) for name in same},
-        endpoint_name=kept.endpoint,
-        request_url=kept.url,
-        request_method=kept.request_head.partition(" ")[0],
-        latency_ms=kept.response_ms,
-        status_code=kept.status,
+        **{name: getattr(sample, name) for name in same},
+        endpoint_name=sample.endpoint,
+        request_url=sample.url,
+        request_method=sample.request_head.partition(" ")[0],
+        latency_ms=sample.response_ms,
+        status_code=sample.status,
         success=ok,
-        error=None if ok else kept.message or str(kept.outcome),
-        request_headers=_joined(kept.request_headers),
-        response_headers=_joined(kept.response_headers),
+        error=None if ok else sample.message or str(sample.outcome),
+        request_headers=_joined(sample.request_headers),
+        response_headers=_joined(sample.response_headers),
     )
 
 
 def _joined(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+    joined: dict[str, list[str]] = {}
     for name, value in headers:
-        found.setdefault(name, []).append(value)
-    return {name: ", ".join(values) for name, values in found.items()}
+        joined.setdefault(name, []).append(value)
+    return {name: ", ".join(values) for name, values in joined.items()}
 
 
 def full_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec with every field of the first design; what was not written has its default, or null without one.
+    """Return a spec with every field of the first design; fields that are not set have their default, or null.
 
-    It reads to the same test as `spec`.
+    It reads as the same test as `spec`.
     """
     timeout = spec.get("timeout", spec.get("timeout_seconds", 30.0))
     endpoints = spec.get("endpoints")
@@ -124,7 +124,7 @@ def full_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **defaults,
         **{name: value for name, value in spec.items() if value is not None},
-        "endpoints": None if endpoints is None else [_full_endpoint(each) for each in endpoints],
+        "endpoints": None if endpoints is None else [_full_endpoint(endpoint) for endpoint in endpoints],
         "timeout": timeout,
         "timeout_seconds": timeout,
         "thresholds": _full_thresholds(spec.get("thresholds")),
@@ -136,7 +136,7 @@ def _has_load(spec: Mapping[str, Any]) -> bool:
 
 
 def _total(spec: Mapping[str, Any]) -> int | None:
-    """The default holds only where nothing else ends the run."""
+    """Return the default total, which applies only if nothing else ends the run."""
     written: int | None = spec.get("total_requests")
     stages = (spec.get("load") or {}).get("stages")
     lasts = any(spec.get(name) is not None for name in ("duration", "duration_seconds"))

@@ -1,4 +1,4 @@
-"""The history by the names of tests."""
+"""The history, by test name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from atm.models.control.runs import RunSummaryView
 
 
 class TestHistory(Answer):
-    """A test name that occurs in the history."""
+    """A test name in the history."""
 
     __test__ = False
 
@@ -18,10 +18,10 @@ class TestHistory(Answer):
 
 
 class HistoryView(Answer):
-    """GET /history: the tests that were run, the one with the newest run first."""
+    """GET /history: the tests in the history, the most recently run first."""
 
     __test__ = False
 
     tests: list[TestHistory]
     total: int
-    """How many test names match."""
+    """Number of matching test names."""

@@ -1,4 +1,4 @@
-"""Keys, roles and sessions."""
+"""API keys, roles and sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atm.access.names import key_name
 from atm.models.control.base import Answer, Request, Tags
 
 RoleName = Literal["viewer", "operator", "admin"]
-"""Each may all that the one before it may: look; start, change and delete; make and revoke keys."""
+"""Each role includes the previous one: view; start, change and delete; create and revoke keys."""
 
 
 class SessionRequest(Request):
@@ -22,29 +22,29 @@ class SessionRequest(Request):
 
 
 class SessionView(Answer):
-    """Who is asking."""
+    """The authenticated client."""
 
     role: RoleName
     name: str
-    """Of the key; `local` without one."""
+    """The role of the key; `local` without one."""
     expires_at: datetime | None
 
 
 class OpenSession(Answer):
-    """A session that lasts; its cookie is known to its browser alone."""
+    """A persistent session; only its browser has the cookie."""
 
     id: str
     name: str
-    """Of the key that opened it."""
+    """Name of the key that opened it."""
     created_at: datetime
     expires_at: datetime
     last_used_at: datetime | None
     """To the minute."""
     address: str
-    """Where it was opened from."""
+    """Address of the client that opened it."""
     user_agent: str
     current: bool
-    """Whether it is the one that asks."""
+    """Whether it is the session of this request."""
 
 
 class SessionList(Answer):
@@ -64,22 +64,22 @@ class KeyRequest(Request):
     """POST /keys."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(key_name)]
-    """Who or what will use it: ci, grafana, anna. In one alphabet, and none that looks like that of another key."""
+    """Its future user: ci, grafana, anna. In a single alphabet, and not confusable with the name of another key."""
     role: RoleName = "operator"
     expires_in_seconds: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
-    """From then on it opens nothing."""
+    """The time of expiry."""
     tags: Tags = Field(default_factory=list)
-    """It starts and changes only tests, runs and schedules that carry one of these; it reads everything."""
+    """It may only start and change tests, runs and schedules with one of these tags; it may read everything."""
     networks: Annotated[list[Annotated[str, AfterValidator(_network)]], Field(max_length=50)] = Field(
         default_factory=list
     )
-    """Addresses and networks of the clients that it opens to."""
+    """Client addresses and networks from which it may be used."""
     runs_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """The most runs that it may start within an hour."""
+    """Most runs that it may start per hour."""
 
 
 class KeyView(Answer):
-    """An API key, without the key."""
+    """An API key, without its secret."""
 
     id: str
     name: str
@@ -101,7 +101,7 @@ class KeyList(Answer):
 
 
 class KeyCreated(KeyView):
-    """The answer to POST /keys."""
+    """The response to POST /keys."""
 
     key: str
-    """It is shown this once."""
+    """The secret; returned only once."""

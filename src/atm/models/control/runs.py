@@ -1,4 +1,4 @@
-"""Runs, one and many, and what changes in their list."""
+"""Runs, the list of runs, and its changes."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class NewRunRequest(Request):
 
 
 class RerunRequest(Request):
-    """POST /runs/{id}/rerun; what is left out is as it was."""
+    """POST /runs/{id}/rerun; missing fields are taken from the run."""
 
     spec: Spec | None = None
-    """An edited spec; a credential that is sent as `***` stays as it was, unless the spec now leads elsewhere."""
+    """An edited spec; a credential sent as `***` is unchanged, unless the spec now has other targets."""
     tags: Tags | None = None
     notes: Notes = ""
 
 
 class AnnotateRequest(Request):
-    """PATCH /runs/{id}; what is left out stays as it is."""
+    """PATCH /runs/{id}; missing fields are unchanged."""
 
     tags: Tags | None = None
     notes: Notes | None = None
 
 
 class RunAccepted(Answer):
-    """The answer to POST /runs."""
+    """The response to POST /runs."""
 
     id: str
     status: RunStatus
@@ -47,7 +47,7 @@ class RunAccepted(Answer):
 
 
 class RunSummaryView(Answer):
-    """A run as a line in a list."""
+    """A run in a list."""
 
     id: str
     name: str
@@ -63,7 +63,7 @@ class RunSummaryView(Answer):
     passed: bool | None
     """Null while it runs, and for runs that were stopped, cancelled, invalid or could not be carried out."""
     outcome: RunOutcome
-    """The one word for the run."""
+    """The single word for the run."""
     measurement: Measurement | None
     requests_completed: int
     error_message: str | None
@@ -79,32 +79,32 @@ class RunSummaryView(Answer):
 
 
 class RunView(RunSummaryView):
-    """A run with everything but its seconds."""
+    """A run without its intervals."""
 
     notes: str
     spec: dict[str, Any]
-    """With all fields of the first design, also those that were not written; credentials are shown as `***`."""
+    """With all fields of the first design, set or not; credentials are shown as `***`."""
     written_spec: dict[str, Any]
     """As it was written, credentials shown as `***`."""
     failure_reasons: list[str]
-    """Why it did not pass, a sentence each."""
+    """Why it did not pass, one sentence per reason."""
     metrics: Metrics | None
-    """The figures so far while it runs; of a run that measured nothing, zeros and null."""
+    """The figures so far while it runs; zeros and null for a run that measured nothing."""
     endpoint_metrics: list[EndpointMetricsView] | None
     cancel_requested: Literal["graceful", "now"] | None
     has_credentials: bool
-    """Whether a rerun needs no credentials to be sent again."""
+    """Whether a rerun needs no credentials."""
 
 
 class RunDetail(RunView):
     """GET /runs/{id}."""
 
     sampled_requests: list[SampledRequest]
-    """The requests that were kept, at most 100; `/samples` has all of them."""
+    """At most 100 samples; `/samples` has all of them."""
 
 
 class Deleted(Answer):
-    """The answer to a DELETE."""
+    """The response to a DELETE."""
 
     id: str
     deleted: bool = True
@@ -116,15 +116,15 @@ class RunList(Answer):
 
     runs: list[RunSummaryView]
     total: int | None
-    """How many match; null when the page was asked for by `cursor`."""
+    """Number of matching runs; null for a page requested by `cursor`."""
     limit: int
     offset: int
     next: str | None
-    """Send as `cursor` for the next page: stable, whatever is added or deleted meanwhile. Null on the last page."""
+    """Send as `cursor` for the next page: stable while runs are added or deleted. Null on the last page."""
 
 
 class ListChange(Answer):
-    """An event of GET /events: a run is new, has changed, or is gone."""
+    """An event of GET /events: a run was created, changed or deleted."""
 
     kind: Literal["run", "deleted"]
     id: str

@@ -1,4 +1,4 @@
-"""A run's seconds, in any window and resolution."""
+"""The intervals of a run, in any window and resolution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from atm.models.run_figures import Spread
 
 
 class PointView(Answer):
-    """One stretch of one endpoint (null: of all together); warm-up and measured load apart."""
+    """One period of one endpoint (null: of all together), separate for warm-up and measured load."""
 
     start: int
     endpoint: str | None
@@ -30,7 +30,7 @@ class PointView(Answer):
 
 
 class GeneratorView(Answer):
-    """What the load generator did in one stretch."""
+    """The load generator in one period."""
 
     start: int
     phase: str
@@ -52,16 +52,16 @@ class MergedPointView(PointView):
     """A whole window of one endpoint, from merged histograms."""
 
     failed_latency: Spread
-    """Of responses that failed and of timeouts, at the time waited."""
+    """Of failed responses, and of timeouts at the time waited."""
 
 
 class WindowView(Answer):
-    """A whole window merged from histograms: percentiles of it, not averages of percentiles."""
+    """A window merged from histograms: its exact percentiles, not averages of percentiles."""
 
     start: int
     end: int
     endpoints: list[MergedPointView]
-    """One for each endpoint that was asked for, and for warm-up where the window reaches into it."""
+    """One for each requested endpoint, and for warm-up if the window includes it."""
 
 
 class IntervalsView(Answer):
@@ -79,4 +79,4 @@ class IntervalsView(Answer):
     window: WindowView | None
     """With `merge=true`."""
     last_event: int = 0
-    """The number of the last event that is stored: `after` of the stream that goes on from here."""
+    """The number of the last stored event: the `after` for continuing with the stream."""

@@ -1,4 +1,4 @@
-"""The server itself: whether it is well, and what it can and lets do."""
+"""The server: its health, engines and limits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ReadyView(Answer):
 
     status: Literal["ready", "unavailable"]
     storage: str
-    """`ok`, or what is wrong with it."""
+    """`ok`, or what is wrong."""
 
 
 class EngineView(Answer):
-    """An engine, and whether it is installed here."""
+    """An engine, and whether it is installed."""
 
     name: str
     installed: bool
@@ -34,7 +34,7 @@ class EngineView(Answer):
 
 
 class LimitsView(Answer):
-    """What runs through this server may ask for; null: no limit."""
+    """Limits for runs through this server; null: no limit."""
 
     max_concurrent_runs: int
     max_rate: float | None
@@ -42,7 +42,7 @@ class LimitsView(Answer):
     max_duration_seconds: float | None
     max_body_bytes: int
     allowed_targets: list[str]
-    """Hosts; empty: all but link-local and metadata addresses."""
+    """Allowed hosts; empty: all except link-local and metadata addresses."""
     env_allow: list[str]
     """Environment variables that specs may read, beside TARGET_*."""
 
@@ -54,7 +54,7 @@ class ServerView(Answer):
     python: str
     cores: int
     engines: list[EngineView]
-    """In the order in which `engine: auto` tries them."""
+    """In the order of preference of `engine: auto`."""
     limits: LimitsView
     has_keys: bool
-    """Whether a key is asked for; without one only this machine is answered."""
+    """Whether a key is required; without one, only clients on this machine are served."""

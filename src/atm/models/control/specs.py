@@ -1,4 +1,4 @@
-"""Specs that are checked, tried and imported."""
+"""Validate, try and import specs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ValidateRequest(Request):
 
 
 class PlanView(Answer):
-    """What a spec would do."""
+    """The plan of a spec."""
 
     name: str
     model: str
@@ -28,40 +28,40 @@ class PlanView(Answer):
     total_requests: int | None
     planned_seconds: float | None
     hosts: list[str]
-    """Every host that it would dial: of its URLs, a proxy, `connect_to`, a token server. Redirects may lead further."""
+    """Every host that it dials: of its URLs, a proxy, `connect_to`, a token server. Redirects may add hosts."""
     redirects: int
     peak: float
     """Users (closed) or arrivals per second (open), warm-up included."""
     most_seconds: float | None
-    """An upper bound of how long it sends, warm-up included; null when no time bounds it."""
+    """Upper bound of the sending time, warm-up included; null if no time limits it."""
     most_requests: int | None
-    """An upper bound of the requests, warm-up included; null when only the target's speed bounds them."""
+    """Upper bound of the requests, warm-up included; null if only the target's speed limits them."""
 
 
 class LoadView(Answer):
-    """The load of a spec, and what follows from it."""
+    """The load of a spec, and its forecast."""
 
     model: Literal["closed", "open"]
     arrival: Literal["even", "poisson"]
-    """How the arrivals of an open load are spaced."""
+    """The spacing of an open load's arrivals."""
     most_at_once: int | None
-    """The most requests in flight; null where the engine decides."""
+    """The most requests in flight; null if the engine decides."""
     most_rate: float | None
-    """Of a closed load: the most requests per second of all users together."""
+    """Of a closed load: maximum rate of all users together, per second."""
     total_requests: int | None
     forecast: Forecast
 
 
 class ValidateAnswer(Answer):
-    """Whether a spec can be run here; a spec that cannot is no error of the request."""
+    """Whether a spec can be run here; an invalid spec is not an error of the request."""
 
     valid: bool
     errors: list[ErrorEntry]
     notes: list[ErrorEntry]
-    """What is allowed, but probably not meant."""
+    """Notes on allowed but probably unintended settings."""
     plan: PlanView | None
     load: LoadView | None
-    """What the load would be, also of a spec with problems elsewhere; null where it cannot be read."""
+    """The load, even of a spec with problems elsewhere; null if it cannot be read."""
 
 
 class TryRequest(Request):
@@ -71,7 +71,7 @@ class TryRequest(Request):
 
 
 class TryAnswer(Answer):
-    """One request to each endpoint, whole."""
+    """One sampled request per endpoint."""
 
     exchanges: list[SampledExchange]
 
@@ -80,13 +80,13 @@ class CurlRequest(Request):
     """POST /import/curl."""
 
     command: Annotated[str, StringConstraints(min_length=1, max_length=200_000)]
-    """A command line as browsers and documentation give it: `curl https://api.example.com -H …`."""
+    """A command line as copied from a browser or documentation: `curl https://api.example.com -H …`."""
     name: Name | None = None
 
 
 class CurlAnswer(Answer):
-    """The spec that a command line stands for."""
+    """The spec equivalent to a command line."""
 
     spec: dict[str, Any]
     notes: list[str]
-    """A word on each option that was left out."""
+    """A note on each option that was ignored."""

@@ -1,4 +1,4 @@
-"""What storage holds, and for how long."""
+"""The contents of the storage, and retention."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class StorageStatusView(Answer):
     size_bytes: int
     runs: dict[RunStatus, int]
     storage_type: str
-    """`kind`, `location` and `size_bytes` once more, by the names of the first design."""
+    """`kind`, `location` and `size_bytes` again, under the names of the first design."""
     database_path: str
     database_size_bytes: int
     total_runs: int
 
 
 class DayView(Answer):
-    """Runs that were created on one day, in UTC."""
+    """Runs created on one day, in UTC."""
 
     day: date
     runs: int
@@ -34,22 +34,22 @@ class DayView(Answer):
 
 
 class NamedCount(Answer):
-    """How many runs there are of a test."""
+    """Number of runs of a test."""
 
     name: str
     runs: int
 
 
 class RetentionView(Answer):
-    """What is kept for how long, in seconds since the end of a run; null: for ever."""
+    """Retention, in seconds since the end of a run; null: forever."""
 
     runs_seconds: float | None
     runs_at_most: int | None
     intervals_seconds: float | None
-    """Intervals of 1 s; coarser ones stay with the run."""
+    """Intervals of 1 s; coarser ones are kept with the run."""
     samples_seconds: float | None
     firings_seconds: float | None
-    """Firings of schedules, since they were due; the newest of each schedule stay."""
+    """Firings of schedules, since they were due; the newest of each schedule is kept."""
 
 
 class StorageOverview(Answer):
@@ -57,12 +57,12 @@ class StorageOverview(Answer):
 
     status: StorageStatusView
     schema_latest: str
-    """What this version reads; `status.schema_version` is the same, or the server would not have started."""
+    """The schema version of this version of atm; `status.schema_version` is always the same."""
     oldest: datetime | None
     newest: datetime | None
-    """When the oldest and the newest run were created."""
+    """Creation times of the oldest and the newest run."""
     days: list[DayView]
-    """The last ones up to today, also those without a run."""
+    """The last days up to today, including days without a run."""
     top_tests: list[NamedCount]
-    """Those with the most runs."""
+    """The tests with the most runs."""
     retention: RetentionView

@@ -1,4 +1,4 @@
-"""Tests that are kept."""
+"""Stored tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atm.models.control.runs import RunAccepted, RunSummaryView
 
 
 class TestRequest(Request):
-    """PUT /tests/{test}. The name of a test is its spec's."""
+    """PUT /tests/{test}. The name of a test is that of its spec."""
 
     __test__ = False
 
@@ -30,7 +30,7 @@ class NewTestRequest(TestRequest):
         None,
         min_length=1,
         max_length=64,
-        description="A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.",
+        description="A run whose credentials replace `***` in the spec; they remain bound to the hosts of that run.",
     )
 
 
@@ -38,9 +38,9 @@ class RunAllRequest(Request):
     """POST /tests/run-all."""
 
     repetitions: Annotated[int, Field(ge=1, le=100)] = 1
-    """Runs of each test."""
+    """Number of runs per test."""
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """At most this many of these runs go on at the same time; null: as many as the server lets run."""
+    """Most runs of these to execute at the same time; null: the server's limit."""
 
 
 class EnabledRequest(Request):
@@ -50,7 +50,7 @@ class EnabledRequest(Request):
 
 
 class TestView(Answer):
-    """A test that is kept to be run again."""
+    """A stored test."""
 
     __test__ = False
 
@@ -63,10 +63,10 @@ class TestView(Answer):
     created_at: datetime
     updated_at: datetime
     runs: int
-    """How many runs of this name there are."""
+    """Number of runs with this name."""
     last_run: RunSummaryView | None
     recent: list[RunSummaryView] = Field([])
-    """Its newest runs, newest first, where they were asked for."""
+    """Its newest runs, newest first, if requested."""
 
 
 class TestList(Answer):
@@ -76,7 +76,7 @@ class TestList(Answer):
 
     tests: list[TestView]
     configs: list[TestView]
-    """The same list, by the name of the first design."""
+    """The same list, under its name in the first design."""
     total: int
 
 
@@ -84,10 +84,10 @@ class SyncAnswer(Answer):
     """POST /tests/sync."""
 
     created: list[str]
-    """Names of the tests that the history had and the list had not."""
+    """Names of the tests in the history that were not stored."""
     total: int
     synced: int
-    """How many were created."""
+    """Number of tests created."""
     message: str
 
 
@@ -100,5 +100,5 @@ class StartedRuns(Answer):
     skipped: list[ErrorEntry]
     """Tests that could not be started, and why."""
     total_tests: int
-    """Tests of which a run was accepted."""
+    """Tests whose run was accepted."""
     message: str

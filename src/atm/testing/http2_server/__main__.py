@@ -1,4 +1,4 @@
-"""The process of an `Http2Server`: `python -m atm.testing.http2_server`, its options as JSON on standard input."""
+"""Process of an `Http2Server`: `python -m atm.testing.http2_server`, its options as JSON on standard input."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection of the test server, and what the server has seen over all of them."""
+"""One HTTP/2 connection of the test server, and the record of all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from atm.testing.http2_server.routes import answer
+from atm.testing.http2_server.routes import respond
 
 _RESET = struct.pack("ii", 1, 0)
 _MOST_ROWS = 100_000
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(slots=True)
 class Seen:
-    """What all connections have seen, and the settings that they begin with."""
+    """The record of all connections, and their initial settings."""
 
     max_streams: int
     window: int
@@ -64,7 +64,7 @@ class Seen:
         self.connections = self.most_streams = 0
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The record over HTTP/1.1, for the test that holds this server."""
+        """Serves the record over HTTP/1.1 to the test that owns this server."""
         line = await reader.readuntil(b"\r\n\r\n")
         if line.startswith(b"GET /__reset__"):
             self.forget()
@@ -84,7 +84,7 @@ class Seen:
 
 
 class Connection(asyncio.Protocol):
-    """Frames in, through `h2`; answers out by the routes, through `h2` or as exact bytes."""
+    """Passes frames to `h2`; the routes respond through `h2` or with exact bytes."""
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
@@ -96,9 +96,9 @@ class Connection(asyncio.Protocol):
         self._requests: dict[int, Row] = {}
         self._bodies: dict[int, bytearray] = {}
         self._waiting: dict[int, tuple[memoryview, list[tuple[str, str]]]] = {}
-        """By stream: what of an answer's body has no window yet, and its trailers."""
+        """Per stream: the part of a response body that waits for window, and its trailers."""
 
-    # From the transport
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
             client=False, initial_values={codes.MAX_CONCURRENT_STREAMS: self.seen.max_streams}
         )
         self._codec.initiate_connection()
-        # A window holds from the client's acknowledgement on, so it must not be one of the initial values.
+        # A window applies from the client's acknowledgement on, so it must not be among the initial values.
         self._codec.update_settings({codes.INITIAL_WINDOW_SIZE: self.seen.window})
         self.flush()
 
@@ -131,29 +131,29 @@ class Connection(asyncio.Protocol):
             self._on_event(event)
         self.flush()
 
-    # For the routes
+    # Called by the routes
 
     def send_head(self, stream: int, status: int, fields: list[tuple[str, str]], *, end: bool = False) -> None:
-        """The head of an answer, or a 1xx before it."""
+        """Send the head of a response, or an interim response."""
         if self._requests.get(stream) is not None:
             self._codec.send_headers(stream, [(":status", str(status)), *fields], end_stream=end)
 
     def send_body(self, stream: int, body: bytes, trailers: list[tuple[str, str]] | None = None) -> None:
-        """The body of an answer and its end, as fast as the client's windows let it."""
+        """Send the body of a response and its end, as fast as the client's windows allow."""
         if self._requests.get(stream) is not None:
             self._waiting[stream] = (memoryview(body), trailers or [])
             self._go_on(stream)
             self.flush()
 
     def send_raw(self, data: bytes) -> None:
-        """Exactly these bytes, which `h2` knows nothing of."""
+        """Send exactly these bytes, bypassing `h2`."""
         if self._transport is not None:
             self._transport.write(data)
 
     def say_goodbye(self, last: int) -> None:
-        """GOAWAY without an error: streams up to `last` are answered."""
+        """Send GOAWAY without an error: streams up to `last` are completed."""
         self._codec.close_connection(last_stream_id=last)
-        # What is in progress goes on, which h2 does not do after a goodbye: it forgets that it said it.
+        # Streams in progress continue, which h2 does not support after a GOAWAY, so its state is reset.
         self.flush()
         self._codec.state_machine.state = h2.connection.ConnectionState.SERVER_OPEN
 
@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something after a while, unless the connection is gone by then."""
+        """Call a function after a delay, unless the connection is closed by then."""
 
         def when_due() -> None:
             if self._transport is not None:
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(seconds, when_due)
 
     def close(self, *, reset: bool = False) -> None:
-        """Close in order, or with a reset (SO_LINGER 0)."""
+        """Close normally, or with a reset (SO_LINGER 0)."""
         if self._transport is None:
             return
         if reset:
@@ -185,12 +185,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def flush(self) -> None:
-        """Write what `h2` has to say."""
+        """Write the pending output of `h2`."""
         data = self._codec.data_to_send()
         if data and self._transport is not None:
             self._transport.write(data)
 
-    # Inside
+    # Internal
 
     def _on_event(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RequestReceived):
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
                 row.reset = True
         elif isinstance(event, (h2.events.WindowUpdated, h2.events.RemoteSettingsChanged)):
             for stream in list(self._waiting):
-                # One that the client has given up in the same breath is among the events that follow.
+                # A stream that the client reset at the same time is among the following events.
                 with contextlib.suppress(h2.exceptions.StreamClosedError):
                     self._go_on(stream)
         elif isinstance(event, h2.events.ConnectionTerminated):
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         row = self._requests.get(stream)
         if row is not None:
             row.whole = True
-            answer(self, row, bytes(self._bodies.pop(stream, b"")))
+            respond(self, row, bytes(self._bodies.pop(stream, b"")))
 
     def _go_on(self, stream: int) -> None:
         left, trailers = self._waiting[stream]

@@ -1,11 +1,11 @@
-"""What the test server does with a request, by its path.
+"""Routes of the HTTP/2 test server, by path.
 
-- `/`, `/status/N`, `/bytes/N`, `/delay/MS`, `/echo` (the body comes back), `/trailers`, `/hints` (103 first),
-  `/never`, `/unread` (the body's windows are never opened again): honest answers;
-- `/goaway?at=before|after|mid`: a goodbye that refuses the request, follows its answer, or stands within it;
+- `/`, `/status/N`, `/bytes/N`, `/delay/MS`, `/echo` (returns the body), `/trailers`, `/hints` (103 first),
+  `/never`, `/unread` (never reopens the body's windows): correct responses;
+- `/goaway?at=before|after|mid`: GOAWAY that refuses the request, follows its response, or is sent within it;
 - `/reset?code=N&after=BYTES`: RST_STREAM, at once or after the head and part of a body;
-- `/close?head=0&reset=0`: the connection ends, before or after the answer's head;
-- `/raw?base64=…&times=1&then=hang|close`: exactly these bytes so many times, each `STRM` the request's stream.
+- `/close?head=0&reset=0`: closes the connection, before or after the response's head;
+- `/raw?base64=…&times=1&then=hang|close`: exactly these bytes, repeated, each `STRM` replaced by the request's stream.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _TIMES_A_TURN = 3_200
 
 
-def answer(connection: Connection, row: Row, body: bytes) -> None:
-    """Answer a request that is whole."""
+def respond(connection: Connection, row: Row, body: bytes) -> None:
+    """Respond to a complete request."""
     parts = urlsplit(row.path)
     name, _, argument = parts.path.strip("/").partition("/")
     handler = _ROUTES.get(name)
@@ -66,7 +66,7 @@ def _hints(connection: Connection, row: Row, _: str, __: dict[str, str], ___: by
 
 
 def _never(_: Connection, __: Row, ___: str, ____: dict[str, str], _____: bytes) -> None:
-    """Nothing: the request stays in progress until the client gives it up."""
+    """Do nothing: the request stays in progress until the client cancels it."""
 
 
 def _goaway(connection: Connection, row: Row, _: str, query: dict[str, str], __: bytes) -> None:
@@ -102,7 +102,7 @@ def _raw(connection: Connection, row: Row, _: str, query: dict[str, str], __: by
 
     def go_on() -> None:
         nonlocal left
-        # In turns, so that the client's answers are read meanwhile, and a flood has no end of its own.
+        # Yield between repetitions, so that the client's frames are read and a flood can be ended.
         count = min(left, _TIMES_A_TURN)
         connection.send_raw(data * count)
         left -= count

@@ -1,4 +1,4 @@
-"""`Http2Server`: an HTTP/2 server in a process of its own, held by a with block."""
+"""`Http2Server`: an HTTP/2 server in a separate process, managed by a with block."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ class Http2Request:
     """One request as the server understood it."""
 
     connection: int
-    """1-based, in the order in which connections came."""
+    """1-based, in the order of connecting."""
     stream: int
     method: str
     scheme: str
     authority: str
     path: str
     headers: tuple[tuple[str, str], ...]
-    """All fields that are no pseudo-header fields, in order."""
+    """All fields except pseudo-header fields, in order."""
     body_bytes: int
     whole: bool
-    """The request came to its end."""
+    """The request was received completely."""
     reset: bool
-    """The client gave it up (RST_STREAM)."""
+    """The client cancelled it (RST_STREAM)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Http2Record:
-    """What the server has seen since the last `reset`."""
+    """The server's record since the last `reset`."""
 
     requests: tuple[Http2Request, ...]
     connections: int
-    """How many were opened."""
+    """Number of connections opened."""
     connections_open: int
     most_streams: int
-    """The most requests that were in progress at once on one connection."""
+    """Most requests in progress at the same time on one connection."""
     faults: tuple[str, ...]
-    """What `h2` found wrong with the client's frames; empty for a client that keeps to the protocol."""
+    """Violations that `h2` found in the client's frames; empty for a correct client."""
     goodbyes: tuple[str, ...]
-    """The error codes of the GOAWAY frames that clients sent."""
+    """Error codes of the clients' GOAWAY frames."""
 
 
 class Http2Server:
     """A context manager. `port` takes HTTP/2 with prior knowledge; `tls_port` offers `protocols` by ALPN.
 
-    Routes (`routes.py` has them all): `/status/N`, `/bytes/N`, `/delay/MS`, `/echo`, `/never`, and `/raw`, which sends
-    exact bytes. Raises TargetServerError where it cannot start.
+    Routes (all in `routes.py`): `/status/N`, `/bytes/N`, `/delay/MS`, `/echo`, `/never`, and `/raw`, which sends exact
+    bytes. Raises TargetServerError if it cannot start.
     """
 
     def __init__(
@@ -90,15 +90,15 @@ class Http2Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         process, self._process = self._process, None
-        said = process.stop() if process is not None else ""
+        output = process.stop() if process is not None else ""
         if self._directory is not None:
             self._directory.cleanup()
-        if said and error is None:
-            raise TargetServerError(Problem(f"the HTTP/2 server said: {said}", "server_complained"))
+        if output and error is None:
+            raise TargetServerError(Problem(f"the HTTP/2 server reported: {output}", "server_complained"))
 
     @property
     def port(self) -> int:
-        """Cleartext, prior knowledge."""
+        """URL in clear, for prior knowledge."""
         return self._ports["port"]
 
     @property
@@ -107,18 +107,18 @@ class Http2Server:
 
     @property
     def control_port(self) -> int:
-        """HTTP/1.1, for the record; to everybody else a server that does not speak HTTP/2."""
+        """URL over HTTP/1.1, for the record; other clients see a server without HTTP/2."""
         return self._ports["control_port"]
 
     @property
     def ca_file(self) -> Path:
-        """What clients must trust."""
+        """The CA that clients must trust."""
         if self._authority is None:
             raise TargetServerError(Problem("this server is not running", "not_running", hint="use a with block"))
         return self._authority.ca_file
 
     def record(self) -> Http2Record:
-        """What was seen so far."""
+        """Return the record so far."""
         document = json.loads(self._ask("/__record__"))
         for row in document["requests"]:
             row["headers"] = tuple((name, value) for name, value in row["headers"])
@@ -128,7 +128,7 @@ class Http2Server:
         return Http2Record(**{**document, "requests": requests})
 
     def reset(self) -> None:
-        """Forget what was seen."""
+        """Clear the record."""
         self._ask("/__reset__")
 
     def _ask(self, path: str) -> bytes:

@@ -1,7 +1,7 @@
-"""A forward proxy for tests: CONNECT tunnels and absolute-form requests, and a list of what it was asked.
+"""A forward proxy for tests: CONNECT tunnels, absolute-form requests, and a list of its requests.
 
-Imports `errors` and the process machinery of `atm.testing`. Start reading with `proxy.py` (what tests hold), then
-`relay.py` (what it does). It dials this machine only, so nothing that a test sends can leave it.
+Imports `errors` and the process handling of `atm.testing`. Start reading with `proxy.py` (used by tests), then
+`relay.py`. It dials this machine only, so that tests cannot send anything elsewhere.
 """
 
 from atm.testing.proxy_server.proxy import ProxyRequest, ProxyServer

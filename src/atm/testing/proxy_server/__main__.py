@@ -1,4 +1,4 @@
-"""The process of a `ProxyServer`: `python -m atm.testing.proxy_server`, its options as JSON on standard input."""
+"""Process of a `ProxyServer`: `python -m atm.testing.proxy_server`, its options as JSON on standard input."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`ProxyServer`: a forward proxy in a process of its own, held by a with block."""
+"""`ProxyServer`: a forward proxy in a separate process, managed by a with block."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from atm.testing.server_process import ServerProcess
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
-    """One request that a client made of the proxy, as it came."""
+    """One request of a client to the proxy."""
 
     method: str
     target: str
     """`host:port` for CONNECT, else the absolute URL."""
     headers: tuple[tuple[str, str], ...]
     status: int
-    """What the proxy answered: 200 for an open tunnel, the origin's status for a forwarded request."""
+    """Status of the proxy's response: 200 for a tunnel, the origin's status for a forwarded request."""
 
 
 class ProxyServer:
-    """A context manager. With `username` and `password` it demands Basic credentials (407 without them); with
-    `refuse_status` it answers every request so. Raises TargetServerError where it cannot start.
+    """A context manager. With `username` and `password` it requires Basic credentials (407 without them); with
+    `refuse_status` it refuses every request with that status. Raises TargetServerError if it cannot start.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class ProxyServer:
 
     @property
     def url(self) -> str:
-        """Base URL, without a slash at its end."""
+        """Base URL without trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     def requests(self) -> list[ProxyRequest]:
-        """What it was asked so far, in the order in which it answered."""
+        """Return the requests so far, in the order of the responses."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", "/__record__")

@@ -1,4 +1,4 @@
-"""What the proxy does with one connection (RFC 9110, sections 7.6 and 9.3.6): tunnel it, forward it, or refuse it."""
+"""Handle a connection to the proxy (RFC 9110, sections 7.6 and 9.3.6): tunnel, forward or refuse it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Head:
     headers: list[tuple[str, str]]
 
     def header(self, name: str) -> str | None:
-        """The first value of a header; the name in lower case."""
-        return next((value for known, value in self.headers if known.lower() == name), None)
+        """Return the first value of a header, by its lower-case name."""
+        return next((value for header, value in self.headers if header.lower() == name), None)
 
 
 class Relay:
-    """Serves connections and remembers what it was asked."""
+    """Serves connections and records their requests."""
 
     def __init__(self, username: str | None, password: str | None, refuse_status: int | None) -> None:
         credentials = f"{username}:{password or ''}".encode()
@@ -36,24 +36,24 @@ class Relay:
         self._record: list[tuple[str, str, list[tuple[str, str]], int]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client connection: any number of forwarded requests, or one tunnel."""
+        """Serve one client connection: any number of forwarded requests, or one tunnel."""
         try:
             while await self._one(reader, writer):
                 pass
         except (asyncio.IncompleteReadError, ConnectionError):
-            return  # The client or the origin went away: nobody is left to be told.
+            return  # The client or the origin has closed the connection.
         finally:
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = _parse(await reader.readuntil(b"\r\n\r\n"))
         if head.target == "/__record__":
-            await _answer(writer, 200, json.dumps(self._record).encode())
+            await _respond(writer, 200, json.dumps(self._record).encode())
             return True
         refusal = self._refusal(head)
         if refusal is not None:
             self._note(head, refusal)
-            await _answer(writer, refusal, b"the proxy refuses\n")
+            await _respond(writer, refusal, b"the proxy refuses\n")
             return False
         if head.method == "CONNECT":
             await self._tunnel(head, reader, writer)
@@ -77,7 +77,7 @@ class Relay:
             return await asyncio.open_connection(*_origin(head), limit=1 << 20)
         except OSError:
             self._note(head, 502)
-            await _answer(writer, 502, b"the origin cannot be reached\n")
+            await _respond(writer, 502, b"the origin cannot be reached\n")
             return None
 
     async def _tunnel(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,10 +98,10 @@ class Relay:
         fields = [field for field in head.headers if field[0].lower() not in _HOP_BY_HOP]
         lines = [f"{head.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
         origin[1].write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
-        answer = await origin[0].readuntil(b"\r\n\r\n")
-        self._note(head, int(answer[9:12]))
-        writer.write(answer)
-        # The origin was asked to close, and its answer says so: the end of the connection ends every framing.
+        response = await origin[0].readuntil(b"\r\n\r\n")
+        self._note(head, int(response[9:12]))
+        writer.write(response)
+        # The request to the origin has `Connection: close`, so closing the connection ends the response in any framing.
         await _copy(origin[0], writer)
         origin[1].close()
         return False
@@ -113,13 +113,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     except ConnectionError:
-        pass  # One end is gone: the other end is closed below, which is how it learns of that.
+        pass  # One side is closed; the other is closed below.
     finally:
         writer.close()
 
 
 async def _body(head: Head, reader: asyncio.StreamReader) -> bytes:
-    """The request's body with its framing, as it came."""
+    """Read the request's body with its framing."""
     if (head.header("transfer-encoding") or "").lower() != "chunked":
         return await reader.readexactly(int(head.header("content-length") or 0))
     pieces: list[bytes] = []
@@ -146,7 +146,7 @@ def _origin(head: Head) -> tuple[str, int]:
     return parts.hostname or "", parts.port or 80
 
 
-async def _answer(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
+async def _respond(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
     challenge = "Proxy-Authenticate: Basic\r\n" if status == 407 else ""
     close = "" if status == 200 else "Connection: close\r\n"
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{challenge}{close}Content-Length: {len(body)}\r\n\r\n"

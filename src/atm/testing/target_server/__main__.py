@@ -1,4 +1,4 @@
-"""The process of a `TargetServer`: `python -m atm.testing.target_server`, its options as JSON on standard input."""
+"""Process of a `TargetServer`: `python -m atm.testing.target_server`, its options as JSON on standard input."""
 
 import sys
 from collections.abc import Callable

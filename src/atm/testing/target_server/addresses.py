@@ -1,4 +1,4 @@
-"""Where a target server listens."""
+"""The addresses on which a target server listens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from atm.errors import Problem, TargetServerError
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a server listens. Ports are 0 where there is no such listener."""
+    """The listening addresses of a server. A port is 0 if there is no such listener."""
 
     host: str
     port: int
@@ -17,16 +17,14 @@ class Addresses:
 
     @property
     def url(self) -> str:
-        """Base URL in clear, without a slash at its end."""
+        """Base URL in clear, without trailing slash."""
         return f"http://{self._authority}:{self.port}"
 
     @property
     def https_url(self) -> str:
-        """Base URL over TLS; raises TargetServerError if the server has no TLS listener."""
+        """Base URL over TLS. Raises TargetServerError if the server has no TLS listener."""
         if not self.tls_port:
-            raise TargetServerError(
-                Problem("this target server has no TLS listener", "no_tls", hint="Ask for tls=True")
-            )
+            raise TargetServerError(Problem("this target server has no TLS listener", "no_tls", hint="Use tls=True"))
         return f"https://{self._authority}:{self.tls_port}"
 
     @property

@@ -1,4 +1,4 @@
-"""Routes that want credentials, and the OAuth2 token endpoint (RFC 6749) that issues some."""
+"""Routes that require credentials, and an OAuth2 token endpoint (RFC 6749)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _api_key(exchange: Exchange) -> None:
 
 
 def _jwt_auth(exchange: Exchange) -> None:
-    import jwt as pyjwt  # Here, because it brings in cryptography, which most servers never need.
+    import jwt as pyjwt  # Imported here because it loads cryptography, which most servers do not need.
 
     options, call = exchange.connection.server.options, exchange.call
     token = _credentials(exchange, b"bearer")
@@ -67,23 +67,23 @@ def _jwt_auth(exchange: Exchange) -> None:
     except pyjwt.InvalidTokenError as error:
         _decide(exchange, False, 'Bearer error="invalid_token"', str(error))
         return
-    exchange.answer(200, json.dumps(claims).encode(), JSON)
+    exchange.respond(200, json.dumps(claims).encode(), JSON)
 
 
 def _token_endpoint(exchange: Exchange) -> None:
     server = exchange.connection.server
     if exchange.method != "POST":
-        exchange.answer(405, b"POST this\n", headers=[("Allow", "POST")])
+        exchange.respond(405, b"POST this\n", headers=[("Allow", "POST")])
         return
     mode = server.tokens.next_mode()
     if mode is TokenMode.NEVER:
         return
     if mode is TokenMode.SERVER_ERROR:
-        exchange.answer(500, b"the token server is having a bad day\n")
+        exchange.respond(500, b"the token server is having a bad day\n")
     elif mode is TokenMode.GARBAGE:
-        exchange.answer(200, b"<html>this is no token</html>", JSON)
+        exchange.respond(200, b"<html>this is no token</html>", JSON)
     elif mode is TokenMode.NO_TOKEN:
-        exchange.answer(200, b'{"token_type": "Bearer"}', JSON)
+        exchange.respond(200, b'{"token_type": "Bearer"}', JSON)
     elif mode is TokenMode.INVALID_CLIENT:
         _refuse(exchange, 401, "invalid_client")
     else:
@@ -119,21 +119,21 @@ def _grant(exchange: Exchange) -> None:
         }
         if "scope" in form:
             document["scope"] = form["scope"]
-        exchange.answer(200, json.dumps(document).encode(), JSON, headers=[_NO_STORE])
+        exchange.respond(200, json.dumps(document).encode(), JSON, headers=[_NO_STORE])
 
 
 def _refuse(
     exchange: Exchange, status: int, error: str, description: str = "", headers: list[tuple[str, str]] | None = None
 ) -> None:
     document = {"error": error} | ({"error_description": description} if description else {})
-    exchange.answer(status, json.dumps(document).encode(), JSON, headers=[_NO_STORE, *(headers or [])])
+    exchange.respond(status, json.dumps(document).encode(), JSON, headers=[_NO_STORE, *(headers or [])])
 
 
 def _decide(exchange: Exchange, allowed: bool, challenge: str, refusal: str) -> None:
     if allowed:
-        exchange.answer(200, b"welcome\n")
+        exchange.respond(200, b"welcome\n")
     else:
-        exchange.answer(401, f"{refusal}\n".encode(), headers=[("WWW-Authenticate", challenge)])
+        exchange.respond(401, f"{refusal}\n".encode(), headers=[("WWW-Authenticate", challenge)])
 
 
 def _credentials(exchange: Exchange, scheme: bytes) -> str | None:
@@ -160,7 +160,7 @@ ROUTES = (
     Route("/auth/basic", "`?username=&password=`: HTTP Basic", _basic_auth),
     Route("/auth/key", "`?header=X-API-Key&key=`: a key in a header", _api_key),
     Route(
-        "/auth/jwt", "`?algorithm=HS256&secret=&audience=&issuer=`: a JWT (HS256, RS256); answers its claims", _jwt_auth
+        "/auth/jwt", "`?algorithm=HS256&secret=&audience=&issuer=`: a JWT (HS256, RS256); returns its claims", _jwt_auth
     ),
     Route(
         "/oauth/token",

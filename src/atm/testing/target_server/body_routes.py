@@ -1,4 +1,4 @@
-"""Routes about how an answer's body is framed and paced, all of them valid HTTP/1.1."""
+"""Routes for the framing and pacing of response bodies, all valid HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -78,20 +78,20 @@ def _early_hints(exchange: Exchange) -> None:
     status = exchange.call.integer("status", 103, 100, 199)
     interim = f"HTTP/1.1 {status} Interim\r\nLink: </style.css>; rel=preload\r\n\r\n".encode()
     exchange.write(interim * exchange.call.integer("count", 1, 0, 1000))
-    exchange.answer(200, b"after the hints\n")
+    exchange.respond(200, b"after the hints\n")
 
 
 def _keep_alive(exchange: Exchange) -> None:
     last = exchange.connection.served + 1 >= exchange.call.integer("n", None, 1)
     if last and exchange.call.flag("silent"):
-        exchange.answer(200, b"the last one, unannounced\n")
+        exchange.respond(200, b"the last one, unannounced\n")
         exchange.connection.close()
     else:
-        exchange.answer(200, b"the last one\n" if last else b"more to come\n", close=last)
+        exchange.respond(200, b"the last one\n" if last else b"more to come\n", close=last)
 
 
 def _compressed(exchange: Exchange, encoding: str, body: bytes) -> None:
-    exchange.answer(200, body, headers=[("Content-Encoding", encoding)])
+    exchange.respond(200, body, headers=[("Content-Encoding", encoding)])
 
 
 def _text(exchange: Exchange) -> bytes:
@@ -100,7 +100,7 @@ def _text(exchange: Exchange) -> bytes:
 
 
 def _pump(exchange: Exchange, block: bytes, size: int, last: bytes = b"") -> None:
-    """Write `size` bytes of repetitions of `block`, then `last`, as fast as the client takes them."""
+    """Write `size` bytes of repetitions of `block`, then `last`, as fast as the client reads them."""
     big = block * max(1, min(len(_BLOCK), size) // len(block))
     left = size
 
@@ -120,7 +120,7 @@ def _pump(exchange: Exchange, block: bytes, size: int, last: bytes = b"") -> Non
 
 
 def _paced(exchange: Exchange, parts: list[bytes], every: float) -> None:
-    """Write one part each `every` seconds, the first after that time."""
+    """Write one part every `every` seconds, the first after that time."""
     waiting = iter(parts)
     left = len(parts)
 
@@ -137,12 +137,12 @@ def _paced(exchange: Exchange, parts: list[bytes], every: float) -> None:
 
 
 ROUTES = (
-    Route("/chunked", "`?chunks=4&size=16&trailers=0&every_ms=0`: a chunked body, with trailers if asked", _chunked),
+    Route("/chunked", "`?chunks=4&size=16&trailers=0&every_ms=0`: a chunked body, optionally with trailers", _chunked),
     Route("/gzip", "`?bytes=1000`: that much text, gzip-encoded whatever was accepted", _gzip),
     Route("/deflate", "`?bytes=1000`: that much text, deflate-encoded (zlib)", _deflate),
     Route("/bytes/{n}", "A body of n bytes (up to 1 TiB), as fast as they are taken", _large),
     Route("/slow", "`?bytes=100&seconds=1`: the head at once, the body evenly over that time", _slow),
     Route("/until-close", "`?bytes=20`: a body that ends with the connection", _until_close),
-    Route("/early-hints", "`?count=1&status=103`: interim answers, then a 200", _early_hints),
+    Route("/early-hints", "`?count=1&status=103`: interim responses, then a 200", _early_hints),
     Route("/keep-alive/{n}", "`?silent=0`: the connection's n-th request is its last, announced or not", _keep_alive),
 )

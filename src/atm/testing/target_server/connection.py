@@ -1,4 +1,4 @@
-"""One connection: bytes in, exchanges in order, bytes out. The hot path of the server."""
+"""One connection: parses requests, runs exchanges in order, writes bytes. The hot path of the server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.Protocol):
-    """Parses requests, runs their handlers one after the other, and hands bytes to the kernel itself where it can."""
+    """Parses requests, runs their handlers in sequence, and writes directly to the kernel where possible."""
 
     def __init__(self, server: Server, tls: bool) -> None:
         self.server = server
         self.number = 0
         self.served = 0
-        """Requests that were answered in full on this connection."""
+        """Requests completed on this connection."""
         self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
@@ -53,10 +53,10 @@ class Connection(asyncio.Protocol):
         self._passed = 0
         self._between = True
 
-    # From the transport
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is connected (with TLS: and has shaken hands)."""
+        """Handle a new client (with TLS: after the handshake)."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(0)
         if not self._tls:
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self.number = self.server.connection_opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio says so)
-        """The connection is gone; whatever was not answered was aborted by the client."""
+        """Handle the end of the connection; every unfinished request was aborted by the client."""
         self._transport = None
         self._closing = True
         self._on_drained = None
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
                 exchange.broken_off()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, then answer what is complete."""
+        """Parse, then run complete requests."""
         if self._closing:
             return
         self._read_ns = time.monotonic_ns()
@@ -100,36 +100,36 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
-        """The transport holds bytes that the kernel did not take."""
+        """Note that the transport has bytes that the kernel did not accept."""
         self._congested = True
 
     def resume_writing(self) -> None:
-        """The kernel has taken everything."""
+        """Note that the kernel has accepted everything."""
         self._congested = False
         callback, self._on_drained = self._on_drained, None
         if callback is not None:
             callback()
 
-    # From the parser
+    # Called by the parser
 
     def on_message_begin(self) -> None:
-        """A request begins in the bytes just read."""
+        """Start a request in the bytes just read."""
         self._target = b""
         self._headers = []
         self._begun_ns = self._read_ns
         self._between = False
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the target."""
+        """Take a piece of the target."""
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer after a chunked body."""
+        """Take a header, or a trailer after a chunked body."""
         if self._incoming is None:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The head is whole: from here on the request counts."""
+        """Handle a complete head: from here on the request counts."""
         call = self.server.routing.resolve(self._target)
         client_number = -1
         expects_continue = False
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body, without chunk framing."""
+        """Take a piece of the body, without chunk framing."""
         exchange = self._incoming
         if exchange is None:
             return
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
             cast(bytearray, exchange.body).extend(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Handle a complete request."""
         exchange, self._incoming = self._incoming, None
         self._between = True
         if exchange is None:
@@ -185,15 +185,15 @@ class Connection(asyncio.Protocol):
         elif exchange.settled and not exchange.keep_alive:
             self.close()
 
-    # From the exchange
+    # Called by the exchange
 
     def write(self, data: bytes) -> bool:
-        """Write bytes; True if the kernel has them all (with TLS: the TLS layer)."""
+        """Write bytes; return True if the kernel has accepted them all (with TLS: the TLS layer)."""
         transport = self._transport
         if transport is None or self._closing:
             return True
         if self._descriptor >= 0 and not transport.get_write_buffer_size():
-            # Straight to the kernel, so that the time of the answer is the time of the system call.
+            # Directly to the kernel, so that the time of the response is the time of the system call.
             try:
                 written = os.write(self._descriptor, data)
             except BlockingIOError:
@@ -208,18 +208,18 @@ class Connection(asyncio.Protocol):
         return not transport.get_write_buffer_size()
 
     def when_drained(self, callback: Callable[[], None]) -> None:
-        """Call back once the kernel has everything that was written."""
+        """Call back when the kernel has accepted everything written."""
         transport = self._transport
         if transport is None or not transport.get_write_buffer_size():
             callback()
         elif self._congested:
             self._on_drained = callback
         else:
-            # uvloop tells about congestion only after its own attempt to write, at the end of this turn.
+            # uvloop reports congestion only after its own attempt to write, at the end of this turn.
             self.server.loop.call_soon(self.when_drained, callback)
 
     def answered(self, exchange: Exchange) -> None:
-        """The exchange is settled with a full answer: on to the next one, or close."""
+        """Continue after a completed response: run the next exchange, or close."""
         if exchange is not self._current:
             return
         self._current = None
@@ -230,11 +230,11 @@ class Connection(asyncio.Protocol):
         elif exchange.body_complete:
             self.close()
         else:
-            # Closing with unread bytes would reset the connection and take the answer with it.
+            # Closing with unread bytes would reset the connection and discard the response.
             self.server.loop.call_later(2.0, self.close)
 
     def close(self, *, reset: bool = False) -> None:
-        """Close in order, or with a reset (SO_LINGER 0)."""
+        """Close normally, or with a reset (SO_LINGER 0)."""
         transport = self._transport
         if transport is None or (self._closing and not reset):
             return
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
 
-    # Inside
+    # Internal
 
     def _next(self) -> None:
         if self._current is not None or not self._queue or self._closing:
@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
         try:
             exchange.call.route.handler(exchange)
         except BadParameterError as problem:
-            exchange.answer(400, f"{problem}\n".encode())
+            exchange.respond(400, f"{problem}\n".encode())
 
     def _bad_request(self, error: httptools.HttpParserError) -> None:
         self.server.recorder.bad_requests += 1
@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
             self._raw = data
             self._passed = 0
         elif self._raw is not None:
-            # Whether a pipelined successor wants its bytes is not known yet, so every request is kept up to the limit.
+            # It is unknown whether a pipelined successor needs its raw bytes, so all are kept up to the limit.
             self._raw = self._raw + data if len(self._raw) + len(data) <= RAW_LIMIT else None
 
     def _take_raw(self, exchange: Exchange) -> None:

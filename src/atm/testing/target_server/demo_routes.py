@@ -1,4 +1,4 @@
-"""A small shop to practise on: lognormal latency as services have it, and a few failures under POST /orders."""
+"""A small demo shop: lognormal latency as in real services, and a few failures of POST /orders."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ _USERS = json.dumps(
 
 def _users(exchange: Exchange) -> None:
     if _takes(exchange, "GET", "HEAD"):
-        _answer_later(exchange, 6.0, 0.55, 200, _USERS)
+        _respond_later(exchange, 6.0, 0.55, 200, _USERS)
 
 
 def _order(exchange: Exchange) -> None:
     if _takes(exchange, "GET", "HEAD"):
         document = {"id": exchange.call.text("id"), "status": "shipped", "total": "42.00", "items": 3}
-        _answer_later(exchange, 9.0, 0.6, 200, json.dumps(document).encode())
+        _respond_later(exchange, 9.0, 0.6, 200, json.dumps(document).encode())
 
 
 def _new_order(exchange: Exchange) -> None:
     if not _takes(exchange, "POST"):
         return
     if uniform(_SEED, exchange.number, 2) < FAILING_SHARE:
-        _answer_later(exchange, 18.0, 0.7, 503, b'{"error":"pool exhausted"}')
+        _respond_later(exchange, 18.0, 0.7, 503, b'{"error":"pool exhausted"}')
     else:
         document = {"id": exchange.number, "status": "accepted"}
-        _answer_later(exchange, 18.0, 0.7, 201, json.dumps(document).encode())
+        _respond_later(exchange, 18.0, 0.7, 201, json.dumps(document).encode())
 
 
-def _answer_later(exchange: Exchange, median_ms: float, sigma: float, status: int, body: bytes) -> None:
+def _respond_later(exchange: Exchange, median_ms: float, sigma: float, status: int, body: bytes) -> None:
     milliseconds = lognormal_ms(median_ms, sigma, _SEED, exchange.number)
-    exchange.later(milliseconds / 1e3, lambda: exchange.answer(status, body, JSON))
+    exchange.later(milliseconds / 1e3, lambda: exchange.respond(status, body, JSON))
 
 
 def _takes(exchange: Exchange, *methods: str) -> bool:
     if exchange.method in methods:
         return True
-    exchange.answer(405, b'{"error":"method not allowed"}', JSON, headers=[("Allow", ", ".join(methods))])
+    exchange.respond(405, b'{"error":"method not allowed"}', JSON, headers=[("Allow", ", ".join(methods))])
     return False
 
 

@@ -1,4 +1,4 @@
-"""One request and its answer: what a route handler is given, and all that it can do."""
+"""One request and its response: the interface for route handlers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BODILESS = frozenset({204, 304})
 
 
 class Exchange:
-    """A request whose head is complete, with the means to answer it. Ends exactly once, in one `Outcome`.
+    """A request whose head is complete, with methods to respond. Ends exactly once, in one `Outcome`.
 
     `number` is the request's number within its route (1-based), the argument of the seeded routes; 0 on measurement
-    routes. `body` stays empty unless the route asked for it; `body_bytes` always counts.
+    routes. `body` stays empty unless the route wants it; `body_bytes` is always counted.
     """
 
     __slots__ = (
@@ -84,15 +84,15 @@ class Exchange:
             self.number = 0
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header; the name in lower case."""
-        for known, value in self.headers:
-            if known.lower() == name:
+        """Return the first value of a header, by its lower-case name."""
+        for header, value in self.headers:
+            if header.lower() == name:
                 return value
         return None
 
-    # Answering
+    # Responding
 
-    def answer(
+    def respond(
         self,
         status: int,
         body: bytes = b"",
@@ -100,7 +100,7 @@ class Exchange:
         headers: Sequence[tuple[str, str]] = (),
         close: bool = False,
     ) -> None:
-        """Send a full answer with a Content-Length and settle the exchange. HEAD, 204 and 304 get no body."""
+        """Send a full response with a Content-Length and settle the exchange. HEAD, 204 and 304 have no body."""
         if close:
             self.keep_alive = False
         fields = [("Content-Type", content_type), *headers] if body else list(headers)
@@ -111,7 +111,7 @@ class Exchange:
         self.end()
 
     def head(self, status: int, fields: Sequence[tuple[str, str]]) -> bytes:
-        """The bytes of a status line and these fields, with `Connection` where it is due; remembers the status."""
+        """Return a status line and these fields, with `Connection` if needed; records the status."""
         self.status = status
         text = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n"
         for name, value in fields:
@@ -125,46 +125,46 @@ class Exchange:
         return text.encode("latin-1")
 
     def write(self, data: bytes) -> bool:
-        """Write bytes of the answer as they are. True if the kernel has them all already."""
+        """Write raw bytes of the response. Return True if the kernel has accepted them all."""
         if self.settled:
             return True
         self.sent += len(data)
         return self.connection.write(data)
 
     def when_written(self, callback: Callable[[], None]) -> None:
-        """Go on when the kernel has everything that was written (at once if it already has). Waits out a stall."""
+        """Call back when the kernel has accepted everything (at once if it has). Waits for the end of a stall."""
         self.connection.when_drained(lambda: self.connection.server.stall.when_open(callback))
 
     def end(self) -> None:
-        """The answer is whole: settle as completed when its last byte is handed over."""
+        """Finish the response: settle it as completed when its last byte is handed over."""
         if not self.settled:
             self.connection.when_drained(self._completed)
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Go on after a delay, never earlier; not at all if the client is gone by then. Waits out a stall."""
+        """Call back after a delay, never earlier, unless the client has disconnected. Waits for the end of a stall."""
         self._arm(time.monotonic_ns() + round(seconds * 1e9), callback)
 
     def leave(self, *, reset: bool = False) -> None:
-        """End without a full, valid answer: close (what was written goes out first), or reset."""
+        """End without a full, valid response: close (after flushing), or reset."""
         if self.settled:
             return
         self._settle(Outcome.BROKEN)
         self.connection.close(reset=reset)
 
     def dropped(self) -> None:
-        """The server closes before its turn has come: called by the connection."""
+        """End the exchange because the server closes first: called by the connection."""
         if not self.settled:
             self._settle(Outcome.BROKEN)
 
     def broken_off(self) -> None:
-        """The connection is gone: called by the connection."""
+        """End the exchange because the connection is closed: called by the connection."""
         if not self.settled:
             self._settle(Outcome.ABORTED)
 
-    # Inside
+    # Internal
 
     def _arm(self, due_ns: int, callback: Callable[[], None]) -> None:
-        # The loop's timers tick in whole milliseconds and may fire up to one too early, hence the second look.
+        # The loop's timers have whole milliseconds and may fire up to one too early, so check the time again.
         wait = max(0.001, math.ceil((due_ns - time.monotonic_ns()) / 1e6) / 1e3)
         self.timer = self.connection.server.loop.call_later(wait, self._fire, due_ns, callback)
 

@@ -1,4 +1,4 @@
-"""Run a target server in the foreground of this process, until it is told to stop."""
+"""Run a target server in the foreground of this process until it is stopped."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def serve(
     *,
     stop_with_input: bool = False,
 ) -> Stats:
-    """Serve until SIGINT or SIGTERM, then give back the counts. Prints nothing.
+    """Serve until SIGINT or SIGTERM, then return the counts. Prints nothing.
 
-    `on_ready` is called once, when the listeners are open. `options` takes the place of `host` and `port`.
-    `stop_with_input` also stops at the end of standard input: the sign that a parent process is gone. Must be called
-    in the main thread. Raises TargetServerError if it cannot listen.
+    `on_ready` is called once, when the listeners are open. `options` replaces `host` and `port`. With
+    `stop_with_input`, the end of standard input stops it too, which means that the parent process has ended. Must be
+    called in the main thread. Raises TargetServerError if it cannot listen.
     """
     chosen = options or ServerOptions(host=host, port=port)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -33,7 +33,7 @@ def serve(
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's event loop where it is installed, else asyncio's own."""
+    """Return a uvloop event loop if installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -60,7 +60,7 @@ async def _serve(options: ServerOptions, on_ready: Callable[[Addresses], None] |
 
 
 def _raise_file_limit() -> None:
-    """As many open connections as the system allows: the usual soft limit of 1,024 is less than a test may open."""
+    """Raise the limit of open files as far as permitted: the usual soft limit of 1,024 is too low for tests."""
     try:
         import resource
     except ImportError:  # Not a POSIX system.
@@ -68,5 +68,5 @@ def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):  # macOS calls its limit infinite and then refuses it.
+    except (ValueError, OSError):  # macOS reports an infinite limit and then refuses it.
         return

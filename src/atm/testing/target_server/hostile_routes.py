@@ -1,4 +1,4 @@
-"""Routes that misbehave on purpose. Where no full, valid answer goes out the request ends as `broken`."""
+"""Routes that misbehave on purpose. Without a full, valid response, the request ends as `broken`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _half(exchange: Exchange) -> None:
     size = exchange.call.integer("bytes", 100, 1, len(_FILLER))
     head = exchange.head(200, [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
     exchange.write(head[: len(head) // 2] if exchange.call.flag("head") else head + _FILLER[: size // 2])
-    # A reset at once would throw away what was written before it.
+    # An immediate reset would discard the bytes written before it.
     exchange.later(0.005, lambda: exchange.leave(reset=exchange.call.flag("reset")))
 
 
@@ -65,16 +65,16 @@ def _wrong_length(exchange: Exchange) -> None:
 
 
 def _never(exchange: Exchange) -> None:
-    """Nothing: it stays in progress until the client goes."""
+    """Do nothing: the request stays in progress until the client disconnects."""
 
 
 def _early_answer(exchange: Exchange) -> None:
-    exchange.answer(exchange.call.integer("status", 413, 200, 599), b"answered before the body was read\n", close=True)
+    exchange.respond(exchange.call.integer("status", 413, 200, 599), b"answered before the body was read\n", close=True)
 
 
 def _raw(exchange: Exchange) -> None:
     call = exchange.call
-    # The parameter first: a client such as a token request may have a body of its own.
+    # The parameter takes precedence: a client such as a token request may have its own body.
     data = _decoded(call.text("base64", "")) or bytes(exchange.body)
     then = call.text("then", "close")
     if then not in ("close", "reset", "hang", "keep"):
@@ -120,8 +120,8 @@ def _decoded(text: str) -> bytes:
 
 
 ROUTES = (
-    Route("/close", "`?after_ms=0`: closes without an answer", _close),
-    Route("/reset", "`?after_ms=0`: resets the connection (RST) without an answer", _reset),
+    Route("/close", "`?after_ms=0`: closes without a response", _close),
+    Route("/reset", "`?after_ms=0`: resets the connection (RST) without a response", _reset),
     Route("/half", "`?bytes=100&head=0&reset=0`: half of the body (or of the head), then closes or resets", _half),
     Route("/garbage", "`?bytes=64&seed=1`: random bytes, then closes", _garbage),
     Route("/endless-header", "`?limit=1048576`: header after header, then closes", _endless_header),
@@ -130,17 +130,17 @@ ROUTES = (
         "`?declared=&sent=&hang=0`: a Content-Length that lies; if too little was sent it closes, or hangs",
         _wrong_length,
     ),
-    Route("/never", "Never answers; in progress until the client goes", _never),
+    Route("/never", "Never responds; in progress until the client disconnects", _never),
     Route(
         "/early-answer",
-        "`?status=413`: answers before the body was read, reads it, closes",
+        "`?status=413`: responds before reading the body, reads it, closes",
         _early_answer,
         before_body=True,
     ),
     Route(
         "/raw",
         "`?base64=` or the request's body: exactly these bytes; `cut=` ends early, `at_a_time=&every_ms=` splits, "
-        "`then=close` (reset, hang, keep), `complete=STATUS` says it is a full answer",
+        "`then=close` (reset, hang, keep), `complete=STATUS` declares it a full response",
         _raw,
         wants_body=True,
     ),

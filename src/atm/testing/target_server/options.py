@@ -1,4 +1,4 @@
-"""Everything that can be set before the target server starts, as one frozen value that travels as JSON."""
+"""Options of the target server, as one frozen value that is passed as JSON."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a target server is set up. Durations are seconds."""
+    """The options of a target server. Durations are in seconds."""
 
     host: str = "127.0.0.1"
     """`127.0.0.1` (or another address of 127.0.0.0/8), `::1`, or `localhost` for both on one port."""
     port: int = 0
-    """0 takes a free one."""
+    """0 chooses a free one."""
     tls_port: int | None = None
     """A second listener with TLS: None for none, 0 for a free port."""
     certificate_file: str | None = None
     key_file: str | None = None
     client_ca_file: str | None = None
-    """If given, the TLS listener demands a client certificate that this authority signed."""
+    """If given, the TLS listener requires a client certificate signed by this authority."""
     backlog: int = 4096
     max_rows: int = 5_000_000
-    """Requests that get a row in the record (53 bytes each); those beyond are only counted."""
+    """Most requests with a row in the record (53 bytes each); others are only counted."""
     capture: int = 0
-    """How many requests' raw bytes are kept for `captured()`, the first ones; at most 1 MiB of each."""
+    """Number of first requests whose raw bytes are stored for `captured()`; at most 1 MiB of each."""
     stall_after: float | None = None
     """Seconds from the first counted request to a stall of `stall_seconds`; None for no scheduled stall."""
     stall_seconds: float = 0.0
@@ -43,7 +43,7 @@ class ServerOptions:
     token_expires_in: float = 3600.0
     jwt_secret: str = "atm-jwt-secret-of-at-least-32-bytes"
     jwt_public_key: str | None = None
-    """PEM of the public key that `/auth/jwt` verifies RS256 with."""
+    """PEM public key with which `/auth/jwt` verifies RS256."""
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK_HOSTS and not self.host.startswith("127."):
@@ -66,6 +66,6 @@ class ServerOptions:
 
     @classmethod
     def from_json(cls, line: str) -> ServerOptions:
-        """The inverse of `to_json`."""
+        """Parse the output of `to_json`."""
         fields: dict[str, Any] = json.loads(line)
         return cls(**fields)

@@ -1,4 +1,4 @@
-"""Routes that answer at once or after a delay: fixed answers, delays, statuses, echo, redirects."""
+"""Routes with an immediate or delayed response: fixed texts, delays, statuses, echo, redirects."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ JSON = "application/json"
 
 
 def _root(exchange: Exchange) -> None:
-    exchange.answer(200, b"hello from the target server\n")
+    exchange.respond(200, b"hello from the target server\n")
 
 
 def _fixed(exchange: Exchange) -> None:
-    exchange.answer(200, b"x" * exchange.call.integer("bytes", 20, most=1 << 20))
+    exchange.respond(200, b"x" * exchange.call.integer("bytes", 20, most=1 << 20))
 
 
 def _delay(exchange: Exchange) -> None:
@@ -68,7 +68,7 @@ def _status_fixed(exchange: Exchange) -> None:
 
 
 _WINDOWS: dict[str, tuple[float, int]] = {}
-"""Of each rate-limited route, when its window began (monotonic seconds) and how many requests came in it."""
+"""Per rate-limited route: when its window began (monotonic seconds) and the number of requests in it."""
 _MOST_WINDOWS = 1000
 
 
@@ -84,10 +84,10 @@ def _rate_limit(exchange: Exchange) -> None:
         began, passed = now, 0
     _WINDOWS[call.counter.name] = began, passed + 1
     if passed < limit:
-        exchange.answer(200, b"within the limit\n")
+        exchange.respond(200, b"within the limit\n")
         return
     seconds = max(math.ceil(began + window - now), 1)
-    exchange.answer(429, b"too many requests\n", headers=[("Retry-After", str(seconds))])
+    exchange.respond(429, b"too many requests\n", headers=[("Retry-After", str(seconds))])
 
 
 def _health(exchange: Exchange) -> None:
@@ -96,7 +96,7 @@ def _health(exchange: Exchange) -> None:
 
 def _echo(exchange: Exchange) -> None:
     if exchange.body_bytes > BODY_LIMIT:
-        exchange.answer(413, b"echo takes bodies up to 64 MiB\n")
+        exchange.respond(413, b"echo takes bodies up to 64 MiB\n")
         return
     document = {
         "method": exchange.method,
@@ -110,9 +110,9 @@ def _echo(exchange: Exchange) -> None:
 
 def _echo_raw(exchange: Exchange) -> None:
     if exchange.raw is None:
-        exchange.answer(413, f"the bytes of this request were not kept (limit {RAW_LIMIT})\n".encode())
+        exchange.respond(413, f"the bytes of this request were not kept (limit {RAW_LIMIT})\n".encode())
     else:
-        exchange.answer(200, exchange.raw, "application/octet-stream")
+        exchange.respond(200, exchange.raw, "application/octet-stream")
 
 
 def _headers(exchange: Exchange) -> None:
@@ -124,31 +124,31 @@ def _redirect(exchange: Exchange) -> None:
     call = exchange.call
     left = call.integer("n", None, 0, 1000)
     if left == 0:
-        exchange.answer(200, b"end of the chain\n")
+        exchange.respond(200, b"end of the chain\n")
         return
     status = call.integer("status", 302, 300, 399)
     origin = call.text("to", "")
     suffix = f"?status={status}" + (f"&to={origin}" if origin and left > 1 else "")
-    exchange.answer(status, headers=[("Location", f"{origin}/redirect/{left - 1}{suffix}")])
+    exchange.respond(status, headers=[("Location", f"{origin}/redirect/{left - 1}{suffix}")])
 
 
 def _redirect_loop(exchange: Exchange) -> None:
-    exchange.answer(302, headers=[("Location", "/redirect/loop")])
+    exchange.respond(302, headers=[("Location", "/redirect/loop")])
 
 
 def _after(exchange: Exchange, milliseconds: float) -> None:
     if milliseconds <= 0:
-        exchange.answer(200, b"at once\n")
+        exchange.respond(200, b"at once\n")
     else:
-        exchange.later(milliseconds / 1e3, lambda: exchange.answer(200, b"after a delay\n"))
+        exchange.later(milliseconds / 1e3, lambda: exchange.respond(200, b"after a delay\n"))
 
 
 def _with_status(exchange: Exchange, status: int) -> None:
-    exchange.answer(status, b"" if status in (204, 304) else f"status {status}\n".encode())
+    exchange.respond(status, b"" if status in (204, 304) else f"status {status}\n".encode())
 
 
 def _answer_json(exchange: Exchange, document: object) -> None:
-    exchange.answer(200, json.dumps(document).encode(), JSON)
+    exchange.respond(200, json.dumps(document).encode(), JSON)
 
 
 ROUTES = (

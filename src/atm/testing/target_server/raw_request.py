@@ -1,4 +1,4 @@
-"""Where one request ends in the bytes of a connection, for the routes that give the exact bytes back."""
+"""Find the end of a request in the bytes of a connection, for routes that return the raw bytes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ RAW_LIMIT = 1 << 20
 
 
 def message_length(data: bytes) -> int | None:
-    """The length of the request that `data` begins with, head and framed body; None if it is not complete.
+    """Return the length of the request at the start of `data`, head and framed body; None if it is incomplete.
 
-    Assumes a request that the parser has accepted (RFC 9112, section 6), so it checks nothing.
+    The request must have been accepted by the parser (RFC 9112, section 6); nothing is checked here.
     """
     head_end = data.find(b"\r\n\r\n")
     if head_end < 0:

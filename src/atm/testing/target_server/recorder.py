@@ -1,7 +1,7 @@
-"""The server's memory: a row per request in columns of machine integers, and counts that never stop.
+"""Store the server's record: a row per request in columns of machine integers, and unlimited counts.
 
-Memory is bounded: about 53 bytes a row, `max_rows` rows at most. What comes after is counted without a row, and the
-counts say how many those were.
+Memory is bounded: about 53 bytes per row, and `max_rows` rows. Further requests are counted without a row, as the
+counts show.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RouteCounter:
 
 
 class Recorder:
-    """Rows and counts since the start or the last reset; a reset makes a new one, so late answers cannot disturb it."""
+    """Rows and counts since the start or the last reset; a reset creates a new one, safe from late responses."""
 
     def __init__(self, max_rows: int) -> None:
         self._max_rows = max_rows
@@ -54,10 +54,10 @@ class Recorder:
         self.bad_requests = 0
 
     def counter(self, name: str) -> RouteCounter:
-        """The counter of a route; beyond 4,096 different names all further ones share `(others)`."""
-        known = self._counters.get(name)
-        if known is not None:
-            return known
+        """Return the counter of a route; beyond 4,096 different names, all others share `(others)`."""
+        counter = self._counters.get(name)
+        if counter is not None:
+            return counter
         if len(self._names) >= ROUTE_NAMES_LIMIT:
             name = OTHER_ROUTES
             if name in self._counters:
@@ -68,7 +68,7 @@ class Recorder:
         return made
 
     def arrive(self, counter: RouteCounter, connection: int, arrived_ns: int, client_number: int) -> int:
-        """Note a request whose head is complete; gives back its row, or `NO_ROW` when the record is full."""
+        """Record a request whose head is complete; return its row, or `NO_ROW` when the record is full."""
         self.received += 1
         counter.received += 1
         row = len(self._route)
@@ -87,7 +87,7 @@ class Recorder:
         return row
 
     def completed(self, counter: RouteCounter, row: int, status: int, at_ns: int, body: int, sent: int) -> None:
-        """A full answer was handed over at `at_ns`."""
+        """Record a full response, handed over at `at_ns`."""
         counts = counter.completed
         counts[status] = counts.get(status, 0) + 1
         if row >= 0:
@@ -100,7 +100,7 @@ class Recorder:
     def left(
         self, counter: RouteCounter, row: int, outcome: Outcome, status: int | None, at_ns: int, body: int, sent: int
     ) -> None:
-        """There will be no full answer: the client went away (`ABORTED`), or the route is meant so (`BROKEN`)."""
+        """Record a request without a full response: the client disconnected (`ABORTED`), or on purpose (`BROKEN`)."""
         if outcome is Outcome.ABORTED:
             counter.aborted += 1
         else:
@@ -118,7 +118,7 @@ class Recorder:
         return len(self._route)
 
     def rows(self, since: int, limit: int) -> Iterator[list[Any]]:
-        """Rows with a number above `since`, at most `limit`, as `RequestRow.from_json` reads them."""
+        """Return at most `limit` rows with a number above `since`, as `RequestRow.from_json` reads them."""
         for row in range(since, min(since + limit, len(self._route))):
             answered, status, client = self._answered[row], self._status[row], self._client_number[row]
             yield [
@@ -136,7 +136,7 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, Any]:
-        """The counts, in the shape that `Stats.from_json` reads (without what only the server knows)."""
+        """Return the counts, as `Stats.from_json` reads them (without those that only the server has)."""
         statuses: dict[int, int] = {}
         for counter in self._counters.values():
             for status, count in counter.completed.items():

@@ -1,4 +1,4 @@
-"""All routes in the order of the documentation, and that documentation's table."""
+"""All routes in the order of the documentation, and the table generated for it."""
 
 from atm.testing.target_server import (
     auth_routes,
@@ -22,7 +22,7 @@ ROUTES = tuple(route for _, routes in GROUPS for route in routes)
 
 
 def markdown() -> str:
-    """The tables of `docs/reference/target-server.md`, one for each group."""
+    """Return the tables of `docs/reference/target-server.md`, one per group."""
     parts = []
     for title, routes in GROUPS:
         rows = [f"| `{route.pattern}` | {route.summary} |" for route in routes]

@@ -1,4 +1,4 @@
-"""From a request's target to the route that answers it, its parameters and its counter."""
+"""Resolve a request's target to its route, parameters and counter."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Handler = Callable[[Exchange], None]
 
 
 class BadParameterError(ValueError):
-    """A route's parameter does not read; its message goes out with a 400."""
+    """A route's parameter is invalid; the message is sent with a 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A row of the table in the package's docstring. `pattern` may hold `{name}` segments."""
+    """A route of the table in the package's docstring. `pattern` may contain `{name}` segments."""
 
     pattern: str
     summary: str
@@ -29,37 +29,37 @@ class Route:
     wants_body: bool = False
     """Collect the request's body (up to 64 MiB) instead of only counting it."""
     wants_raw: bool = False
-    """Keep the request's bytes as they came (up to 1 MiB)."""
+    """Store the raw bytes of the request (up to 1 MiB)."""
     before_body: bool = False
     """Call the handler when the head is complete, without waiting for the body."""
     named_by_pattern: bool = False
-    """Recorded under its pattern, because its paths are too many."""
+    """Recorded under its pattern, because it has too many different paths."""
 
     @property
     def counted(self) -> bool:
-        """Measurement routes (`/__…__`) are in no record and wait for no stall."""
+        """Whether it is a measurement route (`/__…__`): not recorded, and not stalled."""
         return not self.pattern.startswith("/__")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A target, resolved: the same for every request with the same target."""
+    """A resolved target, shared by all requests with it."""
 
     route: Route
     counter: RouteCounter
     counted: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """The path's variables and the query's fields."""
+    """Path variables and query fields."""
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A parameter as it was sent, percent-decoded."""
+        """Return a parameter as text, percent-decoded."""
         value = self.parameters.get(name, default)
         if value is None:
             raise BadParameterError(f"{self.route.pattern} needs {name}=")
         return value
 
     def integer(self, name: str, default: int | None = None, least: int = 0, most: int = 1 << 62) -> int:
-        """A parameter as an integer within bounds."""
+        """Return a parameter as an integer within bounds."""
         value = self.parameters.get(name)
         if value is None and default is not None:
             return default
@@ -74,7 +74,7 @@ class Call:
         return number
 
     def number(self, name: str, default: float | None = None, least: float = 0.0, most: float = 1e9) -> float:
-        """A parameter as a decimal number within bounds."""
+        """Return a parameter as a decimal number within bounds."""
         value = self.parameters.get(name)
         if value is None and default is not None:
             return default
@@ -89,12 +89,12 @@ class Call:
         return number
 
     def flag(self, name: str) -> bool:
-        """True for `name=1` (or true, yes)."""
+        """Return whether the parameter is 1, true or yes."""
         return self.parameters.get(name, "").lower() in ("1", "true", "yes")
 
 
 class Routing:
-    """Finds routes; remembers the targets that it has seen, up to a bound."""
+    """Finds routes, and caches the targets that it has seen, up to a limit."""
 
     def __init__(self, routes: Sequence[Route], recorder: Recorder) -> None:
         self._plain = {route.pattern: route for route in routes if "{" not in route.pattern}
@@ -104,15 +104,15 @@ class Routing:
         self._calls: dict[bytes, Call] = {}
 
     def restart(self, recorder: Recorder) -> None:
-        """Count from one again, into another record."""
+        """Start counting from one again, into another record."""
         self._recorder = recorder
         self._calls.clear()
 
     def resolve(self, target: bytes) -> Call:
-        """The call for a target in origin form or absolute form; the unknown route (404) if none matches."""
-        known = self._calls.get(target)
-        if known is not None:
-            return known
+        """Return the call for a target in origin or absolute form; the unknown route (404) if none matches."""
+        call = self._calls.get(target)
+        if call is not None:
+            return call
         call = self._resolve(target.decode("latin-1"))
         if len(self._calls) < _CACHE_LIMIT:
             self._calls[target] = call
@@ -150,4 +150,4 @@ _UNCOUNTED = RouteCounter(0, "")
 
 
 def _not_found(exchange: Exchange) -> None:
-    exchange.answer(404, b"no such route here; `atm target` has its table in docs/reference/target-server.md\n")
+    exchange.respond(404, b"no such route here; `atm target` has its table in docs/reference/target-server.md\n")

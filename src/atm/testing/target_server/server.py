@@ -1,4 +1,4 @@
-"""The server as a whole: its listeners, and the state that all connections share."""
+"""The server: its listeners, and the state that all connections share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from atm.testing.target_server.tokens import TokenStore
 
 
 class Server:
-    """Shared state of all connections. Lives in one event loop and one thread."""
+    """State shared by all connections. Used in one event loop and one thread."""
 
     def __init__(self, options: ServerOptions, loop: asyncio.AbstractEventLoop) -> None:
         self.options = options
@@ -40,7 +40,7 @@ class Server:
         self._stall_pending = options.stall_after is not None
 
     async def listen(self) -> Addresses:
-        """Open the listeners. Raises TargetServerError where a port is taken or a certificate does not load."""
+        """Open the listeners. Raises TargetServerError if a port is in use or a certificate cannot be loaded."""
         options = self.options
         context = _tls_context(options) if options.tls_port is not None else None
         plain_port, plain = _bind(options.host, options.port, options.backlog)
@@ -71,7 +71,7 @@ class Server:
             connection.close()
 
     def reset(self) -> None:
-        """Begin anew: empty record, nothing planned, tokens as set up. Requests in flight belong to the old record."""
+        """Reset to an empty record, no planned stalls, initial tokens. Requests in flight belong to the old record."""
         self.recorder = Recorder(self.options.max_rows)
         self.routing.restart(self.recorder)
         self.captures_left = self.options.capture
@@ -82,28 +82,28 @@ class Server:
         self._stall_pending = self.options.stall_after is not None
 
     def connection_opened(self, connection: Connection) -> int:
-        """Note a connection; gives back its number."""
+        """Record a connection; return its number."""
         self._connections.add(connection)
         self._accepted += 1
         self._numbered += 1
         return self._numbered
 
     def connection_closed(self, connection: Connection) -> None:
-        """Note that a connection is gone."""
+        """Record that a connection is closed."""
         self._connections.discard(connection)
 
     def connection_measures(self) -> None:
-        """A connection turned out to carry measurement routes: it is none of those that count."""
+        """Exclude a connection from the counts because it carries measurement routes."""
         self._accepted = max(0, self._accepted - 1)
 
     def request_counted(self) -> None:
-        """A counted request has arrived: the first one starts the clock of a scheduled stall."""
+        """Record a counted request: the first one starts the timer of a scheduled stall."""
         if self._stall_pending and self.options.stall_after is not None:
             self._stall_pending = False
             self.stall.schedule(self.options.stall_after, self.options.stall_seconds)
 
     def capture(self, exchange: Exchange) -> None:
-        """Keep the raw bytes of a request for `GET /__captured__`."""
+        """Store the raw bytes of a request for `GET /__captured__`."""
         self.captures_left -= 1
         self.captured.append((exchange, exchange.raw))
 
@@ -118,7 +118,7 @@ class Server:
 
 
 def _bind(host: str, port: int, backlog: int) -> tuple[int, list[socket.socket]]:
-    """Listening sockets for a host, all on one port."""
+    """Return listening sockets for a host, all on one port."""
     for _ in range(16):
         listeners: list[socket.socket] = []
         try:
@@ -131,7 +131,7 @@ def _bind(host: str, port: int, backlog: int) -> tuple[int, list[socket.socket]]
         except OSError as cause:
             for listener in listeners:
                 listener.close()
-            # A free port of IPv4 may be taken on IPv6: then try another one.
+            # A port that is free on IPv4 may be in use on IPv6: try another one.
             if port or host != "localhost" or cause.errno != errno.EADDRINUSE:
                 raise _cannot_listen(host, port, cause) from cause
     raise TargetServerError(Problem("found no port that is free on both 127.0.0.1 and ::1", "port_in_use"))

@@ -1,4 +1,4 @@
-"""The scheduled stall: a while in which the server accepts and reads, and answers nothing."""
+"""Scheduled stalls: periods in which the server accepts and reads, but does not respond."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Stall:
-    """A gate that every answer passes. While it is closed answers queue; when it opens they go out in order."""
+    """A gate for every response. While it is closed, responses queue; when it opens, they are sent in order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -17,19 +17,19 @@ class Stall:
         self.closed = False
         self.count = 0
         self.spans_ns: list[tuple[int, int]] = []
-        """Start and end of every stall that is over, CLOCK_MONOTONIC."""
+        """Start and end of every past stall, CLOCK_MONOTONIC."""
         self._began_ns = 0
         self._planned: list[asyncio.TimerHandle] = []
 
     def schedule(self, after: float, seconds: float) -> None:
-        """Stall for `seconds`, starting in `after` seconds. Stalls that overlap are one, up to the later end."""
+        """Stall for `seconds`, starting in `after` seconds. Overlapping stalls are merged, up to the later end."""
         if after > 0:
             self._planned.append(self._loop.call_later(after, self._begin, seconds))
         else:
             self._begin(seconds)
 
     def forget(self) -> None:
-        """Drop what is planned and what is over; a stall that is on goes on to its end."""
+        """Drop planned and past stalls; a stall in progress continues to its end."""
         for timer in self._planned:
             timer.cancel()
         self._planned.clear()
@@ -37,7 +37,7 @@ class Stall:
         self.count = 0
 
     def when_open(self, callback: Callable[[], None]) -> None:
-        """Go on at once, or when the stall is over."""
+        """Call back at once, or after the stall."""
         if self.closed:
             self._waiting.append(callback)
         else:

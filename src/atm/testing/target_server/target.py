@@ -1,4 +1,4 @@
-"""`TargetServer`: a target server in a process of its own, held by a with block."""
+"""`TargetServer`: a target server in a separate process, managed by a with block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MODULE = "atm.testing.target_server"
 
 @dataclass(frozen=True, slots=True)
 class CapturedRequest:
-    """The exact bytes of one request. `raw` is None where they were over 1 MiB."""
+    """The raw bytes of one request. `raw` is None if they exceed 1 MiB."""
 
     route: str
     route_number: int
@@ -37,13 +37,13 @@ class CapturedRequest:
 
 
 class Freeze:
-    """A freeze of the whole server process that a thread carries out."""
+    """A freeze of the whole server process, carried out by a thread."""
 
     def __init__(self, process: ServerProcess, seconds: float, after: float) -> None:
         self.began_ns = 0
-        """When the process was stopped, CLOCK_MONOTONIC; 0 while it was not."""
+        """When the process was stopped, CLOCK_MONOTONIC; 0 before that."""
         self.ended_ns = 0
-        """When it was let go on; 0 while it was not."""
+        """When it was resumed; 0 before that."""
         self._process = process
         self._seconds = seconds
         self._after = after
@@ -52,11 +52,11 @@ class Freeze:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until it is over."""
+        """Wait until the freeze is over."""
         self._thread.join()
 
     def give_up(self) -> None:
-        """End it now, or do not let it begin."""
+        """End the freeze now, or prevent it."""
         self._given_up.set()
         self._thread.join()
 
@@ -71,15 +71,15 @@ class Freeze:
 
 
 class TargetServer:
-    """The target server in a process of its own; a context manager, plain or async. Not for several threads at once.
+    """The target server in a separate process; a context manager, plain or async. Not thread-safe.
 
         with TargetServer() as target:
             run(target.url + "/delay/5")
             assert target.stats().completed == 100
 
-    Keyword arguments are the fields of `ServerOptions`. `tls=True` adds a TLS listener with a certificate made for the
-    occasion (`ca_file` is what clients must trust); `client_certificate=True` makes it demand the one of
-    `client_files`. Raises TargetServerError where the server cannot start.
+    Keyword arguments are the fields of `ServerOptions`. `tls=True` adds a TLS listener with a new certificate (clients
+    must trust `ca_file`); with `client_certificate=True` it requires the certificate in `client_files`. Raises
+    TargetServerError if the server cannot start.
     """
 
     def __init__(
@@ -113,19 +113,19 @@ class TargetServer:
         return self
 
     def stop(self) -> None:
-        """End the process; does nothing if it is not running.
+        """Stop the process; does nothing if it is not running.
 
-        Raises TargetServerError if the server had an error of its own, so that no test stands on a faulty server.
+        Raises TargetServerError if the server reported an internal error, so that no test relies on a faulty server.
         """
         for freeze in self._freezes:
             freeze.give_up()
         self._freezes.clear()
         process, self._process, self._addresses = self._process, None, None
-        said = "" if process is None else process.stop()
+        output = "" if process is None else process.stop()
         self._drop_certificates()
-        if "Traceback" in said:
+        if "Traceback" in output:
             raise TargetServerError(
-                Problem(f"the target server had an error of its own: {said}", "target_server_fault")
+                Problem(f"the target server reported an internal error: {output}", "target_server_fault")
             )
 
     def __enter__(self) -> Self:
@@ -148,11 +148,11 @@ class TargetServer:
 
         await asyncio.to_thread(self.stop)
 
-    # Where it is
+    # Addresses
 
     @property
     def url(self) -> str:
-        """Base URL, without a slash at its end."""
+        """Base URL without trailing slash."""
         return self._listening().url
 
     @property
@@ -162,7 +162,7 @@ class TargetServer:
 
     @property
     def host(self) -> str:
-        """The host as it was asked for."""
+        """The host as given."""
         return self._listening().host
 
     @property
@@ -177,40 +177,40 @@ class TargetServer:
 
     @property
     def pid(self) -> int:
-        """The process that serves."""
+        """The id of the server process."""
         return self._started().pid
 
     @property
     def ca_file(self) -> Path:
-        """The authority that signed the certificate that was made for `tls=True`."""
+        """The CA certificate of the certificate created for `tls=True`."""
         return self.authority.ca_file
 
     @property
     def authority(self) -> Authority:
-        """That authority itself, to have more signed."""
+        """That authority, for signing further certificates."""
         if self._authority is None:
             raise TargetServerError(
-                Problem("no certificate was made for this server", "no_tls", hint="Ask for tls=True")
+                Problem("no certificate was created for this server", "no_tls", hint="Use tls=True")
             )
         return self._authority
 
     @property
     def client_files(self) -> CertificateFiles:
-        """The certificate and key that `client_certificate=True` demands."""
+        """The certificate and key that `client_certificate=True` requires."""
         if self._client_files is None:
             raise TargetServerError(
-                Problem("this server demands no client certificate", "no_tls", hint="Ask for client_certificate=True")
+                Problem("this server requires no client certificate", "no_tls", hint="Use client_certificate=True")
             )
         return self._client_files
 
-    # What it saw
+    # The record
 
     def stats(self) -> Stats:
-        """The counts now. Requests in flight are `in_progress`; see `settled_stats`."""
+        """Return the current counts. Requests in flight are `in_progress`; see `settled_stats`."""
         return Stats.from_json(self._ask("GET", "/__stats__"))
 
     def settled_stats(self, seconds: float = 5.0) -> Stats:
-        """The counts once no request is in progress: when a client that went away has been noticed, too.
+        """Wait until no request is in progress, so that disconnects are noticed too, and return the counts.
 
         Raises TargetServerError if requests are still in progress after `seconds`.
         """
@@ -226,7 +226,7 @@ class TargetServer:
             time.sleep(0.01)
 
     def record(self, since: int = 0) -> list[RequestRow]:
-        """A row for every request with a number above `since`, in order."""
+        """Yield a row for every request with a number above `since`, in order."""
         rows: list[RequestRow] = []
         while True:
             page = self._ask("GET", f"/__record__?since={since}")
@@ -236,41 +236,41 @@ class TargetServer:
                 return rows
 
     def captured(self) -> list[CapturedRequest]:
-        """The raw bytes of the first `capture` requests."""
+        """Return the raw bytes of the first `capture` requests."""
         return [
             CapturedRequest(route, number, None if raw is None else base64.b64decode(raw))
             for route, number, raw in self._ask("GET", "/__captured__")
         ]
 
     def reset(self) -> None:
-        """Forget the record and what was planned (stalls, token modes), and count from one again."""
+        """Clear the record and planned stalls and token modes, and count from one again."""
         self._ask("POST", "/__reset__")
 
-    # What it is made to do
+    # Control
 
     def stall(self, seconds: float, after: float = 0.0) -> None:
-        """Let it accept and read, and answer nothing, for `seconds` from `after` seconds on."""
+        """Accept and read, but do not respond, for `seconds`, starting in `after` seconds."""
         self._ask("POST", f"/__stall__?seconds={seconds!r}&after={after!r}")
 
     def stalls(self) -> list[tuple[int, int]]:
-        """Start and end of each stall that is over, CLOCK_MONOTONIC ns."""
+        """Return start and end of each past stall, CLOCK_MONOTONIC ns."""
         return [(began, ended) for began, ended in self._ask("GET", "/__stalls__")]
 
     def set_token_mode(self, mode: TokenMode, times: int = 0, expires_in: float | None = None) -> None:
-        """How the token endpoint behaves for the next `times` requests (0: for all), and how long tokens live."""
+        """Set the token endpoint's behaviour for the next `times` requests (0: for all), and the lifetime of tokens."""
         lifetime = "" if expires_in is None else f"&expires_in={expires_in!r}"
         self._ask("POST", f"/__tokens__?mode={mode.value}&times={times}{lifetime}")
 
     def pause(self, seconds: float, after: float = 0.0) -> Freeze:
-        """Freeze the process (SIGSTOP, SIGCONT) for `seconds` from `after` seconds on; gives back at once.
+        """Freeze the process (SIGSTOP, SIGCONT) for `seconds`, starting in `after` seconds; returns at once.
 
-        `stats()` and its like have no answer meanwhile: `wait()` on the result first.
+        `stats()` and similar methods block meanwhile: call `wait()` on the result first.
         """
         freeze = Freeze(self._started(), seconds, after)
         self._freezes.append(freeze)
         return freeze
 
-    # Inside
+    # Internal
 
     def _with_certificates(self) -> ServerOptions:
         from atm.testing.certificates import Authority
@@ -297,21 +297,21 @@ class TargetServer:
         connection = http.client.HTTPConnection(host, addresses.port, timeout=30)
         try:
             connection.request(method, target, headers={"Connection": "close"})
-            answer = connection.getresponse()
-            body = answer.read()
+            response = connection.getresponse()
+            body = response.read()
         except OSError as cause:
-            said = self._started().said()
+            output = self._started().error_output()
             raise TargetServerError(
                 Problem(
-                    f"the target server does not answer: {cause}" + (f"; it said: {said}" if said else ""),
+                    f"the target server does not respond: {cause}" + (f"; stderr: {output}" if output else ""),
                     "target_server_lost",
                 )
             ) from cause
         finally:
             connection.close()
-        if answer.status >= 300:
+        if response.status >= 300:
             raise TargetServerError(
-                Problem(f"{method} {target}: {answer.status} {body.decode(errors='replace').strip()}", "refused")
+                Problem(f"{method} {target}: {response.status} {body.decode(errors='replace').strip()}", "refused")
             )
         return json.loads(body) if body else None
 

@@ -1,4 +1,4 @@
-"""Tokens that a token endpoint has issued, and the ways in which that endpoint can fail."""
+"""Tokens issued by a token endpoint, and the endpoint's failure modes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class TokenMode(StrEnum):
     SERVER_ERROR = "server_error"
     """500 with a text."""
     INVALID_CLIENT = "invalid_client"
-    """401 with RFC 6749's error document, whatever was sent."""
+    """401 with RFC 6749's error document, for any request."""
     GARBAGE = "garbage"
-    """200 with a body that is no JSON."""
+    """200 with a body that is not JSON."""
     NO_TOKEN = "no_token"
     """200 with JSON that lacks access_token."""
     NEVER = "never"
-    """No answer at all."""
+    """No response at all."""
 
 
 class TokenStore:
@@ -37,18 +37,18 @@ class TokenStore:
         self._expiry_ns: dict[str, int] = {}
 
     def restart(self) -> None:
-        """Behave as at the start and count from nought; tokens that were issued stay valid."""
+        """Reset behaviour and counts; issued tokens remain valid."""
         self.set_mode(TokenMode.OK, 0)
         self.expires_in = self._first_expires_in
         self.issued = 0
 
     def set_mode(self, mode: TokenMode, times: int) -> None:
-        """Behave so for the next `times` token requests; 0 for all from now on."""
+        """Set the behaviour for the next `times` token requests; 0 for all from now on."""
         self._mode = mode
         self._times = times
 
     def next_mode(self) -> TokenMode:
-        """The behaviour for one token request."""
+        """Return the behaviour for one token request."""
         mode = self._mode
         if self._times:
             self._times -= 1
@@ -57,7 +57,7 @@ class TokenStore:
         return mode
 
     def issue(self) -> str:
-        """A new token, valid for `expires_in` seconds from now."""
+        """Issue a token, valid for `expires_in` seconds."""
         now = time.monotonic_ns()
         if len(self._expiry_ns) >= _TOKENS_LIMIT:
             self._expiry_ns = {token: expiry for token, expiry in self._expiry_ns.items() if expiry > now}
@@ -67,7 +67,7 @@ class TokenStore:
         return token
 
     def refusal(self, token: str) -> str | None:
-        """Why this token does not open anything now; None if it does."""
+        """Return why this token is invalid now; None if it is valid."""
         expiry = self._expiry_ns.get(token)
         if expiry is None:
             return "the token was not issued here"

@@ -960,7 +960,7 @@ export type components = {
     schemas: {
         /**
          * AnnotateRequest
-         * @description PATCH /runs/{id}; what is left out stays as it is.
+         * @description PATCH /runs/{id}; missing fields are unchanged.
          */
         AnnotateRequest: {
             /** Tags */
@@ -970,7 +970,7 @@ export type components = {
         };
         /**
          * AppriseTarget
-         * @description A message by whatever service an Apprise URL names (mail, Slack, Telegram, …), but for those of one machine.
+         * @description A message through any Apprise service (mail, Slack, Telegram, …) except local ones.
          */
         AppriseTarget: {
             /**
@@ -991,7 +991,7 @@ export type components = {
         };
         /**
          * AuditEntryView
-         * @description Who did what to which object, from where, when, with what outcome.
+         * @description One action: actor, object, origin, time and outcome.
          */
         AuditEntryView: {
             /** Id */
@@ -1062,7 +1062,7 @@ export type components = {
         };
         /**
          * ComparedEndpoint
-         * @description An endpoint that both runs have, or one of them.
+         * @description An endpoint of both runs, or of one.
          */
         ComparedEndpoint: {
             /** Name */
@@ -1074,17 +1074,17 @@ export type components = {
         };
         /**
          * Comparison
-         * @description How a value is held against its limit. The limit itself always holds, with every one of them.
+         * @description How a value is compared with its limit. The limit itself always passes.
          * @enum {string}
          */
         Comparison: "<" | "<=" | ">" | ">=";
         /**
          * CronTrigger
-         * @description At the times that match every field, on the clocks of a time zone.
+         * @description Due at the times that match every field, in a time zone.
          *
          *     Either the fields, or `expression` with the five of a crontab (minute, hour, day, month, day of week; Sunday is 0
-         *     or 7). In fields of their own days of the week count from Monday, 0, as in the first design: names are safer. A
-         *     field that is not written is every value, or the lowest when a finer field is not written either.
+         *     or 7). In separate fields, days of the week are numbered from Monday, 0, as in the first design: names are safer. A
+         *     missing field means every value, or the lowest value if a finer field is missing too.
          */
         CronTrigger: {
             /**
@@ -1112,7 +1112,7 @@ export type components = {
         };
         /**
          * CurlAnswer
-         * @description The spec that a command line stands for.
+         * @description The spec equivalent to a command line.
          */
         CurlAnswer: {
             /** Spec */
@@ -1146,7 +1146,7 @@ export type components = {
         };
         /**
          * DateTrigger
-         * @description Once. A `run_date` without an offset is on the clocks of `timezone`.
+         * @description Due once. A `run_date` without an offset is a local time in `timezone`.
          */
         DateTrigger: {
             /**
@@ -1167,7 +1167,7 @@ export type components = {
         };
         /**
          * DayView
-         * @description Runs that were created on one day, in UTC.
+         * @description Runs created on one day, in UTC.
          */
         DayView: {
             /**
@@ -1184,7 +1184,7 @@ export type components = {
         };
         /**
          * Deleted
-         * @description The answer to a DELETE.
+         * @description The response to a DELETE.
          */
         Deleted: {
             /** Id */
@@ -1207,7 +1207,7 @@ export type components = {
         };
         /**
          * DeliveryStatus
-         * @description How far a notification has come.
+         * @description The delivery status of a notification.
          * @enum {string}
          */
         DeliveryStatus: "pending" | "delivered" | "failed";
@@ -1265,7 +1265,7 @@ export type components = {
         };
         /**
          * DistributionView
-         * @description GET /runs/{id}/distribution: any window of the measured load, from its merged histograms.
+         * @description GET /runs/{id}/distribution: any window of the measured load, from merged histograms.
          */
         DistributionView: {
             /** Run Id */
@@ -1294,7 +1294,7 @@ export type components = {
         };
         /**
          * EndpointMetrics
-         * @description The figures of the measured load (warm-up left out), of one endpoint or, as `Metrics`, of all together.
+         * @description The figures of the measured load (without warm-up), of one endpoint or, as `Metrics`, of all together.
          */
         EndpointMetrics: {
             /** Total Requests */
@@ -1452,7 +1452,7 @@ export type components = {
         };
         /**
          * EndpointMetricsView
-         * @description The figures of one endpoint, flat and once more as the object that the first design has.
+         * @description The figures of one endpoint, flat and again as the object of the first design.
          */
         EndpointMetricsView: {
             /** Total Requests */
@@ -1619,7 +1619,7 @@ export type components = {
         };
         /**
          * EngineView
-         * @description An engine, and whether it is installed here.
+         * @description An engine, and whether it is installed.
          */
         EngineView: {
             /** Name */
@@ -1631,7 +1631,7 @@ export type components = {
         };
         /**
          * ErrorEntry
-         * @description One thing that is wrong.
+         * @description One problem.
          */
         ErrorEntry: {
             /** Message */
@@ -1682,13 +1682,13 @@ export type components = {
         };
         /**
          * FiringOutcome
-         * @description What became of a due time.
+         * @description The outcome of a due time.
          * @enum {string}
          */
         FiringOutcome: "queued" | "started" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "skipped" | "missed" | "error";
         /**
          * FiringView
-         * @description A due time of a schedule, and what became of it.
+         * @description A due time of a schedule and its outcome.
          */
         FiringView: {
             /** Schedule Id */
@@ -1715,7 +1715,7 @@ export type components = {
         };
         /**
          * Forecast
-         * @description What follows from a plan alone; what the target does can only make it less.
+         * @description Figures that follow from a plan alone; the target can only make them smaller.
          */
         Forecast: {
             /** Warm Up Seconds */
@@ -1748,7 +1748,7 @@ export type components = {
         };
         /**
          * GeneratorSummary
-         * @description What the load generator itself used and how late it was.
+         * @description Resource usage and lateness of the load generator.
          */
         GeneratorSummary: {
             /** Schedule Lag P50 Ms */
@@ -1790,7 +1790,7 @@ export type components = {
         };
         /**
          * GeneratorView
-         * @description What the load generator did in one stretch.
+         * @description The load generator in one period.
          */
         GeneratorView: {
             /** Start */
@@ -1842,7 +1842,7 @@ export type components = {
         };
         /**
          * HeatColumn
-         * @description How response times were distributed from `start` on.
+         * @description Distribution of response times from `start` on.
          */
         HeatColumn: {
             /** Start */
@@ -1852,7 +1852,7 @@ export type components = {
         };
         /**
          * HeatView
-         * @description Counts by time and by response time, merged from histograms.
+         * @description Counts by time and response time, merged from histograms.
          */
         HeatView: {
             /** Step */
@@ -1866,7 +1866,7 @@ export type components = {
         };
         /**
          * HistoryView
-         * @description GET /history: the tests that were run, the one with the newest run first.
+         * @description GET /history: the tests in the history, the most recently run first.
          */
         HistoryView: {
             /** Tests */
@@ -1876,7 +1876,7 @@ export type components = {
         };
         /**
          * IntervalTrigger
-         * @description Every so often, counted in elapsed time from the start date (without one: from when the schedule was made).
+         * @description At a fixed interval of elapsed time from the start date (without one: from the creation of the schedule).
          */
         IntervalTrigger: {
             /**
@@ -1933,7 +1933,7 @@ export type components = {
         };
         /**
          * KeyCreated
-         * @description The answer to POST /keys.
+         * @description The response to POST /keys.
          */
         KeyCreated: {
             /** Id */
@@ -1997,7 +1997,7 @@ export type components = {
         };
         /**
          * KeyView
-         * @description An API key, without the key.
+         * @description An API key, without its secret.
          */
         KeyView: {
             /** Id */
@@ -2039,7 +2039,7 @@ export type components = {
         };
         /**
          * LimitsView
-         * @description What runs through this server may ask for; null: no limit.
+         * @description Limits for runs through this server; null: no limit.
          */
         LimitsView: {
             /** Max Concurrent Runs */
@@ -2059,7 +2059,7 @@ export type components = {
         };
         /**
          * LoadView
-         * @description The load of a spec, and what follows from it.
+         * @description The load of a spec, and its forecast.
          */
         LoadView: {
             /**
@@ -2082,13 +2082,13 @@ export type components = {
         };
         /**
          * Measurement
-         * @description Can the figures be believed: was the load generator itself the limit?
+         * @description Whether the figures can be trusted, or the load generator itself was the limit.
          * @enum {string}
          */
         Measurement: "valid" | "suspect" | "invalid";
         /**
          * MeasurementReason
-         * @description One row of the measurement verdict's table that spoke up.
+         * @description One reason of the measurement verdict: a violated row of its table.
          */
         MeasurementReason: {
             /** Code */
@@ -2313,13 +2313,13 @@ export type components = {
         };
         /**
          * Misfire
-         * @description What happens to due times that nobody noticed within the grace time, because every agent was down.
+         * @description What to do with due times missed because no agent was running within the grace time.
          * @enum {string}
          */
         Misfire: "run_once" | "skip";
         /**
          * NamedCount
-         * @description How many runs there are of a test.
+         * @description Number of runs of a test.
          */
         NamedCount: {
             /** Name */
@@ -2531,19 +2531,19 @@ export type components = {
             tags: string[];
             /**
              * From Run
-             * @description A run whose credentials are meant where the spec has `***`; they stay with the hosts of that run.
+             * @description A run whose credentials replace `***` in the spec; they remain bound to the hosts of that run.
              */
             from_run?: string | null;
         };
         /**
          * NotifyOn
-         * @description After which runs to notify.
+         * @description The outcomes of a run that trigger a notification.
          * @enum {string}
          */
         NotifyOn: "failure" | "recovery" | "always";
         /**
          * OpenSession
-         * @description A session that lasts; its cookie is known to its browser alone.
+         * @description A persistent session; only its browser has the cookie.
          */
         OpenSession: {
             /** Id */
@@ -2577,7 +2577,7 @@ export type components = {
         Order: "newest" | "oldest";
         /**
          * Outcome
-         * @description How a started request ended. Each started request has exactly one.
+         * @description How a started request ended. Each started request has exactly one outcome.
          *
          *     `started = ok + failed + generator_error + unfinished`, for warm-up and measured load separately.
          * @enum {string}
@@ -2585,19 +2585,19 @@ export type components = {
         Outcome: "ok" | "unexpected_status" | "check_failed" | "timeout" | "dns_error" | "connect_error" | "tls_error" | "connection_closed" | "protocol_error" | "response_too_large" | "generator_error" | "unfinished";
         /**
          * Overlap
-         * @description What happens at a due time while a run of the same schedule has not ended.
+         * @description What to do at a due time while a run of the same schedule is in progress.
          * @enum {string}
          */
         Overlap: "skip" | "queue" | "allow";
         /**
          * Phase
-         * @description A part of a load; a run also drains after its last one.
+         * @description A part of a load; after the last one, a run also drains.
          * @enum {string}
          */
         Phase: "warm_up" | "load" | "ramp_up" | "hold" | "ramp_down";
         /**
          * PlanView
-         * @description What a spec would do.
+         * @description The plan of a spec.
          */
         PlanView: {
             /** Name */
@@ -2625,7 +2625,7 @@ export type components = {
         };
         /**
          * PointView
-         * @description One stretch of one endpoint (null: of all together); warm-up and measured load apart.
+         * @description One period of one endpoint (null: of all together), separate for warm-up and measured load.
          */
         PointView: {
             /** Start */
@@ -2664,7 +2664,7 @@ export type components = {
         };
         /**
          * PreviewAnswer
-         * @description When a trigger would be due.
+         * @description The due times of a trigger.
          */
         PreviewAnswer: {
             /** Describes */
@@ -2720,7 +2720,7 @@ export type components = {
         };
         /**
          * RerunRequest
-         * @description POST /runs/{id}/rerun; what is left out is as it was.
+         * @description POST /runs/{id}/rerun; missing fields are taken from the run.
          */
         RerunRequest: {
             /** Spec */
@@ -2735,7 +2735,7 @@ export type components = {
         };
         /**
          * RetentionView
-         * @description What is kept for how long, in seconds since the end of a run; null: for ever.
+         * @description Retention, in seconds since the end of a run; null: forever.
          */
         RetentionView: {
             /** Runs Seconds */
@@ -2751,7 +2751,7 @@ export type components = {
         };
         /**
          * RunAccepted
-         * @description The answer to POST /runs.
+         * @description The response to POST /runs.
          */
         RunAccepted: {
             /** Id */
@@ -2847,7 +2847,7 @@ export type components = {
         };
         /**
          * RunInfo
-         * @description Identity and course of a run.
+         * @description Identity and timing of a run.
          */
         RunInfo: {
             /** Id */
@@ -2901,13 +2901,13 @@ export type components = {
         };
         /**
          * RunOutcome
-         * @description The one word for a run, everywhere that people or programs read about it (docs/reference/run-outcomes.json).
+         * @description The single word for a run in every display and format (docs/reference/run-outcomes.json).
          * @enum {string}
          */
         RunOutcome: "queued" | "running" | "passed" | "failed" | "invalid" | "stopped" | "cancelled" | "error";
         /**
          * RunResult
-         * @description A run, judged: what `atm run --json` prints and storage keeps.
+         * @description The result of a run: printed by `atm run --json`, and stored.
          */
         RunResult: {
             run: components["schemas"]["RunInfo"];
@@ -2939,13 +2939,13 @@ export type components = {
         };
         /**
          * RunStatus
-         * @description The life of a run; it only moves forward.
+         * @description The status of a run; it only moves forward.
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "completed" | "cancelled" | "failed";
         /**
          * RunSummaryView
-         * @description A run as a line in a list.
+         * @description A run in a list.
          */
         RunSummaryView: {
             /** Id */
@@ -2996,7 +2996,7 @@ export type components = {
         };
         /**
          * RunView
-         * @description A run with everything but its seconds.
+         * @description A run without its intervals.
          */
         RunView: {
             /** Id */
@@ -3066,7 +3066,7 @@ export type components = {
         };
         /**
          * RungView
-         * @description A row of a histogram: samples above the row before it, up to and with `limit_ms`.
+         * @description A row of a histogram: samples above the previous row's limit, up to and including `limit_ms`.
          */
         RungView: {
             /** Limit Ms */
@@ -3078,7 +3078,7 @@ export type components = {
         };
         /**
          * SampledExchange
-         * @description One request kept whole, secrets masked; times since its intended start.
+         * @description One sampled request, secrets masked; times since its intended start.
          */
         SampledExchange: {
             /** Request Number */
@@ -3129,7 +3129,7 @@ export type components = {
         };
         /**
          * SampledRequest
-         * @description A kept request, with the names of the first design beside ours: there, headers are an object.
+         * @description A sampled request, with the names of the first design beside ours: there, headers are an object.
          */
         SampledRequest: {
             /** Request Number */
@@ -3358,7 +3358,7 @@ export type components = {
         };
         /**
          * SessionView
-         * @description Who is asking.
+         * @description The authenticated client.
          */
         SessionView: {
             /**
@@ -3373,7 +3373,7 @@ export type components = {
         };
         /**
          * Spread
-         * @description How a time was distributed, in ms: null without samples, "Infinity" where it reaches into the failures.
+         * @description Distribution of a time, in ms: null without samples, "Infinity" if the percentile includes failures.
          */
         Spread: {
             /** Min Ms */
@@ -3413,7 +3413,7 @@ export type components = {
         };
         /**
          * Statistic
-         * @description What is taken of many times, where it is no percentile.
+         * @description A statistic of times other than a percentile.
          * @enum {string}
          */
         Statistic: "min" | "max" | "mean";
@@ -3483,7 +3483,7 @@ export type components = {
         };
         /**
          * TestHistory
-         * @description A test name that occurs in the history.
+         * @description A test name in the history.
          */
         TestHistory: {
             /** Name */
@@ -3507,7 +3507,7 @@ export type components = {
         };
         /**
          * TestRequest
-         * @description PUT /tests/{test}. The name of a test is its spec's.
+         * @description PUT /tests/{test}. The name of a test is that of its spec.
          */
         TestRequest: {
             spec: components["schemas"]["TestSpec"];
@@ -3529,7 +3529,7 @@ export type components = {
         };
         /**
          * TestView
-         * @description A test that is kept to be run again.
+         * @description A stored test.
          */
         TestView: {
             /** Id */
@@ -3567,7 +3567,7 @@ export type components = {
         };
         /**
          * ThresholdResult
-         * @description One threshold after the run.
+         * @description The result of one threshold.
          */
         ThresholdResult: {
             /** Expression */
@@ -3600,7 +3600,7 @@ export type components = {
         };
         /**
          * TimelinePoint
-         * @description One point of the timeline of a result: a second, or more of them in a long run.
+         * @description One point of the timeline of a result: one second, or more in a long run.
          */
         TimelinePoint: {
             /** Second */
@@ -3640,7 +3640,7 @@ export type components = {
         };
         /**
          * TryAnswer
-         * @description One request to each endpoint, whole.
+         * @description One sampled request per endpoint.
          */
         TryAnswer: {
             /** Exchanges */
@@ -3661,7 +3661,7 @@ export type components = {
         Unit: "ms" | "share" | "per_second";
         /**
          * ValidateAnswer
-         * @description Whether a spec can be run here; a spec that cannot is no error of the request.
+         * @description Whether a spec can be run here; an invalid spec is not an error of the request.
          */
         ValidateAnswer: {
             /** Valid */
@@ -3682,7 +3682,7 @@ export type components = {
         };
         /**
          * Verdict
-         * @description What follows from the thresholds, and from the measurement of the measurement.
+         * @description The verdicts of the thresholds and of the measurement.
          */
         Verdict: {
             /** Passed */
@@ -3696,7 +3696,7 @@ export type components = {
         };
         /**
          * Webhook
-         * @description A POST with a JSON document, signed where there is a secret.
+         * @description A POST with a JSON document, signed if there is a secret.
          */
         Webhook: {
             /**
@@ -3719,7 +3719,7 @@ export type components = {
         };
         /**
          * WindowView
-         * @description A whole window merged from histograms: percentiles of it, not averages of percentiles.
+         * @description A window merged from histograms: its exact percentiles, not averages of percentiles.
          */
         WindowView: {
             /** Start */
@@ -3731,7 +3731,7 @@ export type components = {
         };
         /**
          * ErrorDocument
-         * @description `application/problem+json`: what was wrong, in one sentence and in full.
+         * @description `application/problem+json`: the problems of a request, as a sentence and as a list.
          */
         ErrorDocument: {
             /**
@@ -3757,29 +3757,29 @@ export type components = {
         };
         /**
          * TestSpec
-         * @description A load test: what to send, how much of it, and what must hold.
+         * @description A load test: its requests, load and pass criteria.
          */
         TestSpec: {
             /**
              * Name
-             * @description How lists and reports call the test.
+             * @description Name of the test, shown in lists and reports.
              * @example checkout
              */
             name: string | number | boolean;
             /**
              * Description
-             * @description For people.
+             * @description Free-text description.
              */
             description?: string | number | boolean;
             /**
              * Url
-             * @description Where requests are sent; either this or `endpoints`.
+             * @description Request URL; use either this or `endpoints`.
              * @example https://example.com/
              */
             url?: string | number | boolean;
             /**
              * Method
-             * @description The HTTP method.
+             * @description HTTP method.
              * @default GET
              * @example GET
              * @example POST
@@ -3790,7 +3790,7 @@ export type components = {
             method: string;
             /**
              * Headers
-             * @description Sent with every request; a list sends a line for each value, null leaves a header out.
+             * @description Headers of every request; a list sends one line per value, null removes a default header.
              * @example {
              *       "Accept": "application/json"
              *     }
@@ -3800,45 +3800,45 @@ export type components = {
             };
             /**
              * Body
-             * @description Text, or an object that is sent as JSON, to `url`.
+             * @description Request body for `url`: text, or an object sent as JSON.
              */
             body?: string | Record<string, never> | unknown[] | number | boolean;
             /**
              * Expect body
-             * @description What a good answer from `url` holds.
+             * @description Condition on the response body of `url`.
              */
             expect_body?: string | {
                 /**
                  * Contains
-                 * @description This text, literally.
+                 * @description The body must contain this text.
                  */
                 contains?: string | number | boolean;
                 /**
                  * Regex
-                 * @description A match of this regular expression, anywhere in it.
+                 * @description The body must match this regular expression anywhere.
                  */
                 regex?: string | number | boolean;
             };
             /**
              * Endpoints
-             * @description Several requests instead of one `url`.
+             * @description Several endpoints instead of one `url`.
              */
             endpoints?: {
                 /**
                  * Name
-                 * @description How reports call it; unique.
+                 * @description Unique name, shown in reports.
                  * @example list users
                  */
                 name: string | number | boolean;
                 /**
                  * Url
-                 * @description Where it is sent.
+                 * @description Request URL.
                  * @example https://api.example.com/users
                  */
                 url: string | number | boolean;
                 /**
                  * Method
-                 * @description The HTTP method.
+                 * @description HTTP method.
                  * @default GET
                  * @example GET
                  * @example POST
@@ -3849,25 +3849,25 @@ export type components = {
                 method: string;
                 /**
                  * Headers
-                 * @description Beside those of the spec, and before them.
+                 * @description Headers in addition to the spec's, which they override.
                  */
                 headers?: {
                     [key: string]: string | number | boolean | (string | number | boolean)[] | null;
                 };
                 /**
                  * Body
-                 * @description Text, or an object that is sent as JSON.
+                 * @description Request body: text, or an object sent as JSON.
                  */
                 body?: string | Record<string, never> | unknown[] | number | boolean;
                 /**
                  * Weight
-                 * @description Its share with `distribution_strategy: weighted`.
+                 * @description Relative share with `distribution_strategy: weighted`.
                  * @default 1
                  */
                 weight: number;
                 /**
                  * Expected status codes
-                 * @description What is ok; default: as in the spec.
+                 * @description Status codes that count as ok; default: the spec's.
                  * @example [
                  *       201
                  *     ]
@@ -3879,23 +3879,23 @@ export type components = {
                 expected_status_codes?: (number | string)[] | (number | string);
                 /**
                  * Expect body
-                 * @description What a good answer holds.
+                 * @description Condition on the response body.
                  */
                 expect_body?: string | {
                     /**
                      * Contains
-                     * @description This text, literally.
+                     * @description The body must contain this text.
                      */
                     contains?: string | number | boolean;
                     /**
                      * Regex
-                     * @description A match of this regular expression, anywhere in it.
+                     * @description The body must match this regular expression anywhere.
                      */
                     regex?: string | number | boolean;
                 };
                 /**
                  * Timeout
-                 * @description Default: as in the spec.
+                 * @description Request timeout; default: the spec's.
                  */
                 timeout?: number | string;
                 /**
@@ -3905,7 +3905,7 @@ export type components = {
                 timeout_seconds?: number | string;
                 /**
                  * Auth
-                 * @description Default: as in the spec; `{type: none}` for none.
+                 * @description Credentials; default: the spec's; `{type: none}` for none.
                  */
                 auth?: {
                     /**
@@ -3940,7 +3940,7 @@ export type components = {
                     key: string | number | boolean;
                     /**
                      * Header name
-                     * @description The header that carries the key.
+                     * @description Header that carries the key.
                      * @default X-API-Key
                      */
                     header_name: string | number | boolean;
@@ -3998,7 +3998,7 @@ export type components = {
                     client_id: string | number | boolean;
                     /**
                      * Client secret
-                     * @description For clients that have one.
+                     * @description Client secret, if the client has one.
                      */
                     client_secret?: string | number | boolean;
                     /** Username */
@@ -4022,13 +4022,13 @@ export type components = {
                     type: "jwt";
                     /**
                      * Secret
-                     * @description The shared secret (HS…), or the private key as PEM text.
+                     * @description Shared secret (HS…), or private key as PEM text.
                      * @example {{env:KEY}}
                      */
                     secret: string | number | boolean;
                     /**
                      * Algorithm
-                     * @description How it is signed.
+                     * @description Signature algorithm.
                      * @default HS256
                      * @enum {unknown}
                      */
@@ -4050,12 +4050,12 @@ export type components = {
                     audience?: string | number | boolean;
                     /**
                      * Claims
-                     * @description More claims, as they are.
+                     * @description Additional claims.
                      */
                     claims?: Record<string, never>;
                     /**
                      * Expires in
-                     * @description The token's life; it is renewed in time.
+                     * @description Lifetime of the token; it is renewed before it expires.
                      * @default 3600
                      */
                     expires_in: number | string;
@@ -4068,7 +4068,7 @@ export type components = {
                 };
                 /**
                  * Thresholds
-                 * @description Rules for this endpoint alone.
+                 * @description Thresholds for this endpoint only.
                  */
                 thresholds?: (string | (string | {
                     /**
@@ -4086,13 +4086,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4104,7 +4104,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4126,17 +4126,17 @@ export type components = {
                     max_latency_p99_ms?: number;
                     /**
                      * Max error rate
-                     * @description Failed of completed, 0 to 1.
+                     * @description Failed / completed requests, 0 to 1.
                      */
                     max_error_rate?: number;
                     /**
                      * Min throughput rps
-                     * @description Ok answers per second.
+                     * @description Ok responses per second.
                      */
                     min_throughput_rps?: number;
                     /**
                      * Expressions
-                     * @description More rules.
+                     * @description Further thresholds.
                      * @example [
                      *       "p99 < 300ms",
                      *       "error_rate < 1%"
@@ -4158,13 +4158,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4176,7 +4176,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4196,13 +4196,13 @@ export type components = {
                         expression: string | number | boolean;
                         /**
                          * Abort
-                         * @description Stop the run as soon as this has failed.
+                         * @description Abort the run as soon as this threshold fails.
                          * @default false
                          */
                         abort: boolean;
                         /**
                          * Abort after
-                         * @description Not before so much of the measured load has passed.
+                         * @description Earliest abort, counted from the start of the measured load.
                          * @default 10
                          */
                         abort_after: number | string;
@@ -4214,7 +4214,7 @@ export type components = {
                         abort_after_seconds: number | string;
                         /**
                          * Min samples
-                         * @description Windows and aborts need at least so many requests.
+                         * @description Minimum number of requests for a window or an abort to be judged.
                          * @default 20
                          */
                         min_samples: number;
@@ -4223,19 +4223,19 @@ export type components = {
             }[];
             /**
              * Distribution strategy
-             * @description How the requests are shared among the endpoints.
+             * @description How requests are distributed among the endpoints.
              * @default round_robin
              * @enum {unknown}
              */
             distribution_strategy: "round_robin" | "weighted" | "sequential";
             /**
              * Total requests
-             * @description Stop after so many; default 100, if neither duration nor stages are given.
+             * @description Stop after this number of requests; default 100 without duration and stages.
              */
             total_requests?: number;
             /**
              * Duration
-             * @description Stop after so long; warm-up comes in addition.
+             * @description Duration of the measured load; warm-up is added.
              * @example 30s
              * @example 5m
              */
@@ -4249,70 +4249,70 @@ export type components = {
             duration_seconds?: number | string;
             /**
              * Concurrency
-             * @description Virtual users, default 10; with requests_per_second the limit of requests in flight.
+             * @description Virtual users, default 10; with requests_per_second, the maximum of requests in flight.
              */
             concurrency?: number;
             /**
              * Requests per second
-             * @description An open load of evenly spaced arrivals, whatever the server does.
+             * @description Constant arrival rate (open model), regardless of how fast the server responds.
              * @example 50
              */
             requests_per_second?: number;
             /**
              * Load
-             * @description Stages, warm-up, Poisson arrivals: instead of the two above.
+             * @description Stages, warm-up, Poisson arrivals; replaces the two fields above.
              */
             load?: {
                 /**
                  * Model
-                 * @description closed: users are set and the rate results. open: the rate is set. Follows from `users` or `rate`.
+                 * @description closed: fixed users, the rate results. open: fixed arrival rate. Default: derived from `users` or `rate`.
                  * @enum {unknown}
                  */
                 model?: "closed" | "open";
                 /**
                  * Users
-                 * @description Closed: virtual users; default 10.
+                 * @description Closed: number of virtual users; default 10.
                  */
                 users?: number;
                 /**
                  * Rate
-                 * @description Open: arrivals per second.
+                 * @description Open: arrival rate, per second.
                  * @example 100
                  */
                 rate?: number;
                 /**
                  * Start
-                 * @description The level at which the first stage begins; default 0.
+                 * @description Level at the start of the first stage; default 0.
                  */
                 start?: number;
                 /**
                  * Stages
-                 * @description Linear ramps, one after the other, instead of a constant level.
+                 * @description Consecutive linear ramps instead of a constant level.
                  */
                 stages?: {
                     /**
                      * Duration
-                     * @description How long the ramp takes.
+                     * @description Duration of the ramp.
                      * @example 30s
                      */
                     duration: number | string;
                     /**
                      * Target
-                     * @description Users (closed) or arrivals per second (open) at its end.
+                     * @description Users (closed) or arrivals per second (open) at the end of the ramp.
                      * @example 100
                      */
                     target: number;
                 }[];
                 /**
                  * Arrival
-                 * @description Open: arrivals evenly spaced, or at random (Poisson).
+                 * @description Open: evenly spaced or random (Poisson) arrivals.
                  * @default even
                  * @enum {unknown}
                  */
                 arrival: "even" | "poisson";
                 /**
                  * Warm up
-                 * @description Runs before the measured load, in addition to it, and is in none of its figures.
+                 * @description Warm up for this long first; excluded from all results.
                  * @default 0
                  */
                 warm_up: number | string;
@@ -4324,26 +4324,26 @@ export type components = {
                 warm_up_seconds: number | string;
                 /**
                  * Warm up level
-                 * @description Users or arrivals per second during warm-up; default: where the measured load begins.
+                 * @description Users or arrivals per second during warm-up; default: the initial level of the measured load.
                  */
                 warm_up_level?: number;
                 /**
                  * On saturation
-                 * @description Open: an arrival that finds no free user waits, or is not sent and counts as missed.
+                 * @description Open: whether an arrival without a free user waits, or is dropped and counts as missed.
                  * @default queue
                  * @enum {unknown}
                  */
                 on_saturation: "queue" | "drop";
                 /**
                  * Catch up
-                 * @description Open: after a stall of the load generator itself, start late, or skip to the present.
+                 * @description Open: after a stall of the load generator, start overdue arrivals late, or skip them.
                  * @default full
                  * @enum {unknown}
                  */
                 catch_up: "full" | "none";
                 /**
                  * Catch up max
-                 * @description Open: what is later than this is skipped even with `catch_up: full`.
+                 * @description Open: arrivals later than this are skipped even with `catch_up: full`.
                  * @default 5
                  */
                 catch_up_max: number | string;
@@ -4355,18 +4355,18 @@ export type components = {
                 catch_up_max_seconds: number | string;
                 /**
                  * Max in flight
-                 * @description Open: the limit of requests in flight; default: what the engine can.
+                 * @description Open: maximum of requests in flight; default: the engine's maximum.
                  */
                 max_in_flight?: number;
                 /**
                  * Max rate
-                 * @description Closed: all users together start at most so many requests per second.
+                 * @description Closed: maximum rate of all users together, in requests per second.
                  */
                 max_rate?: number;
             };
             /**
              * Timeout
-             * @description For one request, its body and redirects included.
+             * @description Timeout per request, including its body and redirects.
              * @default 30
              */
             timeout: number | string;
@@ -4378,7 +4378,7 @@ export type components = {
             timeout_seconds: number | string;
             /**
              * Graceful stop
-             * @description How long requests in flight may take at the end; default: the longest timeout.
+             * @description How long requests in flight may take after the end of sending; default: the longest timeout.
              */
             graceful_stop?: number | string;
             /**
@@ -4388,7 +4388,7 @@ export type components = {
             graceful_stop_seconds?: number | string;
             /**
              * Thresholds
-             * @description What must hold: named limits, expressions, or both.
+             * @description Pass criteria: named limits, expressions, or both.
              */
             thresholds?: (string | (string | {
                 /**
@@ -4406,13 +4406,13 @@ export type components = {
                 expression: string | number | boolean;
                 /**
                  * Abort
-                 * @description Stop the run as soon as this has failed.
+                 * @description Abort the run as soon as this threshold fails.
                  * @default false
                  */
                 abort: boolean;
                 /**
                  * Abort after
-                 * @description Not before so much of the measured load has passed.
+                 * @description Earliest abort, counted from the start of the measured load.
                  * @default 10
                  */
                 abort_after: number | string;
@@ -4424,7 +4424,7 @@ export type components = {
                 abort_after_seconds: number | string;
                 /**
                  * Min samples
-                 * @description Windows and aborts need at least so many requests.
+                 * @description Minimum number of requests for a window or an abort to be judged.
                  * @default 20
                  */
                 min_samples: number;
@@ -4446,17 +4446,17 @@ export type components = {
                 max_latency_p99_ms?: number;
                 /**
                  * Max error rate
-                 * @description Failed of completed, 0 to 1.
+                 * @description Failed / completed requests, 0 to 1.
                  */
                 max_error_rate?: number;
                 /**
                  * Min throughput rps
-                 * @description Ok answers per second.
+                 * @description Ok responses per second.
                  */
                 min_throughput_rps?: number;
                 /**
                  * Expressions
-                 * @description More rules.
+                 * @description Further thresholds.
                  * @example [
                  *       "p99 < 300ms",
                  *       "error_rate < 1%"
@@ -4478,13 +4478,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4496,7 +4496,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4516,13 +4516,13 @@ export type components = {
                     expression: string | number | boolean;
                     /**
                      * Abort
-                     * @description Stop the run as soon as this has failed.
+                     * @description Abort the run as soon as this threshold fails.
                      * @default false
                      */
                     abort: boolean;
                     /**
                      * Abort after
-                     * @description Not before so much of the measured load has passed.
+                     * @description Earliest abort, counted from the start of the measured load.
                      * @default 10
                      */
                     abort_after: number | string;
@@ -4534,7 +4534,7 @@ export type components = {
                     abort_after_seconds: number | string;
                     /**
                      * Min samples
-                     * @description Windows and aborts need at least so many requests.
+                     * @description Minimum number of requests for a window or an abort to be judged.
                      * @default 20
                      */
                     min_samples: number;
@@ -4542,7 +4542,7 @@ export type components = {
             };
             /**
              * Expected status codes
-             * @description What is ok.
+             * @description Status codes that count as ok.
              * @default [
              *       200,
              *       201,
@@ -4559,7 +4559,7 @@ export type components = {
             expected_status_codes: (number | string)[] | (number | string);
             /**
              * Variables
-             * @description Values for `{{name}}`; `{value: "1234", secret: true}` for one that is a credential and not called so.
+             * @description Values for `{{name}}`; `{value: "1234", secret: true}` marks a credential whose name does not show it.
              * @example {
              *       "base": "https://api.example.com"
              *     }
@@ -4573,7 +4573,7 @@ export type components = {
             };
             /**
              * Auth
-             * @description How requests prove who they are.
+             * @description Credentials of the requests.
              */
             auth?: {
                 /**
@@ -4608,7 +4608,7 @@ export type components = {
                 key: string | number | boolean;
                 /**
                  * Header name
-                 * @description The header that carries the key.
+                 * @description Header that carries the key.
                  * @default X-API-Key
                  */
                 header_name: string | number | boolean;
@@ -4666,7 +4666,7 @@ export type components = {
                 client_id: string | number | boolean;
                 /**
                  * Client secret
-                 * @description For clients that have one.
+                 * @description Client secret, if the client has one.
                  */
                 client_secret?: string | number | boolean;
                 /** Username */
@@ -4690,13 +4690,13 @@ export type components = {
                 type: "jwt";
                 /**
                  * Secret
-                 * @description The shared secret (HS…), or the private key as PEM text.
+                 * @description Shared secret (HS…), or private key as PEM text.
                  * @example {{env:KEY}}
                  */
                 secret: string | number | boolean;
                 /**
                  * Algorithm
-                 * @description How it is signed.
+                 * @description Signature algorithm.
                  * @default HS256
                  * @enum {unknown}
                  */
@@ -4718,12 +4718,12 @@ export type components = {
                 audience?: string | number | boolean;
                 /**
                  * Claims
-                 * @description More claims, as they are.
+                 * @description Additional claims.
                  */
                 claims?: Record<string, never>;
                 /**
                  * Expires in
-                 * @description The token's life; it is renewed in time.
+                 * @description Lifetime of the token; it is renewed before it expires.
                  * @default 3600
                  */
                 expires_in: number | string;
@@ -4736,87 +4736,87 @@ export type components = {
             };
             /**
              * Seed
-             * @description Makes random choices repeatable; a run without one picks its own and reports it.
+             * @description Seed of random choices, for repeatable runs; default: random, and reported.
              */
             seed?: number;
             /**
              * Engine
-             * @description What sends the load.
+             * @description Engine that sends the load.
              * @default auto
              * @enum {unknown}
              */
             engine: "auto" | "native" | "asyncio";
             /**
              * Tls
-             * @description Certificates and names.
+             * @description TLS settings.
              */
             tls?: {
                 /**
                  * Insecure
-                 * @description Do not check certificates.
+                 * @description Skip certificate verification.
                  * @default false
                  */
                 insecure: boolean;
                 /**
                  * Ca
-                 * @description A file of certificates to trust beside the system's.
+                 * @description File of CA certificates to trust in addition to the system's.
                  */
                 ca?: string | number | boolean;
                 /**
                  * Cert
-                 * @description The file of the client's certificate.
+                 * @description File with the client certificate.
                  */
                 cert?: string | number | boolean;
                 /**
                  * Key
-                 * @description The file of the client's key.
+                 * @description File with the client's private key.
                  */
                 key?: string | number | boolean;
                 /**
                  * Server name
-                 * @description Ask for and check this name instead of the URL's host.
+                 * @description Name for SNI and certificate verification instead of the URL's host.
                  */
                 server_name?: string | number | boolean;
             };
             /**
              * Proxy
-             * @description The URL of an HTTP proxy.
+             * @description URL of an HTTP proxy.
              * @example http://proxy.local:3128
              */
             proxy?: string | number | boolean;
             /**
              * Redirects
-             * @description Follow at most so many per request; with 0 a 3xx is an answer like any other.
+             * @description Maximum number of redirects to follow per request; 0: a 3xx is treated like any other response.
              * @default 0
              */
             redirects: number;
             /**
              * Max response bytes
-             * @description A longer answer is a failure.
+             * @description A longer response counts as failed.
              */
             max_response_bytes?: number;
             /**
              * Keep alive
-             * @description false: a new connection for every request.
+             * @description Reuse connections; false opens a new one for every request.
              * @default true
              */
             keep_alive: boolean;
             /**
              * Http version
-             * @description The version of HTTP to speak.
+             * @description HTTP version.
              * @default 1.1
              * @enum {unknown}
              */
             http_version: "1.1" | "2" | "auto";
             /**
              * Streams per connection
-             * @description HTTP/2: how many users share a connection.
+             * @description HTTP/2: number of users per connection.
              * @default 1
              */
             streams_per_connection: number;
             /**
              * Connect to
-             * @description Dial elsewhere than the URL says: HOST:PORT:OTHER_HOST:OTHER_PORT, as curl's --connect-to.
+             * @description Connect to another address than the URL's: HOST:PORT:OTHER_HOST:OTHER_PORT, like curl's --connect-to.
              * @example [
              *       "api.example.com:443:10.0.0.5:8443"
              *     ]
@@ -4824,7 +4824,7 @@ export type components = {
             connect_to?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Source addresses
-             * @description Local IP addresses to connect from, in turn.
+             * @description Local IP addresses to connect from, used in turn.
              * @example [
              *       "10.0.0.7",
              *       "10.0.0.8"
@@ -4833,7 +4833,7 @@ export type components = {
             source_addresses?: (string | number | boolean)[] | (string | number | boolean);
             /**
              * Resolve every
-             * @description Look names up anew so often while the run goes on.
+             * @description Interval of repeated name resolution during the run.
              */
             resolve_every?: number | string;
             /**
@@ -4881,7 +4881,7 @@ export type components = {
         };
         /**
          * FinishedEvent
-         * @description The run has ended. Nothing comes after it.
+         * @description The run has ended; the last event.
          */
         FinishedEvent: {
             /**
@@ -4909,7 +4909,7 @@ export type components = {
         };
         /**
          * IntervalEvent
-         * @description One second has passed. Figures without `so_far` are of this second alone.
+         * @description The figures of one second. Figures outside `so_far` cover this second alone.
          */
         IntervalEvent: {
             /** Second */
@@ -4972,7 +4972,7 @@ export type components = {
         };
         /**
          * ProgressEvent
-         * @description Where the run stands; sent when that changes, and skipped where something newer is known.
+         * @description The status of a run; sent when it changes, and skipped where a newer one is known.
          */
         ProgressEvent: {
             /**
@@ -4996,7 +4996,7 @@ export type components = {
         };
         /**
          * SampleEvent
-         * @description A request has been kept whole; `/runs/{id}/samples` has it all.
+         * @description A request was sampled; `/runs/{id}/samples` has the whole sample.
          */
         SampleEvent: {
             /**
@@ -5081,7 +5081,7 @@ export type components = {
         };
         /**
          * StartedEvent
-         * @description The load begins now.
+         * @description The load begins.
          */
         StartedEvent: {
             /**
@@ -5121,7 +5121,7 @@ export type components = {
         RunEventMessage: components["schemas"]["StartedEvent"] | components["schemas"]["IntervalEvent"] | components["schemas"]["SampleEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["FinishedEvent"];
         /**
          * ListChange
-         * @description An event of GET /events: a run is new, has changed, or is gone.
+         * @description An event of GET /events: a run was created, changed or deleted.
          */
         ListChange: {
             /**
@@ -5294,11 +5294,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5321,11 +5321,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5348,11 +5348,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5375,11 +5375,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5402,11 +5402,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5429,11 +5429,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5456,11 +5456,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5503,11 +5503,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5530,11 +5530,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5557,11 +5557,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5584,11 +5584,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5611,11 +5611,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5647,11 +5647,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5694,11 +5694,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5721,11 +5721,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5748,11 +5748,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5775,11 +5775,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5802,11 +5802,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5829,11 +5829,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5856,11 +5856,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5903,11 +5903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5930,11 +5930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5957,11 +5957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -5984,11 +5984,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6011,11 +6011,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6038,11 +6038,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6065,11 +6065,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6116,11 +6116,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6143,11 +6143,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6170,11 +6170,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6197,11 +6197,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6224,11 +6224,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6251,11 +6251,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6278,11 +6278,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6305,11 +6305,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6350,11 +6350,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6377,11 +6377,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6404,11 +6404,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6431,11 +6431,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6458,11 +6458,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6485,11 +6485,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6512,11 +6512,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6559,11 +6559,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6586,11 +6586,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6613,11 +6613,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6640,11 +6640,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6667,11 +6667,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6694,11 +6694,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6721,11 +6721,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6768,11 +6768,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6795,11 +6795,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6822,11 +6822,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6849,11 +6849,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6876,11 +6876,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6903,11 +6903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6930,11 +6930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -6957,11 +6957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7006,11 +7006,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7033,11 +7033,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7060,11 +7060,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7087,11 +7087,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7114,11 +7114,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7141,11 +7141,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7168,11 +7168,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7234,11 +7234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7261,11 +7261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7288,11 +7288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7315,11 +7315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7342,11 +7342,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7369,11 +7369,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7396,11 +7396,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7423,11 +7423,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7480,11 +7480,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7507,11 +7507,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7534,11 +7534,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7561,11 +7561,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7588,11 +7588,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7615,11 +7615,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7642,11 +7642,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7689,11 +7689,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7716,11 +7716,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7743,11 +7743,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7770,11 +7770,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7797,11 +7797,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7824,11 +7824,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7851,11 +7851,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7921,11 +7921,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7948,11 +7948,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -7975,11 +7975,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8002,11 +8002,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8029,11 +8029,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8056,11 +8056,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8083,11 +8083,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8139,11 +8139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8166,11 +8166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8193,11 +8193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8220,11 +8220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8247,11 +8247,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8274,11 +8274,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8301,11 +8301,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8328,11 +8328,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8378,11 +8378,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8405,11 +8405,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8432,11 +8432,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8459,11 +8459,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8486,11 +8486,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8513,11 +8513,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8540,11 +8540,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8567,11 +8567,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8617,11 +8617,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8644,11 +8644,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8671,11 +8671,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8698,11 +8698,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8725,11 +8725,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8752,11 +8752,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8779,11 +8779,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8806,11 +8806,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8833,11 +8833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8887,11 +8887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8914,11 +8914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8941,11 +8941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8968,11 +8968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -8995,11 +8995,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9022,11 +9022,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9049,11 +9049,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9076,11 +9076,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9126,11 +9126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9153,11 +9153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9180,11 +9180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9207,11 +9207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9234,11 +9234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9261,11 +9261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9288,11 +9288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9315,11 +9315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9342,11 +9342,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9395,11 +9395,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9422,11 +9422,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9449,11 +9449,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9476,11 +9476,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9503,11 +9503,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9530,11 +9530,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9557,11 +9557,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9584,11 +9584,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9641,11 +9641,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9668,11 +9668,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9695,11 +9695,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9722,11 +9722,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9749,11 +9749,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9776,11 +9776,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9803,11 +9803,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9830,11 +9830,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9885,11 +9885,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9912,11 +9912,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9939,11 +9939,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9966,11 +9966,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -9993,11 +9993,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10020,11 +10020,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10047,11 +10047,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10108,11 +10108,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10135,11 +10135,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10162,11 +10162,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10189,11 +10189,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10216,11 +10216,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10243,11 +10243,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10270,11 +10270,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10297,11 +10297,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10358,11 +10358,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10385,11 +10385,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10412,11 +10412,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10439,11 +10439,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10466,11 +10466,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10493,11 +10493,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10520,11 +10520,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10547,11 +10547,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10599,11 +10599,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10626,11 +10626,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10653,11 +10653,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10680,11 +10680,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10707,11 +10707,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10734,11 +10734,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10761,11 +10761,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10788,11 +10788,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10845,11 +10845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10872,11 +10872,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10899,11 +10899,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10926,11 +10926,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10953,11 +10953,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -10980,11 +10980,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11007,11 +11007,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11034,11 +11034,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11085,11 +11085,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11112,11 +11112,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11139,11 +11139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11166,11 +11166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11193,11 +11193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11220,11 +11220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11247,11 +11247,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11298,11 +11298,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11325,11 +11325,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11352,11 +11352,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11379,11 +11379,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11406,11 +11406,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11433,11 +11433,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11460,11 +11460,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11511,11 +11511,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11538,11 +11538,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11565,11 +11565,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11592,11 +11592,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11619,11 +11619,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11646,11 +11646,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11673,11 +11673,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11723,11 +11723,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11750,11 +11750,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11777,11 +11777,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11804,11 +11804,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11831,11 +11831,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11858,11 +11858,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11885,11 +11885,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11936,11 +11936,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11963,11 +11963,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -11990,11 +11990,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12017,11 +12017,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12044,11 +12044,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12071,11 +12071,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12098,11 +12098,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12125,11 +12125,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12172,11 +12172,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12199,11 +12199,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12226,11 +12226,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12253,11 +12253,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12280,11 +12280,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12307,11 +12307,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12334,11 +12334,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12388,11 +12388,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12415,11 +12415,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12442,11 +12442,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12469,11 +12469,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12496,11 +12496,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12523,11 +12523,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12550,11 +12550,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12600,11 +12600,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12627,11 +12627,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12654,11 +12654,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12681,11 +12681,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12708,11 +12708,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12735,11 +12735,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12762,11 +12762,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12789,11 +12789,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12843,11 +12843,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12870,11 +12870,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12897,11 +12897,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12924,11 +12924,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12951,11 +12951,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -12978,11 +12978,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13005,11 +13005,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13032,11 +13032,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13059,11 +13059,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13109,11 +13109,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13136,11 +13136,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13163,11 +13163,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13190,11 +13190,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13217,11 +13217,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13244,11 +13244,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13271,11 +13271,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13298,11 +13298,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13352,11 +13352,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13379,11 +13379,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13406,11 +13406,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13433,11 +13433,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13460,11 +13460,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13487,11 +13487,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13514,11 +13514,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13541,11 +13541,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13594,11 +13594,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13621,11 +13621,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13648,11 +13648,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13675,11 +13675,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13702,11 +13702,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13729,11 +13729,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13756,11 +13756,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13783,11 +13783,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13833,11 +13833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13860,11 +13860,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13887,11 +13887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13914,11 +13914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13941,11 +13941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13968,11 +13968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -13995,11 +13995,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14022,11 +14022,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14049,11 +14049,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14099,11 +14099,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14126,11 +14126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14153,11 +14153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14180,11 +14180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14207,11 +14207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14234,11 +14234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14261,11 +14261,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14288,11 +14288,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14315,11 +14315,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14369,11 +14369,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14396,11 +14396,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14423,11 +14423,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14450,11 +14450,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14477,11 +14477,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14504,11 +14504,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14531,11 +14531,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14558,11 +14558,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14605,11 +14605,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14632,11 +14632,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14659,11 +14659,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14686,11 +14686,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14713,11 +14713,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14740,11 +14740,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14767,11 +14767,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14818,11 +14818,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14845,11 +14845,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14872,11 +14872,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14899,11 +14899,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14926,11 +14926,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14953,11 +14953,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -14980,11 +14980,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15007,11 +15007,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15058,11 +15058,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15085,11 +15085,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15112,11 +15112,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15139,11 +15139,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15166,11 +15166,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15193,11 +15193,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15220,11 +15220,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15270,11 +15270,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15297,11 +15297,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15324,11 +15324,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15351,11 +15351,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15378,11 +15378,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15405,11 +15405,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15432,11 +15432,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15459,11 +15459,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15513,11 +15513,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15540,11 +15540,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15567,11 +15567,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15594,11 +15594,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15621,11 +15621,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15648,11 +15648,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15675,11 +15675,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15702,11 +15702,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15729,11 +15729,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15779,11 +15779,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15806,11 +15806,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15833,11 +15833,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15860,11 +15860,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15887,11 +15887,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15914,11 +15914,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15941,11 +15941,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -15968,11 +15968,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16018,11 +16018,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16045,11 +16045,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16072,11 +16072,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16099,11 +16099,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16126,11 +16126,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16153,11 +16153,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16180,11 +16180,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16207,11 +16207,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16234,11 +16234,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16284,11 +16284,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16311,11 +16311,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16338,11 +16338,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16365,11 +16365,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16392,11 +16392,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16419,11 +16419,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16446,11 +16446,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16473,11 +16473,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16500,11 +16500,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16556,11 +16556,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16583,11 +16583,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16610,11 +16610,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16637,11 +16637,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16664,11 +16664,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16691,11 +16691,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16718,11 +16718,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16745,11 +16745,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16797,11 +16797,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16824,11 +16824,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16851,11 +16851,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16878,11 +16878,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16905,11 +16905,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16932,11 +16932,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16959,11 +16959,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -16986,11 +16986,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17033,11 +17033,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17060,11 +17060,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17087,11 +17087,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17114,11 +17114,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17141,11 +17141,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17168,11 +17168,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17195,11 +17195,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17245,11 +17245,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17272,11 +17272,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17299,11 +17299,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17326,11 +17326,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17353,11 +17353,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17380,11 +17380,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17407,11 +17407,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17454,11 +17454,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17481,11 +17481,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17508,11 +17508,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17535,11 +17535,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17562,11 +17562,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17589,11 +17589,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17616,11 +17616,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17663,11 +17663,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17690,11 +17690,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17717,11 +17717,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17744,11 +17744,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17771,11 +17771,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17798,11 +17798,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17825,11 +17825,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17876,11 +17876,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17903,11 +17903,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17930,11 +17930,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17957,11 +17957,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -17984,11 +17984,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18011,11 +18011,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18038,11 +18038,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18065,11 +18065,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18115,11 +18115,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18142,11 +18142,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18169,11 +18169,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18196,11 +18196,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18223,11 +18223,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18250,11 +18250,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18277,11 +18277,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18304,11 +18304,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18365,11 +18365,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18392,11 +18392,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18419,11 +18419,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18446,11 +18446,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18473,11 +18473,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18500,11 +18500,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"
@@ -18527,11 +18527,11 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Content",
                      *       "status": 422,
-                     *       "detail": "\"G ET\" is no HTTP method",
+                     *       "detail": "\"G ET\" is not an HTTP method",
                      *       "code": "bad_method",
                      *       "errors": [
                      *         {
-                     *           "message": "\"G ET\" is no HTTP method",
+                     *           "message": "\"G ET\" is not an HTTP method",
                      *           "code": "bad_method",
                      *           "path": "spec.method",
                      *           "hint": "GET, POST, …"

@@ -1,4 +1,4 @@
-//! The heads of requests over HTTP/2: what is the same each time, and what is rendered into it.
+//! Request heads for HTTP/2: the constant part, and the values rendered into it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use h2client::{Template, Value};
 use crate::plan::{Part, Plan, Step};
 use crate::template::{Program, Secrets};
 
-/// What a step needs to be sent over HTTP/2.
+/// A step prepared for HTTP/2.
 #[derive(Debug)]
 pub(in crate::transport) struct StreamStep {
     /// Values of the template's variable fields, in order.
@@ -16,7 +16,7 @@ pub(in crate::transport) struct StreamStep {
 }
 
 impl StreamStep {
-    /// With the secrets of the moment.
+    /// Prepares a step with the current secrets.
     pub(in crate::transport) fn new(step: &Step, plan: &Plan, secrets: &Secrets) -> StreamStep {
         let (_, variables) = template(step, plan);
         let values = variables
@@ -30,18 +30,18 @@ impl StreamStep {
     }
 }
 
-/// The heads of all steps; secrets are not in them.
+/// The heads of all steps, without secrets.
 pub(super) fn templates(plan: &Plan) -> Arc<[Template]> {
     plan.steps().map(|(_, step)| template(step, plan).0).collect()
 }
 
-/// What a variable value of a head is made of.
+/// The source of a variable value in a head.
 enum Source {
     Parts(Vec<Part>),
     BodyLength,
 }
 
-/// The head of a step, and what its variable values are made of.
+/// The head of a step, and the sources of its variable values.
 fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
     let origin = &plan.origins[step.origin];
     let host = step.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
@@ -62,7 +62,7 @@ fn template(step: &Step, plan: &Plan) -> (Template, Vec<Source>) {
     for header in &step.headers {
         let name = header.name.to_ascii_lowercase();
         let is_te = name == "te" && header.value != [Part::Literal { text: "trailers".to_owned() }];
-        // What HTTP/2 has no place for is not sent, as all clients do.
+        // Fields without a meaning in HTTP/2 are not sent.
         if h2client::is_allowed(name.as_bytes()) && !is_te {
             template.header(name.as_bytes(), value_of(&header.value));
         }

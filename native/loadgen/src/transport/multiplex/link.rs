@@ -1,4 +1,4 @@
-//! Connections that users share: who shares which, and what each of them has to send.
+//! Shared connections: the users of each, and its pending requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::heads;
 use super::sink::Ended;
 use crate::plan::{HttpVersion, Plan};
 
-/// (origin, group of users): who shares a connection.
+/// (origin, group of users) that share a connection.
 pub(super) type Key = (u32, u32);
 
 /// The shared connections of a thread.
@@ -15,14 +15,14 @@ pub(super) type Key = (u32, u32);
 pub(in crate::transport) struct Links {
     /// The connection of each group of users.
     pub(super) by_key: HashMap<Key, u32>,
-    /// Origins that agreed upon HTTP/1.1 where both were offered.
+    /// Origins that negotiated HTTP/1.1 when both were offered.
     pub(super) speaks_one: Vec<u32>,
     pub(super) streams_per_connection: u32,
     /// By step.
     pub(super) templates: Arc<[h2client::Template]>,
-    /// Connections that have something to send.
+    /// Connections with data to send.
     pub(super) dirty: Vec<u32>,
-    /// Streams that ended in the piece of input that is being read.
+    /// Streams that ended in the current piece of input.
     pub(super) ended: Vec<Ended>,
 }
 
@@ -39,22 +39,22 @@ impl Links {
         }
     }
 
-    /// The users of a group share a connection for each origin.
+    /// The key of a user's connection to an origin.
     pub(super) fn key(&self, user: u32, origin: u32) -> Key {
         (origin, user / self.streams_per_connection)
     }
 }
 
-/// A connection's part in this.
+/// The state of a shared connection.
 #[derive(Debug)]
 pub(in crate::transport) struct Multiplex {
-    /// Which users may use it.
+    /// The users that may use it.
     pub(super) key: Key,
     /// The protocol's state, once the connection is open and speaks HTTP/2.
     pub(super) protocol: Option<Box<h2client::Connection>>,
-    /// (user, which of its requests): who waits for the connection, or for a free stream on it.
+    /// (user, serial number of its request): those that wait for the connection, or for a free stream on it.
     pub(super) queue: VecDeque<(u32, u32)>,
-    /// It has something to send.
+    /// It has data to send.
     pub(super) dirty: bool,
 }
 

@@ -1,17 +1,17 @@
-//! HTTP/2: users that share a connection. The protocol itself is the crate `h2client`.
+//! HTTP/2: users that share a connection. The crate `h2client` implements the protocol.
 //!
 //! # Layout
 //!
-//! - `mod.rs`: who uses which connection, and what happens when one ends;
-//! - `link.rs`: a shared connection, and all of them; `heads.rs`, `sending.rs`: what goes out on streams;
-//! - `answer.rs`, `sink.rs`: what comes in on them;
-//! - `streams.rs`: how a request on a stream ends.
+//! - `mod.rs`: assigns users to connections, and handles the end of a connection;
+//! - `link.rs`: one shared connection, and all of them; `heads.rs`, `sending.rs`: outgoing data of streams;
+//! - `stream_response.rs`, `sink.rs`: incoming data of streams;
+//! - `streams.rs`: the end of a request on a stream.
 
-pub(super) mod answer;
 pub(super) mod heads;
 pub(super) mod link;
 mod sending;
 mod sink;
+pub(super) mod stream_response;
 mod streams;
 
 use std::sync::Arc;
@@ -26,24 +26,24 @@ use crate::plan::HttpVersion;
 use link::Multiplex;
 
 impl Transport {
-    /// True where a request for `origin` may share a connection.
+    /// True if a request for `origin` may share a connection.
     pub(super) fn may_share(&self, origin: u32) -> bool {
         let over_tls = self.dialer.is_secure(origin);
         match self.options.http_version {
             HttpVersion::One => false,
-            // Prior knowledge; a proxy in between would have to speak HTTP/2 itself.
+            // Prior knowledge; a proxy in between would have to support HTTP/2 itself.
             HttpVersion::Two => over_tls || !self.dialer.has_proxy(),
             HttpVersion::Auto => over_tls && !self.links.speaks_one.contains(&origin),
         }
     }
 
-    /// True where there is something that [`Transport::flush`] would send.
+    /// True if [`Transport::flush`] has data to send.
     #[inline]
     pub(crate) fn has_unflushed(&self) -> bool {
         !self.links.dirty.is_empty()
     }
 
-    /// Sends the request of `user` on the connection of its group, which is dialled where there is none.
+    /// Sends the request of `user` on the connection of its group, dialled if there is none.
     pub(super) fn share(&mut self, user: u32, origin: u32, events: &mut impl Events) {
         let key = self.links.key(user, origin);
         let serial = self.exchanges[user as usize].serial;
@@ -65,12 +65,12 @@ impl Transport {
     }
 
     fn detach_stream(&mut self, user: u32) {
-        if let Some(answer) = self.exchanges[user as usize].answer.as_deref_mut() {
-            answer.stream = 0;
+        if let Some(response) = self.exchanges[user as usize].response.as_deref_mut() {
+            response.stream = 0;
         }
     }
 
-    /// A connection that may be shared is open. True where it speaks HTTP/2.
+    /// Handles a new connection that may be shared; returns true if it is HTTP/2.
     pub(super) fn opened_shared(&mut self, index: u32, events: &mut impl Events) -> bool {
         let (templates, settings) = (Arc::clone(&self.links.templates), self.stream_settings());
         let wants_two = self.options.http_version == HttpVersion::Two;
@@ -88,7 +88,7 @@ impl Transport {
             self.fail_shared(index, Outcome::TlsError, &Message::Text("the target does not speak HTTP/2"), events);
             return true;
         }
-        // HTTP/1.1 was agreed upon: the connection is its dialler's alone, and the others get one each.
+        // HTTP/1.1 was negotiated: the connection belongs to the user that dialled it, and the others dial their own.
         let (key, queue) = (multiplex.key, std::mem::take(&mut multiplex.queue));
         connection.multiplex = None;
         self.links.by_key.remove(&key);
@@ -106,13 +106,13 @@ impl Transport {
         h2client::Settings { max_streams: self.links.streams_per_connection, ..h2client::Settings::default() }
     }
 
-    /// True where `user` still waits on this connection with the request that it had.
+    /// True if `user` still waits for this connection with the same request.
     fn waits(&self, user: u32, serial: u32, index: u32) -> bool {
         let exchange = &self.exchanges[user as usize];
         exchange.is_active && exchange.serial == serial && exchange.connection == index && !exchange.has_stream()
     }
 
-    /// Sends what waits, as far as there are streams.
+    /// Sends waiting requests as far as streams are available.
     fn pump(&mut self, index: u32, events: &mut impl Events) {
         loop {
             let Some(multiplex) = self.multiplex(index) else { return };
@@ -140,7 +140,7 @@ impl Transport {
         }
     }
 
-    /// New requests go elsewhere.
+    /// Excludes the connection from new requests.
     fn unlink(&mut self, index: u32) {
         if let Some(key) = self.multiplex(index).map(|multiplex| multiplex.key)
             && self.links.by_key.get(&key) == Some(&index)
@@ -152,13 +152,13 @@ impl Transport {
     fn flush_and_close(&mut self, index: u32, events: &mut impl Events) {
         let token = self.pool.token(index);
         self.flush(events);
-        // Where its last frames could not be sent, the connection is gone, and another may have its place.
+        // If its last frames could not be sent, the connection is closed, and another may have its index.
         if self.pool.find(token).is_some() {
             self.close_shared(index);
         }
     }
 
-    /// Everything that used or awaited a shared connection, each with whether an answer had begun.
+    /// All users of a shared connection, active or waiting, each with whether a response had begun.
     fn users_of(&mut self, index: u32) -> Vec<(u32, bool)> {
         let Some(multiplex) = self.multiplex(index) else { return Vec::new() };
         let streams = multiplex.protocol.iter().flat_map(|protocol| protocol.streams());
@@ -166,31 +166,31 @@ impl Transport {
             streams.filter_map(|(stream, begun)| Some((u32::try_from(stream.token).ok()?, stream.id, begun))).collect();
         let queue = std::mem::take(&mut multiplex.queue);
         users.retain(|(user, id, _)| {
-            self.exchanges[*user as usize].answer.as_ref().is_some_and(|answer| answer.stream == *id)
+            self.exchanges[*user as usize].response.as_ref().is_some_and(|response| response.stream == *id)
         });
         let mut found: Vec<(u32, bool)> = users.into_iter().map(|(user, _, begun)| (user, begun)).collect();
         found.extend(
             queue.into_iter().filter(|(user, serial)| self.waits(*user, *serial, index)).map(|(user, _)| (user, false)),
         );
         for (user, _) in &found {
-            // From here on they have no connection: its place may be another one's before they are looked at.
+            // Detach them now: the connection's index may be reused before they are handled.
             self.exchanges[*user as usize].connection = NONE;
             self.detach_stream(*user);
         }
         found
     }
 
-    /// A shared connection cannot be used: all requests that are on it or wait for it end like this.
+    /// Fails all requests on or waiting for a shared connection that cannot be used.
     pub(super) fn fail_shared(&mut self, index: u32, outcome: Outcome, message: &Message, events: &mut impl Events) {
         let users = self.users_of(index);
-        // The target should learn why it ends.
+        // Send the target the reason for closing.
         self.flush_and_close(index, events);
         for (user, _) in users {
             self.fail(user, outcome, message, events);
         }
     }
 
-    /// A shared connection is gone without our doing.
+    /// Handles a shared connection that the target has closed.
     pub(super) fn lose_shared(&mut self, index: u32, why: &'static str, events: &mut impl Events) {
         events.connection(ConnectionEvent::Lost);
         let users = self.users_of(index);

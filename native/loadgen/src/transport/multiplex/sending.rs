@@ -1,4 +1,4 @@
-//! What goes out on the streams of a connection: requests, and one write for everything that a turn of the loop has to send.
+//! Sends requests on the streams of a connection, with one write per turn of the loop.
 
 use h2client::{Body, Request};
 
@@ -44,10 +44,10 @@ impl Transport {
         let sent_bytes = protocol.outgoing().len().saturating_sub(before);
         if let Ok(stream) = sent {
             exchange.connection = index;
-            exchange.answer.get_or_insert_default().start(stream.id);
+            exchange.response.get_or_insert_default().start(stream.id);
             events.sent(user, sent_bytes as u64);
         } else {
-            // The connection is about to end: another one takes the request.
+            // The connection is about to close: send the request on another one.
             let origin = exchange.origin(step);
             exchange.connection = NONE;
             self.unlink(index);
@@ -55,7 +55,7 @@ impl Transport {
         }
     }
 
-    /// Writes what the turn of the loop has to send, one write for each connection.
+    /// Writes the pending data of this turn of the loop, one write per connection.
     pub(crate) fn flush(&mut self, events: &mut impl Events) {
         while let Some(index) = self.links.dirty.pop() {
             let records = &mut self.buffers.records;
@@ -67,13 +67,13 @@ impl Transport {
     }
 }
 
-/// Writes what there is; false where the connection is broken.
+/// Writes pending data; returns false if the connection is broken.
 fn flush(connection: &mut Connection, records: &mut Vec<u8>) -> bool {
     let Some(mut multiplex) = connection.multiplex.take() else { return true };
     multiplex.dirty = false;
     let mut works = true;
     if let Some(protocol) = multiplex.protocol.as_deref_mut() {
-        // While the socket is full, what is left waits in the protocol, where windows and limits hold it.
+        // While the socket is full, the rest waits in the protocol, bounded by windows and limits.
         while works && !connection.has_unsent() && !protocol.outgoing().is_empty() {
             let count = protocol.outgoing().len();
             works = connection.send(protocol.outgoing(), records).is_ok();
@@ -84,7 +84,7 @@ fn flush(connection: &mut Connection, records: &mut Vec<u8>) -> bool {
     works
 }
 
-/// The fields of a request in HTTP/1.1's form, as HTTP/2 has them, and its body.
+/// Converts a request in HTTP/1.1 format to HTTP/2 fields and its body.
 fn fields_of(request: &[u8], scheme: Scheme) -> (Vec<(String, String)>, &[u8]) {
     let end = memchr::memmem::find(request, b"\r\n\r\n").unwrap_or(request.len());
     let head = String::from_utf8_lossy(&request[..end]).into_owned();

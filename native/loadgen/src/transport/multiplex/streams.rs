@@ -1,11 +1,11 @@
-//! How a request on a stream ends. Its connection goes on.
+//! The end of a request on a stream; its connection stays open.
 
 use std::sync::Arc;
 
 use h2client::Failure;
 
-use super::answer::Answer;
 use super::sink::{End, Sink};
+use super::stream_response::StreamResponse;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::redirect;
@@ -16,7 +16,7 @@ use crate::transport::events::{Ended, Events, Exchanged};
 use crate::transport::redirects::Next;
 
 impl Transport {
-    /// Bytes have come in on a shared connection.
+    /// Processes data received on a shared connection.
     pub(in crate::transport) fn take_frames(&mut self, index: u32, input: &[u8], events: &mut impl Events) {
         let mut ended = std::mem::take(&mut self.links.ended);
         let protocol = self.pool.get(index).and_then(|connection| connection.multiplex.as_deref_mut());
@@ -37,7 +37,7 @@ impl Transport {
         }
         for (user, stream, end) in ended.drain(..) {
             let exchange = &self.exchanges[user as usize];
-            let current = exchange.answer.as_ref().map_or(0, |answer| answer.stream);
+            let current = exchange.response.as_ref().map_or(0, |response| response.stream);
             if current == stream && exchange.connection == index {
                 self.stream_ended(user, index, end, events);
             }
@@ -88,7 +88,7 @@ impl Transport {
         }
     }
 
-    /// The target did not look at the request: it goes out once more, on another connection.
+    /// Sends a request again on another connection, because the target has not processed it.
     pub(super) fn send_again(&mut self, user: u32, events: &mut impl Events) {
         self.detach_stream(user);
         let exchange = &mut self.exchanges[user as usize];
@@ -98,31 +98,31 @@ impl Transport {
     }
 
     fn complete_stream(&mut self, user: u32, index: u32, events: &mut impl Events) {
-        let Some(mut answer) = self.exchanges[user as usize].answer.take() else { return };
+        let Some(mut response) = self.exchanges[user as usize].response.take() else { return };
         if let Some(connection) = self.pool.get(index) {
             connection.reused = true;
         }
-        self.judge_stream(user, index, &answer, events);
-        // A request that was sent on by a redirect has begun its next answer already.
-        let place = &mut self.exchanges[user as usize].answer;
+        self.judge_stream(user, index, &response, events);
+        // A redirected request has already begun its next response.
+        let place = &mut self.exchanges[user as usize].response;
         if place.is_none() {
-            answer.stream = 0;
-            *place = Some(answer);
+            response.stream = 0;
+            *place = Some(response);
         }
     }
 
-    fn judge_stream(&mut self, user: u32, index: u32, answer: &Answer, events: &mut impl Events) {
+    fn judge_stream(&mut self, user: u32, index: u32, response: &StreamResponse, events: &mut impl Events) {
         let mut is_withheld = false;
-        if self.options.redirects > 0 && answer.has_location && redirect::is_redirect(answer.status) {
-            let raw = answer.raw().beginning(usize::MAX);
-            match self.next_after(user, answer.status, &raw) {
-                Next::Follow(place) => return self.follow(user, answer.status, place, answer.received, events),
+        if self.options.redirects > 0 && response.has_location && redirect::is_redirect(response.status) {
+            let raw = response.raw().beginning(usize::MAX);
+            match self.next_after(user, response.status, &raw) {
+                Next::Follow(place) => return self.follow(user, response.status, place, response.received, events),
                 Next::Withheld => is_withheld = true,
-                Next::Answer => {}
+                Next::Final => {}
             }
         }
-        let ended = Ended { is_withheld, ..self.ended(user, answer) };
-        events.response(user, ended, answer.status, || self.exchanged(user, answer));
+        let ended = Ended { is_withheld, ..self.ended(user, response) };
+        events.response(user, ended, response.status, || self.exchanged(user, response));
         self.exchanges[user as usize].end();
         if !self.options.keep_alive {
             self.unlink(index);
@@ -132,23 +132,23 @@ impl Transport {
         }
     }
 
-    fn ended(&self, user: u32, answer: &Answer) -> Ended {
-        Ended { first_byte: self.exchanges[user as usize].first_byte, received: answer.received, is_withheld: false }
+    fn ended(&self, user: u32, response: &StreamResponse) -> Ended {
+        Ended { first_byte: self.exchanges[user as usize].first_byte, received: response.received, is_withheld: false }
     }
 
-    /// What is known of the request of `user`, whose answer came on a stream.
-    fn exchanged<'a>(&'a self, user: u32, answer: &'a Answer) -> Exchanged<'a> {
+    /// The data of the request of `user`, whose response came on a stream.
+    fn exchanged<'a>(&'a self, user: u32, response: &'a StreamResponse) -> Exchanged<'a> {
         let exchange = &self.exchanges[user as usize];
         Exchanged {
             wall_ns: exchange.wall_ns,
-            body_bytes: answer.body_bytes,
+            body_bytes: response.body_bytes,
             expect: exchange.expect(&self.steps[exchange.step as usize]),
-            raw: answer.raw(),
+            raw: response.raw(),
             hop: exchange.hop.as_ref().map(|hop| (self.dialer.origin(hop.origin), hop.request.as_slice())),
         }
     }
 
-    /// A request on a shared connection ends without a full response; the connection goes on.
+    /// Ends a request on a shared connection without a full response; the connection stays open.
     pub(in crate::transport) fn leave_stream(
         &mut self,
         user: u32,
@@ -157,15 +157,15 @@ impl Transport {
         message: &Message,
         events: &mut impl Events,
     ) {
-        let Some(mut answer) = self.exchanges[user as usize].answer.take() else { return };
+        let Some(mut response) = self.exchanges[user as usize].response.take() else { return };
         if let Some(protocol) = self.multiplex(index).and_then(|multiplex| multiplex.protocol.as_deref_mut()) {
-            protocol.cancel(answer.stream);
+            protocol.cancel(response.stream);
         }
         self.mark_dirty(index);
-        events.failure(user, self.ended(user, &answer), outcome, message, || self.exchanged(user, &answer));
-        answer.stream = 0;
+        events.failure(user, self.ended(user, &response), outcome, message, || self.exchanged(user, &response));
+        response.stream = 0;
         let exchange = &mut self.exchanges[user as usize];
-        exchange.answer = Some(answer);
+        exchange.response = Some(response);
         exchange.end();
     }
 }

@@ -1,13 +1,13 @@
-//! An answer on a stream, as far as it is here.
+//! A response on a stream, as far as it was received.
 
 use encoding_rs::Encoding;
 
 use crate::response::Coding;
 use crate::transport::events::Raw;
 
-/// An answer on a stream, as far as it is here. Used again for each request of its user.
+/// A response on a stream, as far as it was received. Reused for each request of its user.
 #[derive(Debug, Default)]
-pub(in crate::transport) struct Answer {
+pub(in crate::transport) struct StreamResponse {
     /// The stream's number; 0 while the request has none.
     pub(super) stream: u32,
     pub(super) status: u16,
@@ -15,7 +15,7 @@ pub(in crate::transport) struct Answer {
     pub(super) too_large: bool,
     pub(super) received: u64,
     pub(super) body_bytes: u64,
-    /// The head as HTTP/1.1 would write it, for samples and redirects.
+    /// The head in HTTP/1.1 notation, for samples and redirects.
     pub(super) head: Vec<u8>,
     pub(super) has_location: bool,
     pub(super) coding: Option<Coding>,
@@ -24,7 +24,7 @@ pub(in crate::transport) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl StreamResponse {
     pub(super) fn start(&mut self, stream: u32) {
         self.stream = stream;
         self.status = 0;
@@ -39,7 +39,7 @@ impl Answer {
         self.body.clear();
     }
 
-    /// A request of its user is on a stream.
+    /// True if a request of its user has a stream.
     pub(in crate::transport) fn has_stream(&self) -> bool {
         self.stream != 0
     }
