@@ -25,7 +25,7 @@ DASHBOARD := .venv/.dashboard-$(if $(shell command -v npm 2>/dev/null),built,abs
 DASHBOARD_SOURCES := $(shell find docs webapp/src webapp/static webapp/package-lock.json webapp/*.js webapp/*.ts -type f \
 	2>/dev/null)
 
-.PHONY: help setup demo serve test prove lint format bench build lock clean
+.PHONY: help setup demo serve test prove lint format bench build audit lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,10 @@ build: $(READY) $(DASHBOARD) ## Build the dashboard, both wheels and the source 
 	@rm -rf $(DIST)
 	@$(BIN)/python -m hatchling build -d $(DIST)
 	@cp .venv/wheels/*.whl $(DIST)/ 2>/dev/null || echo "build: no native engine on this machine, so no wheel for it"
+	@$(BIN)/python -m tools.sbom $(DIST)/sbom.cdx.json
+
+audit: $(READY) ## Compare the locked packages with known advisories (needs the network)
+	@$(BIN)/python -m tools.audit
 
 lock: $(READY) ## Resolve the locks of requirements/ (to the latest versions: make lock UPGRADE=1)
 	@sh tools/lock.sh $(if $(UPGRADE),--upgrade)

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from atm import logs
+from atm.config import Settings
 
 
 class Terminal(io.StringIO):
@@ -50,3 +52,23 @@ def test_elsewhere_a_line_is_a_json_object_with_the_ids() -> None:
     line = json.loads(stream.getvalue())
     assert (line["level"], line["logger"], line["run_id"]) == ("info", "atm.runs", "7f3a2c")
     assert line["message"] == "two\nlines"
+
+
+def test_secrets_of_the_settings_are_in_no_line_and_no_trace() -> None:
+    secrets = Settings(
+        API_TEST_MACHINE_API_KEY=SecretStr("9f1c6e0b7a3d5824c1e97b60d4f8a253"),
+        secret_key=SecretStr("a sealing key of 16+"),
+        database_url=SecretStr("postgresql://atm:p%40ss-word@db.example/atm"),
+    ).secret_values()
+    for stream in (io.StringIO(), Terminal()):
+        logs.set_up(stream, secrets)
+        logging.getLogger("atm.api").warning("GET %s", "/x/9f1c6e0b7a3d5824c1e97b60d4f8a253")
+        try:
+            raise ValueError("no connection to postgresql://atm:p%40ss-word@db.example/atm with p@ss-word")
+        except ValueError:
+            logging.getLogger("uvicorn.error").exception("sealed with %r", "a sealing key of 16+")
+        text = stream.getvalue()
+        for secret in ("9f1c6e0b7a3d5824c1e97b60d4f8a253", "a sealing key", "p%40ss", "p@ss"):
+            assert secret not in text, text
+        assert "GET /x/***" in text
+        assert "db.example" in text

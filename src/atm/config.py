@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -179,6 +180,15 @@ class Settings(BaseSettings):
     def key_for(self, url: str) -> str | None:
         """Return the key for a server at this URL: ATM_API_KEY, else the token of a local server."""
         return self.api_key.get_secret_value() if self.api_key else token_for(url, self.data_dir)
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Everything in the settings that no log may show: keys, and the password of the database."""
+        named = (name for name, field in type(self).model_fields.items() if _is_secret(field.annotation))
+        given = {name: value.get_secret_value() for name in named if (value := getattr(self, name)) is not None}
+        url = given.pop("database_url", "")
+        password = re.match(r"[^:/]+://[^/@]*?:(.+)@", url)
+        found = [*given.values(), *((password[1], unquote(password[1])) if password else ())]
+        return tuple(value for value in found if value)
 
     @property
     def database_file(self) -> Path:

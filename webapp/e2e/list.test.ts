@@ -201,7 +201,7 @@ test("a page whose code is not loaded yet says that the server is away, and load
     await page.getByRole("heading", { name: "Runs", level: 1 }).waitFor();
     await server.kill();
     await page.getByRole("link", { name: "Schedules", exact: true }).click();
-    await page.getByRole("alert").getByText("The server does not answer").waitFor();
+    await page.getByRole("alert").getByText("The server does not respond").waitFor();
     await server.open();
     await page.getByRole("heading", { name: "Schedules", level: 1 }).waitFor();
 });

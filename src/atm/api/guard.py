@@ -30,11 +30,12 @@ from atm.api.deps import SAFE_METHODS
 from atm.api.errors import response, status_of
 from atm.api.local_access import LocalMode, came_through_a_proxy
 from atm.api.paths import normalise_path, route_path
-from atm.api.request_head import BAD_FRAMING, host_of_origin, most_body_bytes, refusal_of_head
+from atm.api.request_head import host_of_origin, most_body_bytes
 from atm.api.revocation import while_admitted
 from atm.api.security_headers import cookie_name, security_headers
 from atm.config import Settings
 from atm.errors import AtmError, Problem
+from atm.http_connection import BAD_FRAMING, refusal_of_head
 from atm.storage.api_keys import Role
 
 log = logging.getLogger("atm.api")
@@ -198,7 +199,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             site = headers.get("sec-fetch-site", "none")
-            if site == "cross-site" and (scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS):
+            if site in ("cross-site", "same-site") and (
+                scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+            ):
                 raise _RefusedError(403, "cross-site requests are not allowed", "cross_site")
             return
         if origin.rstrip("/").lower() in self._origins:

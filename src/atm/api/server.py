@@ -70,8 +70,9 @@ def configuration(settings: Settings, host: str, port: int, workers: int) -> Ser
 
 def app_of_worker() -> FastAPI:
     """Build the app of a server or worker process, with logging set up."""
-    set_up()
-    return create_app()
+    settings = load_settings()
+    set_up(secrets=settings.secret_values())
+    return create_app(settings)
 
 
 def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *, for_parent: bool = False) -> None:
@@ -86,7 +87,7 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, workers: int = 1, *
     child_process.protect_workers()
     if not 1 <= workers <= _MOST_WORKERS:
         raise SettingsError(Problem(f"workers must be 1 to {_MOST_WORKERS}, not {workers}", "invalid_setting"))
-    set_up()
+    set_up(secrets=settings.secret_values())
     config = configuration(settings, host, port, workers)
     # In the parent, so that the storage is ready before workers start.
     is_open = asyncio.run(_prepare(settings))

@@ -13,9 +13,11 @@ from atm.http_connection.connection import (
     Connection,
     most_connections,
 )
+from atm.http_connection.request_head import BAD_FRAMING, refusal_of_head
 from atm.http_connection.tls import HANDSHAKE_SECONDS, TlsConnection
 
 __all__ = [
+    "BAD_FRAMING",
     "BODY_SECONDS",
     "HANDSHAKE_SECONDS",
     "HEAD_SECONDS",
@@ -27,6 +29,7 @@ __all__ = [
     "TlsConnection",
     "certificate_of",
     "most_connections",
+    "refusal_of_head",
     "url_of",
     "warn_of_clear_text",
 ]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +28,8 @@ from atm.http_connection import (
     url_of,
     warn_of_clear_text,
 )
+from atm.logs import MaskedLines
+from atm.mcp_server.request_limits import App, Receive, RequestLimits, Scope, Send, refuse
 from atm.mcp_server.server import AgentServer
 from atm.mcp_server.services import ToolServices
 
@@ -41,20 +41,18 @@ _AT_A_TERMINAL = (
     "docs/guide/from-an-llm-agent.md. Ctrl-C ends it.\n"
 )
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def set_up_logs() -> None:
+def set_up_logs(settings: Settings) -> None:
     """Log warnings to standard error; standard output carries the protocol."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskedLines("%(levelname)s %(name)s: %(message)s", settings.secret_values()))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def serve_stdio(settings: Settings) -> None:
     """Serve the client on standard input and output until it disconnects."""
-    set_up_logs()
+    set_up_logs(settings)
     if sys.stdin.isatty():
         sys.stderr.write(_AT_A_TERMINAL)
     asyncio.run(_serve_stdio(AgentServer(ToolServices.of(settings))))
@@ -90,15 +88,17 @@ async def _end(server: AgentServer, number: int) -> None:
 
 def serve_http(settings: Settings, host: str, port: int) -> None:
     """Serve clients over HTTP until a signal ends it. Raises SettingsError without a key on a non-loopback address."""
-    set_up_logs()
+    set_up_logs(settings)
     if not _is_loopback(host) and settings.mcp_key is None:
         what = f"{host} is reachable from other machines, and no key is set"
         hint = "set ATM_MCP_KEY to a long random text, or listen on 127.0.0.1"
         raise SettingsError(Problem(what, "key_needed", path="ATM_MCP_KEY", hint=hint))
     app: App = AgentServer(ToolServices.of(settings)).streamable_http_app(
-        streamable_http_path=PATH, transport_security=security(settings, host)
+        streamable_http_path=PATH,
+        max_request_body_size=settings.max_body_bytes,
+        transport_security=security(settings, host),
     )
-    app = _guarded(app, settings)
+    app = _guarded(RequestLimits(app, settings.max_body_bytes), settings)
     warn_of_clear_text(settings, host)
     config = ServerConfig(
         app,
@@ -171,7 +171,7 @@ class AccountAuthentication:
         if scope["type"] == "http":
             client, server = scope["client"], scope["server"]
             if not (client and server and is_admitted(owner_of(tuple(client), tuple(server)))):
-                await _refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} have access")
+                await refuse(send, 403, f"without a key (ATM_MCP_KEY) only processes of {account_name()} have access")
                 return
         await self._app(scope, receive, send)
 
@@ -188,15 +188,9 @@ class KeyAuthentication:
             sent = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(sent, self._expected):
                 what = "send the key of this MCP server (its ATM_MCP_KEY) as Authorization: Bearer KEY"
-                await _refuse(send, 401, what, (b"www-authenticate", b"Bearer"))
+                await refuse(send, 401, what, (b"www-authenticate", b"Bearer"))
                 return
         await self._app(scope, receive, send)
-
-
-async def _refuse(send: Send, status: int, what: str, *headers: tuple[bytes, bytes]) -> None:
-    head = [(b"content-type", b"application/json"), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": json.dumps({"error": what}).encode()})
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,7 +20,7 @@ use crate::poller::Waker;
 use crate::redirect::Place;
 use crate::template::Secrets;
 
-/// Stands for the proxy in place of an origin's index.
+/// Denotes the proxy in place of an origin's index.
 const PROXY: u32 = NONE;
 
 /// Dials connections for a thread.

@@ -155,8 +155,8 @@ impl Worker {
         self.parts.touch(self.transport.open_connections());
     }
 
-    fn notice_stall(&mut self, asked: u64) {
-        let late = self.parts.now.saturating_sub(asked);
+    fn notice_stall(&mut self, expected: u64) {
+        let late = self.parts.now.saturating_sub(expected);
         if late > STALL {
             let generator = self.parts.ledger.generator();
             generator.stalls += 1;

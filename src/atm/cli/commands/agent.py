@@ -31,6 +31,7 @@ def command(
     from atm.config import load_settings
     from atm.logs import set_up
 
-    set_up()
-    asyncio.run(run_agent(load_settings()))
+    settings = load_settings()
+    set_up(secrets=settings.secret_values())
+    asyncio.run(run_agent(settings))
     return ExitCode.PASSED

@@ -97,7 +97,7 @@ async function ask<Answer>(path: string, options: Options = {}): Promise<Answer>
         });
     } catch (error) {
         if (error instanceof DOMException && error.name === "AbortError") throw error;
-        throw new ApiProblem(0, "the server does not answer");
+        throw new ApiProblem(0, "The server does not respond");
     }
     if (response.status === 204) return undefined as Answer;
     if (response.ok) return (await response.json()) as Answer;
@@ -110,7 +110,7 @@ async function problem(response: Response): Promise<ApiProblem> {
         return new ApiProblem(response.status, document.detail, document.errors, document.request_id);
     } catch {
         // Not ours: a proxy between us and the server.
-        return new ApiProblem(response.status, `the server answered with ${response.status} ${response.statusText}`);
+        return new ApiProblem(response.status, `The server responded with ${response.status} ${response.statusText}`);
     }
 }
 

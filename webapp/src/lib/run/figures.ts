@@ -175,8 +175,8 @@ export function ofEvent(event: IntervalEvent): Figures {
     };
 }
 
-/** Classes of statuses as charts stack them: 2xx, 3xx, 4xx, 5xx, no answer. */
-export const STATUS_CLASSES = ["2xx", "3xx", "4xx", "5xx", "no answer"] as const;
+/** Classes of statuses as charts stack them: 2xx, 3xx, 4xx, 5xx, no response. */
+export const STATUS_CLASSES = ["2xx", "3xx", "4xx", "5xx", "no response"] as const;
 
 export function statusClass(status: string): number {
     const first = Number(status[0]);

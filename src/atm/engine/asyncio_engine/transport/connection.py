@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            # Bytes after the end of a response: later responses could not be told from them.
+            # Bytes after the end of a response: later responses could not be distinguished.
             self.close()
             return
         now = monotonic_ns()

@@ -19,7 +19,7 @@ from atm.models.outcome import Outcome
 from atm.plan.load_plan import LoadPlan, Origin
 
 _PROXY = -1
-"""Stands for the proxy in place of an origin's index."""
+"""Denotes the proxy in place of an origin's index."""
 _LONGEST_PROXY_HEAD = 65_536
 _HANDSHAKE_SECONDS = 3_600.0
 """Above every request timeout, which covers the handshake; the loop's own limit must not apply first."""
