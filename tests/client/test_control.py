@@ -109,7 +109,7 @@ async def test_the_same_request_makes_one_run(control: ControlClient, target: Ta
 
 
 async def test_every_problem_of_a_spec_comes_back(control: ControlClient) -> None:
-    wrong = {"name": "x", "url": "http://127.0.0.1:9/{{nobody}}", "concurency": 3}
+    wrong = {"name": "x", "url": "http://127.0.0.1:9/{{unset}}", "concurency": 3}
     with pytest.raises(SpecError) as caught:
         await control.create_run(wrong)
     assert {problem.code for problem in caught.value.problems} == {"unknown_field", "unknown_variable"}
@@ -150,14 +150,14 @@ async def test_the_server_says_what_it_is(control: ControlClient) -> None:
 
 async def test_changes_of_the_list_are_told(control: ControlClient, target: TargetServer) -> None:
     async with asyncio.timeout(240):
-        accepted = await control.create_run(spec(target, name="told"))
+        accepted = await control.create_run(spec(target, name="watched"))
         async for change in control.changes():
             if change.id == accepted.id and change.run is not None and change.run.status is RunStatus.COMPLETED:
                 break
 
 
 async def test_what_is_no_bundle_is_refused(control: ControlClient) -> None:
-    with pytest.raises(SpecError, match="no bundle"):
+    with pytest.raises(SpecError, match="not the bundle of a run"):
         await control.import_run(io.BytesIO(b"nothing").read())
     assert not issubclass(SpecError, BundleError)
 
@@ -174,7 +174,7 @@ async def test_a_server_that_is_down_says_how_to_start_one() -> None:
 
 async def test_something_else_than_a_server_of_ours_is_named(target: TargetServer) -> None:
     async with ControlClient(target.url) as client:
-        with pytest.raises(ApiRefusedError, match="is not a response of the Control API"):
+        with pytest.raises(ApiRefusedError, match="not a response of the Control API"):
             await client.health()
 
 
@@ -199,5 +199,5 @@ def test_an_address_is_read_with_or_without_the_prefix(written: str) -> None:
 
 @pytest.mark.parametrize("written", ["h:1", "", "ftp://h", "http://"])
 def test_what_is_no_address_is_refused(written: str) -> None:
-    with pytest.raises(ApiRefusedError, match="is not a server address"):
+    with pytest.raises(ApiRefusedError, match="not a server address"):
         base_of(written)
