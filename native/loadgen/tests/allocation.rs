@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What a closed run of so many requests allocates, and what an open one does.
+/// The allocations of a closed run of `total` requests, and those of an open one.
 fn allocated(port: u16, total: u64, header: &serde_json::Value) -> [u64; 2] {
     let mut closed = common::closed(port, 4, total);
     closed["flows"][0]["steps"][0]["headers"].as_array_mut().unwrap().push(header.clone());

@@ -59,7 +59,7 @@ fn a_name_without_addresses_is_looked_up_when_it_is_met_and_again_as_the_plan_as
     plan["duration_ns"] = 350_000_000.into();
     plan["connections"] = json!({"resolve_every_ns": 100_000_000, "keep_alive": false});
     let ran = common::run(&plan);
-    // The name may have an IPv6 address too, on which nobody listens here.
+    // The name may have an IPv6 address too, on which no server listens here.
     assert!(ran.sum("outcomes.ok") > 0);
     assert_eq!(ran.sum("started"), ran.sum("outcomes.ok") + ran.sum("outcomes.connect_error"));
     assert!(ran.intervals[0]["generator"]["dns"].is_string());

@@ -106,7 +106,7 @@ fn users_share_connections_as_the_plan_says() {
     let sample = &ran.intervals[0]["samples"][0];
     assert_eq!(sample["response"]["head"], "HTTP/2 200");
     assert_eq!((&sample["response"]["body"], &sample["response"]["body_bytes"]), (&json!("hello"), &json!(5)));
-    // Which of the first ten ended first is nobody's promise.
+    // The order in which the first ten end is not defined.
     assert_eq!(sample["request"]["head"], format!("GET /{} HTTP/2", sample["request_number"]));
 }
 

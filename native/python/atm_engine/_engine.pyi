@@ -28,7 +28,7 @@ class Run:
         """
 
     def next_interval(self, timeout_seconds: float) -> bytes | None:
-        """The next second (the bytes that `Interval.from_bytes` reads), waiting at most so long for it.
+        """Return the next second (the bytes that `Interval.from_bytes` reads), waiting at most `timeout_seconds`.
 
         None when there is none yet, and when all were delivered: then `report` is not None. Raises ValueError for a
         negative or unreasonable timeout.

@@ -1,7 +1,7 @@
 """Middleware that checks bounds of JSON bodies: depth, Unicode, numbers, number of fields.
 
 It rejects with 422, before any route, nesting that exceeds the recursion limit, text that is not valid Unicode and
-cannot be stored, numbers that no float can hold, and objects with so many fields that reporting the unknown ones would
+cannot be stored, numbers that no float can hold, and objects with too many fields: reporting the unknown ones would
 dominate the work.
 """
 

@@ -82,7 +82,7 @@ class Gate:
         """Admit a run, or raise an error with the reason and a remedy.
 
         With `may_bound`, a spec without an end gets the limits of a call. If it exceeds a limit, the user of the agent
-        is asked. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and QuestionError (see
+        has to approve. Raises SpecError, ApiRefusedError `beyond_limits` or `not_approved`, and QuestionError (see
         `confirmation.py`).
         """
         plan = await self.planned(control, spec)

@@ -58,7 +58,7 @@ pub fn plan(port: u16) -> Value {
     })
 }
 
-/// The same with so many users and requests.
+/// The same plan with `users` and `total` requests.
 pub fn closed(port: u16, users: u32, total: u64) -> Value {
     let mut plan = plan(port);
     plan["load"]["segments"][0] = json!({"start": f64::from(users), "end": f64::from(users), "duration_ns": null});
