@@ -39,7 +39,7 @@ test.each(["/", "/?status=failed", "/run", "/tests", "/compare"])("what is hosti
     const address = path === "/run" ? `/runs/${id}` : path === "/compare" ? `/compare?a=${id}&b=${id}` : path;
     if (path === "/tests") await server.ask("POST", "/tests/sync");
     const page = await open(`${server.url}${address}`);
-    // In a list to choose from it is text that nobody sees yet.
+    // The options of a closed list hold it too, but hidden.
     await page.locator("main").getByText("<img src=x").filter({ visible: true }).first().waitFor();
     if (path === "/run") {
         const viewer = page.getByRole("region", { name: "Requests" });

@@ -191,7 +191,7 @@ test("a server that goes away is announced, and found again when it is back", as
     await page.getByText(/Reconnecting/).waitFor();
     await server.open();
     await page.getByText(/Reconnecting/).waitFor({ state: "detached" });
-    // The run has outlived it, and what it is told now it hears.
+    // The run has outlived the server, and receives what is sent to it now.
     await server.ask("POST", `/runs/${id}/cancel`);
     await page.locator('[data-status="cancelled"]').waitFor();
 });

@@ -1,4 +1,4 @@
-// What a run of twenty endpoints costs the page while it goes on: a stream that we make up, as fast as we like.
+// Measures the page's cost during a run of twenty endpoints: on a synthetic stream, as fast as the test needs it.
 import { brotliCompressSync } from "node:zlib";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -321,7 +321,7 @@ test("an update of twenty endpoints costs few milliseconds, and none holds the p
     const costs: number[] = [];
     const tasks: number[] = [];
     for (let at = 0; at < 30; at += 1) {
-        // What nobody sees is not drawn: first the charts at the top are seen, then the endpoints over each other.
+        // What is out of view is not drawn: first the charts at the top are seen, then the endpoints over each other.
         if (at === 15)
             await page.getByRole("region", { name: "Endpoints over time" }).evaluate((each) => each.scrollIntoView());
         const before = await measured(cdp);

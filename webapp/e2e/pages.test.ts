@@ -241,7 +241,7 @@ describe("a server with a key", () => {
             await page.getByRole("button", { name: "Sign out" }).click();
             await page.getByLabel("API key").waitFor();
 
-            // Whoever may only look is offered nothing that would be refused.
+            // A viewer is offered nothing that the server would refuse.
             const headers = { "Content-Type": "application/json", "X-API-Key": KEY };
             const body = JSON.stringify({ name: "guest", role: "viewer" });
             const made = await fetch(`${locked.url}/api/v1/keys`, { method: "POST", headers, body });

@@ -159,7 +159,7 @@ export class ApiServer {
 /** A proxy that serves a server below a path, which it takes off: as `proxy_pass http://server/;` in nginx. */
 export class Proxy {
     #server: Server | undefined;
-    /** What was asked for outside of that path: a link that forgot it. */
+    /** Requests outside of that path, from links that lack it. */
     readonly astray: string[] = [];
     url = "";
 

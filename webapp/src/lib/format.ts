@@ -96,7 +96,7 @@ export function duration(seconds: Figure): string {
     return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
 }
 
-/** A length that somebody wrote down: `5 s`, `2.5 s`, `1 min 30 s`, `2 h`. */
+/** A duration as a user writes it: `5 s`, `2.5 s`, `1 min 30 s`, `2 h`. */
 export function planned(seconds: number | null | undefined): string {
     if (seconds === null || seconds === undefined) return NO_DATA;
     const milliseconds = Math.floor(seconds * 1e3 + 0.5);

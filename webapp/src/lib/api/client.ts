@@ -58,7 +58,7 @@ export class ApiProblem extends Error {
         return this.errors[0]?.hint ?? "";
     }
 
-    /** Nobody answered: not a refusal, and worth trying again. */
+    /** The server is unavailable: not a refusal, and worth a retry. */
     get isAway(): boolean {
         return this.status === 0 || this.status === 502 || this.status === 503;
     }

@@ -1,4 +1,4 @@
-// What the address of a run's page keeps: all that is chosen on it, so that whoever opens it sees the same. Pure.
+// All choices on a run's page, as its address keeps them: the link shows the same page to every user. Pure.
 import type { ScaleChoice } from "./plots";
 import type { Window } from "./model.svelte";
 import type { TimeKind } from "$lib/state/seconds";

@@ -23,7 +23,7 @@ export interface SampleFilter {
     cell: { start: number; end: number; low: number; high: number } | null;
 }
 
-/** While a run goes on, samples come by the dozen: they are read once in this time at most. */
+/** During a run, samples come by the dozen: they are read at most once in this time. */
 const SAMPLES_EVERY_MS = 1000;
 
 export class RunController {

@@ -62,7 +62,7 @@ export interface Figures {
     rate: Figure;
     errorRate: Figure;
     times: Partial<Record<Kind, Percentiles>>;
-    /** Of so many of those that completed the statuses and outcomes are known. */
+    /** The completed requests whose statuses and outcomes are known. */
     counted: number;
     statuses: Record<string, number>;
     outcomes: Record<string, number>;

@@ -25,9 +25,9 @@ import {
 
 import { type Figures, type Percentiles, ofEvent, ofMetrics, ofPoint } from "./figures";
 
-/** So many single seconds are drawn; a longer run is read again in stretches that the server merges. */
+/** At most this many single seconds are drawn; a longer run is read again in stretches that the server merges. */
 const MOST_SECONDS = 1200;
-/** While a run goes on, what has to be merged by the server is read again every so many seconds. */
+/** During a run, what the server has to merge is read again after this many seconds. */
 const LIVE_EVERY = 4;
 const FINAL = new Set(["completed", "cancelled", "failed"]);
 
@@ -68,7 +68,7 @@ export class RunModel {
     started = $state.raw<StartedEvent | null>(null);
     last = $state.raw<IntervalEvent | null>(null);
     progress = $state.raw<ProgressEvent | null>(null);
-    /** Grows with each sample that was kept: whoever shows them reads them again. */
+    /** Grows with each stored sample: the views of samples read them again. */
     samplesKept = $state(0);
 
     window = $state.raw<Window | null>(null);

@@ -17,10 +17,10 @@ export interface Frame {
     ticks: Tick[];
 }
 
-/** Seconds that the axis of a run that goes on has room for at first; it doubles as they fill up. */
+/** Seconds that the axis of a run in progress has room for at first; it doubles as they fill up. */
 const ROOM = 120;
 
-/** The common x axis of everything over time; of a run that goes on with room for what is `planned` to come. */
+/** The common x axis of everything over time; of a run in progress with room for what is `planned` to come. */
 export function frameOf(known: Stretch[], planned: number | null, wide: boolean): Frame {
     const last = known.at(-1);
     const end = last ? last.start + Math.max(last.seconds, 1) : 1;

@@ -64,7 +64,7 @@ export interface Judgement {
     thresholds: ThresholdResult[];
     measurement: keyof typeof MEASUREMENT_WORDS | null;
     reasons: Pick<MeasurementReason, "what" | "hint">[];
-    /** The run goes on: it may still change. */
+    /** The run is in progress: the judgement may still change. */
     soFar: boolean;
 }
 

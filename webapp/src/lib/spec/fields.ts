@@ -1,5 +1,5 @@
-// Between what stands in a field and what stands in a spec. Pure. What cannot be read stays text, so that nothing that
-// somebody typed is lost, and the server's validator says what is wrong with it.
+// Converts between the text of a field and the value in a spec. Pure. Invalid input stays text, so that nothing that
+// the user typed is lost, and the server's validator says what is wrong with it.
 import { isObject, omit, type Path } from "./paths";
 import { hostsOf } from "./preview";
 import type { Auth, Spec } from "./spec";
@@ -364,7 +364,7 @@ export function asSingle(spec: Spec): Spec {
     };
 }
 
-/** `GET /users`: what an endpoint is called until somebody says otherwise. */
+/** `GET /users`: the name of an endpoint until the user gives it another. */
 export function nameFor(url: string, method: string): string {
     const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? url;
     return `${method || "GET"} ${path || "/"}`.slice(0, 128);
@@ -375,7 +375,7 @@ export function freeName(name: string, taken: readonly string[]): string {
     for (let number = 2; ; number += 1) if (!taken.includes(`${name} ${number}`)) return `${name} ${number}`;
 }
 
-/** What a test is called that nobody has named: after what it asks for. */
+/** The name of a test that the user has not named: after its requests. */
 export function derivedName(spec: Spec): string {
     if (Array.isArray(spec.endpoints)) return hostsOf(spec);
     return spec.url ? nameFor(textOf(spec.url), textOf(spec.method)) : "";

@@ -66,7 +66,7 @@ export function together(problems: readonly SpecProblem[]): SpecProblem | undefi
     return { ...first, message: joined((each) => each.message, "; "), hint: joined((each) => each.hint, ". ") };
 }
 
-/** Problems of fields that were left, or all once somebody has tried to go on: nothing is red before. */
+/** Problems of fields that were left, or all once the user has tried to continue: nothing is red before. */
 export function visible(problems: readonly SpecProblem[], left: ReadonlySet<string>, all: boolean): SpecProblem[] {
     if (all) return [...problems];
     return problems.filter((problem) => {
@@ -85,7 +85,7 @@ export function hintParts(hint: string): { text: string; typed: boolean }[] {
 
 const DEFINE = /^\{\{([^{}|]+)(?:\|[^{}]*)?\}\} is not defined$/;
 
-/** A text in pieces, of which those are marked that use a name which nobody has defined. */
+/** A text in pieces; those that use a name which is not defined are marked. */
 export function marked(text: string, names: readonly string[]): { text: string; unknown: boolean }[] {
     return text
         .split(/(\{\{[^{}]*\}\})/)

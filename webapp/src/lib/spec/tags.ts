@@ -1,4 +1,4 @@
-/** Tags as somebody wrote them, each once. */
+/** The tags in the user's text, each once. */
 export function tagsOf(text: string): string[] {
     return [
         ...new Set(

@@ -110,7 +110,7 @@ export class SpecEditor {
         return this.#shown().notes;
     }
 
-    /** Why the server could not be asked; empty: it was. */
+    /** Why the server could not check the spec; empty: it did. */
     get unchecked(): string {
         return this.#shown().unchecked;
     }

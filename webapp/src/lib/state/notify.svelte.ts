@@ -1,4 +1,4 @@
-// A notification of the browser when a run ends, for those who asked for it by a click: from any page of this tab.
+// A notification of the browser when a run ends, for users who enabled it by a click: from any page of this tab.
 import { SvelteSet } from "svelte/reactivity";
 
 import { address } from "$lib/api/client";

@@ -1,4 +1,4 @@
-/** The time of day, told every few seconds: ages in words change with it. */
+/** The time of day, updated every 5 s: ages in words change with it. */
 class Now {
     value = $state(new Date());
 

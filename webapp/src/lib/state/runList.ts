@@ -1,4 +1,4 @@
-// What a list of runs becomes when something is told about one of them. Pure.
+// Filters a list of runs, and updates it with a change of one of them. Pure.
 import type { RunSummaryView, TestHistory } from "$lib/api/schema";
 import { percent } from "$lib/format";
 import { OUTCOMES } from "$lib/verdict";
@@ -63,7 +63,7 @@ export function filterOf(parameters: URLSearchParams): Filter {
     };
 }
 
-/** What an address asks for that cannot be had, by its name: the runs are shown without it, and people are told. */
+/** Filters of an address that cannot apply, by name: the runs are shown without them, and the page says so. */
 export function problemsOf(parameters: URLSearchParams, utc: boolean): Partial<Record<keyof Filter, string>> {
     const found: Partial<Record<keyof Filter, string>> = {};
     const read = (name: string): string => parameters.get(name) ?? "";
@@ -95,7 +95,7 @@ export function queryOf(filter: Filter, now: Date, utc: boolean): Record<string,
     };
 }
 
-/** What is asked for, in words. */
+/** The filter in words. */
 export function filterWords(filter: Filter): string {
     const words = (name: string, value: string): string => {
         if (name === "status") return STATUSES[value]?.label ?? value;
@@ -109,7 +109,7 @@ export function filterWords(filter: Filter): string {
         .join(" + ");
 }
 
-/** Runs are shown by test unless something is asked of the runs themselves. */
+/** Runs are shown by test unless the filter concerns the runs themselves. */
 export function isByTest(filter: Filter): boolean {
     return !Object.entries(filter).some(([name, value]) => name !== "text" && value);
 }

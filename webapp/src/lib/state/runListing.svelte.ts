@@ -42,7 +42,7 @@ export class RunListing {
 
     readonly #utc: () => boolean;
     #wanted = NO_FILTER;
-    /** How many pages its reader has asked for. */
+    /** The number of pages that the user has requested. */
     #pages = 1;
     /** The newest run that the list knows: what was created later is new. */
     #newest = "";
@@ -71,7 +71,7 @@ export class RunListing {
     async more(): Promise<void> {
         if (!this.listed || !hasMore(this.listed)) return;
         this.#pages += 1;
-        // A reading that goes on is of the pages before, so it begins again and includes this one.
+        // A read in progress is of the pages before, so it begins again and includes this one.
         if (this.isReading) await this.reload();
         else await this.#read(this.listed, 1);
         if (this.problem) this.#pages -= 1;

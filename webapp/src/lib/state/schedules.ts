@@ -215,7 +215,7 @@ export function firingWords(outcome: FiringView["outcome"]): { word: string; ton
     return FIRING_OUTCOMES[outcome];
 }
 
-/** `in 5 min`, in words up to seven days; then the date is for whoever asks. */
+/** `in 5 min`, `in 3 h`, `in 12 days`; `due` when it is more than 5 s late. */
 export function until(at: Date, now: Date): string {
     const seconds = (at.getTime() - now.getTime()) / 1000;
     if (seconds < -5) return "due";

@@ -95,7 +95,7 @@ test("what comes later wins, wherever it belongs", () => {
 test("lost seconds are a gap", () => {
     const known = stretches(answer([], [generator(0), generator(4)]));
     expect(gaps(known, 1)).toEqual([{ start: 1, end: 4 }]);
-    // While the run goes on they may only be late.
+    // During the run they may only be late.
     expect(gaps(known, 1, true)).toEqual([]);
     const later = stretches(answer([], [generator(0), ...[4, 5, 6, 20].map((at) => generator(at))]));
     expect(gaps(later, 1, true)).toEqual([{ start: 1, end: 4 }]);

@@ -183,7 +183,7 @@ export interface Gap {
     end: number;
 }
 
-/** A second of a run that goes on may come this much after those that follow it: until then it is late, not lost. */
+/** During a run, a second may come this much after those that follow it: until then it is late, not lost. */
 export const LATE_SECONDS = 15;
 
 /** Stretches of time of which nothing is known, between others of which something is. `live`: some may still come. */

@@ -59,7 +59,7 @@ class Toasts {
         this.#ends.set(id, { timer: setTimeout(end, after), after, end });
     }
 
-    /** Somebody is at it: it stays until they have left. */
+    /** Keep a toast while the pointer or the focus is in it. */
     hold(id: number): void {
         clearTimeout(this.#ends.get(id)?.timer);
     }

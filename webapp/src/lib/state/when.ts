@@ -1,4 +1,4 @@
-// Days and times that somebody asks for, as an address keeps them and as fields show them. Pure.
+// Days and times of a filter, as an address keeps them and as fields show them. Pure.
 
 /** A day on the reader's clocks, perhaps with a time of it. */
 export interface Moment {
@@ -40,7 +40,7 @@ export function instantOf(moment: Moment, utc: boolean, end = false): Date {
     return utc ? new Date(Date.UTC(year, month - 1, day, hour, minute)) : new Date(year, month - 1, day, hour, minute);
 }
 
-/** As an address keeps it: a day stays a day of whoever reads it, a time says its zone and is the same for everybody. */
+/** As an address keeps it: a day is in the reader's time zone, a time says its own and is the same for everybody. */
 export function written(moment: Moment, utc: boolean): string {
     if (!moment.day || !moment.time) return moment.day;
     const minutes = utc ? 0 : -instantOf(moment, utc).getTimezoneOffset();

@@ -5,7 +5,7 @@ import type { SessionView } from "$lib/api/schema";
 class Who {
     #role = $state<SessionView["role"] | null>(null);
 
-    /** Whoever has a viewer's key looks and changes nothing. */
+    /** A user with a viewer's key may read only. */
     readonly mayChange = $derived(this.#role !== "viewer");
 
     readonly isAdmin = $derived(this.#role === "admin");
@@ -14,7 +14,7 @@ class Who {
         try {
             this.#role = (await api.session()).role;
         } catch (error) {
-            // Nobody is signed in, or the server is away: the pages say so.
+            // No one is signed in, or the server is away: the pages say so.
             if (!(error instanceof ApiProblem)) throw error;
             this.#role = null;
         }
