@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 
 const NAMES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const asked = process.env.ATM_TEST_CHROMIUM;
+const configured = process.env.ATM_TEST_CHROMIUM;
 /** Where the browser is to test with; empty where there is none. */
-export const CHROMIUM = (asked ? [asked] : NAMES).find(existsSync) ?? "";
+export const CHROMIUM = (configured ? [configured] : NAMES).find(existsSync) ?? "";

@@ -127,19 +127,19 @@ test("an answer to an older question is dropped, and a press asks nothing again"
     const page = await open(`${server.url}/?text=asked`);
     const tests = page.getByRole("list", { name: "Tests" });
     await tests.getByText("asked first").waitFor();
-    const asked: string[] = [];
+    const texts: string[] = [];
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     await page.route("**/api/v1/history**", async (route) => {
         const text = new URL(route.request().url()).searchParams.get("text") ?? "";
-        asked.push(text);
+        texts.push(text);
         if (text === "asked first") await held;
         await route.continue().catch(() => undefined); // the page has given this question up
     });
     await page.getByRole("heading", { name: "Runs", level: 1 }).click();
     const search = page.getByLabel("Search name or URL");
     await search.fill("asked first");
-    await until("the first question", () => Promise.resolve(asked.includes("asked first")));
+    await until("the first question", () => Promise.resolve(texts.includes("asked first")));
     await search.fill("asked last");
     await tests.getByText("asked first").waitFor({ state: "detached" });
     release();
@@ -147,7 +147,7 @@ test("an answer to an older question is dropped, and a press asks nothing again"
     expect(await tests.locator("> li").count()).toBe(1);
     await search.fill("asked");
     await tests.getByText("asked first").waitFor();
-    expect(asked).toEqual(["asked first", "asked last", "asked"]);
+    expect(texts).toEqual(["asked first", "asked last", "asked"]);
 });
 
 test("runs are cancelled together", async () => {

@@ -122,14 +122,14 @@ describe("a new test", () => {
         const astray: string[] = [];
         for (const problem of await problems.all()) {
             await problem.click();
-            const told = (await problem.innerText()).split("\n");
-            const message = (told[0] ?? "").replace(/^✗ /, "");
+            const rows = (await problem.innerText()).split("\n");
+            const message = (rows[0] ?? "").replace(/^✗ /, "");
             const field = page.locator(":focus");
             const where = await field.getAttribute("data-path");
             const described = await field.getAttribute("aria-describedby");
             const wrong = await field.getAttribute("aria-invalid");
             const error = described ? await page.locator(`[id="${described}"]`).innerText() : "";
-            if (wrong !== "true" || !error.includes(message)) astray.push(`${told.join(" | ")} -> ${where}: ${error}`);
+            if (wrong !== "true" || !error.includes(message)) astray.push(`${rows.join(" | ")} -> ${where}: ${error}`);
         }
         expect(astray).toEqual([]);
         for (const name of ["nobody", "lost", "gone", "nowhere"])

@@ -34,13 +34,13 @@ interface State {
 class Gate {
     #open: () => void = () => undefined;
     #wait: Promise<void> = Promise.resolve();
-    #asked = 0;
+    #started = 0;
     #done = 0;
 
     static async at(page: Page, path: string): Promise<Gate> {
         const gate = new Gate();
         await page.route(`**${path}`, async (route) => {
-            gate.#asked += 1;
+            gate.#started += 1;
             await gate.#wait;
             await route.continue().catch(() => undefined); // a later question has taken its place
         });
@@ -53,14 +53,14 @@ class Gate {
     }
 
     close = (): void => {
-        this.#asked = this.#done = 0;
+        this.#started = this.#done = 0;
         this.#wait = new Promise((open) => (this.#open = open));
     };
 
     /** Lets them through, and waits until the last one has come. */
     answered = async (): Promise<void> => {
         this.#open();
-        await until("an answer", () => Promise.resolve(this.#asked > 0 && this.#done >= this.#asked));
+        await until("an answer", () => Promise.resolve(this.#started > 0 && this.#done >= this.#started));
     };
 }
 

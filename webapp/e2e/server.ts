@@ -164,20 +164,20 @@ export class Proxy {
     url = "";
 
     async open(port: number, path: string): Promise<this> {
-        this.#server = createHttpServer((asked, answer) => {
-            if (!`${asked.url}/`.startsWith(`${path}/`)) {
-                this.astray.push(`${asked.method} ${asked.url}`);
+        this.#server = createHttpServer((incoming, answer) => {
+            if (!`${incoming.url}/`.startsWith(`${path}/`)) {
+                this.astray.push(`${incoming.method} ${incoming.url}`);
                 answer.writeHead(404).end();
                 return;
             }
-            const options = { port, host: "127.0.0.1", method: asked.method, headers: asked.headers };
-            const onward = request({ ...options, path: asked.url?.slice(path.length) || "/" }, (found) => {
+            const options = { port, host: "127.0.0.1", method: incoming.method, headers: incoming.headers };
+            const onward = request({ ...options, path: incoming.url?.slice(path.length) || "/" }, (found) => {
                 answer.writeHead(found.statusCode ?? 502, found.headers);
                 found.pipe(answer);
             });
             onward.on("error", () => answer.destroy());
             answer.on("close", () => onward.destroy());
-            asked.pipe(onward);
+            incoming.pipe(onward);
         });
         const own = await freePort();
         await new Promise<void>((resolve) => this.#server?.listen(own, "127.0.0.1", resolve));

@@ -312,16 +312,16 @@ proptest! {
         super::encoder::append_integer(&mut size, 0x20, 5, table);
         decode(&mut plain, &size).unwrap();
         decode(&mut quick, &size).unwrap();
-        let mut told = Pairs::new();
+        let mut pairs = Pairs::new();
         for (nth, times) in order {
             for _ in 0..times {
                 let expected = decode(&mut plain, &pool[nth]);
                 let mut result = Ok(());
                 if !repetition.is_known(&pool[nth]) {
-                    told.clear();
-                    result = repetition.decode(&mut quick, &pool[nth], &mut told);
+                    pairs.clear();
+                    result = repetition.decode(&mut quick, &pool[nth], &mut pairs);
                 }
-                prop_assert_eq!(result.map(|()| told.clone()), expected.clone());
+                prop_assert_eq!(result.map(|()| pairs.clone()), expected.clone());
                 prop_assert_eq!(quick.size(), plain.size());
                 if expected.is_err() {
                     return Ok(());

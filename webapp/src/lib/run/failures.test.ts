@@ -18,7 +18,7 @@ const kept = (request_number: number, outcome: string, message: string, more: Pa
         response_body: "",
         ...more,
     }) as SampledExchange;
-const told = (outcome: string, message: string): FailureSummary =>
+const summary = (outcome: string, message: string): FailureSummary =>
     ({ outcome, endpoint: "pay", message, count: 99 }) as FailureSummary;
 
 test("a window's failures are counted by its intervals, most first, whatever was kept of them", () => {
@@ -29,7 +29,7 @@ test("a window's failures are counted by its intervals, most first, whatever was
     const found = failuresIn(
         rows,
         [kept(8, "unexpected_status", "503, expected 200", { response_body: ' {"error":\n "full"} ' })],
-        [told("timeout", "no full answer in 2 s")],
+        [summary("timeout", "no full answer in 2 s")],
     );
     expect(found.map(({ outcome, count, message, sample }) => [outcome, count, message, sample])).toEqual([
         ["unexpected_status", 12, "503, expected 200", 8],
@@ -40,7 +40,7 @@ test("a window's failures are counted by its intervals, most first, whatever was
 });
 
 test("a message is not claimed for a window of which nothing was kept, where the run knows several", () => {
-    const whole = [told("timeout", "no full answer in 2 s"), told("timeout", "no byte in 2 s")];
+    const whole = [summary("timeout", "no full answer in 2 s"), summary("timeout", "no byte in 2 s")];
     expect(failuresIn([row("pay", 9, { timeout: 1 })], [], whole)[0]?.message).toBe("");
     const warm = [kept(1, "timeout", "no byte in 2 s", { warm_up: true })];
     expect(failuresIn([row("pay", 9, { timeout: 1 })], warm, whole)[0]).toMatchObject({ message: "", sample: null });

@@ -143,7 +143,7 @@ export class RunModel {
 
     /** Reads seconds, figures and distribution for the window and endpoint as they are chosen now. */
     async reread(): Promise<void> {
-        const asked = ++this.#asking;
+        const request = ++this.#asking;
         const { signal } = this.#leaving;
         const of = this.endpoint === null ? "*" : this.endpoint;
         const span = this.window ? { start: this.window.start, end: this.window.end } : {};
@@ -156,7 +156,7 @@ export class RunModel {
             const length = (span.end ?? lastSecond(all)) - (span.start ?? 0);
             const resolution = rowResolution(length, names.length);
             const each = await api.intervals(this.id, { ...span, resolution, merge: true, endpoint: names }, signal);
-            if (asked !== this.#asking) return;
+            if (request !== this.#asking) return;
             this.endpoints = all.endpoints;
             this.resolution = Math.max(all.resolution, 1);
             this.seconds = stretches(all, this.endpoint);

@@ -54,17 +54,17 @@ test("dates are read from an address, and hold to the end of the last day", () =
 });
 
 test("what an address asks for in vain is told by its name", () => {
-    const told = (text: string) => problemsOf(new URLSearchParams(text), true);
-    expect(told("status=failed&when=7d&since=&until=")).toEqual({});
-    expect(told("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
+    const problems = (text: string) => problemsOf(new URLSearchParams(text), true);
+    expect(problems("status=failed&when=7d&since=&until=")).toEqual({});
+    expect(problems("status=nice&when=century&since=soon&until=2026-02-30")).toEqual({
         status: expect.stringContaining("“nice” is not a status"),
         when: expect.stringContaining("“century” is not a time range"),
         since: expect.stringContaining("“soon” is not a date"),
         until: expect.stringContaining("“2026-02-30” is not a date"),
     });
-    expect(told("since=2026-07-02&until=2026-07-01")).toHaveProperty("until");
-    expect(told("since=2026-07-02&until=2026-07-02")).toEqual({});
-    expect(told("since=2026-07-02&when=7d")).toHaveProperty("when");
+    expect(problems("since=2026-07-02&until=2026-07-01")).toHaveProperty("until");
+    expect(problems("since=2026-07-02&until=2026-07-02")).toEqual({});
+    expect(problems("since=2026-07-02&when=7d")).toHaveProperty("when");
     expect(filterOf(new URLSearchParams("since=soon"))).toEqual(NO_FILTER);
 });
 
